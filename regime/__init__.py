@@ -1,0 +1,8 @@
+"""Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
+
+from regime.config import ConfigError, ProbeConfig, ToyConfig
+from regime.events import Finished, Measured, Progress, Started
+from regime.pipeline import run, stream
+from regime.report import Report
+
+__all__ = ["ConfigError", "Finished", "Measured", "ProbeConfig", "Progress", "Report", "Started", "ToyConfig", "run", "stream"]

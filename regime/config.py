@@ -1,0 +1,254 @@
+"""What a run is: frozen configurations, validated once, for Python, the API, the page and permalinks alike."""
+
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl, urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+SEED_LIMIT = 2**31 - 1
+WORKSPACE_LIMIT = 4 * 2**30
+"""Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
+
+
+class ConfigError(ValueError):
+    """A bad configuration; the message names the field, the value, and what is allowed."""
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _range(schema: dict[str, Any]) -> str:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    above = "above " if "exclusiveMinimum" in schema else "from "
+    return f" {above}{low} to {high}" if low is not None and high is not None else ""
+
+
+def describe(schema: dict[str, Any]) -> str:
+    """What a field's JSON Schema allows, in words: `an integer from 1 to 8`."""
+    if "anyOf" in schema:
+        return " or ".join(describe(option) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return "one of " + ", ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
+    names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null"}
+    return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, strict about types, closed to unknown fields.
+
+    Raises:
+        ConfigError: a field is unknown, of the wrong type, not finite or out of range, or two fields contradict.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, hide_input_in_errors=True
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise self._explain(error) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> ConfigError:
+        properties = cls.model_json_schema()["properties"]
+        lines = []
+        for problem in error.errors(include_url=False):
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "extra_forbidden":
+                line = f"{_show(field)} is not a field of {cls.__name__}; allowed: {', '.join(properties)}"
+            elif field in properties:
+                line = f"{field} = {_show(problem['input'])} is not allowed; allowed: {describe(properties[field])}"
+            else:
+                line = problem["msg"].removeprefix("Value error, ")
+            if line not in lines:
+                lines.append(line)
+        return ConfigError("; ".join(lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump()
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields)
+
+    def to_query(self) -> str:
+        """The fields that differ from their defaults, as a URL query."""
+        changed = self.model_dump(exclude_defaults=True)
+        return urlencode({"kind": self.kind, **{k: "none" if v is None else v for k, v in changed.items()}})
+
+    @classmethod
+    def from_query(cls, query: str) -> Self:
+        """Inverse of `to_query`; raises ConfigError as the constructor does."""
+        pairs = parse_qsl(query, keep_blank_values=True)
+        fields = {name: _parse(text, cls.model_json_schema()["properties"].get(name, {})) for name, text in pairs}
+        return cls(**fields)
+
+
+def _parse(text: str, schema: dict[str, Any]) -> Any:
+    """A query's text as the type its field's schema asks for; left as text, for validation to refuse, if it is not."""
+    types = {option.get("type") for option in schema.get("anyOf", [schema])}
+    if "null" in types and text == "none":
+        return None
+    if "boolean" in types:
+        return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
+    for kind, read in (("integer", int), ("number", float)):
+        if kind in types:
+            try:
+                return read(text)
+            except ValueError:
+                return text
+    return text
+
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class ToyConfig(Config):
+    """An MLP trained on a toy task, beside its linearized twin.
+
+    In NTK parameterization every layer, the readout included, computes
+    `h = weight_std W a / sqrt(fan_in) + bias_std b` with W, b standard normal (Jacot et al. 2018). The trained function is
+    `F = alpha (f - f0)` (or `alpha f` when not centered), with the parameter step divided by alpha**2 (Chizat et al.
+    2019). The loss is `1/N sum 1/2 ||F - y||**2`; time is steps times learning_rate.
+    """
+
+    kind: Literal["toy"] = "toy"
+    task: Literal["rings", "spirals", "sine", "digits"] = "rings"
+    samples: int = Field(128, ge=4, le=2048, description="training points")
+    test_samples: int = Field(128, ge=4, le=2048, description="held-out points for the test loss")
+    probe_samples: int = Field(96, ge=8, le=512, description="held-out points on which kernels and features are compared")
+    data_seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the data and of the batch order")
+    width: int = Field(512, ge=1, le=16384, description="units in each hidden layer")
+    depth: int = Field(2, ge=1, le=8, description="hidden layers")
+    activation: Literal["relu", "tanh"] = "relu"
+    weight_std: float = Field(2**0.5, gt=0, le=10)
+    bias_std: float = Field(1.0, ge=0, le=10)
+    alpha: float = Field(1.0, ge=1e-4, le=1e4, description="output scale; large is lazy")
+    centered: bool = Field(True, description="subtract the function at initialization")
+    optimizer: Literal["gd", "sgd", "momentum"] = "gd"
+    learning_rate: float | None = Field(
+        None, gt=0, le=1e6, description="null: learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum)"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
+    batch_size: int | None = Field(None, ge=1, le=2048, description="null: 32 for sgd, else all training points")
+    steps: int = Field(400, ge=0, le=100_000)
+    measure_every: int = Field(10, ge=1, le=100_000)
+    seeds: int = Field(4, ge=1, le=64, description="initializations trained together")
+    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the first initialization")
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.optimizer == "gd" and self.batch_size is not None:
+            raise ValueError(f"batch_size = {self.batch_size} is not allowed with optimizer = 'gd'; allowed: null")
+        if self.batch_size is not None and self.batch_size > self.samples:
+            raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
+        if self.task == "digits" and self.samples + self.test_samples + self.probe_samples > 1797:
+            total = self.samples + self.test_samples + self.probe_samples
+            raise ValueError(
+                f"samples + test_samples + probe_samples = {total} is not allowed; allowed: at most 1797, all that digits has"
+            )
+        if self.steps > 1000 * self.measure_every:
+            raise ValueError(
+                f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
+                "allowed: at most 1000 measurements a run"
+            )
+        if self.workspace > WORKSPACE_LIMIT:
+            raise ValueError(
+                f"width = {self.width}, depth = {self.depth}, seeds = {self.seeds}, samples = {self.samples} need "
+                f"{self.workspace / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
+            )
+        return self
+
+    @property
+    def batch(self) -> int:
+        """Points in one training batch."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(32, self.samples) if self.optimizer == "sgd" else self.samples
+
+    @property
+    def classes(self) -> int:
+        """Outputs C of the network."""
+        return 10 if self.task == "digits" else 1
+
+    @property
+    def workspace(self) -> int:
+        """Bytes the run holds at once: parameters three times, the twin's kernels, activations and output gradients."""
+        inputs = {"sine": 1, "digits": 64}.get(self.task, 2)
+        parameters = self.width * (inputs + self.classes + (self.depth - 1) * self.width + self.depth)
+        points = self.samples + self.test_samples + self.probe_samples
+        kernels = 2 * self.classes**2 * self.samples * points
+        tape = points * self.width * (self.depth + 1) * (self.classes + 2)
+        return 4 * self.seeds * (3 * parameters + kernels + tape)
+
+
+class ProbeConfig(Config):
+    """A pretrained transformer fine-tuned from a mean-pooled linear readout, measured layer by layer.
+
+    The loss is `1/N sum 1/2 (f - y)**2` on labels y = -1, +1; time is steps times learning_rate.
+    """
+
+    kind: Literal["probe"] = "probe"
+    model: Literal["minilm"] = "minilm"
+    task: Literal["sentiment", "source"] = "sentiment"
+    samples: int = Field(64, ge=4, le=512, description="training sentences; as many again, at most 128, are held out")
+    probe_samples: int = Field(32, ge=8, le=128, description="held-out sentences on which kernels are compared")
+    max_tokens: int = Field(32, ge=4, le=128)
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd")
+    batch_size: int | None = Field(None, ge=1, le=512, description="null: all training sentences")
+    steps: int = Field(20, ge=0, le=1000)
+    measure_every: int = Field(4, ge=1, le=1000)
+    seeds: int = Field(1, ge=1, le=4, description="readout initializations, trained side by side")
+    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the first readout; the texts have a fixed one")
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.batch_size is not None and self.batch_size > self.samples:
+            raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
+        if self.steps > 100 * self.measure_every:
+            raise ValueError(
+                f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
+                "allowed: at most 100 measurements a run"
+            )
+        return self
+
+    @property
+    def batch(self) -> int:
+        """Sentences in one training batch."""
+        return self.batch_size or self.samples
+
+    @property
+    def step_size(self) -> float:
+        """learning_rate, or the optimizer's default."""
+        return self.learning_rate or {"adamw": 1e-4, "sgd": 1e-2}[self.optimizer]
+
+
+AnyConfig = Annotated[ToyConfig | ProbeConfig, Field(discriminator="kind")]
+KINDS: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
+
+
+def config_from_dict(fields: Any, kind: str | None = None) -> ToyConfig | ProbeConfig:
+    """Build the configuration a dict describes; `kind` is assumed where the dict names none.
+
+    Raises:
+        ConfigError: not a dict, an unknown or contradicting kind, or a bad field.
+    """
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise ConfigError(f"config = {_show(fields)} is not allowed; allowed: an object of named fields")
+    named = fields.get("kind", kind)
+    if named not in ((kind,) if kind else KINDS):
+        raise ConfigError(
+            f"kind = {_show(named)} is not allowed; allowed: one of {', '.join(map(repr, [kind] if kind else KINDS))}"
+        )
+    return KINDS[named].from_dict(fields)
+
+
+CONFIG_ADAPTER = TypeAdapter(AnyConfig)

@@ -1,0 +1,81 @@
+"""What a run says while it goes: frozen events of plain numbers and strings, the same for Python, the API and the page."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from regime.measures.verdict import Verdict
+
+Number = float | None
+"""A finite number, or null with a reason in the `undefined` beside it."""
+
+
+class Message(BaseModel):
+    """Base of events and reports: frozen, closed, JSON-safe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and finite numbers."""
+        return self.model_dump(mode="json")
+
+
+class Row(Message):
+    """The measures of one layer or block, averaged over seeds."""
+
+    layer: str = Field(description="path of the module that owns the parameters; the block's path in rows by block")
+    block: str
+    measures: dict[str, Number]
+    undefined: dict[str, str] = Field(description="measure -> why it is null")
+
+
+class Estimate(Message):
+    """What a run is expected to cost on this machine."""
+
+    seconds: float
+    bytes: int
+
+
+class Started(Message):
+    kind: Literal["started"] = "started"
+    config: dict[str, Any] = Field(description="the configuration in full")
+    learning_rate: float = Field(description="the step size in use, also where the configuration left it open")
+    device: str
+    parameters: int = Field(description="trainable parameters of one seed")
+    estimate: Estimate
+    view: dict[str, Any] = Field(description="numbers that only pictures need")
+
+
+class Progress(Message):
+    """Sent only where a measurement is more than half a second away."""
+
+    kind: Literal["progress"] = "progress"
+    step: int
+    steps: int
+    seconds: float
+    seconds_left: Number
+
+
+class Measured(Message):
+    kind: Literal["measured"] = "measured"
+    step: int
+    steps: int
+    time: float = Field(description="steps times learning_rate")
+    seconds: float = Field(description="wall time since the start")
+    seconds_left: Number
+    measures: dict[str, Number] = Field(description="whole-model measures, mean over seeds")
+    spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
+    seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
+    layers: list[Row]
+    blocks: list[Row]
+    undefined: dict[str, str] = Field(description="measure -> why it is null")
+    verdict: Verdict = Field(description="the verdict so far")
+    view: dict[str, Any] = Field(description="numbers that only pictures need")
+
+
+class Finished(Message):
+    kind: Literal["finished"] = "finished"
+    report: dict[str, Any] = Field(description="the report, as in its own schema")
+
+
+Event = Annotated[Started | Progress | Measured | Finished, Field(discriminator="kind")]

@@ -1,0 +1,46 @@
+"""What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
+
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A point between measurements at which a producer gives control back; `fraction` of the run is done."""
+
+    step: int
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one step, on the probe set. S seeds, P probe points, C outputs; layers run from input to output.
+
+    A layer without an entry is undefined there, and `undefined` says why under "layer/field".
+    """
+
+    step: int
+    fraction: float
+    time: float
+    losses: dict[str, Float[Tensor, "S"]]
+    outputs: Float[Tensor, "S P C"]
+    linear: dict[str, Float[Tensor, "S P C"]]
+    """Linear predictions of `outputs`, under the name of the gap that compares them (`linearization_gap`, `taylor_gap`)."""
+    kernels: dict[str, Float[Tensor, "S P P"]]
+    """Theta^(l), traced over outputs and divided by C."""
+    representations: dict[str, Float[Tensor, "S P _"]]
+    displacement: dict[str, Float[Tensor, "S"]]
+    """Squared norm of theta_t - theta_0 by layer."""
+    magnitude: dict[str, Float[Tensor, "S"]]
+    """Squared norm of theta_0 by layer."""
+    blocks: dict[str, str]
+    """The block of each layer."""
+    last_hidden: str
+    """The layer or block whose representation stands for the model."""
+    scalars: dict[str, Float[Tensor, "S"]] = field(default_factory=dict)
+    """Measures only the producer can take, such as `stability`."""
+    undefined: dict[str, str] = field(default_factory=dict)
+    view: dict[str, object] = field(default_factory=dict)
+    """Plain lists of numbers that only the page draws."""
