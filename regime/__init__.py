@@ -2,7 +2,21 @@
 
 from regime.config import ConfigError, ProbeConfig, ToyConfig
 from regime.events import Finished, Measured, Progress, Started
+from regime.kernels.empirical import NTK, empirical_ntk
 from regime.pipeline import run, stream
 from regime.report import Report
 
-__all__ = ["ConfigError", "Finished", "Measured", "ProbeConfig", "Progress", "Report", "Started", "ToyConfig", "run", "stream"]
+__all__ = [
+    "NTK",
+    "ConfigError",
+    "Finished",
+    "Measured",
+    "ProbeConfig",
+    "Progress",
+    "Report",
+    "Started",
+    "ToyConfig",
+    "empirical_ntk",
+    "run",
+    "stream",
+]

@@ -9,6 +9,9 @@ SEED_LIMIT = 2**31 - 1
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
 
+PROBE_TOKEN_LIMIT = 8192
+"""Probe tokens whose activations and gradients a probe holds at once, over all its seeds."""
+
 
 class ConfigError(ValueError):
     """A bad configuration; the message names the field, the value, and what is allowed."""
@@ -199,7 +202,7 @@ class ProbeConfig(Config):
     task: Literal["sentiment", "source"] = "sentiment"
     samples: int = Field(64, ge=4, le=512, description="training sentences; as many again, at most 128, are held out")
     probe_samples: int = Field(32, ge=8, le=128, description="held-out sentences on which kernels are compared")
-    max_tokens: int = Field(32, ge=4, le=128)
+    max_tokens: int = Field(32, ge=4, le=128, description="longer sentences are cut")
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd")
     batch_size: int | None = Field(None, ge=1, le=512, description="null: all training sentences")
@@ -218,7 +221,16 @@ class ProbeConfig(Config):
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
                 "allowed: at most 100 measurements a run"
             )
+        if (tokens := self.probe_samples * self.max_tokens * self.seeds) > PROBE_TOKEN_LIMIT:
+            raise ValueError(
+                f"probe_samples * max_tokens * seeds = {tokens} is not allowed; allowed: at most {PROBE_TOKEN_LIMIT}"
+            )
         return self
+
+    @property
+    def held_out(self) -> int:
+        """Sentences for the test loss."""
+        return min(self.samples, 128)
 
     @property
     def batch(self) -> int:

@@ -11,18 +11,16 @@ import torch
 from torch import Tensor
 
 from regime.advice import advise
-from regime.config import ProbeConfig, ToyConfig
+from regime.config import ConfigError, ProbeConfig, ToyConfig
 from regime.events import Estimate, Event, Finished, Measured, Number, Progress, Row, Started
 from regime.measures.measurement import REASONS, Measurement, measure
 from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
 from regime.report import Provenance, Report
-from regime.snapshots import Pause, Snapshot
+from regime.snapshots import Pause, Snapshot, diverged
 
 HEARTBEAT = 0.4
 """Seconds without a measurement after which progress is sent."""
-DIVERGED = 1e4
-"""A training loss this many times the initial one, or not finite, has diverged."""
-GAP_NAMES = {"linearization_gap": "Linearization gap", "taylor_gap": "Taylor gap"}
+VERSION = "0.1.0"
 
 
 class Producer(Protocol):
@@ -56,8 +54,10 @@ def stream(config: ToyConfig | ProbeConfig) -> Iterator[Event]:
     Closing the iterator stops the run at once; nothing of it stays.
 
     Raises:
-        ConfigError: the configuration cannot run on this machine.
+        ConfigError: not a configuration, or one that cannot run on this machine.
     """
+    if not isinstance(config, ToyConfig | ProbeConfig):
+        raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig or a ProbeConfig")
     began = time.perf_counter()
     producer = produce(config)
     estimate = producer.estimate()
@@ -107,9 +107,6 @@ def _versions() -> dict[str, str]:
     return {"regime": VERSION, "python": platform.python_version(), **packages}
 
 
-VERSION = "0.1.0"
-
-
 class _Recorder:
     """Turns snapshots into Measured events, remembering what the verdict needs of the past."""
 
@@ -126,7 +123,7 @@ class _Recorder:
             self.start = snapshot
         measurement = measure(snapshot, self.start)
         loss, start_loss = (part.losses["train_loss"] for part in (snapshot, self.start))
-        self.diverged = self.diverged or not bool((loss <= DIVERGED * start_loss).all())
+        self.diverged = self.diverged or diverged(loss, start_loss)
         model = self._with_largest_gap(measurement)
         event = Measured(
             step=snapshot.step,

@@ -5,6 +5,14 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
+DIVERGED = 1e4
+"""A training loss this many times the initial one, or not finite, has diverged."""
+
+
+def diverged(loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> bool:
+    """Whether any seed's training has diverged."""
+    return not bool((loss <= DIVERGED * start).all())
+
 
 @dataclass(frozen=True)
 class Pause:

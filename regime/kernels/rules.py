@@ -16,6 +16,8 @@ Method = Literal["auto", "token-gram", "per-example"]
 
 WORKSPACE = 256 * 2**20
 """Bytes a token Gram matrix may take at once; larger ones are made in blocks of rows."""
+MEMORY = 64
+"""Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
 
 
 def rows(
@@ -64,8 +66,13 @@ def dense(
 
 def weight_rows(a: Tensor, g: Tensor, a2: Tensor, g2: Tensor, weight: float, outputs: Outputs) -> Tensor:
     """The weight's term of `dense` from explicit gradients, (..., n, C, o i) at a time."""
-    explicit = [torch.einsum("...tco,...ti->...coi", y, x).flatten(-2) for x, y in ((a, g), (a2, g2))]
-    return weight * rows(*explicit, outputs)
+    left = _weight_gradients(a, g)
+    right = left if a is a2 and g is g2 else _weight_gradients(a2, g2)
+    return weight * rows(left, right, outputs)
+
+
+def _weight_gradients(a: Tensor, g: Tensor) -> Tensor:
+    return torch.einsum("...tco,...ti->...coi", g, a).flatten(-2)
 
 
 def gram_product(gram: Tensor, g: Tensor, g2: Tensor, outputs: Outputs) -> Tensor:
@@ -86,7 +93,8 @@ def _gram_is_cheaper(a: Tensor, g: Tensor, a2: Tensor) -> bool:
     m, u = a2.shape[-3], a2.shape[-2]
     c, o = g.shape[-2:]
     by_gram = n * t * m * u * (i + c * o)
-    by_rows = (n * t + m * u + n * m) * c * o * i
+    explicit = n if a is a2 else n + m
+    by_rows = (explicit * (t + MEMORY) + n * m) * c * o * i
     return by_gram <= by_rows
 
 

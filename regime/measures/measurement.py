@@ -32,7 +32,7 @@ DEFINITIONS = {
     "linearization_gap": "distance of the network from its linearized twin, relative to how far it moved",
     "linearization_gap_max": "the largest linearization gap along the run",
     "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved",
-    "stability": "learning_rate times the top eigenvalue of Theta / N; for gradient descent 2 is the edge, momentum 2 (1 + beta)",
+    "stability": "step size times the top eigenvalue of Theta / N; descent is stable below 2, with momentum below 2 (1 + beta)",
 }
 """Every measure, in one sentence."""
 
@@ -52,6 +52,8 @@ KERNEL = {
     "kernel_distance_centered": kernel_distance_centered,
 }
 REPRESENTATION = {"representation_change": representation_change, "feature_movement": feature_movement}
+ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement")
+"""The measures of a layer or block."""
 
 
 @dataclass(frozen=True)
@@ -102,24 +104,25 @@ def _row(
 ) -> dict[str, Tensor]:
     """The measures of some layers taken together; `name` is whose representation stands for them."""
     prefix = f"{name}/" if key is None else key
-    nothing = torch.full_like(total, torch.nan)
     present = [layer for layer in members if layer in now.kernels]
-    row: dict[str, Tensor] = {}
-    if present:
-        kernels = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
-        row = {measure: function(*kernels) for measure, function in KERNEL.items()}
-        row["kernel_share"] = trace(kernels[0]) / total
-    else:
-        row = dict.fromkeys([*KERNEL, "kernel_share"], nothing)
-    for measure in row:
-        undefined.setdefault(prefix + measure, REASONS["kernel" if present else "missing"])
+    if not present:
+        nothing = torch.full_like(total, torch.nan)
+        undefined.update({prefix + measure: REASONS["missing"] for measure in ROW})
+        return dict.fromkeys(ROW, nothing)
+    kernels = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
+    row = {measure: function(*kernels) for measure, function in KERNEL.items()}
+    row["kernel_share"] = trace(kernels[0]) / total
+    reasons = dict.fromkeys(row, REASONS["kernel"])
     here = name in now.representations
     for measure, function in REPRESENTATION.items():
-        row[measure] = function(now.representations[name], start.representations[name]) if here else nothing
-        undefined.setdefault(prefix + measure, REASONS["still" if here else "representation"])
-    moved, size = (_sum(part[layer] for layer in members) for part in (now.displacement, now.magnitude))
+        pair = (now.representations[name], start.representations[name]) if here else None
+        row[measure] = function(*pair) if pair else torch.full_like(total, torch.nan)
+        reasons[measure] = REASONS["still" if here else "representation"]
+    moved, size = (_sum(part[layer] for layer in present) for part in (now.displacement, now.magnitude))
     row["parameter_movement"] = (moved / size).sqrt()
-    undefined.setdefault(prefix + "parameter_movement", REASONS["parameters"])
+    reasons["parameter_movement"] = REASONS["parameters"]
+    for measure, reason in reasons.items():
+        undefined.setdefault(prefix + measure, reason)
     return row
 
 

@@ -10,7 +10,7 @@ from regime.config import ToyConfig
 from regime.events import Estimate
 from regime.kernels.spectrum import top_eigenvalue
 from regime.machine import matmul_rate, pick_device
-from regime.snapshots import Pause, Snapshot
+from regime.snapshots import Pause, Snapshot, diverged
 from regime.toy import tasks
 from regime.toy.network import Layer, Network, Tape
 from regime.toy.training import Descent, Training, mse
@@ -18,8 +18,6 @@ from regime.toy.twin import Twin, predict
 
 STABLE = 0.25
 """Default learning_rate * lambda_max(Theta_0 / N), before momentum: small enough for small alpha, where the kernel grows."""
-DIVERGED = 1e4
-"""A loss this many times the initial one, or not finite, has diverged."""
 GRID = {1: 121, 2: 40}
 """Points along each axis of the function's picture, by input dimension."""
 
@@ -100,7 +98,7 @@ class ToyRun:
                 loss = snapshot.losses["train_loss"]
                 start_loss = loss if start_loss is None else start_loss
                 yield snapshot
-                if last or not bool((loss <= DIVERGED * start_loss).all()):
+                if last or diverged(loss, start_loss):
                     return
             else:
                 yield Pause(step, fraction)

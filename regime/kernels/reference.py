@@ -1,0 +1,44 @@
+"""The slow, obvious oracle: the whole Jacobian, one autograd call for every example and output, and J J^T by layer."""
+
+import torch
+from torch import Tensor, nn
+
+from regime.kernels import rules
+from regime.kernels.capture import Batch, Readout, check_mode, evaluate, owned, size
+
+
+@torch.enable_grad()
+def jacobian(
+    model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
+) -> dict[str, Tensor | None]:
+    """The Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches the layer."""
+    check_mode(model)
+    size(batch)
+    parameters = owned(model, layers)
+    flat = [parameter for own in parameters.values() for parameter in own.values()]
+    outputs = evaluate(model, batch, readout)
+    found = {id(parameter): [] for parameter in flat}
+    for value in outputs.flatten():
+        gradients = torch.autograd.grad(value, flat, retain_graph=True, allow_unused=True)
+        for parameter, gradient in zip(flat, gradients, strict=True):
+            found[id(parameter)].append(gradient)
+    result: dict[str, Tensor | None] = {}
+    for path, own in parameters.items():
+        used = [p for p in own.values() if any(gradient is not None for gradient in found[id(p)])]
+        columns = [torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]]).flatten(1) for p in used]
+        result[path] = torch.cat(columns, 1).unflatten(0, outputs.shape) if used else None
+    return result
+
+
+def dense_ntk(
+    model: nn.Module,
+    batch: Batch,
+    other: Batch | None,
+    readout: Readout | None,
+    outputs: rules.Outputs,
+    layers: list[str] | None,
+) -> dict[str, Tensor | None]:
+    """The kernel of each layer from explicit Jacobians."""
+    left = jacobian(model, batch, readout, layers)
+    right = left if other is None else jacobian(model, other, readout, layers)
+    return {path: None if j is None else rules.rows(j, right[path], outputs) for path, j in left.items()}

@@ -1,0 +1,35 @@
+"""JSON Schemas of configurations, events and reports, generated from the classes that validate and send them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from regime.config import ProbeConfig, ToyConfig
+from regime.events import Event
+from regime.report import Report
+
+FOLDER = Path(__file__).parents[1] / "assets" / "schemas"
+"""Where the schemas ship, one file each."""
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The schemas by name: toy, probe, event, report."""
+    return {
+        "toy": ToyConfig.model_json_schema(),
+        "probe": ProbeConfig.model_json_schema(),
+        "event": TypeAdapter(Event).json_schema(mode="serialization"),
+        "report": Report.model_json_schema(mode="serialization"),
+    }
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Write every schema to `folder`; `python -m regime.schema` refreshes the shipped ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    write()
