@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 SEED_LIMIT = 2**31 - 1
 WORKSPACE_LIMIT = 4 * 2**30
@@ -255,12 +255,7 @@ def config_from_dict(fields: Any, kind: str | None = None) -> ToyConfig | ProbeC
     """
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise ConfigError(f"config = {_show(fields)} is not allowed; allowed: an object of named fields")
-    named = fields.get("kind", kind)
-    if named not in ((kind,) if kind else KINDS):
-        raise ConfigError(
-            f"kind = {_show(named)} is not allowed; allowed: one of {', '.join(map(repr, [kind] if kind else KINDS))}"
-        )
+    named, allowed = fields.get("kind", kind), [kind] if kind else list(KINDS)
+    if named not in allowed:
+        raise ConfigError(f"kind = {_show(named)} is not allowed; allowed: one of {', '.join(map(repr, allowed))}")
     return KINDS[named].from_dict(fields)
-
-
-CONFIG_ADAPTER = TypeAdapter(AnyConfig)

@@ -84,7 +84,7 @@ def empirical_ntk(
 def _grouped(kernels: dict[str, Tensor | None], group: Group) -> NTK:
     names = {
         "layer": lambda path: path,
-        "block": lambda path: path if path == ROOT else block_of(path),
+        "block": block_of,
         "total": lambda _: TOTAL,
     }
     grouped: dict[str, Tensor | None] = {}

@@ -7,7 +7,7 @@ exact path through explicit per-example gradients.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -19,8 +19,9 @@ Direction = Mapping[str, Tensor]
 """A direction in the layer's parameters, by their names in the module; absent ones do not move."""
 
 
+@runtime_checkable
 class Tape(Protocol):
-    def kernel(self, other: Self, outputs: rules.Outputs, method: rules.Method) -> Tensor:
+    def kernel(self, other: "Tape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
         """The layer's kernel between this tape's examples (n) and the other's (m)."""
         ...
 
@@ -29,7 +30,7 @@ class Tape(Protocol):
         ...
 
     @classmethod
-    def join(cls, tapes: Sequence[Self]) -> Self:
+    def join(cls, tapes: Sequence["Tape"]) -> "Tape":
         """One tape of all the examples, in order."""
         ...
 
@@ -43,7 +44,7 @@ class DenseTape:
     trainable: frozenset[str]
     transposed: bool
 
-    def kernel(self, other: Self, outputs: rules.Outputs, method: rules.Method) -> Tensor:
+    def kernel(self, other: "DenseTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
         scales = {name: float(name in self.trainable) for name in ("weight", "bias")}
         return rules.dense(self.a, self.g, other.a, other.g, **scales, outputs=outputs, method=method)
 
@@ -54,7 +55,7 @@ class DenseTape:
         return rules.dense_product(self.a, self.g, weight, direction.get("bias"))
 
     @classmethod
-    def join(cls, tapes: Sequence[Self]) -> Self:
+    def join(cls, tapes: Sequence["DenseTape"]) -> "DenseTape":
         first = tapes[0]
         return cls(torch.cat([t.a for t in tapes]), torch.cat([t.g for t in tapes]), first.trainable, first.transposed)
 
@@ -66,7 +67,7 @@ class EmbeddingTape:
     ids: Int[Tensor, "n T"]
     g: Float[Tensor, "n T C d"]
 
-    def kernel(self, other: Self, outputs: rules.Outputs, method: rules.Method) -> Tensor:
+    def kernel(self, other: "EmbeddingTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
         del method  # one-hot inputs always go through their token Gram matrix
         return rules.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs)
 
@@ -74,7 +75,7 @@ class EmbeddingTape:
         return rules.embedding_product(self.ids, self.g, direction["weight"])
 
     @classmethod
-    def join(cls, tapes: Sequence[Self]) -> Self:
+    def join(cls, tapes: Sequence["EmbeddingTape"]) -> "EmbeddingTape":
         return cls(torch.cat([t.ids for t in tapes]), torch.cat([t.g for t in tapes]))
 
 
@@ -84,7 +85,7 @@ class RowsTape:
 
     rows: dict[str, Float[Tensor, "n C _"]]
 
-    def kernel(self, other: Self, outputs: rules.Outputs, method: rules.Method) -> Tensor:
+    def kernel(self, other: "RowsTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
         del method  # the gradients are explicit already
         return sum(rules.rows(j, other.rows[name], outputs) for name, j in self.rows.items())
 
@@ -92,7 +93,7 @@ class RowsTape:
         return sum(rules.rows_product(j, direction[name].flatten()) for name, j in self.rows.items() if name in direction)
 
     @classmethod
-    def join(cls, tapes: Sequence[Self]) -> Self:
+    def join(cls, tapes: Sequence["RowsTape"]) -> "RowsTape":
         return cls({name: torch.cat([t.rows[name] for t in tapes]) for name in tapes[0].rows})
 
 

@@ -1,7 +1,6 @@
 """Full-batch and mini-batch descent on the scaled, centered network, by explicit gradients."""
 
 from dataclasses import dataclass, field
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -49,7 +48,7 @@ class Training:
     @classmethod
     def start(
         cls, network: Network, parameters: list[Layer], x: Tensor, y: Tensor, *, alpha: float, centered: bool, descent: Descent
-    ) -> Self:
+    ) -> "Training":
         """Begin at `parameters`, which are copied and left alone."""
         outputs = network.forward(parameters, x)[0]
         offset = outputs if centered else torch.zeros_like(outputs)

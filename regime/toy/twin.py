@@ -6,7 +6,6 @@ F_lin(x) = F_0(x) + Theta_0(x, X) c anywhere, exactly, for descent with or witho
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -27,7 +26,7 @@ class Twin:
     velocity: Float[Tensor, "S N C"] | None
 
     @classmethod
-    def begin(cls, kernel: Tensor, start: Tensor, y: Tensor, descent: Descent) -> Self:
+    def begin(cls, kernel: Tensor, start: Tensor, y: Tensor, descent: Descent) -> "Twin":
         """The twin before its first step, from Theta_0(X, X) and F_0(X)."""
         return cls(kernel, start, y, descent, torch.zeros_like(start), descent.velocity(start))
 

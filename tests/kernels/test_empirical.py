@@ -1,0 +1,226 @@
+"""Every fast kernel against the dense oracle, in float64."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, GPT2Model, LlamaConfig, LlamaModel
+
+from regime import empirical_ntk
+from regime.kernels.empirical import block_of
+
+TOLERANCE = 1e-10
+METHODS = ("auto", "token-gram", "per-example")
+
+
+def relative(got: Tensor, want: Tensor) -> float:
+    return ((got - want).norm() / want.norm()).item()
+
+
+def assert_equals_oracle(model: nn.Module, batch, readout=None, other=None) -> None:
+    """Every layer, and the whole, for traces and full kernels, by every method."""
+    model.double().eval()
+    for outputs in ("trace", "full"):
+        want = empirical_ntk(model, batch, other, readout=readout, outputs=outputs, method="dense")
+        for method in METHODS:
+            got = empirical_ntk(model, batch, other, readout=readout, outputs=outputs, method=method)
+            assert list(got.layers) == list(want.layers)
+            for path, kernel in want.layers.items():
+                assert (kernel is None) == (got.layers[path] is None), path
+                if kernel is not None:
+                    assert got.layers[path].shape == kernel.shape
+                    # a layer whose kernel vanishes against the whole has nothing but rounding to compare
+                    assert (got.layers[path] - kernel).norm() < TOLERANCE * max(kernel.norm(), 1e-6 * want.total.norm()), path
+            assert relative(got.total, want.total) < TOLERANCE
+            assert relative(sum(k for k in got.layers.values() if k is not None), got.total) < TOLERANCE
+
+
+def mlp(outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(5, 16), nn.ReLU(inplace=True), nn.Linear(16, 16, bias=False), nn.Tanh(), nn.Linear(16, outputs)
+    )
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def points(n: int, d: int = 5) -> Tensor:
+    return torch.randn(n, d, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_mlp(outputs: int) -> None:
+    assert_equals_oracle(mlp(outputs), points(7))
+    assert_equals_oracle(mlp(outputs), points(7), other=points(4))
+
+
+def sentences(n: int, tokens: int, vocabulary: int = 50) -> dict[str, Tensor]:
+    """Random token ids; row i has i % 3 positions of padding, token 0, at its end."""
+    ids = torch.randint(1, vocabulary, (n, tokens))
+    mask = torch.ones(n, tokens, dtype=torch.long)
+    for i in range(n):
+        mask[i, tokens - min(i % 3, tokens - 1) :] = 0
+    return {"input_ids": ids * mask, "attention_mask": mask}
+
+
+def pooled(output, batch) -> Tensor:
+    mask = batch["attention_mask"].unsqueeze(-1).to(output.last_hidden_state.dtype)
+    return ((output.last_hidden_state * mask).sum(1) / mask.sum(1))[:, :3]
+
+
+SMALL = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "hidden_size": 16, "vocab_size": 50}
+GPT2 = GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=16, vocab_size=50, bos_token_id=1, eos_token_id=1)
+TRANSFORMERS = {
+    "bert": lambda: BertModel(BertConfig(max_position_embeddings=16, **SMALL)),
+    "gpt2": lambda: GPT2Model(GPT2),
+    "llama": lambda: LlamaModel(LlamaConfig(num_key_value_heads=1, **SMALL)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize(("n", "tokens"), [(4, 7), (6, 6), (1, 5), (3, 1)], ids=["n<T", "n=T", "n=1", "T=1"])
+def test_transformers_with_padding(name: str, n: int, tokens: int) -> None:
+    assert_equals_oracle(TRANSFORMERS[name](), sentences(n, tokens), pooled)
+
+
+def test_bert_pooler_is_null_under_mean_pooling() -> None:
+    ntk = empirical_ntk(TRANSFORMERS["bert"]().eval(), sentences(3, 4), readout=pooled)
+    assert [path for path, kernel in ntk.layers.items() if kernel is None] == ["pooler.dense"]
+
+
+def test_tied_embedding_counts_once() -> None:
+    model = GPT2LMHeadModel(GPT2)
+    readout = lambda output, batch: output.logits[:, -1, :3]  # noqa: E731, ARG005
+    assert_equals_oracle(model, sentences(4, 5), readout)
+    assert "lm_head" not in empirical_ntk(model, sentences(2, 5), readout=readout).layers
+
+
+class Recurrent(nn.Module):
+    """One layer called three times, and one whose weight is also used outside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(5, 5)
+        self.out = nn.Linear(5, 2)
+        self.offset = nn.Parameter(torch.randn(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = torch.tanh(self.step(x))
+        return self.out(x) + nn.functional.linear(x.square(), self.out.weight) + self.offset
+
+
+def test_reuse_inside_a_model() -> None:
+    assert_equals_oracle(Recurrent(), points(6))
+    assert "(root)" in empirical_ntk(Recurrent(), points(3).float()).layers
+
+
+class Positions(nn.Module):
+    """A table without an example axis whose first size equals the number of examples."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.table = nn.Embedding(tokens, 3)
+        self.mix = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        table = self.mix(self.table(torch.arange(self.tokens)))
+        return (x @ table).tanh()
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_tables_without_examples(n: int) -> None:
+    assert_equals_oracle(Positions(4), points(n, 4))
+
+
+def test_padding_index_has_no_gradient() -> None:
+    model = nn.Sequential(nn.Embedding(6, 4, padding_idx=0), nn.Flatten(), nn.Linear(12, 1))
+    assert_equals_oracle(model, torch.tensor([[0, 1, 2], [1, 1, 0], [3, 4, 5]]))
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    model = mlp(2).double()
+    model[0].weight.requires_grad_(False)
+    model[4].requires_grad_(False)
+    assert_equals_oracle(model, points(5))
+    assert list(empirical_ntk(model, points(5)).layers) == ["0", "2"]
+
+
+def test_symmetric_positive_semidefinite_and_equal_to_itself_as_other() -> None:
+    model, x = mlp(2).double(), points(8)
+    kernel = empirical_ntk(model, x, outputs="full").total
+    flat = kernel.transpose(1, 2).reshape(16, 16)
+    assert torch.linalg.eigvalsh(flat).min() > -1e-10 * flat.norm()
+    assert relative(flat.T, flat) < 1e-14
+    assert relative(empirical_ntk(model, x, x.clone(), outputs="full").total, kernel) < 1e-14
+    order = torch.randperm(8)
+    assert relative(empirical_ntk(model, x[order], outputs="full").total, kernel[order][:, order]) < 1e-13
+    trace = torch.einsum("nmcc->nm", kernel) / 2
+    assert relative(empirical_ntk(model, x).total, trace) < 1e-14
+
+
+def test_groups_and_globs() -> None:
+    model, batch = TRANSFORMERS["bert"]().double().eval(), sentences(3, 4)
+    layers = empirical_ntk(model, batch, readout=pooled)
+    blocks = empirical_ntk(model, batch, readout=pooled, group="block")
+    total = empirical_ntk(model, batch, readout=pooled, group="total")
+    assert list(blocks.layers) == ["embeddings", "encoder.layer.0", "encoder.layer.1", "pooler"]
+    assert list(total.layers) == ["total"]
+    assert relative(blocks.total, layers.total) < 1e-13
+    assert relative(total.total, layers.total) < 1e-13
+    first = empirical_ntk(model, batch, readout=pooled, layers=["encoder.layer.0.*"])
+    assert relative(first.total, blocks.layers["encoder.layer.0"]) < 1e-13
+
+
+def test_globs_are_aware_of_dots() -> None:
+    model = nn.Sequential(*[nn.Linear(2, 2) for _ in range(11)])
+    assert list(empirical_ntk(model, torch.ones(2, 2), layers=["1"]).layers) == ["1"]
+    assert list(empirical_ntk(model, torch.ones(2, 2), layers=["1*"]).layers) == ["1", "10"]
+
+
+@pytest.mark.parametrize(
+    ("path", "block"),
+    [("encoder.layer.0.attention.query", "encoder.layer.0"), ("h.11.mlp.c_fc", "h.11"), ("head", "head"), ("0", "0")],
+)
+def test_block_of(path: str, block: str) -> None:
+    assert block_of(path) == block
+
+
+def test_the_model_comes_back_as_it_was() -> None:
+    model = TRANSFORMERS["bert"]().train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    model.embeddings.word_embeddings.weight.grad = torch.ones_like(model.embeddings.word_embeddings.weight)
+    empirical_ntk(model, sentences(3, 4), readout=pooled)
+    with pytest.raises(IndexError):
+        empirical_ntk(model, {"input_ids": torch.full((2, 4), 10**6), "attention_mask": torch.ones(2, 4)}, readout=pooled)
+    assert all(module.training for module in model.modules())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in model.parameters())
+    grads = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert grads == {"embeddings.word_embeddings.weight"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: empirical_ntk(nn.Linear(5, 2), points(3).float()[:, None]), r"outputs must be a tensor \(n, C\)"),
+        (lambda: empirical_ntk(mlp(1).requires_grad_(False), points(3).float()), "no trainable parameters"),
+        (lambda: empirical_ntk(mlp(1), points(3).float(), layers=["9"]), "match none"),
+        (lambda: empirical_ntk(mlp(1), points(3).float(), method="fast"), "method = 'fast' is not allowed; allowed: 'auto'"),
+        (lambda: empirical_ntk(mlp(1), points(3).float(), outputs="all"), "outputs = 'all' is not allowed"),
+        (lambda: empirical_ntk(mlp(1), points(3).float() * torch.nan), "not finite"),
+        (lambda: empirical_ntk(nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)), points(3).float()), r"model\.eval\(\)"),
+        (lambda: empirical_ntk(nn.Sequential(nn.Linear(5, 3), nn.Dropout(0.5)), points(3).float()), r"model\.eval\(\)"),
+        (lambda: empirical_ntk(mlp(1), {"input": torch.ones(3, 5), "x": torch.ones(2)}), "same number of examples"),
+        (lambda: empirical_ntk(mlp(1), torch.ones(0, 5)), "at least one"),
+    ],
+)
+def test_bad_input(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,142 @@
+"""The probe of the real MiniLM: its kernels and its expansion against autograd, and whole runs."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+import regime
+from regime import ProbeConfig, empirical_ntk
+from regime.kernels.capture import capture
+from regime.models import loading, texts
+from regime.models.readout import MeanPooled
+
+SMALL = {"samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 2, "measure_every": 1}
+
+
+@cache
+def model() -> MeanPooled:
+    return MeanPooled(loading.load("minilm").encoder, seed=0)
+
+
+def sentences(n: int, tokens: int = 24) -> dict[str, Tensor]:
+    (rows,) = texts.split("sentiment", [n])
+    limits = {"truncation": True, "max_length": tokens, "padding": True, "return_tensors": "pt"}
+    batch = loading.load("minilm").tokenizer(rows.texts, **limits)
+    return {name: batch[name] for name in ("input_ids", "attention_mask")}
+
+
+def test_kernel_of_every_layer_against_per_example_autograd() -> None:
+    batch = sentences(8)
+    assert (batch["attention_mask"] == 0).any()
+    got = empirical_ntk(model(), batch)
+    rows: dict[str, list[Tensor]] = {}
+    parameters = dict(model().named_parameters())
+    for i in range(8):
+        output = model()(**{name: tensor[i : i + 1] for name, tensor in batch.items()})
+        gradients = torch.autograd.grad(output.squeeze(), parameters.values(), allow_unused=True)
+        by_layer: dict[str, list[Tensor]] = {}
+        for name, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None:
+                by_layer.setdefault(name.rpartition(".")[0], []).append(gradient.flatten())
+        for layer, parts in by_layer.items():
+            rows.setdefault(layer, []).append(torch.cat(parts))
+    gradients = {layer: torch.stack(each).double() for layer, each in rows.items()}
+    want = {layer: each @ each.T for layer, each in gradients.items()}
+    assert {layer for layer, kernel in got.layers.items() if kernel is not None} == set(want)
+    for layer, kernel in want.items():
+        assert (got.layers[layer] - kernel).norm() / kernel.norm() < 1e-4, layer
+    total = sum(want.values())
+    assert (got.total - total).norm() / total.norm() < 1e-5
+
+
+def test_expansion_against_finite_differences() -> None:
+    batch = sentences(4, 10)
+    double = MeanPooled(loading.load("minilm").encoder, seed=0).double()
+    tapes = capture(double, batch)
+    generator = torch.Generator().manual_seed(0)
+    direction = {name: torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in double.named_parameters()}
+    along = sum(
+        tape.product({name.rpartition(".")[2]: d for name, d in direction.items() if name.rpartition(".")[0] == path})
+        for path, tape in tapes.items()
+        if tape is not None
+    )
+    step, ends = 1e-6, []
+    with torch.no_grad():
+        for sign in (1, -2):
+            for name, parameter in double.named_parameters():
+                parameter.add_(direction[name], alpha=sign * step)
+            ends.append(double(**batch))
+    want = (ends[0] - ends[1]) / (2 * step)
+    assert (along - want).norm() / want.norm() < 1e-6
+
+
+def test_a_small_probe_end_to_end() -> None:
+    events = list(regime.stream(ProbeConfig(**SMALL)))
+    measured = [event for event in events if event.kind == "measured"]
+    assert [event.step for event in measured] == [0, 1, 2]
+    for event in events:
+        json.dumps(event.to_dict(), allow_nan=False)
+    report = regime.Report.from_dict(events[-1].report)
+    assert len(report.layers) == 4 + 6 * 8 + 2
+    assert [row["layer"] for row in report.blocks] == [
+        "encoder.embeddings",
+        *[f"encoder.encoder.layer.{k}" for k in range(6)],
+        "encoder.pooler",
+        "head",
+    ]
+    assert sum(row["kernel_share"] for row in report.blocks if row["kernel_share"] is not None) == pytest.approx(1)
+    wanted = {"kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "representation_change"}
+    assert wanted | {"parameter_movement"} <= set(report.layers[0])
+    assert report.final["taylor_gap"] > 0
+    pooler = next(row for row in report.layers if row["layer"] == "encoder.pooler.dense")
+    assert all(pooler[measure] is None for measure in wanted)
+    assert set(pooler["undefined"].values()) == {"not part of the function: no gradient reaches it"}
+    assert report.final["representation_change"] == report.blocks[6]["representation_change"]
+
+
+@pytest.mark.parametrize("fields", [{"optimizer": "sgd"}, {"seeds": 2, "steps": 1}, {"batch_size": 3}, {"task": "source"}])
+def test_options(fields: dict) -> None:
+    report = regime.run(ProbeConfig(**SMALL | fields))
+    assert report.final["kernel_change"] > 0
+    assert len(report.seeds["train_loss"]) == report.config.seeds
+    assert report.verdict.interval is not None
+
+
+def test_zero_steps_give_no_verdict() -> None:
+    report = regime.run(ProbeConfig(**SMALL | {"steps": 0}))
+    assert report.verdict.label == "no verdict"
+    assert report.final["taylor_gap"] is None
+    assert report.final["kernel_change"] == 0
+
+
+def test_a_probe_leaves_the_shared_weights_alone() -> None:
+    before = {name: p.clone() for name, p in loading.load("minilm").encoder.named_parameters()}
+    regime.run(ProbeConfig(**SMALL | {"steps": 1, "learning_rate": 0.01}))
+    assert all(torch.equal(p, before[name]) for name, p in loading.load("minilm").encoder.named_parameters())
+
+
+MEASURED_RUN = """
+import resource, time, json, regime
+start = time.perf_counter()
+config = regime.ProbeConfig(samples=64, probe_samples=32, max_tokens=32, steps=20, measure_every=5)
+report = regime.run(config)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+measured = [event.step for event in report.history]
+print(json.dumps([time.perf_counter() - start, peak, measured, len(report.layers), report.final["train_loss"]]))
+"""
+
+
+def test_the_stated_probe_is_under_three_minutes_and_four_gigabytes() -> None:
+    out = subprocess.run([sys.executable, "-c", MEASURED_RUN], capture_output=True, text=True, check=True, timeout=280)
+    seconds, peak, measured, layers, loss = json.loads(out.stdout.splitlines()[-1])
+    print(f"{seconds:.0f} s, {peak / 1e9:.2f} GB")  # noqa: T201
+    assert measured == [0, 5, 10, 15, 20]
+    assert layers == 54
+    assert loss < 0.25
+    assert seconds < 180
+    assert peak < 4e9

@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+import regime
+from regime import Report, ToyConfig
+
+CONFIG = ToyConfig(samples=16, test_samples=8, probe_samples=8, width=8, seeds=2, steps=4, measure_every=2)
+
+
+def test_save_and_load_are_exact(tmp_path) -> None:
+    report = regime.run(CONFIG)
+    path = report.save(tmp_path / "run")
+    assert path == tmp_path / "run" / "report.json"
+    assert Report.load(tmp_path / "run") == report
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    assert [file.name for file in path.parent.iterdir()] == ["report.json"]
+
+
+def test_the_contract_of_a_report() -> None:
+    report = regime.run(CONFIG)
+    assert report.config == CONFIG
+    assert report.verdict.label in ("lazy", "mixed", "rich", "no verdict")
+    low, high = report.verdict.interval
+    assert 0 <= low <= high <= 1
+    assert isinstance(report.verdict.reasons, list)
+    assert isinstance(report.verdict.advice, list)
+    assert {"layer", "block", "kernel_change", "representation_change", "parameter_movement"} <= set(report.layers[0])
+    assert report.layers[-1]["representation_change"] is None
+    assert "representation_change" in report.layers[-1]["undefined"]
+    assert [event.step for event in report.history] == [0, 2, 4]
+    assert {"regime", "torch", "python"} <= set(report.provenance.versions)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("nonsense", "is not JSON"), ("{}", "not a report of this version: config"), ("[]", "not a report")]
+)
+def test_a_file_that_is_no_report_is_refused(tmp_path, text: str, message: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Report.load(tmp_path)
