@@ -8,7 +8,7 @@ from torch import Tensor
 
 from regime.config import ToyConfig
 from regime.events import Estimate
-from regime.kernels.spectrum import top_eigenvalue
+from regime.kernels.spectrum import LANCZOS, top_eigenvalue
 from regime.machine import matmul_rate, pick_device
 from regime.snapshots import Pause, Snapshot, diverged
 from regime.toy import tasks
@@ -18,6 +18,10 @@ from regime.toy.twin import Twin, predict
 
 STABLE = 0.25
 """Default learning_rate * lambda_max(Theta_0 / N), before momentum: small enough for small alpha, where the kernel grows."""
+EFFICIENCY = 0.65
+"""Share of the matmul rate that training reaches."""
+MEMORY_BOUND = 10
+"""How much slower than a matmul a product of matrix and vector is, operation by operation."""
 GRID = {1: 121, 2: 40}
 """Points along each axis of the function's picture, by input dimension."""
 
@@ -52,13 +56,15 @@ class ToyRun:
 
     def estimate(self) -> Estimate:
         """From counted operations and this machine's matmul rate."""
-        c, seeds, rate = self.config, self.config.seeds, matmul_rate(self.device)
+        c, rate = self.config, EFFICIENCY * matmul_rate(self.device)
         measurements = c.steps // c.measure_every + 1
-        step = 6 * self.parameters * c.batch * seeds
-        points = c.probe_samples + c.test_samples + c.samples + c.seeds
-        kernels = 2 * c.width * c.depth * (c.samples * c.classes) ** 2 * seeds
-        measure = 2 * self.parameters * points * (2 + c.classes) * seeds + kernels
-        seconds = c.steps * (step / rate + 3e-4) + measurements * (measure / rate + 1.5e-2)
+        outputs = c.samples * c.classes
+        step = 6 * self.parameters * c.batch + 2 * outputs**2
+        tapes = 2 * self.parameters * (1 + c.classes) * (c.samples + c.probe_samples)
+        kernels = 4 * c.width * c.depth * outputs**2
+        lanczos = MEMORY_BOUND * 2 * LANCZOS * outputs**2
+        flops = c.steps * step + measurements * (tapes + kernels + lanczos)
+        seconds = c.seeds * flops / rate + c.steps * 3e-4 + measurements * 1.5e-2
         return Estimate(seconds=seconds, bytes=c.workspace)
 
     def view(self) -> dict[str, object]:

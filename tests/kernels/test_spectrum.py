@@ -13,6 +13,6 @@ def test_top_eigenvalue_against_a_full_decomposition() -> None:
 
 def test_small_singular_and_not_finite_matrices() -> None:
     assert top_eigenvalue(torch.full((1, 1), 3.0)).item() == 3.0
-    assert abs(top_eigenvalue(torch.ones(4, 4)).item() - 4) < 1e-12
+    assert abs(top_eigenvalue(torch.ones(4, 4, dtype=torch.float64)).item() - 4) < 1e-12
     assert top_eigenvalue(torch.zeros(4, 4)).item() == 0
     assert torch.isnan(top_eigenvalue(torch.full((3, 3), torch.inf)))
