@@ -1,0 +1,72 @@
+"""A report as a matplotlib figure, to save and print. Through `Figure()` without pyplot, so that threads do not share state."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
+from regime.report import Report
+
+COLORS = {"network": "#1F4FA3", "twin": "#C2500A", "ink": "#14181F", "quiet": "#4B5562", "ring": "#6B2C91"}
+ZONE_COLORS = ("#EDE8F2", "#DCCDE8", "#C3A4D8")
+
+
+def figure(report: Report) -> Figure:
+    """Verdict, loss, and distances from the start, for any kind of run."""
+    drawing = Figure(figsize=(11, 4.2), layout="constrained")
+    dial, panels = drawing.subfigures(2, 1, height_ratios=(1, 3))
+    _dial(dial.subplots(), report)
+    loss, distance = panels.subplots(1, 2)
+    _lines(loss, report, {"train_loss": ("train", "network", "-"), "test_loss": ("test", "quiet", "-")} | _twin(report), "Loss")
+    gap = "linearization_gap" if "linearization_gap" in report.final else "taylor_gap"
+    names = {"kernel_change": ("kernel change", "network", "-"), gap: (gap.replace("_", " "), "twin", "--")}
+    _lines(distance, report, names | {"representation_change": ("representation", "ring", ":")}, "Distance from the start")
+    for value in (LAZY_BELOW, RICH_ABOVE):
+        distance.axhline(value, color=COLORS["quiet"], linewidth=0.8, linestyle=(0, (1, 3)))
+    return drawing
+
+
+def _twin(report: Report) -> dict[str, tuple[str, str, str]]:
+    return {"twin_train_loss": ("linearized twin", "twin", "--")} if "twin_train_loss" in report.final else {}
+
+
+def _lines(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], title: str) -> None:
+    """Means with a band of one standard deviation; nulls and zeros leave a gap on the log axis."""
+    steps = [event.step for event in report.history]
+    for measure, (name, color, style) in parts.items():
+        values = [event.measures.get(measure) for event in report.history]
+        shown = [(s, v, e.spread.get(measure)) for s, v, e in zip(steps, values, report.history, strict=True) if v and v > 0]
+        if not shown:
+            continue
+        x, y, sd = zip(*shown, strict=True)
+        marker = "o" if len(x) == 1 else ""
+        axes.plot(x, y, style, color=COLORS[color], label=name, linewidth=1.8, marker=marker)
+        if all(value is not None for value in sd):
+            low = [v / (1 + s / v) for v, s in zip(y, sd, strict=True)]
+            high = [v + s for v, s in zip(y, sd, strict=True)]
+            axes.fill_between(x, low, high, color=COLORS[color], alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
+    axes.set_xlabel("step")
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _dial(axes: Any, report: Report) -> None:
+    verdict = report.verdict
+    edges = (0.0, *ZONES, 1.0)
+    for name, color, low, high in zip(("lazy", "mixed", "rich"), ZONE_COLORS, edges, edges[1:], strict=False):
+        hatch = {"hatch": "////", "edgecolor": "white"} if verdict.label == "no verdict" else {}
+        axes.barh(0, high - low, left=low, height=0.5, color=color, **hatch)
+        axes.text((low + high) / 2, -0.75, name, ha="center", va="center", color=COLORS["quiet"], fontsize=9)
+    if verdict.interval:
+        axes.plot(verdict.interval, (0, 0), color=COLORS["ring"], linewidth=5, solid_capstyle="round")
+    if verdict.index is not None:
+        axes.plot(
+            verdict.index, 0, "o", markersize=10, markerfacecolor="white", markeredgecolor=COLORS["ring"], markeredgewidth=2.5
+        )
+    axes.set(xlim=(0, 1), ylim=(-1, 0.4))
+    axes.set_axis_off()
+    title = f"{verdict.label[:1].upper()}{verdict.label[1:]} - {verdict.agree}"
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=13, color=COLORS["ink"])

@@ -1,0 +1,74 @@
+"""What one page knows of one run: its events, folded. A live run, a stopped one and a loaded report end in the same board."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+Status = Literal["waiting", "running", "finished", "stopped"]
+
+
+@dataclass
+class Board:
+    """State of one visitor's run. Everything drawn comes from here, so everything drawn is also in the API's events."""
+
+    config: dict[str, Any]
+    started: dict[str, Any] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Measured events; only the last one keeps its pictures."""
+    tick: dict[str, Any] | None = None
+    """The last event that carried a step and the time left."""
+    report: dict[str, Any] | None = None
+    status: Status = "running"
+
+    @classmethod
+    def replay(cls, events: list[dict[str, Any]]) -> Self:
+        """The board at the end of some events, such as a saved run's."""
+        board = cls(config={})
+        for event in events:
+            board.take(event)
+        return board
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Fold in one event."""
+        match event["kind"]:
+            case "started":
+                self.started, self.config = event, event["config"]
+            case "progress":
+                self.tick = event
+            case "measured":
+                if self.history:
+                    self.history[-1] = self.history[-1] | {"view": {}}
+                self.history.append(event)
+                self.tick = event
+            case "finished":
+                self.report, self.status = event["report"], "finished"
+                self.config, self.history = self.report["config"], self.report["history"]
+                self.tick = self.history[-1]
+
+    def stop(self) -> None:
+        """The run ended before its last step; what it reached stays."""
+        if self.status == "running":
+            self.status = "stopped"
+
+    @property
+    def last(self) -> dict[str, Any] | None:
+        """The newest measurement."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def steps(self) -> int:
+        return self.config["steps"]
+
+    @property
+    def step(self) -> int:
+        return self.tick["step"] if self.tick else 0
+
+    def series(self, measure: str, part: str = "measures") -> list[tuple[int, float | None]]:
+        """(step, value) of one whole-model measure along the run."""
+        return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
+
+
+def thin(history: list[Any], most: int = 120) -> list[Any]:
+    """At most about `most` entries, evenly spaced, the first and the last among them: more are not visible."""
+    stride = -(-len(history) // most) or 1
+    kept = history[::stride]
+    return kept if not history or kept[-1] is history[-1] else [*kept, history[-1]]

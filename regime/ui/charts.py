@@ -1,0 +1,107 @@
+"""The curves of a run: loss, and how far the network has moved from its start."""
+
+from dataclasses import dataclass
+
+from regime.measures.measurement import DEFINITIONS
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.ui.board import Board
+from regime.ui.plot import Axis, Point, band, bound, chart, decades, dots, end_labels, line, plus_minus, spread, steps_axis
+from regime.ui.text import DASH, NAMES, escape, number
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: which measure, what to call it, and its look."""
+
+    measure: str
+    name: str
+    css: str
+    marks: bool = False
+
+
+TRAIN_LOSS = Curve("train_loss", "network, train", "net")
+TEST_LOSS = Curve("test_loss", "network, test", "test", marks=True)
+TWIN_LOSS = Curve("twin_train_loss", "linearized twin", "twin")
+TOY_LOSSES = (TEST_LOSS, TRAIN_LOSS, TWIN_LOSS)
+PROBE_LOSSES = (Curve("test_loss", "held out", "test", marks=True), Curve("train_loss", "train", "net"))
+KERNELS = (Curve("kernel_change", "change", "net"), Curve("kernel_distance", "distance", "second"))
+
+
+def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", most: int = 8) -> str:
+    """Some measures over steps on one log axis, each named at its end and in a legend for narrow windows."""
+    data = {part: board.series(part.measure) for part in parts}
+    x = steps_axis(board.steps)
+    y = decades([value for points in data.values() for _, value in points if value is not None], most)
+    shapes, labels, said = [], [], []
+    for part, points in data.items():
+        low, high = spread(points, board.series(part.measure, "spread"))
+        shapes.append(band(low, high, x, y, part.css))
+        shapes.append(line(points, x, y, part.css))
+        if part.marks:
+            shapes.append(dots(points[:: max(1, len(points) // 14)], x, y, part.css))
+        final = _final(points)
+        if final is not None:
+            text = f"{part.name} {number(final)}"
+            labels.append((y.place(final), text, part.css))
+            said.append(text)
+    legend = "".join(f'<span><i class="key {part.css}"></i>{escape(part.name)}</span>' for part in parts)
+    said_at = f"{what} over {board.steps} steps; at step {board.step}: " + (", ".join(said) or "nothing yet")
+    drawn = chart(shapes, x, y, label=said_at, css=css, over=end_labels(labels))
+    return f'<div class="legend" aria-hidden="true">{legend}</div>{drawn}'
+
+
+def _final(points: list[Point]) -> float | None:
+    return next((value for _, value in reversed(points) if value is not None), None)
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """One small chart: a measure, its fixed axis, and the bounds that the verdict uses."""
+
+    measure: str
+    axis: Axis
+    note: str
+    bounds: tuple[float, ...] = ()
+
+
+MULTIPLES = (
+    Multiple(
+        "kernel_change",
+        Axis(1e-3, 10, log=True, ticks=(1e-3, 1e-2, 0.1, 1, 10)),
+        "how far the tangent kernel turned or grew",
+        (LAZY_BELOW, RICH_ABOVE),
+    ),
+    Multiple(
+        "linearization_gap",
+        Axis(1e-3, 1, log=True, ticks=(1e-3, 1e-2, 0.1, 1)),
+        "how far the network is from its twin",
+        (LAZY_BELOW,),
+    ),
+    Multiple(
+        "representation_change",
+        Axis(1e-4, 1, log=True, ticks=(1e-4, 1e-2, 1)),
+        "how far the hidden features moved, 1&nbsp;&minus;&nbsp;CKA",
+    ),
+)
+
+
+def multiples(board: Board) -> str:
+    """Three distances from the start, side by side, on axes that never move."""
+    return f'<div class="multiples">{"".join(_multiple(board, part) for part in MULTIPLES)}</div>'
+
+
+def _multiple(board: Board, part: Multiple) -> str:
+    x, points = steps_axis(board.steps), board.series(part.measure)
+    x = Axis(x.low, x.high, ticks=(0, x.high))
+    low, high = spread(points, board.series(part.measure, "spread"))
+    shapes = [bound(value, part.axis) for value in part.bounds]
+    shapes += [band(low, high, x, part.axis, "net"), line(points, x, part.axis, "net")]
+    last = board.last
+    value, sd = (last[kind].get(part.measure) if last else None for kind in ("measures", "spread"))
+    reason = last["undefined"].get(part.measure, "") if last else "not run yet"
+    name = NAMES[part.measure]
+    said = f"{name} over steps, now {number(value)}" if value is not None else f"{name}: {reason}"
+    note = f'<p class="note" title="{escape(DEFINITIONS[part.measure])}">{part.note}</p>'
+    key = plus_minus(value, sd) if value is not None else f'<b title="{escape(reason)}">{DASH}</b>'
+    drawn = chart(shapes, x, part.axis, label=said, css="small")
+    return f'<div class="multiple"><h4>{escape(name)}</h4><p class="key-number">{key}</p>{drawn}{note}</div>'

@@ -1,0 +1,58 @@
+"""What a finished run leaves behind: its report, its table, its figure, and the code that makes it again."""
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from regime.config import config_from_dict
+from regime.report import Report
+
+CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig"}
+NAMES = ("report.json", "layers.csv", "figure.png", "figure.svg")
+
+
+def snippet(fields: dict[str, Any]) -> str:
+    """Python that reproduces a run: the fields that differ from their defaults."""
+    config = config_from_dict(fields)
+    changed = config.model_dump(exclude_defaults=True)
+    arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    return (
+        "import regime\n\n"
+        f"config = regime.{CLASSES[config.kind]}({arguments})\n"
+        "report = regime.run(config)\n"
+        "print(report.verdict.label, report.verdict.interval)\n"
+    )
+
+
+def table(report: Report) -> str:
+    """The layer rows as CSV; an undefined value is empty, and its reason is in the last column."""
+    rows = report.layers
+    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined")]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["layer", "block", *measures, "undefined"])
+    for row in rows:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
+        writer.writerow([row["layer"], row["block"], *(row[name] for name in measures), reasons])
+    return out.getvalue()
+
+
+def files(fields: dict[str, Any]) -> list[str]:
+    """Write a report's four files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
+    from regime.plots.figure import figure
+
+    report = Report.from_dict(fields)
+    cache = Path(get_upload_folder())
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="regime-", dir=cache))
+    paths = [folder / name for name in NAMES]
+    report.save(folder)
+    paths[1].write_text(table(report))
+    drawing = figure(report)
+    for path in paths[2:]:
+        drawing.savefig(path, dpi=150)
+    return [str(path) for path in paths]

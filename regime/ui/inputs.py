@@ -1,0 +1,90 @@
+"""Form controls: a slider over chosen values, one-of-a-few choices that arrow keys move through, a number that may be empty.
+
+All are native inputs inside `gr.HTML`, so keyboard and screen readers work as everywhere. Nothing enforces their values on
+the server; the configuration does.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from regime.ui.text import escape
+
+
+def slider(label: str, stops: Sequence[float], value: float, *, ends: tuple[str, str], note: str, elem_id: str) -> gr.HTML:
+    """A slider over `stops`, evenly spaced; `ends` name what lies at either side."""
+    index = list(stops).index(value)
+    template = f"""
+<div class="control slider" data-stops='{json.dumps(list(stops))}'>
+  <label for="{elem_id}-range" title="{escape(note)}">{escape(label)}<output>{value:g}</output></label>
+  <input id="{elem_id}-range" type="range" min="0" max="{len(stops) - 1}" step="1" value="{index}" aria-valuetext="{value:g}"
+   style="--done:{100 * index / (len(stops) - 1):.1f}%" aria-describedby="{elem_id}-note">
+  <p class="ends"><span>{escape(ends[0])}</span><span>{escape(ends[1])}</span></p>
+  <p class="note" id="{elem_id}-note">{escape(note)}</p>
+</div>"""
+    script = """
+const stops = JSON.parse(element.querySelector('.slider').dataset.stops);
+const range = element.querySelector('input'), shown = element.querySelector('output');
+range.addEventListener('input', () => {
+  const value = stops[range.valueAsNumber];
+  shown.textContent = value;
+  range.setAttribute('aria-valuetext', value);
+  range.style.setProperty('--done', 100 * range.valueAsNumber / (stops.length - 1) + '%');
+  props.value = value;
+});
+"""
+    return _field(value, template, script, elem_id)
+
+
+def choice(
+    label: str,
+    options: Sequence[Any],
+    value: Any,
+    *,
+    elem_id: str,
+    names: Sequence[str] | None = None,
+    pictures: dict[Any, str] | None = None,
+    note: str = "",
+) -> gr.HTML:
+    """One of a few values, all visible; with `pictures`, SVG thumbnails over their names."""
+    parts = ""
+    for index, (option, name) in enumerate(zip(options, names or [str(option) for option in options], strict=True)):
+        checked = " checked" if option == value else ""
+        picture = pictures[option] if pictures else ""
+        parts += (
+            f'<label><input type="radio" name="{elem_id}" value="{index}"{checked}>{picture}<span>{escape(name)}</span></label>'
+        )
+    css = "thumbs" if pictures else "segments"
+    below = f'<p class="note">{escape(note)}</p>' if note else ""
+    template = (
+        f'<fieldset class="control {css}" data-options="{escape(json.dumps(list(options)))}"><legend>{escape(label)}</legend>'
+        f'<div class="options">{parts}</div>{below}</fieldset>'
+    )
+    script = """
+const options = JSON.parse(element.querySelector('fieldset').dataset.options);
+element.addEventListener('change', event => { props.value = options[Number(event.target.value)]; });
+"""
+    return _field(value, template, script, elem_id)
+
+
+def number_field(kind: str, name: str, label: str, value: float | None, note: str) -> gr.HTML:
+    """A number to type; empty is null, which a configuration reads as its own default where it has one."""
+    identity = f"{kind}-{name.replace('_', '-')}"
+    shown = "" if value is None else f"{value:g}"
+    template = f"""
+<div class="control typed"><label for="{identity}-input">{escape(label)}</label>
+  <input id="{identity}-input" type="number" step="any" value="{shown}" aria-describedby="{identity}-note">
+  <p class="note" id="{identity}-note">{escape(note)}</p></div>"""
+    script = """
+const field = element.querySelector('input');
+field.addEventListener('input', () => { props.value = field.value === '' ? null : field.valueAsNumber; });
+"""
+    return _field(value, template, script, identity)
+
+
+def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
+    return gr.HTML(
+        value, html_template=template, js_on_load=script, elem_id=elem_id, elem_classes="field", apply_default_css=False
+    )

@@ -1,0 +1,47 @@
+"""One run for one visitor: a configuration's events as dicts, with errors and a deadline that a visitor can read."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+
+import regime
+from regime.config import config_from_dict
+
+COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
+"""All runs of all visitors share these slots; further ones wait in the queue."""
+log = logging.getLogger(__name__)
+
+
+def max_seconds() -> float:
+    """Wall-clock time one run may take: REGIME_MAX_SECONDS, 900 by default."""
+    return float(os.environ.get("REGIME_MAX_SECONDS", "900"))
+
+
+def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
+    """The events of the run that `fields` describe. Closing the iterator stops the run.
+
+    Raises:
+        gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
+    """
+    limit, began = max_seconds(), time.monotonic()
+    try:
+        with closing(regime.stream(config_from_dict(fields, kind))) as stream:
+            for event in stream:
+                yield event.to_dict()
+                if time.monotonic() - began > limit and event.kind != "finished":
+                    raise gr.Error(
+                        f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
+                        print_exception=False,
+                    )
+    except regime.ConfigError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception:
+        log.exception("a run failed")
+        raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None

@@ -1,0 +1,58 @@
+"""Numbers and names as the page writes them."""
+
+import html
+import re
+from typing import Any
+
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+NAMES = {
+    "kernel_change": "Kernel change",
+    "kernel_distance": "Kernel distance",
+    "kernel_distance_centered": "Kernel distance, centered",
+    "kernel_share": "Share of kernel",
+    "representation_change": "Representation",
+    "feature_movement": "Feature movement",
+    "parameter_movement": "Weights moved",
+    "linearization_gap": "Linearization gap",
+    "taylor_gap": "Taylor gap",
+}
+"""Measures in words; their definitions are the package's."""
+
+
+def escape(text: Any) -> str:
+    """Text that is safe inside HTML, quoted attributes included."""
+    return html.escape(str(text), quote=True)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A value with a few significant digits and no exponent in the range a reader compares by eye."""
+    if value is None:
+        return DASH
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size < 1e-3:
+        return "<0.001" if value > 0 else f"{MINUS}<0.001"
+    if size >= 1e5:
+        return f"{value:.1e}"
+    places = 0
+    while places < 6 and round(size, places) < 10 ** (digits - 1 - places):
+        places += 1
+    return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """A time span in words: `12 s`, `3 min 20 s`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def block_name(path: str) -> str:
+    """A block's module path in words: `encoder.encoder.layer.0` is `Block 1`."""
+    if match := re.search(r"(?:^|\.)layer\.(\d+)$", path):
+        return f"Block {int(match[1]) + 1}"
+    last = path.rsplit(".", 1)[-1].replace("_", " ")
+    return "Readout" if last == "head" else last[:1].upper() + last[1:]

@@ -1,0 +1,173 @@
+"""The API through `gradio_client`, against the app in its own process."""
+
+import time
+from contextlib import suppress
+
+import httpx
+import jsonschema
+import pytest
+from gradio_client import Client
+
+SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
+LONG = {"width": 64, "steps": 100_000, "measure_every": 200, "seeds": 1}
+
+
+def connect(server):
+    return Client(server.url, verbose=False, analytics_enabled=False, download_files=False)
+
+
+@pytest.fixture
+def client(server):
+    client = connect(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def catalog(server):
+    client = connect(server)
+    yield client.predict(api_name="/catalog")
+    client.close()
+
+
+def stream(client, config, name="/toy"):
+    """All events of a run; raises the run's error, which iterating over the job would swallow."""
+    job = client.submit(config, api_name=name)
+    job.result(timeout=60)
+    return job.outputs()
+
+
+def until_measured(job):
+    """Wait for the first measurement of a running job."""
+    for event in job:
+        if event["kind"] == "measured":
+            return event
+    raise AssertionError("the run ended without a measurement")
+
+
+def test_the_public_endpoints_are_these(client):
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/toy", "/probe", "/catalog"}
+
+
+def test_catalog_describes_what_can_be_asked(catalog):
+    assert set(catalog["tasks"]["toy"]) == {"rings", "spirals", "sine", "digits"}
+    assert "minilm" in catalog["models"]
+    assert "kernel_change" in catalog["measures"]
+    assert set(catalog["schemas"]) == {"toy", "probe", "event", "report"}
+
+
+def test_a_toy_run_streams_events_that_fit_their_schema(client, catalog):
+    events = stream(client, SMALL)
+    kinds = [event["kind"] for event in events]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "finished"
+    assert [event["step"] for event in events if event["kind"] == "measured"] == [0, 10, 20]
+    for event in events:
+        jsonschema.validate(event, catalog["schemas"]["event"])
+    jsonschema.validate(events[-1]["report"], catalog["schemas"]["report"])
+    assert events[0]["config"] == SMALL | {k: v for k, v in events[0]["config"].items() if k not in SMALL}
+
+
+@pytest.mark.parametrize("arguments", [(), ({},), (None,)], ids=["missing", "empty", "null"])
+def test_a_config_may_be_left_out(client, arguments):
+    job = client.submit(*arguments, api_name="/toy")
+    first = next(iter(job))
+    job.cancel()
+    assert first["kind"] == "started"
+    assert first["config"]["width"] == 512
+
+
+def test_the_first_event_comes_within_a_second_when_warm(client):
+    stream(client, SMALL)
+    waits = []
+    for _ in range(3):
+        began = time.monotonic()
+        job = client.submit(SMALL, api_name="/toy")
+        assert next(iter(job))["kind"] == "started"
+        waits.append(time.monotonic() - began)
+        job.cancel()
+    assert min(waits) < 1.0
+
+
+def test_a_cancelled_run_stops_computing_within_a_second(client, server):
+    job = client.submit(LONG, api_name="/toy")
+    until_measured(job)
+    assert server.busy(0.5) > 0.4, "the run must be computing before it is cancelled, or this test shows nothing"
+    job.cancel()
+    time.sleep(1.0)
+    assert server.busy(1.0) < 0.2
+
+
+def test_a_visitor_who_leaves_stops_their_run(server):
+    with httpx.Client(base_url=server.url) as http:
+        body = {"data": [LONG]}
+        event = http.post("gradio_api/call/toy", json=body).json()["event_id"]
+        with http.stream("GET", f"gradio_api/call/toy/{event}") as response:
+            received = response.iter_lines()
+            while '"measured"' not in next(received):
+                pass
+            assert server.busy(0.5) > 0.4
+    time.sleep(2.0)
+    assert server.busy(1.0) < 0.2
+
+
+BAD = {
+    "NaN as text": ({"width": "NaN"}, "width"),
+    "negative width": ({"width": -1}, "width"),
+    "absurd width": ({"width": 1e99}, "width"),
+    "too wide for memory": ({"width": 16384, "depth": 8}, "width"),
+    "boolean as number": ({"width": True}, "width"),
+    "text as number": ({"steps": "many"}, "steps"),
+    "unknown task": ({"task": "chess"}, "task"),
+    "unknown field": ({"widht": 3}, "widht"),
+    "list for object": ([1, 2], "config"),
+    "text for object": ("rings", "config"),
+    "another kind": ({"kind": "probe"}, "kind"),
+    "markup": ({"task": "<img src=x onerror=alert(1)>"}, "task"),
+}
+
+
+@pytest.mark.parametrize(("config", "field"), BAD.values(), ids=BAD)
+def test_bad_input_is_an_error_that_names_the_field(client, config, field):
+    with pytest.raises(Exception, match=field) as caught:
+        stream(client, config)
+    assert "allowed" in str(caught.value)
+
+
+def test_a_literal_nan_is_an_error_that_names_the_field(server):
+    """The client cannot send one, but a hand-written request can."""
+    with httpx.Client(base_url=server.url) as http:
+        headers = {"content-type": "application/json"}
+        event = http.post("gradio_api/call/toy", content='{"data": [{"alpha": NaN}]}', headers=headers).json()["event_id"]
+        answer = http.get(f"gradio_api/call/toy/{event}").text
+    assert "event: error" in answer
+    assert "alpha = nan is not allowed" in answer
+
+
+@pytest.mark.parametrize(
+    ("config", "field"), [({"model": "gpt-9"}, "model"), ({"steps": -1}, "steps"), ({"width": 8}, "width")]
+)
+def test_bad_probe_input_is_an_error_that_names_the_field(client, config, field):
+    with pytest.raises(Exception, match=field):
+        stream(client, config, "/probe")
+
+
+def test_the_server_still_serves_after_bad_input(client):
+    for config, _ in BAD.values():
+        with suppress(Exception):
+            stream(client, config)
+    assert stream(client, SMALL)[-1]["kind"] == "finished"
+
+
+def test_two_visitors_at_once_do_not_meet(server):
+    clients = [connect(server), connect(server)]
+    configs = [SMALL | {"seed": seed, "steps": 60} for seed in (11, 22)]
+    jobs = [client.submit(config, api_name="/toy") for client, config in zip(clients, configs, strict=True)]
+    together = [list(job)[-1]["report"] for job in jobs]
+    alone = [stream(clients[0], config)[-1]["report"] for config in configs]
+    for client in clients:
+        client.close()
+    for one, two, config in zip(together, alone, configs, strict=True):
+        assert one["config"]["seed"] == config["seed"]
+        assert one["seeds"]["train_loss"] == pytest.approx(two["seeds"]["train_loss"], rel=1e-4)
+    assert together[0]["final"]["train_loss"] != together[1]["final"]["train_loss"]
