@@ -1,4 +1,4 @@
-"""What would carry a run to the other regime, computed from its own kernel change by the scaling laws of the lazy limit."""
+"""What would carry a run to the other regime, computed from its own numbers by the scaling laws of the lazy limit."""
 
 from regime.config import ProbeConfig, ToyConfig
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, Label
@@ -7,17 +7,25 @@ BEYOND = 2.0
 """How far past a threshold the advice aims."""
 
 
-def advise(config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: float) -> list[str]:
-    """One sentence for each other side worth crossing to.
+def advise(config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: float, gap: float) -> list[str]:
+    """One sentence for each other side worth crossing to; none where nothing moved.
 
-    The kernel's change falls as 1/alpha (Chizat et al. 2019); for a fixed number of steps it grows in proportion to the step.
+    Kernel change and gap both fall about as 1/alpha (Chizat et al. 2019), and for a fixed number of steps grow about in
+    proportion to the step. The one that is further from its threshold decides.
     """
+    if min(kernel, gap) <= 0:
+        return []
+    farther = {
+        "lazy": max(kernel, gap) * BEYOND / LAZY_BELOW,
+        "rich": max(RICH_ABOVE / kernel, LAZY_BELOW / gap) * BEYOND,
+    }
     sides = {"lazy": ["rich"], "mixed": ["lazy", "rich"], "rich": ["lazy"]}[label]
-    return [_cross(config, learning_rate, side, kernel) for side in sides]
+    return [_cross(config, learning_rate, side, max(1.0, farther[side])) for side in sides]
 
 
-def _cross(config: ToyConfig | ProbeConfig, learning_rate: float, side: Label, kernel: float) -> str:
-    factor = RICH_ABOVE * BEYOND / kernel if side == "rich" else LAZY_BELOW / BEYOND / kernel
-    if config.kind == "toy":
-        return f"For {side}, try alpha near {config.alpha / factor:.2g} (now {config.alpha:.3g})"
-    return f"For {side}, try learning_rate near {learning_rate * factor:.1g} (now {learning_rate:.1g})"
+def _cross(config: ToyConfig | ProbeConfig, learning_rate: float, side: str, factor: float) -> str:
+    field, now = ("alpha", config.alpha) if config.kind == "toy" else ("learning_rate", learning_rate)
+    grows = (side == "lazy") == (field == "alpha")
+    wanted = now * factor if grows else now / factor
+    limit = {"alpha": (1e-4, 1e4), "learning_rate": (0.0, 10.0)}[field]
+    return f"For {side}, try {field} near {min(max(wanted, limit[0]), limit[1]):.2g} (now {now:.3g})"

@@ -18,7 +18,10 @@ class ConfigError(ValueError):
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a number too long to show"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -182,13 +185,13 @@ class ToyConfig(Config):
 
     @property
     def workspace(self) -> int:
-        """Bytes the run holds at once: parameters three times, the twin's kernels, activations and output gradients."""
+        """Bytes the run holds at once: parameters and their copies, the twin's kernels, activations, output gradients."""
         inputs = {"sine": 1, "digits": 64}.get(self.task, 2)
         parameters = self.width * (inputs + self.classes + (self.depth - 1) * self.width + self.depth)
         points = self.samples + self.test_samples + self.probe_samples
         kernels = 2 * self.classes**2 * self.samples * points
         tape = points * self.width * (self.depth + 1) * (self.classes + 2)
-        return 4 * self.seeds * (3 * parameters + kernels + tape)
+        return 4 * self.seeds * (6 * parameters + 2 * kernels + 2 * tape)
 
 
 class ProbeConfig(Config):
@@ -203,7 +206,7 @@ class ProbeConfig(Config):
     samples: int = Field(64, ge=4, le=512, description="training sentences; as many again, at most 128, are held out")
     probe_samples: int = Field(32, ge=8, le=128, description="held-out sentences on which kernels are compared")
     max_tokens: int = Field(32, ge=4, le=128, description="longer sentences are cut")
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="both without weight decay")
     learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd")
     batch_size: int | None = Field(None, ge=1, le=512, description="null: all training sentences")
     steps: int = Field(20, ge=0, le=1000)

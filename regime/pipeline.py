@@ -172,9 +172,10 @@ class _Recorder:
             start_loss=losses[0],
             loss=losses[1],
             diverged=self.diverged,
+            kernel_name=_kernel_name(model, turn=not twin),
             gap_name=("Largest linearization gap" if twin else "Taylor gap"),
             remarks=_remarks(model),
-            advise=lambda label, change: advise(self.config, self.learning_rate, label, change),
+            advise=lambda label, change, miss: advise(self.config, self.learning_rate, label, change, miss),
         )
 
     def _rows(self, part: dict[str, dict[str, Tensor]], snapshot: Snapshot, reasons: dict[str, str]) -> list[Row]:
@@ -190,8 +191,8 @@ class _Recorder:
 
     def _reasons(self, values: dict[str, Tensor], reasons: dict[str, str], prefix: str) -> dict[str, str]:
         """Why each measure that is not a finite number is not."""
-        known = {} if self.diverged else reasons
-        return {name: known.get(prefix + name, REASONS["overflow"]) for name, value in values.items() if _mean(value) is None}
+        known, overflow = ({}, REASONS["overflow"]) if self.diverged else (reasons, "not a finite number")
+        return {name: known.get(prefix + name, overflow) for name, value in values.items() if _mean(value) is None}
 
 
 def _finite(value: float) -> Number:
@@ -230,6 +231,11 @@ def _kernel_evidence(model: dict[str, Tensor], *, turn: bool) -> Tensor:
     """
     change = model["kernel_change"]
     return torch.maximum(change, (2 * model["kernel_distance_centered"]).sqrt()) if turn else change
+
+
+def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:
+    evidence, change = (values.mean() for values in (_kernel_evidence(model, turn=turn), model["kernel_change"]))
+    return "Kernel change" if evidence <= 1.001 * change else "Kernel turn, sqrt(2 centered distance)"
 
 
 def _remarks(model: dict[str, Tensor]) -> list[str]:

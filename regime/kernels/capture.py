@@ -22,17 +22,25 @@ from regime.kernels.tapes import RowsTape, Tape, rule_for
 
 Batch = Tensor | Mapping[str, Any]
 Readout = Callable[[Any, Batch], Tensor]
+GOLDEN = 0.6180339887498949
+"""Multiples of the golden ratio, less their whole parts, are all different and far apart."""
 ROOT = "(root)"
 """The path of parameters that the model itself owns."""
 
 
 def size(batch: Batch) -> int:
     """The number of examples; raises ValueError where the tensors of a batch disagree, or there is none."""
+    if not isinstance(batch, Tensor | Mapping):
+        raise ValueError(f"batch: a tensor or a dict of keyword tensors is needed, got {type(batch).__name__}")
     tensors = {"batch": batch} if isinstance(batch, Tensor) else {k: v for k, v in batch.items() if isinstance(v, Tensor)}
     sizes = {name: tensor.shape[0] if tensor.dim() else None for name, tensor in tensors.items()}
     if len(set(sizes.values())) != 1 or None in sizes.values() or 0 in sizes.values():
         raise ValueError(f"batch: every tensor needs the same number of examples first, at least one; got {sizes}")
     return next(iter(sizes.values()))
+
+
+def _values(batch: Batch) -> list[Any]:
+    return [batch] if isinstance(batch, Tensor) else list(batch.values())
 
 
 def select(batch: Batch, index: slice | list[int]) -> Batch:
@@ -48,9 +56,11 @@ def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[T
     Raises:
         ValueError: what the model, or the readout, gives is not a tensor (n, C), or not finite.
     """
-    output = model(batch) if isinstance(batch, Tensor) else model(**batch)
-    output = output if readout is None else readout(output, batch)
     n = size(batch)
+    device = next(value for value in _values(batch) if isinstance(value, Tensor)).device
+    with torch.autocast(device.type, enabled=False):
+        output = model(batch) if isinstance(batch, Tensor) else model(**batch)
+        output = output if readout is None else readout(output, batch)
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
@@ -77,6 +87,8 @@ def owned(model: nn.Module, layers: list[str] | None = None) -> dict[str, dict[s
         raise ValueError("model: it has no trainable parameters (all have requires_grad = False)")
     if layers is None:
         return paths
+    if isinstance(layers, str):
+        raise ValueError(f"layers = {layers!r} is not allowed; allowed: a list of globs, such as [{layers!r}]")
     chosen = {path: parameters for path, parameters in paths.items() if any(_matches(path, glob) for glob in layers)}
     if not chosen:
         raise ValueError(f"layers = {layers!r} match none of the model's layers: {', '.join(list(paths)[:8])}, ...")
@@ -97,11 +109,22 @@ def check_mode(model: nn.Module) -> None:
         ValueError: it names the first such module, and the mend.
     """
     for path, module in model.named_modules():
-        coupled = isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
-        random = isinstance(module, nn.modules.dropout._DropoutNd) and module.training and module.p > 0
-        if coupled or random:
-            why = "couples the examples of a batch" if coupled else "is random"
-            raise ValueError(f"model: {path or ROOT} ({type(module).__name__}) {why} in training mode; call model.eval() first")
+        name = f"{path or ROOT} ({type(module).__name__})"
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if module.running_mean is None:
+                raise ValueError(f"model: {name} couples the examples of a batch in any mode; use track_running_stats=True")
+            if module.training:
+                raise ValueError(f"model: {name} couples the examples of a batch in training mode; call model.eval() first")
+        if module.training and _is_random(module):
+            raise ValueError(f"model: {name} is random in training mode; call model.eval() first")
+
+
+def _is_random(module: nn.Module) -> bool:
+    """Whether a module in training mode draws random numbers; attention and recurrent layers have a rate named dropout."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    rate = getattr(module, "dropout", 0)
+    return isinstance(module, nn.RReLU) or (isinstance(rate, float) and rate > 0)
 
 
 @dataclass
@@ -109,6 +132,8 @@ class _Call:
     a: Tensor
     edge: GradientEdge
     gradients: list[Tensor] = field(default_factory=list)
+    aligned: bool = True
+    """Row i of the call belongs to example i alone."""
 
 
 @contextmanager
@@ -177,6 +202,7 @@ def _edges(output: Tensor) -> Counter[Tensor]:
     return edges
 
 
+@torch.inference_mode(False)
 @torch.enable_grad()
 def capture(
     model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
@@ -192,7 +218,7 @@ def capture(
     size(batch)
     parameters = owned(model, layers)
     modules = {path: model.get_submodule(path) for path in parameters if path != ROOT}
-    modules = {path: module for path, module in modules.items() if rule_for(module)}
+    modules = {path: module for path, module in modules.items() if _is_plain(module, parameters[path])}
     examples_first = _has_examples_first(model, modules, batch, readout)
     calls: dict[str, list[_Call]] = {path: [] for path in modules}
 
@@ -211,7 +237,7 @@ def capture(
         if not used:
             tapes[path] = None
             continue
-        live = [call for call in calls.get(path, []) if call.gradients]
+        live = [call for call in calls.get(path, []) if call.gradients and call.aligned]
         covered = len(live) == len(calls.get(path, [])) and all(edges[p] == len(live) for p in used.values())
         tape = None
         if path in modules and covered and examples_first[path] == [True] * len(live):
@@ -219,7 +245,16 @@ def capture(
         if tape is None:
             rest[path] = used
         tapes[path] = tape
-    return tapes | _explicit(model, batch, readout, rest)
+    return tapes | explicit(model, batch, readout, rest)
+
+
+def _is_plain(module: nn.Module, own: Mapping[str, nn.Parameter]) -> bool:
+    """Whether the module has a rule, and computes what the rule says with the very parameters it owns.
+
+    Weight normalization and pruning own other parameters than the weight they compute with.
+    """
+    plain = all(name in ("weight", "bias") and getattr(module, name) is parameter for name, parameter in own.items())
+    return plain and "forward" not in vars(module) and rule_for(module) is not None
 
 
 def _differentiate(outputs: Float[Tensor, "n C"], calls: list[_Call]) -> None:
@@ -232,6 +267,25 @@ def _differentiate(outputs: Float[Tensor, "n C"], calls: list[_Call]) -> None:
         for call, gradient in zip(calls, gradients, strict=True):
             if gradient is not None:
                 call.gradients.append(gradient)
+    _align(outputs, calls)
+
+
+def _align(outputs: Float[Tensor, "n C"], calls: list[_Call]) -> None:
+    """Mark calls whose rows are not the examples in order: a model may sort its batch inside.
+
+    With example i weighted by r_i, all different, row i of an output gradient must grow by r_i and nothing else.
+    """
+    n = outputs.shape[0]
+    weights = 1 + torch.arange(n, device=outputs.device, dtype=outputs.dtype).mul(GOLDEN).frac()
+    live = [call for call in calls if call.gradients and call.gradients[0].shape[0] == n]
+    if n == 1 or not live:
+        return
+    weighted = torch.autograd.grad((weights @ outputs).sum(), [call.edge for call in live], retain_graph=True)
+    for call, gradient in zip(live, weighted, strict=True):
+        total = sum(call.gradients).flatten(1)
+        wanted, got = total * weights.to(total.dtype).unsqueeze(1), gradient.flatten(1)
+        worst = torch.finfo(got.dtype).eps ** 0.5
+        call.aligned = bool(((got - wanted).norm(dim=1) <= worst * (got.norm(dim=1) + total.norm() / n)).all())
 
 
 def _tape(module: nn.Module, calls: list[_Call], trainable: frozenset[str]) -> Tape | None:
@@ -246,7 +300,9 @@ def _tape(module: nn.Module, calls: list[_Call], trainable: frozenset[str]) -> T
     return rule_for(module)(module, torch.cat(a, 1) if len(a) > 1 else a[0], torch.cat(g, 1), trainable)
 
 
-def _explicit(
+@torch.inference_mode(False)
+@torch.enable_grad()
+def explicit(
     model: nn.Module, batch: Batch, readout: Readout | None, layers: dict[str, dict[str, nn.Parameter]]
 ) -> dict[str, RowsTape]:
     """Per-example gradients by evaluating one example at a time: exact for any module."""

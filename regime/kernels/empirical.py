@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels import rules
-from regime.kernels.capture import Batch, Readout, capture
+from regime.kernels.capture import Batch, Readout, capture, explicit, owned
 from regime.kernels.reference import dense_ntk
+from regime.kernels.tapes import RowsTape, Tape
 
 Group = Literal["layer", "block", "total"]
 TOTAL = "total"
@@ -76,9 +77,29 @@ def empirical_ntk(
         return _grouped(kernels, group)
     left = capture(model, batch, readout, layers)
     right = left if other is None else capture(model, other, readout, layers)
+    if right is not left:
+        left, right = _comparable(model, (batch, other), (left, right), readout, layers)
     with torch.no_grad():
         kernels = {path: None if tape is None else tape.kernel(right[path], outputs, method) for path, tape in left.items()}
     return _grouped(kernels, group)
+
+
+def _comparable(
+    model: nn.Module,
+    batches: tuple[Batch, Batch],
+    tapes: tuple[dict[str, Tape | None], dict[str, Tape | None]],
+    readout: Readout | None,
+    layers: list[str] | None,
+) -> list[dict[str, Tape | None]]:
+    """The same tapes; a layer that went through its rule on one batch and not on the other becomes explicit on both."""
+    left, right = tapes
+    odd = [path for path in left if type(left[path]) is not type(right[path]) or _names(left[path]) != _names(right[path])]
+    parameters = {path: own for path, own in owned(model, layers).items() if path in odd}
+    return [each | explicit(model, batch, readout, parameters) for each, batch in zip(tapes, batches, strict=True)]
+
+
+def _names(tape: Tape | None) -> list[str]:
+    return list(tape.rows) if isinstance(tape, RowsTape) else []
 
 
 def _grouped(kernels: dict[str, Tensor | None], group: Group) -> NTK:

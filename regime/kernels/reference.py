@@ -7,6 +7,7 @@ from regime.kernels import rules
 from regime.kernels.capture import Batch, Readout, check_mode, evaluate, owned, size
 
 
+@torch.inference_mode(False)
 @torch.enable_grad()
 def jacobian(
     model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
@@ -41,4 +42,4 @@ def dense_ntk(
     """The kernel of each layer from explicit Jacobians."""
     left = jacobian(model, batch, readout, layers)
     right = left if other is None else jacobian(model, other, readout, layers)
-    return {path: None if j is None else rules.rows(j, right[path], outputs) for path, j in left.items()}
+    return {path: None if j is None or right[path] is None else rules.rows(j, right[path], outputs) for path, j in left.items()}

@@ -109,7 +109,7 @@ def _gram_is_cheaper(a: Tensor, g: Tensor, a2: Tensor) -> bool:
 
 def _row_blocks(a: Tensor, g: Tensor, g2: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(a, g) in blocks of examples whose token Gram matrices fit the workspace."""
-    per_example = g.element_size() * g[..., 0, 0].numel() // g.shape[-4] * g.shape[-2] * g2.shape[-4] * g2.shape[-3]
+    per_example = g.element_size() * g[..., 0].numel() // g.shape[-4] * g2.shape[-4] * g2.shape[-3] * g2.shape[-2]
     size = max(1, WORKSPACE // max(1, per_example))
     return list(zip(a.split(size, dim=-3), g.split(size, dim=-4), strict=True))
 

@@ -35,5 +35,6 @@ def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int = LANCZOS) -
     if len(diagonal) > 1:
         off = torch.stack(beside[:-1], -1)
         small = small + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
-    top = torch.linalg.eigvalsh(small)[..., -1]
+    finite = finite & small.isfinite().all(-1).all(-1)
+    top = torch.linalg.eigvalsh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))[..., -1]
     return torch.where(finite, top, torch.full_like(top, torch.nan))

@@ -60,10 +60,11 @@ def _zone(index: float) -> Label:
 
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95% interval of the mean of log values, over at least two seeds; lower end 0 if a value is 0."""
-    if min(values) <= 0:
-        return 0.0, max(values)
-    logs = [log(value) for value in values]
+    """Student's 95% interval of the geometric mean, over at least two seeds.
+
+    Values below the axis count as its end: noise among tiny values says nothing about the regime.
+    """
+    logs = [log(max(value, AXIS[0])) for value in values]
     n, mean = len(logs), sum(logs) / len(logs)
     variance = sum((value - mean) ** 2 for value in logs) / (n - 1)
     half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * (variance / n) ** 0.5
@@ -78,7 +79,14 @@ def _spell(name: str, value: float, interval: tuple[float, float]) -> str:
         if value > RICH_ABOVE
         else f"between {LAZY_BELOW} and {RICH_ABOVE}"
     )
-    return f"{name} {value:.2g} (95% {interval[0]:.2g} to {interval[1]:.2g}); {where}"
+    return f"{name} {value:.2g} ({_between(interval)}); {where}"
+
+
+def _between(interval: tuple[float, float]) -> str:
+    low, high = interval
+    if high <= AXIS[0]:
+        return f"95% below {AXIS[0]}"
+    return f"95% {'0' if low <= AXIS[0] else f'{low:.2g}'} to {high:.2g}"
 
 
 def judge(
@@ -90,9 +98,10 @@ def judge(
     start_loss: float,
     loss: float,
     diverged: bool,
+    kernel_name: str,
     gap_name: str,
     remarks: Sequence[str] = (),
-    advise: Callable[[Label, float], list[str]],
+    advise: Callable[[Label, float, float], list[str]],
 ) -> Verdict:
     """The verdict on a run from its evidence.
 
@@ -100,7 +109,8 @@ def judge(
         kernel, gap: kernel evidence and gap of each seed.
         kernel_interval, gap_interval: 95% intervals of their means, over seeds or, with one seed, over probe points.
         start_loss, loss: training loss before the first step and now, averaged over seeds.
-        advise: the label and kernel evidence -> what would cross to the other side.
+        kernel_name, gap_name: what the evidence is called; the reasons give geometric means.
+        advise: the label, kernel evidence and gap -> what would cross to the other side.
     """
     if diverged:
         return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], len(kernel))
@@ -114,7 +124,7 @@ def judge(
     labels = [_zone(value) for value in each]
     majority = max(set(labels), key=lambda zone: (labels.count(zone), zone == _zone(index)))
     agree = f"{labels.count(majority)} of {len(labels)} seeds {majority}" if len(labels) > 1 else "one seed"
-    evidence = [_spell("Kernel change", mean_kernel, kernel_interval), _gap_reason(gap_name, mean_gap, gap_interval)]
+    evidence = [_spell(kernel_name, mean_kernel, kernel_interval), _gap_reason(gap_name, mean_gap, gap_interval)]
     fields = {"index": index, "interval": (low, high), "seeds": each}
     fall = 1 - loss / start_loss if start_loss > 0 else 0.0
     if fall < LEARNED:
@@ -128,7 +138,9 @@ def judge(
         settle = "More seeds may settle it" if len(labels) > 1 else "More seeds or more probe points may settle it"
         return Verdict(label="no verdict", agree=agree, reasons=[*reasons, *remarks], advice=[settle], **fields)
     label = _zone(index)
-    return Verdict(label=label, agree=agree, reasons=[*evidence, *remarks], advice=advise(label, mean_kernel), **fields)
+    return Verdict(
+        label=label, agree=agree, reasons=[*evidence, *remarks], advice=advise(label, mean_kernel, mean_gap), **fields
+    )
 
 
 def _center(values: Sequence[float]) -> float:
@@ -137,7 +149,7 @@ def _center(values: Sequence[float]) -> float:
 
 def _gap_reason(name: str, value: float, interval: tuple[float, float]) -> str:
     side = f"lazy below {LAZY_BELOW}" if value < LAZY_BELOW else f"rich needs above {LAZY_BELOW}"
-    return f"{name} {value:.2g} (95% {interval[0]:.2g} to {interval[1]:.2g}); {side}"
+    return f"{name} {value:.2g} ({_between(interval)}); {side}"
 
 
 def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:

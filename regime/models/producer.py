@@ -128,9 +128,7 @@ class ProbeRun:
         """One optimizer step, its gradient summed over chunks."""
         learner.optimizer.zero_grad()
         for chunk in _chunks(self.train, batch):
-            outputs = learner.model(**_rows(self.train, chunk))
-            loss = (outputs - self.labels[0][chunk]).square().sum() / (2 * len(batch))
-            loss.backward()
+            _accumulate(learner.model, _rows(self.train, chunk), self.labels[0][chunk], len(batch))
             clock.trained(len(chunk) / len(batch))
             yield clock.pause(step)
         learner.optimizer.step()
@@ -198,7 +196,10 @@ class ProbeRun:
         return kernels
 
     def _representations(self, model: nn.Module, step: int, clock: "_Clock") -> Iterator[Pause]:
-        """What every layer and block gives for each probe sentence, averaged over its tokens."""
+        """What every layer and block gives for each probe sentence, averaged over its tokens.
+
+        A position table looks like one sentence where a chunk has just one; it is told by giving fewer rows than there are.
+        """
         paths = [path for path in owned(model) if path != HEAD]
         modules = {path: model.get_submodule(path) for path in dict.fromkeys([*paths, *map(block_of, paths)])}
         parts: dict[str, list[Tensor]] = {path: [] for path in modules}
@@ -215,7 +216,8 @@ class ProbeRun:
             with hooked(modules, see):
                 _forward(model, inputs)
             yield clock.pause(step)
-        return {path: torch.cat(part) for path, part in parts.items() if part}
+        joined = {path: torch.cat(part) for path, part in parts.items() if part}
+        return {path: rows for path, rows in joined.items() if len(rows) == self.config.probe_samples}
 
 
 class _Clock:
@@ -253,6 +255,12 @@ def _rows(inputs: Inputs, rows: list[int]) -> Inputs:
     return {name: tensor[rows] for name, tensor in inputs.items()}
 
 
+@torch.enable_grad()
+def _accumulate(model: nn.Module, inputs: Inputs, labels: Float[Tensor, "n 1"], batch: int) -> None:
+    """Add a chunk's part of the loss's gradient."""
+    ((model(**inputs) - labels).square().sum() / (2 * batch)).backward()
+
+
 @torch.no_grad()
 def _forward(model: nn.Module, inputs: Inputs) -> Tensor:
     return model(**inputs)
@@ -284,7 +292,7 @@ def _expand(learner: _Learner, displaced: dict[str, dict[str, Tensor]]) -> Float
 
 
 def _squared(parts: dict[str, Tensor]) -> Tensor:
-    return sum(part.detach().double().square().sum() for part in parts.values())
+    return sum(torch.linalg.vector_norm(part, dtype=torch.float64).square() for part in parts.values())
 
 
 def _stack(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -24,10 +24,10 @@ class MeanPooled(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         width = encoder.config.hidden_size
-        self.head = nn.Linear(width, 1)
+        self.head = nn.utils.skip_init(nn.Linear, width, 1, dtype=encoder.dtype)  # leaves the global random state alone
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            self.head.weight.copy_(torch.randn(1, width, generator=generator) / width**0.5)
+            self.head.weight.copy_(torch.randn(1, width, generator=generator, dtype=torch.float32) / width**0.5)
             self.head.bias.zero_()
         self.eval()
 

@@ -40,6 +40,6 @@ def split(task: str, sizes: list[int]) -> list[Rows]:
     groups, start = [], 0
     for size in sizes:
         stop = start + size
-        groups.append(Rows(texts[start:stop], torch.tensor(labels[start:stop]).unsqueeze(1)))
+        groups.append(Rows(texts[start:stop], torch.tensor(labels[start:stop], dtype=torch.float32).unsqueeze(1)))
         start = stop + stop % 2
     return groups

@@ -64,7 +64,7 @@ class Network:
         for k in range(seeds):
             generator = torch.Generator().manual_seed(seed + k)
             shapes = zip(self.sizes[1:], self.sizes[:-1], strict=True)
-            draws.append([(torch.randn(o, i, generator=generator), torch.randn(o, generator=generator)) for o, i in shapes])
+            draws.append([(_normal(generator, o, i), _normal(generator, o)) for o, i in shapes])
         return [
             Layer(*(torch.stack(part).to(device, dtype) for part in zip(*layer, strict=True)))
             for layer in zip(*draws, strict=True)
@@ -131,6 +131,11 @@ class Network:
         """Theta summed over layers, with all pairs of outputs: what dynamics needs."""
         total = sum(self.kernel(index, tape, other, "full") for index in range(len(self.names)))
         return total.transpose(-3, -2).flatten(-4, -3).flatten(-2)
+
+
+def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+    """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float32)
 
 
 class Tape(NamedTuple):

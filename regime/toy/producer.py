@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.config import ToyConfig
+from regime.config import ConfigError, ToyConfig
 from regime.events import Estimate
 from regime.kernels.spectrum import LANCZOS, top_eigenvalue
 from regime.machine import matmul_rate, pick_device
@@ -18,6 +18,8 @@ from regime.toy.twin import Twin, predict
 
 STABLE = 0.25
 """Default learning_rate * lambda_max(Theta_0 / N), before momentum: small enough for small alpha, where the kernel grows."""
+FLOAT32_ALPHA = 16.0
+"""Above this output scale runs take float64: f - f0 is of size 1/alpha, and float32 rounding would pass for a gap."""
 EFFICIENCY = 0.65
 """Share of the matmul rate that training reaches."""
 MEMORY_BOUND = 10
@@ -36,8 +38,9 @@ class ToyRun:
     linear = "linearization_gap"
     source = "scikit-learn's load_digits for digits; the others are drawn here"
 
-    def __init__(self, config: ToyConfig, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, config: ToyConfig, dtype: torch.dtype | None = None) -> None:
         self.config = config
+        dtype = dtype or (torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64)
         self.device = pick_device(config.device)
         self.data = tasks.load(config, self.device, dtype)
         task = tasks.TASKS[config.task]
@@ -52,6 +55,11 @@ class ToyRun:
 
     def _stable_step(self, momentum: float) -> float:
         top = top_eigenvalue(self.kernel).max().item() / self.config.samples
+        if not top > 0:
+            raise ConfigError(
+                "learning_rate = None is not allowed with these weights: the kernel at initialization is zero; "
+                "allowed: a number, or another weight_std, bias_std, width or depth"
+            )
         return STABLE * (1 - momentum) / top
 
     def estimate(self) -> Estimate:
@@ -198,7 +206,7 @@ def _first_seed(part: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
 def _squared(now: Layer, start: Layer | None = None) -> Float[Tensor, "S"]:
     """||now - start||**2 over a layer's weight and bias, or ||now||**2."""
     parts = now if start is None else [a - b for a, b in zip(now, start, strict=True)]
-    return sum(part.double().square().flatten(1).sum(1) for part in parts)
+    return sum(torch.linalg.vector_norm(part.flatten(1), dim=1, dtype=torch.float64).square() for part in parts)
 
 
 def _numbers(values: Tensor) -> list[float]:

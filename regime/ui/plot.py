@@ -33,7 +33,7 @@ def decades(values: list[float], most: int = 8) -> Axis:
     """A log axis from whole decades, at most `most`, to a 1-2-5 number, so that it rarely moves while a run grows."""
     positive = [value for value in values if value > 0]
     if not positive:
-        return Axis(0.01, 1.0, log=True, ticks=(0.01, 0.1, 1.0))
+        return Axis(0.01, 1.0, log=True)
     top = nice(max(positive))
     bottom = max(floor(min(log10(min(positive)), log10(top) - 1.3)), ceil(log10(top)) - most)
     span = range(bottom, ceil(log10(top)) + 1)

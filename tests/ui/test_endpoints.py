@@ -16,7 +16,7 @@ def connect(server):
     return Client(server.url, verbose=False, analytics_enabled=False, download_files=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server):
     client = connect(server)
     yield client

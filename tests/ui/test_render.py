@@ -1,0 +1,188 @@
+"""What the page draws, from events alone: no server, no browser."""
+
+from copy import deepcopy
+
+import pytest
+
+import regime
+from regime.ui.board import Board, thin
+from regime.ui.charts import TOY_LOSSES, curves, multiples
+from regime.ui.dial import dial
+from regime.ui.examples import CONFIGS, example
+from regime.ui.picture import pictures
+from regime.ui.plot import Axis, decades, line
+from regime.ui.progress import announcement, progress
+from regime.ui.table import HEAT, block_table, finding, full_table, layer_table, shade
+from regime.ui.text import block_name, duration, number
+
+TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
+HOSTILE = "<img src=x onerror=alert(1)>\"'"
+VIEWS = (dial, layer_table, block_table, full_table, multiples, pictures, progress, announcement)
+
+
+def loss(board):
+    return curves(board, TOY_LOSSES, what="Loss")
+
+
+def run(**fields):
+    return [event.to_dict() for event in regime.stream(regime.ToyConfig(**TINY | fields))]
+
+
+@pytest.fixture(scope="module")
+def events():
+    return run()
+
+
+def board_with(events, **verdict):
+    """The board after one measurement, its verdict changed."""
+    measured = deepcopy(events[1]) | {"verdict": events[1]["verdict"] | verdict}
+    return Board.replay([events[0], measured])
+
+
+def test_every_view_draws_every_stage_of_a_run(events):
+    board = Board({})
+    for event in events:
+        board.take(event)
+        for view in (*VIEWS, loss):
+            assert view(board)
+    assert board.status == "finished"
+
+
+@pytest.mark.parametrize("task", ["rings", "spirals", "sine", "digits"])
+def test_every_task_has_a_picture_or_says_why_not(task):
+    drawn = pictures(Board.replay(run(task=task, steps=0)))
+    assert ("no picture" in drawn) == (task == "digits")
+    assert drawn.count("data:image/png") == (3 if task in ("rings", "spirals") else 0)
+
+
+def test_a_live_run_and_its_report_draw_the_same(events):
+    live, loaded = Board.replay(events), Board.replay([events[0], events[-1]])
+    for view in (*VIEWS, loss):
+        assert view(live) == view(loaded)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_the_shipped_example_is_a_finished_run_of_its_config(kind):
+    board = example(kind)
+    assert board.status == "finished"
+    assert regime.Report.from_dict(board.report).config == CONFIGS[kind]
+    assert example(kind) is not example(kind)
+
+
+def test_hostile_text_is_escaped(events):
+    board = board_with(events, label="no verdict", agree=HOSTILE, reasons=[HOSTILE] * 3, advice=[HOSTILE])
+    for row in (*board.last["layers"], *board.last["blocks"]):
+        row["layer"] = row["block"] = HOSTILE
+        row["measures"] = dict.fromkeys(row["measures"])
+        row["undefined"] = dict.fromkeys(row["measures"], HOSTILE)
+    for view in VIEWS:
+        assert "<img src=x" not in view(board)
+    assert "&lt;img src=x" in dial(board)
+    assert "&lt;img src=x" in full_table(board)
+
+
+def test_an_undefined_cell_gives_its_reason(events):
+    drawn = full_table(Board.replay(events))
+    assert 'title="the readout gives outputs, not features"' in drawn
+    assert "undefined: the readout gives outputs, not features" in drawn
+    assert "None" not in drawn
+
+
+def test_no_verdict_is_a_look_of_its_own(events):
+    drawn = dial(
+        board_with(events, label="no verdict", index=0.5, interval=(0.4, 0.6), seeds=[0.4, 0.6], agree="1 of 2 seeds lazy")
+    )
+    assert "is-none" in drawn
+    assert "No verdict" in drawn
+    assert drawn.count('class="seed"') == 2
+
+
+def test_a_diverged_run_has_no_marks_on_its_scale(events):
+    drawn = dial(board_with(events, label="no verdict", index=None, interval=None, seeds=[None, None], agree="diverged"))
+    assert "no position yet" in drawn
+    assert 'class="mean"' not in drawn
+
+
+def test_a_real_divergence_is_drawn():
+    board = Board.replay(run(learning_rate=1e6, steps=20))
+    assert board.report["diverged"]
+    assert "diverged" in dial(board)
+    for view in (*VIEWS, loss):
+        assert "nan" not in view(board)
+
+
+def test_a_stopped_run_says_where(events):
+    board = Board.replay(events[:2])
+    board.stop()
+    assert "stopped at step 0" in dial(board)
+    assert "stopped" in progress(board)
+    assert announcement(board).startswith("Stopped at step 0")
+
+
+def test_stop_leaves_a_finished_run_finished(events):
+    board = Board.replay(events)
+    board.stop()
+    assert board.status == "finished"
+
+
+def test_one_point_is_drawn_as_a_dot():
+    drawn = line([(0, 0.5)], Axis(0, 10), Axis(0.1, 1, log=True), "net")
+    assert "h.01" in drawn
+
+
+def test_nulls_break_a_line_and_log_axes_drop_zeros():
+    x, y = Axis(0, 4), Axis(0.1, 1, log=True)
+    assert line([(0, 0.5), (1, 0.6), (2, None), (3, 0.7), (4, 0.8)], x, y, "net").count("M") == 2
+    assert line([(0, 0.0)], x, y, "net") == ""
+    assert line([], x, y, "net") == ""
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [1e-30, 1.0], [1e-300], [1e300], [0.5, 0.02]])
+def test_a_log_axis_holds_its_values(values):
+    axis = decades(values)
+    assert 0 < axis.low < axis.high
+    assert len(axis.ticks) < 12
+    assert all(0 <= axis.place(value) <= 100 for value in values)
+
+
+def test_thinning_keeps_both_ends():
+    kept = thin(list(map(str, range(1001))), 100)
+    assert kept[0] == "0"
+    assert kept[-1] == "1000"
+    assert len(kept) <= 102
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "\u2013"), (0, "0"), (0.0004, "<0.001"), (0.0251, "0.025"), (6.84, "6.8"), (19.2, "19"), (431.0, "431")],
+)
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+def test_durations_and_names():
+    assert [duration(t) for t in (0.2, 59.4, 60, 200)] == ["0 s", "59 s", "1 min", "3 min 20 s"]
+    assert block_name("encoder.encoder.layer.0") == "Block 1"
+    assert block_name("encoder.embeddings") == "Embeddings"
+    assert block_name("head") == "Readout"
+    assert block_name("hidden 1") == "Hidden 1"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.3, 0.3, 0.1, 0.1, 0.01, 0.01], "the early blocks move most, the late blocks least"),
+        ([0.01, 0.01, 0.1, 0.1, 0.3, 0.3], "the late blocks move most, the early blocks least"),
+        ([0.1, 0.11, 0.1, 0.11, 0.1, 0.11], "all blocks move about as far"),
+        ([0.0, 0.0, 0.0], "nothing has moved yet"),
+        ([None, None, None], "no kernel to compare"),
+    ],
+)
+def test_the_finding_follows_the_rows(values, text):
+    assert finding([{"measures": {HEAT: value}} for value in values]) == text
+
+
+def test_shades():
+    assert shade(None, 1.0) == "var(--hatch)"
+    assert shade(0.0, 1.0).endswith("0%,var(--amount-0))")
+    assert "var(--amount-3) 100%" in shade(7.0, 1.0)

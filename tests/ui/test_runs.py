@@ -1,0 +1,76 @@
+"""Runs and exports behind the page, without a server."""
+
+import csv
+import io
+
+import gradio as gr
+import pytest
+
+import regime
+from regime.ui import runs
+from regime.ui.export import NAMES, files, snippet, table
+
+TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
+
+
+@pytest.fixture(scope="module")
+def report():
+    return regime.run(regime.ToyConfig(**TINY))
+
+
+def test_the_deadline_ends_a_run(monkeypatch):
+    monkeypatch.setenv("REGIME_MAX_SECONDS", "0.2")
+    with pytest.raises(gr.Error, match=r"limit of 0\.2 s"):
+        list(runs.events(TINY | {"steps": 100_000, "measure_every": 100}, "toy"))
+
+
+def test_a_failure_shows_no_internals(monkeypatch):
+    def broken(config):
+        raise RuntimeError("/secret/path")
+        yield config
+
+    monkeypatch.setattr(regime, "stream", broken)
+    with pytest.raises(gr.Error) as caught:
+        list(runs.events(TINY, "toy"))
+    assert "secret" not in caught.value.message
+
+
+def test_closing_the_events_closes_the_run(monkeypatch):
+    closed = []
+
+    def endless(config):
+        try:
+            for step in range(10**9):
+                yield regime.Progress(step=step, steps=config.steps, seconds=0.0, seconds_left=None)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(regime, "stream", endless)
+    stream = runs.events(TINY, "toy")
+    next(stream)
+    stream.close()
+    assert closed == [True]
+
+
+def test_the_snippet_reproduces_the_run(report, capsys):
+    scope = {}
+    exec(snippet(report.to_dict()["config"]), scope)
+    assert capsys.readouterr().out.startswith(report.verdict.label)
+    assert scope["report"].final["train_loss"] == pytest.approx(report.final["train_loss"], rel=1e-5)
+
+
+def test_the_table_has_every_layer_and_every_reason(report):
+    rows = list(csv.DictReader(io.StringIO(table(report))))
+    assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout"]
+    assert rows[2]["representation_change"] == ""
+    assert "representation_change: " in rows[2]["undefined"]
+    assert float(rows[0]["kernel_change"]) == pytest.approx(report.layers[0]["kernel_change"])
+
+
+def test_files_lie_in_a_folder_of_their_own_and_load_again(report, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first, second = files(report.to_dict()), files(report.to_dict())
+    assert [path.rsplit("/", 1)[1] for path in first] == list(NAMES)
+    assert all(path.startswith(str(tmp_path)) for path in first)
+    assert not set(first) & set(second)
+    assert regime.Report.load(first[0].rsplit("/", 1)[0]).verdict == report.verdict
