@@ -69,6 +69,29 @@ def test_following_the_advice_crosses_to_the_other_side() -> None:
     assert regime.run(ToyConfig(task="rings", width=64, alpha=alpha)).verdict.label == "lazy"
 
 
+def test_advice_for_a_mixed_run_points_both_ways() -> None:
+    """The gap makes this run mixed while its kernel hardly moves: lazy still lies at larger alpha."""
+    mixed = regime.run(ToyConfig(task="rings", width=128, bias_std=0.1, steps=300, measure_every=50))
+    assert mixed.verdict.label == "mixed", mixed.verdict
+    alphas = {line.split()[1].rstrip(","): float(line.split()[5]) for line in mixed.verdict.advice}
+    assert alphas["lazy"] > 1 > alphas["rich"]
+    for label, alpha in alphas.items():
+        crossed = regime.run(mixed.config.model_copy(update={"alpha": alpha}))
+        assert crossed.verdict.label == label, crossed.verdict
+
+
+@pytest.mark.parametrize("alpha", [100.0, 1e4])
+def test_a_very_large_alpha_is_lazy_not_rounding(alpha: float) -> None:
+    report = regime.run(ToyConfig(task="rings", width=128, alpha=alpha, seeds=3, steps=200, measure_every=50))
+    assert report.verdict.label == "lazy", report.verdict
+    assert report.final["linearization_gap_max"] < 0.02
+
+
+def test_a_zero_kernel_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"learning_rate = None is not allowed.*the kernel at initialization is zero"):
+        regime.run(ToyConfig(weight_std=1e-30, bias_std=0.0))
+
+
 def test_zero_steps_give_no_verdict() -> None:
     report = regime.run(ToyConfig(**SMALL | {"steps": 0}))
     assert report.verdict.label == "no verdict"

@@ -30,17 +30,11 @@ ROOT = "(root)"
 
 def size(batch: Batch) -> int:
     """The number of examples; raises ValueError where the tensors of a batch disagree, or there is none."""
-    if not isinstance(batch, Tensor | Mapping):
-        raise ValueError(f"batch: a tensor or a dict of keyword tensors is needed, got {type(batch).__name__}")
     tensors = {"batch": batch} if isinstance(batch, Tensor) else {k: v for k, v in batch.items() if isinstance(v, Tensor)}
     sizes = {name: tensor.shape[0] if tensor.dim() else None for name, tensor in tensors.items()}
     if len(set(sizes.values())) != 1 or None in sizes.values() or 0 in sizes.values():
         raise ValueError(f"batch: every tensor needs the same number of examples first, at least one; got {sizes}")
     return next(iter(sizes.values()))
-
-
-def _values(batch: Batch) -> list[Any]:
-    return [batch] if isinstance(batch, Tensor) else list(batch.values())
 
 
 def select(batch: Batch, index: slice | list[int]) -> Batch:
@@ -57,10 +51,8 @@ def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[T
         ValueError: what the model, or the readout, gives is not a tensor (n, C), or not finite.
     """
     n = size(batch)
-    device = next(value for value in _values(batch) if isinstance(value, Tensor)).device
-    with torch.autocast(device.type, enabled=False):
-        output = model(batch) if isinstance(batch, Tensor) else model(**batch)
-        output = output if readout is None else readout(output, batch)
+    output = model(batch) if isinstance(batch, Tensor) else model(**batch)
+    output = output if readout is None else readout(output, batch)
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
@@ -87,8 +79,6 @@ def owned(model: nn.Module, layers: list[str] | None = None) -> dict[str, dict[s
         raise ValueError("model: it has no trainable parameters (all have requires_grad = False)")
     if layers is None:
         return paths
-    if isinstance(layers, str):
-        raise ValueError(f"layers = {layers!r} is not allowed; allowed: a list of globs, such as [{layers!r}]")
     chosen = {path: parameters for path, parameters in paths.items() if any(_matches(path, glob) for glob in layers)}
     if not chosen:
         raise ValueError(f"layers = {layers!r} match none of the model's layers: {', '.join(list(paths)[:8])}, ...")

@@ -1,5 +1,6 @@
 """`empirical_ntk`: the neural tangent kernel of any module at its present parameters, layer by layer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,16 +73,35 @@ def empirical_ntk(
     _check("outputs", outputs, ("trace", "full"))
     _check("group", group, ("layer", "block", "total"))
     _check("method", method, ("auto", "token-gram", "per-example", "dense"))
-    if method == "dense":
-        kernels = dense_ntk(model, batch, other, readout, outputs, layers)
-        return _grouped(kernels, group)
-    left = capture(model, batch, readout, layers)
-    right = left if other is None else capture(model, other, readout, layers)
-    if right is not left:
+    for name, value in {"batch": batch, "other": batch if other is None else other}.items():
+        if not isinstance(value, Tensor | Mapping):
+            raise ValueError(f"{name}: a tensor or a dict of keyword tensors is needed, got {type(value).__name__}")
+    if isinstance(layers, str):
+        raise ValueError(f"layers = {layers!r} is not allowed; allowed: a list of globs, such as [{layers!r}]")
+    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+        if method == "dense":
+            kernels = dense_ntk(model, batch, other, readout, outputs, layers)
+        else:
+            kernels = _structured(model, batch, other, readout, outputs, layers, method)
+    return _grouped(kernels, group)
+
+
+def _structured(
+    model: nn.Module,
+    batch: Batch,
+    other: Batch | None,
+    readout: Readout | None,
+    outputs: rules.Outputs,
+    layers: list[str] | None,
+    method: rules.Method,
+) -> dict[str, Tensor | None]:
+    """The kernel of each layer from its tape."""
+    left = right = capture(model, batch, readout, layers)
+    if other is not None:
+        right = capture(model, other, readout, layers)
         left, right = _comparable(model, (batch, other), (left, right), readout, layers)
     with torch.no_grad():
-        kernels = {path: None if tape is None else tape.kernel(right[path], outputs, method) for path, tape in left.items()}
-    return _grouped(kernels, group)
+        return {path: None if tape is None else tape.kernel(right[path], outputs, method) for path, tape in left.items()}
 
 
 def _comparable(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, GPT2Model, LlamaConfig, LlamaModel
 
@@ -206,6 +207,71 @@ def test_the_model_comes_back_as_it_was() -> None:
     assert grads == {"embeddings.word_embeddings.weight"}
 
 
+class Sorted(nn.Module):
+    """Puts its examples in another order inside, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = x[:, 0].argsort()
+        return self.b(torch.tanh(self.a(x[order]))[order.argsort()])
+
+
+class Folded(nn.Module):
+    """Examples come first in a layer only where each has one position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fold, self.out = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.tanh(self.fold(x.reshape(-1, 3))).view(len(x), -1, 4).mean(1))
+
+
+def patched() -> nn.Module:
+    layer = nn.Linear(5, 2)
+    layer.forward = lambda x: nn.functional.linear(x * x, layer.weight, layer.bias)
+    return nn.Sequential(layer)
+
+
+def attention() -> nn.Module:
+    return nn.Sequential(nn.Unflatten(1, (1, 5)), nn.TransformerEncoderLayer(5, 1, 7, 0.0, batch_first=True), nn.Flatten())
+
+
+ODD_MODELS = {
+    "weight norm": lambda: nn.Sequential(nn.utils.weight_norm(nn.Linear(5, 4)), nn.Tanh(), nn.Linear(4, 2)),
+    "parametrized": lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), nn.Linear(4, 2)),
+    "pruned": lambda: nn.Sequential(nn.utils.prune.random_unstructured(nn.Linear(5, 4), "weight", 0.5), nn.Linear(4, 2)),
+    "patched forward": patched,
+    "sorted inside": Sorted,
+    "attention": attention,
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+@pytest.mark.parametrize("name", ODD_MODELS)
+def test_modules_that_only_look_like_their_type(name: str) -> None:
+    assert_equals_oracle(ODD_MODELS[name](), points(6))
+
+
+def test_batches_that_a_layer_meets_in_different_shapes() -> None:
+    one, many = torch.randn(4, 1, 3, dtype=torch.float64), torch.randn(5, 2, 3, dtype=torch.float64)
+    assert_equals_oracle(Folded(), many, other=one)
+
+
+def test_ambient_modes_change_nothing() -> None:
+    model, x = mlp(2), points(5).float()
+    want = empirical_ntk(model, x).total
+    with torch.no_grad():
+        assert torch.equal(empirical_ntk(model, x).total, want)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert relative(empirical_ntk(model, x).total, want) < 1e-6
+    with torch.inference_mode():
+        assert torch.equal(empirical_ntk(model, x).total, want)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -219,6 +285,18 @@ def test_the_model_comes_back_as_it_was() -> None:
         (lambda: empirical_ntk(nn.Sequential(nn.Linear(5, 3), nn.Dropout(0.5)), points(3).float()), r"model\.eval\(\)"),
         (lambda: empirical_ntk(mlp(1), {"input": torch.ones(3, 5), "x": torch.ones(2)}), "same number of examples"),
         (lambda: empirical_ntk(mlp(1), torch.ones(0, 5)), "at least one"),
+        (lambda: empirical_ntk(mlp(1), [[1.0]]), "a tensor or a dict of keyword tensors is needed, got list"),
+        (
+            lambda: empirical_ntk(mlp(1), points(3).float(), layers="0"),
+            r"layers = '0' is not allowed",
+        ),
+        (
+            lambda: empirical_ntk(
+                nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3, track_running_stats=False)).eval(), points(3).float()
+            ),
+            "track_running_stats",
+        ),
+        (lambda: empirical_ntk(nn.MultiheadAttention(4, 1, dropout=0.5), {"query": torch.ones(2, 1, 4)}), "random"),
     ],
 )
 def test_bad_input(make, message: str) -> None:

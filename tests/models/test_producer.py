@@ -114,6 +114,21 @@ def test_zero_steps_give_no_verdict() -> None:
     assert report.final["kernel_change"] == 0
 
 
+def test_a_last_chunk_of_one_sentence_is_no_example_axis_of_the_position_table() -> None:
+    report = regime.run(ProbeConfig(samples=8, probe_samples=17, max_tokens=32, steps=0))
+    table = next(row for row in report.layers if row["layer"].endswith("position_embeddings"))
+    assert table["undefined"]["representation_change"] == "no representation of the examples here"
+    assert report.layers[0]["representation_change"] is not None
+
+
+def test_ambient_modes_and_the_global_random_state_are_left_alone() -> None:
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        one = regime.run(ProbeConfig(**SMALL))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert one.final == pytest.approx(regime.run(ProbeConfig(**SMALL)).final, rel=1e-4)
+
+
 def test_a_probe_leaves_the_shared_weights_alone() -> None:
     before = {name: p.clone() for name, p in loading.load("minilm").encoder.named_parameters()}
     regime.run(ProbeConfig(**SMALL | {"steps": 1, "learning_rate": 0.01}))
