@@ -6,14 +6,14 @@ from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, Label
 BEYOND = 2.0
 """How far past a threshold the advice aims."""
 
-RELU_GAP = 0.5
+RELU_GAP = 0.4
 """How a ReLU network's gap falls with alpha: slower than a smooth one's, because of its kinks (measured: 0.35 to 0.6)."""
 
 
 def advise(config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: float, gap: float) -> list[str]:
     """One sentence for each other side worth crossing to; none where nothing moved.
 
-    Kernel change and gap both fall about as 1/alpha (Chizat et al. 2019), a ReLU network's gap about as alpha**-0.5, and
+    Kernel change and gap both fall about as 1/alpha (Chizat et al. 2019), a ReLU network's gap about as alpha**-0.4, and
     for a fixed number of steps they grow about in proportion to the step. The one that asks for the larger change decides.
     """
     if min(kernel, gap) <= 0:
