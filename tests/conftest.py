@@ -1,11 +1,77 @@
-"""Shape annotations of the numerical modules are checked while tests run; the network beyond this machine is off."""
+"""What all tests share: checked shape annotations, no network beyond this machine, and the app in a process of its own."""
 
 import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
+import pytest
 from jaxtyping import install_import_hook
 
 KERNELS = [f"regime.kernels.{name}" for name in ("capture", "reference", "rules", "spectrum", "tapes")]
 install_import_hook([*KERNELS, "regime.measures", "regime.toy"], "beartype.beartype")  # `empirical` checks its own arguments
+
+ROOT = Path(__file__).parents[1]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    pid: int
+    cache: Path
+
+    def cpu(self) -> float:
+        """Processor seconds used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def busy(self, seconds: float) -> float:
+        """Share of one processor used over the next seconds."""
+        before = self.cpu()
+        time.sleep(seconds)
+        return (self.cpu() - before) / seconds
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port = free_port()
+    folder = tmp_path_factory.mktemp("app")
+    environment = os.environ | {
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder / "cache"),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+    }
+    url = f"http://127.0.0.1:{port}/"
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.1)
+        else:
+            pytest.fail("the app did not start within a minute: " + (folder / "log").read_text())
+        yield Server(url, process.pid, folder / "cache")
+    finally:
+        process.terminate()
+        process.wait(10)
