@@ -27,13 +27,13 @@ def slider(label: str, stops: Sequence[float], value: float, *, ends: tuple[str,
     script = """
 const stops = JSON.parse(element.querySelector('.slider').dataset.stops);
 const range = element.querySelector('input'), shown = element.querySelector('output');
-range.addEventListener('input', () => {
-  const value = stops[range.valueAsNumber];
-  shown.textContent = value;
-  range.setAttribute('aria-valuetext', value);
+const read = () => stops[range.valueAsNumber];
+const show = value => { range.value = stops.indexOf(value); };
+const paint = () => {
+  shown.textContent = read();
+  range.setAttribute('aria-valuetext', read());
   range.style.setProperty('--done', 100 * range.valueAsNumber / (stops.length - 1) + '%');
-  props.value = value;
-});
+};
 """
     return _field(value, template, script, elem_id)
 
@@ -64,7 +64,10 @@ def choice(
     )
     script = """
 const options = JSON.parse(element.querySelector('fieldset').dataset.options);
-element.addEventListener('change', event => { props.value = options[Number(event.target.value)]; });
+const radios = [...element.querySelectorAll('input')];
+const read = () => options[radios.findIndex(radio => radio.checked)];
+const show = value => { radios[options.indexOf(value)].checked = true; };
+const paint = () => {};
 """
     return _field(value, template, script, elem_id)
 
@@ -72,19 +75,33 @@ element.addEventListener('change', event => { props.value = options[Number(event
 def number_field(kind: str, name: str, label: str, value: float | None, note: str) -> gr.HTML:
     """A number to type; empty is null, which a configuration reads as its own default where it has one."""
     identity = f"{kind}-{name.replace('_', '-')}"
-    shown = "" if value is None else f"{value:g}"
+    shown = "" if value is None else value
     template = f"""
 <div class="control typed"><label for="{identity}-input">{escape(label)}</label>
   <input id="{identity}-input" type="number" step="any" value="{shown}" aria-describedby="{identity}-note">
   <p class="note" id="{identity}-note">{escape(note)}</p></div>"""
     script = """
 const field = element.querySelector('input');
-field.addEventListener('input', () => { props.value = field.value === '' ? null : field.valueAsNumber; });
+const read = () => field.value === '' ? null : field.valueAsNumber;
+const show = value => { field.value = value ?? ''; };
+const paint = () => {};
 """
     return _field(value, template, script, identity)
 
 
+SYNC = """
+const touched = [...element.querySelectorAll('input')].some(input =>
+  input.type === 'radio' ? input.checked !== input.defaultChecked : input.value !== input.defaultValue);
+if (touched) props.value = read(); else show(props.value);
+paint();
+element.addEventListener('input', () => { props.value = read(); paint(); });
+"""
+"""Keeps what is shown and what is sent the same: also where somebody was faster than this script, and where the page takes the
+control down and builds it again, as a closed accordion or another tab does."""
+
+
 def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
+    script = f"{script}{SYNC}"
     return gr.HTML(
         value, html_template=template, js_on_load=script, elem_id=elem_id, elem_classes="field", apply_default_css=False
     )

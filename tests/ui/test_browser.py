@@ -123,6 +123,26 @@ def test_a_bad_field_is_named_and_the_page_recovers(page, server):
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
 
 
+def test_what_is_shown_is_what_is_sent(page, server):
+    """Also when a value is typed before the control is ready, and after the page has built the control anew."""
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data) if "queue/join" in request.url else None)
+    visit(page, server)
+    page.get_by_role("radio", name="Spirals").check()
+    page.get_by_role("slider", name="Width").fill("3")
+    settings(page, Steps=7)
+    page.locator(".all-settings:visible .label-wrap").click()
+    page.get_by_role("tab", name="Probe").click()
+    page.get_by_role("tab", name="Train").click()
+    page.locator(".all-settings:visible .label-wrap").click()
+    expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
+    expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "24")
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("7")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
+    assert '"data":["spirals",24,' in sent[0]
+
+
 def test_arrow_keys_move_through_choices(page, server):
     visit(page, server)
     page.get_by_role("radio", name="Rings").focus()
@@ -155,7 +175,7 @@ def test_a_phone_needs_no_sideways_scroll(page, server, tab):
 def test_nothing_jumps_while_a_run_is_drawn(page, server):
     visit(page, server)
     settings(page, Steps=60)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # the accordion's own opening is no jump
     page.evaluate(
         """() => { window.shift = 0; new PerformanceObserver(list => {
             for (const entry of list.getEntries()) window.shift += entry.value;
