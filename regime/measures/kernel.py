@@ -22,9 +22,13 @@ def kernel_change(now: Float[Tensor, "*s n n"], start: Float[Tensor, "*s n n"]) 
 
 
 def kernel_distance(now: Float[Tensor, "*s n n"], start: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:
-    """1 - <K_t, K_0> / (||K_t|| ||K_0||): turning alone, blind to growth (Fort et al. 2020, arXiv 2010.15110)."""
-    cosine = _inner(now, start) / (_inner(now, now).sqrt() * _inner(start, start).sqrt())
-    return (1 - cosine).clamp(min=0)
+    """1 - <K_t, K_0> / (||K_t|| ||K_0||): turning alone, blind to growth (Fort et al. 2020, arXiv 2010.15110).
+
+    Taken as half the squared distance of the normalized kernels: exactly 0 for equal ones, precise for near ones.
+    """
+    unit = [kernel.double() / _inner(kernel, kernel).sqrt()[..., None, None] for kernel in (now, start)]
+    difference = unit[0] - unit[1]
+    return _inner(difference, difference) / 2
 
 
 def kernel_distance_centered(now: Float[Tensor, "*s n n"], start: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:
