@@ -84,9 +84,8 @@ def _spell(name: str, value: float, interval: tuple[float, float]) -> str:
 
 def _between(interval: tuple[float, float]) -> str:
     low, high = interval
-    if high <= AXIS[0]:
-        return f"95% below {AXIS[0]}"
-    return f"95% {'0' if low <= AXIS[0] else f'{low:.2g}'} to {high:.2g}"
+    end = AXIS[0] * 1.001  # an interval that was cut at the axis ends there to rounding
+    return f"95% below {AXIS[0]}" if high <= end else f"95% {'0' if low <= end else f'{low:.2g}'} to {high:.2g}"
 
 
 def judge(

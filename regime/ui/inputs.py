@@ -90,14 +90,20 @@ const paint = () => {};
 
 
 SYNC = """
-const touched = [...element.querySelectorAll('input')].some(input =>
-  input.type === 'radio' ? input.checked !== input.defaultChecked : input.value !== input.defaultValue);
-if (touched) props.value = read(); else show(props.value);
+let given = props.value;
+show(given);
 paint();
 element.addEventListener('input', () => { props.value = read(); paint(); });
+watch('value', () => {
+  if (props.value === given) { props.value = read(); return; }
+  given = props.value;
+  show(given);
+  paint();
+});
 """
-"""Keeps what is shown and what is sent the same: also where somebody was faster than this script, and where the page takes the
-control down and builds it again, as a closed accordion or another tab does."""
+"""Keeps what is shown and what is sent the same. The page builds a control anew when its accordion or tab opens again; and
+while it still registers one, Gradio may put the old value back over a new one: an old value that arrives again is not news.
+"""
 
 
 def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:

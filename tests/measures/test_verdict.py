@@ -62,6 +62,13 @@ def test_a_network_that_has_not_learned_gets_no_verdict() -> None:
     assert "fell by 5%; a verdict needs 10%" in result.reasons[0]
 
 
+def test_an_interval_below_the_axis_says_so() -> None:
+    result = verdict([1e-5, 3e-3], [0.004, 0.012])
+    assert result.label == "lazy"
+    assert result.reasons[0].startswith("Kernel 0.00017 (95% below 0.01)")
+    assert "(95% 0 to 0." in result.reasons[1]
+
+
 def test_divergence_and_nothing_moved() -> None:
     diverged = verdict(
         [float("nan")] * 2, [float("nan")] * 2, diverged=True, kernel_interval=(0.0, 1.0), gap_interval=(0.0, 1.0)

@@ -137,7 +137,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
     page.locator(".all-settings:visible .label-wrap").click()
     expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "24")
-    expect(page.get_by_label("Steps", exact=True)).to_have_value("7")
+    expect(page.locator("#toy-steps-input")).to_have_value("7")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
     assert '"data":["spirals",24,' in sent[0]
