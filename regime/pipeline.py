@@ -18,7 +18,7 @@ from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
 from regime.report import Provenance, Report
 from regime.snapshots import Pause, Snapshot, diverged
 
-HEARTBEAT = 0.4
+HEARTBEAT = 0.2
 """Seconds without a measurement after which progress is sent."""
 VERSION = "0.1.0"
 
