@@ -47,7 +47,7 @@ class Started(Message):
 
 
 class Progress(Message):
-    """Sent only where a measurement is more than half a second away."""
+    """Sent only where a measurement is more than a fifth of a second away."""
 
     kind: Literal["progress"] = "progress"
     step: int
