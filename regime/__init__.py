@@ -2,7 +2,11 @@
 
 from regime.config import ConfigError, ProbeConfig, ToyConfig
 from regime.events import Finished, Measured, Progress, Started
-from regime.kernels.empirical import NTK, empirical_ntk
+from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
+from regime.kernels.infinite import InfiniteKernel, infinite_ntk
+from regime.kernels.limits import gradient_flow, kernel_regression
+from regime.kernels.linearization import Linearization
+from regime.kernels.planning import Plan
 from regime.pipeline import run, stream
 from regime.report import Report
 
@@ -10,13 +14,20 @@ __all__ = [
     "NTK",
     "ConfigError",
     "Finished",
+    "InfiniteKernel",
+    "Linearization",
     "Measured",
+    "Plan",
     "ProbeConfig",
     "Progress",
     "Report",
     "Started",
     "ToyConfig",
     "empirical_ntk",
+    "gradient_flow",
+    "infinite_ntk",
+    "kernel_regression",
+    "plan_ntk",
     "run",
     "stream",
 ]

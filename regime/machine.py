@@ -1,7 +1,10 @@
 """The machine a run happens on: which device, and how fast it multiplies."""
 
+import contextlib
+import os
 import time
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -31,3 +34,17 @@ def matmul_rate(device: torch.device) -> float:
         (a @ a)[0, 0].item()
         best = min(best, time.perf_counter() - start)
     return 2 * 1024**3 / best
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free now: of the GPU, or of this machine or the container it runs in, whichever has less."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]  # where a system does not say, half of what it has
+    with contextlib.suppress(OSError):
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = [int(lines["MemAvailable"].split()[0]) * 1024]
+    with contextlib.suppress(OSError, ValueError):
+        used, limit = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("current", "max"))
+        free.append(int(limit) - int(used))
+    return max(0, min(free))

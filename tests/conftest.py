@@ -16,8 +16,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import pytest
 from jaxtyping import install_import_hook
 
-KERNELS = [f"regime.kernels.{name}" for name in ("capture", "reference", "rules", "spectrum", "tapes")]
-install_import_hook([*KERNELS, "regime.measures", "regime.toy"], "beartype.beartype")  # `empirical` checks its own arguments
+NAMES = ("batch", "capture", "linearization", "local", "planning", "recording", "reference", "rules", "spectrum", "tapes")
+KERNELS = [f"regime.kernels.{name}" for name in NAMES]
+install_import_hook([*KERNELS, "regime.measures", "regime.toy"], "beartype.beartype")  # the rest check their own arguments
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")

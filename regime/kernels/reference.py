@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from regime.kernels import rules
-from regime.kernels.capture import Batch, Readout, check_mode, evaluate, owned, size
+from regime.kernels.batch import Batch, Readout, evaluate, size
+from regime.kernels.ownership import check_mode, owned
+from regime.kernels.rules import Outputs
 
 
 @torch.inference_mode(False)
@@ -26,7 +27,10 @@ def jacobian(
     result: dict[str, Tensor | None] = {}
     for path, own in parameters.items():
         used = [p for p in own.values() if any(gradient is not None for gradient in found[id(p)])]
-        columns = [torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]]).flatten(1) for p in used]
+        columns = [
+            torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]]).reshape(outputs.numel(), -1)
+            for p in used
+        ]
         result[path] = torch.cat(columns, 1).unflatten(0, outputs.shape) if used else None
     return result
 
@@ -36,10 +40,14 @@ def dense_ntk(
     batch: Batch,
     other: Batch | None,
     readout: Readout | None,
-    outputs: rules.Outputs,
+    outputs: Outputs,
     layers: list[str] | None,
 ) -> dict[str, Tensor | None]:
     """The kernel of each layer from explicit Jacobians."""
     left = jacobian(model, batch, readout, layers)
     right = left if other is None else jacobian(model, other, readout, layers)
-    return {path: None if j is None or right[path] is None else rules.rows(j, right[path], outputs) for path, j in left.items()}
+    return {path: None if j is None or right[path] is None else _kernel(j, right[path], outputs) for path, j in left.items()}
+
+
+def _kernel(j: Tensor, j2: Tensor, outputs: Outputs) -> Tensor:
+    return torch.einsum("ncp,mcp->nm", j, j2) / j.shape[1] if outputs == "trace" else torch.einsum("ncp,mdp->nmcd", j, j2)

@@ -1,10 +1,15 @@
-"""Per-layer rules: the kernel, and the directional derivative, of one layer from its inputs and output gradients.
+"""Per-layer rules: the kernel, and the products with a Jacobian, of one layer from its inputs and output gradients.
 
 A layer's inputs `a` meet the gradients `g` of the C outputs with respect to the layer's own output; n examples of T token
 positions, any leading dimensions. Kernels come as (..., n, m), traced over outputs and divided by C ("trace"), or as
-(..., n, m, C, C) ("full"). Pure functions: they keep nothing and change nothing.
+(..., n, m, C, C) ("full"). Where both sides are the same tensors only the blocks on and below the diagonal are computed.
+
+Every kernel rule takes `out`, a kernel to add to, and `workspace`, the bytes it may use beside. With `out`, a rule of two
+equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum of such kernels once.
 """
 
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Literal
 
 import torch
@@ -14,35 +19,32 @@ from torch import Tensor
 Outputs = Literal["trace", "full"]
 Method = Literal["auto", "token-gram", "per-example"]
 
-WORKSPACE = 256 * 2**20
-"""Bytes a token Gram matrix may take at once; larger ones are made in blocks of rows."""
-MEMORY = 64
+WORKSPACE = 64 * 2**20
+"""Bytes that a rule uses at once, beside its arguments and its result."""
+SUMMED = 8192
+"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6."""
+TRIANGLE = 128
+"""Rows, at least, of a block of a symmetric kernel: fewer flops are saved by smaller ones than the matmul loses by them."""
+MEMORY = 32
 """Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
 
-SUMMED = 8192
-"""Products that are summed at once."""
+
+def zeros(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
+    """A kernel to add to."""
+    *s, n, _, c, _ = g.shape
+    return g.new_zeros(*s, n, g2.shape[-4], *((c, c) if outputs == "full" else ()))
 
 
-def rows(
-    j: Float[Tensor, "*s n C P"], j2: Float[Tensor, "*s m C P"], outputs: Outputs = "trace"
-) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
-    """The kernel of explicit per-example gradients, J J^T: the definition itself."""
-    if outputs == "trace":
-        return _inner_products(j.flatten(-2), j2.flatten(-2)) / j.shape[-2]
-    *_, n, c, _ = j.shape
-    full = _inner_products(j.flatten(-3, -2), j2.flatten(-3, -2))
-    return full.unflatten(-1, (j2.shape[-3], c)).unflatten(-3, (n, c)).transpose(-3, -2)
-
-
-def _inner_products(a: Tensor, b: Tensor) -> Tensor:
-    """a b^T, its long sums taken in pieces: in fp32 one sum over 590,000 products is off by 1e-4, this one by 1e-6."""
-    pieces = zip(a.split(SUMMED, dim=-1), b.split(SUMMED, dim=-1), strict=True)
-    return sum(left @ right.mT for left, right in pieces)
-
-
-def rows_product(j: Float[Tensor, "*s n C P"], direction: Float[Tensor, "*s P"]) -> Float[Tensor, "*s n C"]:
-    """J d."""
-    return (j @ direction.unsqueeze(-1).unsqueeze(-3)).squeeze(-1)
+def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
+    """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
+    full = outputs == "full"
+    pairs = kernel.movedim((-2, -1), (0, 1)) if full else kernel[None, None]
+    for start, stop in _spans(kernel.shape[-4 if full else -2], TRIANGLE):
+        across = pairs.transpose(0, 1)  # the outputs trade places with the examples
+        pairs[..., :start, start:stop] = across[..., start:stop, :start].mT
+        square = pairs[..., start:stop, start:stop].clone()
+        pairs[..., start:stop, start:stop] = square.tril() + square.transpose(0, 1).tril(-1).mT
+    return kernel
 
 
 def dense(
@@ -55,6 +57,8 @@ def dense(
     bias: float = 1.0,
     outputs: Outputs = "trace",
     method: Method = "auto",
+    out: Tensor | None = None,
+    workspace: int = WORKSPACE,
 ) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
     """Theta(x, x') = sum over positions t, s of (weight a_t.a'_s + bias) (g_t.g'_s), for h = W a + b.
 
@@ -62,56 +66,213 @@ def dense(
     weight_std**2 / fan_in and bias_std**2 in NTK parameterization. The sum is taken over token Gram matrices, or through
     explicit per-example gradients sum_t g_t a_t^T; "auto" counts which is cheaper. Both are exact.
     """
+    same = a is a2 and g is g2
+    kernel = zeros(g, g2, outputs) if out is None else out
     if method == "auto":
-        method = "token-gram" if _gram_is_cheaper(a, g, a2) else "per-example"
-    if method == "per-example":
-        return weight_rows(a, g, a2, g2, weight, outputs) + bias * rows(g.sum(-3), g2.sum(-3), outputs)
-    blocks = [
-        gram_product(weight * (x.flatten(-3, -2) @ a2.flatten(-3, -2).mT) + bias, y, g2, outputs)
-        for x, y in _row_blocks(a, g, g2)
-    ]
-    return torch.cat(blocks, dim=-2 if outputs == "trace" else -4)
+        by_method = costs(a.shape[-3:], a2.shape[-3:], g.shape[-2:], same, outputs)
+        method = min(by_method, key=by_method.get)
+    if method == "token-gram":
+        _add_by_grams(kernel, a, g, a2, g2, weight, bias, same, outputs, workspace)
+    else:
+        if weight:
+            _add_by_gradients(kernel, a, g, a2, g2, weight, same, outputs, workspace)
+        if bias:
+            left = g.sum(-3)
+            rows(left, left if same else g2.sum(-3), outputs, scale=bias, out=kernel)
+    return mirror(kernel, outputs) if same and out is None else kernel
 
 
-def weight_rows(a: Tensor, g: Tensor, a2: Tensor, g2: Tensor, weight: float, outputs: Outputs) -> Tensor:
-    """The weight's term of `dense` from explicit gradients, (..., n, C, o i) at a time."""
-    left = _weight_gradients(a, g)
-    right = left if a is a2 and g is g2 else _weight_gradients(a2, g2)
-    return weight * rows(left, right, outputs)
+def costs(
+    left: tuple[int, int, int], right: tuple[int, int, int], gradients: tuple[int, int], same: bool, outputs: Outputs
+) -> dict[Literal["token-gram", "per-example"], float]:
+    """Multiply-adds of `dense` by each method, for (n, T, i), (m, U, i) and (C, o); writing and reading gradients counts in."""
+    (n, t, i), (m, u, _) = left, right
+    c, o = gradients
+    pairs = n * m * (0.5 + 0.5 * min(1, TRIANGLE / n) if same else 1)
+    across = c if outputs == "trace" else c * c
+    explicit = n * t + (0 if same else m * u) + MEMORY * (n if same else n + m)
+    return {
+        "token-gram": float(pairs * t * u * (i + across * o)),
+        "per-example": float((explicit * c + pairs * across) * o * i),
+    }
 
 
-def _weight_gradients(a: Tensor, g: Tensor) -> Tensor:
-    return torch.einsum("...tco,...ti->...coi", g, a).flatten(-2)
+def _add_by_grams(
+    kernel: Tensor, a: Tensor, g: Tensor, a2: Tensor, g2: Tensor,
+    weight: float, bias: float, same: bool, outputs: Outputs, workspace: int,
+) -> None:  # fmt: skip
+    """Token Gram matrices, over the positions that any output depends on."""
+    left = _live(a, g)
+    right = left if same else _live(a2, g2)
+
+    def gram(x: Tensor, y: Tensor) -> Tensor:
+        products = x @ y.mT
+        if weight != 1:
+            products *= weight
+        if bias:
+            products += bias
+        return products
+
+    _add_pairs(kernel, left, right, gram, same, outputs, workspace)
 
 
-def gram_product(gram: Tensor, g: Tensor, g2: Tensor, outputs: Outputs) -> Tensor:
-    """sum over positions t, s of gram[(n, t), (m, s)] <g_t, g'_s>, for any Gram matrix (..., n T, m U) of the inputs."""
-    *_, n, t, c, _ = g.shape
-    m, u = g2.shape[-4], g2.shape[-3]
-    gram = gram.unflatten(-1, (m, u)).unflatten(-3, (n, t))
-    if outputs == "trace":
-        pairs = g.flatten(-2).flatten(-3, -2) @ g2.flatten(-2).flatten(-3, -2).mT
-        return (gram * pairs.unflatten(-1, (m, u)).unflatten(-3, (n, t))).sum((-3, -1)) / c
-    pairs = g.flatten(-4, -2) @ g2.flatten(-4, -2).mT
-    pairs = pairs.unflatten(-1, (m, u, c)).unflatten(-4, (n, t, c))
-    return torch.einsum("...ntms,...ntcmsd->...nmcd", gram, pairs)
+Positions = tuple[Tensor, Tensor, Tensor | None]
+"""Inputs (..., L, i), gradients (..., L, C, o), and the example of each position where they are not T to each."""
 
 
-def _gram_is_cheaper(a: Tensor, g: Tensor, a2: Tensor) -> bool:
-    *_, n, t, i = a.shape
-    m, u = a2.shape[-3], a2.shape[-2]
-    c, o = g.shape[-2:]
-    by_gram = n * t * m * u * (i + c * o)
-    explicit = n if a is a2 else n + m
-    by_rows = (explicit * (t + MEMORY) + n * m) * c * o * i
-    return by_gram <= by_rows
+def _live(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Positions:
+    """All positions, or without those at which every gradient is zero: padding, or tokens before the one that is read."""
+    if a.shape[-2] > 1 and a.dim() == 3:
+        live = live_positions(g)
+        if live is not None:
+            return a[live], g[live], live.nonzero()[:, 0]
+    return a.flatten(-3, -2), g.flatten(-4, -3), None
 
 
-def _row_blocks(a: Tensor, g: Tensor, g2: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(a, g) in blocks of examples whose token Gram matrices fit the workspace."""
-    per_example = g.element_size() * g[..., 0].numel() // g.shape[-4] * g2.shape[-4] * g2.shape[-3] * g2.shape[-2]
-    size = max(1, WORKSPACE // max(1, per_example))
-    return list(zip(a.split(size, dim=-3), g.split(size, dim=-4), strict=True))
+def live_positions(g: Float[Tensor, "n T C o"]) -> Tensor | None:
+    """Where any gradient is not zero, (n, T); None where nearly all are, and skipping the others would not pay."""
+    few = g.flatten(2)[..., :8].ne(0).any(-1)
+    doubtful = (~few).nonzero()
+    if len(doubtful) < 0.1 * few.numel():
+        return None
+    live = few.index_put((doubtful[:, 0], doubtful[:, 1]), g[doubtful[:, 0], doubtful[:, 1]].flatten(1).ne(0).any(-1))
+    return live if live.sum() < 0.9 * live.numel() else None
+
+
+def _add_pairs(
+    kernel: Tensor, left: Positions, right: Positions, gram: Callable[[Tensor, Tensor], Tensor],
+    same: bool, outputs: Outputs, workspace: int,
+) -> None:  # fmt: skip
+    """Add sum over positions t of x and s of x' of gram(a_t, a'_s) <g_t, g'_s>, in blocks of rows of the kernel."""
+    axis = -2 if outputs == "trace" else -4
+    n, m = kernel.shape[axis], kernel.shape[axis + 1]
+    c = left[1].shape[-2]
+    pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
+    most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
+    for start, stop in _spans(n, min(most, max(TRIANGLE, n // 8)) if same else most):
+        end = stop if same else m
+        x, g, i = _examples(left, start, stop, n)
+        y, g2, j = _examples(right, 0, end, m)
+        block = kernel.narrow(axis, start, stop - start).narrow(axis + 1, 0, end)
+        products = gram(x, y)
+        single = i is None and j is None and x.shape[-2] == stop - start and y.shape[-2] == end
+        if outputs == "trace":
+            inner = g.flatten(-2) @ g2.flatten(-2).mT
+            if single:
+                block.addcmul_(products, inner, value=1 / c)
+            else:
+                block += _by_example(products.mul_(inner), i, j, stop - start, end) / c
+        else:
+            inner = (g.flatten(-3, -2) @ g2.flatten(-3, -2).mT).unflatten(-1, (-1, c)).unflatten(-3, (-1, c)).transpose(-3, -2)
+            if single:
+                block.addcmul_(inner, products[..., None, None])
+            else:
+                for one, two in product(range(c), repeat=2):
+                    block[..., one, two] += _by_example(products * inner[..., one, two], i, j, stop - start, end)
+
+
+def _examples(positions: Positions, start: int, stop: int, n: int) -> Positions:
+    """The positions of some examples, in order; which example of these each belongs to."""
+    a, g, example = positions
+    if example is None:
+        t = a.shape[-2] // n
+        return a[..., start * t : stop * t, :], g[..., start * t : stop * t, :, :], None
+    first, last = torch.searchsorted(example, torch.tensor([start, stop], device=example.device)).tolist()
+    return a[first:last], g[first:last], example[first:last] - start
+
+
+def _by_example(products: Tensor, i: Tensor | None, j: Tensor | None, n: int, m: int) -> Tensor:
+    """Sums over the positions of each pair of examples."""
+    if j is not None:
+        products = products.new_zeros(m, products.shape[0]).index_add_(0, j, products.mT.contiguous()).mT
+    else:
+        products = products.unflatten(-1, (m, -1)).sum(-1)
+    if i is not None:
+        return products.new_zeros(n, m).index_add_(0, i, products.contiguous())
+    return products.unflatten(-2, (n, -1)).sum(-2)
+
+
+def _add_by_gradients(
+    kernel: Tensor, a: Tensor, g: Tensor, a2: Tensor, g2: Tensor,
+    weight: float, same: bool, outputs: Outputs, workspace: int,
+) -> None:  # fmt: skip
+    """Explicit gradients, some rows and columns of the weight at a time."""
+    entry = a.element_size() * g[..., 0].numel() // g.shape[-3] + (
+        0 if same else a.element_size() * g2[..., 0].numel() // g2.shape[-3]
+    )
+    columns = max(1, min(a.shape[-1], workspace // max(1, entry)))
+    height = max(1, min(workspace // max(1, entry * columns), -(-PIECE // columns)))
+    for first, last in _spans(a.shape[-1], columns):
+        for start, stop in _spans(g.shape[-1], height):
+            left = weight_gradients(a[..., first:last], g[..., start:stop])
+            right = left if same else weight_gradients(a2[..., first:last], g2[..., start:stop])
+            rows(left, right, outputs, scale=weight, out=kernel)
+
+
+PIECE = 8 * SUMMED
+"""Entries of each explicit gradient that are made at once: few enough to stay in the cache until they are used."""
+
+
+def weight_gradients(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Float[Tensor, "*s n C P"]:
+    """sum_t g_t a_t^T, for each example and output."""
+    c = g.shape[-2]
+    if g.shape[-3] == 1:
+        return (g.squeeze(-3).unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2)
+    return (g.flatten(-2).mT @ a).unflatten(-2, (c, -1)).flatten(-2)
+
+
+def rows(
+    j: Float[Tensor, "*s n C P"],
+    j2: Float[Tensor, "*s m C P"],
+    outputs: Outputs = "trace",
+    *,
+    scale: float = 1.0,
+    out: Tensor | None = None,
+) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
+    """The kernel of explicit per-example gradients, J J^T: the definition itself."""
+    same = j is j2
+    *s, n, c, _ = j.shape
+    m = j2.shape[-3]
+    kernel = out if out is not None else j.new_zeros(*s, n, m, *((c, c) if outputs == "full" else ()))
+    flat = (-2, -1) if outputs == "trace" else (-3, -2)
+    left, right = j.flatten(*flat), j2.flatten(*flat)
+    per = 1 if outputs == "trace" else c
+    for start, stop in _spans(n, max(TRIANGLE, n // 8) if same else n):
+        end = stop if same else m
+        block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
+        if outputs == "trace":
+            kernel[..., start:stop, :end].add_(block, alpha=scale / c)
+        else:
+            block = block.unflatten(-1, (end, c)).unflatten(-3, (stop - start, c)).transpose(-3, -2)
+            kernel[..., start:stop, :end, :, :].add_(block, alpha=scale)
+    return mirror(kernel, outputs) if same and out is None else kernel
+
+
+def _inner_products(a: Tensor, b: Tensor) -> Tensor:
+    """a b^T, its long sums taken in pieces."""
+    length = a.shape[-1]
+    whole = length // SUMMED * SUMMED
+    if whole <= SUMMED or a.dim() > 2:
+        pieces = zip(a.split(SUMMED, dim=-1), b.split(SUMMED, dim=-1), strict=True)
+        return sum(left @ right.mT for left, right in pieces)
+    left, right = (x[:, :whole].unflatten(1, (-1, SUMMED)).transpose(0, 1) for x in (a, b))
+    summed = torch.bmm(left, right.mT).sum(0)
+    return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed
+
+
+def _spans(n: int, most: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, most):
+        yield start, min(n, start + most)
+
+
+def rows_product(j: Float[Tensor, "*s n C P"], direction: Float[Tensor, "*s P"]) -> Float[Tensor, "*s n C"]:
+    """J d."""
+    return (j @ direction.unsqueeze(-1).unsqueeze(-3)).squeeze(-1)
+
+
+def rows_pullback(j: Float[Tensor, "n C P"], v: Float[Tensor, "n C"]) -> Float[Tensor, " P"]:
+    """J^T v."""
+    return v.flatten() @ j.flatten(0, 1)
 
 
 def dense_product(
@@ -129,20 +290,79 @@ def dense_product(
     return (g * moved.unsqueeze(-2)).sum(-1).sum(-2)
 
 
+def dense_pullback(
+    a: Float[Tensor, "n T i"], g: Float[Tensor, "n T C o"], v: Float[Tensor, "n C"]
+) -> tuple[Float[Tensor, "o i"], Float[Tensor, " o"]]:
+    """J^T v = (sum over examples and positions of (v g) a^T, the same without a)."""
+    pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
+    return pulled.mT @ a.flatten(0, 1), pulled.sum(0)
+
+
 def embedding(
-    ids: Int[Tensor, "*s n T"],
-    g: Float[Tensor, "*s n T C d"],
-    ids2: Int[Tensor, "*s m U"],
-    g2: Float[Tensor, "*s m U C d"],
+    ids: Int[Tensor, "n T"],
+    g: Float[Tensor, "n T C d"],
+    ids2: Int[Tensor, "m U"],
+    g2: Float[Tensor, "m U C d"],
     *,
     outputs: Outputs = "trace",
-) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
-    """Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs."""
-    blocks = [
-        gram_product((x.flatten(-2).unsqueeze(-1) == ids2.flatten(-2).unsqueeze(-2)).to(g.dtype), y, g2, outputs)
-        for x, y in ((x.squeeze(-1), y) for x, y in _row_blocks(ids.unsqueeze(-1), g, g2))
-    ]
-    return torch.cat(blocks, dim=-2 if outputs == "trace" else -4)
+    out: Tensor | None = None,
+    workspace: int = WORKSPACE,
+) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
+    """Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs.
+
+    Only pairs of the same token are visited: tokens are sorted, and those that are met about equally often on either side go
+    through one batched matmul together.
+    """
+    kernel = zeros(g, g2, outputs) if out is None else out
+    c = g.shape[-2]
+    left = _Tokens(ids, g)
+    right = left if ids is ids2 and g is g2 else _Tokens(ids2, g2)
+    if not len(left.values) or not len(right.values):
+        return kernel
+    matches = torch.searchsorted(right.values, left.values).clamp(max=len(right.values) - 1)
+    common = right.values[matches] == left.values
+    groups, groups2 = common.nonzero()[:, 0], matches[common]
+    heights, widths = (_power_of_two(t.counts[i]) for t, i in ((left, groups), (right, groups2)))
+    shapes = torch.stack([heights, widths])
+    per = 1 if outputs == "trace" else c
+    flat = g.new_zeros(kernel.shape[0] * kernel.shape[1], per * per)
+    for height, width in torch.unique(shapes, dim=1).mT.tolist():
+        members = ((heights == height) & (widths == width)).nonzero()[:, 0]
+        each = (height * width * per * per + (height + width) * g[0, 0].numel()) * g.element_size()
+        for some in members.split(max(1, workspace // each)):
+            x, i = left.group(groups[some], height)
+            y, j = right.group(groups2[some], width)
+            if outputs == "trace":
+                products = (x.flatten(2) @ y.flatten(2).mT / c).unsqueeze(-1)
+            else:
+                products = torch.einsum("bpcd,bqed->bpqce", x, y).flatten(-2)
+            flat.index_add_(0, (i[:, :, None] * kernel.shape[1] + j[:, None, :]).flatten(), products.flatten(0, 2))
+    kernel += flat.view(kernel.shape)
+    return kernel
+
+
+class _Tokens:
+    """Gradients summed by example and token, sorted by token."""
+
+    def __init__(self, ids: Tensor, g: Tensor) -> None:
+        n = ids.shape[0]
+        live = g.flatten(2).ne(0).any(-1)
+        example = torch.arange(n, device=ids.device)[:, None].expand_as(ids)[live]
+        keys, where = torch.unique(ids[live] * n + example, return_inverse=True)  # sorted by token, then by example
+        self.g = g.new_zeros(len(keys) + 1, *g.shape[2:]).index_add_(0, where, g[live])  # the last row stays zero
+        self.example = torch.cat([keys % n, keys.new_zeros(1)])
+        self.values, self.counts = torch.unique_consecutive(keys // n, return_counts=True)
+        self.starts = self.counts.cumsum(0) - self.counts
+
+    def group(self, tokens: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """The gradients (b, most, C, d) of some tokens, zeros after the last, and their examples (b, most)."""
+        offset = torch.arange(most, device=tokens.device)
+        index = torch.where(offset < self.counts[tokens, None], self.starts[tokens, None] + offset, len(self.g) - 1)
+        return self.g[index], self.example[index]
+
+
+def _power_of_two(counts: Tensor) -> Tensor:
+    return 2 ** counts.double().log2().ceil().long()
 
 
 def embedding_product(
@@ -150,3 +370,36 @@ def embedding_product(
 ) -> Float[Tensor, "n C"]:
     """J d = sum_t g_t.D[id_t]."""
     return (g * table[ids].unsqueeze(-2)).sum(-1).sum(-2)
+
+
+def embedding_pullback(
+    ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], v: Float[Tensor, "n C"], vocabulary: int
+) -> Float[Tensor, "vocabulary d"]:
+    """J^T v: every position's share at its token."""
+    pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
+    return pulled.new_zeros(vocabulary, pulled.shape[-1]).index_add_(0, ids.flatten(), pulled)
+
+
+def tied(
+    a: Float[Tensor, "n T d"],
+    g: Float[Tensor, "n T C V"],
+    ids2: Int[Tensor, "m U"],
+    g2: Float[Tensor, "m U C d"],
+    *,
+    outputs: Outputs = "trace",
+    workspace: int = WORKSPACE,
+) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
+    """The cross term of a table (V, d) that is an output layer, as in `dense`, on one side and an embedding on the other.
+
+    Theta(x, x') = sum over positions t, s of (a_t.g'_s) g_t[id'_s].
+    """
+    n, t, c, _ = g.shape
+    m, u = g2.shape[:2]
+    kernel = zeros(g, g2, outputs)
+    step = max(1, workspace // max(1, 2 * t * m * u * c * c * g.element_size()))
+    for start, stop in _spans(n, step):
+        picked = g[start:stop][..., ids2.flatten()].unflatten(-1, (m, u))
+        met = (a[start:stop].flatten(0, 1) @ g2.flatten(0, 2).mT).unflatten(-1, (m, u, c)).unflatten(0, (-1, t))
+        pattern = "ntcmu,ntmuc->nm" if outputs == "trace" else "ntcmu,ntmue->nmce"
+        kernel[start:stop] += torch.einsum(pattern, picked, met)
+    return kernel / c if outputs == "trace" else kernel

@@ -1,5 +1,7 @@
 """Spectra of kernels."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,34 +9,87 @@ from torch import Tensor
 LANCZOS = 40
 """Iterations; on tangent kernels, whose top eigenvalue stands apart, a third of them would do."""
 
+CONSTANT = 1e-12
+"""What centering may leave of something constant, relative to its size."""
+
 
 def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int = LANCZOS) -> Float[Tensor, "*s"]:
-    """The largest eigenvalue of symmetric matrices by Lanczos with full reorthogonalization, to the precision of their dtype.
+    """The largest eigenvalue of symmetric matrices, by `lanczos_top`, to the precision of their dtype."""
+    start = torch.cos(torch.arange(kernel.shape[-1], device=kernel.device, dtype=torch.float64) ** 2)
+    return lanczos_top(
+        lambda v: (kernel @ v.unsqueeze(-1).to(kernel.dtype)).squeeze(-1), start.expand(kernel.shape[:-1]), iterations
+    )
+
+
+def lanczos_top(
+    matvec: Callable[[Float[Tensor, "*s n"]], Float[Tensor, "*s n"]],
+    start: Float[Tensor, "*s n"],
+    iterations: int = LANCZOS,
+) -> Float[Tensor, "*s"]:
+    """The largest eigenvalue of symmetric operators, from products alone: Lanczos, reorthogonalized in full, in float64.
 
     Exact once `iterations` reaches n; before, its error falls exponentially, and it never exceeds the true value by more than
-    rounding (Golub and Van Loan, Matrix Computations, chapter 10). nan where an entry is not finite.
+    rounding (Golub and Van Loan, Matrix Computations, chapter 10). nan where a product is not finite.
+
+    Args:
+        matvec: v -> A v, in float64 or what it is converted from.
+        start: not zero, and not orthogonal to the eigenvector; it need not be normalized.
+        iterations: products taken, at most n.
     """
-    n = kernel.shape[-1]
-    largest = kernel.abs().amax((-2, -1))
-    finite = largest.isfinite()
-    kernel = torch.where(finite[..., None, None], kernel, torch.zeros_like(kernel))
-    start = torch.cos(torch.arange(n, device=kernel.device, dtype=torch.float64) ** 2)
-    basis = [(start / start.norm()).expand(kernel.shape[:-1])]
+    start = start.double()
+    basis = [start / start.norm(dim=-1, keepdim=True)]
+    alive = torch.ones_like(start[..., 0], dtype=torch.bool)
+    largest = torch.zeros_like(start[..., 0])
     diagonal, beside = [], []
-    for _ in range(min(iterations, n)):
-        w = (kernel @ basis[-1].unsqueeze(-1).to(kernel.dtype)).squeeze(-1).double()
-        diagonal.append((w * basis[-1]).sum(-1))
+    for _ in range(min(iterations, start.shape[-1])):
+        w = matvec(basis[-1]).double()
+        largest = torch.maximum(largest, w.norm(dim=-1))
+        rayleigh = (w * basis[-1]).sum(-1)
+        # Where the Krylov space is exhausted, a copy of the first entry, apart from the rest, changes no largest eigenvalue.
+        diagonal.append(torch.where(alive, rayleigh, diagonal[0]) if diagonal else rayleigh)
         q = torch.stack(basis, dim=-1)
         for _ in range(2):
             w = w - (q @ (q.mT @ w.unsqueeze(-1))).squeeze(-1)
-        beside.append(w.norm(dim=-1))
-        live = beside[-1] > 1e-12 * largest
-        beside[-1] = torch.where(live, beside[-1], torch.zeros_like(beside[-1]))
-        basis.append(torch.where(live[..., None], w / w.norm(dim=-1, keepdim=True), torch.zeros_like(w)))
+        norm = w.norm(dim=-1)
+        alive = norm > 1e-12 * largest
+        beside.append(torch.where(alive, norm, torch.zeros_like(norm)))
+        basis.append(torch.where(alive.unsqueeze(-1), w / norm.unsqueeze(-1), torch.zeros_like(w)))
     small = torch.diag_embed(torch.stack(diagonal, -1))
     if len(diagonal) > 1:
         off = torch.stack(beside[:-1], -1)
         small = small + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
-    finite = finite & small.isfinite().all(-1).all(-1)
+    finite = small.isfinite().all(-1).all(-1)
     top = torch.linalg.eigvalsh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))[..., -1]
     return torch.where(finite, top, torch.full_like(top, torch.nan))
+
+
+def effective_rank(kernel: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:
+    """exp(-sum p log p), p the eigenvalues over their sum (Roy and Vetterli 2007): r for r equal ones and zeros.
+
+    Negative eigenvalues of a positive semidefinite kernel are rounding and count as zero. nan where the kernel is zero or not
+    finite.
+    """
+    finite = kernel.isfinite().all(-1).all(-1)
+    values = torch.linalg.eigvalsh(torch.where(finite[..., None, None], kernel, torch.zeros_like(kernel)).double()).clamp(min=0)
+    share = values / values.sum(-1, keepdim=True)
+    return torch.special.entr(share).sum(-1).exp()
+
+
+def alignment(kernel: Float[Tensor, "*s n n"], targets: Float[Tensor, "*s n C"]) -> Float[Tensor, "*s"]:
+    """<H K H, H y y^T H> / (||H K H|| ||H y y^T H||), H = I - 11^T/n: the cosine of two kernels, both centered.
+
+    Cortes, Mohri and Rostamizadeh 2012 (JMLR 13). 0 to 1; 1 where the centered kernel is a multiple of the targets' own. nan
+    where targets or kernel are constant, which centering leaves nothing of.
+    """
+    kernel, targets = kernel.double(), targets.double()
+    centered = _centered(_centered(kernel, -1), -2)
+    y = _centered(targets, -2)
+    inner = (centered @ y * y).sum((-2, -1))
+    sizes = centered.norm(dim=(-2, -1)), (y.mT @ y).norm(dim=(-2, -1))
+    cosine = inner / (sizes[0] * sizes[1])
+    defined = (sizes[0] > CONSTANT * kernel.norm(dim=(-2, -1))) & (y.norm(dim=(-2, -1)) > CONSTANT * targets.norm(dim=(-2, -1)))
+    return torch.where(defined, cosine, torch.full_like(cosine, torch.nan))
+
+
+def _centered(tensor: Tensor, dim: int) -> Tensor:
+    return tensor - tensor.mean(dim, keepdim=True)

@@ -1,17 +1,16 @@
-"""What one layer leaves behind on a forward and backward pass, and what can be made of it: its kernel and J times a direction.
+"""What one layer leaves behind on a forward and backward pass: its kernel, and the products with its Jacobian.
 
-Each layer type has a function from a module and its captured calls to a tape; a module type without one takes the generic,
-exact path through explicit per-example gradients.
+A layer is a sum of parts, each with parameters of its own: a dense part through its inputs and output gradients, a table
+through the tokens that looked it up, and anything else through explicit gradients of every example.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from regime.kernels import rules
 
@@ -19,124 +18,318 @@ Direction = Mapping[str, Tensor]
 """A direction in the layer's parameters, by their names in the module; absent ones do not move."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds of a kernel, and the method that is counted."""
+
+    method: str
+    operations: float
+
+
 @runtime_checkable
-class Tape(Protocol):
-    def kernel(self, other: "Tape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
-        """The layer's kernel between this tape's examples (n) and the other's (m)."""
+class Part(Protocol):
+    """The parameters `names` of one layer, on n examples."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def gradients(self) -> Float[Tensor, "n *_ C _"]:
+        """Of the outputs with respect to the layer's own, or to its parameter."""
+        ...
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
+        """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least."""
+        ...
+
+    def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
+        """Of a kernel of n against m such examples; None: against themselves."""
         ...
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        """J d over this layer's parameters."""
+        """J d over these parameters."""
+        ...
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        """J^T v."""
+        ...
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        """The gradients themselves, of the one parameter there is."""
         ...
 
     @classmethod
-    def join(cls, tapes: Sequence["Tape"]) -> "Tape":
-        """One tape of all the examples, in order."""
+    def join(cls, parts: Sequence["Part"]) -> "Part":
+        """One part of all the examples, in order."""
         ...
 
 
 @dataclass(frozen=True)
-class DenseTape:
-    """h = W a + b at T positions; `transposed` says that W is stored (i, o)."""
+class DensePart:
+    """h = W a + b at T positions, the bias or none; `transposed` says that W is stored (i, o)."""
 
     a: Float[Tensor, "n T i"]
     g: Float[Tensor, "n T C o"]
-    trainable: frozenset[str]
+    weight: str
+    bias: str | None
     transposed: bool
+    shape: tuple[int, ...]
+    """Of the weight: a convolution's has more than two axes."""
 
-    def kernel(self, other: "DenseTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
-        scales = {name: float(name in self.trainable) for name in ("weight", "bias")}
-        return rules.dense(self.a, self.g, other.a, other.g, **scales, outputs=outputs, method=method)
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    @property
+    def nbytes(self) -> int:
+        return self.a.nbytes + self.g.nbytes
+
+    @property
+    def gradients(self) -> Tensor:
+        return self.g
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
+        settings = {"outputs": outputs, "method": method, "out": out, "workspace": workspace}
+        rules.dense(self.a, self.g, other.a, other.g, bias=float(self.bias is not None), **settings)
+
+    def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
+        _, t, i = self.a.shape
+        by_method = rules.costs((n, t, i), (n if m is None else m, t, i), tuple(self.g.shape[-2:]), m is None, outputs)
+        chosen = min(by_method, key=by_method.get) if method == "auto" else method
+        return Cost(chosen, by_method[chosen])
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        weight = direction.get("weight")
-        if weight is not None and self.transposed:
-            weight = weight.mT
-        return rules.dense_product(self.a, self.g, weight, direction.get("bias"))
+        weight, bias = direction.get(self.weight), direction.get(self.bias)
+        if weight is not None:
+            weight = weight.mT if self.transposed else weight.flatten(1)
+        return rules.dense_product(self.a, self.g, weight, bias)
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        weight, bias = rules.dense_pullback(self.a, self.g, v)
+        pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
+        return {name: pulled[name] for name in self.names}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        a, g = self.a, self.g
+        if not self.transposed:
+            return rules.weight_gradients(a, g)
+        c = g.shape[-2]
+        return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
 
     @classmethod
-    def join(cls, tapes: Sequence["DenseTape"]) -> "DenseTape":
-        first = tapes[0]
-        return cls(torch.cat([t.a for t in tapes]), torch.cat([t.g for t in tapes]), first.trainable, first.transposed)
+    def join(cls, parts: Sequence["Part"]) -> "Part":
+        first = parts[0]
+        a, g = torch.cat([part.a for part in parts]), torch.cat([part.g for part in parts])
+        return cls(a, g, first.weight, first.bias, first.transposed, first.shape)
 
 
 @dataclass(frozen=True)
-class EmbeddingTape:
-    """h_t = table[id_t]; gradients at the padding index are zero, as autograd has them."""
+class TablePart:
+    """h_t = table[id_t], a table (vocabulary, d)."""
 
     ids: Int[Tensor, "n T"]
     g: Float[Tensor, "n T C d"]
+    name: str
+    vocabulary: int
 
-    def kernel(self, other: "EmbeddingTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
-        del method  # one-hot inputs always go through their token Gram matrix
-        return rules.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs)
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def nbytes(self) -> int:
+        return self.ids.nbytes + self.g.nbytes
+
+    @property
+    def gradients(self) -> Tensor:
+        return self.g
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
+        del method  # only pairs of equal tokens are visited, either way
+        rules.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs, out=out, workspace=workspace)
+
+    def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
+        """As if every token of a sequence were another, and all sequences had the same: more than there is to do."""
+        del method
+        _, t, c, d = self.g.shape
+        return Cost("matching tokens", n * (n if m is None else m) * t * d * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return rules.embedding_product(self.ids, self.g, direction["weight"])
+        return (
+            rules.embedding_product(self.ids, self.g, direction[self.name])
+            if self.name in direction
+            else 0 * self.g[:, 0, :, 0]
+        )
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        return {self.name: rules.embedding_pullback(self.ids, self.g, v, self.vocabulary)}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        n, _, c, d = self.g.shape
+        j = self.g.new_zeros(n, self.vocabulary, c, d)
+        j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
+        return j.transpose(1, 2).flatten(2)
 
     @classmethod
-    def join(cls, tapes: Sequence["EmbeddingTape"]) -> "EmbeddingTape":
-        return cls(torch.cat([t.ids for t in tapes]), torch.cat([t.g for t in tapes]))
+    def join(cls, parts: Sequence["Part"]) -> "Part":
+        ids, g = torch.cat([part.ids for part in parts]), torch.cat([part.g for part in parts])
+        return cls(ids, g, parts[0].name, parts[0].vocabulary)
 
 
 @dataclass(frozen=True)
-class RowsTape:
-    """Explicit gradients of every example and output, by parameter."""
+class TiedPart:
+    """One table that is an embedding and an output layer at once: four terms, and one parameter."""
 
-    rows: dict[str, Float[Tensor, "n C _"]]
+    table: TablePart
+    dense: DensePart
 
-    def kernel(self, other: "RowsTape", outputs: rules.Outputs, method: rules.Method) -> Tensor:
-        del method  # the gradients are explicit already
-        return sum(rules.rows(j, other.rows[name], outputs) for name, j in self.rows.items())
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.table.names
+
+    @property
+    def nbytes(self) -> int:
+        return self.table.nbytes + self.dense.nbytes
+
+    @property
+    def gradients(self) -> Tensor:
+        return self.table.g
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
+        self.table.add_kernel(out, other.table, outputs, method, workspace)
+        self.dense.add_kernel(out, other.dense, outputs, method, workspace)
+        settings = {"outputs": outputs, "workspace": workspace}
+        out += rules.tied(self.dense.a, self.dense.g, other.table.ids, other.table.g, **settings)
+        crossed = rules.tied(other.dense.a, other.dense.g, self.table.ids, self.table.g, **settings)
+        out += crossed.mT if outputs == "trace" else crossed.permute(1, 0, 3, 2)
+
+    def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
+        table, dense = self.table.cost(n, m, outputs, method), self.dense.cost(n, m, outputs, method)
+        _, t, c, d = self.table.g.shape
+        crossed = 2 * n * (n if m is None else m) * t * self.dense.a.shape[1] * c * d
+        return Cost(f"{table.method}, {dense.method}", table.operations + dense.operations + crossed)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return sum(rules.rows_product(j, direction[name].flatten()) for name, j in self.rows.items() if name in direction)
+        return self.table.product(direction) + self.dense.product(direction)
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        table, dense = self.table.pullback(v), self.dense.pullback(v)
+        return {name: table[name] + dense[name] for name in self.names}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        return self.table.explicit() + self.dense.explicit()
 
     @classmethod
-    def join(cls, tapes: Sequence["RowsTape"]) -> "RowsTape":
-        return cls({name: torch.cat([t.rows[name] for t in tapes]) for name in tapes[0].rows})
+    def join(cls, parts: Sequence["Part"]) -> "Part":
+        return cls(TablePart.join([part.table for part in parts]), DensePart.join([part.dense for part in parts]))
 
 
-def _linear(module: nn.Module, a: Tensor, g: Tensor, trainable: frozenset[str], transposed: bool = False) -> DenseTape:
-    del module  # its sizes are those of a and g
-    return DenseTape(a.flatten(1, -2) if a.dim() > 2 else a.unsqueeze(1), g, trainable, transposed)
+@dataclass(frozen=True)
+class RowsPart:
+    """Explicit gradients of every example and output, of a parameter of any shape."""
+
+    j: Float[Tensor, "n C P"]
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def nbytes(self) -> int:
+        return self.j.nbytes
+
+    @property
+    def gradients(self) -> Tensor:
+        return self.j
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
+        del method, workspace  # the gradients are explicit already
+        rules.rows(self.j, other.j, outputs, out=out)
+
+    def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
+        del method
+        _, c, size = self.j.shape
+        return Cost("per-example", n * (n if m is None else m) * size * c * (c if outputs == "full" else 1))
+
+    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
+        return rules.rows_product(self.j, direction[self.name].flatten()) if self.name in direction else 0 * self.j[..., 0]
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        return {self.name: rules.rows_pullback(self.j, v).view(self.shape)}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        return self.j
+
+    @classmethod
+    def join(cls, parts: Sequence["Part"]) -> "Part":
+        return cls(torch.cat([part.j for part in parts]), parts[0].name, parts[0].shape)
 
 
-def _embedding(module: nn.Embedding, ids: Tensor, g: Tensor, trainable: frozenset[str]) -> EmbeddingTape | None:
-    del trainable  # the table is the only parameter
-    if module.max_norm is not None or module.scale_grad_by_freq or module.sparse:
-        return None
-    ids = ids.flatten(1) if ids.dim() > 1 else ids.unsqueeze(1)
-    if module.padding_idx is not None:
-        g = g * (ids != module.padding_idx).to(g.dtype)[..., None, None]
-    return EmbeddingTape(ids, g)
+@dataclass(frozen=True)
+class Tape:
+    """One layer on n examples: the sum of its parts."""
 
+    parts: tuple[Part, ...]
 
-def _layer_norm(module: nn.LayerNorm, a: Tensor, g: Tensor, trainable: frozenset[str]) -> RowsTape | None:
-    """The gradients are sum_t g_t * normalized(a_t) and sum_t g_t: as small as the layer, so made explicit."""
-    if len(module.normalized_shape) != 1:
-        return None
-    normalized = nn.functional.layer_norm(a, module.normalized_shape, eps=module.eps)
-    normalized = normalized.flatten(1, -2) if a.dim() > 2 else normalized.unsqueeze(1)
-    explicit = {"weight": lambda: torch.einsum("ntco,nto->nco", g, normalized), "bias": lambda: g.sum(1)}
-    return RowsTape({name: make() for name, make in explicit.items() if name in trainable})
+    @property
+    def form(self) -> tuple[tuple[type, tuple[str, ...]], ...]:
+        """Tapes of one form have a kernel between them."""
+        return tuple((type(part), part.names) for part in self.parts)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self.parts)
 
-Rule = Callable[[nn.Module, Tensor, Tensor, frozenset[str]], Tape | None]
-RULES: dict[str, Rule] = {
-    "torch.nn.modules.linear.Linear": _linear,
-    "torch.nn.modules.sparse.Embedding": _embedding,
-    "torch.nn.modules.normalization.LayerNorm": _layer_norm,
-    "transformers.pytorch_utils.Conv1D": partial(_linear, transposed=True),
-}
-"""Module type -> (module, inputs (n, ..., i), output gradients (n, T, C, o), names of trainable parameters) -> tape.
+    def kernel(
+        self,
+        other: "Tape",
+        outputs: rules.Outputs,
+        method: rules.Method = "auto",
+        out: Tensor | None = None,
+        workspace: int = rules.WORKSPACE,
+    ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
+        """The layer's kernel between this tape's examples (n) and the other's (m).
 
-A rule answers None where it does not cover the module's settings. Subclasses do not inherit a rule: they may compute otherwise.
-Types are named, not imported: a kernel of a plain network does not wait for transformers to load.
-"""
+        Args:
+            out: a kernel to add to; of a tape with itself only the lower triangle is then right (`rules.mirror`).
+        """
+        kernel = out
+        if kernel is None:
+            square = (self.outputs, self.outputs) if outputs == "full" else ()
+            kernel = torch.zeros(self.examples, other.examples, *square, **self.options)
+        for part, opposite in zip(self.parts, other.parts, strict=True):
+            part.add_kernel(kernel, opposite, outputs, method, workspace)
+        return rules.mirror(kernel, outputs) if other is self and out is None else kernel
 
+    @property
+    def examples(self) -> int:
+        return self.parts[0].gradients.shape[0]
 
-def rule_for(module: nn.Module) -> Rule | None:
-    """The rule of exactly this module's type."""
-    kind = type(module)
-    return RULES.get(f"{kind.__module__}.{kind.__qualname__}")
+    @property
+    def outputs(self) -> int:
+        return self.parts[0].gradients.shape[-2]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The dtype and device of its kernels."""
+        gradients = self.parts[0].gradients
+        return {"dtype": gradients.dtype, "device": gradients.device}
+
+    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
+        """J d over this layer's parameters."""
+        return sum(part.product(direction) for part in self.parts)
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        """J^T v, by the layer's parameters."""
+        return {name: value for part in self.parts for name, value in part.pullback(v).items()}
+
+    @staticmethod
+    def join(tapes: Sequence["Tape"]) -> "Tape":
+        """One tape of all the examples, in order."""
+        parts = zip(*(tape.parts for tape in tapes), strict=True)
+        return Tape(tuple(type(each[0]).join(each) for each in parts))

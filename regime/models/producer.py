@@ -1,6 +1,7 @@
 """A probe: a pretrained encoder fine-tuned from a linear readout, and snapshots of its kernels layer by layer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 
 from regime.config import ProbeConfig
 from regime.events import Estimate
-from regime.kernels.capture import capture, hooked, owned
-from regime.kernels.empirical import block_of
+from regime.kernels.capture import capture, learn_structure
+from regime.kernels.ownership import block_of, owned
 from regime.kernels.tapes import Tape
 from regime.machine import matmul_rate, pick_device
 from regime.models import loading, texts
@@ -142,14 +143,14 @@ class ProbeRun:
 
     def _tapes(self, model: nn.Module, step: int, clock: "_Clock") -> Iterator[Pause]:
         """The tapes of all layers on the probe sentences."""
+        structure = learn_structure(model, self.probe, None)
+        yield clock.pause(step)
         parts = []
         for chunk in _chunks(self.probe, tokens=CAPTURE_TOKENS):
-            parts.append(capture(model, _rows(self.probe, chunk)))
+            rows = slice(chunk[0], chunk[-1] + 1)
+            parts.append(capture(model, self.probe, structure=structure, rows=rows))
             yield clock.pause(step)
-        joined = {}
-        for path, tape in parts[0].items():
-            joined[path] = None if tape is None else type(tape).join([part[path] for part in parts])
-        return joined
+        return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
 
     def _snapshot(self, learners: list[_Learner], step: int, clock: "_Clock") -> Iterator[Pause]:
         losses: dict[str, list[Tensor]] = {"train_loss": [], "test_loss": []}
@@ -209,13 +210,12 @@ class ProbeRun:
             inputs = _rows(self.probe, chunk)
             mask = inputs["attention_mask"]
 
-            def see(path: str, a: object, output: object, mask: Tensor = mask) -> None:
-                del a
+            def see(path: str, output: object, mask: Tensor = mask) -> None:
                 hidden = output[0] if isinstance(output, tuple) else output
                 if isinstance(hidden, Tensor) and hidden.dim() == 3 and hidden.shape[:2] == mask.shape:
                     parts[path].append(mean_pool(hidden, mask))
 
-            with hooked(modules, see):
+            with _hooked(modules, see):
                 _forward(model, inputs)
             yield clock.pause(step)
         joined = {path: torch.cat(part) for path, part in parts.items() if part}
@@ -268,9 +268,24 @@ def _forward(model: nn.Module, inputs: Inputs) -> Tensor:
     return model(**inputs)
 
 
+@contextmanager
+def _hooked(modules: Mapping[str, nn.Module], see: Callable[[str, object], None]) -> Iterator[None]:
+    """Call `see(path, output)` on every call of the modules, before anybody else's hook changes the output."""
+
+    def hook(path: str) -> Callable[..., None]:
+        return lambda module, args, output: see(path, output)  # noqa: ARG005
+
+    handles = [module.register_forward_hook(hook(path), prepend=True) for path, module in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @torch.no_grad()
 def _kernel(tape: Tape) -> Tensor:
-    return tape.kernel(tape, "trace", "auto")
+    return tape.kernel(tape, "trace")
 
 
 def _by_layer(model: nn.Module, values: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -1,6 +1,12 @@
+import pytest
 import torch
+from torch import Tensor
 
-from regime.kernels.spectrum import top_eigenvalue
+from regime.kernels.spectrum import alignment, effective_rank, lanczos_top, top_eigenvalue
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_top_eigenvalue_against_a_full_decomposition() -> None:
@@ -16,3 +22,76 @@ def test_small_singular_and_not_finite_matrices() -> None:
     assert abs(top_eigenvalue(torch.ones(4, 4, dtype=torch.float64)).item() - 4) < 1e-12
     assert top_eigenvalue(torch.zeros(4, 4)).item() == 0
     assert torch.isnan(top_eigenvalue(torch.full((3, 3), torch.inf)))
+
+
+def test_one_matrix_of_a_batch_that_is_not_finite_leaves_the_others() -> None:
+    kernels = torch.stack([torch.eye(3), torch.full((3, 3), torch.nan), 2 * torch.eye(3)]).double()
+    top = top_eigenvalue(kernels)
+    assert top[1].isnan()
+    assert (top[[0, 2]] - torch.tensor([1.0, 2.0])).abs().max() < 1e-12
+
+
+def test_an_exhausted_krylov_space_adds_no_zero_eigenvalue() -> None:
+    assert abs(top_eigenvalue(-torch.eye(5, dtype=torch.float64)).item() + 1) < 1e-12
+
+
+def test_lanczos_without_a_formed_kernel() -> None:
+    """J J^T through J and J^T alone, batched, exact once the products reach n."""
+    j = normal(3, 30, 50)
+    want = torch.linalg.eigvalsh(j @ j.mT)[:, -1]
+
+    def product(v: Tensor) -> Tensor:
+        return (j @ (j.mT @ v.unsqueeze(-1))).squeeze(-1)
+
+    start = normal(3, 30, seed=1)
+    assert ((lanczos_top(product, start, 30) - want) / want).abs().max() < 1e-13
+    short = lanczos_top(product, 1e-3 * start, 8)
+    assert (short < want * (1 + 1e-13)).all()
+    assert (short > 0.8 * want).all()
+
+
+def test_effective_rank_of_equal_eigenvalues_is_their_number() -> None:
+    q = torch.linalg.qr(normal(12, 12)).Q
+    for rank in (1, 5, 12):
+        projector = 3e-7 * q[:, :rank] @ q[:, :rank].mT
+        assert abs(effective_rank(projector).item() - rank) < 1e-8
+    share = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    want = torch.exp(-(share * share.log()).sum())
+    assert abs(effective_rank(7 * torch.diag(share)) - want) < 1e-12
+
+
+def test_effective_rank_in_batches_and_where_undefined() -> None:
+    kernels = torch.stack([torch.eye(4), torch.zeros(4, 4), torch.full((4, 4), torch.nan), torch.ones(4, 4)]).view(2, 2, 4, 4)
+    rank = effective_rank(kernels)
+    assert rank.shape == (2, 2)
+    assert abs(rank[0, 0].item() - 4) < 1e-12
+    assert rank[0, 1].isnan()
+    assert rank[1, 0].isnan()
+    assert abs(rank[1, 1].item() - 1) < 1e-6
+
+
+def test_alignment_is_the_cosine_of_explicitly_centered_kernels() -> None:
+    a, y = normal(2, 9, 5), normal(2, 9, 3, seed=1) + 4
+    kernel = a @ a.mT
+    h = torch.eye(9, dtype=torch.float64) - 1 / 9
+    want = torch.nn.functional.cosine_similarity((h @ kernel @ h).flatten(1), (h @ y @ y.mT @ h).flatten(1), dim=1)
+    assert (alignment(kernel, y) - want).abs().max() < 1e-13
+
+
+def test_alignment_does_not_see_constants_and_scales() -> None:
+    a, y = normal(8, 4), normal(8, 1, seed=1)
+    kernel = a @ a.mT
+    want = alignment(kernel, y)
+    assert abs(alignment(5 * kernel + 100, -2 * y + 30) - want) < 1e-12
+    assert abs(alignment(y @ y.mT + 7, y) - 1) < 1e-12
+    assert 0 < want < 1
+
+
+@pytest.mark.parametrize("targets", [torch.full((6, 2), 0.1), torch.zeros(6, 2)])
+def test_alignment_with_constant_targets_is_undefined(targets: Tensor) -> None:
+    a = normal(6, 4)
+    assert alignment(a @ a.mT, targets.double()).isnan()
+
+
+def test_alignment_of_a_constant_kernel_is_undefined() -> None:
+    assert alignment(torch.full((6, 6), 0.1, dtype=torch.float64), normal(6, 2)).isnan()

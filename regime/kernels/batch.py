@@ -1,0 +1,64 @@
+"""Batches of examples, and the outputs of a model that are differentiated."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Batch = Tensor | Mapping[str, Any]
+Readout = Callable[[Any, Batch], Tensor]
+
+
+def check_batch(name: str, batch: object) -> None:
+    """Refuse what is not a batch.
+
+    Raises:
+        ValueError: it names the field, the value and what is allowed.
+    """
+    if not isinstance(batch, Tensor | Mapping):
+        raise ValueError(f"{name}: a tensor or a dict of keyword tensors is needed, got {type(batch).__name__}")
+    for part, value in {name: batch}.items() if isinstance(batch, Tensor) else batch.items():
+        ragged = isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value)
+        if ragged or (isinstance(value, Tensor) and value.is_nested):
+            raise ValueError(f"{name}: {part!r} is a ragged set of tensors; pad them to one tensor and pass a mask")
+    size(batch, name)
+
+
+def size(batch: Batch, name: str = "batch") -> int:
+    """The number of examples; raises ValueError where the tensors of a batch disagree, or there is none."""
+    tensors = {name: batch} if isinstance(batch, Tensor) else {k: v for k, v in batch.items() if isinstance(v, Tensor)}
+    sizes = {part: tensor.shape[0] if tensor.dim() else None for part, tensor in tensors.items()}
+    if len(set(sizes.values())) != 1 or None in sizes.values() or 0 in sizes.values():
+        raise ValueError(f"{name}: every tensor needs the same number of examples first, at least one; got {sizes}")
+    return next(iter(sizes.values()))
+
+
+def select(batch: Batch, index: slice | list[int]) -> Batch:
+    """Some of the examples."""
+    if isinstance(batch, Tensor):
+        return batch[index]
+    return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
+    """The outputs that are differentiated.
+
+    Raises:
+        ValueError: what the model, or the readout, gives is not a tensor (n, C), or not finite.
+    """
+    n = size(batch)
+    output = model(batch) if isinstance(batch, Tensor) else model(**batch)
+    output = output if readout is None else readout(output, batch)
+    if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n or not output.shape[1]:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
+    # the sum of finite numbers can overflow, but no sum with nan or inf in it is finite: one pass, and the second is rare
+    if not (bool(output.sum().isfinite()) or bool(output.isfinite().all())):
+        raise ValueError(f"model: its outputs are not finite on this batch{_cause(model)}")
+    return output
+
+
+def _cause(model: nn.Module) -> str:
+    bad = [name for name, parameter in model.named_parameters() if not bool(parameter.isfinite().all())]
+    return f"; not finite itself is the parameter {', '.join(bad[:3])}" if bad else ""

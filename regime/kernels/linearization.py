@@ -1,0 +1,63 @@
+"""A model to first order in its parameters: products with its Jacobian and its tangent kernel, which is never formed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from regime.kernels.batch import Batch, Readout, evaluate
+from regime.kernels.capture import capture
+from regime.kernels.spectrum import lanczos_top
+from regime.kernels.tapes import Tape
+
+Directions = Mapping[str, Mapping[str, Tensor]]
+"""One tensor a parameter, by the path of its layer, then by its name there; absent ones do not move."""
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """f_lin(x; theta + d) = f(x; theta) + J(x) d, with J as it was when this was made (Lee et al. 2019, arXiv 1902.06720).
+
+    `tapes` hold inputs and output gradients of every layer, so that each product is a matmul a layer: no further passes
+    through the model. Memory grows with n alone, where a kernel's grows with n^2.
+    """
+
+    outputs: Float[Tensor, "n C"]
+    tapes: dict[str, Tape]
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
+    ) -> "Linearization":
+        """At the model's present parameters, on n examples.
+
+        Raises:
+            ValueError: as `regime.empirical_ntk` does.
+        """
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+            tapes = {path: tape for path, tape in capture(model, batch, readout, layers).items() if tape is not None}
+            with torch.no_grad():
+                return cls(evaluate(model, batch, readout), tapes)
+
+    def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:
+        """J d."""
+        moved = [tape.product(directions[path]) for path, tape in self.tapes.items() if path in directions]
+        return sum(moved, torch.zeros_like(self.outputs))
+
+    def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
+        """J^T v."""
+        return {path: tape.pullback(v) for path, tape in self.tapes.items()}
+
+    def kernel_product(self, v: Float[Tensor, "n C"]) -> Float[Tensor, "n C"]:
+        """Theta v = J (J^T v), a layer at a time."""
+        return sum((tape.product(tape.pullback(v)) for tape in self.tapes.values()), torch.zeros_like(v))
+
+    @cached_property
+    def top_eigenvalue(self) -> float:
+        """The largest eigenvalue of the full (nC, nC) kernel, by Lanczos."""
+        start = torch.cos(torch.arange(self.outputs.numel(), device=self.outputs.device, dtype=torch.float64) ** 2)
+        like = self.outputs
+        return lanczos_top(lambda v: self.kernel_product(v.view_as(like).to(like)).flatten(), start).item()

@@ -1,0 +1,88 @@
+"""Which layer owns which parameter, and models whose examples are not independent."""
+
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from torch import nn
+
+ROOT = "(root)"
+"""The path of parameters that the model itself owns."""
+
+Group = Literal["layer", "block", "total"]
+TOTAL = "total"
+
+Layers = dict[str, dict[str, nn.Parameter]]
+"""Parameters by the path of the module that owns them, then by their name in it."""
+
+
+def owned(model: nn.Module, layers: list[str] | None = None) -> Layers:
+    """Trainable parameters by the path of the module that owns them first, then by their name in it.
+
+    Args:
+        layers: globs on paths, `*` within one dot-separated part and `.*` at the end for everything below.
+
+    Raises:
+        ValueError: no parameter is trainable, or no path matches.
+    """
+    paths: Layers = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            path, _, own = name.rpartition(".")
+            paths.setdefault(path or ROOT, {})[own] = parameter
+    if not paths:
+        raise ValueError("model: it has no trainable parameters (all have requires_grad = False)")
+    if layers is None:
+        return paths
+    chosen = {path: parameters for path, parameters in paths.items() if any(_matches(path, glob) for glob in layers)}
+    if not chosen:
+        raise ValueError(f"layers = {layers!r} match none of the model's layers: {', '.join(list(paths)[:8])}, ...")
+    return chosen
+
+
+def _matches(path: str, glob: str) -> bool:
+    parts, wanted = path.split("."), glob.split(".")
+    if wanted[-1] == "*" and len(parts) > len(wanted):
+        parts = parts[: len(wanted)]
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def block_of(path: str) -> str:
+    """The block a layer belongs to: its path up to the first number with something below it, else the module around it.
+
+    `encoder.layer.0.attention.query` is in `encoder.layer.0`, `embeddings.LayerNorm` in `embeddings`, `head` in `head`.
+    """
+    parts = path.split(".")
+    for position, part in enumerate(parts[:-1]):
+        if part.isdigit():
+            return ".".join(parts[: position + 1])
+    return ".".join(parts[:-1]) or path
+
+
+def grouped(path: str, group: Group) -> str:
+    """The name under which a layer's kernel is summed."""
+    return {"layer": path, "block": block_of(path), "total": TOTAL}[group]
+
+
+def check_mode(model: nn.Module) -> None:
+    """Refuse modules in training mode whose output for one example depends on others, or on chance.
+
+    Raises:
+        ValueError: it names the first such module, and the mend.
+    """
+    for path, module in model.named_modules():
+        name = f"{path or ROOT} ({type(module).__name__})"
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if module.running_mean is None:
+                raise ValueError(f"model: {name} couples the examples of a batch in any mode; use track_running_stats=True")
+            if module.training:
+                raise ValueError(f"model: {name} couples the examples of a batch in training mode; call model.eval() first")
+        if module.training and _is_random(module):
+            raise ValueError(f"model: {name} is random in training mode; call model.eval() first")
+
+
+def _is_random(module: nn.Module) -> bool:
+    """Whether a module in training mode draws random numbers; attention and recurrent layers have a rate named dropout."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    rate = getattr(module, "dropout", 0)
+    return isinstance(module, nn.RReLU) or (isinstance(rate, float) and rate > 0)

@@ -1,0 +1,166 @@
+"""`plan_ntk`: what a kernel will cost, layer by layer, before it is computed; and the blocks of examples that fit a memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from regime.kernels import rules
+from regime.kernels.batch import Batch, Readout, evaluate, select
+from regime.kernels.capture import capture, learn_structure
+from regime.kernels.ownership import Group, grouped, owned
+from regime.kernels.recording import PROBES, Structure
+from regime.kernels.tapes import Tape
+from regime.machine import free_memory, matmul_rate
+
+SHARE = 0.5
+"""Of the free memory, unless told."""
+EFFICIENCY = 0.6
+"""Share of the matmul rate that passes through a network, and kernels, reach (measured)."""
+ALONE = 3
+"""Cost of passing examples one at a time, relative to passing them together (measured)."""
+OVERHEAD = 0.005
+"""Seconds around every pass."""
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """How one layer's kernel will be taken.
+
+    `method` is "token-gram", "per-example", "matching tokens" (embeddings), "dense", several of them where a layer has
+    several parameters apart, or None where no gradient reaches the layer; `operations` are multiply-adds, `bytes` what is
+    kept of the layer between passes and kernel.
+    """
+
+    method: str | None
+    operations: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `empirical_ntk` will do with the same arguments: seconds, bytes at its peak, examples at a time, layers."""
+
+    seconds: float
+    bytes: int
+    examples: int
+    layers: dict[str, LayerPlan]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows and columns of a kernel, in blocks of examples that fit a memory."""
+
+    n: int
+    m: int
+    symmetric: bool
+    examples: int
+    workspace: int
+    bytes: int
+
+    def rows(self) -> Iterator[slice]:
+        return _slices(self.n, self.examples)
+
+    def columns(self, rows: slice) -> Iterator[slice]:
+        """Those to take with some rows; of a symmetric kernel, up to the diagonal."""
+        return _slices(rows.stop if self.symmetric else self.m, self.examples)
+
+    def passed(self) -> int:
+        """Examples that go through the model, counted every time."""
+        rows = list(self.rows())
+        return self.n + sum(self.columns_apart(each) for each in rows)
+
+    def columns_apart(self, rows: slice) -> int:
+        """Columns that are no rows at the same time."""
+        return rows.start if self.symmetric else self.m
+
+
+def _slices(n: int, most: int) -> Iterator[slice]:
+    for start in range(0, n, most):
+        yield slice(start, min(n, start + most))
+
+
+def blocks(
+    structure: Structure, sizes: tuple[int, int | None], kernels: int, outputs: rules.Outputs, memory: int | None
+) -> Blocks:
+    """The largest blocks that fit.
+
+    Args:
+        sizes: n, and m; None for a symmetric kernel.
+        kernels: matrices that are summed into.
+        memory: bytes; None: half of what is free.
+
+    Raises:
+        ValueError: not one example fits; it says how much is needed.
+    """
+    n, m = sizes
+    symmetric, m = m is None, n if m is None else m
+    c = structure.outputs.shape[1]
+    budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else memory
+    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if outputs == "full" else 1)
+    workspace = max(2**16, min(rules.WORKSPACE, budget // 4))
+    each = structure.bytes_per_example()
+    room, whole = budget - result - workspace, n if symmetric else n + m
+    if whole * each <= room:
+        return Blocks(n, m, symmetric, max(n, m), workspace, result + workspace + whole * each)
+    examples = room // (2 * each)
+    if examples < 1:
+        raise ValueError(
+            f"memory = {budget} bytes is too little: {result + workspace + 2 * each} are needed, "
+            f"{result} for the result and {2 * each} for one pair of examples"
+        )
+    return Blocks(n, m, symmetric, examples, workspace, result + workspace + 2 * examples * each)
+
+
+@torch.no_grad()
+def plan(
+    model: nn.Module,
+    batch: Batch,
+    sizes: tuple[int, int | None],
+    readout: Readout | None,
+    outputs: rules.Outputs,
+    layers: list[str] | None,
+    group: Group,
+    method: str,
+    memory: int | None,
+) -> Plan:
+    """From counted operations, two examples passed through the model, and this machine's matmul rate."""
+    structure = learn_structure(model, batch, readout, layers)
+    n, m = sizes
+    paths = owned(model, layers)
+    shape = blocks(structure, sizes, len({grouped(path, group) for path in paths}), outputs, memory)
+    few, c = select(batch, structure.examples[: PROBES[0]]), structure.outputs.shape[1]
+    with FlopCounterMode(display=False) as counter:
+        evaluate(model, few, readout)
+    forward = counter.get_total_flops() / 2 / PROBES[0]
+    rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
+    if method == "dense":
+        whole = n + (m or 0)
+        size = {path: sum(parameter.numel() for parameter in own.values()) for path, own in paths.items()}
+        plans = {path: LayerPlan("dense", n * (m or n) * c * c * p, 4 * whole * c * p) for path, p in size.items()}
+        passes, alone = whole * c, 0.0
+        kept = sum(each.bytes for each in plans.values())
+        return Plan(_seconds(plans, passes * whole * 2 * forward, rate, passes), shape.bytes + kept, max(n, m or 0), plans)
+    tapes = capture(model, batch, readout, layers, structure, slice(0, PROBES[0]))
+    plans = {path: _layer(tape, sizes, outputs, method, shape.examples) for path, tape in tapes.items()}
+    passed = shape.passed()
+    alone = ALONE * passed if structure.unknown() else 0
+    passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
+    return Plan(_seconds(plans, (passed + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
+
+
+def _layer(
+    tape: Tape | None, sizes: tuple[int, int | None], outputs: rules.Outputs, method: rules.Method, most: int
+) -> LayerPlan:
+    if tape is None:
+        return LayerPlan(None, 0, 0)
+    costs = [part.cost(*sizes, outputs, method) for part in tape.parts]
+    kept = sum(min(each, most) for each in sizes if each is not None)
+    name = ", ".join(dict.fromkeys(cost.method for cost in costs))
+    return LayerPlan(name, sum(cost.operations for cost in costs), tape.nbytes // tape.examples * kept)
+
+
+def _seconds(plans: dict[str, LayerPlan], passing: float | int, rate: float, passes: float | int) -> float:
+    return (passing + sum(each.operations for each in plans.values())) / rate + OVERHEAD * (1 + passes)

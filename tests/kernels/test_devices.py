@@ -1,0 +1,72 @@
+"""Device code without a device: no operation may mix devices, checked on tensors that have a device and no data."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from regime import empirical_ntk, infinite_ntk
+from regime.kernels import rules
+from regime.kernels.spectrum import lanczos_top
+from tests.kernels.architectures import ARCHITECTURES
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of several devices, zero-dimensional ones aside."""
+
+    def __torch_dispatch__(self, function: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+        del types
+        tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor) and leaf.dim()]
+        assert len({tensor.device for tensor in tensors}) <= 1, f"{function} mixes devices"
+        return function(*args, **(kwargs or {}))
+
+
+def on_meta(*shape: int) -> Tensor:
+    return torch.empty(*shape, device="meta")
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("method", ["token-gram", "per-example"])
+@pytest.mark.parametrize("same", [True, False])
+def test_rules_keep_to_one_device(outputs: str, method: str, same: bool) -> None:
+    a, g = on_meta(3, 5, 2, 4), on_meta(3, 5, 2, 2, 6)
+    a2, g2 = (a, g) if same else (on_meta(3, 7, 1, 4), on_meta(3, 7, 1, 2, 6))
+    with OneDevice():
+        kernel = rules.dense(a, g, a2, g2, weight=2.0, bias=0.5, outputs=outputs, method=method)
+        explicit = rules.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
+        moved = rules.dense_product(a, g, on_meta(3, 6, 4), on_meta(3, 6))
+        pulled = rules.dense_pullback(a[0], g[0], on_meta(5, 2))
+    assert kernel.device.type == explicit.device.type == moved.device.type == pulled[0].device.type == "meta"
+
+
+def test_a_mixture_is_noticed() -> None:
+    with OneDevice(), pytest.raises(AssertionError, match="mixes devices"):
+        on_meta(3, 4) @ torch.ones(4, 2)
+
+
+def test_lanczos_keeps_to_one_device() -> None:
+    with OneDevice():
+        assert lanczos_top(lambda v: 2 * v, torch.ones(1, 1, device="meta")).device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ["bert", "gpt2 with tied head", "vit", "mobilenet"])
+def test_cuda_equals_cpu(name: str) -> None:
+    architecture = ARCHITECTURES[name]()
+    batch = architecture.inputs(*architecture.sizes)
+    want = empirical_ntk(architecture.model, batch, readout=architecture.readout)
+    there = batch.cuda() if isinstance(batch, Tensor) else {name: value.cuda() for name, value in batch.items()}
+    got = empirical_ntk(architecture.model.cuda(), there, readout=architecture.readout)
+    assert ((got.total.cpu() - want.total).norm() / want.total.norm()).item() < 1e-10
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_infinite_kernels_on_cuda() -> None:
+    x = torch.randn(5, 3, dtype=torch.float64)
+    want, got = (infinite_ntk(each, depth=2, bias_std=0.5).ntk for each in (x, x.cuda()))
+    assert torch.allclose(got.cpu(), want, rtol=1e-12)

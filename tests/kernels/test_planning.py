@@ -1,0 +1,121 @@
+"""Plans, and kernels under a budget."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from regime import empirical_ntk, plan_ntk
+from tests.kernels.architectures import ARCHITECTURES
+
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def mlp(width: int = 64, outputs: int = 2) -> nn.Module:
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, outputs))
+
+
+def relative(got: torch.Tensor, want: torch.Tensor) -> float:
+    return ((got - want).norm() / want.norm()).item()
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("group", ["layer", "total"])
+@pytest.mark.parametrize("m", [None, 17])
+def test_blocks_change_nothing(outputs: str, group: str, m: int | None) -> None:
+    model = mlp().double()
+    x, other = torch.randn(41, 8).double(), None if m is None else torch.randn(m, 8).double()
+    settings = {"outputs": outputs, "group": group}
+    want = empirical_ntk(model, x, other, **settings)
+    result = plan_ntk(model, x, other, memory=2**30, **settings)
+    small = result.bytes - 64 * MIB
+    for memory in (small // 2 + 100_000, small + 150_000):
+        plan = plan_ntk(model, x, other, memory=memory, **settings)
+        assert plan.bytes <= memory
+        got = empirical_ntk(model, x, other, memory=memory, **settings)
+        assert relative(got.total, want.total) < 1e-14
+        assert all(relative(got.layers[path], kernel) < 1e-14 for path, kernel in want.layers.items())
+    assert plan_ntk(model, x, other, memory=small // 2 + 100_000, **settings).examples < 41
+
+
+def test_blocks_of_a_padded_transformer() -> None:
+    architecture = ARCHITECTURES["bert"]()
+    batch = architecture.inputs(*architecture.sizes)
+    want = empirical_ntk(architecture.model, batch, readout=architecture.readout)
+    with pytest.raises(ValueError, match="is too little") as refusal:
+        empirical_ntk(architecture.model, batch, readout=architecture.readout, memory=1)
+    needed = int(str(refusal.value).split(":")[1].split()[0])
+    got = empirical_ntk(architecture.model, batch, readout=architecture.readout, memory=needed)
+    assert plan_ntk(architecture.model, batch, readout=architecture.readout, memory=needed).examples == 1
+    assert relative(got.total, want.total) < 1e-12
+
+
+def test_too_small_a_budget_says_how_much_is_needed() -> None:
+    model, x = mlp(), torch.randn(5, 8)
+    with pytest.raises(ValueError, match=r"memory = 1000 bytes is too little: \d+ are needed, 300 for the result"):
+        empirical_ntk(model, x, memory=1000)
+    with pytest.raises(ValueError, match="memory = 0 is not allowed; allowed: an integer of at least 1"):
+        plan_ntk(model, x, memory=0)
+
+
+def test_methods_follow_the_counts() -> None:
+    """Gram matrices where there is one token; explicit gradients where tokens are many against the layer's size."""
+    assert {layer.method for layer in plan_ntk(mlp(), torch.randn(9, 8)).layers.values()} == {"token-gram"}
+    tokens = torch.randn(9, 500, 8)
+    readout = lambda output, batch: output.mean(1)  # noqa: E731, ARG005
+    plan = plan_ntk(mlp(16), tokens, readout=readout)
+    assert {layer.method for layer in plan.layers.values()} == {"per-example"}
+    forced = plan_ntk(mlp(16), tokens, readout=readout, method="token-gram")
+    assert {layer.method for layer in forced.layers.values()} == {"token-gram"}
+    assert sum(layer.operations for layer in forced.layers.values()) > sum(layer.operations for layer in plan.layers.values())
+
+
+def test_unused_layers_have_no_method() -> None:
+    architecture = ARCHITECTURES["bert"]()
+    plan = plan_ntk(architecture.model, architecture.inputs(4, 6), readout=architecture.readout)
+    assert [path for path, layer in plan.layers.items() if layer.method is None] == ["pooler.dense"]
+    assert plan.layers["embeddings.word_embeddings"].method == "matching tokens"
+
+
+@pytest.mark.parametrize(("n", "width"), [(512, 512), (1024, 256)])
+def test_seconds_are_of_the_right_size(n: int, width: int) -> None:
+    """Within a factor of five, other load on the machine included; the benchmarks say it better."""
+    model, x = mlp(width), torch.randn(n, 8)
+    plan = plan_ntk(model, x)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        empirical_ntk(model, x)
+        seconds.append(time.perf_counter() - start)
+    assert plan.seconds / 5 < min(seconds) < plan.seconds * 5
+
+
+def test_projection_of_many_outputs() -> None:
+    """The estimate is unbiased, and as far off as it says."""
+    model, x = mlp(32, outputs=200).double(), torch.randn(6, 8).double()
+    want = empirical_ntk(model, x).total
+    estimates = [empirical_ntk(model, x, outputs="projection", projections=16, seed=10 * k) for k in range(40)]
+    mean = torch.stack([each.total for each in estimates]).mean(0)
+    errors = [relative(each.total, want) for each in estimates]
+    stated = [each.error for each in estimates]
+    assert relative(mean, want) < 2.5 * sum(errors) / len(errors) / len(errors) ** 0.5
+    assert 0.7 < (sum(e * e for e in errors) / sum(s * s for s in stated)) ** 0.5 < 1.4
+    assert empirical_ntk(model, x).error is None
+    with pytest.raises(ValueError, match="projections = 1 is not allowed"):
+        empirical_ntk(model, x, outputs="projection", projections=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_precision(dtype: torch.dtype) -> None:
+    """bfloat16 models give float32 kernels, as far off as their activations are."""
+    model, x = mlp().to(dtype), torch.randn(20, 8).to(dtype)
+    got = empirical_ntk(model, x).total
+    want = empirical_ntk(model.double(), x.double()).total
+    assert got.dtype == torch.float32
+    assert relative(got.double(), want) < {torch.float32: 1e-6, torch.bfloat16: 2e-2}[dtype]
