@@ -66,7 +66,7 @@ def capture(
     witnesses = [(k, row - start) for k, row in enumerate(structure.examples) if start <= row < stop]
     _check_independence(outputs, structure.outputs, witnesses)
     graph = _Graph.under(outputs)
-    _differentiate(outputs, [use for use in recording.uses if graph.count(use.edge)])
+    _differentiate(outputs, [use for use in recording.uses if graph.count(use.edge)], graph)
     contributions = _collected(recording, graph, witnesses)
     tapes: dict[str, Tape | None] = {}
     parts: dict[str, list[Part]] = {}
@@ -145,15 +145,24 @@ class _Graph:
         return True
 
 
-def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
+ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
+BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward0" for name in ELEMENTARY)}
+"""Nodes that differentiate several outputs at once in less time than one by one."""
+
+
+def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: _Graph) -> None:
     """Give each use the gradients of every output with respect to its result."""
     if not uses:
         return
-    edges = [use.edge for use in uses]
-    for c in range(outputs.shape[1]):
-        gradients = torch.autograd.grad(outputs[:, c].sum(), edges, retain_graph=True, materialize_grads=True)
-        for use, gradient in zip(uses, gradients, strict=True):
-            use.gradients.append(by_example(gradient, use.site.axis))
+    n, c = outputs.shape
+    edges, settings = [use.edge for use in uses], {"retain_graph": True, "materialize_grads": True}
+    if c > 1 and all(node.name() in BATCHED for node in graph.users):
+        each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
+        found = torch.autograd.grad(outputs, edges, each, is_grads_batched=True, **settings)
+    else:
+        found = zip(*(torch.autograd.grad(outputs[:, k].sum(), edges, **settings) for k in range(c)), strict=True)
+    for use, gradients in zip(uses, found, strict=True):
+        use.gradients += [by_example(gradient, use.site.axis) for gradient in gradients]
 
 
 def _collected(recording: Recording, graph: _Graph, witnesses: list[tuple[int, int]]) -> dict[int, list[Contribution]]:

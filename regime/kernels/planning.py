@@ -21,6 +21,8 @@ EFFICIENCY = 0.6
 """Share of the matmul rate that passes through a network, and kernels, reach (measured)."""
 ALONE = 3
 """Cost of passing examples one at a time, relative to passing them together (measured)."""
+LEAST = 2**16
+"""Bytes of workspace, at least."""
 OVERHEAD = 0.005
 """Seconds around every pass."""
 
@@ -100,17 +102,18 @@ def blocks(
     c = structure.outputs.shape[1]
     budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else memory
     result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if outputs == "full" else 1)
-    workspace = max(2**16, min(rules.WORKSPACE, budget // 4))
     each = structure.bytes_per_example()
+    least = result + LEAST + 2 * each
+    if budget < least:
+        raise ValueError(
+            f"memory = {budget} bytes is too little: {least} are needed, "
+            f"{result} for the result and {2 * each} for one pair of examples"
+        )
+    workspace = min(rules.WORKSPACE, LEAST + (budget - least) // 4)
     room, whole = budget - result - workspace, n if symmetric else n + m
     if whole * each <= room:
         return Blocks(n, m, symmetric, max(n, m), workspace, result + workspace + whole * each)
     examples = room // (2 * each)
-    if examples < 1:
-        raise ValueError(
-            f"memory = {budget} bytes is too little: {result + workspace + 2 * each} are needed, "
-            f"{result} for the result and {2 * each} for one pair of examples"
-        )
     return Blocks(n, m, symmetric, examples, workspace, result + workspace + 2 * examples * each)
 
 

@@ -23,8 +23,8 @@ WORKSPACE = 64 * 2**20
 """Bytes that a rule uses at once, beside its arguments and its result."""
 SUMMED = 8192
 """Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6."""
-TRIANGLE = 128
-"""Rows, at least, of a block of a symmetric kernel: fewer flops are saved by smaller ones than the matmul loses by them."""
+TRIANGLE = 64
+"""Rows, at least, of a product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
 MEMORY = 32
 """Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
 
@@ -37,14 +37,14 @@ def zeros(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outpu
 
 def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
     """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
-    full = outputs == "full"
-    pairs = kernel.movedim((-2, -1), (0, 1)) if full else kernel[None, None]
-    for start, stop in _spans(kernel.shape[-4 if full else -2], TRIANGLE):
-        across = pairs.transpose(0, 1)  # the outputs trade places with the examples
-        pairs[..., :start, start:stop] = across[..., start:stop, :start].mT
-        square = pairs[..., start:stop, start:stop].clone()
-        pairs[..., start:stop, start:stop] = square.tril() + square.transpose(0, 1).tril(-1).mT
-    return kernel
+    if outputs == "trace":
+        kernel = kernel[..., None, None]
+    for start, stop in _spans(kernel.shape[-4], TRIANGLE):
+        below, square = kernel[..., start:stop, :start, :, :], kernel[..., start:stop, start:stop, :, :]
+        kernel[..., :start, start:stop, :, :] = below.transpose(-4, -3).mT
+        above = torch.ones(stop - start, stop - start, dtype=torch.bool, device=kernel.device).triu(1)
+        square.copy_(torch.where(above[..., None, None], square.transpose(-4, -3).mT, square))
+    return kernel[..., 0, 0] if outputs == "trace" else kernel
 
 
 def dense(
@@ -88,7 +88,7 @@ def costs(
     """Multiply-adds of `dense` by each method, for (n, T, i), (m, U, i) and (C, o); writing and reading gradients counts in."""
     (n, t, i), (m, u, _) = left, right
     c, o = gradients
-    pairs = n * m * (0.5 + 0.5 * min(1, TRIANGLE / n) if same else 1)
+    pairs = n * m * (0.5 + 0.5 * min(1, _step(n, t) / n) if same else 1)
     across = c if outputs == "trace" else c * c
     explicit = n * t + (0 if same else m * u) + MEMORY * (n if same else n + m)
     return {
@@ -149,7 +149,8 @@ def _add_pairs(
     c = left[1].shape[-2]
     pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
     most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
-    for start, stop in _spans(n, min(most, max(TRIANGLE, n // 8)) if same else most):
+    each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
+    for start, stop in _spans(n, min(most, _step(n, each)) if same else most):
         end = stop if same else m
         x, g, i = _examples(left, start, stop, n)
         y, g2, j = _examples(right, 0, end, m)
@@ -237,7 +238,7 @@ def rows(
     flat = (-2, -1) if outputs == "trace" else (-3, -2)
     left, right = j.flatten(*flat), j2.flatten(*flat)
     per = 1 if outputs == "trace" else c
-    for start, stop in _spans(n, max(TRIANGLE, n // 8) if same else n):
+    for start, stop in _spans(n, _step(n, per) if same else n):
         end = stop if same else m
         block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
         if outputs == "trace":
@@ -258,6 +259,11 @@ def _inner_products(a: Tensor, b: Tensor) -> Tensor:
     left, right = (x[:, :whole].unflatten(1, (-1, SUMMED)).transpose(0, 1) for x in (a, b))
     summed = torch.bmm(left, right.mT).sum(0)
     return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed
+
+
+def _step(n: int, each: int) -> int:
+    """Examples in a block of a symmetric kernel, `each` rows of a product for every one of them."""
+    return max(1, TRIANGLE // max(1, each), n // 8)
 
 
 def _spans(n: int, most: int) -> Iterator[tuple[int, int]]:
