@@ -37,7 +37,7 @@ class LayerPlan:
     """
 
     method: str | None
-    operations: float
+    operations: float | int
     bytes: int
 
 

@@ -21,8 +21,11 @@ Method = Literal["auto", "token-gram", "per-example"]
 
 WORKSPACE = 64 * 2**20
 """Bytes that a rule uses at once, beside its arguments and its result."""
-SUMMED = 8192
-"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6."""
+SUMMED = 16384
+"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6.
+
+Explicit gradients are made so many entries at a time: few enough to stay in the cache until they are used.
+"""
 TRIANGLE = 64
 """Rows, at least, of a product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
 MEMORY = 32
@@ -197,21 +200,20 @@ def _add_by_gradients(
     kernel: Tensor, a: Tensor, g: Tensor, a2: Tensor, g2: Tensor,
     weight: float, same: bool, outputs: Outputs, workspace: int,
 ) -> None:  # fmt: skip
-    """Explicit gradients, some rows and columns of the weight at a time."""
+    """Explicit gradients, some rows and columns of the weight at a time; of its shorter side, all."""
+    if g.shape[-2] == 1 and a.shape[-1] > g.shape[-1]:
+        turned = [(x.squeeze(-2), y.unsqueeze(-2)) for x, y in ((g, a), (g2, a2))]
+        (a, g), (a2, g2) = (turned[0], turned[0]) if same else turned
     entry = a.element_size() * g[..., 0].numel() // g.shape[-3] + (
         0 if same else a.element_size() * g2[..., 0].numel() // g2.shape[-3]
     )
     columns = max(1, min(a.shape[-1], workspace // max(1, entry)))
-    height = max(1, min(workspace // max(1, entry * columns), -(-PIECE // columns)))
+    height = max(1, min(workspace // max(1, entry * columns), max(1, SUMMED // columns)))
     for first, last in _spans(a.shape[-1], columns):
         for start, stop in _spans(g.shape[-1], height):
             left = weight_gradients(a[..., first:last], g[..., start:stop])
             right = left if same else weight_gradients(a2[..., first:last], g2[..., start:stop])
             rows(left, right, outputs, scale=weight, out=kernel)
-
-
-PIECE = 8 * SUMMED
-"""Entries of each explicit gradient that are made at once: few enough to stay in the cache until they are used."""
 
 
 def weight_gradients(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Float[Tensor, "*s n C P"]:

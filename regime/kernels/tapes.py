@@ -23,7 +23,7 @@ class Cost:
     """Multiply-adds of a kernel, and the method that is counted."""
 
     method: str
-    operations: float
+    operations: float | int
 
 
 @runtime_checkable
