@@ -16,7 +16,19 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import pytest
 from jaxtyping import install_import_hook
 
-NAMES = ("batch", "capture", "linearization", "local", "planning", "recording", "reference", "rules", "spectrum", "tapes")
+NAMES = (
+    "batch",
+    "capture",
+    "linearization",
+    "local",
+    "planning",
+    "recording",
+    "reference",
+    "rowwise",
+    "rules",
+    "spectrum",
+    "tapes",
+)
 KERNELS = [f"regime.kernels.{name}" for name in NAMES]
 install_import_hook([*KERNELS, "regime.measures", "regime.toy"], "beartype.beartype")  # the rest check their own arguments
 

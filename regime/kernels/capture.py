@@ -19,6 +19,7 @@ from regime.kernels.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.local import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, contribution, lookup, near, through
 from regime.kernels.ownership import Layers, check_mode, owned
 from regime.kernels.recording import Entry, Recording, Structure, Use, by_example, learn
+from regime.kernels.rowwise import learn_rows
 from regime.kernels.tapes import DensePart, Part, RowsPart, TablePart, Tape, TiedPart
 
 
@@ -32,7 +33,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     """
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
-    return learn(model, batch, readout, parameters)
+    return learn_rows(model, batch, readout, parameters) or learn(model, batch, readout, parameters)
 
 
 @torch.inference_mode(False)
@@ -196,13 +197,14 @@ def _collected(recording: Recording, graph: _Graph, witnesses: list[tuple[int, i
 
 def _check_rows(use: Use, witnesses: list[tuple[int, int]]) -> None:
     """Row i must belong to example i alone: a model may sort its batch inside."""
-    arguments = [by_example(t, axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None]
-    found = [*arguments, sum(use.gradients)]
-    if not witnesses or len(found) != len(use.site.witnesses):
+    if not witnesses or not use.site.witnesses:
         return
     apart, here = (list(index) for index in zip(*witnesses, strict=True))
-    for mine, (axis, theirs) in zip(found, use.site.witnesses, strict=True):
-        got, wanted = mine[here].to(use.gradients[0].dtype), by_example(theirs, axis)[apart].to(use.gradients[0].dtype)
+    axes = zip(use.tensors, use.site.axes, strict=True)
+    found = [*(by_example(t, axis)[here] for t, axis in axes if axis is not None), sum(g[here] for g in use.gradients)]
+    dtype = use.gradients[0].dtype
+    for mine, (axis, theirs) in zip(found, use.site.witnesses, strict=False):  # unused results have no gradient to compare
+        got, wanted = mine.to(dtype), by_example(theirs, axis)[apart].to(dtype)
         if not near(got, wanted):
             raise UnfitError
 

@@ -207,18 +207,13 @@ def _structured(
                         continue
                     name = names[path]
                     if kernels[name] is None:
-                        kernels[name] = _zeros(tape, shape, outputs)
+                        kernels[name] = tape.zeros(shape.m, outputs, shape.n)
                     block = kernels[name][rows, columns]
                     tape.kernel(right[path], outputs, method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
                 rules.mirror(kernel, outputs)
     return kernels
-
-
-def _zeros(tape: Tape, shape: planning.Blocks, outputs: rules.Outputs) -> Tensor:
-    c, options = tape.outputs, tape.options
-    return torch.zeros(shape.n, shape.m, *((c, c) if outputs == "full" else ()), **options)
 
 
 Side = tuple[Batch, slice, Mapping[str, Tape | None]]

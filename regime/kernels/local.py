@@ -88,19 +88,13 @@ def _positions(use: Use, x: Tensor) -> Tensor | None:
     return by_example(x, axis).flatten(1, -2)
 
 
-def _position_gradients(use: Use) -> Float[Tensor, "n T C o"]:
-    if len(use.gradients) == 1:
-        return use.gradients[0].flatten(1, -2).unsqueeze(-2)
-    return torch.stack([gradient.flatten(1, -2) for gradient in use.gradients], dim=-2)
-
-
 def _dense(use: Use, tensor: Tensor, x: object, weight: object, bias: object, transposed: bool) -> Contribution | None:
     a = _positions(use, x) if isinstance(x, Tensor) and x is not tensor else None
     if a is None:
         return None
     if tensor is weight and weight.dim() == 2:
-        return Weight(a, _position_gradients(use), use, transposed)
-    return Bias(_position_gradients(use), use) if tensor is bias and bias.dim() == 1 else None
+        return Weight(a, use.position_gradients, use, transposed)
+    return Bias(use.position_gradients, use) if tensor is bias and bias.dim() == 1 else None
 
 
 def _linear(use: Use, tensor: Tensor) -> Contribution | None:
@@ -124,7 +118,7 @@ def _embedding(use: Use, tensor: Tensor) -> Contribution | None:
     ids = _argument(use, 0, "input")
     if tensor is ids or _axis_of(use, ids) != use.site.axis:
         return None
-    return lookup(use, tensor, by_example(ids, use.site.axis).flatten(1), _position_gradients(use))
+    return lookup(use, tensor, by_example(ids, use.site.axis).flatten(1), use.position_gradients)
 
 
 def lookup(use: Use, table: Tensor, ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"]) -> Lookup:

@@ -134,10 +134,10 @@ def plan(
     n, m = sizes
     paths = owned(model, layers)
     shape = blocks(structure, sizes, len({grouped(path, group) for path in paths}), outputs, memory)
-    few, c = select(batch, structure.examples[: PROBES[0]]), structure.outputs.shape[1]
+    few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]
     with FlopCounterMode(display=False) as counter:
-        evaluate(model, few, readout)
-    forward = counter.get_total_flops() / 2 / PROBES[0]
+        evaluate(model, select(batch, few), readout)
+    forward = counter.get_total_flops() / 2 / len(few)
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     if method == "dense":
         whole = n + (m or 0)

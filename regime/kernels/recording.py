@@ -8,9 +8,11 @@ examples. All of a model's functions pass here, whichever modules they are calle
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
@@ -83,7 +85,7 @@ class Structure:
         return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
 
 
-class _Log(TorchFunctionMode):
+class Log(TorchFunctionMode):
     """Keeps every call whose result needs gradients."""
 
     def __init__(self) -> None:
@@ -96,21 +98,22 @@ class _Log(TorchFunctionMode):
         output = function(*args, **kwargs)
         outputs = _differentiable(output)
         if outputs:
-            tensors = list(_tensors((args, kwargs)))
+            tensors = list(tensors_in((args, kwargs)))
             if not _returns_its_argument(function, tensors, outputs):
                 edges = [get_gradient_edge(each) for each in outputs]
                 self.calls.append(Call(function, args, kwargs, tensors, outputs, edges))
         return output
 
 
-def _tensors(values: Any) -> Iterable[Tensor]:
+def tensors_in(values: Any) -> Iterable[Tensor]:
+    """The tensors of nested arguments, in order."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, list | tuple):
         for value in values:
-            yield from _tensors(value)
+            yield from tensors_in(value)
     elif isinstance(values, Mapping):
-        yield from _tensors(tuple(values.values()))
+        yield from tensors_in(tuple(values.values()))
 
 
 def _differentiable(output: Any) -> list[Tensor]:
@@ -144,7 +147,7 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
     logs, outputs = [], []
     for count in (few, more):
-        with torch.compiler.set_stance("force_eager"), _Log() as log:
+        with torch.compiler.set_stance("force_eager"), Log() as log:
             outputs.append(evaluate(model, select(batch, examples[:count]), readout))
         logs.append(log.calls)
     shared, found = _matched(parameters, *logs)
@@ -157,14 +160,15 @@ def _matched(
     parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]
 ) -> tuple[dict[nn.Parameter, Shared], list[tuple[Site, Call]]]:
     """What the two probes have in common, from the parameters on: each site with its call in the second probe."""
-    consumers, consumers2 = _consumers(calls), _consumers(calls2)
+    users, users2 = consumers(calls), consumers(calls2)
     shared = {parameter: Shared() for parameter in parameters}
     work = [(parameter, parameter, entry) for parameter, entry in shared.items()]
     sites: dict[int, tuple[Site, Call]] = {}
     while work:
         one, two, entry = work.pop()
-        pairs = list(zip(consumers.get(id(one), []), consumers2.get(id(two), []), strict=False))
-        if len(consumers.get(id(one), [])) != len(consumers2.get(id(two), [])) or not all(_alike(*pair) for pair in pairs):
+        met, met2 = users.get(id(one), []), users2.get(id(two), [])
+        pairs = list(zip(met, met2, strict=False))
+        if len(met) != len(met2) or not all(_alike(*pair) for pair in pairs):
             continue
         entry.sites = []
         for call, call2 in pairs:
@@ -180,12 +184,13 @@ def _matched(
     return shared, list(sites.values())
 
 
-def _consumers(calls: list[Call]) -> dict[int, list[Call]]:
-    consumers: dict[int, list[Call]] = {}
+def consumers(calls: list[Call]) -> dict[int, list[Call]]:
+    """The calls that take each tensor, by its id."""
+    found: dict[int, list[Call]] = {}
     for call in calls:
         for tensor in {id(tensor): tensor for tensor in call.tensors if tensor.requires_grad}.values():
-            consumers.setdefault(id(tensor), []).append(call)
-    return consumers
+            found.setdefault(id(tensor), []).append(call)
+    return found
 
 
 def _alike(call: Call, call2: Call) -> bool:
@@ -271,6 +276,12 @@ class Use:
     gradients: list[Tensor] = field(default_factory=list)
     """Of each model output with respect to this call's, by example; none where no output depends on it."""
 
+    @cached_property
+    def position_gradients(self) -> Float[Tensor, "n T C o"]:
+        """The same, of every position of the result: weight and bias share them."""
+        flat = [gradient.flatten(1, -2) for gradient in self.gradients]
+        return flat[0].unsqueeze(-2) if len(flat) == 1 else torch.stack(flat, dim=-2)
+
     def stale(self) -> bool:
         """An argument was changed in place after the call."""
         return any(tensor._version != version for tensor, version in zip(self.tensors, self.versions, strict=True))
@@ -290,7 +301,7 @@ class Recording(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         kwargs = kwargs or {}
-        tensors = list(_tensors((args, kwargs)))
+        tensors = list(tensors_in((args, kwargs)))
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
@@ -310,7 +321,7 @@ class Recording(TorchFunctionMode):
             for entry in met.values():
                 entry.broken = True
             return output
-        tensors = list(_tensors((kept, kwargs)))
+        tensors = list(tensors_in((kept, kwargs)))
         use = Use(site, kept, kwargs, tensors, [t._version for t in tensors], get_gradient_edge(outputs[0]))
         for entry in met.values():
             entry.uses.append(use)

@@ -8,7 +8,7 @@ Every kernel rule takes `out`, a kernel to add to, and `workspace`, the bytes it
 equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum of such kernels once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Literal
 
@@ -21,28 +21,33 @@ Method = Literal["auto", "token-gram", "per-example"]
 
 WORKSPACE = 64 * 2**20
 """Bytes that a rule uses at once, beside its arguments and its result."""
-SUMMED = 16384
+SUMMED = 32768
 """Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6.
 
 Explicit gradients are made so many entries at a time: few enough to stay in the cache until they are used.
 """
-TRIANGLE = 64
-"""Rows, at least, of a product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
+TRIANGLE = 128
+"""Rows, at least, of a Gram product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
+LONG = 32
+"""The same, of a product of explicit gradients: their long sums keep fewer rows busy."""
 MEMORY = 32
 """Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
 
 
-def zeros(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
-    """A kernel to add to."""
-    *s, n, _, c, _ = g.shape
-    return g.new_zeros(*s, n, g2.shape[-4], *((c, c) if outputs == "full" else ()))
+def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
+    """A kernel (*s, n, m) or (*s, n, m, C, C) to add to, of g's dtype and device; the latter laid out as (*s, n C, m C)."""
+    return g.new_zeros(*s, n, m) if outputs == "trace" else g.new_zeros(*s, n, c, m, c).transpose(-3, -2)
+
+
+def _between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
+    return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
 
 
 def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
     """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
     if outputs == "trace":
         kernel = kernel[..., None, None]
-    for start, stop in _spans(kernel.shape[-4], TRIANGLE):
+    for start, stop in _spans(kernel.shape[-4], max(1, TRIANGLE // kernel.shape[-1])):
         below, square = kernel[..., start:stop, :start, :, :], kernel[..., start:stop, start:stop, :, :]
         kernel[..., :start, start:stop, :, :] = below.transpose(-4, -3).mT
         above = torch.ones(stop - start, stop - start, dtype=torch.bool, device=kernel.device).triu(1)
@@ -70,7 +75,7 @@ def dense(
     explicit per-example gradients sum_t g_t a_t^T; "auto" counts which is cheaper. Both are exact.
     """
     same = a is a2 and g is g2
-    kernel = zeros(g, g2, outputs) if out is None else out
+    kernel = _between(g, g2, outputs) if out is None else out
     if method == "auto":
         by_method = costs(a.shape[-3:], a2.shape[-3:], g.shape[-2:], same, outputs)
         method = min(by_method, key=by_method.get)
@@ -236,11 +241,11 @@ def rows(
     same = j is j2
     *s, n, c, _ = j.shape
     m = j2.shape[-3]
-    kernel = out if out is not None else j.new_zeros(*s, n, m, *((c, c) if outputs == "full" else ()))
+    kernel = out if out is not None else zeros(j, s, n, m, c, outputs)
     flat = (-2, -1) if outputs == "trace" else (-3, -2)
     left, right = j.flatten(*flat), j2.flatten(*flat)
     per = 1 if outputs == "trace" else c
-    for start, stop in _spans(n, _step(n, per) if same else n):
+    for start, stop in _spans(n, _step(n, per, LONG) if same else n):
         end = stop if same else m
         block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
         if outputs == "trace":
@@ -263,9 +268,9 @@ def _inner_products(a: Tensor, b: Tensor) -> Tensor:
     return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed
 
 
-def _step(n: int, each: int) -> int:
+def _step(n: int, each: int, least: int = TRIANGLE) -> int:
     """Examples in a block of a symmetric kernel, `each` rows of a product for every one of them."""
-    return max(1, TRIANGLE // max(1, each), n // 8)
+    return max(1, least // max(1, each), n // 8)
 
 
 def _spans(n: int, most: int) -> Iterator[tuple[int, int]]:
@@ -321,7 +326,7 @@ def embedding(
     Only pairs of the same token are visited: tokens are sorted, and those that are met about equally often on either side go
     through one batched matmul together.
     """
-    kernel = zeros(g, g2, outputs) if out is None else out
+    kernel = _between(g, g2, outputs) if out is None else out
     c = g.shape[-2]
     left = _Tokens(ids, g)
     right = left if ids is ids2 and g is g2 else _Tokens(ids2, g2)
@@ -403,7 +408,7 @@ def tied(
     """
     n, t, c, _ = g.shape
     m, u = g2.shape[:2]
-    kernel = zeros(g, g2, outputs)
+    kernel = _between(g, g2, outputs)
     step = max(1, workspace // max(1, 2 * t * m * u * c * c * g.element_size()))
     for start, stop in _spans(n, step):
         picked = g[start:stop][..., ids2.flatten()].unflatten(-1, (m, u))

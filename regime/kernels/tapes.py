@@ -300,8 +300,7 @@ class Tape:
         """
         kernel = out
         if kernel is None:
-            square = (self.outputs, self.outputs) if outputs == "full" else ()
-            kernel = torch.zeros(self.examples, other.examples, *square, **self.options)
+            kernel = self.zeros(other.examples, outputs)
         for part, opposite in zip(self.parts, other.parts, strict=True):
             part.add_kernel(kernel, opposite, outputs, method, workspace)
         return rules.mirror(kernel, outputs) if other is self and out is None else kernel
@@ -314,11 +313,9 @@ class Tape:
     def outputs(self) -> int:
         return self.parts[0].gradients.shape[-2]
 
-    @property
-    def options(self) -> dict[str, object]:
-        """The dtype and device of its kernels."""
-        gradients = self.parts[0].gradients
-        return {"dtype": gradients.dtype, "device": gradients.device}
+    def zeros(self, m: int, outputs: rules.Outputs, n: int | None = None) -> Tensor:
+        """A kernel of n examples (this tape's) against m to add to, of its dtype and device."""
+        return rules.zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""
