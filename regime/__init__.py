@@ -7,7 +7,7 @@ from regime.kernels.infinite import InfiniteKernel, infinite_ntk
 from regime.kernels.limits import gradient_flow, kernel_regression
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
-from regime.pipeline import run, stream
+from regime.pipeline import Session, run, stream
 from regime.report import Report
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ProbeConfig",
     "Progress",
     "Report",
+    "Session",
     "Started",
     "ToyConfig",
     "empirical_ntk",

@@ -1,9 +1,13 @@
 """What a run is: frozen configurations, validated once, for Python, the API, the page and permalinks alike."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from regime.toy.catalog import CSV, CSV_MEANING, TASKS, Task
+from regime.toy.table import parse
 
 SEED_LIMIT = 2**31 - 1
 WORKSPACE_LIMIT = 4 * 2**30
@@ -39,6 +43,8 @@ def describe(schema: dict[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return "one of " + ", ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
     names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null"}
+    if "maxLength" in schema:
+        return f"text of at most {schema['maxLength']} characters"
     return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
 
 
@@ -83,8 +89,8 @@ class Config(BaseModel):
         return cls(**fields)
 
     def to_query(self) -> str:
-        """The fields that differ from their defaults, as a URL query."""
-        changed = self.model_dump(exclude_defaults=True)
+        """The fields that differ from their defaults, as a URL query; somebody's own rows stay out of it."""
+        changed = self.model_dump(exclude_defaults=True, exclude={"csv"})
         return urlencode({"kind": self.kind, **{k: "none" if v is None else v for k, v in changed.items()}})
 
     @classmethod
@@ -112,35 +118,79 @@ def _parse(text: str, schema: dict[str, Any]) -> Any:
 
 
 Device = Literal["auto", "cpu", "cuda"]
+TaskName = Literal[
+    "rings",
+    "spirals",
+    "xor",
+    "moons",
+    "circle",
+    "sine",
+    "step",
+    "parity",
+    "single-index",
+    "multi-index",
+    "smooth",
+    "teacher",
+    "modular-addition",
+    "digits",
+    "breast-cancer",
+    "csv",
+]
 
 
 class ToyConfig(Config):
     """An MLP trained on a toy task, beside its linearized twin.
 
     In NTK parameterization every layer, the readout included, computes
-    `h = weight_std W a / sqrt(fan_in) + bias_std b` with W, b standard normal (Jacot et al. 2018). The trained function is
-    `F = alpha (f - f0)` (or `alpha f` when not centered), with the parameter step divided by alpha**2 (Chizat et al.
-    2019). The loss is `1/N sum 1/2 ||F - y||**2`; time is steps times learning_rate.
+    `h = weight_std W a / sqrt(fan_in) + bias_std b` with W, b standard normal (Jacot et al. 2018); the others are tabulated in
+    `regime.toy.parameterization`. The trained function is `F = alpha (f - f0)`, or `alpha f` when not centered, with the
+    parameter step divided by alpha**2, for Adam by alpha (Chizat et al. 2019). The loss is `1/N sum l(F, y)`, with
+    `l = 1/2 ||F - y||**2` for mse; time is steps times learning_rate. Weight decay is the penalty
+    `alpha**2 weight_decay / 2 ||theta||**2`: without momentum, parameters shrink by learning_rate * weight_decay a step.
     """
 
     kind: Literal["toy"] = "toy"
-    task: Literal["rings", "spirals", "sine", "digits"] = "rings"
+    task: TaskName = "rings"
+    csv: str | None = Field(
+        None, max_length=1_000_000, description="for task 'csv': rows of numbers, the target last; never in a permalink"
+    )
+    frequency: int = Field(2, ge=1, le=64, description="of the targets of 'circle' and 'sine'")
+    sparsity: int = Field(3, ge=1, le=8, description="relevant bits of 'parity', directions of 'multi-index'")
     samples: int = Field(128, ge=4, le=2048, description="training points")
     test_samples: int = Field(128, ge=4, le=2048, description="held-out points for the test loss")
     probe_samples: int = Field(96, ge=8, le=512, description="held-out points on which kernels and features are compared")
+    input_noise: float | None = Field(
+        None, ge=0, le=10, description="standard deviation of noise on the inputs; null: what the task is drawn with"
+    )
+    label_noise: float = Field(
+        0.0, ge=0, le=1, description="share of training labels changed; in regression, standard deviation of noise on targets"
+    )
     data_seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the data and of the batch order")
     width: int = Field(512, ge=1, le=16384, description="units in each hidden layer")
     depth: int = Field(2, ge=1, le=8, description="hidden layers")
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: Literal["relu", "tanh", "erf", "gelu", "linear"] = "relu"
+    bias: bool = Field(True, description="whether layers have biases")
     weight_std: float = Field(2**0.5, gt=0, le=10)
     bias_std: float = Field(1.0, ge=0, le=10)
+    parameterization: Literal["ntk", "standard", "mup", "mean-field"] = "ntk"
     alpha: float = Field(1.0, ge=1e-4, le=1e4, description="output scale; large is lazy")
     centered: bool = Field(True, description="subtract the function at initialization")
-    optimizer: Literal["gd", "sgd", "momentum"] = "gd"
+    init_scale: float = Field(1.0, gt=0, le=100, description="multiplies every parameter at initialization; large is lazy")
+    bottleneck: int | None = Field(None, ge=1, le=16384, description="units of one layer instead of width; null: none")
+    bottleneck_layer: int = Field(1, ge=1, le=8, description="which hidden layer is the bottleneck")
+    trainable: Literal["all", "readout"] = Field("all", description="'readout': the last layer alone, on random features")
+    loss: Literal["mse", "cross-entropy"] = "mse"
+    optimizer: Literal["gd", "sgd", "momentum", "adam"] = "gd"
     learning_rate: float | None = Field(
-        None, gt=0, le=1e6, description="null: learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum)"
+        None,
+        gt=0,
+        le=1e6,
+        description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature of the loss; "
+        "for adam, a first step that moves the outputs by 0.02 of their distance to the targets",
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
+    weight_decay: float = Field(0.0, ge=0, le=1000)
+    decoupled: bool = Field(False, description="weight decay apart from momentum and Adam's scaling, as in AdamW")
     batch_size: int | None = Field(None, ge=1, le=2048, description="null: 32 for sgd, else all training points")
     steps: int = Field(400, ge=0, le=100_000)
     measure_every: int = Field(10, ge=1, le=100_000)
@@ -150,15 +200,14 @@ class ToyConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        self._check_rows()
+        self._check_network()
         if self.optimizer == "gd" and self.batch_size is not None:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed with optimizer = 'gd'; allowed: null")
         if self.batch_size is not None and self.batch_size > self.samples:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
-        if self.task == "digits" and self.samples + self.test_samples + self.probe_samples > 1797:
-            total = self.samples + self.test_samples + self.probe_samples
-            raise ValueError(
-                f"samples + test_samples + probe_samples = {total} is not allowed; allowed: at most 1797, all that digits has"
-            )
+        if self.loss == "cross-entropy" and self.classes == 0:
+            raise ValueError(f"loss = 'cross-entropy' is not allowed with task = {self.task!r}, a regression; allowed: 'mse'")
         if self.steps > 1000 * self.measure_every:
             raise ValueError(
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
@@ -171,6 +220,37 @@ class ToyConfig(Config):
             )
         return self
 
+    def _check_rows(self) -> None:
+        if (self.task == CSV) != (self.csv is not None):
+            raise ValueError(
+                f"csv = {_show(self.csv)} is not allowed with task = {self.task!r}; "
+                "allowed: your rows with task = 'csv' (a permalink does not hold them), null with any other"
+            )
+        if self.csv is not None:
+            try:
+                parse(self.csv)
+            except ValueError as error:
+                raise ValueError(f"csv is not allowed: {error}") from None
+        total, rows = self.samples + self.test_samples + self.probe_samples, self._task.rows
+        if rows is not None and total > rows:
+            raise ValueError(
+                f"samples + test_samples + probe_samples = {total} is not allowed; "
+                f"allowed: at most {rows}, all that {self.task} has"
+            )
+
+    def _check_network(self) -> None:
+        if self.parameterization == "mean-field" and self.depth != 1:
+            raise ValueError(f"depth = {self.depth} is not allowed with parameterization = 'mean-field'; allowed: 1")
+        if self.bottleneck_layer > self.depth:
+            raise ValueError(f"bottleneck_layer = {self.bottleneck_layer} is not allowed; allowed: 1 to depth = {self.depth}")
+
+    @property
+    def _task(self) -> Task:
+        if self.csv is None:
+            return TASKS[self.task]
+        table = parse(self.csv)
+        return Task(len(table.x[0]), len(table.classes), CSV_MEANING, rows=len(table.x))
+
     @property
     def batch(self) -> int:
         """Points in one training batch."""
@@ -180,18 +260,32 @@ class ToyConfig(Config):
 
     @property
     def classes(self) -> int:
-        """Outputs C of the network."""
-        return 10 if self.task == "digits" else 1
+        """Classes of the task; 0 in regression."""
+        return self._task.classes
+
+    @property
+    def outputs(self) -> int:
+        """Outputs C of the network: one for regression and two classes, else one a class."""
+        return self._task.outputs
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of the inputs, of each hidden layer, and of the outputs."""
+        hidden = [self.width] * self.depth
+        if self.bottleneck is not None:
+            hidden[self.bottleneck_layer - 1] = self.bottleneck
+        return (self._task.inputs, *hidden, self.outputs)
 
     @property
     def workspace(self) -> int:
         """Bytes the run holds at once: parameters and their copies, the twin's kernels, activations, output gradients."""
-        inputs = {"sine": 1, "digits": 64}.get(self.task, 2)
-        parameters = self.width * (inputs + self.classes + (self.depth - 1) * self.width + self.depth)
+        parameters = sum((i + 1) * o for i, o in pairwise(self.sizes))
         points = self.samples + self.test_samples + self.probe_samples
-        kernels = 2 * self.classes**2 * self.samples * points
-        tape = points * self.width * (self.depth + 1) * (self.classes + 2)
-        return 4 * self.seeds * (6 * parameters + 2 * kernels + 2 * tape)
+        kernels = 2 * self.outputs**2 * self.samples * points
+        tape = points * sum(self.sizes[1:]) * (self.outputs + 2)
+        forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
+        copies = 10 if self.optimizer == "adam" else 6
+        return 4 * self.seeds * (copies * parameters + 2 * kernels + 2 * tape + forecast)
 
 
 class ProbeConfig(Config):

@@ -20,6 +20,23 @@ class Message(BaseModel):
         return self.model_dump(mode="json")
 
 
+class Reference(Message):
+    """A value to read a measure against, drawn as a line beside its curve."""
+
+    measure: str
+    value: float
+    meaning: str
+
+
+class Band(Message):
+    """Modes `first` to `last` of Theta_0 on the probe points, 1 the largest, and the linearization gap within them."""
+
+    first: int
+    last: int
+    share: float = Field(description="of the trace of Theta_0")
+    gap: Number
+
+
 class Row(Message):
     """The measures of one layer or block, averaged over seeds."""
 
@@ -27,6 +44,7 @@ class Row(Message):
     block: str
     measures: dict[str, Number]
     undefined: dict[str, str] = Field(description="measure -> why it is null")
+    floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
 
 
 class Estimate(Message):
@@ -43,6 +61,7 @@ class Started(Message):
     device: str
     parameters: int = Field(description="trainable parameters of one seed")
     estimate: Estimate
+    references: list[Reference]
     view: dict[str, Any] = Field(description="numbers that only pictures need")
 
 
@@ -69,6 +88,8 @@ class Measured(Message):
     layers: list[Row]
     blocks: list[Row]
     undefined: dict[str, str] = Field(description="measure -> why it is null")
+    floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
+    modes: list[Band] = Field(description="the gap by modes of the initial kernel; empty before anything moved")
     verdict: Verdict = Field(description="the verdict so far")
     view: dict[str, Any] = Field(description="numbers that only pictures need")
 

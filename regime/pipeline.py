@@ -1,19 +1,21 @@
 """The one composer: a configuration's producer, its snapshots measured, as a stream of events that ends in a report."""
 
+import os
 import platform
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from math import isfinite
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from regime.advice import advise
-from regime.config import ConfigError, ProbeConfig, ToyConfig
-from regime.events import Estimate, Event, Finished, Measured, Number, Progress, Row, Started
-from regime.measures.measurement import REASONS, Measurement, measure
+from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
+from regime.events import Band, Estimate, Event, Finished, Measured, Number, Progress, Reference, Row, Started
+from regime.measures.measurement import REASONS, Baseline, Measurement, between, total
 from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
 from regime.report import Provenance, Report
 from regime.snapshots import Pause, Snapshot, diverged
@@ -33,6 +35,8 @@ class Producer(Protocol):
     source: str
 
     def estimate(self) -> Estimate: ...
+    def references(self) -> list[Reference]: ...
+    def independent(self) -> tuple[Snapshot, Snapshot] | None: ...
     def view(self) -> dict[str, object]: ...
     def snapshots(self) -> Iterator[Pause | Snapshot]: ...
 
@@ -56,44 +60,7 @@ def stream(config: ToyConfig | ProbeConfig) -> Iterator[Event]:
     Raises:
         ConfigError: not a configuration, or one that cannot run on this machine.
     """
-    if not isinstance(config, ToyConfig | ProbeConfig):
-        raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig or a ProbeConfig")
-    began = time.perf_counter()
-    producer = produce(config)
-    estimate = producer.estimate()
-    yield Started(
-        config=config.to_dict(),
-        learning_rate=producer.learning_rate,
-        device=str(producer.device),
-        parameters=producer.parameters,
-        estimate=estimate,
-        view=producer.view(),
-    )
-    recorder = _Recorder(config, producer.learning_rate, producer.linear)
-    spoke = time.perf_counter()
-    for item in producer.snapshots():
-        now = time.perf_counter()
-        seconds = now - began
-        left = seconds * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else max(0.0, estimate.seconds - seconds)
-        if isinstance(item, Snapshot):
-            event = recorder.record(item, seconds, left)
-            spoke = time.perf_counter()
-            yield event
-        elif now - spoke > HEARTBEAT:
-            spoke = now
-            yield Progress(step=item.step, steps=config.steps, seconds=seconds, seconds_left=left)
-    provenance = Provenance(
-        versions=_versions(),
-        device=str(producer.device),
-        threads=torch.get_num_threads(),
-        seconds=time.perf_counter() - began,
-        seed=config.seed,
-        learning_rate=producer.learning_rate,
-        parameters=producer.parameters,
-        source=producer.source,
-    )
-    report = Report.from_history(config, recorder.history, diverged=recorder.diverged, provenance=provenance)
-    yield Finished(report=report.to_dict())
+    yield from Session(config).stream()
 
 
 def run(config: ToyConfig | ProbeConfig) -> Report:
@@ -102,29 +69,193 @@ def run(config: ToyConfig | ProbeConfig) -> Report:
     return Report.from_dict(last.report)
 
 
+class Session:
+    """A run that can be held: streamed in parts, saved to a file, taken up again.
+
+    Its events and numbers are those of one `stream`, bit for bit, wherever it was held. Reset is a new session of the same
+    configuration.
+
+    Raises:
+        ConfigError: not a configuration, or one that cannot run on this machine.
+    """
+
+    def __init__(self, config: ToyConfig | ProbeConfig) -> None:
+        if not isinstance(config, ToyConfig | ProbeConfig):
+            raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig or a ProbeConfig")
+        self.config, self.finished = config, False
+        self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
+        self._events = self._run(None)
+
+    def stream(self, measurements: int | None = None) -> Iterator[Event]:
+        """The events from here on: to the end, or until there were so many measurements more.
+
+        Close the iterator, or leave it, to hold the run where it is; the next call goes on from there.
+        """
+        left = measurements
+        while not self.finished and left != 0:
+            self._began = time.perf_counter() - self._seconds
+            event = next(self._events, None)
+            self._seconds = time.perf_counter() - self._began
+            if event is None:
+                return
+            self.finished = isinstance(event, Finished)
+            if left is not None and isinstance(event, Measured):
+                left -= 1
+            yield event
+        if left == 0 and not self.finished and self._complete():
+            yield from self.stream()
+
+    def _complete(self) -> bool:
+        """Whether only the report is left."""
+        return self._recorder.diverged or self._recorder.history[-1].step == self.config.steps
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a toy run as it stands, after any measurement, whole or not at all.
+
+        Raises:
+            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
+        """
+        if self.config.kind != "toy" or self.finished or not getattr(self, "_recorder", None) or not self._recorder.history:
+            raise ValueError("save holds a toy's run between its first measurement and its end; a report is saved by Report.save")
+        state = {
+            "version": VERSION,
+            "config": self.config.to_dict(),
+            "producer": self._producer.state(),
+            "recorder": self._recorder.state(),
+            "seconds": self._seconds,
+        }
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        torch.save(state, partial)
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Take up what `save` wrote; on the same machine the numbers are those of a run that was never held.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not a session that this version saved.
+        """
+        try:
+            state = torch.load(path, weights_only=True)
+            known = state["version"] == VERSION
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # torch.load documents none of those it raises
+            raise ValueError(f"{path} is not a saved session: {type(error).__name__}") from None
+        if not known:
+            raise ValueError(f"{path} was saved by version {state['version']!r:.40}; allowed: {VERSION}")
+        session = cls(config_from_dict(state["config"]))
+        session._seconds = state["seconds"]
+        session._events = session._run(state)
+        return session
+
+    def _run(self, state: dict[str, Any] | None) -> Iterator[Event]:
+        config = self.config
+        self._began = time.perf_counter() - self._seconds
+        self._producer = producer = produce(config)
+        estimate = producer.estimate()
+        self._recorder = recorder = _Recorder(config, producer)
+        yield Started(
+            config=config.to_dict(),
+            learning_rate=producer.learning_rate,
+            device=str(producer.device),
+            parameters=producer.parameters,
+            estimate=estimate,
+            references=recorder.references,
+            view=producer.view(),
+        )
+        self._spoke = self._elapsed()
+        skip = state is not None
+        for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
+            now = self._elapsed()
+            left = now * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else max(0.0, estimate.seconds - now)
+            if isinstance(item, Snapshot):
+                if recorder.baseline is None:
+                    recorder.begin(item)
+                if skip:
+                    skip = False
+                    recorder.restore(state["recorder"])
+                    continue
+                event = recorder.record(item, now, left)
+                self._spoke = now
+                yield event
+            elif now - self._spoke > HEARTBEAT:
+                self._spoke = now
+                yield Progress(step=item.step, steps=config.steps, seconds=now, seconds_left=left)
+        yield Finished(report=self._report().to_dict())
+
+    def _elapsed(self) -> float:
+        """Seconds this run has been running, without those it was held."""
+        return time.perf_counter() - self._began
+
+    def _report(self) -> Report:
+        producer, recorder = self._producer, self._recorder
+        provenance = Provenance(
+            versions=_versions(),
+            device=str(producer.device),
+            threads=torch.get_num_threads(),
+            seconds=self._elapsed(),
+            seed=self.config.seed,
+            learning_rate=producer.learning_rate,
+            parameters=producer.parameters,
+            source=producer.source,
+        )
+        return Report.from_history(
+            self.config,
+            recorder.history,
+            references=recorder.references,
+            diverged=recorder.diverged,
+            provenance=provenance,
+        )
+
+
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("torch", "transformers", "scikit-learn", "numpy")}
     return {"regime": VERSION, "python": platform.python_version(), **packages}
 
 
-class _Recorder:
-    """Turns snapshots into Measured events, remembering what the verdict needs of the past."""
+def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:
+    """How far apart independent initializations are."""
+    if pair is None:
+        return []
+    known = {name: _mean(values) for name, values in between(*pair).items()}
+    meaning = "between two independent initializations"
+    return [Reference(measure=name, value=value, meaning=meaning) for name, value in known.items() if value is not None]
 
-    def __init__(self, config: ToyConfig | ProbeConfig, learning_rate: float, gap: str) -> None:
-        self.config, self.learning_rate, self.gap = config, learning_rate, gap
+
+class _Recorder:
+    """Turns snapshots into Measured events, remembering what measures and the verdict need of the past."""
+
+    def __init__(self, config: ToyConfig | ProbeConfig, producer: Producer) -> None:
+        self.config, self.learning_rate, self.gap = config, producer.learning_rate, producer.linear
+        self.references = producer.references() + _apart(producer.independent())
         self.history: list[Measured] = []
-        self.start: Snapshot | None = None
+        self.baseline: Baseline | None = None
         self.diverged = False
-        self.largest: Tensor | None = None
-        self.largest_drawn: Tensor | None = None
+        self.past: dict[str, Tensor] = {}
+        """The largest gap, that of resamples, the last kernel and its time, and the forecast's squared misses, so far."""
+
+    def begin(self, start: Snapshot) -> None:
+        """Measure against `start` from now on."""
+        self.baseline = Baseline(start)
+
+    def state(self) -> dict[str, Any]:
+        return {"history": [event.to_dict() for event in self.history], "past": self.past}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.history = [Measured.model_validate(fields) for fields in state["history"]]
+        self.past = state["past"]
 
     def record(self, snapshot: Snapshot, seconds: float, left: float) -> Measured:
-        if self.start is None:
-            self.start = snapshot
-        measurement = measure(snapshot, self.start)
-        loss, start_loss = (part.losses["train_loss"] for part in (snapshot, self.start))
-        self.diverged = self.diverged or diverged(loss, start_loss)
-        model = self._with_largest_gap(measurement)
+        start = self.baseline.start
+        previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
+        measurement = self.baseline.measure(snapshot, previous)
+        self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
+        loss, start_loss = (part.losses["train_loss"] for part in (snapshot, start))
+        self.diverged = self.diverged or snapshot.diverged or diverged(loss, start_loss)
+        model = measurement.model | self._along_the_path(measurement)
         event = Measured(
             step=snapshot.step,
             steps=self.config.steps,
@@ -134,9 +265,11 @@ class _Recorder:
             measures={name: _mean(values) for name, values in model.items()},
             spread={name: _deviation(values) for name, values in model.items()},
             seeds={name: _numbers(values) for name, values in model.items()},
-            layers=self._rows(measurement.layers, snapshot, measurement.undefined),
-            blocks=self._rows(measurement.blocks, snapshot, measurement.undefined),
+            layers=self._rows(measurement.layers, snapshot, measurement),
+            blocks=self._rows(measurement.blocks, snapshot, measurement),
             undefined=self._reasons(model, measurement.undefined, ""),
+            floors=_floors(measurement.floors, ""),
+            modes=self._modes(measurement) if snapshot.step > start.step else [],
             verdict=self._verdict(snapshot, measurement, model),
             view=snapshot.view,
         )
@@ -145,25 +278,37 @@ class _Recorder:
         self.history.append(event)
         return event
 
-    def _with_largest_gap(self, measurement: Measurement) -> dict[str, Tensor]:
-        """The model's measures; for the twin also the largest gap so far, since both end near the targets."""
+    def _modes(self, measurement: Measurement) -> list[Band]:
+        gaps = [_mean(values) for values in measurement.modes.unbind(-1)]
+        bands = zip(self.baseline.bands, self.baseline.shares.tolist(), gaps, strict=True)
+        return [
+            Band(first=band.start + 1, last=band.stop, share=share if isfinite(share) else 0.0, gap=gap)
+            for band, share, gap in bands
+        ]
+
+    def _along_the_path(self, measurement: Measurement) -> dict[str, Tensor]:
+        """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""
         if self.gap != "linearization_gap":
-            return measurement.model
-        gap = measurement.model[self.gap]
-        self.largest = gap if self.largest is None else torch.fmax(self.largest, gap)
+            return {}
+        gap, largest = measurement.model[self.gap], f"{self.gap}_max"
+        now = {largest: gap}
         if (drawn := measurement.resampled.get(self.gap)) is not None:
-            self.largest_drawn = drawn if self.largest_drawn is None else torch.fmax(self.largest_drawn, drawn)
-        measurement.undefined[f"{self.gap}_max"] = REASONS["gap"]
-        return measurement.model | {f"{self.gap}_max": self.largest}
+            now["drawn"] = drawn
+        for name, values in now.items():
+            self.past[name] = torch.fmax(self.past[name], values) if name in self.past else values
+        for name in ("missed", "around"):
+            self.past[name] = self.past.get(name, 0.0) + getattr(measurement, name)
+        measurement.undefined.update({largest: REASONS["gap"], "forecast_skill": REASONS["gap"]})
+        return {largest: self.past[largest], "forecast_skill": 1 - self.past["missed"] / self.past["around"]}
 
     def _verdict(self, snapshot: Snapshot, measurement: Measurement, model: dict[str, Tensor]) -> Verdict:
         """On kernel_change and the twin's largest gap; for a real model on its Taylor gap, and on how its kernel turned too."""
         twin = self.gap == "linearization_gap"
         gap = model[f"{self.gap}_max"] if twin else model[self.gap]
-        drawn_gap = self.largest_drawn if twin else measurement.resampled.get(self.gap)
+        drawn_gap = self.past.get("drawn") if twin else measurement.resampled.get(self.gap)
         kernel = _kernel_evidence(model, turn=not twin)
         drawn_kernel = _kernel_evidence(measurement.resampled, turn=not twin) if measurement.resampled else None
-        losses = [part.losses["train_loss"].mean().item() for part in (self.start, snapshot)]
+        losses = [part.losses["train_loss"].mean().item() for part in (self.baseline.start, snapshot)]
         return judge(
             kernel.tolist(),
             gap.tolist(),
@@ -178,13 +323,14 @@ class _Recorder:
             advise=lambda label, change, miss: advise(self.config, self.learning_rate, label, change, miss),
         )
 
-    def _rows(self, part: dict[str, dict[str, Tensor]], snapshot: Snapshot, reasons: dict[str, str]) -> list[Row]:
+    def _rows(self, part: dict[str, dict[str, Tensor]], snapshot: Snapshot, measurement: Measurement) -> list[Row]:
         return [
             Row(
                 layer=name,
                 block=snapshot.blocks.get(name, name),
                 measures={measure: _mean(values) for measure, values in row.items()},
-                undefined=self._reasons(row, reasons, f"{name}/"),
+                undefined=self._reasons(row, measurement.undefined, f"{name}/"),
+                floors=_floors(measurement.floors, f"{name}/"),
             )
             for name, row in part.items()
         ]
@@ -193,6 +339,17 @@ class _Recorder:
         """Why each measure that is not a finite number is not."""
         known, overflow = ({}, REASONS["overflow"]) if self.diverged else (reasons, "not a finite number")
         return {name: known.get(prefix + name, overflow) for name, value in values.items() if _mean(value) is None}
+
+
+def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:
+    """Of the mean over seeds, which share their probe points: the mean of theirs."""
+    named = {name.removeprefix(prefix): _mean(values) for name, values in floors.items() if _owner(name) == prefix}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _owner(name: str) -> str:
+    """The layer a floor belongs to, with the slash, or nothing for the model's."""
+    return name[: name.rfind("/") + 1]
 
 
 def _finite(value: float) -> Number:

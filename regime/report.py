@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from regime.config import AnyConfig
-from regime.events import Measured, Message, Number, Row
+from regime.events import Band, Measured, Message, Number, Reference, Row
 from regime.measures.verdict import Verdict
 
 FILE = "report.json"
@@ -42,15 +42,20 @@ class Report(Message):
     final: dict[str, Number]
     spread: dict[str, Number]
     seeds: dict[str, list[Number]]
-    layers: list[dict[str, Any]] = Field(description="one flat row a layer: layer, block, measures, undefined")
+    layers: list[dict[str, Any]] = Field(description="one flat row a layer: layer, block, measures, undefined, floors")
     blocks: list[dict[str, Any]]
     undefined: dict[str, str]
+    floors: dict[str, float]
+    modes: list[Band]
+    references: list[Reference]
     diverged: bool
     history: list[Measured]
     provenance: Provenance
 
     @classmethod
-    def from_history(cls, config: AnyConfig, history: list[Measured], *, diverged: bool, provenance: Provenance) -> Self:
+    def from_history(
+        cls, config: AnyConfig, history: list[Measured], *, references: list[Reference], diverged: bool, provenance: Provenance
+    ) -> Self:
         last = history[-1]
         return cls(
             config=config,
@@ -61,6 +66,9 @@ class Report(Message):
             layers=[flat(row) for row in last.layers],
             blocks=[flat(row) for row in last.blocks],
             undefined=last.undefined,
+            floors=last.floors,
+            modes=last.modes,
+            references=references,
             diverged=diverged,
             history=history,
             provenance=provenance,
@@ -105,4 +113,4 @@ class Report(Message):
 
 def flat(row: Row) -> dict[str, Any]:
     """A row as one flat dict, the form tables take."""
-    return {"layer": row.layer, "block": row.block, **row.measures, "undefined": row.undefined}
+    return {"layer": row.layer, "block": row.block, **row.measures, "undefined": row.undefined, "floors": row.floors}

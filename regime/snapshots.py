@@ -1,6 +1,7 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +23,21 @@ class Pause:
     fraction: float
 
 
+class Moved(NamedTuple):
+    """Outputs with one layer's parameters moved and the others as at the start, and their linear prediction."""
+
+    outputs: Float[Tensor, "S P C"]
+    linear: Float[Tensor, "S P C"]
+
+
+class Targets(NamedTuple):
+    """What the training points' kernel and features are aligned with."""
+
+    kernel: Float[Tensor, "S N N"]
+    features: Float[Tensor, "S N d"]
+    targets: Float[Tensor, "N C"]
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A run at one step, on the probe set. S seeds, P probe points, C outputs; layers run from input to output.
@@ -33,6 +49,7 @@ class Snapshot:
     fraction: float
     time: float
     losses: dict[str, Float[Tensor, "S"]]
+    """Losses and errors, on training and held-out points; nan where `undefined` says why."""
     outputs: Float[Tensor, "S P C"]
     linear: dict[str, Float[Tensor, "S P C"]]
     """Linear predictions of `outputs`, under the name of the gap that compares them (`linearization_gap`, `taylor_gap`)."""
@@ -47,8 +64,16 @@ class Snapshot:
     """The block of each layer."""
     last_hidden: str
     """The layer or block whose representation stands for the model."""
+    rounding: float
+    """Unit of rounding of the numbers here, relative to their size."""
+    size: Float[Tensor, "S"]
+    """Norm over the probe points of what `outputs` is computed from: alpha f where that is alpha (f - f0)."""
+    moved: dict[str, Moved] = field(default_factory=dict)
+    """By layer, what its parameters' movement does alone."""
+    train: Targets | None = None
     scalars: dict[str, Float[Tensor, "S"]] = field(default_factory=dict)
     """Measures only the producer can take, such as `stability`."""
     undefined: dict[str, str] = field(default_factory=dict)
     view: dict[str, object] = field(default_factory=dict)
     """Plain lists of numbers that only the page draws."""
+    diverged: bool = False

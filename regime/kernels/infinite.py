@@ -1,6 +1,6 @@
 """`infinite_ntk`: NNGP and NTK of a fully connected network whose hidden layers are infinitely wide."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import asinh, isfinite, pi, sqrt
 from typing import Protocol
@@ -58,6 +58,7 @@ def infinite_ntk(
     activation: str | Function = "relu",
     weight_std: float = 1.0,
     bias_std: float = 0.0,
+    speeds: Sequence[tuple[float, float]] | None = None,
 ) -> InfiniteKernel:
     """K and Theta of h = weight_std W a / sqrt(fan_in) + bias_std b, W and b standard normal, readout included.
 
@@ -92,6 +93,9 @@ def infinite_ntk(
             with a derivative by autograd, that grows no faster than a polynomial.
         weight_std: positive scale of the weights.
         bias_std: scale of the biases; 0: none.
+        speeds: for each layer, readout last, how fast weights and biases learn: the squares of their multipliers, the weights'
+            times fan_in. None: (w, b) in every layer. A layer's own term of Theta, above w E[phi(u) phi(v)] + b, is then
+            speed_w E[phi(u) phi(v)] + speed_b; zeros freeze it.
 
     Raises:
         ValueError: an argument is not allowed, or the kernel overflows.
@@ -104,24 +108,29 @@ def infinite_ntk(
     _check_scale("weight_std", weight_std, zero=False)
     _check_scale("bias_std", bias_std, zero=True)
     moments = _moments(activation, x.device)
+    own = [(weight_std**2, bias_std**2)] * (depth + 1) if speeds is None else list(speeds)
+    if len(own) != depth + 1:
+        raise ValueError(f"speeds: {len(own)} pairs are not allowed; allowed: one for each of {depth + 1} layers")
 
     left = x.double()
     right = left if other is None else other.double()
     weight, bias, inputs = weight_std**2, bias_std**2, x.shape[1]
-    nngp = left @ right.mT * (weight / inputs) + bias
+    gram = left @ right.mT / inputs
+    if other is None:
+        gram.diagonal().copy_(left.square().sum(1) / inputs)
+    nngp, ntk = weight * gram + bias, own[0][0] * gram + own[0][1]
     q, p = (points.square().sum(1) * (weight / inputs) + bias for points in (left, right))
     if other is None:
         nngp.diagonal().copy_(q)
-    ntk = nngp
-    for _ in range(depth):
+    for speed, speed_of_bias in own[1:]:
         values, slopes = moments.pairs(nngp, q, p)
-        own_values, own_slopes = moments.own(q)
+        squares, steepness = moments.own(q)
         if other is None:
-            values.diagonal().copy_(own_values)
-            slopes.diagonal().copy_(own_slopes)
-        q, p = (weight * own + bias for own in (own_values, own_values if other is None else moments.own(p)[0]))
+            values.diagonal().copy_(squares)
+            slopes.diagonal().copy_(steepness)
+        q, p = (weight * square + bias for square in (squares, squares if other is None else moments.own(p)[0]))
         nngp = weight * values + bias
-        ntk = nngp + weight * slopes * ntk
+        ntk = speed * values + speed_of_bias + weight * slopes * ntk
     if other is None:
         nngp, ntk = ((kernel + kernel.mT) / 2 for kernel in (nngp, ntk))
     kernels = InfiniteKernel(nngp.to(x.dtype), ntk.to(x.dtype))

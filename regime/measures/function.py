@@ -1,16 +1,36 @@
-"""How far the trained function left its linear prediction."""
+"""How far the trained function left its linear prediction. Outputs are (*s, n, C); `weights` as for kernels."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from regime.measures.kernel import Weights
 
-def linear_gap(
-    outputs: Float[Tensor, "*s n C"], linear: Float[Tensor, "*s n C"], start: Float[Tensor, "*s n C"]
-) -> Float[Tensor, "*s"]:
+Outputs = Float[Tensor, "*s n C"]
+
+
+def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weights = None) -> Tensor:
     """||f_t - f_lin,t|| / ||f_t - f_0|| over points and outputs; nan before anything moved.
 
     Against the twin this is the linearization gap, against the expansion along the real path the Taylor gap.
     """
-    missed = (outputs.double() - linear.double()).square().sum((-2, -1))
-    moved = (outputs.double() - start.double()).square().sum((-2, -1))
-    return (missed / moved).sqrt()
+    missed, moved = ((outputs.double() - other.double()).square().sum(-1) for other in (linear, start))
+    if weights is None:
+        return (missed.sum(-1) / moved.sum(-1)).sqrt()
+    return ((missed @ weights.mT) / (moved @ weights.mT)).sqrt()
+
+
+def gap_by_mode(
+    outputs: Outputs, linear: Outputs, start: Outputs, modes: Float[Tensor, "*s n n"], bands: list[slice]
+) -> Float[Tensor, "*s K"]:
+    """The linear gap within each band of modes of Theta_0, given as columns: the slow ones leave the linear path first."""
+    missed, moved = ((modes.mT @ (outputs.double() - other.double())).square().sum(-1) for other in (linear, start))
+    return torch.stack([(missed[..., band].sum(-1) / moved[..., band].sum(-1)).sqrt() for band in bands], -1)
+
+
+def unexplained(outputs: Outputs, linear: Outputs) -> tuple[Float[Tensor, "*s"], Float[Tensor, "*s"]]:
+    """sum ||f_t - f_lin,t||^2, and sum ||f_t - mean over points||^2: one minus their ratio, both summed along the path, is the
+    forecast skill."""
+    actual, predicted = outputs.double(), linear.double()
+    around = actual - actual.mean(-2, keepdim=True)
+    return (actual - predicted).square().sum((-2, -1)), around.square().sum((-2, -1))

@@ -1,38 +1,60 @@
-"""All measures of a snapshot against the first one."""
+"""All measures of a snapshot against the first one, with the floor below which each says nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from regime.measures.function import linear_gap
+from regime.kernels.spectrum import alignment, effective_rank
+from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, trace
 from regime.measures.representation import feature_movement, representation_change
 from regime.snapshots import Snapshot
 
-BOOTSTRAP = 200
-"""Resamples of the probe points behind an interval where there is one seed."""
-DRAWN = 2**21
-"""Entries of resampled kernels held at once."""
+DRAWS = 200
+"""Random halves of the probe points behind floors, and behind intervals where there is one seed."""
+NORMAL = 1.96
+ROUNDING = 8.0
+"""Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
+_LEARNERS = {
+    "": "the network",
+    "twin_": "the linearized twin",
+    "infinite_": "the infinitely wide network, trained by the same optimizer",
+    "kernel_start_": "kernel regression with the network's initial kernel Theta_0",
+    "kernel_now_": "kernel regression with the network's kernel at the end, Theta_T",
+}
 DEFINITIONS = {
-    "train_loss": "1/N sum of half the squared error on the training points",
-    "test_loss": "the same on held-out points",
-    "twin_train_loss": "training loss of the linearized twin",
-    "twin_test_loss": "held-out loss of the linearized twin",
+    **{
+        f"{prefix}{name}_loss": f"loss of {who}, averaged over the {points} points"
+        for prefix, who in _LEARNERS.items()
+        for name, points in (("train", "training"), ("test", "held-out"))
+    },
+    **{
+        f"{prefix}{name}_error": f"{points} points {who} puts in the wrong class, as a share; "
+        "in regression, squared error over the targets' variance"
+        for prefix, who in _LEARNERS.items()
+        for name, points in (("train", "training"), ("test", "held-out"))
+    },
     "kernel_change": "||Theta_t - Theta_0|| / ||Theta_0|| on the probe points: turning and growth",
     "kernel_distance": "1 - cosine of Theta_t and Theta_0: turning alone",
     "kernel_distance_centered": "the same after centering both kernels, which removes their constant part",
+    "kernel_velocity": "kernel distance between this measurement and the one before, per unit of time",
     "kernel_share": "share of the layer in the kernel's trace",
     "representation_change": "1 - debiased CKA of the hidden representation now and at the start",
     "feature_movement": "||h_t - h_0|| / ||h_0|| of the hidden representation",
     "parameter_movement": "||theta_t - theta_0|| / ||theta_0||",
     "linearization_gap": "distance of the network from its linearized twin, relative to how far it moved",
     "linearization_gap_max": "the largest linearization gap along the run",
-    "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved",
-    "stability": "step size times the top eigenvalue of Theta / N; descent is stable below 2, with momentum below 2 (1 + beta)",
+    "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved; "
+    "of a layer, with that layer moved alone",
+    "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, with momentum below 2 (1 + beta)",
+    "target_alignment": "centered cosine of Theta_t and y y^T on the training points",
+    "feature_alignment": "the same for the last hidden representation's Gram matrix",
+    "effective_rank": "exp of the entropy of the normalized spectrum of Theta_t on the probe points",
+    "forecast_skill": "share of the outputs' variance over the path so far that the twin's forecast explains: 1 lazy, lower rich",
 }
 """Every measure, in one sentence."""
 
@@ -44,6 +66,9 @@ REASONS = {
     "still": "the representation is constant over the probe points",
     "parameters": "the initial parameters are zero",
     "overflow": "not finite: training diverged",
+    "velocity": "it needs a measurement before this one",
+    "alignment": "the kernel or the targets are constant",
+    "isolated": "not taken for this layer alone",
 }
 
 KERNEL = {
@@ -52,8 +77,10 @@ KERNEL = {
     "kernel_distance_centered": kernel_distance_centered,
 }
 REPRESENTATION = {"representation_change": representation_change, "feature_movement": feature_movement}
-ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement")
+ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
+SQUARED = ("kernel_distance", "kernel_distance_centered", "representation_change")
+"""One minus a cosine: an error of size e shows as e**2."""
 
 
 @dataclass(frozen=True)
@@ -64,81 +91,162 @@ class Measurement:
     layers: dict[str, dict[str, Float[Tensor, "S"]]]
     blocks: dict[str, dict[str, Float[Tensor, "S"]]]
     undefined: dict[str, str]
+    floors: dict[str, Float[Tensor, "S"]]
+    """Rounding, and 1.96 standard errors over the probe points, of measures; a layer's or block's under "name/measure"."""
     resampled: dict[str, Float[Tensor, "B"]]
-    """With one seed: the verdict's measures on each bootstrap resample of the probe points."""
+    """With one seed: the verdict's measures on random halves of the probe points, which spread as much as new probe sets."""
+    modes: Float[Tensor, "S K"]
+    """The gap of the first linear prediction by band of modes of Theta_0."""
+    missed: Float[Tensor, "S"]
+    """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
+    around: Float[Tensor, "S"]
+    """sum over probe points ||f_t - mean||^2."""
 
 
 def _sum(parts: Iterable[Tensor]) -> Tensor:
     return torch.stack([part.double() for part in parts]).sum(0)
 
 
-def measure(now: Snapshot, start: Snapshot) -> Measurement:
-    """Every measure of `now` against `start`, whole and by layer and block; layers sum to the whole before norms are taken."""
-    undefined: dict[str, str] = dict(now.undefined)
-    names = {layer: [layer] for layer in now.blocks}
-    groups: dict[str, list[str]] = {}
-    for layer, block in now.blocks.items():
-        groups.setdefault(block, []).append(layer)
-    total = trace(_sum(now.kernels.values()))
-    layers, blocks = (
-        {name: _row(name, members, now, start, total, undefined) for name, members in part.items()} for part in (names, groups)
-    )
-    whole = _row(now.last_hidden, list(now.blocks), now, start, total, undefined, key="")
-    del whole["kernel_share"]
-    model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
-    for name, linear in now.linear.items():
-        model[name] = linear_gap(now.outputs, linear, start.outputs)
-        undefined[name] = REASONS["gap"]
-    resampled = _resample(now, start) if now.outputs.shape[0] == 1 and now.step > start.step else {}
-    return Measurement(model, layers, blocks, undefined, resampled)
+def total(snapshot: Snapshot) -> Float[Tensor, "S P P"]:
+    """Theta on the probe points, all layers."""
+    return _sum(snapshot.kernels.values())
 
 
-def _row(
-    name: str,
-    members: list[str],
-    now: Snapshot,
-    start: Snapshot,
-    total: Tensor,
-    undefined: dict[str, str],
-    key: str | None = None,
-) -> dict[str, Tensor]:
-    """The measures of some layers taken together; `name` is whose representation stands for them."""
-    prefix = f"{name}/" if key is None else key
-    present = [layer for layer in members if layer in now.kernels]
-    if not present:
-        nothing = torch.full_like(total, torch.nan)
-        undefined.update({prefix + measure: REASONS["missing"] for measure in ROW})
-        return dict.fromkeys(ROW, nothing)
-    kernels = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
-    row = {measure: function(*kernels) for measure, function in KERNEL.items()}
-    row["kernel_share"] = trace(kernels[0]) / total
-    reasons = dict.fromkeys(row, REASONS["kernel"])
-    here = name in now.representations
-    for measure, function in REPRESENTATION.items():
-        pair = (now.representations[name], start.representations[name]) if here else None
-        row[measure] = function(*pair) if pair else torch.full_like(total, torch.nan)
-        reasons[measure] = REASONS["still" if here else "representation"]
-    moved, size = (_sum(part[layer] for layer in present) for part in (now.displacement, now.magnitude))
-    row["parameter_movement"] = (moved / size).sqrt()
-    reasons["parameter_movement"] = REASONS["parameters"]
-    for measure, reason in reasons.items():
-        undefined.setdefault(prefix + measure, reason)
-    return row
+def between(one: Snapshot, other: Snapshot) -> dict[str, Float[Tensor, "S"]]:
+    """How far apart two snapshots are, measured as a change would be: of independent ones, a reference for changes."""
+    kernels = total(one), total(other)
+    hidden = [snapshot.representations[snapshot.last_hidden] for snapshot in (one, other)]
+    distances = {name: KERNEL[name](*kernels) for name in ("kernel_distance", "kernel_distance_centered")}
+    return distances | {"representation_change": representation_change(*hidden)}
 
 
-def _resample(now: Snapshot, start: Snapshot) -> dict[str, Float[Tensor, "B"]]:
-    """Bootstrap over probe points; the same resamples at every step, so that maxima along the run can be taken draw by draw."""
-    points = now.outputs.shape[1]
-    generator = torch.Generator().manual_seed(0)
-    index: Int[Tensor, "B P"] = torch.randint(points, (BOOTSTRAP, points), generator=generator).to(now.outputs.device)
-    kernels = [_sum(snapshot.kernels.values())[0] for snapshot in (now, start)]
-    drawn: dict[str, list[Tensor]] = {"kernel_change": [], "kernel_distance_centered": []}
-    for part in index.split(max(1, DRAWN // points**2)):
-        pair = [kernel[part.unsqueeze(-1), part.unsqueeze(-2)] for kernel in kernels]
-        for name, values in drawn.items():
-            values.append(KERNEL[name](*pair))
-    gaps = {
-        name: linear_gap(now.outputs[0][index], linear[0][index], start.outputs[0][index])
-        for name, linear in now.linear.items()
-    }
-    return {name: torch.cat(values) for name, values in drawn.items()} | gaps
+class Baseline:
+    """What a run is measured against: its first snapshot, and what is needed of it again and again."""
+
+    def __init__(self, start: Snapshot) -> None:
+        self.start, self.kernel = start, total(start)
+        points = start.outputs.shape[1]
+        halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
+        self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
+        """Half the points without replacement: results spread as those of independent sets of all the points do."""
+        finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
+        values, modes = torch.linalg.eigh(finite)
+        values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
+        self.bands = [slice(2**k - 1, min(2 ** (k + 1) - 1, points)) for k in range(points.bit_length())]
+        self.bands = [band for band in self.bands if band.start < points]
+        parts = torch.stack([values[..., band].sum(-1) for band in self.bands], -1)
+        self.shares: Float[Tensor, " K"] = (parts / values.sum(-1, keepdim=True)).mean(0)
+        """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
+
+    def measure(self, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
+        """Every measure of `now`, whole and by layer and block; layers sum to the whole before norms are taken.
+
+        Args:
+            now: the snapshot.
+            previous: time and Theta of the measurement before.
+        """
+        return _Measuring(self, now).all(previous)
+
+
+class _Measuring:
+    """One snapshot being measured."""
+
+    def __init__(self, baseline: Baseline, now: Snapshot) -> None:
+        self.baseline, self.now, self.start = baseline, now, baseline.start
+        self.kernel = total(now)
+        self.undefined: dict[str, str] = dict(now.undefined)
+        self.floors: dict[str, Tensor] = {}
+        self.moved = now.step > self.start.step
+
+    def all(self, previous: tuple[float, Tensor] | None) -> Measurement:
+        now, start = self.now, self.start
+        groups: dict[str, list[str]] = {}
+        for layer, block in now.blocks.items():
+            groups.setdefault(block, []).append(layer)
+        layers = {name: self._row(name, [name]) for name in now.blocks}
+        same = all(groups[block] == [block] for block in groups)
+        blocks = layers if same else {name: self._row(name, members) for name, members in groups.items()}
+        whole = self._row(now.last_hidden, list(now.blocks), key="")
+        del whole["kernel_share"], whole["taylor_gap"]
+        model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
+        drawn: dict[str, Tensor] = {}
+        for name, linear in now.linear.items():
+            model[name] = linear_gap(now.outputs, linear, start.outputs)
+            self.undefined[name] = REASONS["gap"]
+            if self.moved:
+                drawn[name] = linear_gap(now.outputs, linear, start.outputs, self.baseline.halves)
+                size = (now.outputs.double() - start.outputs.double()).flatten(1).norm(dim=1)
+                self._floor(name, drawn[name], ROUNDING * now.rounding * now.size.double() / size)
+        model["kernel_velocity"] = self._velocity(previous)
+        model["effective_rank"] = effective_rank(self.kernel)
+        self.undefined["effective_rank"] = REASONS["kernel"]
+        if now.train is not None:
+            features = now.train.features @ now.train.features.mT
+            model["target_alignment"] = alignment(now.train.kernel, now.train.targets)
+            model["feature_alignment"] = alignment(features, now.train.targets)
+            self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
+        linear = next(iter(now.linear.values()))
+        modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
+        missed, around = unexplained(now.outputs, linear)
+        resampled = {}
+        if self.moved and now.outputs.shape[0] == 1:
+            drawn |= {name: KERNEL[name](self.kernel, self.baseline.kernel, self.baseline.halves) for name in EVIDENCE}
+            resampled = {name: values[0] for name, values in drawn.items()}
+        return Measurement(model, layers, blocks, self.undefined, self.floors, resampled, modes, missed, around)
+
+    def _floor(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
+        self.floors[name] = NORMAL * drawn.std(-1) + rounding
+
+    def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
+        if previous is None or self.now.time <= previous[0]:
+            self.undefined["kernel_velocity"] = REASONS["velocity"]
+            return torch.full_like(self.kernel[:, 0, 0], torch.nan)
+        self.undefined["kernel_velocity"] = REASONS["kernel"]
+        return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])
+
+    def _row(self, name: str, members: Sequence[str], key: str | None = None) -> dict[str, Tensor]:
+        """The measures of some layers taken together; `name` is whose representation stands for them."""
+        now, start, halves = self.now, self.start, self.baseline.halves
+        prefix = f"{name}/" if key is None else key
+        nothing = torch.full_like(self.kernel[:, 0, 0], torch.nan)
+        row = dict.fromkeys(ROW, nothing)
+        present = [layer for layer in members if layer in now.kernels]
+        here = name in now.representations
+        if not present and not here:
+            self._explain(dict.fromkeys(ROW, REASONS["missing"]), prefix)
+            return row
+        reasons = dict.fromkeys(ROW, REASONS["kernel"])
+        rounding = ROUNDING * now.rounding
+        if present:
+            pair = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
+            row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
+            for measure, function in KERNEL.items():
+                row[measure] = function(*pair)
+                if self.moved:
+                    error = rounding**2 if measure in SQUARED else rounding
+                    self._floor(prefix + measure, function(*pair, halves), error)
+        for measure, function in REPRESENTATION.items():
+            reasons[measure] = REASONS["still" if here else "representation"]
+            if here:
+                pair = [snapshot.representations[name] for snapshot in (now, start)]
+                row[measure] = function(*pair)
+                if self.moved:
+                    error = rounding**2 if measure in SQUARED else rounding
+                    self._floor(prefix + measure, function(*pair, halves), error)
+        moved, size = (_sum(part[layer] for layer in members) for part in (now.displacement, now.magnitude))
+        row["parameter_movement"] = (moved / size).sqrt()
+        reasons["parameter_movement"] = REASONS["parameters"]
+        reasons["taylor_gap"] = REASONS["isolated"]
+        if len(members) == 1 and name in now.moved:
+            row["taylor_gap"] = linear_gap(*now.moved[name], start.outputs)
+            reasons["taylor_gap"] = REASONS["gap"]
+        self._explain(reasons, prefix)
+        return row
+
+    def _explain(self, reasons: dict[str, str], prefix: str) -> None:
+        for measure, reason in reasons.items():
+            self.undefined.setdefault(prefix + measure, reason)
+
+
+EVIDENCE = ("kernel_change", "kernel_distance_centered")
+"""The kernel measures that verdicts rest on."""

@@ -1,20 +1,33 @@
-"""How far hidden representations moved. Representations are (..., n, d), one row a point."""
+"""How far hidden representations moved. Representations are (*s, n, d), one row a point; `weights` as for kernels."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-def _u_centered(gram: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s n n"]:
-    """U-centering: zero diagonal, rows and columns that sum to zero (Szekely and Rizzo 2014)."""
-    n = gram.shape[-1]
-    off = gram - torch.diag_embed(gram.diagonal(dim1=-2, dim2=-1))
-    rows = off.sum(-1, keepdim=True) / (n - 2)
-    centered = off - rows - rows.mT + off.sum((-2, -1), keepdim=True) / ((n - 1) * (n - 2))
-    return centered - torch.diag_embed(centered.diagonal(dim1=-2, dim2=-1))
+from regime.measures.kernel import Weights, weighted
 
 
-def debiased_cka(x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"]) -> Float[Tensor, "*s"]:
+def _hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
+    """Gram matrix with a zero diagonal."""
+    gram = x.double() @ x.double().mT
+    return gram - torch.diag_embed(gram.diagonal(dim1=-2, dim2=-1))
+
+
+def _hsic(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Float[Tensor, "B n"]) -> Float[Tensor, "*s B"]:
+    """Unbiased HSIC of hollow Gram matrices, on each subset of m points that a row of zeros and ones names.
+
+    [tr(a b) + 1.a.1 1.b.1 / ((m - 1)(m - 2)) - 2 / (m - 2) 1.a b.1] / (m (m - 3))     (Song et al. 2012)
+    """
+    m = weights.sum(-1)
+    rows = [weights @ gram for gram in (a, b)]
+    wholes = [(row * weights).sum(-1) for row in rows]
+    cross = (rows[0] * rows[1] * weights).sum(-1)
+    return (weighted(a * b, weights) + wholes[0] * wholes[1] / ((m - 1) * (m - 2)) - 2 / (m - 2) * cross) / (m * (m - 3))
+
+
+def debiased_cka(
+    x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"], weights: Weights = None
+) -> Float[Tensor, "*s"] | Float[Tensor, "*s B"]:
     """Linear CKA with the unbiased HSIC estimator: 1 for representations equal up to rotation and scale, 0 in mean for
     independent ones whatever n and p (the biased estimator would say about p / (n + p)). It needs n >= 4.
 
@@ -23,17 +36,21 @@ def debiased_cka(x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"]) -> Floa
     n = x.shape[-2]
     if n < 4:
         raise ValueError(f"debiased CKA needs at least 4 points, got {n}")
-    a, b = (_u_centered(h.double() @ h.double().mT) for h in (x, y))
-    cross, own_a, own_b = ((p * q).sum((-2, -1)) for p, q in ((a, b), (a, a), (b, b)))
-    return cross / (own_a * own_b).sqrt()
+    # The estimator is the same for centered points, which keep its terms from cancelling.
+    a, b = (_hollow(h.double() - h.double().mean(-2, keepdim=True)) for h in (x, y))
+    chosen = torch.ones(1, n, dtype=torch.float64, device=x.device) if weights is None else weights
+    cka = _hsic(a, b, chosen) / (_hsic(a, a, chosen) * _hsic(b, b, chosen)).sqrt()
+    return cka.squeeze(-1) if weights is None else cka
 
 
-def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"]) -> Float[Tensor, "*s"]:
+def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights = None) -> Tensor:
     """1 - debiased CKA(h_t, h_0)."""
-    return (1 - debiased_cka(now, start)).clamp(min=0)
+    return (1 - debiased_cka(now, start, weights)).clamp(min=0)
 
 
-def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"]) -> Float[Tensor, "*s"]:
+def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights = None) -> Tensor:
     """||h_t - h_0||_F / ||h_0||_F."""
-    difference, start = now.double() - start.double(), start.double()
-    return difference.square().sum((-2, -1)).sqrt() / start.square().sum((-2, -1)).sqrt()
+    moved, size = ((part.square().sum(-1)) for part in (now.double() - start.double(), start.double()))
+    if weights is None:
+        return (moved.sum(-1) / size.sum(-1)).sqrt()
+    return ((moved @ weights.mT) / (size @ weights.mT)).sqrt()

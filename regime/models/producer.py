@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.config import ProbeConfig
-from regime.events import Estimate
+from regime.events import Estimate, Reference
 from regime.kernels.capture import capture, learn_structure
 from regime.kernels.ownership import block_of, owned
 from regime.kernels.tapes import Tape
@@ -85,6 +85,13 @@ class ProbeRun:
         hidden = self.encoder.config.hidden_size * self.encoder.config.num_hidden_layers * 20
         tapes = 2 * hidden * self.probe["input_ids"].numel()
         return Estimate(seconds=seconds, bytes=4 * (config.seeds * (copies * self.parameters + tapes) + 2**26))
+
+    def references(self) -> list[Reference]:
+        return []
+
+    def independent(self) -> None:
+        """No other initialization: the encoder is a pretrained one."""
+        return None
 
     def view(self) -> dict[str, object]:
         return {}
@@ -183,6 +190,8 @@ class ProbeRun:
             displacement=_stack(moved),
             magnitude=_stack(magnitude),
             blocks={path: block_of(path) for path in layers},
+            rounding=torch.finfo(torch.float32).eps,
+            size=torch.stack(outputs).flatten(1).norm(dim=1),
             last_hidden=[block_of(path) for path in layers if path in kernels[0] and path != HEAD][-1],
             undefined={
                 f"{HEAD}/{measure}": "the readout gives outputs, not features"

@@ -1,11 +1,10 @@
-"""MLPs in NTK parameterization, S initializations at once: parameters carry a leading seed dimension.
+"""MLPs in any parameterization, S initializations at once: parameters carry a leading seed dimension.
 
-Every layer, the readout included, computes h = weight_std W a / sqrt(fan_in) + bias_std b with W, b standard normal.
+Every layer, the readout included, computes h = m W a + m_b b; `regime.toy.parameterization` has the multipliers.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -14,26 +13,23 @@ from torch import Tensor
 
 from regime.config import ToyConfig
 from regime.kernels import rules
+from regime.toy.activations import ACTIVATIONS, Activation
+from regime.toy.parameterization import Scale, scales
 
 
 class Layer(NamedTuple):
     """Parameters of one layer, or any tensors shaped like them."""
 
     weight: Float[Tensor, "S o i"]
-    bias: Float[Tensor, "S o"]
+    bias: Float[Tensor, "S o"] | None
 
 
-class Activation(NamedTuple):
-    """phi, and phi' as a function of phi's own value."""
+class Pass(NamedTuple):
+    """A forward pass: what every layer was given, and what its activation's derivative is computed from."""
 
-    value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
-
-
-ACTIVATIONS = {
-    "relu": Activation(torch.relu, lambda a: (a > 0).to(a.dtype)),
-    "tanh": Activation(torch.tanh, lambda a: 1 - a * a),
-}
+    outputs: Float[Tensor, "S n C"]
+    inputs: list[Float[Tensor, "S n _"]]
+    kept: list[Float[Tensor, "S n _"]]
 
 
 @dataclass(frozen=True)
@@ -42,105 +38,148 @@ class Network:
 
     sizes: tuple[int, ...]
     activation: Activation
-    weight_std: float
-    bias_std: float
+    scales: tuple[Scale, ...]
+    first_trained: int = 0
+    """Layers before this one are frozen."""
 
     @classmethod
-    def of(cls, config: ToyConfig, inputs: int, outputs: int) -> "Network":
-        sizes = (inputs, *[config.width] * config.depth, outputs)
-        return cls(sizes, ACTIVATIONS[config.activation], config.weight_std, config.bias_std)
+    def of(cls, config: ToyConfig) -> "Network":
+        scaled = scales(
+            config.parameterization,
+            config.sizes,
+            weight_std=config.weight_std,
+            bias_std=config.bias_std,
+            bias=config.bias,
+            init_scale=config.init_scale,
+        )
+        frozen = config.depth if config.trainable == "readout" else 0
+        return cls(config.sizes, ACTIVATIONS[config.activation], tuple(scaled), frozen)
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [scale.layer for scale in self.scales]
 
     @property
-    def names(self) -> list[str]:
-        return [f"hidden {i}" for i in range(1, len(self.sizes) - 1)] + ["readout"]
+    def trained(self) -> range:
+        """Indices of the layers that learn."""
+        return range(self.first_trained, len(self.scales))
 
-    def scale(self, layer: int) -> float:
-        """weight_std / sqrt(fan_in)."""
-        return self.weight_std / sqrt(self.sizes[layer])
+    @property
+    def step(self) -> float:
+        """n^-c: gradient descent steps by learning_rate times this, in every layer."""
+        return self.scales[0].step
 
     def init(self, seeds: int, seed: int, device: torch.device, dtype: torch.dtype) -> list[Layer]:
-        """Standard normal parameters; initialization k depends on seed + k alone, not on how many are drawn."""
-        draws = []
-        for k in range(seeds):
-            generator = torch.Generator().manual_seed(seed + k)
-            shapes = zip(self.sizes[1:], self.sizes[:-1], strict=True)
-            draws.append([(_normal(generator, o, i), _normal(generator, o)) for o, i in shapes])
+        """Gaussian parameters; initialization k depends on seed + k alone, not on how many are drawn."""
+        draws = [self._draw(torch.Generator().manual_seed(seed + k)) for k in range(seeds)]
         return [
-            Layer(*(torch.stack(part).to(device, dtype) for part in zip(*layer, strict=True)))
+            Layer(*(None if part[0] is None else torch.stack(part).to(device, dtype) for part in zip(*layer, strict=True)))
             for layer in zip(*draws, strict=True)
         ]
 
-    def forward(
-        self, parameters: list[Layer], x: Float[Tensor, "n i"]
-    ) -> tuple[Float[Tensor, "S n C"], list[Float[Tensor, "S n _"]]]:
-        """The outputs, and each layer's inputs (the last of them is the last hidden representation)."""
+    def _draw(self, generator: torch.Generator) -> list[Layer]:
+        """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
+        layers = []
+        for scale, i, o in zip(self.scales, self.sizes[:-1], self.sizes[1:], strict=True):
+            weight, bias = (torch.randn(*shape, generator=generator, dtype=torch.float32) for shape in ((o, i), (o,)))
+            layers.append(Layer(weight * scale.weight_init, bias * scale.bias_init if scale.has_bias else None))
+        return layers
+
+    def forward(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> Pass:
+        """The outputs and what a backward pass needs; the last of the inputs is the last hidden representation."""
         a = x.expand(parameters[0].weight.shape[0], *x.shape)
-        inputs = []
-        for index, (weight, bias) in enumerate(parameters):
+        inputs, kept = [], []
+        for index, (layer, scale) in enumerate(zip(parameters, self.scales, strict=True)):
             inputs.append(a)
-            h = torch.baddbmm(bias.unsqueeze(-2), a, weight.mT, beta=self.bias_std, alpha=self.scale(index))
-            a = self.activation.value(h) if index < len(parameters) - 1 else h
-        return a, inputs
+            h = affine(a, layer, scale)
+            if index == len(parameters) - 1:
+                return Pass(h, inputs, kept)
+            a = self.activation.value(h)
+            kept.append(h if self.activation.by_argument else a)
+        raise AssertionError("a network has a readout")
 
     def backward(
-        self, parameters: list[Layer], inputs: list[Float[Tensor, "S n _"]], output_gradient: Float[Tensor, "S r o"]
+        self, parameters: list[Layer], kept: list[Float[Tensor, "S n _"]], output_gradient: Float[Tensor, "S r o"]
     ) -> list[Float[Tensor, "S r _"]]:
-        """Gradients with respect to each layer's output h, from those with respect to the network's output.
+        """Gradients with respect to each trained layer's h, from those with respect to the network's output.
 
         r = n rows, or n C rows ordered by point: several gradients for each point.
         """
         gradients = [output_gradient]
-        for index in range(len(parameters) - 1, 0, -1):
-            a = inputs[index]
-            slope = self.activation.slope(a)
-            if (repeat := output_gradient.shape[-2] // a.shape[-2]) > 1:
-                slope = slope.repeat_interleave(repeat, dim=-2)
-            gradients.append(torch.bmm(gradients[-1], parameters[index].weight).mul_(slope).mul_(self.scale(index)))
+        for index in range(len(parameters) - 1, self.first_trained, -1):
+            at = kept[index - 1]
+            if (repeat := output_gradient.shape[-2] // at.shape[-2]) > 1:
+                at = at.repeat_interleave(repeat, dim=-2)
+            weight, scale = parameters[index].weight, self.scales[index].weight
+            back = gradients[-1] * weight * scale if weight.shape[-2] == 1 else torch.bmm(gradients[-1], weight).mul_(scale)
+            gradients.append(self.activation.descend(back, at))
         return gradients[::-1]
 
     def tape(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> "Tape":
-        """Inputs and output gradients of every layer, one gradient for each of the C outputs."""
-        outputs, inputs = self.forward(parameters, x)
+        """Inputs and output gradients of every trained layer, one gradient for each of the C outputs."""
+        outputs, inputs, kept = self.forward(parameters, x)
         seeds, n, c = outputs.shape
         identity = torch.eye(c, dtype=x.dtype, device=x.device).repeat(n, 1).expand(seeds, n * c, c)
-        gradients = self.backward(parameters, inputs, identity)
-        return Tape(
-            outputs,
-            [a.unsqueeze(-2) for a in inputs],
-            [g.unflatten(-2, (n, 1, c)) for g in gradients],
-        )
+        gradients = self.backward(parameters, kept, identity)
+        hidden = inputs[1:]
+        return Tape(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
 
     def kernel(self, index: int, tape: "Tape", other: "Tape", outputs: rules.Outputs) -> Tensor:
-        """Theta^(index) between two tapes' points, by the dense rule."""
+        """Theta^(l) between two tapes' points, by the dense rule, of the layer with that index among the trained ones."""
+        scale = self.scales[self.first_trained + index]
         return rules.dense(
-            tape.inputs[index],
-            tape.gradients[index],
-            other.inputs[index],
-            other.gradients[index],
-            weight=self.scale(index) ** 2,
-            bias=self.bias_std**2,
+            tape.inputs[index].unsqueeze(-2),
+            tape.gradients[index].unsqueeze(-3),
+            other.inputs[index].unsqueeze(-2),
+            other.gradients[index].unsqueeze(-3),
+            weight=scale.weight**2,
+            bias=scale.bias**2,
             outputs=outputs,
             method="token-gram",
         )
 
     def kernels(self, tape: "Tape", other: "Tape") -> dict[str, Float[Tensor, "S n m"]]:
-        """Theta^(l) by layer, traced over outputs and divided by C."""
-        return {name: self.kernel(index, tape, other, "trace") for index, name in enumerate(self.names)}
+        """Theta^(l) of the trained layers, traced over outputs and divided by C."""
+        return {self.names[layer]: self.kernel(k, tape, other, "trace") for k, layer in enumerate(self.trained)}
 
     def full_kernel(self, tape: "Tape", other: "Tape") -> Float[Tensor, "S nC mC"]:
         """Theta summed over layers, with all pairs of outputs: what dynamics needs."""
-        total = sum(self.kernel(index, tape, other, "full") for index in range(len(self.names)))
+        total = sum(self.kernel(k, tape, other, "full") for k in range(len(tape.inputs)))
         return total.transpose(-3, -2).flatten(-4, -3).flatten(-2)
 
+    def product(self, tape: "Tape", trained: list[Layer]) -> Float[Tensor, "K S n C"]:
+        """J theta by trained layer: what a layer's parameters, moved by `trained`, do to the outputs to first order."""
+        parts = []
+        for k, layer in enumerate(self.trained):
+            moved = affine(tape.inputs[k], trained[k], self.scales[layer])
+            parts.append((tape.gradients[k] @ moved.unsqueeze(-1)).squeeze(-1))
+        return torch.stack(parts)
 
-def _normal(generator: torch.Generator, *shape: int) -> Tensor:
-    """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
-    return torch.randn(*shape, generator=generator, dtype=torch.float32)
+    def pullback(self, tape: "Tape", output_gradient: Float[Tensor, "S n C"]) -> list[Layer]:
+        """J^T times gradients of the outputs, by trained layer."""
+        parts = []
+        for k, layer in enumerate(self.trained):
+            g = (output_gradient.unsqueeze(-2) @ tape.gradients[k]).squeeze(-2)
+            parts.append(gradient(g, tape.inputs[k], self.scales[layer]))
+        return parts
 
 
 class Tape(NamedTuple):
-    """One forward pass and C backward passes, kept: T = 1 position, so that the rules of any dense layer apply."""
+    """One forward pass and C backward passes, kept: all hidden representations; inputs and gradients of the trained layers."""
 
     outputs: Float[Tensor, "S n C"]
-    inputs: list[Float[Tensor, "S n 1 _"]]
-    gradients: list[Float[Tensor, "S n 1 C _"]]
+    hidden: list[Float[Tensor, "S n _"]]
+    inputs: list[Float[Tensor, "S n _"]]
+    gradients: list[Float[Tensor, "S n C _"]]
+
+
+def affine(a: Float[Tensor, "S n i"], layer: Layer, scale: Scale) -> Float[Tensor, "S n o"]:
+    """m W a + m_b b."""
+    if layer.bias is None:
+        return torch.bmm(a, layer.weight.mT).mul_(scale.weight)
+    return torch.baddbmm(layer.bias.unsqueeze(-2), a, layer.weight.mT, beta=scale.bias, alpha=scale.weight)
+
+
+def gradient(g: Float[Tensor, "S n o"], a: Float[Tensor, "S n i"], scale: Scale) -> Layer:
+    """Gradients of weight and bias from those of the layer's outputs."""
+    return Layer(torch.bmm(g.mT, a).mul_(scale.weight), g.sum(-2).mul_(scale.bias) if scale.has_bias else None)

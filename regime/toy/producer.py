@@ -1,31 +1,39 @@
 """A toy run: a batch of networks and their twins trained side by side, and snapshots of both."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ConfigError, ToyConfig
-from regime.events import Estimate
-from regime.kernels.spectrum import LANCZOS, top_eigenvalue
+from regime.events import Estimate, Reference
+from regime.kernels.limits import interpolation_weights
+from regime.kernels.spectrum import LANCZOS, lanczos_top, top_eigenvalue
 from regime.machine import matmul_rate, pick_device
-from regime.snapshots import Pause, Snapshot, diverged
-from regime.toy import tasks
+from regime.snapshots import Moved, Pause, Snapshot, Targets, diverged
+from regime.toy import limit, tasks
+from regime.toy.losses import error, loss_named
 from regime.toy.network import Layer, Network, Tape
-from regime.toy.training import Descent, Training, mse
-from regime.toy.twin import Twin, predict
+from regime.toy.step_size import adam_step, descent_step
+from regime.toy.training import Descent, Training, tensors
+from regime.toy.twin import AdamTwin, Points, State, Twin, difference
 
-STABLE = 0.25
-"""Default learning_rate * lambda_max(Theta_0 / N), before momentum: small enough for small alpha, where the kernel grows."""
 FLOAT32_ALPHA = 16.0
 """Above this output scale runs take float64: f - f0 is of size 1/alpha, and float32 rounding would pass for a gap."""
 EFFICIENCY = 0.65
 """Share of the matmul rate that training reaches."""
 MEMORY_BOUND = 10
 """How much slower than a matmul a product of matrix and vector is, operation by operation."""
+PRODUCTS = 15
+"""Lanczos iterations for lambda_max where products with the kernel go through the network."""
 GRID = {1: 121, 2: 40}
 """Points along each axis of the function's picture, by input dimension."""
+AT_THE_END = "taken when the run ends"
+READOUT = "the readout gives outputs, not features"
+FROZEN = "this layer is not trained"
 
 
 class ToyRun:
@@ -36,177 +44,406 @@ class ToyRun:
     """
 
     linear = "linearization_gap"
-    source = "scikit-learn's load_digits for digits; the others are drawn here"
+    source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
     def __init__(self, config: ToyConfig, dtype: torch.dtype | None = None) -> None:
         self.config = config
-        dtype = dtype or (torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64)
+        self.dtype = dtype or (torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64)
         self.device = pick_device(config.device)
-        self.data = tasks.load(config, self.device, dtype)
-        task = tasks.TASKS[config.task]
-        self.network = Network.of(config, task.inputs, task.outputs)
-        self.initial = self.network.init(config.seeds, config.seed, self.device, dtype)
-        self.parameters = sum(p[0].numel() for layer in self.initial for p in layer)
-        self.train_tape = self.network.tape(self.initial, self.data.train.x)
-        self.kernel = self.network.full_kernel(self.train_tape, self.train_tape)
-        momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        self.learning_rate = config.learning_rate or self._stable_step(momentum)
-        self.descent = Descent(self.learning_rate, momentum)
-
-    def _stable_step(self, momentum: float) -> float:
-        top = top_eigenvalue(self.kernel).max().item() / self.config.samples
-        if not top > 0:
-            raise ConfigError(
-                "learning_rate = None is not allowed with these weights: the kernel at initialization is zero; "
-                "allowed: a number, or another weight_std, bias_std, width or depth"
+        self.data = tasks.load(config, self.device, self.dtype)
+        self.loss = loss_named(config.loss, config.outputs)
+        self.network = Network.of(config)
+        self.initial = self.network.init(config.seeds, config.seed, self.device, self.dtype)
+        trained = [self.initial[layer] for layer in self.network.trained]
+        self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
+        self.tape = self.network.tape(self.initial, self.data.train.x)
+        start = self.scaled(self.tape.outputs, self.tape.outputs)
+        if config.optimizer == "adam":
+            self.kernel = None
+            self.learning_rate = config.learning_rate or adam_step(
+                self.network, self.tape, start, self.data.train.y, self.loss
             )
-        return STABLE * (1 - momentum) / top
+            self.descent = Descent.of(config, self.learning_rate)
+        else:
+            self.kernel = self.network.full_kernel(self.tape, self.tape)
+            self.learning_rate = config.learning_rate or descent_step(config, self.network, self.kernel, self.loss)
+            self.descent = Descent.of(config, self.learning_rate * self.network.step)
+        if (lost := self.descent.learning_rate * config.weight_decay) >= 1:
+            raise ConfigError(
+                f"weight_decay = {config.weight_decay} is not allowed: a step would take {lost:.3g} of every parameter; "
+                f"allowed: below {1 / self.descent.learning_rate:.3g} at this learning_rate"
+            )
+
+    def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
+        """F = alpha (f - f0), or alpha f."""
+        return self.config.alpha * (outputs - start if self.config.centered else outputs)
 
     def estimate(self) -> Estimate:
         """From counted operations and this machine's matmul rate."""
         c, rate = self.config, EFFICIENCY * matmul_rate(self.device)
         measurements = c.steps // c.measure_every + 1
-        outputs = c.samples * c.classes
-        step = 6 * self.parameters * c.batch + 2 * outputs**2
-        tapes = 2 * self.parameters * (1 + c.classes) * (c.samples + c.probe_samples)
-        kernels = 4 * c.width * c.depth * outputs**2
-        lanczos = MEMORY_BOUND * 2 * LANCZOS * outputs**2
+        outputs = c.samples * c.outputs
+        step = 6 * self.parameters * c.batch + 4 * outputs**2
+        if c.optimizer == "adam":
+            step += 4 * self.parameters * c.batch + 24 * MEMORY_BOUND * self.parameters
+        tapes = 2 * self.parameters * (2 + c.outputs) * (c.samples + c.probe_samples)
+        kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
+        lanczos = MEMORY_BOUND * 2 * LANCZOS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * self.parameters * c.samples
         flops = c.steps * step + measurements * (tapes + kernels + lanczos)
-        seconds = c.seeds * flops / rate + c.steps * 3e-4 + measurements * 1.5e-2
+        seconds = c.seeds * flops / rate + c.steps * 3e-4 + measurements * 2.5e-2
         return Estimate(seconds=seconds, bytes=c.workspace)
 
+    def references(self) -> list[Reference]:
+        """Where descent with this optimizer and loss becomes unstable."""
+        config = self.config
+        if config.loss != "mse" or config.optimizer not in ("gd", "momentum"):
+            return []
+        edge = 2 * (1 + self.descent.momentum)
+        known = [Reference(measure="stability", value=edge, meaning="stable below, for a constant kernel")]
+        if config.optimizer == "gd":
+            known.append(Reference(measure="stability", value=4.0, meaning="catapult below, divergence above, at large width"))
+        return known
+
+    def independent(self) -> tuple[Snapshot, Snapshot]:
+        """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
+        after = self.network.init(1, self.config.seed + self.config.seeds, self.device, self.dtype)
+        shifted = [
+            Layer(*(None if p is None else torch.cat([p[1:], q]) for p, q in zip(now, last, strict=True)))
+            for now, last in zip(self.initial, after, strict=True)
+        ]
+        one, other = (self.bare(self.network.tape(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
+        return one, other
+
+    def bare(self, tape: Tape) -> Snapshot:
+        """What a tape of the probe points alone tells."""
+        names = self.network.names
+        still = dict.fromkeys(names, tape.outputs.new_zeros(tape.outputs.shape[0]))
+        undefined = {f"readout/{measure}": READOUT for measure in ("representation_change", "feature_movement")}
+        return Snapshot(
+            step=0,
+            fraction=0.0,
+            time=0.0,
+            losses={},
+            outputs=tape.outputs,
+            linear={},
+            kernels=self.network.kernels(tape, tape),
+            representations=dict(zip(names, tape.hidden, strict=False)),
+            displacement=still,
+            magnitude=still,
+            blocks={name: name for name in names},
+            last_hidden=names[-2],
+            rounding=torch.finfo(self.dtype).eps,
+            size=self.config.alpha * tape.outputs.flatten(1).norm(dim=1),
+            undefined=undefined,
+        )
+
     def view(self) -> dict[str, object]:
-        """Training points of 1-D and 2-D tasks, and where the function's picture is taken."""
+        """How layers are scaled; and of 1-D and 2-D tasks the training points, and where the function's picture is taken."""
+        scaled = [asdict(s) | {"weight_speed": s.weight_speed, "bias_speed": s.bias_speed} for s in self.network.scales]
         x, y = self.data.train
-        if x.shape[1] not in GRID:
-            return {}
-        return {"points": torch.cat([x, y], 1).tolist(), "extent": self._extent(), "size": GRID[x.shape[1]]}
+        if not self.pictured:
+            return {"scales": scaled}
+        points = torch.cat([x, y], 1).tolist()
+        return {"scales": scaled, "points": points, "extent": self._extent(), "size": GRID[x.shape[1]]}
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the function is one that a picture shows: one output of one or two inputs."""
+        return self.data.train.x.shape[1] in GRID and self.config.outputs == 1
 
     def _extent(self) -> float:
         return 1.1 * self.data.train.x.abs().max().item()
 
-    def _grid(self) -> Float[Tensor, "g i"] | None:
+    def grid(self) -> Float[Tensor, "g i"]:
+        """Points of the function's picture."""
         x = self.data.train.x
-        if x.shape[1] not in GRID:
-            return None
         axis = torch.linspace(-self._extent(), self._extent(), GRID[x.shape[1]], dtype=x.dtype, device=x.device)
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
-    def snapshots(self) -> Iterator[Pause | Snapshot]:
-        """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges."""
-        config, data = self.config, self.data
+    def snapshots(self, state: dict[str, Any] | None = None) -> Iterator[Pause | Snapshot]:
+        """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges.
+
+        With a `state` that this run's `state` gave, it goes on from there, bit for bit as it would have; the first snapshot is
+        that of step 0 again, since measures compare with it.
+        """
         yield Pause(0, 0.0)
-        training = Training.start(
-            self.network, self.initial, *data.train, alpha=config.alpha, centered=config.centered, descent=self.descent
-        )
-        start_outputs = config.alpha * (self.train_tape.outputs - training.offset)
-        twin = Twin.begin(self.kernel, start_outputs, data.train.y, self.descent)
-        watch = _Watch(self, twin)
-        order = torch.Generator().manual_seed(config.data_seed)
-        start_loss = None
-        for step in range(config.steps + 1):
-            fraction = step / config.steps if config.steps else 1.0
-            last = step == config.steps
-            if last or step % config.measure_every == 0:
-                snapshot = watch.snapshot(training, step, fraction)
-                loss = snapshot.losses["train_loss"]
-                start_loss = loss if start_loss is None else start_loss
-                yield snapshot
-                if last or diverged(loss, start_loss):
+        self.bench = bench = _Bench(self)
+        yield Pause(0, 0.0)
+        yield from bench.foresee()
+        snapshot = bench.snapshot()
+        start_loss = snapshot.losses["train_loss"]
+        yield snapshot
+        if state is not None:
+            bench.restore(state)
+        while bench.step < self.config.steps:
+            loss = bench.advance()
+            gone = diverged(loss, start_loss)
+            fraction = bench.step / self.config.steps
+            if gone or bench.step == self.config.steps or bench.step % self.config.measure_every == 0:
+                yield Pause(bench.step, fraction)
+                snapshot = bench.snapshot()
+                gone = gone or diverged(snapshot.losses["train_loss"], start_loss)
+                yield replace(snapshot, diverged=gone)
+                if gone:
                     return
             else:
-                yield Pause(step, fraction)
-            batch = None
-            if config.batch < config.samples:
-                batch = torch.randperm(config.samples, generator=order)[: config.batch].to(self.device)
-            training.step(batch)
-            twin.step(batch)
+                yield Pause(bench.step, fraction)
+
+    def state(self) -> dict[str, Any]:
+        """Where the run stands, between two items of `snapshots`: tensors and numbers."""
+        return self.bench.state()
 
 
-class _Watch:
-    """Takes snapshots of a training and its twin, against step 0."""
+class _Bench:
+    """A training, its twin and their points: steps both, and takes snapshots."""
 
-    def __init__(self, run: ToyRun, twin: Twin) -> None:
-        self.run, self.twin = run, twin
-        self.points = {"test": run.data.test.x, "probe": run.data.probe.x}
-        self.rows, self.offsets = {}, {}
-        for name, x in self.points.items():
-            self.rows[name], self.offsets[name] = self._linearize(run.initial, x, run.train_tape)
-        self.grid = run._grid()
-        if self.grid is not None:
-            first = [Layer(*(p[:1] for p in layer)) for layer in run.initial]
-            seed_tape = Tape(*(_first_seed(part) for part in run.train_tape))
-            self.rows["grid"], self.offsets["grid"] = self._linearize(first, self.grid, seed_tape)
+    def __init__(self, run: ToyRun) -> None:
+        self.run, self.step = run, 0
+        config, data = run.config, run.data
+        self.training = Training.start(
+            run.network,
+            run.initial,
+            *data.train,
+            alpha=config.alpha,
+            centered=config.centered,
+            loss=run.loss,
+            descent=run.descent,
+        )
+        self.order = torch.Generator().manual_seed(config.data_seed)
+        self.x = {"train": data.train.x, "test": data.test.x, "probe": data.probe.x}
+        if run.pictured:
+            self.x["grid"] = run.grid()
+        self.first = [Layer(*(None if p is None else p[:1] for p in layer)) for layer in run.initial]
+        self.offsets, self.points = {}, {}
+        for name in self.x:
+            self.offsets[name], self.points[name] = self._linearize(name)
+        self.probe_tape = run.network.tape(run.initial, data.probe.x)
+        self.twin = self._twin()
+        self.forecast: list[State] = []
+        self.no_limit = limit.missing(config)
+        self.limit, self.limit_points = None, {}
+        if self.no_limit is None:
+            try:
+                self.limit_points = {name: limit.points(config, run.network, x, data.train.x) for name, x in self.x.items()}
+                self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
+            except ValueError:
+                self.no_limit = "the infinite-width kernel overflows here"
+        self.limit_forecast: list[State] = []
 
-    def _linearize(self, parameters: list[Layer], x: Tensor, train: Tape) -> tuple[Tensor, Tensor]:
-        """Theta_0(x, X), and the outputs at initialization."""
-        tape = self.run.network.tape(parameters, x)
-        return self.run.network.full_kernel(tape, train), tape.outputs
+    def _linearize(self, name: str) -> tuple[Tensor, Points]:
+        """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""
+        run, network = self.run, self.run.network
+        alone = name == "grid"
+        parameters = self.first if alone else run.initial
+        train = _first_seed(run.tape) if alone else run.tape
+        tape = train if name == "train" else network.tape(parameters, self.x[name])
+        start = run.scaled(tape.outputs, tape.outputs)
+        if run.kernel is None:
+            return tape.outputs, Points(start, None, tape=tape)
+        rows = run.kernel if name == "train" else network.full_kernel(tape, train)
+        trained = [parameters[layer] for layer in network.trained]
+        along = run.config.alpha * network.product(tape, trained).sum(0) if run.config.weight_decay else None
+        return tape.outputs, Points(start, rows, along)
 
-    def _scaled(self, outputs: Tensor, name: str) -> Tensor:
-        """F = alpha (f - f0), or alpha f."""
+    def _twin(self) -> Twin | AdamTwin:
+        run, train = self.run, self.points["train"]
+        y, alpha = run.data.train.y, run.config.alpha
+        if run.config.optimizer == "adam":
+            return AdamTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent)
+        return Twin(train, y, run.loss, run.descent)
+
+    def foresee(self) -> Iterator[Pause]:
+        """Train the twin, and the infinite-width limit, to the end, and keep where they stood at each measurement.
+
+        Adam's twin costs as much as the network, and is trained beside it instead.
+        """
         config = self.run.config
-        return config.alpha * (outputs - self.offsets[name] if config.centered else outputs)
+        if isinstance(self.twin, AdamTwin):
+            return
+        order = torch.Generator().manual_seed(config.data_seed)
+        for step in range(config.steps + 1):
+            if step == config.steps or step % config.measure_every == 0:
+                self.forecast.append(self.twin.state)
+                if self.limit is not None:
+                    self.limit_forecast.append(self.limit.state)
+            yield Pause(0, 0.0)
+            batch = self._batch(order)
+            for twin in (self.twin, self.limit):
+                if twin is not None:
+                    twin.step(batch)
 
-    def _linear(self, name: str) -> Tensor:
-        """The twin's F at the named points."""
-        coefficients = self.twin.coefficients[: self.rows[name].shape[0]]
-        return predict(self.rows[name], self._scaled(self.offsets[name], name), coefficients)
+    def _batch(self, order: torch.Generator) -> Tensor | None:
+        config = self.run.config
+        if config.batch == config.samples:
+            return None
+        return torch.randperm(config.samples, generator=order)[: config.batch].to(self.run.device)
+
+    def advance(self) -> Float[Tensor, "S"]:
+        """One step of the network, and of Adam's twin; returns the loss before it, on the batch."""
+        batch = self._batch(self.order)
+        if isinstance(self.twin, AdamTwin):
+            self.twin.step(batch)
+        self.step += 1
+        return self.training.step(batch)
+
+    def state(self) -> dict[str, Any]:
+        twin = self.twin.state_tensors() if isinstance(self.twin, AdamTwin) else []
+        parts = [*self.training.state(), *twin]
+        return {"step": self.step, "order": self.order.get_state(), "tensors": [part.clone() for part in parts]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.order.set_state(state["order"])
+        own = len(self.training.state())
+        self.training.restore(state["tensors"][:own], self.step)
+        if isinstance(self.twin, AdamTwin):
+            self.twin.restore(state["tensors"][own:], self.step)
 
     @torch.no_grad()
-    def snapshot(self, training: Training, step: int, fraction: float) -> Snapshot:
-        run, network, data = self.run, self.run.network, self.run.data
-        train = network.tape(training.parameters, data.train.x)
-        probe = network.tape(training.parameters, data.probe.x)
-        test = network.forward(training.parameters, data.test.x)[0]
-        names = network.names
-        twin_train = predict(self.twin.kernel, self.twin.start, self.twin.coefficients)
-        losses = {
-            "train_loss": mse(run.config.alpha * (train.outputs - training.offset), data.train.y),
-            "test_loss": mse(self._scaled(test, "test"), data.test.y),
-            "twin_train_loss": mse(twin_train, data.train.y),
-            "twin_test_loss": mse(self._linear("test"), data.test.y),
-        }
-        top = top_eigenvalue(network.full_kernel(train, train))
-        pairs = list(zip(names, training.parameters, run.initial, strict=True))
-        return Snapshot(
-            step=step,
-            fraction=fraction,
-            time=step * run.learning_rate,
+    def snapshot(self) -> Snapshot:
+        """The run now."""
+        run, network, config = self.run, self.run.network, self.run.config
+        measured = -(-self.step // config.measure_every)  # the last one may be off the beat
+        if self.forecast:
+            self.twin.state = self.forecast[measured]
+        if self.limit is not None:
+            self.limit.state = self.limit_forecast[measured]
+        parameters, names = self.training.parameters, network.names
+        train, probe = (network.tape(parameters, self.x[name]) for name in ("train", "probe"))
+        test = network.forward(parameters, self.x["test"]).outputs
+        outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
+        scaled = {name: run.scaled(values, self.offsets[name]) for name, values in outputs.items()}
+        ended = self.step == config.steps
+        losses, undefined = self._losses(scaled, train, ended)
+        moved, taylor = self._taylor(parameters)
+        kernel = sum(network.kernels(train, train).values())
+        stability, unstable = self._stability(train, kernel)
+        pairs = list(zip(names, parameters, run.initial, strict=True))
+        bare = run.bare(probe)
+        return replace(
+            bare,
+            step=self.step,
+            fraction=self.step / config.steps if config.steps else 1.0,
+            time=self.step * run.learning_rate,
             losses=losses,
-            outputs=self._scaled(probe.outputs, "probe"),
-            linear={run.linear: self._linear("probe")},
-            kernels=network.kernels(probe, probe),
-            representations={name: a.squeeze(-2) for name, a in zip(names, probe.inputs[1:], strict=False)},
-            displacement={name: _squared(now, start) for name, now, start in pairs},
+            outputs=scaled["probe"],
+            linear={run.linear: self.twin.outputs(self.points["probe"]), "taylor_gap": taylor},
+            displacement={name: _squared(difference(now, start)) for name, now, start in pairs},
             magnitude={name: _squared(start) for name, _, start in pairs},
-            blocks={name: name for name in names},
-            last_hidden=names[-2],
-            scalars={"stability": run.learning_rate * top / run.config.samples},
-            undefined={
-                f"readout/{measure}": "the readout gives outputs, not features"
-                for measure in ("representation_change", "feature_movement")
-            },
-            view=self._view(training),
+            moved=moved,
+            train=Targets(kernel, train.hidden[-1], run.data.train.y),
+            scalars={"stability": stability},
+            undefined=bare.undefined | undefined | unstable | self._frozen(),
+            view=self._view(),
         )
 
-    def _view(self, training: Training) -> dict[str, object]:
-        if self.grid is None:
-            return {}
-        first = [Layer(*(p[:1] for p in layer)) for layer in training.parameters]
-        network = self._scaled(self.run.network.forward(first, self.grid)[0], "grid")
-        pictures = {"network": network, "twin": self._linear("grid")}
-        return {name: _numbers(values) for name, values in pictures.items()}
+    def _frozen(self) -> dict[str, str]:
+        kernels = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
+        frozen = self.run.network.names[: self.run.network.first_trained]
+        return {f"{name}/{measure}": FROZEN for name in frozen for measure in kernels}
+
+    def _losses(self, scaled: dict[str, Tensor], train: Tape, ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
+        run, seeds = self.run, self.run.config.seeds
+        learners = {"": scaled, "twin_": {name: self.twin.outputs(self.points[name]) for name in ("train", "test")}}
+        undefined = {}
+        if self.limit is not None:
+            learners["infinite_"] = {name: self.limit.outputs(self.limit_points[name]) for name in ("train", "test")}
+        if ended:
+            learners["kernel_start_"] = self._regression(run.tape, run.initial)
+            learners["kernel_now_"] = self._regression(train, self.training.parameters)
+        losses = {}
+        for prefix in ("", "twin_", "infinite_", "kernel_start_", "kernel_now_"):
+            for name in ("train", "test"):
+                y = getattr(run.data, name).y
+                if prefix in learners:
+                    values = learners[prefix][name]
+                    losses[f"{prefix}{name}_loss"] = run.loss.value(values, y).expand(seeds)
+                    losses[f"{prefix}{name}_error"] = error(values, y, run.config.classes).expand(seeds)
+                else:
+                    for kind in ("loss", "error"):
+                        losses[f"{prefix}{name}_{kind}"] = y.new_full((seeds,), torch.nan)
+                        undefined[f"{prefix}{name}_{kind}"] = self.no_limit if prefix == "infinite_" else AT_THE_END
+        return losses, undefined
+
+    def _regression(self, train: Tape, parameters: list[Layer]) -> dict[str, Tensor]:
+        """Kernel regression of the targets, from F_0, with the tangent kernel at these parameters."""
+        network, start = self.run.network, self.points
+        kernel = network.full_kernel(train, train)
+        weights = interpolation_weights(kernel, (self.run.data.train.y - start["train"].start).flatten(1))
+        rows = {"train": kernel, "test": network.full_kernel(network.tape(parameters, self.x["test"]), train)}
+        return {
+            name: start[name].start + (row @ weights.unsqueeze(-1)).view_as(start[name].start) for name, row in rows.items()
+        }
+
+    def _taylor(self, parameters: list[Layer]) -> tuple[dict[str, Moved], Tensor]:
+        """Each layer moved alone, and F_0 + alpha J_0 (theta - theta_0) of all together, on the probe points."""
+        run, network = self.run, self.run.network
+        start = self.points["probe"].start
+        shifts = [difference(parameters[layer], run.initial[layer]) for layer in network.trained]
+        parts = run.config.alpha * network.product(self.probe_tape, shifts)
+        moved = {}
+        for part, layer in zip(parts, network.trained, strict=True):
+            alone = [*run.initial[:layer], parameters[layer], *run.initial[layer + 1 :]]
+            outputs = network.forward(alone, self.x["probe"]).outputs
+            moved[network.names[layer]] = Moved(run.scaled(outputs, self.offsets["probe"]), start + part)
+        return moved, start + parts.sum(0)
+
+    def _stability(self, train: Tape, kernel: Float[Tensor, "S N N"]) -> tuple[Tensor, dict[str, str]]:
+        """learning_rate n^-c lambda_max(Theta / N), of the full kernel."""
+        run, network = self.run, self.run.network
+        if run.config.optimizer == "adam":
+            reason = {"stability": "Adam's step is no multiple of the gradient"}
+            return kernel.new_full(kernel.shape[:1], torch.nan, dtype=torch.float64), reason
+        if run.config.outputs == 1:
+            top = top_eigenvalue(kernel)
+        else:
+            like = train.outputs
+
+            def product(v: Tensor) -> Tensor:
+                pulled = network.pullback(train, v.to(like.dtype).view_as(like))
+                return network.product(train, pulled).sum(0).flatten(1)
+
+            size = like[0].numel()
+            start = torch.cos(torch.arange(size, device=like.device, dtype=torch.float64) ** 2)
+            top = lanczos_top(product, start.expand(like.shape[0], size), PRODUCTS)
+        return run.descent.learning_rate * top / run.config.samples, {}
+
+    def _view(self) -> dict[str, object]:
+        pictures = {}
+        if "grid" in self.x:
+            first = [Layer(*(None if p is None else p[:1] for p in layer)) for layer in self.training.parameters]
+            outputs = self.run.network.forward(first, self.x["grid"]).outputs
+            pictures["network"] = self.run.scaled(outputs, self.offsets["grid"])
+            pictures["twin"] = self.twin.outputs(self.points["grid"])
+            if self.limit is not None:
+                pictures["infinite"] = self.limit.outputs(self.limit_points["grid"])
+        view: dict[str, object] = {name: _numbers(values) for name, values in pictures.items()}
+        if self.step == 0 and self.forecast:
+            view["forecast"] = self._forecast()
+        return view
+
+    def _forecast(self) -> dict[str, list[float]]:
+        """The twin's losses to come, seeds averaged, at each measurement."""
+        run, config = self.run, self.run.config
+        losses: dict[str, list[float]] = {"train_loss": [], "test_loss": []}
+        for state in self.forecast:
+            self.twin.state = state
+            for name in ("train", "test"):
+                y = getattr(run.data, name).y
+                losses[f"{name}_loss"].append(run.loss.value(self.twin.outputs(self.points[name]), y).mean().item())
+        self.twin.state = self.forecast[0]
+        steps = [min(k * config.measure_every, config.steps) for k in range(len(self.forecast))]
+        return {"steps": steps} | {name: [v if abs(v) < 1e30 else None for v in values] for name, values in losses.items()}
 
 
-def _first_seed(part: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    return part[:1] if isinstance(part, Tensor) else [tensor[:1] for tensor in part]
+def _first_seed(tape: Tape) -> Tape:
+    return Tape(*(part[:1] if isinstance(part, Tensor) else [tensor[:1] for tensor in part] for part in tape))
 
 
-def _squared(now: Layer, start: Layer | None = None) -> Float[Tensor, "S"]:
-    """||now - start||**2 over a layer's weight and bias, or ||now||**2."""
-    parts = now if start is None else [a - b for a, b in zip(now, start, strict=True)]
-    return sum(torch.linalg.vector_norm(part.flatten(1), dim=1, dtype=torch.float64).square() for part in parts)
+def _squared(layer: Layer) -> Float[Tensor, "S"]:
+    """||layer||**2 over weight and bias."""
+    return sum(torch.linalg.vector_norm(p.flatten(1), dim=1, dtype=torch.float64).square() for p in tensors(layer))
 
 
 def _numbers(values: Tensor) -> list[float]:

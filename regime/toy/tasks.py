@@ -1,33 +1,21 @@
 """Toy data: training, test and probe points from one seed."""
 
-from dataclasses import dataclass
-from math import pi
+from collections.abc import Callable
+from math import pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.toy.catalog import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
+from regime.toy.table import parse
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a task is, in a form the page can show."""
-
-    inputs: int
-    outputs: int
-    meaning: str
-
-
-TASKS = {
-    "rings": Task(2, 1, "Two noisy circles, one inside the other; the sign tells which."),
-    "spirals": Task(2, 1, "Two interleaved spirals; the sign tells which arm."),
-    "sine": Task(1, 1, "A sum of two sine waves on an interval, as regression."),
-    "digits": Task(64, 10, "Handwritten digits of 8 by 8 pixels, ten classes as one-hot targets less 1/10."),
-}
+REFERENCE = 8192
+"""Draws that a target without a known mean and variance is standardized by."""
 
 
 class Split(NamedTuple):
@@ -41,39 +29,188 @@ class Data(NamedTuple):
     probe: Split
 
 
+class Points(NamedTuple):
+    """Points as they are drawn: targets are numbers, or classes 0, 1, ..."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
 def load(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
-    """The task's points, inputs standardized to zero mean and unit variance by the distribution or the whole data set."""
+    """The task's points. Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have
+    regression targets. Two classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in training alone."""
     rng = np.random.default_rng(config.data_seed)
     sizes = [config.samples, config.test_samples, config.probe_samples]
-    x, y = _DRAWS[config.task](rng, sum(sizes))
-    parts = (torch.as_tensor(part, dtype=dtype, device=device).split(sizes) for part in (x, y))
+    points = _table(rng, sum(sizes), config.csv) if config.csv is not None else _DRAWS[config.task](rng, sum(sizes), config)
+    x = points.x + _input_noise(config) * rng.standard_normal(points.x.shape)
+    y = _noisy(rng, points.y, config)
+    targets = _targets(y, config.classes)
+    parts = (torch.as_tensor(part, dtype=dtype, device=device).split(sizes) for part in (x, targets))
     return Data(*(Split(*pair) for pair in zip(*parts, strict=True)))
 
 
-def _rings(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    outer = rng.permutation(np.arange(n) % 2)
-    radius = np.where(outer, 1.8, 0.9) + 0.1 * rng.standard_normal(n)
-    angle = rng.uniform(0, 2 * pi, n)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), 2.0 * outer[:, None] - 1
+def _input_noise(config: ToyConfig) -> float:
+    if config.input_noise is not None:
+        return config.input_noise
+    return TASKS[config.task].input_noise if config.csv is None else 0.0
 
 
-def _spirals(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    arm = rng.permutation(np.arange(n) % 2)
-    turn = np.sqrt(rng.uniform(0.02, 1, n))
+def _noisy(rng: np.random.Generator, y: np.ndarray, config: ToyConfig) -> np.ndarray:
+    """Training labels with `label_noise` of them moved to another class, or training targets with Gaussian noise."""
+    n, noise = config.samples, config.label_noise
+    y = y.copy()
+    if config.classes == 0:
+        y[:n] += noise * rng.standard_normal(n)
+        return y
+    wrong = rng.permutation(n)[: round(noise * n)]
+    y[wrong] = (y[wrong] + rng.integers(1, config.classes, len(wrong))) % config.classes
+    return y
+
+
+def _targets(y: np.ndarray, classes: int) -> np.ndarray:
+    if classes > 2:
+        return np.eye(classes)[y.astype(int)] - 1 / classes
+    return (2.0 * y - 1 if classes else y)[:, None]
+
+
+def _standardized(x: np.ndarray) -> np.ndarray:
+    spread = x.std(0)
+    return (x - x.mean(0)) / np.where(spread > 0, spread, 1.0)
+
+
+def _halves(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Two classes, as many of each."""
+    return rng.permutation(np.arange(n) % 2)
+
+
+def _directions(rng: np.random.Generator, inputs: int, count: int) -> np.ndarray:
+    """Orthonormal directions, one a column."""
+    return np.linalg.qr(rng.standard_normal((inputs, count)))[0]
+
+
+def _rings(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    outer = _halves(rng, n)
+    radius, angle = np.where(outer, 1.8, 0.9), rng.uniform(0, 2 * pi, n)
+    return Points(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), outer)
+
+
+def _spirals(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    arm, turn = _halves(rng, n), np.sqrt(rng.uniform(0.02, 1, n))
     angle = 3 * pi * turn + pi * arm
-    x = 2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.standard_normal((n, 2))
-    return x, 2.0 * arm[:, None] - 1
+    return Points(2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), arm)
 
 
-def _sine(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    x = rng.uniform(-(3**0.5), 3**0.5, (n, 1))
-    return x, np.sin(2 * x) + 0.5 * np.sin(5 * x)
+def _xor(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    label, first = _halves(rng, n), rng.integers(0, 2, n)
+    return Points(2.0 * np.stack([first, first ^ label], 1) - 1, label)
 
 
-def _digits(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _moons(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    upper, angle = _halves(rng, n), rng.uniform(0, pi, n)
+    x = np.where(upper, np.cos(angle), 1 - np.cos(angle))
+    y = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
+    # Means 1/2 and 1/4, variances 3/4 and 9/16 - 1/pi, of the two half circles together.
+    return Points(np.stack([(x - 0.5) / sqrt(0.75), (y - 0.25) / sqrt(0.5625 - 1 / pi)], 1), upper)
+
+
+def _circle(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+    angle = rng.uniform(0, 2 * pi, n)
+    return Points(sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1), sqrt(2) * np.cos(config.frequency * angle))
+
+
+def _interval(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.uniform(-sqrt(3), sqrt(3), (n, 1))
+
+
+def _sine(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+    x = _interval(rng, n)
+    wave = np.sin(config.frequency * x[:, 0]) + 0.5 * np.sin(2.5 * config.frequency * x[:, 0])
+    return Points(x, wave / sqrt(0.625))
+
+
+def _step(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    x = _interval(rng, n)
+    return Points(x, np.sign(x[:, 0]))
+
+
+def _parity(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+    numbers = rng.choice(2**PARITY_BITS, n, replace=False)
+    bits = numbers[:, None] >> np.arange(PARITY_BITS) & 1
+    return Points(2.0 * bits - 1, bits[:, : config.sparsity].sum(1) % 2)
+
+
+def _single_index(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    direction = _directions(rng, INDEX_INPUTS, 1)[:, 0]
+    x = rng.standard_normal((n, INDEX_INPUTS))
+    return Points(x, ((x @ direction) ** 2 - 1) / sqrt(2))
+
+
+def _multi_index(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+    directions = _directions(rng, INDEX_INPUTS, config.sparsity)
+    x = rng.standard_normal((n, INDEX_INPUTS))
+    return Points(x, (x @ directions).prod(1))
+
+
+def _smooth(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    directions = _directions(rng, SMOOTH_INPUTS, 3)
+    x = rng.standard_normal((n, SMOOTH_INPUTS))
+    a, b, c = (x @ directions).T
+    return Points(x, (a + 0.3 * b * c) / sqrt(1.09))
+
+
+def _teacher(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    weights, readout = rng.standard_normal((SMOOTH_INPUTS, 4)), rng.standard_normal(4)
+
+    def function(x: np.ndarray) -> np.ndarray:
+        return np.tanh(1.5 * x @ weights / sqrt(SMOOTH_INPUTS)) @ readout
+
+    known = function(rng.standard_normal((REFERENCE, SMOOTH_INPUTS)))
+    x = rng.standard_normal((n, SMOOTH_INPUTS))
+    return Points(x, (function(x) - known.mean()) / known.std())
+
+
+def _modular_addition(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    a, b = np.divmod(rng.permutation(MODULUS**2)[:n], MODULUS)
+    hot = np.eye(MODULUS)
+    x = np.concatenate([hot[a], hot[b]], 1)
+    return Points((x - 1 / MODULUS) / sqrt((1 - 1 / MODULUS) / MODULUS), (a + b) % MODULUS)
+
+
+def _digits(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
     pixels, label = load_digits(return_X_y=True)
     chosen = rng.permutation(len(label))[:n]
-    return ((pixels - pixels.mean()) / pixels.std())[chosen], np.eye(10)[label[chosen]] - 0.1
+    return Points(((pixels - pixels.mean()) / pixels.std())[chosen], label[chosen])
 
 
-_DRAWS = {"rings": _rings, "spirals": _spirals, "sine": _sine, "digits": _digits}
+def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    x, benign = load_breast_cancer(return_X_y=True)
+    chosen = rng.permutation(len(x))[:n]
+    return Points(_standardized(x)[chosen], benign[chosen])
+
+
+def _table(rng: np.random.Generator, n: int, text: str) -> Points:
+    table = parse(text)
+    x, y = np.array(table.x), np.array(table.y)
+    if not table.classes:
+        y = _standardized(y)
+    chosen = rng.permutation(len(x))[:n]
+    return Points(_standardized(x)[chosen], y[chosen])
+
+
+_DRAWS: dict[str, Callable[[np.random.Generator, int, ToyConfig], Points]] = {
+    "rings": _rings,
+    "spirals": _spirals,
+    "xor": _xor,
+    "moons": _moons,
+    "circle": _circle,
+    "sine": _sine,
+    "step": _step,
+    "parity": _parity,
+    "single-index": _single_index,
+    "multi-index": _multi_index,
+    "smooth": _smooth,
+    "teacher": _teacher,
+    "modular-addition": _modular_addition,
+    "digits": _digits,
+    "breast-cancer": _breast_cancer,
+}

@@ -1,36 +1,90 @@
-"""Full-batch and mini-batch descent on the scaled, centered network, by explicit gradients."""
+"""Descent on the scaled, centered network, by explicit gradients, all seeds in one batched product."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.toy.network import Layer, Network
+from regime.config import ToyConfig
+from regime.toy.losses import Loss
+from regime.toy.network import Layer, Network, gradient
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
 class Descent:
-    """One step of v <- momentum v + dL/dp, p <- p - learning_rate v: gradient descent where momentum is 0."""
+    """What one step does to parameters p with gradient g of the loss, at output scale alpha.
+
+    Gradient descent, and momentum:  v <- momentum v + g,  p <- p - learning_rate / alpha**2 v
+    Adam (Kingma and Ba 2015):       p <- p - learning_rate / alpha m / (sqrt(v) + 1e-8), bias-corrected moments of g
+
+    so that F moves by -learning_rate Theta dL/dF whatever alpha is (Chizat et al. 2019, arXiv 1812.07956). Weight decay coupled
+    adds alpha**2 weight_decay p to g; decoupled it shrinks p by learning_rate * weight_decay beside the step. Without momentum
+    the two are one.
+    """
 
     learning_rate: float
-    momentum: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    adam: bool = False
 
-    def velocity(self, like: Tensor) -> Tensor | None:
-        return torch.zeros_like(like) if self.momentum else None
+    @classmethod
+    def of(cls, config: ToyConfig, learning_rate: float) -> "Descent":
+        momentum = config.momentum if config.optimizer == "momentum" else 0.0
+        return cls(learning_rate, momentum, config.weight_decay, config.decoupled, config.optimizer == "adam")
+
+    @property
+    def shrink(self) -> float:
+        """What a step leaves of a parameter without gradient, where decay acts beside momentum and Adam's scaling."""
+        return 1 - self.learning_rate * self.weight_decay if self.decoupled or not (self.momentum or self.adam) else 1.0
+
+    @property
+    def coupled(self) -> float:
+        """Weight decay that goes through momentum or Adam's scaling."""
+        return 0.0 if self.decoupled or not (self.momentum or self.adam) else self.weight_decay
 
 
-def mse(outputs: Float[Tensor, "S n C"], targets: Float[Tensor, "n C"]) -> Float[Tensor, "S"]:
-    """1/n sum over points of 1/2 ||F - y||**2."""
-    return (outputs - targets).square().sum((-2, -1)) / (2 * targets.shape[0])
+class Adam:
+    """Adam's moments for layers of parameters, and its step."""
+
+    def __init__(self, parameters: Sequence[Layer], factors: Sequence[tuple[float, float]], descent: Descent, alpha: float):
+        self.descent, self.alpha, self.factors = descent, alpha, factors
+        self.moments = [[(torch.zeros_like(p), torch.zeros_like(p)) for p in tensors(layer)] for layer in parameters]
+        self.count = 0
+
+    def state(self) -> list[Tensor]:
+        """Every tensor that steps change, in a fixed order."""
+        return [part for layer in self.moments for pair in layer for part in pair]
+
+    def step(self, parameters: Sequence[Layer], gradients: Sequence[Layer]) -> None:
+        """Change `parameters` in place; `gradients` may be overwritten."""
+        self.count += 1
+        first, second = (1 - beta**self.count for beta in BETAS)
+        size = self.descent.learning_rate / self.alpha / first
+        for layer, slopes, moments, factors in zip(parameters, gradients, self.moments, self.factors, strict=True):
+            for p, g, (m, v), factor in zip(tensors(layer), tensors(slopes), moments, factors, strict=False):
+                if self.descent.coupled:
+                    g.add_(p, alpha=self.alpha**2 * self.descent.coupled)
+                if self.descent.shrink != 1:
+                    p.mul_(self.descent.shrink)
+                m.lerp_(g, 1 - BETAS[0])
+                v.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
+                p.addcdiv_(m, (v / second).sqrt_().add_(EPSILON), value=-size * factor)
+
+
+def tensors(layer: Layer) -> list[Tensor]:
+    """A layer's parameters, without the bias it may lack."""
+    return [part for part in layer if part is not None]
 
 
 @dataclass
 class Training:
-    """The state of S networks being trained to y by F = alpha (f - offset); the parameter step is divided by alpha**2.
-
-    With that step F moves by -learning_rate Theta dL/dF whatever alpha is (Chizat et al. 2019, arXiv 1812.07956).
-    """
+    """The state of S networks being trained to y by F = alpha (f - offset)."""
 
     network: Network
     parameters: list[Layer]
@@ -38,38 +92,85 @@ class Training:
     y: Float[Tensor, "N C"]
     offset: Float[Tensor, "S N C"]
     alpha: float
+    loss: Loss
     descent: Descent
-    velocity: list[Layer] | None = field(init=False)
+    velocity: list[Layer] | None = field(init=False, default=None)
+    adam: Adam | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        still = [Layer(*map(torch.zeros_like, layer)) for layer in self.parameters]
-        self.velocity = still if self.descent.momentum else None
+        if self.descent.adam:
+            factors = [(scale.adam_weight, scale.adam_bias) for scale in self.network.scales]
+            trained = self.network.trained
+            self.adam = Adam(self.trained, [factors[layer] for layer in trained], self.descent, self.alpha)
+        elif self.descent.momentum:
+            self.velocity = [Layer(*(None if p is None else torch.zeros_like(p) for p in layer)) for layer in self.trained]
 
     @classmethod
     def start(
-        cls, network: Network, parameters: list[Layer], x: Tensor, y: Tensor, *, alpha: float, centered: bool, descent: Descent
+        cls,
+        network: Network,
+        parameters: list[Layer],
+        x: Tensor,
+        y: Tensor,
+        *,
+        alpha: float,
+        centered: bool,
+        loss: Loss,
+        descent: Descent,
     ) -> "Training":
         """Begin at `parameters`, which are copied and left alone."""
-        outputs = network.forward(parameters, x)[0]
+        outputs = network.forward(parameters, x).outputs
         offset = outputs if centered else torch.zeros_like(outputs)
-        return cls(network, [Layer(*(p.clone() for p in layer)) for layer in parameters], x, y, offset, alpha, descent)
+        copies = [Layer(*(None if p is None else p.clone() for p in layer)) for layer in parameters]
+        return cls(network, copies, x, y, offset, alpha, loss, descent)
+
+    @property
+    def trained(self) -> list[Layer]:
+        return [self.parameters[layer] for layer in self.network.trained]
+
+    def state(self) -> list[Tensor]:
+        """Every tensor that steps change, in a fixed order."""
+        moments = self.adam.state() if self.adam else []
+        return [p for layer in [*self.trained, *(self.velocity or [])] for p in tensors(layer)] + moments
+
+    def restore(self, state: Sequence[Tensor], steps: int) -> None:
+        """Return to a `state` after so many steps."""
+        for part, saved in zip(self.state(), state, strict=True):
+            part.copy_(saved)
+        if self.adam:
+            self.adam.count = steps
 
     @torch.no_grad()
-    def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
-        """One step on the points `batch` names, or on all of them."""
+    def step(self, batch: Int[Tensor, "B"] | None = None) -> Float[Tensor, "S"]:
+        """One step on the points `batch` names, or on all of them; returns their loss before it."""
         x, y, offset = (self.x, self.y, self.offset) if batch is None else (self.x[batch], self.y[batch], self.offset[:, batch])
-        outputs, inputs = self.network.forward(self.parameters, x)
-        residual = self.alpha * (outputs - offset) - y
-        gradients = self.network.backward(self.parameters, inputs, residual * (self.alpha / x.shape[0]))
+        outputs, inputs, kept = self.network.forward(self.parameters, x)
+        scaled = self.alpha * (outputs - offset)
+        gradients = self.network.backward(self.parameters, kept, self.loss.gradient(scaled, y) * (self.alpha / x.shape[0]))
+        self._descend(inputs[self.network.first_trained :], gradients)
+        return self.loss.value(scaled, y)
+
+    def _descend(self, inputs: list[Tensor], gradients: list[Tensor]) -> None:
+        scales = [self.network.scales[layer] for layer in self.network.trained]
+        layers = list(zip(self.trained, inputs, gradients, scales, strict=True))
+        if self.adam:
+            self.adam.step(self.trained, [gradient(g, a, scale) for _, a, g, scale in layers])
+            return
         size = self.descent.learning_rate / self.alpha**2
-        for index, (layer, a, g) in enumerate(zip(self.parameters, inputs, gradients, strict=True)):
-            scale, bias_std = self.network.scale(index), self.network.bias_std
-            if self.velocity is None:
-                layer.weight.baddbmm_(g.mT, a, alpha=-size * scale)
-                layer.bias.sub_(g.sum(-2), alpha=size * bias_std)
-            else:
-                v = self.velocity[index]
-                v.weight.baddbmm_(g.mT, a, beta=self.descent.momentum, alpha=scale)
-                v.bias.mul_(self.descent.momentum).add_(g.sum(-2), alpha=bias_std)
-                layer.weight.sub_(v.weight, alpha=size)
-                layer.bias.sub_(v.bias, alpha=size)
+        if self.velocity is None:
+            for layer, a, g, scale in layers:
+                layer.weight.baddbmm_(g.mT, a, beta=self.descent.shrink, alpha=-size * scale.weight)
+                if layer.bias is not None:
+                    layer.bias.mul_(self.descent.shrink).sub_(g.sum(-2), alpha=size * scale.bias)
+            return
+        decay = self.alpha**2 * self.descent.coupled
+        for (layer, a, g, scale), v in zip(layers, self.velocity, strict=True):
+            v.weight.baddbmm_(g.mT, a, beta=self.descent.momentum, alpha=scale.weight)
+            if v.bias is not None:
+                v.bias.mul_(self.descent.momentum).add_(g.sum(-2), alpha=scale.bias)
+            for p, velocity in zip(tensors(layer), tensors(v), strict=True):
+                if decay:
+                    velocity.add_(p, alpha=decay)
+                if self.descent.shrink != 1:
+                    p.mul_(self.descent.shrink)
+                p.sub_(velocity, alpha=size)

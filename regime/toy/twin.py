@@ -1,50 +1,132 @@
-"""The linearized twin: f_lin = f(theta_0) + J_0 (theta - theta_0), trained beside the network in function space.
+"""The linearized twin: f_lin = f(theta_0) + J_0 (theta - theta_0), trained by the network's optimizer on the same batches.
 
-Its parameters only ever move along the rows of J_0 at the training points, theta - theta_0 = J_0(X)^T c, so the coefficients c
-(and their velocity) are its whole state: for a step on the batch B, c_B <- c_B - learning_rate (F_lin - y)_B / |B|, and
-F_lin(x) = F_0(x) + Theta_0(x, X) c anywhere, exactly, for descent with or without momentum, whatever alpha is.
+Without Adam its parameters only ever move along theta_0 and the rows of J_0 at the training points: theta = d theta_0 +
+J_0(X)^T c / alpha. So the coefficients c and the share d are its whole state. A step of descent on the batch B takes
+
+    c <- (1 - learning_rate decay) c - learning_rate dL/dF_B,     d <- (1 - learning_rate decay) d
+
+with momentum on both where there is some, and F_lin(x) = F_0(x) + (d - 1) U_0(x) + Theta_0(x, X) c anywhere, exactly, with U_0 =
+alpha J_0 theta_0, whatever alpha is. Adam scales each parameter by itself: its twin lives in parameter space.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.toy.training import Descent
+from regime.toy.losses import Loss
+from regime.toy.network import Layer, Network, Tape
+from regime.toy.training import Adam, Descent, tensors
+
+
+class Points(NamedTuple):
+    """M points as the twins see them. Kernels are full: all pairs of outputs."""
+
+    start: Float[Tensor, "S M C"]
+    """F_0."""
+    rows: Float[Tensor, "S MC NC"] | None
+    """Theta_0 between these and the training points; None for Adam."""
+    along: Float[Tensor, "S M C"] | None = None
+    """U_0 = alpha J_0 theta_0; None without weight decay, and for Adam."""
+    tape: Tape | None = None
+    """For Adam: what J_0 is made of."""
+
+
+class State(NamedTuple):
+    """Where a twin in function space stands."""
+
+    coefficients: Float[Tensor, "S N C"]
+    share: float
 
 
 @dataclass
 class Twin:
-    """S linearized models at once. Kernels are full: (S, points C, N C), all pairs of outputs."""
+    """S linearized models at once, in function space; `descent.learning_rate` includes the parameterization's n^-c."""
 
-    kernel: Float[Tensor, "S NC NC"]
-    start: Float[Tensor, "S N C"]
+    train: Points
     y: Float[Tensor, "N C"]
+    loss: Loss
     descent: Descent
-    coefficients: Float[Tensor, "S N C"]
-    velocity: Float[Tensor, "S N C"] | None
+    state: State = field(init=False)
+    velocity: State = field(init=False)
 
-    @classmethod
-    def begin(cls, kernel: Tensor, start: Tensor, y: Tensor, descent: Descent) -> "Twin":
-        """The twin before its first step, from Theta_0(X, X) and F_0(X)."""
-        return cls(kernel, start, y, descent, torch.zeros_like(start), descent.velocity(start))
+    def __post_init__(self) -> None:
+        self.state = State(torch.zeros_like(self.train.start), 1.0)
+        self.velocity = State(torch.zeros_like(self.train.start), 0.0)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
         """The step the network takes on the same batch."""
-        residual = predict(self.kernel, self.start, self.coefficients) - self.y
+        outputs, rate, coupled = self.outputs(self.train), self.descent.learning_rate, self.descent.coupled
         if batch is None:
-            gradient = residual / self.y.shape[0]
+            force = self.loss.gradient(outputs, self.y) / self.y.shape[0]
         else:
-            gradient = torch.zeros_like(residual)
-            gradient[:, batch] = residual[:, batch] / batch.shape[0]
-        if self.velocity is not None:
-            gradient = self.velocity = self.velocity * self.descent.momentum + gradient
-        self.coefficients = self.coefficients - self.descent.learning_rate * gradient
+            force = torch.zeros_like(outputs)
+            force[:, batch] = self.loss.gradient(outputs[:, batch], self.y[batch]) / batch.shape[0]
+        pull = 0.0
+        if self.descent.momentum:
+            pull = self.descent.momentum * self.velocity.share + coupled * self.state.share
+            force = force + self.descent.momentum * self.velocity.coefficients
+            if coupled:
+                force = force + coupled * self.state.coefficients
+            self.velocity = State(force, pull)
+        kept = self.descent.shrink
+        coefficients = self.state.coefficients if kept == 1 else kept * self.state.coefficients
+        self.state = State(coefficients - rate * force, kept * self.state.share - rate * pull)
+
+    def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
+        """F_lin; points of fewer seeds take the first ones."""
+        coefficients = self.state.coefficients[: points.start.shape[0]]
+        moved = (points.rows @ coefficients.flatten(-2).unsqueeze(-1)).squeeze(-1).view_as(points.start)
+        if points.along is not None:
+            moved = moved + (self.state.share - 1) * points.along
+        return points.start + moved
 
 
-def predict(
-    kernel: Float[Tensor, "S MC NC"], start: Float[Tensor, "S M C"], coefficients: Float[Tensor, "S N C"]
-) -> Float[Tensor, "S M C"]:
-    """F_lin at M points, from Theta_0 between them and the training points."""
-    return start + (kernel @ coefficients.flatten(-2).unsqueeze(-1)).squeeze(-1).view_as(start)
+class AdamTwin:
+    """S linearized models in parameter space: gradients J_0^T dL/dF of outputs F_0 + alpha J_0 (theta - theta_0)."""
+
+    def __init__(
+        self, network: Network, initial: list[Layer], train: Points, y: Tensor, *, alpha: float, loss: Loss, descent: Descent
+    ) -> None:
+        self.network, self.train, self.y, self.alpha, self.loss = network, train, y, alpha, loss
+        self.initial = [initial[layer] for layer in network.trained]
+        self.parameters = [Layer(*(None if p is None else p.clone() for p in layer)) for layer in self.initial]
+        factors = [(network.scales[layer].adam_weight, network.scales[layer].adam_bias) for layer in network.trained]
+        self.adam = Adam(self.parameters, factors, descent, alpha)
+
+    def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
+        """The step the network takes on the same batch."""
+        tape, start, y = self.train.tape, self.train.start, self.y
+        if batch is not None:
+            tape = Tape(*(part[:, batch] if isinstance(part, Tensor) else [p[:, batch] for p in part] for part in tape))
+            start, y = start[:, batch], y[batch]
+        outputs = self._outputs(tape, start)
+        force = self.loss.gradient(outputs, y) * (self.alpha / y.shape[0])
+        self.adam.step(self.parameters, self.network.pullback(tape, force))
+
+    def state_tensors(self) -> list[Tensor]:
+        """Every tensor that steps change, in a fixed order."""
+        return [p for layer in self.parameters for p in tensors(layer)] + self.adam.state()
+
+    def restore(self, state: Sequence[Tensor], steps: int) -> None:
+        """Return to `state_tensors` after so many steps."""
+        for part, saved in zip(self.state_tensors(), state, strict=True):
+            part.copy_(saved)
+        self.adam.count = steps
+
+    def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
+        """F_lin; points of fewer seeds take the first ones."""
+        return self._outputs(points.tape, points.start)
+
+    def _outputs(self, tape: Tape, start: Tensor) -> Tensor:
+        seeds = start.shape[0]
+        moved = [difference(now, then, seeds) for now, then in zip(self.parameters, self.initial, strict=True)]
+        return start + self.alpha * self.network.product(tape, moved).sum(0)
+
+
+def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:
+    """now - then, of the first seeds or all."""
+    return Layer(*(None if a is None else a[:seeds] - b[:seeds] for a, b in zip(now, then, strict=True)))

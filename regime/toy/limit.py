@@ -1,0 +1,48 @@
+"""The infinitely wide network beside the finite ones, where there is one."""
+
+import torch
+from torch import Tensor
+
+from regime.config import ToyConfig
+from regime.kernels.infinite import infinite_ntk
+from regime.toy.network import Network
+from regime.toy.twin import Points
+
+
+def missing(config: ToyConfig) -> str | None:
+    """Why there is no infinite-width kernel; None where there is one."""
+    if config.parameterization not in ("ntk", "standard"):
+        return "no kernel limit in this parameterization: features move at any width"
+    if config.bottleneck is not None:
+        return "no kernel limit with a bottleneck: one layer stays narrow"
+    if config.optimizer == "adam":
+        return "under Adam no fixed kernel describes the wide limit"
+    return None
+
+
+def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor) -> Points:
+    """The limit's kernel between x and the training points, and what it starts from: zero in the mean.
+
+    In standard parameterization what the network computes is taken to its limit, how fast its layers learn is that of this
+    width: there is no other limit at a fixed step.
+
+    Raises:
+        ValueError: the kernel overflows.
+    """
+    trained = set(network.trained)
+    speeds = [
+        (scale.weight**2 * scale.fan_in, scale.bias**2) if layer in trained else (0.0, 0.0)
+        for layer, scale in enumerate(network.scales)
+    ]
+    kernel = infinite_ntk(
+        x,
+        None if x is train else train,
+        depth=config.depth,
+        activation=config.activation,
+        weight_std=config.init_scale * config.weight_std,
+        bias_std=config.init_scale * config.bias_std * config.bias,
+        speeds=speeds,
+    ).ntk
+    c = config.outputs
+    full = kernel if c == 1 else torch.kron(kernel, torch.eye(c, dtype=kernel.dtype, device=kernel.device))
+    return Points(kernel.new_zeros(1, len(x), c), full.unsqueeze(0))

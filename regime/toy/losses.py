@@ -1,0 +1,59 @@
+"""Losses and errors of outputs F against targets y. Two classes are one output and targets -1, +1; C classes one-hot less 1/C."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+Outputs = Float[Tensor, "*s n C"]
+
+
+class Loss(NamedTuple):
+    """1/n sum of l(F, y), dl/dF point by point, and the largest eigenvalue that d2l/dF2 can have."""
+
+    value: Callable[[Tensor, Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor], Tensor]
+    curvature: float
+
+
+def mse(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+    """1/n sum of 1/2 ||F - y||**2."""
+    return (outputs - targets).square().sum((-2, -1)) / (2 * targets.shape[-2])
+
+
+def logistic(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+    """1/n sum of log(1 + exp(-y F)): cross-entropy of two classes."""
+    return F.softplus(-targets * outputs).sum((-2, -1)) / targets.shape[-2]
+
+
+def softmax(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+    """1/n sum of log sum_c exp(F_c) - F_label: cross-entropy of C classes."""
+    hot = targets + 1 / targets.shape[-1]
+    return (outputs.logsumexp(-1) - (hot * outputs).sum(-1)).mean(-1)
+
+
+LOSSES = {
+    "mse": Loss(mse, lambda f, y: f - y, 1.0),
+    "logistic": Loss(logistic, lambda f, y: -y * torch.sigmoid(-y * f), 0.25),
+    "softmax": Loss(softmax, lambda f, y: f.softmax(-1) - (y + 1 / y.shape[-1]), 0.5),
+}
+
+
+def loss_named(name: str, outputs: int) -> Loss:
+    """The loss a configuration names, for so many outputs."""
+    return LOSSES["mse" if name == "mse" else "logistic" if outputs == 1 else "softmax"]
+
+
+def error(outputs: Outputs, targets: Outputs, classes: int) -> Float[Tensor, "*s"]:
+    """The share of points in the wrong class (a zero counts half); in regression the squared error over the targets' variance."""
+    if classes == 0:
+        spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))
+        return (outputs - targets).square().sum((-2, -1)) / spread
+    if classes == 2:
+        wrong = (1 - outputs.sign() * targets.sign()).mean((-2, -1)) / 2
+    else:
+        wrong = (outputs.argmax(-1) != targets.argmax(-1)).to(outputs.dtype).mean(-1)
+    return torch.where(outputs.isfinite().all(-1).all(-1), wrong, torch.full_like(wrong, torch.nan))
