@@ -121,13 +121,13 @@ def kernel_regression(
 def interpolation_weights(kernel: Float[Tensor, "*s D D"], residual: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
     """(K + r I)^-1 times residuals, by Cholesky in float64: kernel regression fast enough for use in every run.
 
-    r = D eps mean(diagonal), eps that of the kernel's dtype, is what rounding leaves uncertain in K anyway; directions with
-    smaller eigenvalues are dropped softly, where `kernel_regression` drops them at once. nan where K is not finite, or not
-    positive semidefinite to rounding.
+    r = 10 D eps mean(diagonal), eps that of the kernel's dtype, is above what rounding leaves uncertain in K; directions with
+    smaller eigenvalues fade, where `kernel_regression` drops them at once. nan where K is not finite, or not positive
+    semidefinite to rounding.
     """
     d = kernel.shape[-1]
     matrix = kernel.double()
-    ridge = d * torch.finfo(kernel.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).mean(-1)
+    ridge = 10 * d * torch.finfo(kernel.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).mean(-1)
     matrix = matrix + ridge[..., None, None] * torch.eye(d, dtype=matrix.dtype, device=matrix.device)
     factor, failed = torch.linalg.cholesky_ex(matrix)
     weights = torch.cholesky_solve(residual.double().unsqueeze(-1), factor).squeeze(-1)

@@ -182,8 +182,9 @@ class _Measuring:
         self.undefined["effective_rank"] = REASONS["kernel"]
         if now.train is not None:
             features = now.train.features @ now.train.features.mT
-            model["target_alignment"] = alignment(now.train.kernel, now.train.targets)
-            model["feature_alignment"] = alignment(features, now.train.targets)
+            targets = now.train.targets.expand(len(features), *now.train.targets.shape)
+            model["target_alignment"] = alignment(now.train.kernel, targets)
+            model["feature_alignment"] = alignment(features, targets)
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = next(iter(now.linear.values()))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Outputs = Float[Tensor, "*s n C"]
+Targets = Float[Tensor, "n C"]
 
 
 class Loss(NamedTuple):
@@ -19,17 +20,17 @@ class Loss(NamedTuple):
     curvature: float
 
 
-def mse(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+def mse(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
     """1/n sum of 1/2 ||F - y||**2."""
     return (outputs - targets).square().sum((-2, -1)) / (2 * targets.shape[-2])
 
 
-def logistic(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+def logistic(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
     """1/n sum of log(1 + exp(-y F)): cross-entropy of two classes."""
     return F.softplus(-targets * outputs).sum((-2, -1)) / targets.shape[-2]
 
 
-def softmax(outputs: Outputs, targets: Outputs) -> Float[Tensor, "*s"]:
+def softmax(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
     """1/n sum of log sum_c exp(F_c) - F_label: cross-entropy of C classes."""
     hot = targets + 1 / targets.shape[-1]
     return (outputs.logsumexp(-1) - (hot * outputs).sum(-1)).mean(-1)
@@ -47,7 +48,7 @@ def loss_named(name: str, outputs: int) -> Loss:
     return LOSSES["mse" if name == "mse" else "logistic" if outputs == 1 else "softmax"]
 
 
-def error(outputs: Outputs, targets: Outputs, classes: int) -> Float[Tensor, "*s"]:
+def error(outputs: Outputs, targets: Targets, classes: int) -> Float[Tensor, "*s"]:
     """The share of points in the wrong class (a zero counts half); in regression the squared error over the targets' variance."""
     if classes == 0:
         spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -423,18 +424,19 @@ class _Bench:
             view["forecast"] = self._forecast()
         return view
 
-    def _forecast(self) -> dict[str, list[float]]:
+    def _forecast(self) -> dict[str, object]:
         """The twin's losses to come, seeds averaged, at each measurement."""
         run, config = self.run, self.run.config
-        losses: dict[str, list[float]] = {"train_loss": [], "test_loss": []}
+        losses: dict[str, list[float | None]] = {"train_loss": [], "test_loss": []}
         for state in self.forecast:
             self.twin.state = state
             for name in ("train", "test"):
                 y = getattr(run.data, name).y
-                losses[f"{name}_loss"].append(run.loss.value(self.twin.outputs(self.points[name]), y).mean().item())
+                value = run.loss.value(self.twin.outputs(self.points[name]), y).mean().item()
+                losses[f"{name}_loss"].append(value if isfinite(value) else None)
         self.twin.state = self.forecast[0]
         steps = [min(k * config.measure_every, config.steps) for k in range(len(self.forecast))]
-        return {"steps": steps} | {name: [v if abs(v) < 1e30 else None for v in values] for name, values in losses.items()}
+        return {"steps": steps, **losses}
 
 
 def _first_seed(tape: Tape) -> Tape:

@@ -1,4 +1,4 @@
-"""A whole toy run against plain modules trained by torch's own optimizer and a twin trained by torch.func."""
+"""A whole toy run against plain modules and explicit twins, both trained by torch's own optimizers."""
 
 from functools import partial
 from itertools import pairwise
@@ -8,31 +8,40 @@ import torch
 from torch import Tensor
 
 import regime
-from regime import ToyConfig, empirical_ntk
-from regime.measures.measurement import measure
+from regime import ToyConfig, empirical_ntk, infinite_ntk, kernel_regression
 from regime.snapshots import Snapshot
+from regime.toy.losses import error
 from regime.toy.producer import ToyRun
-from tests.toy.test_network import Plain
+from tests.toy.plain import Optimizer, Plain, call, linearized, loss
 
 CONFIG = {"width": 14, "samples": 20, "test_samples": 6, "probe_samples": 9, "seeds": 2, "steps": 12, "measure_every": 4}
 CASES = {
     "gd": {"optimizer": "gd", "alpha": 0.5},
     "gd, not centered": {"optimizer": "gd", "alpha": 3.0, "centered": False},
-    "sgd": {"optimizer": "sgd", "batch_size": 7, "alpha": 2.0},
+    "gd, weight decay, not centered": {"alpha": 2.0, "weight_decay": 3.0, "centered": False},
+    "sgd, off the beat": {"optimizer": "sgd", "batch_size": 7, "alpha": 2.0, "steps": 10},
+    "sgd, weight decay": {"optimizer": "sgd", "batch_size": 7, "weight_decay": 2.0},
     "momentum, digits": {"optimizer": "momentum", "momentum": 0.8, "task": "digits", "activation": "tanh"},
-}
-Parameters = dict[str, Tensor]
+    "momentum, coupled decay": {"optimizer": "momentum", "momentum": 0.5, "weight_decay": 3.0, "alpha": 0.5},
+    "momentum, decoupled decay": {"optimizer": "momentum", "weight_decay": 3.0, "decoupled": True, "alpha": 2.0},
+    "adam": {"optimizer": "adam", "activation": "gelu", "alpha": 0.5},
+    "adam, batches, coupled decay": {"optimizer": "adam", "batch_size": 7, "weight_decay": 0.1},
+    "adam, decoupled decay, mup": {
+        "optimizer": "adam", "weight_decay": 0.2, "decoupled": True, "parameterization": "mup", "learning_rate": 0.05,
+    },
+    "logistic": {"loss": "cross-entropy", "activation": "erf"},
+    "softmax, adam": {"loss": "cross-entropy", "task": "digits", "optimizer": "adam"},
+    "standard, no bias": {"parameterization": "standard", "bias": False},
+    "mup, momentum": {"parameterization": "mup", "optimizer": "momentum", "init_scale": 0.5},
+    "mean-field": {"parameterization": "mean-field", "depth": 1, "weight_decay": 1.0},
+    "bottleneck": {"bottleneck": 3, "bottleneck_layer": 2, "activation": "linear"},
+    "readout": {"trainable": "readout", "optimizer": "momentum", "weight_decay": 1.0},
+}  # fmt: skip
+close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-9)
 
 
-def call(plain: Plain, x: Tensor, parameters: Parameters) -> Tensor:
-    return torch.func.functional_call(plain, parameters, (x,))
-
-
-def linearized(plain: Plain, start: Parameters, theta: Parameters, x: Tensor) -> Tensor:
-    """f(theta_0) + J_0 (theta - theta_0)."""
-    moved = {name: theta[name] - start[name] for name in start}
-    f0, along = torch.func.jvp(partial(call, plain, x), (start,), (moved,))
-    return f0 + along
+def snapshots(run: ToyRun) -> list[Snapshot]:
+    return [item for item in run.snapshots() if isinstance(item, Snapshot)]
 
 
 class Oracle:
@@ -40,12 +49,13 @@ class Oracle:
 
     def __init__(self, run: ToyRun, seed: int) -> None:
         self.run, self.config = run, run.config
-        self.plain = Plain(run.network, run.initial, seed).double()
-        self.start = {name: part.detach().clone() for name, part in self.plain.named_parameters()}
-        self.theta = dict(self.start)
-        self.velocity = {name: torch.zeros_like(part) for name, part in self.start.items()}
-        self.rate = run.learning_rate / self.config.alpha**2
-        self.optimizer = torch.optim.SGD(self.plain.parameters(), lr=self.rate, momentum=run.descent.momentum)
+        self.plain = Plain(run.network, self.config.activation, run.initial, seed)
+        named = dict(self.plain.named_parameters())
+        self.start = {name: part.detach().clone() for name, part in named.items()}
+        self.theta = {name: part.clone() for name, part in self.start.items()}
+        rate = run.learning_rate * (1 if self.config.optimizer == "adam" else run.network.step)
+        self.rate = rate
+        self.optimizers = [Optimizer(self.config, rate, part, run.network.scales) for part in (named, self.theta)]
 
     def scaled(self, outputs: Tensor, x: Tensor) -> Tensor:
         offset = call(self.plain, x, self.start) if self.config.centered else 0.0
@@ -59,61 +69,139 @@ class Oracle:
 
     def step(self, batch: Tensor) -> None:
         x, y = (part[batch] for part in self.run.data.train)
-        residual = self.config.alpha * (self.twin(x) - y).detach() / len(batch)
-        (gradients,) = torch.func.vjp(partial(call, self.plain, x), self.start)[1](residual)
-        self.velocity = {name: self.run.descent.momentum * v + gradients[name] for name, v in self.velocity.items()}
-        self.theta = {name: part - self.rate * self.velocity[name] for name, part in self.theta.items()}
-        self.optimizer.zero_grad()
-        ((self.outputs(x) - y).square().sum() / (2 * len(batch))).backward()
-        self.optimizer.step()
-
-    def hidden(self, x: Tensor) -> list[Tensor]:
-        layers = []
-        for weight, bias in list(zip(self.plain.weights, self.plain.biases, strict=True))[:-1]:
-            h = self.config.weight_std * x @ weight.T / weight.shape[1] ** 0.5 + self.config.bias_std * bias
-            x = self.run.network.activation.value(h)
-            layers.append(x)
-        return layers
+        theta = {name: part.clone().requires_grad_() for name, part in self.theta.items()}
+        value = loss(self.config, self.scaled(linearized(self.plain, self.start, theta, x), x), y)
+        own = torch.autograd.grad(loss(self.config, self.outputs(x), y), list(self.plain.parameters()))
+        for optimizer, gradients in zip(self.optimizers, (own, torch.autograd.grad(value, list(theta.values()))), strict=True):
+            optimizer.step(list(gradients))
 
     def check(self, now: Snapshot, seed: int) -> None:
-        (x, y), test, probe = self.run.data
-        close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-9)
+        train, test, probe = self.run.data
         close(now.outputs[seed], self.outputs(probe.x).detach())
         close(now.linear["linearization_gap"][seed], self.twin(probe.x).detach())
-        losses = {"train": (x, y), "test": (test.x, test.y)}
-        for name, (points, targets) in losses.items():
+        taylor = self.scaled(linearized(self.plain, self.start, dict(self.plain.named_parameters()), probe.x), probe.x)
+        close(now.linear["taylor_gap"][seed], taylor.detach())
+        for name, (points, targets) in {"train": train, "test": test}.items():
             for prefix, function in (("", self.outputs), ("twin_", self.twin)):
-                wanted = (function(points).detach() - targets).square().sum() / (2 * len(points))
-                close(now.losses[f"{prefix}{name}_loss"][seed], wanted)
-        for name, wanted in zip(("hidden 1", "hidden 2"), self.hidden(probe.x), strict=True):
-            close(now.representations[name][seed], wanted.detach())
-        kernel = empirical_ntk(self.plain, x, outputs="full", method="dense").total
-        flat = kernel.transpose(1, 2).reshape(y.numel(), y.numel())
-        close(now.scalars["stability"][seed], self.run.learning_rate * torch.linalg.eigvalsh(flat)[-1] / len(x))
+                values = function(points).detach()
+                close(now.losses[f"{prefix}{name}_loss"][seed], loss(self.config, values, targets))
+                close(now.losses[f"{prefix}{name}_error"][seed], error(values, targets, self.config.classes))
+        for k, wanted in enumerate(self.plain.layers(probe.x)[:-1]):
+            close(now.representations[f"hidden {k + 1}"][seed], wanted.detach())
+        kernel = empirical_ntk(self.plain, train.x, outputs="full", method="dense").total
+        flat = kernel.transpose(1, 2).reshape(train.y.numel(), train.y.numel())
+        if self.config.optimizer != "adam":
+            top = self.rate * torch.linalg.eigvalsh(flat)[-1] / len(train.x)
+            torch.testing.assert_close(now.scalars["stability"][seed], top, rtol=1e-5, atol=0)
+        close(now.train.kernel[seed], torch.einsum("nmcc->nm", kernel) / self.config.outputs)
         close(sum(now.kernels.values())[seed], empirical_ntk(self.plain, probe.x, method="dense").total)
         moved = sum((part.detach() - self.start[name]).square().sum() for name, part in self.plain.named_parameters())
         close(sum(now.displacement.values())[seed], moved)
+        for layer, (outputs, linear) in now.moved.items():
+            number = self.run.network.names.index(layer)
+            alone = self.start | {k: v for k, v in self.plain.named_parameters() if k.endswith(str(number))}
+            close(outputs[seed], self.scaled(call(self.plain, probe.x, alone), probe.x).detach())
+            close(linear[seed], self.scaled(linearized(self.plain, self.start, alone, probe.x), probe.x).detach())
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_snapshots_are_those_of_plain_networks_and_explicit_twins(case: str) -> None:
     config = ToyConfig(**CONFIG | CASES[case])
     run = ToyRun(config, dtype=torch.float64)
-    snapshots = [item for item in run.snapshots() if isinstance(item, Snapshot)]
-    assert [snapshot.step for snapshot in snapshots] == [0, 4, 8, 12]
+    taken = {snapshot.step: snapshot for snapshot in snapshots(run)}
+    assert list(taken) == [*range(0, config.steps, 4), config.steps]
     for seed in range(config.seeds):
         oracle, order = Oracle(run, seed), torch.Generator().manual_seed(config.data_seed)
         for step in range(config.steps + 1):
-            if step % config.measure_every == 0:
-                oracle.check(snapshots[step // config.measure_every], seed)
+            if step in taken:
+                oracle.check(taken[step], seed)
             partial_batch = config.batch < config.samples
             everything = torch.arange(config.samples)
             oracle.step(torch.randperm(config.samples, generator=order)[: config.batch] if partial_batch else everything)
 
 
+def test_kernel_regressions_are_those_of_the_kernels_at_the_start_and_at_the_end() -> None:
+    run = ToyRun(ToyConfig(**CONFIG | {"alpha": 0.3, "centered": False, "task": "digits", "width": 40}), dtype=torch.float64)
+    first, *_, last = snapshots(run)
+    assert first.losses["kernel_now_test_loss"].isnan().all()
+    oracle, (x, y), test = Oracle(run, 1), run.data.train, run.data.test
+    start = [oracle.outputs(points).detach() for points in (x, test.x)]
+    for name in ("start", "now"):
+        kernels = [empirical_ntk(oracle.plain, points, x, outputs="full", method="dense").total for points in (x, test.x)]
+        want = kernel_regression(*kernels, y, initial=start[0], cross_initial=start[1])
+        assert abs(last.losses[f"kernel_{name}_test_loss"][1] - loss(run.config, want, test.y)) < 1e-6
+        assert last.losses[f"kernel_{name}_train_loss"][1] < 1e-12
+        for _ in range(run.config.steps):
+            oracle.step(torch.arange(20))
+    assert (last.losses["kernel_now_test_loss"] - last.losses["kernel_start_test_loss"]).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("parameterization", ["ntk", "standard"])
+def test_the_infinite_width_is_what_wide_networks_do(parameterization: str) -> None:
+    """The average over seeds of wide networks' loss comes close to the limit's, in both parameterizations."""
+    fields = {"width": 2048, "seeds": 4, "steps": 40, "measure_every": 40, "parameterization": parameterization}
+    report = regime.run(ToyConfig(**CONFIG | fields | {"activation": "erf", "bias_std": 0.5}))
+    final = report.final
+    assert abs(final["infinite_train_loss"] / final["train_loss"] - 1) < 0.1
+    assert abs(final["infinite_test_loss"] / final["test_loss"] - 1) < 0.1
+    assert final["train_loss"] < 0.7 * report.history[0].measures["train_loss"]
+
+
+def test_the_infinite_kernel_of_the_readout_alone_is_the_nngp() -> None:
+    run = ToyRun(ToyConfig(**CONFIG | {"trainable": "readout"}), dtype=torch.float64)
+    next(iter(item for item in run.snapshots() if isinstance(item, Snapshot)))
+    nngp = infinite_ntk(run.data.train.x, depth=2, weight_std=2**0.5, bias_std=1.0).nngp
+    close(run.bench.limit.train.rows[0], nngp)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"parameterization": "mup"}, "features move at any width"),
+        ({"parameterization": "mean-field", "depth": 1}, "features move at any width"),
+        ({"bottleneck": 2}, "one layer stays narrow"),
+        ({"optimizer": "adam"}, "under Adam"),
+    ],
+)
+def test_where_there_is_no_infinite_width_the_report_says_why(fields: dict, reason: str) -> None:
+    report = regime.run(ToyConfig(**CONFIG | fields))
+    assert report.final["infinite_test_loss"] is None
+    assert reason in report.undefined["infinite_test_loss"]
+
+
+def test_the_forecast_is_the_twins_path_before_the_first_step() -> None:
+    events = list(regime.stream(ToyConfig(**CONFIG | {"optimizer": "sgd", "batch_size": 7})))
+    measured = [event for event in events if event.kind == "measured"]
+    forecast = measured[0].view["forecast"]
+    assert forecast["steps"] == [event.step for event in measured]
+    assert forecast["test_loss"] == pytest.approx([event.measures["twin_test_loss"] for event in measured])
+
+
+def test_the_forecast_skill_is_the_variance_explained_over_the_path() -> None:
+    run = ToyRun(ToyConfig(**CONFIG | {"alpha": 0.3}), dtype=torch.float64)
+    taken = snapshots(run)
+    actual, linear = (torch.stack(part) for part in zip(*[(s.outputs, s.linear["linearization_gap"]) for s in taken], strict=True))
+    missed = (actual - linear).square().sum((0, 2, 3))
+    around = (actual - actual.mean(2, keepdim=True)).square().sum((0, 2, 3))
+    config = ToyConfig(**CONFIG | {"alpha": 0.3})
+    report = regime.run(config)
+    assert report.seeds["forecast_skill"] == pytest.approx((1 - missed / around).tolist(), rel=1e-4)
+    assert 0 < report.final["forecast_skill"] < 0.999
+
+
+def test_divergence_is_seen_at_its_step_and_ends_the_run() -> None:
+    stable = regime.run(ToyConfig(**CONFIG)).provenance.learning_rate
+    fields = {"learning_rate": 40 * stable, "steps": 1000, "measure_every": 500}
+    report = regime.run(ToyConfig(**CONFIG | fields))
+    assert report.diverged
+    assert report.verdict.label == "no verdict"
+    assert report.verdict.agree == "diverged"
+    assert 1 < report.history[-1].step < 100
+
+
 def test_the_pictures_are_the_functions_of_the_first_seed() -> None:
     run = ToyRun(ToyConfig(**CONFIG | {"task": "sine", "alpha": 0.2, "steps": 60, "measure_every": 60}), dtype=torch.float64)
-    *_, last = (item for item in run.snapshots() if isinstance(item, Snapshot))
+    *_, last = snapshots(run)
     extent, size = run.view()["extent"], run.view()["size"]
     nearest = (torch.linspace(-extent, extent, size, dtype=torch.float64) - run.data.probe.x).abs().argmin(1)
     pictures = {name: torch.tensor(last.view[name], dtype=torch.float64)[nearest] for name in ("network", "twin")}
@@ -132,9 +220,13 @@ def test_the_largest_gap_is_remembered() -> None:
         assert largest[-1] == max(path) > path[-1]
 
 
-def test_the_gap_is_that_of_the_snapshot() -> None:
-    run = ToyRun(ToyConfig(**CONFIG), dtype=torch.float64)
-    first, *_, last = (item for item in run.snapshots() if isinstance(item, Snapshot))
-    missed = (last.outputs - last.linear["linearization_gap"]).flatten(1).norm(dim=1)
-    want = missed / (last.outputs - first.outputs).flatten(1).norm(dim=1)
-    assert torch.allclose(measure(last, first).model["linearization_gap"], want)
+@pytest.mark.parametrize("optimizer", ["gd", "sgd", "momentum", "adam"])
+def test_the_default_step_trains_every_optimizer(optimizer: str) -> None:
+    report = regime.run(ToyConfig(optimizer=optimizer, width=64, steps=200, measure_every=50))
+    assert not report.diverged
+    assert report.final["train_loss"] < 0.5 * report.history[0].measures["train_loss"]
+
+
+def test_a_step_that_decays_everything_is_refused() -> None:
+    with pytest.raises(regime.ConfigError, match="weight_decay = 1000.0 is not allowed"):
+        regime.run(ToyConfig(**CONFIG | {"weight_decay": 1000.0}))
