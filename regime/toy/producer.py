@@ -168,7 +168,7 @@ class ToyRun:
         that of step 0 again, since measures compare with it.
         """
         yield Pause(0, 0.0)
-        self.bench = bench = _Bench(self)
+        self.bench = bench = Bench(self)
         yield Pause(0, 0.0)
         yield from bench.foresee()
         snapshot = bench.snapshot()
@@ -195,8 +195,11 @@ class ToyRun:
         return self.bench.state()
 
 
-class _Bench:
-    """A training, its twin and their points: steps both, and takes snapshots."""
+class Bench:
+    """A training, its twin and their points: steps both, and takes snapshots.
+
+    The twin's whole path may be foreseen first; otherwise it takes each step beside the network.
+    """
 
     def __init__(self, run: ToyRun) -> None:
         self.run, self.step = run, 0
@@ -268,10 +271,12 @@ class _Bench:
                 if self.limit is not None:
                     self.limit_forecast.append(self.limit.state)
             yield Pause(0, 0.0)
-            batch = self._batch(order)
-            for twin in (self.twin, self.limit):
-                if twin is not None:
-                    twin.step(batch)
+            self._step_twins(self._batch(order))
+
+    def _step_twins(self, batch: Tensor | None) -> None:
+        for twin in (self.twin, self.limit):
+            if twin is not None:
+                twin.step(batch)
 
     def _batch(self, order: torch.Generator) -> Tensor | None:
         config = self.run.config
@@ -280,10 +285,10 @@ class _Bench:
         return torch.randperm(config.samples, generator=order)[: config.batch].to(self.run.device)
 
     def advance(self) -> Float[Tensor, "S"]:
-        """One step of the network, and of Adam's twin; returns the loss before it, on the batch."""
+        """One step of the network, and of twins not foreseen; returns the loss before it, on the batch."""
         batch = self._batch(self.order)
-        if isinstance(self.twin, AdamTwin):
-            self.twin.step(batch)
+        if not self.forecast:
+            self._step_twins(batch)
         self.step += 1
         return self.training.step(batch)
 
@@ -304,11 +309,11 @@ class _Bench:
     def snapshot(self) -> Snapshot:
         """The run now."""
         run, network, config = self.run, self.run.network, self.run.config
-        measured = -(-self.step // config.measure_every)  # the last one may be off the beat
         if self.forecast:
+            measured = -(-self.step // config.measure_every)  # the last one may be off the beat
             self.twin.state = self.forecast[measured]
-        if self.limit is not None:
-            self.limit.state = self.limit_forecast[measured]
+            if self.limit is not None:
+                self.limit.state = self.limit_forecast[measured]
         parameters, names = self.training.parameters, network.names
         train, probe = (network.tape(parameters, self.x[name]) for name in ("train", "probe"))
         test = network.forward(parameters, self.x["test"]).outputs

@@ -1,0 +1,45 @@
+"""What a reproduction says: a claim, the number expected, and ours with its interval."""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+
+from regime.config import ToyConfig
+from regime.fits import Estimate
+from regime.measures.measurement import Baseline, Measurement
+from regime.toy.producer import Bench, ToyRun
+
+STEPS = 50_000
+"""Where training to a loss gives up."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number of a claim: `ours` is right where its value lies within `low` and `high`."""
+
+    id: str
+    claim: str
+    expected: str
+    ours: Estimate
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def passed(self) -> bool:
+        return self.low <= self.ours.value <= self.high
+
+
+def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) -> Measurement:
+    """Everything measured when the training loss, averaged over seeds, first falls below `share` of its start.
+
+    Raises:
+        RuntimeError: it does not, or training diverges.
+    """
+    bench = Bench(ToyRun(config, dtype))
+    baseline = Baseline(bench.snapshot())
+    target = share * baseline.start.losses["train_loss"].mean()
+    for _ in range(STEPS):
+        if bench.advance().mean() <= target:
+            return baseline.measure(bench.snapshot(), None)
+    raise RuntimeError(f"the training loss did not fall to {share:g} of its start in {STEPS} steps")

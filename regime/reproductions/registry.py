@@ -1,0 +1,17 @@
+"""Every claim by name: a function of whether to take the full effort, giving results."""
+
+from regime.reproductions import dynamics, laws
+
+CLAIMS = {
+    "movement-and-kernel": laws.movement_and_kernel,
+    "movement-by-layer": laws.movement_by_layer,
+    "movement-by-scale": laws.movement_by_scale,
+    "catapult": dynamics.catapult,
+    "kernel-at-initialization": laws.kernel_at_initialization,
+    "features": laws.features,
+    "kernel-regression": laws.kernel_regression_limit,
+    "closed-form": dynamics.closed_form,
+    "bottleneck": laws.bottleneck,
+    "fluctuation": laws.fluctuation,
+    "forecast": dynamics.forecast,
+}
