@@ -320,7 +320,7 @@ class _Recorder:
             kernel_name=_kernel_name(model, turn=not twin),
             gap_name=("Largest linearization gap" if twin else "Taylor gap"),
             remarks=_remarks(model),
-            advise=lambda label, change, miss: advise(self.config, self.learning_rate, label, change, miss),
+            advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence),
         )
 
     def _rows(self, part: dict[str, dict[str, Tensor]], snapshot: Snapshot, measurement: Measurement) -> list[Row]:

@@ -234,7 +234,7 @@ class _Measuring:
                 if self.moved:
                     error = rounding**2 if measure in SQUARED else rounding
                     self._floor(prefix + measure, function(*pair, halves), error)
-        moved, size = (_sum(part[layer] for layer in members) for part in (now.displacement, now.magnitude))
+        moved, size = (_sum(part[layer] for layer in present or members) for part in (now.displacement, now.magnitude))
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
         reasons["taylor_gap"] = REASONS["isolated"]

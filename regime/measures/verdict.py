@@ -100,7 +100,7 @@ def judge(
     kernel_name: str,
     gap_name: str,
     remarks: Sequence[str] = (),
-    advise: Callable[[Label, float, float], list[str]],
+    advise: Callable[[Label, tuple[float, float], tuple[float, float]], list[str]],
 ) -> Verdict:
     """The verdict on a run from its evidence.
 
@@ -109,7 +109,7 @@ def judge(
         kernel_interval, gap_interval: 95% intervals of their means, over seeds or, with one seed, over probe points.
         start_loss, loss: training loss before the first step and now, averaged over seeds.
         kernel_name, gap_name: what the evidence is called; the reasons give geometric means.
-        advise: the label, kernel evidence and gap -> what would cross to the other side.
+        advise: the label, and the intervals of kernel evidence and gap -> what would cross to the other side.
     """
     if diverged:
         return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], len(kernel))
@@ -138,7 +138,7 @@ def judge(
         return Verdict(label="no verdict", agree=agree, reasons=[*reasons, *remarks], advice=[settle], **fields)
     label = _zone(index)
     return Verdict(
-        label=label, agree=agree, reasons=[*evidence, *remarks], advice=advise(label, mean_kernel, mean_gap), **fields
+        label=label, agree=agree, reasons=[*evidence, *remarks], advice=advise(label, kernel_interval, gap_interval), **fields
     )
 
 

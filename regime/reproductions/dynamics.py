@@ -8,8 +8,10 @@ from regime.fits import Estimate, mean_over_seeds, power_law
 from regime.kernels.limits import gradient_flow
 from regime.pipeline import run
 from regime.reproductions.claim import Result
+from regime.toy.activations import ACTIVATIONS
 from regime.toy.losses import LOSSES
 from regime.toy.network import Layer, Network
+from regime.toy.parameterization import scales
 from regime.toy.producer import Bench, ToyRun
 from regime.toy.training import Descent, Training
 
@@ -40,11 +42,9 @@ def _least(values: np.ndarray) -> Estimate:
 
 def _uv_path(stability: float, seeds: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Losses (steps, S), and eta lambda at the end (S,), each seed stepping by `stability` over its own lambda_0."""
-    config = ToyConfig(depth=1, width=CATAPULT_WIDTH, activation="linear", bias=False, weight_std=1.0, seeds=seeds)
-    shape = Network.of(config)
-    network = Network((1, CATAPULT_WIDTH, 1), shape.activation, shape.scales)
-    first = network.scales[0].__class__(**vars(network.scales[0]) | {"fan_in": 1, "weight": 1.0})
-    network = Network(network.sizes, network.activation, (first, network.scales[1]))
+    sizes = (1, CATAPULT_WIDTH, 1)
+    scaled = scales("ntk", sizes, weight_std=1.0, bias_std=0.0, bias=False, init_scale=1.0)
+    network = Network(sizes, ACTIVATIONS["linear"], tuple(scaled))
     x, y = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
     initial = network.init(seeds, 0, x.device, x.dtype)
     losses, ends = [], []
@@ -84,7 +84,7 @@ def closed_form(full: bool) -> list[Result]:
 def forecast(full: bool) -> list[Result]:
     """The twin's forecast explains the path in the lazy limit, and less and less of it towards the rich end."""
     alphas = [64.0, 16.0, 4.0, 1.0, 0.25, 0.0625]
-    fields = {"task": "rings", "width": 128 if full else 64, "samples": 64, "test_samples": 16, "seeds": 10 if full else 5}
+    fields = {"task": "rings", "width": 64, "samples": 64, "test_samples": 16, "seeds": 10 if full else 5}
     skills = []
     for alpha in alphas:
         report = run(ToyConfig(**fields, alpha=alpha, steps=400, measure_every=20))

@@ -3,7 +3,8 @@
 from regime.reproductions import dynamics, laws
 
 CLAIMS = {
-    "movement-and-kernel": laws.movement_and_kernel,
+    "movement": laws.movement,
+    "kernel-movement": laws.kernel_movement,
     "movement-by-layer": laws.movement_by_layer,
     "movement-by-scale": laws.movement_by_scale,
     "catapult": dynamics.catapult,

@@ -94,7 +94,9 @@ def _multiple(board: Board, part: Multiple) -> str:
     x, points = steps_axis(board.steps), board.series(part.measure)
     x = Axis(x.low, x.high, ticks=(0, x.high))
     low, high = spread(points, board.series(part.measure, "spread"))
-    shapes = [bound(value, part.axis) for value in part.bounds]
+    floors = board.series(part.measure, "floors")
+    shapes = [band([(step, part.axis.low) for step, _ in floors], floors, x, part.axis, "floor")]
+    shapes += [bound(value, part.axis) for value in part.bounds]
     shapes += [band(low, high, x, part.axis, "net"), line(points, x, part.axis, "net")]
     last = board.last
     value, sd = (last[kind].get(part.measure) if last else None for kind in ("measures", "spread"))

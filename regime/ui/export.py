@@ -12,14 +12,15 @@ from regime.config import config_from_dict
 from regime.report import Report
 
 CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig"}
+ROWS = 'open("rows.csv").read()'
 NAMES = ("report.json", "layers.csv", "figure.png", "figure.svg")
 
 
 def snippet(fields: dict[str, Any]) -> str:
-    """Python that reproduces a run: the fields that differ from their defaults."""
+    """Python that reproduces a run: the fields that differ from their defaults; own rows are read from a file."""
     config = config_from_dict(fields)
     changed = config.model_dump(exclude_defaults=True)
-    arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    arguments = ", ".join(f"{name}={ROWS if name == 'csv' else repr(value)}" for name, value in changed.items())
     return (
         "import regime\n\n"
         f"config = regime.{CLASSES[config.kind]}({arguments})\n"
@@ -29,15 +30,17 @@ def snippet(fields: dict[str, Any]) -> str:
 
 
 def table(report: Report) -> str:
-    """The layer rows as CSV; an undefined value is empty, and its reason is in the last column."""
+    """The layer rows as CSV, floors beside measures; an undefined value is empty, and its reason is in the last column."""
     rows = report.layers
-    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined")]
+    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined", "floors")]
+    floored = [name for name in measures if any(name in row["floors"] for row in rows)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["layer", "block", *measures, "undefined"])
+    writer.writerow(["layer", "block", *measures, *(f"{name}_floor" for name in floored), "undefined"])
     for row in rows:
+        values, floors = [row[name] for name in measures], [row["floors"].get(name) for name in floored]
         reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
-        writer.writerow([row["layer"], row["block"], *(row[name] for name in measures), reasons])
+        writer.writerow([row["layer"], row["block"], *values, *floors, reasons])
     return out.getvalue()
 
 

@@ -1,4 +1,5 @@
-"""Form controls: a slider over chosen values, one-of-a-few choices that arrow keys move through, a number that may be empty.
+"""Form controls: a slider over chosen values, one-of-a-few choices that arrow keys move through, a box to tick, a number or
+a text that may be empty.
 
 All are native inputs inside `gr.HTML`, so keyboard and screen readers work as everywhere. Nothing enforces their values on
 the server; the configuration does.
@@ -46,15 +47,18 @@ def choice(
     elem_id: str,
     names: Sequence[str] | None = None,
     pictures: dict[Any, str] | None = None,
+    hints: dict[Any, str] | None = None,
     note: str = "",
 ) -> gr.HTML:
-    """One of a few values, all visible; with `pictures`, SVG thumbnails over their names."""
+    """One of a few values, all visible; with `pictures`, SVG thumbnails over their names; `hints` show on hover."""
     parts = ""
     for index, (option, name) in enumerate(zip(options, names or [str(option) for option in options], strict=True)):
         checked = " checked" if option == value else ""
         picture = pictures[option] if pictures else ""
+        hint = f' title="{escape(hints[option])}"' if hints else ""
         parts += (
-            f'<label><input type="radio" name="{elem_id}" value="{index}"{checked}>{picture}<span>{escape(name)}</span></label>'
+            f'<label{hint}><input type="radio" name="{elem_id}" value="{index}"{checked}>{picture}'
+            f"<span>{escape(name)}</span></label>"
         )
     css = "thumbs" if pictures else "segments"
     below = f'<p class="note">{escape(note)}</p>' if note else ""
@@ -72,20 +76,48 @@ const paint = () => {};
     return _field(value, template, script, elem_id)
 
 
+def checkbox(kind: str, name: str, label: str, value: bool, note: str) -> gr.HTML:
+    """A box to tick."""
+    script = """
+const field = element.querySelector('input');
+const read = () => field.checked;
+const show = value => { field.checked = value; };
+const paint = () => {};
+"""
+    return _typed(kind, name, label, value, note, '<input type="checkbox"' + " checked" * value, "", script)
+
+
 def number_field(kind: str, name: str, label: str, value: float | None, note: str) -> gr.HTML:
     """A number to type; empty is null, which a configuration reads as its own default where it has one."""
-    identity = f"{kind}-{name.replace('_', '-')}"
     shown = "" if value is None else value
-    template = f"""
-<div class="control typed"><label for="{identity}-input">{escape(label)}</label>
-  <input id="{identity}-input" type="number" step="any" value="{shown}" aria-describedby="{identity}-note">
-  <p class="note" id="{identity}-note">{escape(note)}</p></div>"""
     script = """
 const field = element.querySelector('input');
 const read = () => field.value === '' ? null : field.valueAsNumber;
 const show = value => { field.value = value ?? ''; };
 const paint = () => {};
 """
+    return _typed(kind, name, label, value, note, f'<input type="number" step="any" value="{shown}"', "", script)
+
+
+def text_field(kind: str, name: str, label: str, note: str, placeholder: str) -> gr.HTML:
+    """Lines of text to paste, empty at first; empty is null."""
+    script = """
+const field = element.querySelector('textarea');
+const read = () => field.value.trim() ? field.value : null;
+const show = value => { field.value = value ?? ''; };
+const paint = () => {};
+"""
+    start = f'<textarea rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
+    return _typed(kind, name, label, None, note, start, "</textarea>", script)
+
+
+def _typed(kind: str, name: str, label: str, value: Any, note: str, start: str, end: str, script: str) -> gr.HTML:
+    """A labelled native field with a note under it; `start` is its tag, left open."""
+    identity = f"{kind}-{name.replace('_', '-')}"
+    template = f"""
+<div class="control typed"><label for="{identity}-input">{escape(label)}</label>
+  {start} id="{identity}-input" aria-describedby="{identity}-note">{end}
+  <p class="note" id="{identity}-note">{escape(note)}</p></div>"""
     return _field(value, template, script, identity)
 
 

@@ -1,4 +1,4 @@
-"""What the network and its twin compute: maps for two inputs, curves for one, words for more."""
+"""What the network, its twin and its infinite-width limit compute: maps for two inputs, curves for one, words for more."""
 
 import base64
 from io import BytesIO
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from regime.config import ToyConfig
 from regime.ui.board import Board
 from regime.ui.plot import Axis, chart, line
 from regime.ui.text import escape
@@ -17,38 +18,57 @@ NEGATIVE, POSITIVE = (0xDF, 0x8C, 0x35), (0x46, 0x82, 0xC9)
 PANELS = {
     "network": ("Network", "the real thing", "net"),
     "twin": ("Linearized twin", "its tangent at step 0, trained", "twin"),
+    "infinite": ("Infinite width", "the limit, without a seed", "limit"),
     "difference": ("Network &minus; twin", "what the linear view misses", ""),
 }
-
-
-NO_PICTURE = (
-    '<div class="pictures empty"><p>This function has 64 inputs, the pixels of a digit, so it has no picture. '
-    "The curves below tell the same story.</p></div>"
-)
+LEARNERS = ("network", "twin", "infinite")
 
 
 def pictures(board: Board) -> str:
     """The function of the first seed, as its inputs allow."""
     view = board.last["view"] if board.last else {}
-    points = board.started["view"] if board.started else {}
-    draw = {"rings": _maps, "spirals": _maps, "sine": _curves}.get(board.config["task"])
-    return draw(view, points) if draw else NO_PICTURE
+    started = board.started["view"] if board.started else {}
+    if "points" not in started:
+        return _no_picture(board)
+    missing = board.last["undefined"].get("infinite_train_loss", "") if board.last else ""
+    return _maps(view, started, missing) if mapped(board) else _curves(view, started)
 
 
-def _maps(view: dict[str, Any], started: dict[str, Any]) -> str:
-    """Three maps on one color scale; before the first measurement, the training points alone."""
+def mapped(board: Board) -> bool:
+    """Whether the pictures are maps, in the colors of -1 and +1: the function has two inputs and one output."""
+    points = board.started["view"].get("points") if board.started else None
+    return bool(points) and len(points[0]) == 3
+
+
+def _no_picture(board: Board) -> str:
+    inputs, *_, outputs = ToyConfig.from_dict(board.config).sizes
+    said = f"A function from {_count(inputs, 'input')} to {_count(outputs, 'output')} has no picture."
+    return f'<div class="pictures empty"><p>{said} The curves below tell the same story.</p></div>'
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}" + "s" * (count > 1)
+
+
+def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
+    """Four maps on one color scale, or why there is no infinite width; before the first measurement, the training points."""
     over = _points(started)
-    network, twin = (np.array(view.get(name, [0.0])) for name in ("network", "twin"))
-    values = {"network": network, "twin": twin, "difference": network - twin}
-    panels = "".join(_panel(name, _map(part) + (over if name != "difference" else "")) for name, part in values.items())
-    return f'<div class="pictures">{panels}</div>'
+    network, twin, infinite = (np.array(view.get(name, [0.0])) for name in LEARNERS)
+    return (
+        '<div class="pictures">'
+        + _panel("network", _map(network) + over)
+        + _panel("twin", _map(twin) + over)
+        + (_panel("infinite", f"<p>{escape(missing)}</p>", missing) if missing else _panel("infinite", _map(infinite) + over))
+        + _panel("difference", _map(network - twin))
+        + "</div>"
+    )
 
 
-def _panel(name: str, inside: str) -> str:
+def _panel(name: str, inside: str, said: str = "") -> str:
     title, note, key = PANELS[name]
     mark = f'<i class="key {key}"></i>' if key else ""
     return (
-        f'<figure><div class="map" role="img" aria-label="{title}: {note}">{inside}</div>'
+        f'<figure><div class="map" role="img" aria-label="{title}: {escape(said) or note}">{inside}</div>'
         f"<figcaption><b>{mark}{title}</b><span>{note}</span></figcaption></figure>"
     )
 
@@ -67,8 +87,6 @@ def _map(values: np.ndarray) -> str:
 
 def _points(started: dict[str, Any]) -> str:
     """Training points: a circle for +1, a square for -1."""
-    if not started.get("points"):
-        return ""
     extent, shapes = started["extent"], []
     for x, y, label in started["points"]:
         across, down = 50 + 50 * x / extent, 50 - 50 * y / extent
@@ -81,19 +99,15 @@ def _points(started: dict[str, Any]) -> str:
 
 
 def _curves(view: dict[str, Any], started: dict[str, Any]) -> str:
-    extent = started.get("extent", 1.0)
+    extent = started["extent"]
     x, y = Axis(-extent, extent, ticks=(-1, 0, 1)), Axis(-2, 2, ticks=(-2, -1, 0, 1, 2))
-    spots = "".join(f"M{x.place(point[0]):.1f} {100 - y.place(point[1]):.1f}h.01" for point in started.get("points", []))
-    shapes = [f'<path class="sample" d="{spots}"/>' if spots else ""]
-    for name, css in (("network", "net"), ("twin", "twin")):
-        values = view.get(name, [])
-        places = np.linspace(-extent, extent, len(values)).tolist()
-        shapes.append(line(list(zip(places, values, strict=True)), x, y, css))
-    keys = "".join(
-        f'<span><i class="key {css}"></i>{escape(PANELS[name][0])}</span>'
-        for name, css in (("network", "net"), ("twin", "twin"))
-    )
-    drawn = chart(shapes, x, y, label="Network and linearized twin over the input, with the training points", css="function")
-    return (
-        f'<div class="pictures curves"><div class="legend always">{keys}<span>dots: training points</span></div>{drawn}</div>'
-    )
+    spots = "".join(f"M{x.place(point[0]):.1f} {100 - y.place(point[1]):.1f}h.01" for point in started["points"])
+    shapes, keys = [f'<path class="sample" d="{spots}"/>'], ""
+    for name in (name for name in LEARNERS if name in view):
+        title, _, css = PANELS[name]
+        places = np.linspace(-extent, extent, len(view[name])).tolist()
+        shapes.append(line(list(zip(places, view[name], strict=True)), x, y, css))
+        keys += f'<span><i class="key {css}"></i>{title}</span>'
+    label = "What each learner computes over the input, with the training points"
+    legend = f'<div class="legend always">{keys}<span>dots: training points</span></div>'
+    return f'<div class="pictures curves">{legend}{chart(shapes, x, y, label=label, css="function")}</div>'

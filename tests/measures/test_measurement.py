@@ -1,26 +1,42 @@
 import torch
 
-from regime.measures.measurement import DEFINITIONS, ROW, measure
-from regime.snapshots import Snapshot
+from regime.kernels.spectrum import alignment
+from regime.measures.function import linear_gap
+from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered
+from regime.measures.measurement import DEFINITIONS, ROUNDING, ROW, Baseline, Measurement, between
+from regime.measures.representation import feature_movement, representation_change
+from regime.snapshots import Moved, Snapshot, Targets
+
+
+POINTS = 20
+
+
+def measure(now: Snapshot, start: Snapshot) -> Measurement:
+    return Baseline(start).measure(now, None)
 
 
 def snapshot(step: int, scale: float, seeds: int = 2) -> Snapshot:
     generator = torch.Generator().manual_seed(step)
-    h = torch.randn(seeds, 8, 3, generator=generator)
+    h = torch.randn(seeds, POINTS, 3, generator=generator)
     kernel = h @ h.mT
+    outputs = scale * h[..., :1]
     return Snapshot(
         step=step,
         fraction=0.0,
-        time=0.0,
+        time=0.5 * step,
         losses={"train_loss": torch.ones(seeds)},
-        outputs=scale * h[..., :1],
-        linear={"taylor_gap": scale * h[..., :1] * 0.9},
+        outputs=outputs,
+        linear={"taylor_gap": outputs * 0.9},
         kernels={"a.0.x": kernel, "a.0.y": 2 * kernel},
         representations={"a.0": h, "a.0.x": h},
         displacement={"a.0.x": torch.ones(seeds), "a.0.y": torch.zeros(seeds), "b": torch.zeros(seeds)},
         magnitude={"a.0.x": torch.ones(seeds) * 4, "a.0.y": torch.zeros(seeds), "b": torch.ones(seeds)},
         blocks={"a.0.x": "a.0", "a.0.y": "a.0", "b": "b"},
         last_hidden="a.0",
+        rounding=1e-7,
+        size=outputs.flatten(1).norm(dim=1),
+        moved={"a.0.x": Moved(outputs, outputs * 0.7)},
+        train=Targets(kernel, h, torch.arange(POINTS).unsqueeze(1).float()),
     )
 
 
@@ -45,16 +61,74 @@ def test_what_is_undefined_is_nan_and_says_why() -> None:
     assert result.layers["a.0.y"]["representation_change"].isnan().all()
     assert result.undefined["a.0.y/representation_change"] == "no representation of the examples here"
     assert result.undefined["a.0.y/parameter_movement"] == "the initial parameters are zero"
+    assert result.undefined["a.0.y/taylor_gap"] == "not taken for this layer alone"
+    assert result.undefined["kernel_velocity"] == "it needs a measurement before this one"
+    assert Baseline(snapshot(0, 1.0)).measure(snapshot(0, 1.0), None).model["taylor_gap"].isinf().all()
 
 
-def test_one_seed_is_resampled_over_probe_points() -> None:
+def test_floors_and_intervals_are_measures_on_random_halves() -> None:
     start, now = snapshot(0, 1.0, seeds=1), snapshot(1, 2.0, seeds=1)
-    result = measure(now, start)
-    drawn = result.resampled["kernel_change"]
-    assert drawn.shape == (200,)
-    assert drawn.min() < result.model["kernel_change"].item() < drawn.max()
-    assert measure(now, start).resampled["kernel_change"].equal(drawn)
+    baseline = Baseline(start)
+    result = baseline.measure(now, None)
+    halves = baseline.halves.bool()
+    assert (halves.sum(1) == POINTS // 2).all()
+    k0, k1 = (3 * part.kernels["a.0.x"][0] for part in (start, now))
+    for name, function in (("kernel_change", kernel_change), ("kernel_distance_centered", kernel_distance_centered)):
+        want = torch.stack([function(k1[half][:, half], k0[half][:, half]) for half in halves])
+        assert torch.allclose(result.resampled[name], want)
+        rounding = ROUNDING * 1e-7 if name == "kernel_change" else 0.0
+        assert torch.allclose(result.floors[name], 1.96 * want.std() + rounding)
+    h0, h1 = (part.representations["a.0"][0] for part in (start, now))
+    for name, function in (("representation_change", representation_change), ("feature_movement", feature_movement)):
+        want = torch.stack([function(h1[half], h0[half]) for half in halves])
+        assert torch.allclose(result.floors[name], 1.96 * want.std(), rtol=1e-4)
+    f0, f1, linear = start.outputs[0], now.outputs[0], now.linear["taylor_gap"][0]
+    want = torch.stack([linear_gap(f1[half], linear[half], f0[half]) for half in halves])
+    assert torch.allclose(result.resampled["taylor_gap"], want)
+    assert set(result.floors) >= {"a.0.x/kernel_change", "a.0/kernel_distance"}
     assert not measure(snapshot(1, 2.0), snapshot(0, 1.0)).resampled
+    assert not measure(start, start).floors
+
+
+def test_random_halves_spread_as_much_as_fresh_points_do() -> None:
+    """The standard error that a floor claims is that of many independent probe sets."""
+    generator = torch.Generator().manual_seed(3)
+    h0 = torch.randn(300, 40, 6, generator=generator, dtype=torch.float64)
+    h1 = h0 * torch.linspace(0.5, 2, 6, dtype=torch.float64) + 0.3 * torch.randn(300, 40, 6, generator=generator, dtype=torch.float64)
+    halves = (torch.rand(200, 40, generator=generator).argsort(1) < 20).double()
+    for function, parts in ((representation_change, (h1, h0)), (kernel_change, (h1 @ h1.mT, h0 @ h0.mT))):
+        fresh = function(*parts).std()
+        claimed = function(*parts, halves).std(-1).mean()
+        assert 0.75 < claimed / fresh < 1.35, function
+
+
+def test_velocity_alignments_and_modes() -> None:
+    start, now = snapshot(0, 1.0), snapshot(3, 2.0)
+    baseline = Baseline(start)
+    k0, k3 = (3 * part.kernels["a.0.x"].double() for part in (start, now))
+    result = baseline.measure(now, (0.5, k0))
+    assert torch.allclose(result.model["kernel_velocity"], kernel_distance(k3, k0))
+    assert torch.allclose(result.model["target_alignment"], alignment(now.train.kernel, now.train.targets.expand(2, -1, -1)))
+    assert [(band.start, band.stop) for band in baseline.bands] == [(0, 1), (1, 3), (3, 7), (7, 15), (15, 20)]
+    assert abs(baseline.shares.sum() - 1) < 1e-6
+    missed, moved = now.outputs - now.linear["taylor_gap"], now.outputs - start.outputs
+    vectors = torch.linalg.eigh(k0).eigenvectors[..., -1:].float()
+    want = (vectors.mT @ missed).abs().flatten() / (vectors.mT @ moved).abs().flatten()
+    assert torch.allclose(result.modes[:, 0].float(), want, rtol=1e-3)
+    assert torch.allclose((baseline.modes.mT @ moved.double()).norm(dim=(-2, -1)), moved.double().norm(dim=(-2, -1)))
+
+
+def test_a_layer_moved_alone_has_its_own_taylor_gap() -> None:
+    start, now = snapshot(0, 1.0), snapshot(1, 2.0)
+    want = linear_gap(now.outputs, now.outputs * 0.7, start.outputs)
+    assert torch.equal(measure(now, start).layers["a.0.x"]["taylor_gap"], want)
+
+
+def test_references_are_distances_between_independent_starts() -> None:
+    one, other = snapshot(0, 1.0), snapshot(5, 1.0)
+    known = between(one, other)
+    assert torch.allclose(known["kernel_distance"], measure(other, one).model["kernel_distance"])
+    assert torch.allclose(known["representation_change"], measure(other, one).model["representation_change"])
 
 
 def test_every_measure_is_defined_in_words() -> None:

@@ -16,7 +16,7 @@ def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_int
         diverged=diverged,
         kernel_name="Kernel",
         gap_name="Gap",
-        advise=lambda label, kernel, gap: [f"{label} {kernel:.1f} {gap:.1f}"],
+        advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.1f} {gap[1]:.1f}"],
     )
 
 
@@ -37,7 +37,7 @@ def test_labels_follow_the_thresholds(kernel: float, gap: float, label: str) -> 
     low, high = result.interval
     assert 0 <= low <= result.index <= high <= 1
     assert result.agree == f"2 of 2 seeds {label}"
-    assert result.advice == [f"{label} {kernel * 1.005:.1f} {gap * 1.005:.1f}"]
+    assert result.advice == [f"{label} {seed_interval([kernel, kernel * 1.01])[0]:.1f} {seed_interval([gap, gap * 1.01])[1]:.1f}"]
 
 
 def test_index_never_falls_as_kernel_or_gap_grows() -> None:

@@ -58,7 +58,7 @@ def test_the_first_screen_shows_a_finished_run(page, server):
     visit(page, server)
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
     expect(page.locator(".dial .word").first).to_have_text("Rich")
-    assert page.locator(".pictures img").count() == 3
+    assert page.locator(".pictures img").count() == 4
     assert page.get_by_role("row").count() == 4
     expect(page.get_by_text("training hardly changes the features")).to_be_visible()
 
@@ -75,7 +75,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 60 of 60", timeout=MINUTES)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=MINUTES)
-    expect(page.get_by_role("img", name="Network and linearized twin over the input")).to_be_visible()
+    expect(page.get_by_role("img", name="What each learner computes over the input")).to_be_visible()
     for name in ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG"):
         expect(page.get_by_role("button", name=name)).to_be_enabled(timeout=MINUTES)
     with page.expect_download() as download:
@@ -140,7 +140,43 @@ def test_what_is_shown_is_what_is_sent(page, server):
     expect(page.locator("#toy-steps-input")).to_have_value("7")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
-    assert '"data":["spirals",24,' in sent[0]
+    assert '"data":["spirals",null,24,' in sent[0]
+
+
+def test_own_rows_are_pasted_and_run(page, server):
+    visit(page, server)
+    rows = page.get_by_label("Rows", exact=True)
+    expect(rows).to_be_hidden()
+    page.get_by_role("radio", name="Own rows").check()
+    rows.fill("x1,x2,kind\n" + "\n".join(f"{k % 7},{k % 5},{'ab'[k % 2]}" for k in range(48)))
+    settings(page, Steps=4, Samples=16, Test_samples=16, Probe_samples=16)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#toy-transport")).to_contain_text("step 4 of 4", timeout=MINUTES)
+    assert page.locator(".pictures img").count() == 4
+    page.get_by_role("radio", name="Moons").check()
+    expect(rows).to_be_visible()
+    rows.fill("")
+    expect(rows).to_be_hidden()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".cm-content")).to_contain_text("moons", timeout=MINUTES)
+
+
+def test_settings_of_every_sort_reach_the_run(page, server):
+    """By keyboard, one of each sort: a choice, a box to tick, a number, and a number left empty."""
+    visit(page, server)
+    settings(page, Steps=2, Bottleneck=3)
+    page.get_by_role("radio", name="NTK").focus()
+    page.keyboard.press("ArrowRight")
+    box = page.get_by_role("checkbox", name="Centered output")
+    expect(box).to_be_checked()
+    box.focus()
+    page.keyboard.press("Space")
+    page.get_by_role("radio", name="Adam").check()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#toy-transport")).to_contain_text("step 2 of 2", timeout=MINUTES)
+    for said in ("parameterization='standard'", "centered=False", "bottleneck=3", "optimizer='adam'"):
+        expect(page.locator(".cm-content")).to_contain_text(said)
+    expect(page.locator(".pictures")).to_contain_text("no kernel limit with a bottleneck")
 
 
 def test_arrow_keys_move_through_choices(page, server):
@@ -168,6 +204,9 @@ def test_dark_mode_reaches_every_text(page, server, tab):
 def test_a_phone_needs_no_sideways_scroll(page, server, tab):
     page.set_viewport_size({"width": 375, "height": 800})
     visit(page, server, tab)
+    assert no_sideways_scroll(page)
+    settings(page)
+    expect(page.get_by_label("Measure every", exact=True)).to_be_visible()
     assert no_sideways_scroll(page)
     assert page.get_by_role("button", name="Stop", exact=True).bounding_box()["height"] >= 40
 

@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 from gradio_client import Client
 
+from regime.toy.catalog import TASKS
+
 SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
 LONG = {"width": 64, "steps": 100_000, "measure_every": 200, "seeds": 1}
 
@@ -50,7 +52,7 @@ def test_the_public_endpoints_are_these(client):
 
 
 def test_catalog_describes_what_can_be_asked(catalog):
-    assert set(catalog["tasks"]["toy"]) == {"rings", "spirals", "sine", "digits"}
+    assert set(catalog["tasks"]["toy"]) >= set(TASKS)
     assert "minilm" in catalog["models"]
     assert "kernel_change" in catalog["measures"]
     assert set(catalog["schemas"]) == {"toy", "probe", "event", "report"}
@@ -122,6 +124,10 @@ BAD = {
     "unknown field": ({"widht": 3}, "widht"),
     "list for object": ([1, 2], "config"),
     "text for object": ("rings", "config"),
+    "own rows without rows": ({"task": "csv"}, "csv"),
+    "rows without their task": ({"csv": "1,2"}, "csv"),
+    "rows that are no table": ({"task": "csv", "csv": "1,2\n3"}, "data row 2"),
+    "number as boolean": ({"bias": 1}, "bias"),
     "another kind": ({"kind": "probe"}, "kind"),
     "markup": ({"task": "<img src=x onerror=alert(1)>"}, "task"),
 }

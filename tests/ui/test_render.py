@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 
 import regime
+from regime.toy.catalog import CSV, TASKS
 from regime.ui.board import Board, thin
 from regime.ui.charts import TOY_LOSSES, curves, multiples
 from regime.ui.dial import dial
@@ -14,6 +15,8 @@ from regime.ui.plot import Axis, decades, line
 from regime.ui.progress import announcement, progress
 from regime.ui.table import HEAT, block_table, finding, full_table, layer_table, shade
 from regime.ui.text import block_name, duration, number
+from regime.ui.thumbs import THUMBS
+from regime.ui.train import SETTINGS
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
@@ -35,8 +38,14 @@ def events():
 
 def board_with(events, **verdict):
     """The board after one measurement, its verdict changed."""
-    measured = deepcopy(events[1]) | {"verdict": events[1]["verdict"] | verdict}
-    return Board.replay([events[0], measured])
+    first = deepcopy(until_measured(events)[-1])
+    return Board.replay([events[0], first | {"verdict": first["verdict"] | verdict}])
+
+
+def until_measured(events):
+    """The events up to the first measurement."""
+    kinds = [event["kind"] for event in events]
+    return events[: kinds.index("measured") + 1]
 
 
 def test_every_view_draws_every_stage_of_a_run(events):
@@ -48,11 +57,48 @@ def test_every_view_draws_every_stage_of_a_run(events):
     assert board.status == "finished"
 
 
-@pytest.mark.parametrize("task", ["rings", "spirals", "sine", "digits"])
-def test_every_task_has_a_picture_or_says_why_not(task):
+@pytest.mark.parametrize(("task", "meaning"), TASKS.items())
+def test_every_task_has_a_picture_or_says_why_not(task, meaning):
     drawn = pictures(Board.replay(run(task=task, steps=0)))
-    assert ("no picture" in drawn) == (task == "digits")
-    assert drawn.count("data:image/png") == (3 if task in ("rings", "spirals") else 0)
+    assert ("no picture" in drawn) == (meaning.inputs > 2)
+    assert drawn.count("data:image/png") == (4 if meaning.inputs == 2 else 0)
+    assert ("Infinite width" in drawn) == (meaning.inputs <= 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([f"{k},{k % 3}" for k in range(1, 49)], "from 1 input to 3 outputs"),
+        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(1, 49)], "from 3 inputs to 1 output has"),
+        ([f"{k},{k % 2}" for k in range(1, 49)], "training points"),
+    ],
+)
+def test_own_rows_have_a_picture_where_their_columns_allow(rows, text):
+    assert text in pictures(Board.replay(run(task=CSV, csv="\n".join(rows), steps=0)))
+
+
+def test_a_missing_limit_says_why_in_its_place():
+    drawn = pictures(Board.replay(run(parameterization="mup", steps=0)))
+    assert drawn.count("data:image/png") == 3
+    assert "<p>no kernel limit in this parameterization" in drawn
+    assert "Infinite width" not in pictures(Board.replay(run(task="sine", parameterization="mup", steps=0)))
+
+
+def test_every_task_has_a_thumbnail_of_its_own():
+    assert list(THUMBS) == [*TASKS, CSV]
+    assert len(set(THUMBS.values())) == len(THUMBS)
+
+
+def test_every_field_of_a_toy_run_has_a_control():
+    folded = [name for group in SETTINGS.values() for name in group]
+    shown = ["task", "csv", "width", "alpha", "depth", "seeds"]
+    assert {*folded, *shown, "kind", "device"} == set(regime.ToyConfig.model_fields)
+    assert len(set(folded)) == len(folded)
+
+
+def test_floors_are_drawn_under_the_distances(events):
+    assert multiples(Board.replay(events)).count('class="band floor"') == 3
+    assert "floor" not in multiples(Board.replay(until_measured(events)))
 
 
 def test_a_live_run_and_its_report_draw_the_same(events):
@@ -112,7 +158,7 @@ def test_a_real_divergence_is_drawn():
 
 
 def test_a_stopped_run_says_where(events):
-    board = Board.replay(events[:2])
+    board = Board.replay(until_measured(events))
     board.stop()
     assert "stopped at step 0" in dial(board)
     assert "stopped" in progress(board)

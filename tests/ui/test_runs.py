@@ -59,11 +59,25 @@ def test_the_snippet_reproduces_the_run(report, capsys):
     assert scope["report"].final["train_loss"] == pytest.approx(report.final["train_loss"], rel=1e-5)
 
 
+def test_the_snippet_of_own_rows_reads_them_from_a_file(tmp_path, monkeypatch, capsys):
+    rows = "\n".join(f"{k},{-k},{k % 2}" for k in range(1, 49))
+    (tmp_path / "rows.csv").write_text(rows)
+    monkeypatch.chdir(tmp_path)
+    code = snippet(TINY | {"kind": "toy", "task": "csv", "csv": rows})
+    assert rows not in code
+    scope = {}
+    exec(code, scope)
+    assert capsys.readouterr().out
+    assert scope["config"].csv == rows
+
+
 def test_the_table_has_every_layer_and_every_reason(report):
     rows = list(csv.DictReader(io.StringIO(table(report))))
     assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout"]
     assert rows[2]["representation_change"] == ""
     assert "representation_change: " in rows[2]["undefined"]
+    assert float(rows[0]["kernel_change_floor"]) == pytest.approx(report.layers[0]["floors"]["kernel_change"])
+    assert rows[2]["representation_change_floor"] == ""
     assert float(rows[0]["kernel_change"]) == pytest.approx(report.layers[0]["kernel_change"])
 
 
