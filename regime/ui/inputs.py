@@ -100,14 +100,14 @@ const paint = () => {};
 
 
 def text_field(kind: str, name: str, label: str, note: str, placeholder: str) -> gr.HTML:
-    """Lines of text to paste, empty at first; empty is null."""
+    """Lines of text to paste, empty at first and then marked so for the style sheet; empty is null."""
     script = """
 const field = element.querySelector('textarea');
 const read = () => field.value.trim() ? field.value : null;
 const show = value => { field.value = value ?? ''; };
-const paint = () => {};
+const paint = () => field.toggleAttribute('data-empty', !field.value);
 """
-    start = f'<textarea rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
+    start = f'<textarea data-empty rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
     return _typed(kind, name, label, None, note, start, "</textarea>", script)
 
 
