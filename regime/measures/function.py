@@ -1,4 +1,4 @@
-"""How far the trained function left its linear prediction. Outputs are (*s, n, C); `weights` as for kernels."""
+"""How far the trained function left its linear prediction. Outputs are (*s, n, C)."""
 
 import torch
 from jaxtyping import Float
@@ -9,10 +9,11 @@ from regime.measures.kernel import Weights
 Outputs = Float[Tensor, "*s n C"]
 
 
-def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weights = None) -> Tensor:
+def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weights | None = None) -> Tensor:
     """||f_t - f_lin,t|| / ||f_t - f_0|| over points and outputs; nan before anything moved.
 
     Against the twin this is the linearization gap, against the expansion along the real path the Taylor gap.
+    With `weights` (B, n) of the points the result is (*s, B).
     """
     missed, moved = ((outputs.double() - other.double()).square().sum(-1) for other in (linear, start))
     if weights is None:

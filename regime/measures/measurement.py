@@ -9,8 +9,8 @@ from torch import Tensor
 
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, trace
-from regime.measures.representation import feature_movement, representation_change
+from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
+from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
 from regime.snapshots import Snapshot
 
 DRAWS = 200
@@ -76,10 +76,10 @@ KERNEL = {
     "kernel_distance": kernel_distance,
     "kernel_distance_centered": kernel_distance_centered,
 }
-REPRESENTATION = {"representation_change": representation_change, "feature_movement": feature_movement}
+REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
-SQUARED = ("kernel_distance", "kernel_distance_centered", "representation_change")
+SQUARED = ("kernel_distance", "kernel_distance_centered")
 """One minus a cosine: an error of size e shows as e**2."""
 
 
@@ -125,6 +125,7 @@ class Baseline:
 
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
+        self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
         halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
         self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
@@ -156,6 +157,8 @@ class _Measuring:
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
         self.floors: dict[str, Tensor] = {}
+        self.drawn: dict[str, Tensor] = {}
+        self.represented: dict[str, dict[str, Tensor]] = {}
         self.moved = now.step > self.start.step
 
     def all(self, previous: tuple[float, Tensor] | None) -> Measurement:
@@ -169,7 +172,7 @@ class _Measuring:
         whole = self._row(now.last_hidden, list(now.blocks), key="")
         del whole["kernel_share"], whole["taylor_gap"]
         model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
-        drawn: dict[str, Tensor] = {}
+        drawn = self.drawn
         for name, linear in now.linear.items():
             model[name] = linear_gap(now.outputs, linear, start.outputs)
             self.undefined[name] = REASONS["gap"]
@@ -189,11 +192,8 @@ class _Measuring:
         linear = next(iter(now.linear.values()))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
         missed, around = unexplained(now.outputs, linear)
-        resampled = {}
-        if self.moved and now.outputs.shape[0] == 1:
-            drawn |= {name: KERNEL[name](self.kernel, self.baseline.kernel, self.baseline.halves) for name in EVIDENCE}
-            resampled = {name: values[0] for name, values in drawn.items()}
-        return Measurement(model, layers, blocks, self.undefined, self.floors, resampled, modes, missed, around)
+        alone = {name: values[0] for name, values in drawn.items()} if now.outputs.shape[0] == 1 else {}
+        return Measurement(model, layers, blocks, self.undefined, self.floors, alone, modes, missed, around)
 
     def _floor(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
         self.floors[name] = NORMAL * drawn.std(-1) + rounding
@@ -207,7 +207,7 @@ class _Measuring:
 
     def _row(self, name: str, members: Sequence[str], key: str | None = None) -> dict[str, Tensor]:
         """The measures of some layers taken together; `name` is whose representation stands for them."""
-        now, start, halves = self.now, self.start, self.baseline.halves
+        now, start = self.now, self.start
         prefix = f"{name}/" if key is None else key
         nothing = torch.full_like(self.kernel[:, 0, 0], torch.nan)
         row = dict.fromkeys(ROW, nothing)
@@ -221,19 +221,16 @@ class _Measuring:
         if present:
             pair = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
-            for measure, function in KERNEL.items():
-                row[measure] = function(*pair)
-                if self.moved:
-                    error = rounding**2 if measure in SQUARED else rounding
-                    self._floor(prefix + measure, function(*pair, halves), error)
-        for measure, function in REPRESENTATION.items():
-            reasons[measure] = REASONS["still" if here else "representation"]
-            if here:
-                pair = [snapshot.representations[name] for snapshot in (now, start)]
-                row[measure] = function(*pair)
-                if self.moved:
-                    error = rounding**2 if measure in SQUARED else rounding
-                    self._floor(prefix + measure, function(*pair, halves), error)
+            row |= {measure: function(*pair) for measure, function in KERNEL.items()}
+            if self.moved:
+                drawn = resampled(*pair, self.baseline.halves)
+                for measure, values in drawn.items():
+                    self._floor(prefix + measure, values, rounding**2 if measure in SQUARED else rounding)
+                if key == "":
+                    self.drawn |= {measure: drawn[measure] for measure in EVIDENCE}
+        reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
+        if here:
+            row |= self._representation(name, prefix)
         moved, size = (_sum(part[layer] for layer in present or members) for part in (now.displacement, now.magnitude))
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
@@ -243,6 +240,25 @@ class _Measuring:
             reasons["taylor_gap"] = REASONS["gap"]
         self._explain(reasons, prefix)
         return row
+
+    def _representation(self, name: str, prefix: str) -> dict[str, Tensor]:
+        """How far a representation moved; taken once for its own row and for the model's."""
+        now, halves = self.now.representations[name], self.baseline.halves
+        if name not in self.represented:
+            gram, start = hollow(now), self.baseline.start.representations[name]
+            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(halves[:1]), halves]))
+            self.represented[name] = {
+                "representation_change": drawn[..., 0].clamp(min=0),
+                "feature_movement": feature_movement(now, start),
+                "drawn/representation_change": drawn[..., 1:].clamp(min=0),
+                "drawn/feature_movement": feature_movement(now, start, halves),
+            }
+        known = self.represented[name]
+        if self.moved:
+            rounding = ROUNDING * self.now.rounding
+            self._floor(f"{prefix}representation_change", known["drawn/representation_change"], rounding**2)
+            self._floor(f"{prefix}feature_movement", known["drawn/feature_movement"], rounding)
+        return {measure: known[measure] for measure in REPRESENTATION}
 
     def _explain(self, reasons: dict[str, str], prefix: str) -> None:
         for measure, reason in reasons.items():

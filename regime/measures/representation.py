@@ -1,16 +1,13 @@
-"""How far hidden representations moved. Representations are (*s, n, d), one row a point; `weights` as for kernels."""
+"""How far hidden representations moved. Representations are (*s, n, d), one row a point.
+
+With `weights` (B, n), zeros and ones that choose points, results are (*s, B).
+"""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from regime.measures.kernel import Weights, weighted
-
-
-def _hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
-    """Gram matrix with a zero diagonal."""
-    gram = x.double() @ x.double().mT
-    return gram - torch.diag_embed(gram.diagonal(dim1=-2, dim2=-1))
 
 
 def _hsic(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Float[Tensor, "B n"]) -> Float[Tensor, "*s B"]:
@@ -25,30 +22,42 @@ def _hsic(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Float
     return (weighted(a * b, weights) + wholes[0] * wholes[1] / ((m - 1) * (m - 2)) - 2 / (m - 2) * cross) / (m * (m - 3))
 
 
+def hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
+    """Gram matrix of the centered points, in float64, with a zero diagonal: all that debiased CKA needs of them."""
+    n = x.shape[-2]
+    if n < 4:
+        raise ValueError(f"debiased CKA needs at least 4 points, got {n}")
+    # The estimator is the same for centered points, which keep its terms from cancelling.
+    x = x.double() - x.double().mean(-2, keepdim=True)
+    gram = x @ x.mT
+    gram.diagonal(dim1=-2, dim2=-1).zero_()
+    return gram
+
+
+def cka_of_grams(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Weights | None = None) -> Tensor:
+    """`debiased_cka` of points whose `hollow` Gram matrices are given."""
+    chosen = torch.ones(1, a.shape[-1], dtype=torch.float64, device=a.device) if weights is None else weights
+    cka = _hsic(a, b, chosen) / (_hsic(a, a, chosen) * _hsic(b, b, chosen)).sqrt()
+    return cka.squeeze(-1) if weights is None else cka
+
+
 def debiased_cka(
-    x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"], weights: Weights = None
+    x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"], weights: Weights | None = None
 ) -> Float[Tensor, "*s"] | Float[Tensor, "*s B"]:
     """Linear CKA with the unbiased HSIC estimator: 1 for representations equal up to rotation and scale, 0 in mean for
     independent ones whatever n and p (the biased estimator would say about p / (n + p)). It needs n >= 4.
 
     Source: Kornblith et al. 2019 (arXiv 1905.00414) with the estimator of Song et al. 2012.
     """
-    n = x.shape[-2]
-    if n < 4:
-        raise ValueError(f"debiased CKA needs at least 4 points, got {n}")
-    # The estimator is the same for centered points, which keep its terms from cancelling.
-    a, b = (_hollow(h.double() - h.double().mean(-2, keepdim=True)) for h in (x, y))
-    chosen = torch.ones(1, n, dtype=torch.float64, device=x.device) if weights is None else weights
-    cka = _hsic(a, b, chosen) / (_hsic(a, a, chosen) * _hsic(b, b, chosen)).sqrt()
-    return cka.squeeze(-1) if weights is None else cka
+    return cka_of_grams(hollow(x), hollow(y), weights)
 
 
-def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights = None) -> Tensor:
+def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None) -> Tensor:
     """1 - debiased CKA(h_t, h_0)."""
     return (1 - debiased_cka(now, start, weights)).clamp(min=0)
 
 
-def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights = None) -> Tensor:
+def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None) -> Tensor:
     """||h_t - h_0||_F / ||h_0||_F."""
     moved, size = ((part.square().sum(-1)) for part in (now.double() - start.double(), start.double()))
     if weights is None:

@@ -98,6 +98,15 @@ class Network:
             kept.append(h if self.activation.by_argument else a)
         raise AssertionError("a network has a readout")
 
+    def forward_from(
+        self, first: int, a: Float[Tensor, "S n i"], parameters: list[Layer], moved: Layer
+    ) -> Float[Tensor, "S n C"]:
+        """The outputs where layer `first` has the inputs a and parameters `moved`, and later layers those given."""
+        for index in range(first, len(parameters)):
+            h = affine(a, moved if index == first else parameters[index], self.scales[index])
+            a = self.activation.value(h)
+        return h
+
     def backward(
         self, parameters: list[Layer], kept: list[Float[Tensor, "S n _"]], output_gradient: Float[Tensor, "S r o"]
     ) -> list[Float[Tensor, "S r _"]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from regime.config import ConfigError, ToyConfig
 from regime.events import Estimate, Reference
 from regime.kernels.limits import interpolation_weights
-from regime.kernels.spectrum import LANCZOS, lanczos_top, top_eigenvalue
+from regime.kernels.spectrum import lanczos_top, top_eigenvalue
 from regime.machine import matmul_rate, pick_device
 from regime.snapshots import Moved, Pause, Snapshot, Targets, diverged
 from regime.toy import limit, tasks
@@ -28,9 +28,9 @@ EFFICIENCY = 0.65
 """Share of the matmul rate that training reaches."""
 MEMORY_BOUND = 10
 """How much slower than a matmul a product of matrix and vector is, operation by operation."""
-PRODUCTS = 15
-"""Lanczos iterations for lambda_max where products with the kernel go through the network."""
-GRID = {1: 121, 2: 40}
+PRODUCTS = 16
+"""Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
+GRID = {1: 121, 2: 32}
 """Points along each axis of the function's picture, by input dimension."""
 AT_THE_END = "taken when the run ends"
 READOUT = "the readout gives outputs, not features"
@@ -89,7 +89,7 @@ class ToyRun:
             step += 4 * self.parameters * c.batch + 24 * MEMORY_BOUND * self.parameters
         tapes = 2 * self.parameters * (2 + c.outputs) * (c.samples + c.probe_samples)
         kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
-        lanczos = MEMORY_BOUND * 2 * LANCZOS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * self.parameters * c.samples
+        lanczos = MEMORY_BOUND * 2 * PRODUCTS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * self.parameters * c.samples
         flops = c.steps * step + measurements * (tapes + kernels + lanczos)
         seconds = c.seeds * flops / rate + c.steps * 3e-4 + measurements * 2.5e-2
         return Estimate(seconds=seconds, bytes=c.workspace)
@@ -389,9 +389,8 @@ class Bench:
         shifts = [difference(parameters[layer], run.initial[layer]) for layer in network.trained]
         parts = run.config.alpha * network.product(self.probe_tape, shifts)
         moved = {}
-        for part, layer in zip(parts, network.trained, strict=True):
-            alone = [*run.initial[:layer], parameters[layer], *run.initial[layer + 1 :]]
-            outputs = network.forward(alone, self.x["probe"]).outputs
+        for part, a, layer in zip(parts, self.probe_tape.inputs, network.trained, strict=True):
+            outputs = network.forward_from(layer, a, run.initial, parameters[layer])
             moved[network.names[layer]] = Moved(run.scaled(outputs, self.offsets["probe"]), start + part)
         return moved, start + parts.sum(0)
 
@@ -402,7 +401,7 @@ class Bench:
             reason = {"stability": "Adam's step is no multiple of the gradient"}
             return kernel.new_full(kernel.shape[:1], torch.nan, dtype=torch.float64), reason
         if run.config.outputs == 1:
-            top = top_eigenvalue(kernel)
+            top = top_eigenvalue(kernel, PRODUCTS)
         else:
             like = train.outputs
 
@@ -455,4 +454,4 @@ def _squared(layer: Layer) -> Float[Tensor, "S"]:
 
 def _numbers(values: Tensor) -> list[float]:
     """Rounded to what a picture can show, and within what JSON can carry."""
-    return [round(value, 3) for value in values.flatten().nan_to_num(0.0).clamp(-99, 99).tolist()]
+    return values.double().flatten().nan_to_num(0.0).clamp(-99, 99).round(decimals=3).tolist()

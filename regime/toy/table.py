@@ -35,7 +35,7 @@ def parse(text: str) -> Table:
         rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise ValueError(f"it is not CSV: {error}") from None
-    if rows and not all(map(_number_or_none, rows[0][:-1])):
+    if rows and any(_number_or_none(cell) is None for cell in rows[0][:-1]):
         rows = rows[1:]
     if not rows:
         raise ValueError("it has no rows; allowed: rows of numbers, the target last")

@@ -88,26 +88,26 @@ const paint = () => {};
 
 
 def number_field(kind: str, name: str, label: str, value: float | None, note: str) -> gr.HTML:
-    """A number to type; empty is null, which a configuration reads as its own default where it has one."""
+    """A number to type; empty is None, which a configuration reads as its own default where it has one."""
     shown = "" if value is None else value
     script = """
 const field = element.querySelector('input');
-const read = () => field.value === '' ? null : field.valueAsNumber;
-const show = value => { field.value = value ?? ''; };
+const read = () => field.value === '' ? '' : field.valueAsNumber;
+const show = value => { field.value = value; };
 const paint = () => {};
 """
     return _typed(kind, name, label, value, note, f'<input type="number" step="any" value="{shown}"', "", script)
 
 
 def text_field(kind: str, name: str, label: str, note: str, placeholder: str) -> gr.HTML:
-    """Lines of text to paste, empty at first and then marked so for the style sheet; empty is null."""
+    """Lines of text to paste, empty at first; empty is None."""
     script = """
 const field = element.querySelector('textarea');
-const read = () => field.value.trim() ? field.value : null;
-const show = value => { field.value = value ?? ''; };
-const paint = () => field.toggleAttribute('data-empty', !field.value);
+const read = () => field.value.trim() && field.value;
+const show = value => { field.value = value; };
+const paint = () => {};
 """
-    start = f'<textarea data-empty rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
+    start = f'<textarea rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
     return _typed(kind, name, label, None, note, start, "</textarea>", script)
 
 
@@ -139,7 +139,18 @@ while it still registers one, Gradio may put the old value back over a new one: 
 
 
 def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
-    script = f"{script}{SYNC}"
-    return gr.HTML(
-        value, html_template=template, js_on_load=script, elem_id=elem_id, elem_classes="field", apply_default_css=False
+    field = gr.HTML(
+        value,
+        html_template=template,
+        js_on_load=f"{script}{SYNC}",
+        elem_id=elem_id,
+        elem_classes="field",
+        apply_default_css=False,
     )
+    field.preprocess = _received  # not a subclass's: for subclasses Gradio writes stubs into the source folder
+    return field
+
+
+def _received(value: Any) -> Any:
+    """What the page sent. It cannot hold a null: what is empty there is None here."""
+    return None if value == "" else value

@@ -156,6 +156,7 @@ def test_own_rows_are_pasted_and_run(page, server):
     page.get_by_role("radio", name="Moons").check()
     expect(rows).to_be_visible()
     rows.fill("")
+    rows.blur()
     expect(rows).to_be_hidden()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".cm-content")).to_contain_text("moons", timeout=MINUTES)
@@ -177,6 +178,16 @@ def test_settings_of_every_sort_reach_the_run(page, server):
     for said in ("parameterization='standard'", "centered=False", "bottleneck=3", "optimizer='adam'"):
         expect(page.locator(".cm-content")).to_contain_text(said)
     expect(page.locator(".pictures")).to_contain_text("no kernel limit with a bottleneck")
+
+
+def test_a_field_that_is_emptied_again_is_left_to_its_default(page, server):
+    visit(page, server)
+    settings(page, Steps=2, Learning_rate=0.5)
+    page.wait_for_timeout(300)
+    page.get_by_label("Learning rate", exact=True).fill("")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#toy-transport")).to_contain_text("step 2 of 2", timeout=MINUTES)
+    expect(page.locator(".cm-content")).not_to_contain_text("learning_rate")
 
 
 def test_arrow_keys_move_through_choices(page, server):
