@@ -12,6 +12,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in app.py
 
 import pytest
 from jaxtyping import install_import_hook

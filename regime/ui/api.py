@@ -8,7 +8,7 @@ import gradio as gr
 from regime.measures.measurement import DEFINITIONS
 from regime.models.catalog import CATALOG
 from regime.models.texts import MEANINGS
-from regime.toy.tasks import TASKS
+from regime.toy.catalog import CSV, CSV_MEANING, TASKS
 from regime.ui.runs import COMPUTE, events, max_seconds
 
 
@@ -31,11 +31,13 @@ def probe(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
 
 
 def catalog() -> dict[str, Any]:
-    """Tasks, models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports."""
+    """Tasks (classes 0: regression; null: as the rows have them), models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports."""
     from regime.schema import schemas
 
+    toys = {name: {"inputs": task.inputs, "classes": task.classes, "meaning": task.meaning} for name, task in TASKS.items()}
+    toys[CSV] = {"inputs": None, "classes": None, "meaning": CSV_MEANING}
     return {
-        "tasks": {"toy": {name: task.meaning for name, task in TASKS.items()}, "probe": MEANINGS},
+        "tasks": {"toy": toys, "probe": MEANINGS},
         "models": {name: model.meaning for name, model in CATALOG.items()},
         "measures": DEFINITIONS,
         "limits": {"seconds": max_seconds(), "runs_at_once": COMPUTE["concurrency_limit"]},

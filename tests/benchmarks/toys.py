@@ -1,0 +1,156 @@
+"""Benchmarks of the toy laboratory: `python -m tests.benchmarks.toys`, from the root of the checkout.
+
+    p3     16 networks trained as one batch, against a PyTorch loop and against a matmul
+    live   the default run: what it spends training, and what measuring
+
+Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import nn
+
+import regime
+from regime import ToyConfig
+from regime.toy.producer import Bench, ToyRun
+from regime.toy.training import Training
+from tests.benchmarks.environment import cores, environment
+from tests.benchmarks.report import RESULTS, Section, Table, record, terminal
+from tests.benchmarks.timing import in_turn, matmul_rate, matmul_turn, ratio, turn
+
+SEEDS, SAMPLES = 16, 128
+STEPS = {64: 50, 512: 5}
+"""Steps in one turn, by width."""
+ROUNDS = 15
+LIVE_ROUNDS = 5
+
+
+def batched(width: int) -> Callable[[], object]:
+    """Steps of this package's training, all seeds at once."""
+    run = ToyRun(ToyConfig(width=width, samples=SAMPLES, seeds=SEEDS))
+    training = Training.start(
+        run.network, run.initial, *run.data.train, alpha=1.0, centered=True, loss=run.loss, descent=run.descent
+    )
+    return partial(_repeat, training.step, STEPS[width])
+
+
+def looped(width: int) -> Callable[[], object]:
+    """The same steps by modules, autograd and torch's optimizer, one seed after another."""
+    x, y = ToyRun(ToyConfig(width=8, samples=SAMPLES, seeds=1)).data.train
+    seeds = []
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        seeds.append((model, torch.optim.SGD(model.parameters(), lr=1e-3)))
+
+    def step() -> None:
+        for model, optimizer in seeds:
+            optimizer.zero_grad()
+            ((model(x) - y).square().sum() / (2 * SAMPLES)).backward()
+            optimizer.step()
+
+    return partial(_repeat, step, STEPS[width])
+
+
+def _repeat(step: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        step()
+
+
+def operations(width: int) -> int:
+    """Floating-point operations of one step: every layer forward, its weights' gradient, and its inputs' but the first's."""
+    first, hidden, last = 2 * width, width * width, width
+    return 2 * SEEDS * SAMPLES * (2 * first + 3 * hidden + 3 * last)
+
+
+def batch_of_seeds(rounds: int | None) -> Section:
+    """P3."""
+    section = Section("P3: training 16 seeds of an MLP", ["128 samples, 2 inputs, 2 hidden ReLU layers, full-batch descent, fp32."])
+    rows = []
+    for width, steps in STEPS.items():
+        turns = {"batched": turn(batched(width)), "loop": turn(looped(width)), "matmul": matmul_turn()}
+        seconds = in_turn(turns, rounds or ROUNDS)
+        faster = ratio(seconds["loop"], seconds["batched"])
+        share = ratio([operations(width) * steps / matmul_rate([s]) for s in seconds["matmul"]], seconds["batched"])
+        ms = {name: 1e3 * sorted(seconds[name])[len(seconds[name]) // 2] / steps for name in ("batched", "loop")}
+        rows.append(
+            {"width": width, "batched, ms a step": ms["batched"], "PyTorch loop, ms a step": ms["loop"]}
+            | {"times faster": str(faster), "share of the matmul rate": str(share)}
+        )
+        section.seconds[f"width {width}"] = seconds
+        if width == 64:
+            section.promise("at least 5 times faster than a PyTorch loop over seeds at width 64", faster, at_least=5)
+        else:
+            section.promise("above 0.7 of the rate of a 2048-cubed matmul at width 512", share, at_least=0.7)
+    section.tables.append(Table("Medians", rows))
+    return section
+
+
+@contextmanager
+def clocked(seconds: dict[str, float]) -> Iterator[None]:
+    """Add up the seconds spent in training steps."""
+    advance = Bench.advance
+
+    def timed(bench: Bench) -> torch.Tensor:
+        start = time.perf_counter()
+        loss = advance(bench)
+        seconds["training"] += time.perf_counter() - start
+        return loss
+
+    Bench.advance = timed
+    try:
+        yield
+    finally:
+        Bench.advance = advance
+
+
+def live_run(rounds: int | None) -> Section:
+    """The default run: everything that is not a training step counts as measuring."""
+    section = Section("The default live run", [f"{ToyConfig().to_query()}: every event consumed, all but training steps counted."])
+    spent: dict[str, list[float]] = {"training": [], "measuring": []}
+    for round_ in range((rounds or LIVE_ROUNDS) + 1):
+        seconds, measured, start = {"training": 0.0}, 0, time.perf_counter()
+        with clocked(seconds):
+            for event in regime.stream(ToyConfig()):
+                measured += event.kind == "measured"
+        whole = time.perf_counter() - start
+        if round_:
+            spent["training"].append(seconds["training"])
+            spent["measuring"].append(whole - seconds["training"])
+    section.seconds["live"] = spent
+    section.promise("measures at least 40 times", float(measured), at_least=40)
+    section.promise("measuring takes less time than training", ratio(spent["measuring"], spent["training"]), at_most=1)
+    return section
+
+
+SECTIONS: dict[str, Callable[[int | None], Section]] = {"p3": batch_of_seeds, "live": live_run}
+
+
+def main() -> int:
+    """Run what was asked for. A target that is missed is a result, not a failure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.toys", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
+    parser.add_argument("--repeats", type=int, help="rounds of timing (default: each benchmark's own)")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/toys.json and .md beside this file")
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    ran_on = environment()
+    for name in options.only:
+        section = SECTIONS[name](options.repeats)
+        section.environment = ran_on
+        sys.stdout.write(terminal(section))
+        if options.write:
+            record("toys", {name: section})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
