@@ -185,7 +185,7 @@ class ToyConfig(Config):
         None,
         gt=0,
         le=1e6,
-        description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature of the loss; "
+        description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) over the loss's curvature; "
         "for adam, a first step that moves the outputs by 0.02 of their distance to the targets",
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
@@ -281,7 +281,7 @@ class ToyConfig(Config):
         """Bytes the run holds at once: parameters and their copies, the twin's kernels, activations, output gradients."""
         parameters = sum((i + 1) * o for i, o in pairwise(self.sizes))
         points = self.samples + self.test_samples + self.probe_samples
-        kernels = 2 * self.outputs**2 * self.samples * points
+        kernels = self.outputs**2 * self.samples * points
         tape = points * sum(self.sizes[1:]) * (self.outputs + 2)
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
         copies = 10 if self.optimizer == "adam" else 6

@@ -116,7 +116,9 @@ class Session:
             ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
         """
         if self.config.kind != "toy" or self.finished or not getattr(self, "_recorder", None) or not self._recorder.history:
-            raise ValueError("save holds a toy's run between its first measurement and its end; a report is saved by Report.save")
+            raise ValueError(
+                "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
+            )
         state = {
             "version": VERSION,
             "config": self.config.to_dict(),

@@ -36,7 +36,7 @@ class Report(Message):
     """
 
     kind: Literal["report"] = "report"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     config: AnyConfig
     verdict: Verdict
     final: dict[str, Number]

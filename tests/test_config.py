@@ -1,5 +1,6 @@
 import json
 import math
+import random
 
 import pytest
 
@@ -19,7 +20,7 @@ from regime.config import config_from_dict
         (ToyConfig, {"alpha": math.inf}, r"alpha = inf is not allowed; allowed: a finite number from 0.0001 to 10000.0"),
         (ToyConfig, {"alpha": True}, r"alpha = True is not allowed"),
         (ToyConfig, {"alpha": None}, r"alpha = None is not allowed"),
-        (ToyConfig, {"task": "moons"}, r"task = 'moons' is not allowed; allowed: one of 'rings', 'spirals', 'sine', 'digits'"),
+        (ToyConfig, {"task": "nope"}, r"task = 'nope' is not allowed; allowed: one of 'rings', 'spirals', 'xor'"),
         (ToyConfig, {"task": ["rings"]}, r"task = \['rings'\] is not allowed"),
         (ToyConfig, {"learning_rate": 0}, r"learning_rate = 0 is not allowed; allowed: a finite number above 0.* or null"),
         (ToyConfig, {"wdith": 3}, r"'wdith' is not a field of ToyConfig; allowed: kind, task"),
@@ -31,6 +32,18 @@ from regime.config import config_from_dict
             r"batch_size = 500 is not allowed; allowed: at most samples = 128",
         ),
         (ToyConfig, {"task": "digits", "samples": 1700}, r"= 1924 is not allowed; allowed: at most 1797"),
+        (ToyConfig, {"bottleneck_layer": 3}, r"bottleneck_layer = 3 is not allowed; allowed: 1 to depth = 2"),
+        (
+            ToyConfig,
+            {"parameterization": "mean-field"},
+            r"depth = 2 is not allowed with parameterization = 'mean-field'; allowed: 1",
+        ),
+        (ToyConfig, {"parameterization": "ntp"}, r"allowed: one of 'ntk', 'standard', 'mup', 'mean-field'"),
+        (ToyConfig, {"task": "sine", "loss": "cross-entropy"}, r"not allowed with task = 'sine', a regression; allowed: 'mse'"),
+        (ToyConfig, {"task": "csv"}, r"csv = None is not allowed with task = 'csv'; allowed: your rows"),
+        (ToyConfig, {"csv": "1,2"}, r"csv = '1,2' is not allowed with task = 'rings'"),
+        (ToyConfig, {"task": "csv", "csv": "1,2\n1,x"}, r"csv is not allowed: its target 'x'"),
+        (ToyConfig, {"task": "csv", "csv": 3}, r"csv = 3 is not allowed; allowed: text of at most 1000000 characters or null"),
         (ToyConfig, {"width": 16384, "depth": 8}, r"need .* GiB; allowed: at most 4 GiB"),
         (ToyConfig, {"steps": 100_000}, r"allowed: at most 1000 measurements"),
         (ProbeConfig, {"model": "gpt5"}, r"model = 'gpt5' is not allowed; allowed: one of 'minilm'"),
@@ -65,6 +78,51 @@ def test_round_trips_are_exact(config) -> None:
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert type(config).from_query(config.to_query()) == config
     assert config_from_dict(config.to_dict()) == config
+
+
+def _random_config(rng: random.Random) -> ToyConfig:
+    """Any values for any fields, tried until they fit together."""
+    draws = {}
+    for name, schema in ToyConfig.model_json_schema()["properties"].items():
+        options = schema.get("anyOf", [schema])
+        option = rng.choice(options)
+        kind = option.get("type")
+        low = option.get("minimum", option.get("exclusiveMinimum", 0))
+        if rng.random() < 0.6 or name in ("kind", "csv"):
+            continue
+        if kind == "null":
+            draws[name] = None
+        elif kind == "boolean":
+            draws[name] = rng.random() < 0.5
+        elif kind == "integer":
+            draws[name] = rng.randint(low, min(option["maximum"], 200))
+        elif kind == "number":
+            draws[name] = low + (min(option.get("maximum", 0.9), 50) - low) * rng.random() ** 4 + 1e-9
+        else:
+            draws[name] = rng.choice([value for value in option["enum"] if value != "csv"])
+    try:
+        return ToyConfig(**draws)
+    except ConfigError:
+        return _random_config(rng)
+
+
+def test_round_trips_of_200_random_configurations_are_exact() -> None:
+    rng, seen = random.Random(0), set()
+    for _ in range(200):
+        config = _random_config(rng)
+        seen |= {name for name, value in config.to_dict().items() if value != ToyConfig.model_fields[name].default}
+        assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert ToyConfig.from_query(config.to_query()) == config
+    assert seen == set(ToyConfig.model_fields) - {"kind", "csv", "device"} | (seen & {"device"})
+
+
+def test_a_query_never_holds_own_rows() -> None:
+    rows = "\n".join(f"{k},{k % 2}" for k in range(40))
+    config = ToyConfig(task="csv", csv=rows, samples=8, test_samples=8, probe_samples=8)
+    assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert "csv=" not in config.to_query()
+    with pytest.raises(ConfigError, match="a permalink does not hold them"):
+        ToyConfig.from_query(config.to_query())
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,13 @@ def test_the_interval_covers_the_exponent_as_often_as_it_says() -> None:
 
 @pytest.mark.parametrize(
     ("x", "y"),
-    [([1, 1], [[1, 1], [1, 1]]), ([1, 2], [[1, 1]]), ([1, 2], [[1, 0], [1, 1]]), ([1, 2], [[1, np.nan], [1, 1]]), ([1], [[1, 1]])],
+    [
+        ([1, 1], [[1, 1], [1, 1]]),
+        ([1, 2], [[1, 1]]),
+        ([1, 2], [[1, 0], [1, 1]]),
+        ([1, 2], [[1, np.nan], [1, 1]]),
+        ([1], [[1, 1]]),
+    ],
 )
 def test_what_has_no_exponent_is_refused(x: list, y: list) -> None:
     with pytest.raises(ValueError, match="allowed: "):

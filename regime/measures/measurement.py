@@ -50,11 +50,12 @@ DEFINITIONS = {
     "linearization_gap_max": "the largest linearization gap along the run",
     "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved; "
     "of a layer, with that layer moved alone",
-    "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, with momentum below 2 (1 + beta)",
+    "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, "
+    "with momentum below 2 (1 + beta)",
     "target_alignment": "centered cosine of Theta_t and y y^T on the training points",
     "feature_alignment": "the same for the last hidden representation's Gram matrix",
     "effective_rank": "exp of the entropy of the normalized spectrum of Theta_t on the probe points",
-    "forecast_skill": "share of the outputs' variance over the path so far that the twin's forecast explains: 1 lazy, lower rich",
+    "forecast_skill": "share of the outputs' variance over the path so far that the twin foresaw: 1 lazy, lower rich",
 }
 """Every measure, in one sentence."""
 

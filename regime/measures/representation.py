@@ -52,7 +52,9 @@ def debiased_cka(
     return cka_of_grams(hollow(x), hollow(y), weights)
 
 
-def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None) -> Tensor:
+def representation_change(
+    now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None
+) -> Tensor:
     """1 - debiased CKA(h_t, h_0)."""
     return (1 - debiased_cka(now, start, weights)).clamp(min=0)
 

@@ -91,7 +91,7 @@ class ProbeRun:
 
     def independent(self) -> None:
         """No other initialization: the encoder is a pretrained one."""
-        return None
+        return
 
     def view(self) -> dict[str, object]:
         return {}

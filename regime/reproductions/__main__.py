@@ -6,7 +6,7 @@ import time
 
 from regime.reproductions.registry import CLAIMS
 
-HEADER = f"{'id':9} {'ours':>8}  {'95% interval':18} {'expected':>28}  {'tolerance':18} {'':4}  claim"
+HEADER = f"{'id':9} {'ours':>8}  {'95% interval':18} {'expected':>28}  {'tolerance':18} {'':4}  claim\n"
 
 
 def main() -> int:
@@ -14,17 +14,18 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="more seeds and widths; some minutes")
     parser.add_argument("--only", nargs="*", choices=CLAIMS, metavar="NAME", help=", ".join(CLAIMS))
     chosen = parser.parse_args()
-    print(HEADER)
+    sys.stdout.write(HEADER)
     failed = 0
     for name in chosen.only or CLAIMS:
         start = time.perf_counter()
         for result in CLAIMS[name](chosen.full):
             ours, failed = result.ours, failed + (not result.passed)
-            print(
+            sys.stdout.write(
                 f"{result.id:9} {ours.value:8.3f}  [{ours.low:7.3f}, {ours.high:7.3f}] {result.expected:>28}  "
-                f"[{result.low:7.3f}, {result.high:7.3f}] {'pass' if result.passed else 'FAIL'}  {result.claim}"
+                f"[{result.low:7.3f}, {result.high:7.3f}] {'pass' if result.passed else 'FAIL'}  {result.claim}\n"
             )
-        print(f"{'':9} {time.perf_counter() - start:.1f} s", flush=True)
+        sys.stdout.write(f"{'':9} {time.perf_counter() - start:.1f} s\n")
+        sys.stdout.flush()
     return 1 if failed else 0
 
 

@@ -119,7 +119,9 @@ def features(full: bool) -> list[Result]:
         picks = {"moved": of_model("feature_movement")}
         measured = sweep("width", widths(full), picks, parameterization=name, seeds=10 if full else 5)
         slope = power_law(widths(full), measured["moved"])
-        results.append(Result("S7", f"feature_movement of the last hidden layer against width, {name}, {STEP}", want, slope, low, high))
+        results.append(
+            Result("S7", f"feature_movement of the last hidden layer against width, {name}, {STEP}", want, slope, low, high)
+        )
     return results
 
 
@@ -153,7 +155,7 @@ def _against_regression(activation: str, width: int, seeds: int) -> tuple[np.nda
     for _ in range(STEPS):
         if bench.training.step().max() < CONVERGED:
             break
-    (x, y), probe = run.data.train, run.data.probe
+    y, probe = run.data.train.y, run.data.probe
     outputs = run.scaled(run.network.forward(bench.training.parameters, probe.x).outputs, bench.offsets["probe"])
     rows = bench.points["probe"].rows
     own = torch.stack([kernel_regression(kernel, row, y) for kernel, row in zip(run.kernel, rows, strict=True)])
@@ -167,7 +169,9 @@ def bottleneck(full: bool) -> list[Result]:
     picks = {"change": of_model("kernel_change")}
     measured = sweep("bottleneck", units, picks, depth=3, bottleneck_layer=2, width=256, seeds=20 if full else 10)
     slope = power_law(units, measured["change"])
-    return [Result("S15", f"kernel_change against units of the bottleneck, width 256, relu, {STEP}", "negative", slope, -2.0, -0.1)]
+    return [
+        Result("S15", f"kernel_change against units of the bottleneck, width 256, relu, {STEP}", "negative", slope, -2.0, -0.1)
+    ]
 
 
 def fluctuation(full: bool) -> list[Result]:
@@ -179,11 +183,18 @@ def fluctuation(full: bool) -> list[Result]:
         for j, depth in enumerate(depths):
             spread[i, j] = _relative_variance(depth, round(depth / ratio), seeds, batches)
     growth = power_law(ratios, np.log1p(spread.mean(1)))
-    # At one ratio the deepest and the shallowest network spread alike: their log quotient, over the growth that one doubling brings.
+    # At one ratio the deepest and the shallowest spread alike: their log quotient, over the growth that a doubling brings.
     apart = mean_over_seeds((np.log(np.log1p(spread[:, -1])) - np.log(np.log1p(spread[:, 0]))).mean(0) / log(2))
     return [
         Result("S17", "log(1 + var/mean^2) of Theta_0(x, x) over seeds, against depth/width, relu", "1", growth, 0.8, 1.2),
-        Result("S17", f"curves of depth {depths[0]} and {depths[-1]} apart at one ratio, in doublings of it", "0", apart, -0.35, 0.35),
+        Result(
+            "S17",
+            f"curves of depth {depths[0]} and {depths[-1]} apart at one ratio, in doublings of it",
+            "0",
+            apart,
+            -0.35,
+            0.35,
+        ),
     ]
 
 
@@ -198,5 +209,3 @@ def _relative_variance(depth: int, width: int, seeds: int, batches: int) -> np.n
         values.append(network.full_kernel(tape, tape).flatten())
     kernel = torch.cat(values).double().view(batches, seeds)
     return (kernel.var(1) / kernel.mean(1) ** 2).numpy()
-
-

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class Activation(NamedTuple):
@@ -38,6 +38,6 @@ ACTIVATIONS = {
     "relu": Activation(torch.relu, _relu),
     "tanh": Activation(torch.tanh, _tanh),
     "erf": Activation(torch.erf, _erf, by_argument=True),
-    "gelu": Activation(F.gelu, _gelu, by_argument=True),
+    "gelu": Activation(functional.gelu, _gelu, by_argument=True),
     "linear": Activation(lambda h: h, lambda g, _: g),
 }

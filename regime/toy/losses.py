@@ -1,4 +1,4 @@
-"""Losses and errors of outputs F against targets y. Two classes are one output and targets -1, +1; C classes one-hot less 1/C."""
+"""Losses and errors of outputs F against targets y. Two classes are one output, -1 or +1; C classes one-hot less 1/C."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 Outputs = Float[Tensor, "*s n C"]
 Targets = Float[Tensor, "n C"]
@@ -27,7 +27,7 @@ def mse(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
 
 def logistic(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
     """1/n sum of log(1 + exp(-y F)): cross-entropy of two classes."""
-    return F.softplus(-targets * outputs).sum((-2, -1)) / targets.shape[-2]
+    return functional.softplus(-targets * outputs).sum((-2, -1)) / targets.shape[-2]
 
 
 def softmax(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
@@ -49,7 +49,7 @@ def loss_named(name: str, outputs: int) -> Loss:
 
 
 def error(outputs: Outputs, targets: Targets, classes: int) -> Float[Tensor, "*s"]:
-    """The share of points in the wrong class (a zero counts half); in regression the squared error over the targets' variance."""
+    """The share of points in the wrong class, zeros counting half; in regression squared error over the targets' variance."""
     if classes == 0:
         spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))
         return (outputs - targets).square().sum((-2, -1)) / spread

@@ -24,8 +24,8 @@ Biases are weights from an input that is always 1, so the readout's must follow 
     ==========  =======================  =======================
 
 The constants weight_std, bias_std and 1/sqrt(inputs) stand in the multipliers, in `standard` in the initialization, as in
-torch. With a bottleneck n is each layer's own: its outputs for the first layer, its inputs for the others, and hidden muP layers
-take m = sqrt(outputs/inputs), s = 1/sqrt(outputs) (the spectral condition of Yang, Simon and Bernstein 2023, arXiv 2310.17813).
+torch. With a bottleneck n is each layer's own: its inputs for the readout, its outputs for the others; hidden muP layers take
+m = sqrt(outputs/inputs), s = 1/sqrt(outputs) (the spectral condition of Yang, Simon and Bernstein 2023, arXiv 2310.17813).
 init_scale multiplies every s.
 
 The matrix that acts is m W. A step of size eta on W moves it by eta n^-c m^2 dL/d(mW): `Scale.weight_speed`, by which steps of
@@ -33,6 +33,7 @@ different parameterizations convert into each other.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from typing import Literal
 
@@ -82,7 +83,7 @@ def scales(
     if name == "mean-field" and last != 1:
         raise ValueError(f"parameterization = 'mean-field' has one hidden layer, not {last}; allowed: depth = 1")
     result = []
-    for index, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         readout = index == last
         n = fan_in if readout else fan_out
         m, s, m_bias, s_bias, step = {

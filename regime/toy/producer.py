@@ -61,9 +61,7 @@ class ToyRun:
         start = self.scaled(self.tape.outputs, self.tape.outputs)
         if config.optimizer == "adam":
             self.kernel = None
-            self.learning_rate = config.learning_rate or adam_step(
-                self.network, self.tape, start, self.data.train.y, self.loss
-            )
+            self.learning_rate = config.learning_rate or adam_step(self.network, self.tape, start, self.data.train.y, self.loss)
             self.descent = Descent.of(config, self.learning_rate)
         else:
             self.kernel = self.network.full_kernel(self.tape, self.tape)

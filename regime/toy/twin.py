@@ -5,8 +5,8 @@ J_0(X)^T c / alpha. So the coefficients c and the share d are its whole state. A
 
     c <- (1 - learning_rate decay) c - learning_rate dL/dF_B,     d <- (1 - learning_rate decay) d
 
-with momentum on both where there is some, and F_lin(x) = F_0(x) + (d - 1) U_0(x) + Theta_0(x, X) c anywhere, exactly, with U_0 =
-alpha J_0 theta_0, whatever alpha is. Adam scales each parameter by itself: its twin lives in parameter space.
+with momentum on both where there is some, and F_lin(x) = F_0(x) + (d - 1) U_0(x) + Theta_0(x, X) c anywhere, exactly, with
+U_0 = alpha J_0 theta_0, whatever alpha is. Adam scales each parameter by itself: its twin lives in parameter space.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from regime.toy.training import Adam, Descent, tensors
 
 
 class Points(NamedTuple):
-    """M points as the twins see them. Kernels are full: all pairs of outputs."""
+    """M points as the twins see them. Kernels are full, all pairs of outputs, or where outputs do not mix one for them all."""
 
     start: Float[Tensor, "S M C"]
     """F_0."""
-    rows: Float[Tensor, "S MC NC"] | None
+    rows: Float[Tensor, "S MC NC"] | Float[Tensor, "S M N"] | None
     """Theta_0 between these and the training points; None for Adam."""
     along: Float[Tensor, "S M C"] | None = None
     """U_0 = alpha J_0 theta_0; None without weight decay, and for Adam."""
@@ -79,7 +79,10 @@ class Twin:
     def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
         """F_lin; points of fewer seeds take the first ones."""
         coefficients = self.state.coefficients[: points.start.shape[0]]
-        moved = (points.rows @ coefficients.flatten(-2).unsqueeze(-1)).squeeze(-1).view_as(points.start)
+        if points.rows.shape[-1] == coefficients.shape[-2]:
+            moved = points.rows @ coefficients
+        else:
+            moved = (points.rows @ coefficients.flatten(-2).unsqueeze(-1)).view_as(points.start)
         if points.along is not None:
             moved = moved + (self.state.share - 1) * points.along
         return points.start + moved

@@ -31,7 +31,10 @@ def probe(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
 
 
 def catalog() -> dict[str, Any]:
-    """Tasks (classes 0: regression; null: as the rows have them), models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports."""
+    """Tasks, models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports.
+
+    A task with 0 classes is a regression; with null, its rows decide.
+    """
     from regime.schema import schemas
 
     toys = {name: {"inputs": task.inputs, "classes": task.classes, "meaning": task.meaning} for name, task in TASKS.items()}

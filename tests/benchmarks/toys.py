@@ -71,7 +71,9 @@ def operations(width: int) -> int:
 
 def batch_of_seeds(rounds: int | None) -> Section:
     """P3."""
-    section = Section("P3: training 16 seeds of an MLP", ["128 samples, 2 inputs, 2 hidden ReLU layers, full-batch descent, fp32."])
+    section = Section(
+        "P3: training 16 seeds of an MLP", ["128 samples, 2 inputs, 2 hidden ReLU layers, full-batch descent, fp32."]
+    )
     rows = []
     for width, steps in STEPS.items():
         turns = {"batched": turn(batched(width)), "loop": turn(looped(width)), "matmul": matmul_turn()}
@@ -112,7 +114,9 @@ def clocked(seconds: dict[str, float]) -> Iterator[None]:
 
 def live_run(rounds: int | None) -> Section:
     """The default run: everything that is not a training step counts as measuring."""
-    section = Section("The default live run", [f"{ToyConfig().to_query()}: every event consumed, all but training steps counted."])
+    section = Section(
+        "The default live run", [f"{ToyConfig().to_query()}: every event consumed, all but training steps counted."]
+    )
     spent: dict[str, list[float]] = {"training": [], "measuring": []}
     for round_ in range((rounds or LIVE_ROUNDS) + 1):
         seconds, measured, start = {"training": 0.0}, 0, time.perf_counter()

@@ -51,13 +51,8 @@ TOO_LITTLE = {
     "two seeds near the boundary of lazy": {"width": 64, "alpha": 1.5, "seeds": 2, "activation": "tanh"},
 }
 CONFIGURATIONS = LAZY | RICH | NOT_LAZY | NO_VERDICT | TOO_LITTLE
-ALLOWED = {
-    **dict.fromkeys(LAZY, {"lazy"}),
-    **dict.fromkeys(RICH, {"rich"}),
-    **dict.fromkeys(NOT_LAZY, {"mixed", "rich"}),
-    **dict.fromkeys(NO_VERDICT, set()),
-    **dict.fromkeys(TOO_LITTLE, {"mixed"}),
-}
+GROUPS = [(LAZY, {"lazy"}), (RICH, {"rich"}), (NOT_LAZY, {"mixed", "rich"}), (NO_VERDICT, set()), (TOO_LITTLE, {"mixed"})]
+ALLOWED = {name: labels for group, labels in GROUPS for name in group}
 """Labels that theory allows, beside no verdict."""
 
 

@@ -7,7 +7,6 @@ from regime.measures.measurement import DEFINITIONS, ROUNDING, ROW, Baseline, Me
 from regime.measures.representation import feature_movement, representation_change
 from regime.snapshots import Moved, Snapshot, Targets
 
-
 POINTS = 20
 
 
@@ -94,7 +93,9 @@ def test_random_halves_spread_as_much_as_fresh_points_do() -> None:
     """The standard error that a floor claims is that of many independent probe sets."""
     generator = torch.Generator().manual_seed(3)
     h0 = torch.randn(300, 40, 6, generator=generator, dtype=torch.float64)
-    h1 = h0 * torch.linspace(0.5, 2, 6, dtype=torch.float64) + 0.3 * torch.randn(300, 40, 6, generator=generator, dtype=torch.float64)
+    h1 = h0 * torch.linspace(0.5, 2, 6, dtype=torch.float64) + 0.3 * torch.randn(
+        300, 40, 6, generator=generator, dtype=torch.float64
+    )
     halves = (torch.rand(200, 40, generator=generator).argsort(1) < 20).double()
     for function, parts in ((representation_change, (h1, h0)), (kernel_change, (h1 @ h1.mT, h0 @ h0.mT))):
         fresh = function(*parts).std()

@@ -37,7 +37,9 @@ def test_labels_follow_the_thresholds(kernel: float, gap: float, label: str) -> 
     low, high = result.interval
     assert 0 <= low <= result.index <= high <= 1
     assert result.agree == f"2 of 2 seeds {label}"
-    assert result.advice == [f"{label} {seed_interval([kernel, kernel * 1.01])[0]:.1f} {seed_interval([gap, gap * 1.01])[1]:.1f}"]
+    assert result.advice == [
+        f"{label} {seed_interval([kernel, kernel * 1.01])[0]:.1f} {seed_interval([gap, gap * 1.01])[1]:.1f}"
+    ]
 
 
 def test_index_never_falls_as_kernel_or_gap_grows() -> None:

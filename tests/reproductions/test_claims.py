@@ -38,5 +38,5 @@ def test_training_to_a_loss_that_is_not_reached_is_an_error(monkeypatch: pytest.
     from regime import ToyConfig
 
     monkeypatch.setattr("regime.reproductions.claim.STEPS", 3)
-    with pytest.raises(RuntimeError, match="did not fall to 0.1"):
+    with pytest.raises(RuntimeError, match=r"did not fall to 0\.1"):
         train_to(ToyConfig(width=8, samples=8, test_samples=8, probe_samples=8), 0.1)

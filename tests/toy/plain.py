@@ -4,13 +4,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from regime import ToyConfig
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import Scale
 
-FUNCTIONS = {"relu": F.relu, "tanh": torch.tanh, "erf": torch.erf, "gelu": F.gelu, "linear": lambda h: h}
+FUNCTIONS = {"relu": functional.relu, "tanh": torch.tanh, "erf": torch.erf, "gelu": functional.gelu, "linear": lambda h: h}
 
 
 class Plain(nn.Module):
@@ -46,8 +46,8 @@ def loss(config: ToyConfig, outputs: Tensor, y: Tensor) -> Tensor:
     if config.loss == "mse":
         return (outputs - y).square().sum() / (2 * len(y))
     if y.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(outputs, (y + 1) / 2)
-    return F.cross_entropy(outputs, y.argmax(1))
+        return functional.binary_cross_entropy_with_logits(outputs, (y + 1) / 2)
+    return functional.cross_entropy(outputs, y.argmax(1))
 
 
 class Optimizer:

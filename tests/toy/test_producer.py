@@ -180,7 +180,9 @@ def test_the_forecast_is_the_twins_path_before_the_first_step() -> None:
 def test_the_forecast_skill_is_the_variance_explained_over_the_path() -> None:
     run = ToyRun(ToyConfig(**CONFIG | {"alpha": 0.3}), dtype=torch.float64)
     taken = snapshots(run)
-    actual, linear = (torch.stack(part) for part in zip(*[(s.outputs, s.linear["linearization_gap"]) for s in taken], strict=True))
+    actual, linear = (
+        torch.stack(part) for part in zip(*[(s.outputs, s.linear["linearization_gap"]) for s in taken], strict=True)
+    )
     missed = (actual - linear).square().sum((0, 2, 3))
     around = (actual - actual.mean(2, keepdim=True)).square().sum((0, 2, 3))
     config = ToyConfig(**CONFIG | {"alpha": 0.3})
@@ -228,5 +230,5 @@ def test_the_default_step_trains_every_optimizer(optimizer: str) -> None:
 
 
 def test_a_step_that_decays_everything_is_refused() -> None:
-    with pytest.raises(regime.ConfigError, match="weight_decay = 1000.0 is not allowed"):
+    with pytest.raises(regime.ConfigError, match=r"weight_decay = 1000\.0 is not allowed"):
         regime.run(ToyConfig(**CONFIG | {"weight_decay": 1000.0}))
