@@ -185,7 +185,7 @@ class ToyConfig(Config):
         None,
         gt=0,
         le=1e6,
-        description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) over the loss's curvature; "
+        description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature; "
         "for adam, a first step that moves the outputs by 0.02 of their distance to the targets",
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")

@@ -2,8 +2,8 @@ import torch
 
 from regime.kernels.spectrum import alignment
 from regime.measures.function import linear_gap
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered
-from regime.measures.measurement import DEFINITIONS, ROUNDING, ROW, Baseline, Measurement, between
+from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled
+from regime.measures.measurement import DEFINITIONS, KERNEL, ROUNDING, ROW, Baseline, Measurement, between
 from regime.measures.representation import feature_movement, representation_change
 from regime.snapshots import Moved, Snapshot, Targets
 
@@ -97,10 +97,13 @@ def test_random_halves_spread_as_much_as_fresh_points_do() -> None:
         300, 40, 6, generator=generator, dtype=torch.float64
     )
     halves = (torch.rand(200, 40, generator=generator).argsort(1) < 20).double()
-    for function, parts in ((representation_change, (h1, h0)), (kernel_change, (h1 @ h1.mT, h0 @ h0.mT))):
-        fresh = function(*parts).std()
-        claimed = function(*parts, halves).std(-1).mean()
-        assert 0.75 < claimed / fresh < 1.35, function
+    kernels = h1 @ h1.mT, h0 @ h0.mT
+    drawn = resampled(*kernels, halves) | {"representation_change": representation_change(h1, h0, halves)}
+    fresh = {name: function(*kernels) for name, function in KERNEL.items()} | {
+        "representation_change": representation_change(h1, h0)
+    }
+    for name, values in fresh.items():
+        assert 0.75 < drawn[name].std(-1).mean() / values.std() < 1.35, name
 
 
 def test_velocity_alignments_and_modes() -> None:
