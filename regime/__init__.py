@@ -7,7 +7,7 @@ from regime.kernels.infinite import InfiniteKernel, infinite_ntk
 from regime.kernels.limits import gradient_flow, kernel_regression
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
-from regime.pipeline import Session, run, stream
+from regime.pipeline import Session, run, stream, stream_together
 from regime.report import Report
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "plan_ntk",
     "run",
     "stream",
+    "stream_together",
 ]

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -67,6 +67,39 @@ def run(config: ToyConfig | ProbeConfig) -> Report:
     """The report at the end of `stream`."""
     *_, last = stream(config)
     return Report.from_dict(last.report)
+
+
+def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, Event]]:
+    """Train configurations of one shape as one batch: the events that `stream` would send of each, with its number.
+
+    They may differ in alpha, learning_rate and seed. Progress, of all together, has no number; measurements have no pictures.
+    Numbers agree with those of `stream` to rounding.
+
+    Raises:
+        ConfigError: they differ in more, or one of them cannot run on this machine.
+    """
+    from regime.toy.producer import ToyRun
+
+    began = spoke = time.perf_counter()
+    producer = ToyRun(configs)
+    estimate = producer.estimate()
+    pair = producer.independent()
+    recorders = []
+    for cell, (config, rate) in enumerate(zip(configs, producer.learning_rates, strict=True)):
+        apart = _apart((pair[0].rows(producer.rows(cell)), pair[1].rows(producer.rows(cell))))
+        recorders.append(_Recorder(config, rate, producer.linear, producer.references() + apart))
+        yield cell, recorders[cell].started(producer, estimate)
+    for item in producer.snapshots():
+        seconds = time.perf_counter() - began
+        left = seconds * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else estimate.seconds
+        if isinstance(item, Snapshot):
+            yield item.cell, recorders[item.cell].record(item, seconds, left)
+            spoke = time.perf_counter()
+        elif time.perf_counter() - spoke > HEARTBEAT:
+            spoke = time.perf_counter()
+            yield None, Progress(step=item.step, steps=configs[0].steps, seconds=seconds, seconds_left=left)
+    for cell, recorder in enumerate(recorders):
+        yield cell, recorder.finished(producer, time.perf_counter() - began)
 
 
 class Session:
@@ -158,27 +191,18 @@ class Session:
         self._began = time.perf_counter() - self._seconds
         self._producer = producer = produce(config)
         estimate = producer.estimate()
-        self._recorder = recorder = _Recorder(config, producer)
-        yield Started(
-            config=config.to_dict(),
-            learning_rate=producer.learning_rate,
-            device=str(producer.device),
-            parameters=producer.parameters,
-            estimate=estimate,
-            references=recorder.references,
-            view=producer.view(),
-        )
+        references = producer.references() + _apart(producer.independent())
+        self._recorder = recorder = _Recorder(config, producer.learning_rate, producer.linear, references)
+        yield recorder.started(producer, estimate)
         self._spoke = self._elapsed()
         skip = state is not None
         for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
             now = self._elapsed()
             left = now * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else max(0.0, estimate.seconds - now)
             if isinstance(item, Snapshot):
-                if recorder.baseline is None:
-                    recorder.begin(item)
                 if skip:
                     skip = False
-                    recorder.restore(state["recorder"])
+                    recorder.restore(state["recorder"], item)
                     continue
                 event = recorder.record(item, now, left)
                 self._spoke = now
@@ -186,31 +210,11 @@ class Session:
             elif now - self._spoke > HEARTBEAT:
                 self._spoke = now
                 yield Progress(step=item.step, steps=config.steps, seconds=now, seconds_left=left)
-        yield Finished(report=self._report().to_dict())
+        yield recorder.finished(producer, self._elapsed())
 
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""
         return time.perf_counter() - self._began
-
-    def _report(self) -> Report:
-        producer, recorder = self._producer, self._recorder
-        provenance = Provenance(
-            versions=_versions(),
-            device=str(producer.device),
-            threads=torch.get_num_threads(),
-            seconds=self._elapsed(),
-            seed=self.config.seed,
-            learning_rate=producer.learning_rate,
-            parameters=producer.parameters,
-            source=producer.source,
-        )
-        return Report.from_history(
-            self.config,
-            recorder.history,
-            references=recorder.references,
-            diverged=recorder.diverged,
-            provenance=provenance,
-        )
 
 
 def _versions() -> dict[str, str]:
@@ -230,27 +234,54 @@ def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:
 class _Recorder:
     """Turns snapshots into Measured events, remembering what measures and the verdict need of the past."""
 
-    def __init__(self, config: ToyConfig | ProbeConfig, producer: Producer) -> None:
-        self.config, self.learning_rate, self.gap = config, producer.learning_rate, producer.linear
-        self.references = producer.references() + _apart(producer.independent())
+    def __init__(self, config: ToyConfig | ProbeConfig, learning_rate: float, gap: str, references: list[Reference]) -> None:
+        self.config, self.learning_rate, self.gap, self.references = config, learning_rate, gap, references
         self.history: list[Measured] = []
         self.baseline: Baseline | None = None
         self.diverged = False
         self.past: dict[str, Tensor] = {}
         """The largest gap, that of resamples, the last kernel and its time, and the forecast's squared misses, so far."""
 
-    def begin(self, start: Snapshot) -> None:
-        """Measure against `start` from now on."""
-        self.baseline = Baseline(start)
+    def started(self, producer: Producer, estimate: Estimate) -> Started:
+        return Started(
+            config=self.config.to_dict(),
+            learning_rate=self.learning_rate,
+            device=str(producer.device),
+            parameters=producer.parameters,
+            estimate=estimate,
+            references=self.references,
+            view=producer.view(),
+        )
+
+    def finished(self, producer: Producer, seconds: float) -> Finished:
+        provenance = Provenance(
+            versions=_versions(),
+            device=str(producer.device),
+            threads=torch.get_num_threads(),
+            seconds=seconds,
+            seed=self.config.seed,
+            learning_rate=self.learning_rate,
+            parameters=producer.parameters,
+            source=producer.source,
+        )
+        report = Report.from_history(
+            self.config, self.history, references=self.references, diverged=self.diverged, provenance=provenance
+        )
+        return Finished(report=report.to_dict())
 
     def state(self) -> dict[str, Any]:
         return {"history": [event.to_dict() for event in self.history], "past": self.past}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], start: Snapshot) -> None:
+        """Go on from `state`, measuring against `start` again."""
+        self.baseline = Baseline(start)
         self.history = [Measured.model_validate(fields) for fields in state["history"]]
         self.past = state["past"]
 
     def record(self, snapshot: Snapshot, seconds: float, left: float) -> Measured:
+        """Measure a snapshot, against the first one that came."""
+        if self.baseline is None:
+            self.baseline = Baseline(snapshot)
         start = self.baseline.start
         previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
         measurement = self.baseline.measure(snapshot, previous)

@@ -1,7 +1,7 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -77,3 +77,13 @@ class Snapshot:
     view: dict[str, object] = field(default_factory=dict)
     """Plain lists of numbers that only the page draws."""
     diverged: bool = False
+    cell: int = 0
+    """Which of the configurations it is of, where several are trained as one batch."""
+
+    def rows(self, chosen: slice) -> "Snapshot":
+        """The snapshot of some of the seeds; what is the same for all stays."""
+        tensors = ("losses", "linear", "kernels", "representations", "displacement", "magnitude", "scalars")
+        parts: dict[str, Any] = {name: {key: value[chosen] for key, value in getattr(self, name).items()} for name in tensors}
+        moved = {layer: Moved(*(part[chosen] for part in pair)) for layer, pair in self.moved.items()}
+        train = self.train and Targets(self.train.kernel[chosen], self.train.features[chosen], self.train.targets)
+        return replace(self, **parts, moved=moved, train=train, outputs=self.outputs[chosen], size=self.size[chosen], view={})

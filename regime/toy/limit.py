@@ -19,8 +19,9 @@ def missing(config: ToyConfig) -> str | None:
     return None
 
 
-def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor) -> Points:
-    """The limit's kernel between x and the training points, and what it starts from: zero in the mean.
+def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: int) -> Points:
+    """The limit's kernel between x and the training points, and what it starts from: zero in the mean. There are `rows`
+    copies, one for each step size.
 
     In standard parameterization what the network computes is taken to its limit, how fast its layers learn is that of this
     width: there is no other limit at a fixed step.
@@ -42,4 +43,4 @@ def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor) -> Poi
         bias_std=config.init_scale * config.bias_std * config.bias,
         speeds=speeds,
     ).ntk
-    return Points(kernel.new_zeros(1, len(x), config.outputs), kernel.unsqueeze(0))
+    return Points(kernel.new_zeros(rows, len(x), config.outputs), kernel.unsqueeze(0))

@@ -1,6 +1,6 @@
 """A toy run: a batch of networks and their twins trained side by side, and snapshots of both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
@@ -18,8 +18,8 @@ from regime.snapshots import Moved, Pause, Snapshot, Targets, diverged
 from regime.toy import limit, tasks
 from regime.toy.losses import error, loss_named
 from regime.toy.network import Layer, Network, Tape
-from regime.toy.step_size import adam_step, descent_step
-from regime.toy.training import Descent, Training, tensors
+from regime.toy.step_size import adam_steps, descent_steps
+from regime.toy.training import Descent, PerRow, Training, tensors
 from regime.toy.twin import AdamTwin, Points, State, Twin, difference
 
 FLOAT32_ALPHA = 16.0
@@ -30,6 +30,8 @@ MEMORY_BOUND = 10
 """How much slower than a matmul a product of matrix and vector is, operation by operation."""
 PRODUCTS = 16
 """Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
+VARIES = ("alpha", "learning_rate", "seed")
+"""Fields in which configurations may differ and still be trained as one batch."""
 GRID = {1: 121, 2: 32}
 """Points along each axis of the function's picture, by input dimension."""
 AT_THE_END = "taken when the run ends"
@@ -40,6 +42,7 @@ FROZEN = "this layer is not trained"
 class ToyRun:
     """Everything at step 0; `snapshots` trains.
 
+    Several configurations that differ in nothing but VARIES are trained as one batch, seeds and all: `cells` are theirs.
     Snapshots hold F = alpha (f - f0) of the network and of the twin on the probe points; the function's picture is that of
     the first seed.
     """
@@ -47,35 +50,66 @@ class ToyRun:
     linear = "linearization_gap"
     source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
-    def __init__(self, config: ToyConfig, dtype: torch.dtype | None = None) -> None:
-        self.config = config
-        self.dtype = dtype or (torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64)
+    def __init__(self, config: ToyConfig | Sequence[ToyConfig], dtype: torch.dtype | None = None) -> None:
+        self.cells = [config] if isinstance(config, ToyConfig) else list(config)
+        self.config = config = self.cells[0]
+        if len({shape(cell) for cell in self.cells}) > 1:
+            raise ConfigError(
+                f"these configurations differ in more than {', '.join(VARIES)}: they cannot be trained as one batch"
+            )
+        largest = max(cell.alpha for cell in self.cells)
+        self.dtype = dtype or (torch.float32 if largest <= FLOAT32_ALPHA else torch.float64)
         self.device = pick_device(config.device)
         self.data = tasks.load(config, self.device, self.dtype)
         self.loss = loss_named(config.loss, config.outputs)
         self.network = Network.of(config)
-        self.initial = self.network.init(config.seeds, config.seed, self.device, self.dtype)
+        self.alpha = self._per_row([cell.alpha for cell in self.cells])
+        self.initial = _joined([self._draw(cell.seed) for cell in self.cells])
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
         self.tape = self.network.tape(self.initial, self.data.train.x)
         start = self.scaled(self.tape.outputs, self.tape.outputs)
-        if config.optimizer == "adam":
-            self.kernel = None
-            self.learning_rate = config.learning_rate or adam_step(self.network, self.tape, start, self.data.train.y, self.loss)
-            self.descent = Descent.of(config, self.learning_rate)
-        else:
-            self.kernel = self.network.full_kernel(self.tape, self.tape)
-            self.learning_rate = config.learning_rate or descent_step(config, self.network, self.kernel, self.loss)
-            self.descent = Descent.of(config, self.learning_rate * self.network.step)
-        if (lost := self.descent.learning_rate * config.weight_decay) >= 1:
+        adam = config.optimizer == "adam"
+        self.kernel = None if adam else self.network.full_kernel(self.tape, self.tape)
+        self.learning_rates = self._learning_rates(start)
+        self.learning_rate = self.learning_rates[0]
+        scaled = [rate * (1.0 if adam else self.network.step) for rate in self.learning_rates]
+        self.descent = Descent.of(config, self._per_row(scaled))
+        if (lost := max(scaled) * config.weight_decay) >= 1:
             raise ConfigError(
                 f"weight_decay = {config.weight_decay} is not allowed: a step would take {lost:.3g} of every parameter; "
-                f"allowed: below {1 / self.descent.learning_rate:.3g} at this learning_rate"
+                f"allowed: below {1 / max(scaled):.3g} at this learning_rate"
             )
+
+    def _per_row(self, values: list[float]) -> PerRow:
+        """One number where all cells have the same, else one for each row of the batch."""
+        if len(set(values)) == 1:
+            return values[0]
+        rows = torch.tensor(values, dtype=self.dtype, device=self.device).repeat_interleave(self.config.seeds)
+        return rows.view(-1, 1, 1)
+
+    def _draw(self, seed: int) -> list[Layer]:
+        return self.network.init(self.config.seeds, seed, self.device, self.dtype)
+
+    def _learning_rates(self, start: Float[Tensor, "S N C"]) -> list[float]:
+        """Each cell's own, or for its stiffest seed what the kernel allows."""
+        config, given = self.config, [cell.learning_rate for cell in self.cells]
+        if None not in given:
+            return given
+        if self.kernel is None:
+            steps = adam_steps(self.network, self.tape, start, self.data.train.y, self.loss)
+        else:
+            steps = descent_steps(config, self.network, self.kernel, self.loss)
+        chosen = steps.view(len(given), config.seeds).min(1).values.tolist()
+        return [own if rate is None else rate for rate, own in zip(given, chosen, strict=True)]
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
         """F = alpha (f - f0), or alpha f."""
-        return self.config.alpha * (outputs - start if self.config.centered else outputs)
+        return self.times_alpha(outputs - start if self.config.centered else outputs)
+
+    def times_alpha(self, outputs: Tensor) -> Tensor:
+        """alpha f; fewer rows than there are belong to the first ones."""
+        return outputs * (self.alpha[: len(outputs)] if isinstance(self.alpha, Tensor) else self.alpha)
 
     def estimate(self) -> Estimate:
         """From counted operations and this machine's matmul rate."""
@@ -89,7 +123,7 @@ class ToyRun:
         kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
         lanczos = MEMORY_BOUND * 2 * PRODUCTS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * self.parameters * c.samples
         flops = c.steps * step + measurements * (tapes + kernels + lanczos)
-        seconds = c.seeds * flops / rate + c.steps * 3e-4 + measurements * 2.5e-2
+        seconds = len(self.cells) * c.seeds * flops / rate + c.steps * 3e-4 + measurements * 2.5e-2
         return Estimate(seconds=seconds, bytes=c.workspace)
 
     def references(self) -> list[Reference]:
@@ -105,11 +139,7 @@ class ToyRun:
 
     def independent(self) -> tuple[Snapshot, Snapshot]:
         """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
-        after = self.network.init(1, self.config.seed + self.config.seeds, self.device, self.dtype)
-        shifted = [
-            Layer(*(None if p is None else torch.cat([p[1:], q]) for p, q in zip(now, last, strict=True)))
-            for now, last in zip(self.initial, after, strict=True)
-        ]
+        shifted = _joined([self._draw(cell.seed + 1) for cell in self.cells])
         one, other = (self.bare(self.network.tape(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
@@ -132,7 +162,7 @@ class ToyRun:
             blocks={name: name for name in names},
             last_hidden=names[-2],
             rounding=torch.finfo(self.dtype).eps,
-            size=self.config.alpha * tape.outputs.flatten(1).norm(dim=1),
+            size=(self.alpha * tape.outputs).flatten(1).norm(dim=1),
             undefined=undefined,
         )
 
@@ -147,8 +177,8 @@ class ToyRun:
 
     @property
     def pictured(self) -> bool:
-        """Whether the function is one that a picture shows: one output of one or two inputs."""
-        return self.data.train.x.shape[1] in GRID and self.config.outputs == 1
+        """Whether the function is one that a picture shows: one output of one or two inputs, of one cell."""
+        return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
 
     def _extent(self) -> float:
         return 1.1 * self.data.train.x.abs().max().item()
@@ -162,8 +192,9 @@ class ToyRun:
     def snapshots(self, state: dict[str, Any] | None = None) -> Iterator[Pause | Snapshot]:
         """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges.
 
-        With a `state` that this run's `state` gave, it goes on from there, bit for bit as it would have; the first snapshot is
-        that of step 0 again, since measures compare with it.
+        The snapshots of several cells come one after another, `cell` telling whose they are; one that diverges is left out from
+        then on. With a `state` that this run's `state` gave, it goes on from there, bit for bit as it would have; the first
+        snapshot is that of step 0 again, since measures compare with it.
         """
         yield Pause(0, 0.0)
         self.bench = bench = Bench(self)
@@ -171,22 +202,41 @@ class ToyRun:
         yield from bench.foresee()
         snapshot = bench.snapshot()
         start_loss = snapshot.losses["train_loss"]
-        yield snapshot
+        alive = range(len(self.cells))
+        for cell in alive:
+            yield self._of_cell(snapshot, cell)
         if state is not None:
             bench.restore(state)
         while bench.step < self.config.steps:
-            loss = bench.advance()
-            gone = diverged(loss, start_loss)
-            fraction = bench.step / self.config.steps
-            if gone or bench.step == self.config.steps or bench.step % self.config.measure_every == 0:
-                yield Pause(bench.step, fraction)
-                snapshot = bench.snapshot()
-                gone = gone or diverged(snapshot.losses["train_loss"], start_loss)
-                yield replace(snapshot, diverged=gone)
-                if gone:
-                    return
-            else:
-                yield Pause(bench.step, fraction)
+            gone = self._diverged(alive, bench.advance(), start_loss)
+            yield Pause(bench.step, bench.step / self.config.steps)
+            beat = bench.step == self.config.steps or bench.step % self.config.measure_every == 0
+            if not beat and not gone:
+                continue
+            snapshot = bench.snapshot()
+            gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
+            for cell in alive:
+                if beat or cell in gone:
+                    yield replace(self._of_cell(snapshot, cell), diverged=cell in gone)
+            alive = [cell for cell in alive if cell not in gone]
+            if not alive:
+                return
+
+    def rows(self, cell: int) -> slice:
+        """A cell's seeds in the batch."""
+        return slice(cell * self.config.seeds, (cell + 1) * self.config.seeds)
+
+    def _diverged(self, cells: Sequence[int], loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> set[int]:
+        """Which of the cells have a seed that diverged."""
+        if not diverged(loss, start):
+            return set()
+        return {cell for cell in cells if diverged(loss[self.rows(cell)], start[self.rows(cell)])}
+
+    def _of_cell(self, snapshot: Snapshot, cell: int) -> Snapshot:
+        """The snapshot of one cell's seeds."""
+        if len(self.cells) == 1:
+            return snapshot
+        return replace(snapshot.rows(self.rows(cell)), cell=cell, time=snapshot.step * self.learning_rates[cell])
 
     def state(self) -> dict[str, Any]:
         """Where the run stands, between two items of `snapshots`: tensors and numbers."""
@@ -206,7 +256,7 @@ class Bench:
             run.network,
             run.initial,
             *data.train,
-            alpha=config.alpha,
+            alpha=run.alpha,
             centered=config.centered,
             loss=run.loss,
             descent=run.descent,
@@ -224,9 +274,12 @@ class Bench:
         self.forecast: list[State] = []
         self.no_limit = limit.missing(config)
         self.limit, self.limit_points = None, {}
+        copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.tape.outputs)
         if self.no_limit is None:
             try:
-                self.limit_points = {name: limit.points(config, run.network, x, data.train.x) for name, x in self.x.items()}
+                self.limit_points = {
+                    name: limit.points(config, run.network, x, data.train.x, copies) for name, x in self.x.items()
+                }
                 self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
             except ValueError:
                 self.no_limit = "the infinite-width kernel overflows here"
@@ -244,12 +297,12 @@ class Bench:
             return tape.outputs, Points(start, None, tape=tape)
         rows = run.kernel if name == "train" else network.full_kernel(tape, train)
         trained = [parameters[layer] for layer in network.trained]
-        along = run.config.alpha * network.product(tape, trained).sum(0) if run.config.weight_decay else None
+        along = run.times_alpha(network.product(tape, trained).sum(0)) if run.config.weight_decay else None
         return tape.outputs, Points(start, rows, along)
 
     def _twin(self) -> Twin | AdamTwin:
         run, train = self.run, self.points["train"]
-        y, alpha = run.data.train.y, run.config.alpha
+        y, alpha = run.data.train.y, run.alpha
         if run.config.optimizer == "adam":
             return AdamTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent)
         return Twin(train, y, run.loss, run.descent)
@@ -348,7 +401,7 @@ class Bench:
 
     def _losses(self, scaled: dict[str, Tensor], train: Tape, ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
-        run, seeds = self.run, self.run.config.seeds
+        run, seeds = self.run, len(train.outputs)
         learners = {"": scaled, "twin_": {name: self.twin.outputs(self.points[name]) for name in ("train", "test")}}
         undefined = {}
         if self.limit is not None:
@@ -385,7 +438,7 @@ class Bench:
         run, network = self.run, self.run.network
         start = self.points["probe"].start
         shifts = [difference(parameters[layer], run.initial[layer]) for layer in network.trained]
-        parts = run.config.alpha * network.product(self.probe_tape, shifts)
+        parts = run.alpha * network.product(self.probe_tape, shifts)
         moved = {}
         for part, a, layer in zip(parts, self.probe_tape.inputs, network.trained, strict=True):
             outputs = network.forward_from(layer, a, run.initial, parameters[layer])
@@ -410,7 +463,8 @@ class Bench:
             size = like[0].numel()
             start = torch.cos(torch.arange(size, device=like.device, dtype=torch.float64) ** 2)
             top = lanczos_top(product, start.expand(like.shape[0], size), PRODUCTS)
-        return run.descent.learning_rate * top / run.config.samples, {}
+        rate = run.descent.learning_rate
+        return (rate.flatten() if isinstance(rate, Tensor) else rate) * top / run.config.samples, {}
 
     def _view(self) -> dict[str, object]:
         pictures = {}
@@ -439,6 +493,22 @@ class Bench:
         self.twin.state = self.forecast[0]
         steps = [min(k * config.measure_every, config.steps) for k in range(len(self.forecast))]
         return {"steps": steps, **losses}
+
+
+def shape(config: ToyConfig) -> ToyConfig:
+    """What has to be the same of configurations that are trained as one batch."""
+    known = ToyConfig()
+    return config.model_copy(update={name: getattr(known, name) for name in VARIES})
+
+
+def _joined(draws: list[list[Layer]]) -> list[Layer]:
+    """The layers of several batches of networks as those of one."""
+    if len(draws) == 1:
+        return draws[0]
+    return [
+        Layer(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*layers, strict=True)))
+        for layers in zip(*draws, strict=True)
+    ]
 
 
 def _first_seed(tape: Tape) -> Tape:

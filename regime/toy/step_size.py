@@ -1,6 +1,5 @@
 """The step size where the configuration leaves it open: from the tangent kernel at initialization."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,15 +14,17 @@ ADAM_STEP = 0.02
 """How far Adam's first step moves the outputs by default, relative to their distance from the targets."""
 
 
-def descent_step(config: ToyConfig, network: Network, kernel: Float[Tensor, "S NC NC"], loss: Loss) -> float:
-    """learning_rate * n^-c * lambda_max(Theta_0 / N) * curvature = STABLE (1 - momentum), for the stiffest seed."""
+def descent_steps(config: ToyConfig, network: Network, kernel: Float[Tensor, "S NC NC"], loss: Loss) -> Float[Tensor, "S"]:
+    """learning_rate * n^-c * lambda_max(Theta_0 / N) * curvature = STABLE (1 - momentum), for each seed."""
     momentum = config.momentum if config.optimizer == "momentum" else 0.0
-    top = network.step * top_eigenvalue(kernel).max().item() / config.samples
+    top = network.step * top_eigenvalue(kernel) / config.samples
     return _positive(STABLE * (1 - momentum) / loss.curvature, top)
 
 
-def adam_step(network: Network, tape: Tape, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss) -> float:
-    """Adam's first step is learning_rate * sign(gradient): it moves F by learning_rate * J_0 sign(g), for the quickest seed."""
+def adam_steps(
+    network: Network, tape: Tape, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss
+) -> Float[Tensor, "S"]:
+    """Adam's first step is learning_rate * sign(gradient), and moves F by learning_rate * J_0 sign(g)."""
     slopes = network.pullback(tape, loss.gradient(start, targets))
     scales = [network.scales[layer] for layer in network.trained]
     signs = [
@@ -32,13 +33,14 @@ def adam_step(network: Network, tape: Tape, start: Float[Tensor, "S N C"], targe
     ]
     moved = network.product(tape, signs).sum(0).flatten(1).norm(dim=1)
     distance = (start - targets).flatten(1).norm(dim=1)
-    return _positive(ADAM_STEP, (moved / distance).max().item())
+    return _positive(ADAM_STEP, moved / distance)
 
 
-def _positive(wanted: float, per_unit: float) -> float:
-    if not per_unit > 0 or not torch.isfinite(torch.tensor(wanted / per_unit)):
+def _positive(wanted: float, per_unit: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
+    steps = wanted / per_unit.double()
+    if not ((per_unit > 0) & steps.isfinite()).all():
         raise ConfigError(
             "learning_rate = None is not allowed with these weights: the kernel at initialization is zero or not finite; "
             "allowed: a number, or another weight_std, bias_std, init_scale, width or depth"
         )
-    return wanted / per_unit
+    return steps

@@ -11,6 +11,9 @@ from regime.config import ToyConfig
 from regime.toy.losses import Loss
 from regime.toy.network import Layer, Network, gradient
 
+PerRow = float | Float[Tensor, "S 1 1"]
+"""One number for all S networks, or one for each."""
+
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
@@ -27,21 +30,22 @@ class Descent:
     the two are one.
     """
 
-    learning_rate: float
+    learning_rate: PerRow
     momentum: float = 0.0
     weight_decay: float = 0.0
     decoupled: bool = False
     adam: bool = False
 
     @classmethod
-    def of(cls, config: ToyConfig, learning_rate: float) -> "Descent":
+    def of(cls, config: ToyConfig, learning_rate: PerRow) -> "Descent":
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         return cls(learning_rate, momentum, config.weight_decay, config.decoupled, config.optimizer == "adam")
 
     @property
-    def shrink(self) -> float:
+    def shrink(self) -> PerRow:
         """What a step leaves of a parameter without gradient, where decay acts beside momentum and Adam's scaling."""
-        return 1 - self.learning_rate * self.weight_decay if self.decoupled or not (self.momentum or self.adam) else 1.0
+        beside = self.weight_decay and (self.decoupled or not (self.momentum or self.adam))
+        return 1 - self.learning_rate * self.weight_decay if beside else 1.0
 
     @property
     def coupled(self) -> float:
@@ -52,7 +56,7 @@ class Descent:
 class Adam:
     """Adam's moments for layers of parameters, and its step."""
 
-    def __init__(self, parameters: Sequence[Layer], factors: Sequence[tuple[float, float]], descent: Descent, alpha: float):
+    def __init__(self, parameters: Sequence[Layer], factors: Sequence[tuple[float, float]], descent: Descent, alpha: PerRow):
         self.descent, self.alpha, self.factors = descent, alpha, factors
         self.moments = [[(torch.zeros_like(p), torch.zeros_like(p)) for p in tensors(layer)] for layer in parameters]
         self.count = 0
@@ -69,12 +73,22 @@ class Adam:
         for layer, slopes, moments, factors in zip(parameters, gradients, self.moments, self.factors, strict=True):
             for p, g, (m, v), factor in zip(tensors(layer), tensors(slopes), moments, factors, strict=False):
                 if self.descent.coupled:
-                    g.add_(p, alpha=self.alpha**2 * self.descent.coupled)
-                if self.descent.shrink != 1:
-                    p.mul_(self.descent.shrink)
+                    g.add_(p * rowwise(self.alpha**2 * self.descent.coupled, p))
+                shrink(p, self.descent.shrink)
                 m.lerp_(g, 1 - BETAS[0])
                 v.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
-                p.addcdiv_(m, (v / second).sqrt_().add_(EPSILON), value=-size * factor)
+                p.addcdiv_(m * rowwise(-size * factor, p), (v / second).sqrt_().add_(EPSILON))
+
+
+def rowwise(value: PerRow, like: Tensor) -> PerRow | Tensor:
+    """`value`, shaped to multiply tensors of so many dimensions."""
+    return value.view(-1, *(1,) * (like.dim() - 1)) if isinstance(value, Tensor) else value
+
+
+def shrink(parameter: Tensor, kept: PerRow) -> None:
+    """Multiply a parameter by what decay leaves of it."""
+    if isinstance(kept, Tensor) or kept != 1:
+        parameter.mul_(rowwise(kept, parameter))
 
 
 def tensors(layer: Layer) -> list[Tensor]:
@@ -91,10 +105,11 @@ class Training:
     x: Float[Tensor, "N i"]
     y: Float[Tensor, "N C"]
     offset: Float[Tensor, "S N C"]
-    alpha: float
+    alpha: PerRow
     loss: Loss
     descent: Descent
     velocity: list[Layer] | None = field(init=False, default=None)
+    """Times the step size."""
     adam: Adam | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -113,7 +128,7 @@ class Training:
         x: Tensor,
         y: Tensor,
         *,
-        alpha: float,
+        alpha: PerRow,
         centered: bool,
         loss: Loss,
         descent: Descent,
@@ -146,7 +161,10 @@ class Training:
         x, y, offset = (self.x, self.y, self.offset) if batch is None else (self.x[batch], self.y[batch], self.offset[:, batch])
         outputs, inputs, kept = self.network.forward(self.parameters, x)
         scaled = self.alpha * (outputs - offset)
-        gradients = self.network.backward(self.parameters, kept, self.loss.gradient(scaled, y) * (self.alpha / x.shape[0]))
+        # But for Adam's, steps are linear in the gradient: their size is taken where the numbers are few.
+        size = 1.0 if self.adam else self.descent.learning_rate / self.alpha**2
+        force = self.loss.gradient(scaled, y) * (size * self.alpha / x.shape[0])
+        gradients = self.network.backward(self.parameters, kept, force)
         self._descend(inputs[self.network.first_trained :], gradients)
         return self.loss.value(scaled, y)
 
@@ -156,21 +174,21 @@ class Training:
         if self.adam:
             self.adam.step(self.trained, [gradient(g, a, scale) for _, a, g, scale in layers])
             return
-        size = self.descent.learning_rate / self.alpha**2
+        kept = self.descent.shrink
         if self.velocity is None:
             for layer, a, g, scale in layers:
-                layer.weight.baddbmm_(g.mT, a, beta=self.descent.shrink, alpha=-size * scale.weight)
+                shrink(layer.weight, kept)
+                layer.weight.baddbmm_(g.mT, a, alpha=-scale.weight)
                 if layer.bias is not None:
-                    layer.bias.mul_(self.descent.shrink).sub_(g.sum(-2), alpha=size * scale.bias)
+                    shrink(layer.bias, kept)
+                    layer.bias.sub_(g.sum(-2), alpha=scale.bias)
             return
-        decay = self.alpha**2 * self.descent.coupled
         for (layer, a, g, scale), v in zip(layers, self.velocity, strict=True):
             v.weight.baddbmm_(g.mT, a, beta=self.descent.momentum, alpha=scale.weight)
             if v.bias is not None:
                 v.bias.mul_(self.descent.momentum).add_(g.sum(-2), alpha=scale.bias)
             for p, velocity in zip(tensors(layer), tensors(v), strict=True):
-                if decay:
-                    velocity.add_(p, alpha=decay)
-                if self.descent.shrink != 1:
-                    p.mul_(self.descent.shrink)
-                p.sub_(velocity, alpha=size)
+                if self.descent.coupled:
+                    velocity.add_(p * rowwise(self.descent.learning_rate * self.descent.coupled, p))
+                shrink(p, kept)
+                p.sub_(velocity)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from regime.toy.losses import Loss
 from regime.toy.network import Layer, Network, Tape
-from regime.toy.training import Adam, Descent, tensors
+from regime.toy.training import Adam, Descent, PerRow, tensors
 
 
 class Points(NamedTuple):
@@ -39,7 +39,7 @@ class State(NamedTuple):
     """Where a twin in function space stands."""
 
     coefficients: Float[Tensor, "S N C"]
-    share: float
+    share: PerRow
 
 
 @dataclass
@@ -73,8 +73,7 @@ class Twin:
                 force = force + coupled * self.state.coefficients
             self.velocity = State(force, pull)
         kept = self.descent.shrink
-        coefficients = self.state.coefficients if kept == 1 else kept * self.state.coefficients
-        self.state = State(coefficients - rate * force, kept * self.state.share - rate * pull)
+        self.state = State(kept * self.state.coefficients - rate * force, kept * self.state.share - rate * pull)
 
     def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
         """F_lin; points of fewer seeds take the first ones."""
@@ -92,7 +91,7 @@ class AdamTwin:
     """S linearized models in parameter space: gradients J_0^T dL/dF of outputs F_0 + alpha J_0 (theta - theta_0)."""
 
     def __init__(
-        self, network: Network, initial: list[Layer], train: Points, y: Tensor, *, alpha: float, loss: Loss, descent: Descent
+        self, network: Network, initial: list[Layer], train: Points, y: Tensor, *, alpha: PerRow, loss: Loss, descent: Descent
     ) -> None:
         self.network, self.train, self.y, self.alpha, self.loss = network, train, y, alpha, loss
         self.initial = [initial[layer] for layer in network.trained]
