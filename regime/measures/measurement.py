@@ -14,7 +14,7 @@ from regime.measures.representation import cka_of_grams, feature_movement, hollo
 from regime.snapshots import Snapshot
 
 DRAWS = 200
-"""Random halves of the probe points behind floors, and behind intervals where there is one seed."""
+"""Random halves of the probe points behind the intervals of one seed; behind floors alone half as many will do."""
 NORMAL = 1.96
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
@@ -127,8 +127,8 @@ class Baseline:
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
-        points = start.outputs.shape[1]
-        halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
+        seeds, points = start.outputs.shape[:2]
+        halves = torch.rand(DRAWS if seeds == 1 else DRAWS // 2, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
         self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
         """Half the points without replacement: results spread as those of independent sets of all the points do."""
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)

@@ -11,6 +11,7 @@ from regime.ui.charts import TOY_LOSSES, curves, multiples
 from regime.ui.dial import dial
 from regime.ui.examples import CONFIGS
 from regime.ui.inputs import checkbox, choice, number_field, slider, text_field
+from regime.ui.outcome import outcome
 from regime.ui.picture import mapped, pictures
 from regime.ui.stage import downloads, intro, markup, transport, view, wire
 from regime.ui.table import layer_table
@@ -93,7 +94,8 @@ def train_tab() -> None:
         with gr.Column(elem_classes="col right", min_width=0):
             for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (_layers, "v-layers")):
                 views[view("toy", draw, css)] = draw
-    wire("toy", controls, views, buttons, exports)
+            compared = view("toy", outcome, "v-outcome")
+    wire("toy", controls, views, buttons, exports, final={compared: outcome})
 
 
 def _controls() -> dict[str, gr.components.Component]:

@@ -10,6 +10,7 @@ from regime.ui.board import Board, thin
 from regime.ui.charts import TOY_LOSSES, curves, multiples
 from regime.ui.dial import dial
 from regime.ui.examples import CONFIGS, example
+from regime.ui.outcome import PREDICTORS, errors, scaling
 from regime.ui.picture import pictures
 from regime.ui.plot import Axis, decades, line
 from regime.ui.progress import announcement, progress
@@ -232,3 +233,22 @@ def test_shades():
     assert shade(None, 1.0) == "var(--hatch)"
     assert shade(0.0, 1.0).endswith("0%,var(--amount-0))")
     assert "var(--amount-3) 100%" in shade(7.0, 1.0)
+
+
+def test_predictors_stand_side_by_side_with_their_spread_or_a_reason() -> None:
+    board = example("toy")
+    html = errors(board)
+    for name in PREDICTORS.values():
+        assert name in html
+    assert html.count("<small>&plusmn;") >= 1
+    board.last["measures"] |= {"infinite_test_error": None}
+    board.last["undefined"] |= {"infinite_test_error": "no kernel limit <here>"}
+    assert 'title="no kernel limit &lt;here&gt;"' in errors(board)
+    assert "The twin foresaw" in html
+
+
+def test_the_scales_of_every_layer_are_shown() -> None:
+    html = scaling(example("toy"))
+    assert html.count('<th scope="row">') == 3
+    assert "Hidden 2" in html
+    assert scaling(Board(config={})).count('<th scope="row">') == 0
