@@ -119,9 +119,7 @@ def infinite_ntk(
     if other is None:
         gram.diagonal().copy_(left.square().sum(1) / inputs)
     nngp, ntk = weight * gram + bias, own[0][0] * gram + own[0][1]
-    q, p = (points.square().sum(1) * (weight / inputs) + bias for points in (left, right))
-    if other is None:
-        nngp.diagonal().copy_(q)
+    q, p = (weight * (points.square().sum(1) / inputs) + bias for points in (left, right))
     for speed, speed_of_bias in own[1:]:
         values, slopes = moments.pairs(nngp, q, p)
         squares, steepness = moments.own(q)

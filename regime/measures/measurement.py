@@ -128,7 +128,8 @@ class Baseline:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
         seeds, points = start.outputs.shape[:2]
-        halves = torch.rand(DRAWS if seeds == 1 else DRAWS // 2, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
+        draws = DRAWS if seeds == 1 else DRAWS // 2
+        halves = torch.rand(draws, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
         self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
         """Half the points without replacement: results spread as those of independent sets of all the points do."""
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)

@@ -26,7 +26,9 @@ def errors(board: Board) -> str:
     """Training and held-out errors of the network and of what could have replaced it, with the forecast's skill."""
     event = board.last
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{_cell(event, f"{prefix}train_error")}{_cell(event, f"{prefix}test_error")}</tr>'
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(_cell(event, f"{prefix}{points}_error") for points in ("train", "test"))
+        + "</tr>"
         for prefix, name in PREDICTORS.items()
     )
     skill = event["measures"].get("forecast_skill") if event else None
@@ -50,9 +52,10 @@ def scaling(board: Board) -> str:
         for row in rows
     )
     return (
-        "<details><summary>How the layers are scaled</summary><p class='sub'>A layer computes multiplier &times; W a + multiplier "
-        "&times; b. A step on W moves the matrix that acts by the last column times the step size: by its ratios the steps of "
-        f'two parameterizations convert into each other.</p><div class="scroll"><table class="rows compared"><thead><tr>{heads}'
+        '<details><summary>How the layers are scaled</summary><p class="sub">A layer computes multiplier &times; W a, plus '
+        "multiplier &times; b. A step on W moves the matrix that acts by the last column times the step size: by its ratios "
+        'the steps of two parameterizations convert into each other.</p><div class="scroll"><table class="rows compared">'
+        f"<thead><tr>{heads}"
         f"</tr></thead><tbody>{body}</tbody></table></div></details>"
     )
 

@@ -11,7 +11,9 @@ from scipy import integrate
 from torch import Tensor
 
 from regime.kernels.infinite import Series, infinite_ntk
-from regime.toy.network import ACTIVATIONS, Network
+from regime.toy.activations import ACTIVATIONS
+from regime.toy.network import Network
+from regime.toy.parameterization import scales
 
 CPU = torch.device("cpu")
 CALLABLES = {"relu": torch.relu, "erf": torch.erf, "tanh": torch.tanh, "gelu": torch.nn.functional.gelu}
@@ -293,10 +295,39 @@ def test_wide_networks_scatter_around_the_limit(name: str) -> None:
     assert (error / size).max() < 0.02  # or the comparison would say little
 
 
+def network(sizes: tuple[int, ...], activation: str, weight_std: float, bias_std: float) -> Network:
+    scaled = scales("ntk", sizes, weight_std=weight_std, bias_std=bias_std, bias=True, init_scale=1.0)
+    return Network(sizes, ACTIVATIONS[activation], tuple(scaled))
+
+
+@pytest.mark.parametrize("trained", [(True, True, True), (False, False, True), (True, False, False)])
+def test_speeds_weigh_the_layers_of_a_wide_network(trained: tuple[bool, ...]) -> None:
+    """Each layer's own term, at its own speed, against the empirical sum over the layers that learn."""
+    x, width, speed = normal(6, 3).float(), 4096, (2.0, 0.5)
+    net = network((3, width, width, 1), "tanh", 1.5, 0.4)
+    tape = net.tape(net.init(4, 0, CPU, torch.float32), x)
+    own = [1.5**2, 0.4**2]
+    empirical = torch.zeros(6, 6)
+    for layer, learns in enumerate(trained):
+        if learns:
+            a, g = tape.inputs[layer], tape.gradients[layer].squeeze(-2)
+            weight = speed[0] / net.scales[layer].fan_in
+            empirical += ((weight * a @ a.mT + speed[1]) * (g @ g.mT)).mean(0)
+    speeds = [speed if learns else (0.0, 0.0) for learns in trained]
+    want = infinite_ntk(x, depth=2, activation="tanh", weight_std=1.5, bias_std=0.4, speeds=speeds).ntk
+    assert (empirical - want).norm() / want.norm() < 0.05
+    plain = infinite_ntk(x, depth=2, activation="tanh", weight_std=1.5, bias_std=0.4).ntk
+    assert torch.equal(
+        infinite_ntk(x, depth=2, activation="tanh", weight_std=1.5, bias_std=0.4, speeds=[tuple(own)] * 3).ntk, plain
+    )
+    with pytest.raises(ValueError, match="one for each of 3 layers"):
+        infinite_ntk(x, depth=2, speeds=[speed])
+
+
 def test_wide_outputs_have_the_nngp_covariance() -> None:
     """Over 4000 initializations of the outputs themselves."""
     x, draws = normal(3, 2), 4000
-    net = Network((2, 256, 1), ACTIVATIONS["relu"], 1.4, 0.3)
+    net = network((2, 256, 1), "relu", 1.4, 0.3)
     outputs = torch.cat([net.forward(net.init(500, seed, CPU, torch.float64), x)[0] for seed in range(0, draws, 500)])
     outputs = outputs.squeeze(-1)
     want = infinite_ntk(x, depth=1, weight_std=1.4, bias_std=0.3).nngp
@@ -327,7 +358,7 @@ def test_empirical_kernel_approaches_the_limit_as_one_over_root_width(name: str)
     want = infinite_ntk(x.double(), depth=2, activation=name, weight_std=sqrt(2), bias_std=1.0).ntk
     widths, errors = [64, 128, 256, 512, 1024, 2048], []
     for index, width in enumerate(widths):
-        net = Network((4, width, width, 1), ACTIVATIONS[name], sqrt(2), 1.0)
+        net = network((4, width, width, 1), name, sqrt(2), 1.0)
         seeds = 40 if width > 512 else 160
         error = []
         for seed in range(1000 * index, 1000 * index + seeds, 10):

@@ -81,12 +81,13 @@ def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     from regime import ToyConfig
     from regime.toy import tasks
     from regime.toy.network import Network
+    from regime.toy.losses import LOSSES
     from regime.toy.training import Descent
-    from regime.toy.twin import Twin, predict
+    from regime.toy.twin import Points, Twin
 
     config = ToyConfig(task="digits", samples=20, test_samples=4, probe_samples=8, width=32, seeds=1)
     data = tasks.load(config, torch.device("cpu"), torch.float64)
-    net = Network.of(config, data.train.x.shape[1], data.train.y.shape[1])
+    net = Network.of(config)
     start = net.init(1, 0, torch.device("cpu"), torch.float64)
     train, probe = (net.tape(start, part.x) for part in (data.train, data.probe))
     kernel, cross = net.full_kernel(train, train), net.full_kernel(probe, train)
@@ -97,13 +98,26 @@ def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     want = gradient_flow(full, train.outputs[0], data.train.y, time, cross_kernel=full_cross, cross_initial=probe.outputs[0])
     errors = []
     for steps in (200, 400, 800):
-        twin = Twin.begin(kernel, train.outputs, data.train.y, Descent(time / steps, 0.0))
+        twin = Twin(Points(train.outputs, kernel), data.train.y, LOSSES["mse"], Descent(time / steps))
         for _ in range(steps):
             twin.step()
-        errors.append((predict(cross, probe.outputs, twin.coefficients)[0] - want).norm() / want.norm())
+        errors.append((twin.outputs(Points(probe.outputs, cross))[0] - want).norm() / want.norm())
     assert errors[0] < 1e-2
     assert abs(errors[0] / errors[1] - 2) < 0.02
     assert abs(errors[1] / errors[2] - 2) < 0.02
+
+
+def test_interpolation_weights_are_those_of_kernel_regression() -> None:
+    """Where the kernel is well conditioned; where it is singular they stay finite, and where it is no kernel they are nan."""
+    from regime.kernels.limits import interpolation_weights
+
+    a = torch.randn(3, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kernel, y = a @ a.mT + torch.eye(12), torch.randn(3, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.allclose(interpolation_weights(kernel, y), torch.linalg.solve(kernel, y))
+    low = a[..., :4] @ a[..., :4].mT
+    fitted = (low @ interpolation_weights(low, (low @ y.unsqueeze(-1)).squeeze(-1)).unsqueeze(-1)).squeeze(-1)
+    assert torch.allclose(fitted, (low @ y.unsqueeze(-1)).squeeze(-1), atol=1e-6)
+    assert interpolation_weights(kernel - 100 * torch.eye(12), y).isnan().all()
 
 
 @pytest.mark.parametrize("kind", ["shared", "full"])
