@@ -8,7 +8,8 @@ import torch
 from regime.config import ToyConfig
 from regime.fits import Estimate
 from regime.measures.measurement import Baseline, Measurement
-from regime.toy.producer import Bench, ToyRun
+from regime.toy.bench import Bench
+from regime.toy.producer import ToyRun
 
 STEPS = 50_000
 """Where training to a loss gives up."""

@@ -9,10 +9,11 @@ from regime.kernels.limits import gradient_flow
 from regime.pipeline import run
 from regime.reproductions.claim import Result
 from regime.toy.activations import ACTIVATIONS
+from regime.toy.bench import Bench
 from regime.toy.losses import LOSSES
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import scales
-from regime.toy.producer import Bench, ToyRun
+from regime.toy.producer import ToyRun
 from regime.toy.training import Descent, Training
 
 CATAPULT_WIDTH = 1024

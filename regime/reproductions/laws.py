@@ -12,7 +12,8 @@ from regime.kernels.infinite import infinite_ntk
 from regime.kernels.limits import kernel_regression
 from regime.measures.measurement import Measurement
 from regime.reproductions.claim import STEPS, Result, train_to
-from regime.toy.producer import Bench, ToyRun
+from regime.toy.bench import Bench
+from regime.toy.producer import ToyRun
 
 BASE = {"task": "circle", "samples": 24, "test_samples": 8, "probe_samples": 48}
 CONVERGED = 1e-7

@@ -18,7 +18,8 @@ from torch import nn
 
 import regime
 from regime import ToyConfig
-from regime.toy.producer import Bench, ToyRun
+from regime.toy.bench import Bench
+from regime.toy.producer import ToyRun
 from regime.toy.training import Training
 from tests.benchmarks.environment import cores, environment
 from tests.benchmarks.report import RESULTS, Section, Table, record, terminal

@@ -52,7 +52,10 @@ def test_the_public_endpoints_are_these(client):
 
 
 def test_catalog_describes_what_can_be_asked(catalog):
-    assert set(catalog["tasks"]["toy"]) >= set(TASKS)
+    toys = catalog["tasks"]["toy"]
+    assert set(toys) == {*TASKS, "csv"}
+    assert toys["digits"] == {"inputs": 64, "classes": 10, "meaning": TASKS["digits"].meaning}
+    assert toys["csv"]["classes"] is None
     assert "minilm" in catalog["models"]
     assert "kernel_change" in catalog["measures"]
     assert set(catalog["schemas"]) == {"toy", "probe", "event", "report"}

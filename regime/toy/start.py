@@ -1,0 +1,150 @@
+"""A toy run at step 0: data, networks, their tangent kernel, and the step size that follows from it."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from regime.config import ConfigError, ToyConfig
+from regime.machine import pick_device
+from regime.snapshots import Snapshot
+from regime.toy import tasks
+from regime.toy.losses import loss_named
+from regime.toy.network import Layer, Network, Tape
+from regime.toy.step_size import adam_steps, descent_steps
+from regime.toy.training import Descent, PerRow, tensors
+
+FLOAT32_ALPHA = 16.0
+"""Above this output scale runs take float64: f - f0 is of size 1/alpha, and float32 rounding would pass for a gap."""
+VARIES = ("alpha", "learning_rate", "seed")
+"""Fields in which configurations may differ and still be trained as one batch."""
+GRID = {1: 121, 2: 32}
+"""Points along each axis of the function's picture, by input dimension."""
+READOUT = "the readout gives outputs, not features"
+
+
+class Start:
+    """Everything at step 0 of one configuration, or of several that differ in nothing but VARIES: `cells`.
+
+    Several are one batch: the seeds of the first, then those of the second, and so on.
+    """
+
+    def __init__(self, config: ToyConfig | Sequence[ToyConfig], dtype: torch.dtype | None = None) -> None:
+        self.cells = [config] if isinstance(config, ToyConfig) else list(config)
+        self.config = config = self.cells[0]
+        if len({shape(cell) for cell in self.cells}) > 1:
+            raise ConfigError(
+                f"these configurations differ in more than {', '.join(VARIES)}: they cannot be trained as one batch"
+            )
+        largest = max(cell.alpha for cell in self.cells)
+        self.dtype = dtype or (torch.float32 if largest <= FLOAT32_ALPHA else torch.float64)
+        self.device = pick_device(config.device)
+        self.data = tasks.load(config, self.device, self.dtype)
+        self.loss = loss_named(config.loss, config.outputs)
+        self.network = Network.of(config)
+        self.alpha = self._per_row([cell.alpha for cell in self.cells])
+        self.initial = joined([self.draw(cell.seed) for cell in self.cells])
+        trained = [self.initial[layer] for layer in self.network.trained]
+        self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
+        self.tape = self.network.tape(self.initial, self.data.train.x)
+        start = self.scaled(self.tape.outputs, self.tape.outputs)
+        adam = config.optimizer == "adam"
+        self.kernel = None if adam else self.network.full_kernel(self.tape, self.tape)
+        self.learning_rates = self._learning_rates(start)
+        self.learning_rate = self.learning_rates[0]
+        scaled = [rate * (1.0 if adam else self.network.step) for rate in self.learning_rates]
+        self.descent = Descent.of(config, self._per_row(scaled))
+        if (lost := max(scaled) * config.weight_decay) >= 1:
+            raise ConfigError(
+                f"weight_decay = {config.weight_decay} is not allowed: a step would take {lost:.3g} of every parameter; "
+                f"allowed: below {1 / max(scaled):.3g} at this learning_rate"
+            )
+
+    def _per_row(self, values: list[float]) -> PerRow:
+        """One number where all cells have the same, else one for each row of the batch."""
+        if len(set(values)) == 1:
+            return values[0]
+        rows = torch.tensor(values, dtype=self.dtype, device=self.device).repeat_interleave(self.config.seeds)
+        return rows.view(-1, 1, 1)
+
+    def draw(self, seed: int) -> list[Layer]:
+        return self.network.init(self.config.seeds, seed, self.device, self.dtype)
+
+    def _learning_rates(self, start: Float[Tensor, "S N C"]) -> list[float]:
+        """Each cell's own, or for its stiffest seed what the kernel allows."""
+        config, given = self.config, [cell.learning_rate for cell in self.cells]
+        if None not in given:
+            return given
+        if self.kernel is None:
+            steps = adam_steps(self.network, self.tape, start, self.data.train.y, self.loss)
+        else:
+            steps = descent_steps(config, self.network, self.kernel, self.loss)
+        chosen = steps.view(len(given), config.seeds).min(1).values.tolist()
+        return [own if rate is None else rate for rate, own in zip(given, chosen, strict=True)]
+
+    def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
+        """F = alpha (f - f0), or alpha f."""
+        return self.times_alpha(outputs - start if self.config.centered else outputs)
+
+    def times_alpha(self, outputs: Tensor) -> Tensor:
+        """alpha f; fewer rows than there are belong to the first ones."""
+        return outputs * (self.alpha[: len(outputs)] if isinstance(self.alpha, Tensor) else self.alpha)
+
+    def rows(self, cell: int) -> slice:
+        """A cell's seeds in the batch."""
+        return slice(cell * self.config.seeds, (cell + 1) * self.config.seeds)
+
+    def bare(self, tape: Tape) -> Snapshot:
+        """What a tape of the probe points alone tells."""
+        names = self.network.names
+        still = dict.fromkeys(names, tape.outputs.new_zeros(tape.outputs.shape[0]))
+        undefined = {f"readout/{measure}": READOUT for measure in ("representation_change", "feature_movement")}
+        return Snapshot(
+            step=0,
+            fraction=0.0,
+            time=0.0,
+            losses={},
+            outputs=tape.outputs,
+            linear={},
+            kernels=self.network.kernels(tape, tape),
+            representations=dict(zip(names, tape.hidden, strict=False)),
+            displacement=still,
+            magnitude=still,
+            blocks={name: name for name in names},
+            last_hidden=names[-2],
+            rounding=torch.finfo(self.dtype).eps,
+            size=(self.alpha * tape.outputs).flatten(1).norm(dim=1),
+            undefined=undefined,
+        )
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the function is one that a picture shows: one output of one or two inputs, of one cell."""
+        return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
+
+    def extent(self) -> float:
+        """How far the picture reaches from the origin."""
+        return 1.1 * self.data.train.x.abs().max().item()
+
+    def grid(self) -> Float[Tensor, "g i"]:
+        """Points of the function's picture."""
+        x = self.data.train.x
+        axis = torch.linspace(-self.extent(), self.extent(), GRID[x.shape[1]], dtype=x.dtype, device=x.device)
+        return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
+
+
+def shape(config: ToyConfig) -> ToyConfig:
+    """What has to be the same of configurations that are trained as one batch."""
+    known = ToyConfig()
+    return config.model_copy(update={name: getattr(known, name) for name in VARIES})
+
+
+def joined(draws: list[list[Layer]]) -> list[Layer]:
+    """The layers of several batches of networks as those of one."""
+    if len(draws) == 1:
+        return draws[0]
+    return [
+        Layer(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*layers, strict=True)))
+        for layers in zip(*draws, strict=True)
+    ]
