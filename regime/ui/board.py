@@ -17,6 +17,8 @@ class Board:
     tick: dict[str, Any] | None = None
     """The last event that carried a step and the time left."""
     report: dict[str, Any] | None = None
+    forecast: dict[str, list[Any]] = field(default_factory=dict)
+    """The twin's losses to come, told with the first measurement: what the network will be held against."""
     status: Status = "running"
 
     @classmethod
@@ -39,10 +41,12 @@ class Board:
                     self.history[-1] = self.history[-1] | {"view": {}}
                 self.history.append(event)
                 self.tick = event
+                self.forecast = event["view"].get("forecast", self.forecast)
             case "finished":
                 self.report, self.status = event["report"], "finished"
                 self.config, self.history = self.report["config"], self.report["history"]
                 self.tick = self.history[-1]
+                self.forecast = {}  # it has come true: the twin's own path is there
 
     def stop(self) -> None:
         """The run ended before its last step; what it reached stays."""
@@ -65,6 +69,11 @@ class Board:
     def series(self, measure: str, part: str = "measures") -> list[tuple[int, float | None]]:
         """(step, value) of one whole-model measure along the run."""
         return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
+
+    def foreseen(self, measure: str) -> list[tuple[int, float | None]]:
+        """(step, value) of a measure of the twin along the whole run, known before its first step."""
+        values = self.forecast.get(measure.removeprefix("twin_")) if measure.startswith("twin_") else None
+        return thin(list(zip(self.forecast["steps"], values, strict=True))) if values else []
 
 
 def thin(history: list[Any], most: int = 120) -> list[Any]:

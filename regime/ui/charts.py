@@ -31,11 +31,14 @@ def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", 
     """Some measures over steps on one log axis, each named at its end and in a legend for narrow windows."""
     data = {part: board.series(part.measure) for part in parts}
     x = steps_axis(board.steps)
-    y = decades([value for points in data.values() for _, value in points if value is not None], most)
+    ahead = {part: board.foreseen(part.measure) for part in parts}
+    known = [*data.values(), *ahead.values()]
+    y = decades([value for points in known for _, value in points if value is not None], most)
     shapes, labels, said = [], [], []
     for part, points in data.items():
         low, high = spread(points, board.series(part.measure, "spread"))
         shapes.append(band(low, high, x, y, part.css))
+        shapes.append(line(ahead[part], x, y, f"{part.css} ahead"))
         shapes.append(line(points, x, y, part.css))
         if part.marks:
             shapes.append(dots(points[:: max(1, len(points) // 14)], x, y, part.css))

@@ -170,7 +170,7 @@ def _pictures(board: Board) -> str:
 
 def _loss(board: Board) -> str:
     what = LOSSES[board.config["loss"]]
-    note = f"{what}. A lazy network follows its twin; a rich one leaves it."
+    note = f"{what}. The twin's path is known before the first step: a lazy network follows it, a rich one leaves it."
     drawn = curves(board, TOY_LOSSES, what="Loss", css="tall")
     return f'<div class="head"><div><h3>Loss</h3><p>{note}</p></div></div>{drawn}'
 

@@ -252,3 +252,15 @@ def test_the_scales_of_every_layer_are_shown() -> None:
     assert html.count('<th scope="row">') == 3
     assert "Hidden 2" in html
     assert scaling(Board(config={})).count('<th scope="row">') == 0
+
+
+def test_the_twins_future_is_drawn_before_the_first_step(events) -> None:
+    board = Board.replay(events[:2])
+    assert [step for step, _ in board.foreseen("twin_train_loss")] == [0, 2, 4]
+    assert board.foreseen("train_loss") == []
+    ahead = loss(board)
+    assert ahead.count('class="line twin ahead"') == 1
+    assert "L" in ahead.split('class="line twin ahead" d="')[1].split('"')[0]
+    later = Board.replay(events[:3])
+    assert later.foreseen("twin_train_loss") == board.foreseen("twin_train_loss")
+    assert later.foreseen("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
