@@ -117,6 +117,8 @@ class Session:
             raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig or a ProbeConfig")
         self.config, self.finished = config, False
         self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
+        self._producer: Producer | None = None
+        self._recorder: _Recorder | None = None
         self._events = self._run(None)
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
@@ -148,7 +150,8 @@ class Session:
         Raises:
             ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
         """
-        if self.config.kind != "toy" or self.finished or not getattr(self, "_recorder", None) or not self._recorder.history:
+        measured = self._recorder is not None and self._recorder.history
+        if self.config.kind != "toy" or self.finished or not measured:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
             )
