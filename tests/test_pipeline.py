@@ -126,7 +126,8 @@ def test_progress_is_sent_where_measurements_are_far_apart() -> None:
             break
     events.close()
     assert kinds[0] == "started"
-    assert kinds[-2:] == ["progress", "progress"]
+    assert kinds.count("progress") == 2
+    assert kinds.count("measured") <= 2
 
 
 def test_what_is_not_a_config_is_refused() -> None:

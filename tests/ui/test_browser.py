@@ -59,7 +59,8 @@ def test_the_first_screen_shows_a_finished_run(page, server):
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
     expect(page.locator(".dial .word").first).to_have_text("Rich")
     assert page.locator(".pictures img").count() == 4
-    assert page.get_by_role("row").count() == 4
+    assert page.locator(".v-layers").get_by_role("row").count() == 4
+    assert page.locator(".v-outcome").get_by_role("row").count() == 6
     expect(page.get_by_text("training hardly changes the features")).to_be_visible()
 
 
