@@ -125,7 +125,12 @@ class Session:
         """The events from here on: to the end, or until there were so many measurements more.
 
         Close the iterator, or leave it, to hold the run where it is; the next call goes on from there.
+
+        Raises:
+            ValueError: fewer than one measurement is asked for.
         """
+        if measurements is not None and measurements < 1:
+            raise ValueError(f"measurements = {measurements} is not allowed; allowed: 1 or more, or None for all")
         left = measurements
         while not self.finished and left != 0:
             self._began = time.perf_counter() - self._seconds

@@ -1,5 +1,6 @@
 """Runs that are held, saved and taken up again give the numbers of one that never was."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def test_a_run_held_stepped_and_saved_is_the_run_never_held(case: str, tmp_path:
     assert kinds == [("started", None), ("measured", 30)]
     assert numbers(finish(resumed)) == want
     again = Session.load(tmp_path / "session.pt")
-    again.save(tmp_path / "again.pt") if list(again.stream(1)) else None
+    assert [event.kind for event in again.stream(1)] == ["started", "measured"]
+    again.save(tmp_path / "again.pt")
     assert numbers(finish(Session.load(tmp_path / "again.pt"))) == want
 
 
@@ -70,11 +72,14 @@ def test_held_time_does_not_count() -> None:
     session = Session(config("gd"))
     events = list(session.stream(2))
     seconds = events[-1].seconds
-    import time
-
     time.sleep(0.5)
     (later,) = session.stream(1)
     assert later.seconds < seconds + 0.4
+
+
+def test_less_than_one_measurement_is_refused() -> None:
+    with pytest.raises(ValueError, match="measurements = 0 is not allowed; allowed: 1 or more"):
+        list(Session(config("gd")).stream(0))
 
 
 def test_what_cannot_be_saved_or_loaded_is_refused(tmp_path: Path) -> None:
@@ -93,4 +98,4 @@ def test_what_cannot_be_saved_or_loaded_is_refused(tmp_path: Path) -> None:
         Session(3)
     with pytest.raises(ValueError, match="a toy's run"):
         Session(ProbeConfig()).save(tmp_path / "probe.pt")
-    assert not list(tmp_path.glob("*.pt")) or [p.name for p in tmp_path.glob("*")] == ["bad.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.pt"]

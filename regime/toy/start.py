@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.config import ConfigError, ToyConfig
+from regime.config import WORKSPACE_LIMIT, ConfigError, ToyConfig
 from regime.machine import pick_device
 from regime.snapshots import Snapshot
 from regime.toy import tasks
@@ -32,6 +32,11 @@ class Start:
 
     def __init__(self, config: ToyConfig | Sequence[ToyConfig], dtype: torch.dtype | None = None) -> None:
         self.cells = [config] if isinstance(config, ToyConfig) else list(config)
+        if not self.cells or not all(isinstance(cell, ToyConfig) for cell in self.cells):
+            raise ConfigError(f"configs = {config!r:.80} is not allowed; allowed: one ToyConfig or more")
+        if (bytes_ := sum(cell.workspace for cell in self.cells)) > WORKSPACE_LIMIT:
+            gigabytes = f"{bytes_ / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
+            raise ConfigError(f"{len(self.cells)} configurations as one batch need {gigabytes}")
         self.config = config = self.cells[0]
         if len({shape(cell) for cell in self.cells}) > 1:
             raise ConfigError(

@@ -81,6 +81,10 @@ def test_a_cell_that_diverges_ends_alone() -> None:
     assert [event.step for event in reports[0].history] == [*range(0, 70, 10)]
 
 
-def test_configurations_of_another_shape_are_refused() -> None:
+def test_what_cannot_be_one_batch_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"configs = \[\] is not allowed; allowed: one ToyConfig or more"):
+        next(regime.stream_together([]))
+    with pytest.raises(ConfigError, match=r"40 configurations as one batch need .* GiB; allowed: at most 4 GiB"):
+        next(regime.stream_together([ToyConfig(width=2048, seed=k) for k in range(40)]))
     with pytest.raises(ConfigError, match="differ in more than alpha, learning_rate, seed"):
         ToyRun([ToyConfig(**BASE), ToyConfig(**BASE | {"width": 17})])
