@@ -258,23 +258,27 @@ class Bench:
             if self.limit is not None:
                 pictures["infinite"] = self.limit.outputs(self.limit_points["grid"])
         view: dict[str, object] = {name: _numbers(values) for name, values in pictures.items()}
+        if len(self.run.cells) == 1:
+            view["kernel"] = self.run.kernel_picture(self.training.parameters)
         if self.step == 0 and self.forecast:
-            view["forecast"] = self._forecast()
+            config = self.run.config
+            steps = [min(k * config.measure_every, config.steps) for k in range(len(self.forecast))]
+            view["forecast"] = {"steps": steps, **self._foreseen("twin_", self.twin, self.forecast, self.points)}
+            if self.limit is not None:
+                view["forecast"] |= self._foreseen("infinite_", self.limit, self.limit_forecast, self.limit_points)
         return view
 
-    def _forecast(self) -> dict[str, object]:
-        """The twin's losses to come, seeds averaged, at each measurement."""
-        run, config = self.run, self.run.config
-        losses: dict[str, list[float | None]] = {"train_loss": [], "test_loss": []}
-        for state in self.forecast:
-            self.twin.state = state
+    def _foreseen(self, prefix: str, twin: Twin, path: list[State], points: dict[str, Points]) -> dict[str, list[float | None]]:
+        """Losses to come along a path, seeds averaged, at each measurement."""
+        run = self.run
+        losses: dict[str, list[float | None]] = {f"{prefix}{name}_loss": [] for name in ("train", "test")}
+        for state in path:
+            twin.state = state
             for name in ("train", "test"):
-                y = getattr(run.data, name).y
-                value = run.loss.value(self.twin.outputs(self.points[name]), y).mean().item()
-                losses[f"{name}_loss"].append(value if isfinite(value) else None)
-        self.twin.state = self.forecast[0]
-        steps = [min(k * config.measure_every, config.steps) for k in range(len(self.forecast))]
-        return {"steps": steps, **losses}
+                value = run.loss.value(twin.outputs(points[name]), getattr(run.data, name).y).mean().item()
+                losses[f"{prefix}{name}_loss"].append(value if isfinite(value) else None)
+        twin.state = path[0]
+        return losses
 
 
 def _first_seed(tape: Tape) -> Tape:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.events import Estimate, Reference
+from regime.kernels.spectrum import top_eigenvalue
 from regime.machine import matmul_rate
 from regime.snapshots import Pause, Snapshot, diverged
 from regime.toy.bench import PRODUCTS, Bench
@@ -63,14 +64,24 @@ class ToyRun(Start):
         one, other = (self.bare(self.network.tape(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
+    def top_eigenvalue(self) -> float | None:
+        """Of the full kernel over the points, n^-c lambda_max(Theta_0 / N), for the stiffest seed; Adam has no use for it."""
+        if self.kernel is None:
+            return None
+        return self.network.step * top_eigenvalue(self.kernel).max().item() / self.config.samples
+
     def view(self) -> dict[str, object]:
-        """How layers are scaled; and of 1-D and 2-D tasks the training points, and where the function's picture is taken."""
+        """How layers are scaled, and the kernel; of 1-D and 2-D tasks the training points, and where the picture is taken."""
         scaled = [asdict(s) | {"weight_speed": s.weight_speed, "bias_speed": s.bias_speed} for s in self.network.scales]
+        view: dict[str, object] = {"scales": scaled}
         x, y = self.data.train
-        if not self.pictured:
-            return {"scales": scaled}
-        points = torch.cat([x, y], 1).tolist()
-        return {"scales": scaled, "points": points, "extent": self.extent(), "size": GRID[x.shape[1]]}
+        if len(self.cells) == 1:
+            shown = self.data.probe.y[self.pictured_points()]
+            classes = shown.argmax(1) if shown.shape[1] > 1 else shown[:, 0]
+            view["kernel"] = self.kernel_picture(self.initial) | {"targets": classes.double().tolist()}
+        if self.pictured:
+            view |= {"points": torch.cat([x, y], 1).tolist(), "extent": self.extent(), "size": GRID[x.shape[1]]}
+        return view
 
     def snapshots(self, state: dict[str, Any] | None = None) -> Iterator[Pause | Snapshot]:
         """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges.

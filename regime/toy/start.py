@@ -1,9 +1,10 @@
 """A toy run at step 0: data, networks, their tangent kernel, and the step size that follows from it."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.config import WORKSPACE_LIMIT, ConfigError, ToyConfig
@@ -21,6 +22,8 @@ VARIES = ("alpha", "learning_rate", "seed")
 """Fields in which configurations may differ and still be trained as one batch."""
 GRID = {1: 121, 2: 32}
 """Points along each axis of the function's picture, by input dimension."""
+KERNEL_POINTS = 32
+"""Most rows of the kernel's picture."""
 READOUT = "the readout gives outputs, not features"
 
 
@@ -127,6 +130,23 @@ class Start:
     def pictured(self) -> bool:
         """Whether the function is one that a picture shows: one output of one or two inputs, of one cell."""
         return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
+
+    def pictured_points(self) -> Int[Tensor, "p"]:
+        """Which probe points the kernel's picture shows: evenly many, ordered by class, or by the target in regression."""
+        y = self.data.probe.y
+        order = (y.argmax(1) if y.shape[1] > 1 else y[:, 0]).argsort(stable=True)
+        return order[torch.linspace(0, len(order) - 1, min(len(order), KERNEL_POINTS)).round().long()]
+
+    def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
+        """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is
+        the `scale`."""
+        first = [Layer(*(None if part is None else part[:1] for part in layer)) for layer in parameters]
+        tape = self.network.tape(first, self.data.probe.x[self.pictured_points()])
+        kernel = sum(self.network.kernels(tape, tape).values())[0].double()
+        scale = kernel.diagonal().mean().item()
+        if not (isfinite(scale) and scale > 0):
+            return {"scale": None, "rows": []}
+        return {"scale": scale, "rows": (kernel / scale).nan_to_num(0.0).round(decimals=3).flatten().tolist()}
 
     def extent(self) -> float:
         """How far the picture reaches from the origin."""

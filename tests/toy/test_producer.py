@@ -174,7 +174,22 @@ def test_the_forecast_is_the_twins_path_before_the_first_step() -> None:
     measured = [event for event in events if event.kind == "measured"]
     forecast = measured[0].view["forecast"]
     assert forecast["steps"] == [event.step for event in measured]
-    assert forecast["test_loss"] == pytest.approx([event.measures["twin_test_loss"] for event in measured])
+    for name in ("twin_train_loss", "twin_test_loss", "infinite_train_loss", "infinite_test_loss"):
+        assert forecast[name] == pytest.approx([event.measures[name] for event in measured])
+
+
+def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> None:
+    config = ToyConfig(**CONFIG | {"probe_samples": 16, "seeds": 2})
+    run = ToyRun(config, dtype=torch.float64)
+    start = run.view()["kernel"]
+    assert start["targets"] == sorted(start["targets"])
+    order = run.pictured_points()
+    kernel = sum(run.bare(run.network.tape(run.initial, run.data.probe.x)).kernels.values())[0][order][:, order]
+    drawn = torch.tensor(start["rows"]).view(16, 16) * start["scale"]
+    assert torch.allclose(drawn.double(), kernel, atol=1e-3 * start["scale"])
+    last = [event for event in regime.stream(config) if event.kind == "measured"][-1].view["kernel"]
+    assert sum(last["rows"][::17]) == pytest.approx(16, abs=0.01)
+    assert last["rows"] != start["rows"]
 
 
 def test_the_forecast_skill_is_the_variance_explained_over_the_path() -> None:
