@@ -1,9 +1,9 @@
 """What one page knows of one run: its events, folded. A live run, a stopped one and a loaded report end in the same board."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-Status = Literal["waiting", "running", "finished", "stopped"]
+Status = Literal["waiting", "running", "paused", "finished", "stopped"]
 
 
 @dataclass
@@ -18,8 +18,10 @@ class Board:
     """The last event that carried a step and the time left."""
     report: dict[str, Any] | None = None
     forecast: dict[str, list[Any]] = field(default_factory=dict)
-    """The twin's losses to come, told with the first measurement: what the network will be held against."""
+    """Losses to come of twin and infinite width, told with the first measurement: what the network will be held against."""
     status: Status = "running"
+    pinned: Self | None = None
+    """An earlier run to compare with."""
 
     @classmethod
     def replay(cls, events: list[dict[str, Any]]) -> Self:
@@ -48,8 +50,12 @@ class Board:
                 self.tick = self.history[-1]
                 self.forecast = {}  # it has come true: the twin's own path is there
 
+    def copy(self) -> Self:
+        """The run as it stands, whatever comes."""
+        return replace(self, history=list(self.history), pinned=None)
+
     def stop(self) -> None:
-        """The run ended before its last step; what it reached stays."""
+        """The run ended before its last step and cannot go on; what it reached stays."""
         if self.status == "running":
             self.status = "stopped"
 
@@ -71,8 +77,8 @@ class Board:
         return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
 
     def foreseen(self, measure: str) -> list[tuple[int, float | None]]:
-        """(step, value) of a measure of the twin along the whole run, known before its first step."""
-        values = self.forecast.get(measure.removeprefix("twin_")) if measure.startswith("twin_") else None
+        """(step, value) of a loss along the whole run, known before its first step."""
+        values = self.forecast.get(measure)
         return thin(list(zip(self.forecast["steps"], values, strict=True))) if values else []
 
 

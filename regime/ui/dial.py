@@ -21,15 +21,16 @@ def dial(board: Board, title: str = "Training regime") -> str:
     last = board.last
     if last is None:
         return _panel(title, "Starting", "", _scale(None), ["The verdict follows the first steps"], "", "blank")
-    verdict = last["verdict"]
+    verdict, pinned = last["verdict"], board.pinned and board.pinned.last and board.pinned.last["verdict"]["index"]
     label = verdict["label"]
     css = "none" if label == "no verdict" else label
     word = label[:1].upper() + label[1:]
-    return _panel(title, word, _standing(board, verdict), _scale(verdict), verdict["reasons"], _advice(verdict), css)
+    return _panel(title, word, _standing(board, verdict), _scale(verdict, pinned), verdict["reasons"], _advice(verdict), css)
 
 
 def _standing(board: Board, verdict: dict[str, Any]) -> str:
-    before = {"running": "so far, ", "stopped": f"stopped at step {board.step}, "}.get(board.status, "")
+    held = {status: f"{status} at step {board.step}, " for status in ("paused", "stopped")}
+    before = {"running": "so far, ", **held}.get(board.status, "")
     return before + verdict["agree"]
 
 
@@ -50,8 +51,8 @@ def _advice(verdict: dict[str, Any]) -> str:
     return f'<p class="advice">{escape(". ".join(verdict["advice"]))}.</p>' if verdict["advice"] else ""
 
 
-def _scale(verdict: dict[str, Any] | None) -> str:
-    """The track with its zones; a dot for each seed, a bar for the interval, a ring for the mean."""
+def _scale(verdict: dict[str, Any] | None, pinned: float | None = None) -> str:
+    """The track with its zones; a dot for each seed, a bar for the interval, a ring for the mean; a tick for a pinned run."""
     edges = (0.0, *ZONES, 1.0)
     label = verdict["label"] if verdict else None
     zones, words = "", ""
@@ -69,6 +70,9 @@ def _scale(verdict: dict[str, Any] | None) -> str:
             said += f", interval {low:.2f} to {high:.2f}"
             marks += f'<i class="interval" style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"></i>'
         marks += f'<i class="mean" style="left:{100 * verdict["index"]:.2f}%"></i>'
+    if pinned is not None:
+        said += f"; the pinned run at {pinned:.2f}"
+        marks += f'<i class="pinned" style="left:{100 * pinned:.2f}%" title="pinned run"></i>'
     meaning = MEANING.get(label or "", "lazy: the features of the start are enough; rich: new ones are learned")
     return (
         f'<div class="scale" role="img" aria-label="{said}"><div class="track">{zones}</div>{marks}</div>'

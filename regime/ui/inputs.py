@@ -7,6 +7,7 @@ the server; the configuration does.
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import gradio as gr
@@ -28,15 +29,21 @@ def slider(label: str, stops: Sequence[float], value: float, *, ends: tuple[str,
     script = """
 const stops = JSON.parse(element.querySelector('.slider').dataset.stops);
 const range = element.querySelector('input'), shown = element.querySelector('output');
-const read = () => stops[range.valueAsNumber];
-const show = value => { range.value = stops.indexOf(value); };
+let exact = null;
+const read = () => exact ?? stops[range.valueAsNumber];
+const show = value => {
+  exact = stops.includes(value) ? null : value;
+  const far = stop => Math.abs(Math.log(stop / value));
+  range.value = stops.reduce((best, stop, index) => far(stop) < far(stops[best]) ? index : best, 0);
+};
+range.addEventListener('input', () => { exact = null; });
 const paint = () => {
   shown.textContent = read();
   range.setAttribute('aria-valuetext', read());
   range.style.setProperty('--done', 100 * range.valueAsNumber / (stops.length - 1) + '%');
 };
 """
-    return _field(value, template, script, elem_id)
+    return field(value, template, script, elem_id)
 
 
 def choice(
@@ -73,7 +80,7 @@ const read = () => options[radios.findIndex(radio => radio.checked)];
 const show = value => { radios[options.indexOf(value)].checked = true; };
 const paint = () => {};
 """
-    return _field(value, template, script, elem_id)
+    return field(value, template, script, elem_id)
 
 
 def checkbox(kind: str, name: str, label: str, value: bool, note: str) -> gr.HTML:
@@ -118,28 +125,39 @@ def _typed(kind: str, name: str, label: str, value: Any, note: str, start: str, 
 <div class="control typed"><label for="{identity}-input">{escape(label)}</label>
   {start} id="{identity}-input" aria-describedby="{identity}-note">{end}
   <p class="note" id="{identity}-note">{escape(note)}</p></div>"""
-    return _field(value, template, script, identity)
+    return field(value, template, script, identity)
 
 
 SYNC = """
-let given = props.value;
-show(given);
+let given = Array.isArray(props.value) ? props.value[1] : 0;
+const own = () => Array.isArray(props.value) ? props.value[0] : props.value;
+show(own());
 paint();
-element.addEventListener('input', () => { props.value = read(); paint(); });
+element.addEventListener('input', () => { props.value = read(); paint(); trigger('input'); });
 watch('value', () => {
-  if (props.value === given) { props.value = read(); return; }
-  given = props.value;
-  show(given);
+  const value = props.value;
+  if (!Array.isArray(value) || value[1] === given) { if (value !== read()) props.value = read(); return; }
+  given = value[1];
+  show(value[0]);
+  props.value = read();
   paint();
 });
 """
-"""Keeps what is shown and what is sent the same. The page builds a control anew when its accordion or tab opens again; and
-while it still registers one, Gradio may put the old value back over a new one: an old value that arrives again is not news.
+"""Keeps what is shown and what is sent the same. What the server gives comes with a number and is taken once; anything else
+that arrives is old: the page builds a control anew when its accordion or tab opens again, and while it still registers one,
+Gradio may put the old value back over a new one.
 """
+GIVEN = count(1)
 
 
-def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
-    field = gr.HTML(
+def give(value: Any) -> list[Any]:
+    """A control's new value, as the server sends it to the page. The page cannot hold a null: empty is ""."""
+    return ["" if value is None else value, next(GIVEN)]
+
+
+def field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
+    """A control of native inputs; its script has `read`, `show` and `paint`."""
+    made = gr.HTML(
         value,
         html_template=template,
         js_on_load=f"{script}{SYNC}",
@@ -147,10 +165,12 @@ def _field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
         elem_classes="field",
         apply_default_css=False,
     )
-    field.preprocess = _received  # not a subclass's: for subclasses Gradio writes stubs into the source folder
-    return field
+    made.preprocess = _received  # not a subclass's: for subclasses Gradio writes stubs into the source folder
+    return made
 
 
 def _received(value: Any) -> Any:
-    """What the page sent. It cannot hold a null: what is empty there is None here."""
+    """What the page sent, or still holds of what it was given; empty is None."""
+    if isinstance(value, list) and len(value) == 2:
+        value = value[0]
     return None if value == "" else value

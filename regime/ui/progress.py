@@ -15,8 +15,8 @@ def progress(board: Board) -> str:
 def _when(board: Board) -> str:
     if board.status == "finished":
         return f"finished in {duration(board.report['provenance']['seconds'])}"
-    if board.status == "stopped":
-        return "stopped"
+    if board.status in ("paused", "stopped"):
+        return board.status
     left = board.tick["seconds_left"] if board.tick else board.started and board.started["estimate"]["seconds"]
     return "starting" if left is None else f"{duration(left)} left"
 
@@ -34,5 +34,5 @@ def announcement(board: Board) -> str:
     if board.status in ("waiting", "running"):
         return "Training started"
     verdict = board.last["verdict"]["label"] if board.last else "no verdict"
-    ended = "Finished" if board.status == "finished" else f"Stopped at step {board.step}"
+    ended = "Finished" if board.status == "finished" else f"{board.status.capitalize()} at step {board.step}"
     return f"{ended}: {verdict}"

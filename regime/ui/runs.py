@@ -4,13 +4,14 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import gradio as gr
 
 import regime
 from regime.config import config_from_dict
+from regime.events import Event
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
 """All runs of all visitors share these slots; further ones wait in the queue."""
@@ -28,16 +29,28 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
     Raises:
         gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
     """
-    limit, began = max_seconds(), time.monotonic()
+    with readable(), closing(regime.stream(config_from_dict(fields, kind))) as stream:
+        yield from limited(stream)
+
+
+def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
+    """The same events as dicts, until a run has taken the time that one may take; raises gr.Error as `events` does."""
+    limit = max_seconds()
+    with readable():
+        for event in stream:
+            yield event.to_dict()
+            if event.kind in ("progress", "measured") and event.seconds > limit:
+                raise gr.Error(
+                    f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
+                    print_exception=False,
+                )
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Errors as a visitor can read them."""
     try:
-        with closing(regime.stream(config_from_dict(fields, kind))) as stream:
-            for event in stream:
-                yield event.to_dict()
-                if time.monotonic() - began > limit and event.kind != "finished":
-                    raise gr.Error(
-                        f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
-                        print_exception=False,
-                    )
+        yield
     except regime.ConfigError as error:
         raise gr.Error(str(error), print_exception=False) from None
     except gr.Error:

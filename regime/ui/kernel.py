@@ -1,0 +1,83 @@
+"""The tangent kernel at the start and now, points ordered by class, and how its pattern changed."""
+
+import base64
+from io import BytesIO
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regime.ui.board import Board
+from regime.ui.picture import NEGATIVE, POSITIVE
+from regime.ui.text import escape, number
+
+CHANGE = 0.4
+"""Where the colors of the change end, in units of the mean diagonal."""
+
+
+def kernels(board: Board) -> str:
+    """Three squares: the first seed's kernel over its mean diagonal, at the start and now, and the difference."""
+    start = board.started["view"].get("kernel", {}) if board.started else {}
+    now = board.last["view"].get("kernel", {}) if board.last else {}
+    first, last = _matrix(start), _matrix(now)
+    growth = f", {number(now['scale'] / start['scale'])}&times; as large" if first is not None and last is not None else ""
+    change = last - first if growth else None
+    rails = _rails(start.get("targets", []))
+    return (
+        "<h3>Tangent kernel</h3>"
+        '<p class="sub">Held-out points, ordered by class. Dark: a step on one point moves the output at the other, so the two '
+        "learn together. A lazy network keeps its pattern.</p>"
+        '<div class="kernels">'
+        + _panel("Start", "", rails + _ink(first))
+        + _panel("Now", growth, rails + _ink(last))
+        + _panel("Change", f", &plusmn;{CHANGE}", rails + _signed(change))
+        + "</div>"
+    )
+
+
+def _matrix(kernel: dict[str, Any]) -> np.ndarray | None:
+    rows = np.array(kernel.get("rows") or [])
+    return rows.reshape(isqrt(len(rows)), -1) if len(rows) else None
+
+
+def _panel(title: str, note: str, inside: str) -> str:
+    return (
+        f'<figure><div class="square" role="img" aria-label="{escape(title)} of the kernel{note}">{inside}</div>'
+        f"<figcaption><b>{title}</b>{note}</figcaption></figure>"
+    )
+
+
+def _rails(targets: list[float]) -> str:
+    """Which rows are of which class, along the left: shades from the lowest target to the highest."""
+    if not targets or targets[-1] == targets[0]:
+        return ""
+    shares = [(value - targets[0]) / (targets[-1] - targets[0]) for value in targets]
+    cells = "".join(
+        f'<i style="background:color-mix(in srgb,var(--fn-high) {100 * share:.0f}%,var(--fn-low))"></i>' for share in shares
+    )
+    return f'<span class="rail">{cells}</span>'
+
+
+def _ink(kernel: np.ndarray | None) -> str:
+    """Large values as ink of the page's theme, through a mask."""
+    if kernel is None:
+        return ""
+    alpha = np.zeros((*kernel.shape, 4), np.uint8)
+    alpha[..., 3] = (255 * (kernel / max(kernel.max(), 1e-9)).clip(0, 1)).round()
+    return f'<i class="ink" style="--mask:url({_url(alpha)})"></i>'
+
+
+def _signed(change: np.ndarray | None) -> str:
+    if change is None:
+        return ""
+    pixels = np.zeros((*change.shape, 4), np.uint8)
+    pixels[..., :3] = np.where(change[..., None] > 0, POSITIVE, NEGATIVE)
+    pixels[..., 3] = (255 * (np.abs(change) / CHANGE).clip(0, 1)).round()
+    return f'<img alt="" src="{_url(pixels)}">'
+
+
+def _url(pixels: np.ndarray) -> str:
+    file = BytesIO()
+    Image.fromarray(pixels, "RGBA").save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,106 @@
+"""What the server keeps for one visitor of one tab: the run that is shown, and the session that can go on."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+import regime
+from regime.config import Config, ProbeConfig, ToyConfig
+from regime.ui.board import Board
+from regime.ui.examples import example
+from regime.ui.runs import limited
+
+
+def held_bytes() -> int:
+    """Memory that all paused runs together may keep: REGIME_HELD_BYTES, 2 GiB by default."""
+    return int(os.environ.get("REGIME_HELD_BYTES", str(2 * 2**30)))
+
+
+class Shelf:
+    """Paused sessions of all visitors. Where they need more than there is room, those paused longest are let go."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, tuple[regime.Session, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def put(self, key: str, session: regime.Session, size: int) -> None:
+        with self._lock:
+            self._held[key] = session, size
+            while sum(size for _, size in self._held.values()) > held_bytes():
+                self._held.popitem(last=False)
+
+    def take(self, key: str) -> regime.Session | None:
+        with self._lock:
+            session, _ = self._held.pop(key, (None, 0))
+            return session
+
+
+SHELF = Shelf()
+
+
+class Visit:
+    """One visitor's tab. Only the newest press of a button counts: a run that an older press began holds at its next event."""
+
+    def __init__(self, kind: str) -> None:
+        self.board = example(kind)
+        self.key = uuid4().hex
+        self.turn = 0
+        self._playing = Lock()
+
+    def press(self) -> int:
+        """A button was pressed; the number that its run has to show."""
+        self.turn += 1
+        return self.turn
+
+    def holds(self, config: Config) -> bool:
+        """Whether a run of this configuration is paused here."""
+        return self.board.status == "paused" and self.board.config == config.to_dict()
+
+    def pin(self) -> None:
+        """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
+        self.board.pinned = None if self.board.pinned else self.board.copy()
+
+    def play(self, config: ToyConfig | ProbeConfig, turn: int, *, fresh: bool, ahead: int | None) -> Iterator[dict[str, Any]]:
+        """Go on with a paused run of this configuration, or begin one, and fold its events into the board.
+
+        It ends with its last step, or `ahead` measurements after step 0 or where it was paused, or when a newer button is
+        pressed; then it is paused. One that was let go in between begins again, with the same numbers.
+        """
+        with self._playing:
+            if turn != self.turn:
+                return
+            again = not fresh and self.holds(config)
+            session = SHELF.take(self.key) if again else None
+            if session:
+                self.board.status = "running"
+            elif ahead is not None:
+                ahead += max(1, len(self.board.history)) if again else 1
+            session = session or regime.Session(config)
+            try:
+                with closing(limited(session.stream(ahead))) as events:
+                    for event in events:
+                        if event["kind"] == "started":
+                            self.board = Board(config={}, pinned=self.board.pinned)
+                        self.board.take(event)
+                        yield event
+                        if turn != self.turn:
+                            break
+            except Exception:
+                self.board.stop()
+                raise
+            finally:
+                if self.board.status == "running":
+                    self.board.status = "paused"
+                    SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
+
+    def settled(self, turn: int) -> bool:
+        """Wait until no run is going on; False if a newer press has taken over."""
+        while turn == self.turn:
+            if self._playing.acquire(timeout=0.1):
+                self._playing.release()
+                return True
+        return False
