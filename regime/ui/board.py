@@ -65,6 +65,11 @@ class Board:
         return self.history[-1] if self.history else None
 
     @property
+    def references(self) -> list[dict[str, Any]]:
+        """Values to read measures against."""
+        return self.started["references"] if self.started else []
+
+    @property
     def steps(self) -> int:
         return self.config["steps"]
 

@@ -1,12 +1,16 @@
 """The page: header, one tab a screen, and the endpoints."""
 
+import html
 from typing import Any
 
 import gradio as gr
 
+from regime.config import ConfigError
 from regime.ui.api import endpoints
+from regime.ui.glossary import glossary
+from regime.ui.link import linked
 from regime.ui.probe import probe_tab
-from regime.ui.stage import markup
+from regime.ui.stage import QUICK, markup
 from regime.ui.theme import head, theme
 from regime.ui.train import train_tab
 
@@ -22,13 +26,25 @@ def build() -> gr.Blocks:
     """The app, its queue limited, ready to launch with `launch_options`."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
-        with gr.Tabs(elem_classes="screens"):
+        markup(glossary(), "glossary")
+        with gr.Tabs(elem_classes="screens") as tabs:
             with gr.Tab("Train", id="train"):
-                train_tab()
+                train_tab(demo)
             with gr.Tab("Probe", id="probe"):
-                probe_tab()
+                probe_tab(demo)
+        demo.load(_linked_tab, None, tabs, **QUICK)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
+
+
+def _linked_tab(request: gr.Request) -> Any:
+    """The tab that a permalink belongs to, or what is wrong with the link."""
+    try:
+        config = linked(request.query_params.multi_items())
+    except ConfigError as error:
+        gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
+        config = None
+    return gr.update(selected="probe") if config and config.kind == "probe" else gr.skip()
 
 
 def launch_options() -> dict[str, Any]:

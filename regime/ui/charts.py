@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from regime.measures.measurement import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.ui.board import Board
+from regime.ui.glossary import term
 from regime.ui.plot import Axis, Point, band, bound, chart, decades, dots, end_labels, line, plus_minus, spread, steps_axis
 from regime.ui.text import DASH, NAMES, escape, number
 
@@ -17,13 +17,23 @@ class Curve:
     name: str
     css: str
     marks: bool = False
+    pinned: bool = False
+    """Whether a pinned run shows it too."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the network's: a twin may run away, and must not take the axis with it."""
+        return self.css not in ("twin", "limit")
 
 
-TRAIN_LOSS = Curve("train_loss", "network, train", "net")
+TRAIN_LOSS = Curve("train_loss", "network, train", "net", pinned=True)
 TEST_LOSS = Curve("test_loss", "network, test", "test", marks=True)
 TWIN_LOSS = Curve("twin_train_loss", "linearized twin", "twin")
-TOY_LOSSES = (TEST_LOSS, TRAIN_LOSS, TWIN_LOSS)
-PROBE_LOSSES = (Curve("test_loss", "held out", "test", marks=True), Curve("train_loss", "train", "net"))
+LIMIT_LOSS = Curve("infinite_train_loss", "infinite width", "limit")
+TOY_LOSSES = (TEST_LOSS, TRAIN_LOSS, TWIN_LOSS, LIMIT_LOSS)
+PROBE_LOSSES = (Curve("test_loss", "held out", "test", marks=True), Curve("train_loss", "train", "net", pinned=True))
+RUNAWAY = 30.0
+"""How far above the network's largest value an axis reaches, for curves that leave it."""
 KERNELS = (Curve("kernel_change", "change", "net"), Curve("kernel_distance", "distance", "second"))
 
 
@@ -33,8 +43,12 @@ def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", 
     x = steps_axis(board.steps)
     ahead = {part: board.foreseen(part.measure) for part in parts}
     known = [*data.values(), *ahead.values()]
-    y = decades([value for points in known for _, value in points if value is not None], most)
+    values = [value for points in known for _, value in points if value is not None]
+    own = [value for part in parts if part.own for _, value in data[part] if value is not None]
+    y = decades([min(value, RUNAWAY * max(own)) for value in values] if own else values, most)
     shapes, labels, said = [], [], []
+    if board.pinned:
+        shapes += [line(board.pinned.series(part.measure), x, y, "pinned") for part in parts if part.pinned]
     for part, points in data.items():
         low, high = spread(points, board.series(part.measure, "spread"))
         shapes.append(band(low, high, x, y, part.css))
@@ -50,6 +64,8 @@ def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", 
     legend = "".join(f'<span><i class="key {part.css}"></i>{escape(part.name)}</span>' for part in parts)
     said_at = f"{what} over {board.steps} steps; at step {board.step}: " + (", ".join(said) or "nothing yet")
     drawn = chart(shapes, x, y, label=said_at, css=css, over=end_labels(labels))
+    if board.pinned:
+        legend += '<span><i class="key pinned"></i>pinned run</span>'
     return f'<div class="legend" aria-hidden="true">{legend}</div>{drawn}'
 
 
@@ -100,13 +116,18 @@ def _multiple(board: Board, part: Multiple) -> str:
     floors = board.series(part.measure, "floors")
     shapes = [band([(step, part.axis.low) for step, _ in floors], floors, x, part.axis, "floor")]
     shapes += [bound(value, part.axis) for value in part.bounds]
+    apart = [known for known in board.references if known["measure"] == part.measure]
+    shapes += [bound(known["value"], part.axis, "reference", known["meaning"]) for known in apart]
+    if board.pinned:
+        shapes.append(line(board.pinned.series(part.measure), x, part.axis, "pinned"))
     shapes += [band(low, high, x, part.axis, "net"), line(points, x, part.axis, "net")]
     last = board.last
     value, sd = (last[kind].get(part.measure) if last else None for kind in ("measures", "spread"))
     reason = last["undefined"].get(part.measure, "") if last else "not run yet"
     name = NAMES[part.measure]
     said = f"{name} over steps, now {number(value)}" if value is not None else f"{name}: {reason}"
-    note = f'<p class="note" title="{escape(DEFINITIONS[part.measure])}">{part.note}</p>'
+    beside = "".join(f"; dashed: {escape(known['meaning'])}" for known in apart)
+    note = f'<p class="note">{part.note}{beside}</p>'
     key = plus_minus(value, sd) if value is not None else f'<b title="{escape(reason)}">{DASH}</b>'
     drawn = chart(shapes, x, part.axis, label=said, css="small")
-    return f'<div class="multiple"><h4>{escape(name)}</h4><p class="key-number">{key}</p>{drawn}{note}</div>'
+    return f'<div class="multiple"><h4>{term(part.measure, name)}</h4><p class="key-number">{key}</p>{drawn}{note}</div>'

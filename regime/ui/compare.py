@@ -35,7 +35,9 @@ def compare(board: Board) -> str:
             cells = "".join(f"<td>{number(value)}</td>" for value in values)
             title = escape(DEFINITIONS.get(name, ""))
             body += f'<tr title="{title}"><th scope="row">{escape(NAMES[name])}</th>{cells}</tr>'
-    steps = "".join(f'<th scope="col">{title}, step {run.step}</th>' for title, run in zip(("Pinned", "This run"), runs, strict=True))
+    steps = "".join(
+        f'<th scope="col">{title}, step {run.step}</th>' for title, run in zip(("Pinned", "This run"), runs, strict=True)
+    )
     return (
         f'<h3>Beside the pinned run</h3><p class="sub">{differ}</p><div class="scroll"><table class="rows compared">'
         f'<thead><tr><th scope="col">Measure</th>{steps}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -8,10 +8,11 @@ from typing import Any
 import regime
 from regime.config import Config
 from regime.ui.board import Board
+from regime.ui.presets import FIRST, PRESETS
 
 FOLDER = Path(__file__).parents[2] / "assets"
 CONFIGS: dict[str, Config] = {
-    "toy": regime.ToyConfig(width=128, alpha=0.1, measure_every=20),
+    "toy": PRESETS[FIRST].config,
     "probe": regime.ProbeConfig(samples=32, steps=12, measure_every=2),
 }
 

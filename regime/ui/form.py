@@ -136,5 +136,3 @@ def _setting(name: str, label: str, note: str) -> gr.HTML:
 def _name(option: str) -> str:
     """A task or an option as the page writes it."""
     return WORDS.get(option, option.replace("-", " ").capitalize())
-
-

@@ -93,10 +93,10 @@ def band(low: list[Point], high: list[Point], x: Axis, y: Axis, css: str) -> str
     return f'<path class="band {css}" d="M{"L".join([*upper, *lower])}Z"/>'
 
 
-def bound(value: float, y: Axis) -> str:
-    """A dotted reference line across the chart."""
+def bound(value: float, y: Axis, css: str = "", meaning: str = "") -> str:
+    """A reference line across the chart."""
     at = f"{100 - y.place(value):.2f}"
-    return f'<path class="bound" d="M0 {at}H100"/>'
+    return f'<path class="bound {css}" d="M0 {at}H100"><title>{escape(meaning)}</title></path>'
 
 
 def end_labels(labels: list[tuple[float, str, str]], apart: float = 7.5) -> str:

@@ -59,9 +59,7 @@ PRESETS = (
     ),
     Preset(
         "Rich wins: parity",
-        ToyConfig(
-            task="parity", sparsity=2, width=128, alpha=0.03, samples=256, test_samples=512, steps=800, measure_every=20
-        ),
+        ToyConfig(task="parity", sparsity=2, width=128, alpha=0.03, samples=256, test_samples=512, steps=800, measure_every=20),
         "Two of the inputs decide, the others are noise. Only a network that learns which two, a <b>rich</b> one, gets the "
         "test points right; compare its test error with the twin's.",
     ),
@@ -72,6 +70,8 @@ PRESETS = (
         "predicts as well as the network.",
     ),
 )
+FIRST = 2
+"""The preset of the finished run that the first screen shows."""
 SCRIPT = """
 const presets = element.querySelector('.chips');
 const paint = () => presets.querySelectorAll('button').forEach(chip => {
@@ -97,7 +97,9 @@ def chips() -> gr.HTML:
         f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS
     )
     template = f'<div class="chips" role="group" aria-label="Presets"><b>Start from</b>{buttons}</div>'
-    return gr.HTML("", html_template=template, js_on_load=SCRIPT, elem_classes="presets", apply_default_css=False)
+    return gr.HTML(
+        PRESETS[FIRST].name, html_template=template, js_on_load=SCRIPT, elem_classes="presets", apply_default_css=False
+    )
 
 
 def pressed(value: object) -> Preset | None:
@@ -109,5 +111,3 @@ def pressed(value: object) -> Preset | None:
 def matching(config: ToyConfig) -> Preset | None:
     """The preset of this configuration."""
     return next((preset for preset in PRESETS if preset.config == config), None)
-
-

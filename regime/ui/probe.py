@@ -7,22 +7,24 @@ from regime.models.texts import MEANINGS
 from regime.ui.board import Board
 from regime.ui.charts import KERNELS, PROBE_LOSSES, curves
 from regime.ui.dial import dial
-from regime.ui.examples import CONFIGS
+from regime.ui.examples import CONFIGS, example
 from regime.ui.inputs import choice, number_field
-from regime.ui.stage import downloads, intro, transport, view, wire
+from regime.ui.link import link_button
+from regime.ui.stage import Stage, exports, intro, transport, view
 from regime.ui.table import SORT, block_table, full_table
 
 START = CONFIGS["probe"]
 
 
-def probe_tab() -> None:
+def probe_tab(demo: gr.Blocks) -> None:
     """Build the tab and wire its run."""
     views = {}
     intro()
     with gr.Row(elem_classes="page two"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls = _controls()
-            buttons = transport("probe", "Probe", "probe-transport")
+            buttons = transport("probe")
+            link = link_button(example("probe").config)
         with gr.Column(elem_classes="col middle", min_width=0):
             with gr.Row(elem_classes="top"):
                 for draw, css in ((_dial, "v-dial"), (_loss, "v-side"), (_kernels, "v-side")):
@@ -30,8 +32,8 @@ def probe_tab() -> None:
             views[view("probe", block_table, "v-blocks")] = block_table
             with gr.Accordion("All layers, by module", open=False, elem_classes="all-layers"):
                 layers = view("probe", _layers, "v-layers", js_on_load=SORT)
-            exports = downloads("probe")
-    wire("probe", controls, views, buttons, exports, final={layers: _layers})
+            taken = exports("probe", link)
+    Stage("probe", controls, views, buttons, taken, final={layers: _layers}).open_links(demo)
 
 
 def _controls() -> dict[str, gr.components.Component]:

@@ -1,27 +1,40 @@
-"""What Train and Probe share: a form, the run it starts, the views it fills, and the ways it ends."""
+"""What Train and Probe share: a form, the run it starts, holds and continues, the views it fills, and the ways it ends."""
 
 import html
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
 from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.export import files, snippet
+from regime.ui.glossary import term
+from regime.ui.inputs import give
+from regime.ui.link import linked, query
 from regime.ui.progress import announcement, progress
-from regime.ui.runs import COMPUTE, events
+from regime.ui.runs import COMPUTE, readable
+from regime.ui.visit import SHELF, Visit
 
 PACE = 0.08
 """Least seconds between two drawn frames; more are not seen and cost the server."""
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK = {"queue": False, **HIDDEN}
+FORGET_AFTER = 3600
+"""Seconds after which a visit that nobody comes back to is forgotten."""
 
-INTRO = """<p class="intro"><b>Lazy</b>: training hardly changes the features of a network, so its linearized twin, a linear
-model built before the first step, learns the same. <b>Rich</b>: the network learns features of its own, and leaves its twin
-behind.</p>"""
-Draw = Callable[[Board], str]
+INTRO = (
+    f"<p class='intro'>{term('lazy', 'Lazy')}: training hardly changes the features of a network, so its "
+    f"{term('twin', 'linearized twin')}, a linear model built before the first step, learns the same. "
+    f"{term('rich', 'Rich')}: the network learns features of its own, and leaves its twin behind.</p>"
+)
+Draw = Callable[[Board], Any]
+Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -29,9 +42,22 @@ class Transport:
     """The buttons and the progress of one tab."""
 
     run: gr.Button
-    stop: gr.Button
+    pause: gr.Button
+    step: gr.Button
+    reset: gr.Button
+    seed: gr.Button
+    pin: gr.Button
     progress: gr.HTML
     spoken: gr.HTML
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What a run leaves behind."""
+
+    files: list[gr.DownloadButton]
+    code: gr.Code
+    link: gr.HTML
 
 
 def markup(value: str, css: str | list[str] = "", **more: Any) -> gr.HTML:
@@ -44,15 +70,18 @@ def intro() -> gr.HTML:
     return markup(INTRO)
 
 
-def transport(kind: str, verb: str, elem_id: str) -> Transport:
-    """Run, Stop, step count and time left."""
-    board = example(kind)
-    with gr.Row(elem_classes="transport", elem_id=elem_id):
-        run = gr.Button(verb, variant="primary", min_width=110, scale=0)
-        stop = gr.Button("Stop", interactive=False, min_width=84, scale=0)
-        bar = markup(progress(board))
+def transport(kind: str) -> Transport:
+    """Run or pause, step, reset, new seed, pin; step count and time left."""
+    with gr.Row(elem_classes="transport", elem_id=f"{kind}-transport"):
+        run = gr.Button("Run", variant="primary", min_width=110, scale=0, elem_classes="i-run")
+        pause = gr.Button("Pause", variant="primary", min_width=110, scale=0, visible="hidden", elem_classes="i-pause")
+        named = [
+            gr.Button(name, min_width=60, scale=0, elem_classes=f"i-{css}")
+            for name, css in (("Step", "step"), ("Reset", "reset"), ("New seed", "seed"), ("Pin", "pin"))
+        ]
+        bar = markup(progress(example(kind)))
         spoken = markup("", "sr-only", js_on_load="element.setAttribute('aria-live', 'polite');")
-    return Transport(run, stop, bar, spoken)
+    return Transport(run, pause, *named, bar, spoken)
 
 
 def view(kind: str, draw: Draw, css: str, **more: Any) -> gr.HTML:
@@ -60,7 +89,7 @@ def view(kind: str, draw: Draw, css: str, **more: Any) -> gr.HTML:
     return markup(draw(example(kind)), ["view", css], **more)
 
 
-def downloads(kind: str) -> tuple[list[gr.DownloadButton], gr.Code]:
+def exports(kind: str, link: gr.HTML) -> Exports:
     """A run's files, offered once it has finished, and the code that makes it again."""
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that you made last, and the Python that makes it again.</p>")
@@ -68,78 +97,166 @@ def downloads(kind: str) -> tuple[list[gr.DownloadButton], gr.Code]:
             labels = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG")
             buttons = [gr.DownloadButton(label, interactive=False, size="sm", min_width=110) for label in labels]
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
-    return buttons, code
+    return Exports(buttons, code, link)
 
 
-def wire(
-    kind: str,
-    controls: dict[str, gr.components.Component],
-    views: dict[gr.HTML, Draw],
-    buttons: Transport,
-    exports: tuple[list[gr.DownloadButton], gr.Code],
-    final: dict[gr.HTML, Draw] | None = None,
-) -> None:
-    """Connect a tab: press Run, stream the form's configuration, draw each event; end in a settled page however it ends.
+class Stage:
+    """A tab's form, buttons and views, connected.
 
-    `final` are views that are drawn only when a run has ended.
+    Every press gets a number (`turn`); the generator that it starts streams the form's run, and holds it as soon as there is a
+    newer press. So there is one way to pause, to reset and to start something else, and it never cuts a step in two.
     """
-    state = gr.State(None)
-    downloads, code = exports
-    live = {**views, buttons.progress: progress, buttons.spoken: announcement}
-    ended = {**live, **(final or {})}
 
-    def begin() -> dict[Any, Any]:
-        waiting = Board({"steps": 0}, status="waiting")
-        return {
-            buttons.run: gr.update(interactive=False),
-            buttons.stop: gr.update(interactive=True),
-            buttons.progress: progress(waiting),
-        }
+    def __init__(
+        self,
+        kind: str,
+        controls: dict[str, gr.components.Component],
+        views: dict[gr.HTML, Draw],
+        buttons: Transport,
+        taken: Exports,
+        final: dict[gr.HTML, Draw] | None = None,
+    ) -> None:
+        self.kind, self.controls, self.buttons, self.taken = kind, controls, buttons, taken
+        self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)
+        self.turn = gr.State(None)
+        self.live = {**views, buttons.progress: progress, buttons.spoken: announcement}
+        self.final = final or {}
+        self.transport = [buttons.run, buttons.pause, buttons.step, buttons.reset, buttons.seed, buttons.pin]
+        form = list(controls.values())
+        press, pressed = partial(self.press, "waiting"), [self.state, self.turn, *self.transport, buttons.progress]
+        self.follow(buttons.run.click(press, self.state, pressed, **QUICK))
+        self.follow(buttons.step.click(press, self.state, pressed, **QUICK), ahead=1)
+        self.follow(buttons.reset.click(press, self.state, pressed, **QUICK), fresh=True, ahead=0)
+        other = buttons.seed.click(self.reseed, [self.state, *form], [controls["seed"], *pressed], **QUICK)
+        self.follow(other, fresh=True)
+        self.settle_after(buttons.pause.click(partial(self.press, None), self.state, pressed, **QUICK))
+        buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.live], **QUICK)
 
-    def run(*values: Any) -> Iterator[dict[Any, Any]]:
-        idle = dict.fromkeys(downloads, gr.update(value=None, interactive=False))
-        board = Board({})
+    def open_links(self, demo: gr.Blocks) -> None:
+        """Open what a permalink asks for when the page loads."""
+        outputs = [*self.controls.values(), self.state, self.turn, *self.transport, self.buttons.progress]
+        self.follow(demo.load(self.open, self.state, outputs, **QUICK), fresh=True, ahead=0)
+
+    def press(self, status: str | None, visit: Visit | None) -> Updates:
+        """Give the press its number, and show at once that it was heard."""
+        visit = visit or Visit(self.kind)
+        updates: Updates = {self.state: visit, self.turn: visit.press()}
+        if status:
+            waiting = Board({"steps": 0}, status="waiting")
+            updates |= {**self.shown(waiting), self.buttons.progress: progress(waiting)}
+        return updates
+
+    def reseed(self, visit: Visit | None, *values: Any) -> Updates:
+        """The next seeds that no network of this run has had."""
+        fields = dict(zip(self.controls, values, strict=True))
+        with _as_text(), readable():
+            config = config_from_dict(fields, self.kind)
+        seed = config.seed + config.seeds
+        return {self.controls["seed"]: give(seed), **self.press("waiting", visit)}
+
+    def fill(self, config: ToyConfig | ProbeConfig) -> Updates:
+        """The form as a configuration has it."""
+        values = {control: getattr(config, name) for name, control in self.controls.items()}
+        return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
+
+    def follow(self, pressed: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
+        """Run the form after a press, draw each event, and end in a settled page however it ends."""
+
+        def stream(*values: Any) -> Iterator[Updates]:
+            yield from self.play(*values, fresh=fresh, ahead=ahead)
+
+        outputs = [self.state, self.taken.code, self.taken.link, *self.taken.files, *self.transport, *self.live]
+        inputs = [self.state, self.turn, *self.controls.values()]
+        self.settle_after(pressed.then(stream, inputs, outputs, **COMPUTE, **HIDDEN))
+
+    def settle_after(self, ended: Any) -> None:
+        """Leave the page as the run left it, and offer its files; also after an error."""
+        outputs = [*self.transport, self.taken.code, *self.live, *self.final]
+        # `then` follows an end, not an error.
+        ended.failure(self.settle, [self.state, self.turn], outputs, **QUICK)
+        ended.then(self.settle, [self.state, self.turn], outputs, **QUICK).then(
+            self.offer, self.state, self.taken.files, **HIDDEN
+        )
+
+    def play(self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None) -> Iterator[Updates]:
+        """Stream the form's run."""
+        if visit is None or turn is None:
+            return
+        fields = dict(zip(self.controls, values, strict=True))
         drawn = 0.0
-        for event in _readable(events(dict(zip(controls, values, strict=True)), kind)):
-            board.take(event)
-            if event["kind"] == "started":
-                yield {state: board, code: snippet(board.config), **idle, **_draw(live, board)}
-            elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
-                drawn = time.monotonic()
-                yield _draw(live, board) if event["kind"] != "progress" else {buttons.progress: progress(board)}
+        with _as_text(), readable():
+            config = config_from_dict(fields, self.kind)
+            for event in visit.play(config, turn, fresh=fresh, ahead=ahead):
+                board = visit.board
+                if event["kind"] == "started":
+                    idle = dict.fromkeys(self.taken.files, gr.update(value=None, interactive=False))
+                    begun = {self.taken.code: snippet(board.config), self.taken.link: query(board.config)}
+                    yield {**begun, **idle, **self.shown(board), **self.drawn(board)}
+                elif event["kind"] == "progress":
+                    yield {self.buttons.progress: progress(board)}
+                elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
+                    drawn = time.monotonic()
+                    yield self.drawn(board)
 
-    def settle(board: Board | None) -> dict[Any, Any]:
-        board = board or example(kind)
-        board.stop()
+    def settle(self, visit: Visit | None, turn: int | None) -> Updates:
+        """The page once the run of a press has ended, unless a newer press has taken over."""
+        if visit is None or turn is None or not visit.settled(turn):
+            return {self.taken.code: gr.skip()}
+        board = visit.board
+        ended = {component: draw(board) for component, draw in self.final.items()}
+        return {**self.shown(board), self.taken.code: snippet(board.config), **self.drawn(board), **ended}
+
+    def offer(self, visit: Visit | None) -> Updates:
+        """The files of a finished run."""
+        if visit is None or visit.board.report is None or visit.board.status != "finished":
+            return dict.fromkeys(self.taken.files, gr.skip())
+        paths = files(visit.board.report)
+        return {button: gr.update(value=path, interactive=True) for button, path in zip(self.taken.files, paths, strict=True)}
+
+    def pin(self, visit: Visit | None) -> Updates:
+        """Keep the shown run beside those to come, or let it go."""
+        visit = visit or Visit(self.kind)
+        visit.pin()
+        return {self.state: visit, self.buttons.pin: _pin(visit.board), **self.drawn(visit.board)}
+
+    def open(self, visit: Visit | None, request: gr.Request) -> Updates:
+        """What a permalink asks for: the form filled, and the run at step 0. Without a good one, nothing."""
+        try:
+            config = linked(request.query_params.multi_items())
+        except ConfigError:
+            config = None
+        if config is None or config.kind != self.kind:
+            return {self.turn: None}
+        return {**self.fill(config), **self.press("waiting", visit)}
+
+    def drawn(self, board: Board) -> Updates:
+        return {component: draw(board) for component, draw in self.live.items()}
+
+    def shown(self, board: Board) -> Updates:
+        """The buttons, as the run's status has them."""
+        going = board.status in ("waiting", "running")
+        held = board.status == "paused"
         return {
-            buttons.run: gr.update(interactive=True),
-            buttons.stop: gr.update(interactive=False),
-            code: snippet(board.config),
-            **_draw(ended, board),
+            self.buttons.run: gr.update(visible="hidden" if going else True, value="Continue" if held else "Run"),
+            self.buttons.pause: gr.update(visible=True if going else "hidden"),
+            self.buttons.step: gr.update(interactive=not going),
+            self.buttons.pin: _pin(board) if board.status != "waiting" else gr.skip(),
         }
 
-    def offer(board: Board | None) -> dict[Any, Any]:
-        if board is None or board.report is None:
-            return dict.fromkeys(downloads, gr.skip())
-        paths = files(board.report)
-        return {button: gr.update(value=path, interactive=True) for button, path in zip(downloads, paths, strict=True)}
 
-    started = buttons.run.click(begin, None, [buttons.run, buttons.stop, buttons.progress], queue=False, **HIDDEN)
-    running = started.then(run, list(controls.values()), [state, code, *downloads, *live], **COMPUTE, **HIDDEN)
-    buttons.stop.click(None, cancels=[running], api_visibility="private")
-    filled = [buttons.run, buttons.stop, code, *ended]
-    # A cancel counts as done, an error does not: `then` alone would leave the buttons of a failed run as they were.
-    running.failure(settle, state, filled, queue=False, **HIDDEN)
-    running.then(settle, state, filled, queue=False, **HIDDEN).then(offer, state, downloads, **HIDDEN)
+def _pin(board: Board) -> Any:
+    return gr.update(value="Unpin" if board.pinned else "Pin")
 
 
-def _draw(views: dict[gr.HTML, Draw], board: Board) -> dict[gr.HTML, str]:
-    return {component: draw(board) for component, draw in views.items()}
+def _forget(visit: Visit | None) -> None:
+    if visit is not None:
+        SHELF.take(visit.key)
 
 
-def _readable(stream: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The same events; an error's text is shown as text, never as markup."""
+@contextmanager
+def _as_text() -> Iterator[None]:
+    """An error's text is shown as text, never as markup."""
     try:
-        yield from stream
+        yield
     except gr.Error as error:
         raise gr.Error(html.escape(error.message), print_exception=False) from None

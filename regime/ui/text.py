@@ -15,6 +15,9 @@ NAMES = {
     "parameter_movement": "Weights moved",
     "linearization_gap": "Linearization gap",
     "taylor_gap": "Taylor gap",
+    "train_loss": "Train loss",
+    "test_loss": "Test loss",
+    "test_error": "Test error",
 }
 """Measures in words; their definitions are the package's."""
 

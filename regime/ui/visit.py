@@ -15,6 +15,9 @@ from regime.ui.examples import example
 from regime.ui.runs import limited
 
 
+Events = Iterator[dict[str, Any]]
+
+
 def held_bytes() -> int:
     """Memory that all paused runs together may keep: REGIME_HELD_BYTES, 2 GiB by default."""
     return int(os.environ.get("REGIME_HELD_BYTES", str(2 * 2**30)))
@@ -49,6 +52,8 @@ class Visit:
         self.board = example(kind)
         self.key = uuid4().hex
         self.turn = 0
+        self.against: ToyConfig | ProbeConfig | None = None
+        """What the next fresh run is to be compared with: it is run and pinned before."""
         self._playing = Lock()
 
     def press(self) -> int:
@@ -64,38 +69,44 @@ class Visit:
         """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
         self.board.pinned = None if self.board.pinned else self.board.copy()
 
-    def play(self, config: ToyConfig | ProbeConfig, turn: int, *, fresh: bool, ahead: int | None) -> Iterator[dict[str, Any]]:
+    def play(self, config: ToyConfig | ProbeConfig, turn: int, *, fresh: bool, ahead: int | None) -> Events:
         """Go on with a paused run of this configuration, or begin one, and fold its events into the board.
 
         It ends with its last step, or `ahead` measurements after step 0 or where it was paused, or when a newer button is
         pressed; then it is paused. One that was let go in between begins again, with the same numbers.
         """
         with self._playing:
-            if turn != self.turn:
-                return
-            again = not fresh and self.holds(config)
-            session = SHELF.take(self.key) if again else None
-            if session:
-                self.board.status = "running"
-            elif ahead is not None:
-                ahead += max(1, len(self.board.history)) if again else 1
-            session = session or regime.Session(config)
-            try:
-                with closing(limited(session.stream(ahead))) as events:
-                    for event in events:
-                        if event["kind"] == "started":
-                            self.board = Board(config={}, pinned=self.board.pinned)
-                        self.board.take(event)
-                        yield event
-                        if turn != self.turn:
-                            break
-            except Exception:
-                self.board.stop()
-                raise
-            finally:
-                if self.board.status == "running":
-                    self.board.status = "paused"
-                    SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
+            against, self.against = self.against, None
+            if against and turn == self.turn:
+                yield from self._stream(against, turn, fresh=True, ahead=None)
+                self.board.pinned = self.board.copy()
+            if turn == self.turn:
+                yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
+
+    def _stream(self, config: ToyConfig | ProbeConfig, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+        again = not fresh and self.holds(config)
+        session = SHELF.take(self.key) if again else None
+        if session:
+            self.board.status = "running"
+        elif ahead is not None:
+            ahead += max(1, len(self.board.history)) if again else 1
+        session = session or regime.Session(config)
+        try:
+            with closing(limited(session.stream(ahead))) as events:
+                for event in events:
+                    if event["kind"] == "started":
+                        self.board = Board(config={}, pinned=self.board.pinned)
+                    self.board.take(event)
+                    yield event
+                    if turn != self.turn:
+                        break
+        except Exception:
+            self.board.stop()
+            raise
+        finally:
+            if self.board.status == "running":
+                self.board.status = "paused"
+                SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
 
     def settled(self, turn: int) -> bool:
         """Wait until no run is going on; False if a newer press has taken over."""

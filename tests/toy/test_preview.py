@@ -25,7 +25,8 @@ def test_edges_are_those_of_descent() -> None:
     assert preview(ToyConfig(**SMALL)).edges == (2.0, 4.0)
     assert preview(ToyConfig(**SMALL, optimizer="momentum")).edges == (3.8,)
     adam = preview(ToyConfig(**SMALL, optimizer="adam"))
-    assert adam.edges == () and adam.top is None
+    assert adam.edges == ()
+    assert adam.top is None
 
 
 def test_what_cannot_run_is_refused() -> None:

@@ -1,0 +1,30 @@
+"""Every term in one sentence, shown where it appears: a press on a dotted word opens its definition."""
+
+from regime.measures.measurement import DEFINITIONS
+from regime.ui.text import escape
+
+TERMS = {
+    "lazy": "Training hardly changes the features of the network: a linear model fixed before the first step learns the same.",
+    "rich": "Training changes the features: the network learns what to look at, and leaves its linear model behind.",
+    "twin": "The linearized twin is the network's tangent at its start: linear in the weights, its features fixed, trained by "
+    "the same steps on the same data (Lee et al. 2019).",
+    "kernel": "The tangent kernel says how far a training step on one point moves the output at another; while it stays "
+    "constant, training is linear (Jacot et al. 2018).",
+    "infinite": "What infinitely many units in each layer would compute: there the kernel cannot move, and no seed matters.",
+    "alpha": "The output is alpha times what the layers compute: the larger alpha, the less the weights have to move "
+    "(Chizat et al. 2019).",
+    "interval": "In 95 of 100 repetitions of the run with other seeds, such a bar contains the mean over all seeds.",
+    "floor": "What rounding and the choice of probe points alone can make of the measure: below it, nothing is shown to move.",
+    "layer": "One matrix of weights with its biases; hidden ones end in a nonlinearity, the readout gives the outputs.",
+}
+
+
+def term(name: str, text: str) -> str:
+    """A word of the page whose definition opens at a press; also a measure's name."""
+    return f'<button type="button" class="term" popovertarget="term-{name}">{escape(text)}</button>'
+
+
+def glossary() -> str:
+    """The definitions themselves, which stay as they are while a run redraws the words."""
+    meant = {**TERMS, **{name: f"{text[:1].upper()}{text[1:]}." for name, text in DEFINITIONS.items()}}
+    return "".join(f'<div id="term-{name}" class="definition" popover>{escape(text)}</div>' for name, text in meant.items())
