@@ -157,7 +157,7 @@ def give(value: Any) -> list[Any]:
 
 def field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
     """A control of native inputs; its script has `read`, `show` and `paint`."""
-    made = gr.HTML(
+    return gr.HTML(
         value,
         html_template=template,
         js_on_load=f"{script}{SYNC}",
@@ -165,11 +165,9 @@ def field(value: Any, template: str, script: str, elem_id: str) -> gr.HTML:
         elem_classes="field",
         apply_default_css=False,
     )
-    made.preprocess = _received  # not a subclass's: for subclasses Gradio writes stubs into the source folder
-    return made
 
 
-def _received(value: Any) -> Any:
+def received(value: Any) -> Any:
     """What the page sent, or still holds of what it was given; empty is None."""
     if isinstance(value, list) and len(value) == 2:
         value = value[0]

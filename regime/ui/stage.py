@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.export import files, snippet
 from regime.ui.glossary import term
-from regime.ui.inputs import give
+from regime.ui.inputs import give, received
 from regime.ui.link import linked, query
 from regime.ui.progress import announcement, progress
 from regime.ui.runs import COMPUTE, readable
@@ -148,9 +148,8 @@ class Stage:
 
     def reseed(self, visit: Visit | None, *values: Any) -> Updates:
         """The next seeds that no network of this run has had."""
-        fields = dict(zip(self.controls, values, strict=True))
         with _as_text(), readable():
-            config = config_from_dict(fields, self.kind)
+            config = self.config(values)
         seed = config.seed + config.seeds
         return {self.controls["seed"]: give(seed), **self.press("waiting", visit)}
 
@@ -158,6 +157,10 @@ class Stage:
         """The form as a configuration has it."""
         values = {control: getattr(config, name) for name, control in self.controls.items()}
         return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
+
+    def config(self, values: Sequence[Any]) -> ToyConfig | ProbeConfig:
+        """The configuration that the form's values describe; raises ConfigError."""
+        return config_from_dict(dict(zip(self.controls, map(received, values), strict=True)), self.kind)
 
     def follow(self, pressed: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
         """Run the form after a press, draw each event, and end in a settled page however it ends."""
@@ -180,12 +183,12 @@ class Stage:
 
     def play(self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None) -> Iterator[Updates]:
         """Stream the form's run."""
+        yield {self.taken.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
         if visit is None or turn is None:
             return
-        fields = dict(zip(self.controls, values, strict=True))
         drawn = 0.0
         with _as_text(), readable():
-            config = config_from_dict(fields, self.kind)
+            config = self.config(values)
             for event in visit.play(config, turn, fresh=fresh, ahead=ahead):
                 board = visit.board
                 if event["kind"] == "started":

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config import ConfigError, config_from_dict
+from regime.config import ConfigError
 from regime.toy.preview import Preview, preview
 from regime.ui.board import Board
 from regime.ui.charts import TOY_LOSSES, curves, multiples
@@ -65,7 +65,7 @@ class Train(Stage):
         """What the form as it is would run: its step size, its time, or what is wrong with it."""
         same: Updates = {self.told: gr.skip(), self.chips: ""}
         try:
-            config = config_from_dict(dict(zip(self.controls, values, strict=True)), self.kind)
+            config = self.config(values)
             preset = matching(config)
             same[self.chips] = preset.name if preset else ""
             if visit and visit.board.status == "paused":
@@ -90,7 +90,7 @@ def train_tab(demo: gr.Blocks) -> None:
     with gr.Row(elem_classes="page three"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls = toy_form()
-            known = readout(_known(board), _stability(board))
+            known = readout(_known(board), _stability(board.last))
         with gr.Column(elem_classes="col middle", min_width=0):
             views = {view("toy", _pictures, "v-pictures"): _pictures}
             buttons = transport("toy")
@@ -144,16 +144,17 @@ def _notice(text: str, css: str = "") -> str:
 
 def _known(board: Board) -> Preview:
     """What a finished run says about runs like it, without computing."""
-    start = board.history[0]["measures"]["stability"]
     rate = board.started["learning_rate"]
     edges = tuple(part["value"] for part in board.started["references"] if part["measure"] == "stability")
-    return Preview(rate, start / rate, edges, board.report["provenance"]["seconds"])
+    return Preview(rate, _stability(board.history[0]) / rate, edges, board.report["provenance"]["seconds"])
 
 
-def _stability(board: Board) -> float | None:
-    return board.last["measures"].get("stability") if board.last else None
+def _stability(event: dict[str, Any] | None) -> float | None:
+    """Learning rate times top eigenvalue of the stiffest seed."""
+    known = [value for value in (event or {}).get("seeds", {}).get("stability", []) if value is not None]
+    return max(known, default=None)
 
 
 def _now(board: Board) -> dict[str, Any]:
     """Where learning rate times top eigenvalue stands in the run."""
-    return {"stability": _stability(board)}
+    return {"stability": _stability(board.last)}

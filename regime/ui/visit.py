@@ -14,7 +14,6 @@ from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.runs import limited
 
-
 Events = Iterator[dict[str, Any]]
 
 
