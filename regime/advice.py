@@ -35,4 +35,5 @@ def _cross(config: ToyConfig | ProbeConfig, learning_rate: float, side: str, fac
     grows = (side == "lazy") == (field == "alpha")
     wanted = now * factor if grows else now / factor
     limit = {"alpha": (1e-4, 1e4), "learning_rate": (0.0, 10.0)}[field]
-    return f"For {side}, try {field} near {min(max(wanted, limit[0]), limit[1]):.2g} (now {now:.3g})"
+    near = float(f"{min(max(wanted, limit[0]), limit[1]):.2g}")
+    return f"For {side}, try {field} near {near:g} (now {now:.3g})"

@@ -133,9 +133,21 @@ class Start:
 
     def pictured_points(self) -> Int[Tensor, "p"]:
         """Which probe points the kernel's picture shows: evenly many, ordered by class, or by the target in regression."""
-        y = self.data.probe.y
-        order = (y.argmax(1) if y.shape[1] > 1 else y[:, 0]).argsort(stable=True)
+        x, y = self.data.probe
+        order = self._around(x)
+        target = y.argmax(1) if y.shape[1] > 1 else y[:, 0]
+        order = order[target[order].argsort(stable=True)]
         return order[torch.linspace(0, len(order) - 1, min(len(order), KERNEL_POINTS)).round().long()]
+
+    @staticmethod
+    def _around(x: Float[Tensor, "n i"]) -> Int[Tensor, "n"]:
+        """By angle in the plane of the two leading principal components, so that neighbors are close; with one input, by it."""
+        centered = x - x.mean(0)
+        if x.shape[1] == 1:
+            return x[:, 0].argsort(stable=True)
+        plane = torch.linalg.svd(centered, full_matrices=False).Vh[:2]
+        across, up = (centered @ plane.T).unbind(1)
+        return torch.atan2(up, across).argsort(stable=True)
 
     def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
         """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is

@@ -136,3 +136,11 @@ def _setting(name: str, label: str, note: str) -> gr.HTML:
 def _name(option: str) -> str:
     """A task or an option as the page writes it."""
     return WORDS.get(option, option.replace("-", " ").capitalize())
+
+
+def summary(config: ToyConfig) -> str:
+    """The folded settings in one line."""
+    named = (_name(value) for value in (config.activation, config.parameterization, config.loss, config.optimizer))
+    activation, scaled, loss, optimizer = named
+    said = (activation, f"{scaled} parameterization", f"{loss.lower()} loss", optimizer)
+    return ", ".join([*said, f"{config.samples} points", f"seed {config.seed}"])

@@ -32,7 +32,7 @@ def errors(board: Board) -> str:
         for prefix, name in PREDICTORS.items()
     )
     skill = event["measures"].get("forecast_skill") if event else None
-    foreseen = f"The twin foresaw {100 * skill:.0f}% of the variance of the path. " if skill is not None else ""
+    foreseen = "" if skill is None else f"The twin foresaw {100 * max(0.0, skill):.0f}% of the variance of the path. "
     note = f"{foreseen}Errors are shares of wrong classes, in regression of the variance; &plusmn; is the spread over seeds."
     return (
         f'<h3>Who predicts best</h3><p class="sub">{note}</p><div class="scroll"><table class="rows compared">'

@@ -9,6 +9,8 @@ from math import ceil, floor, log10
 
 from regime.ui.text import MINUS, escape, number
 
+OFF_SCALE = 100.0
+"""Distances beyond it say no more than that."""
 Point = tuple[float, float | None]
 
 
@@ -137,5 +139,7 @@ def spread(mean: list[Point], deviation: list[Point]) -> tuple[list[Point], list
 
 def plus_minus(value: float | None, sd: float | None) -> str:
     """A key number with its spread."""
+    if value is not None and value > OFF_SCALE:
+        return f"<b>&gt; {OFF_SCALE:g}</b>"
     tail = f" <small>± {number(sd)}</small>" if value is not None and sd is not None else ""
     return f"<b>{number(value)}</b>{tail}"

@@ -11,7 +11,7 @@ from regime.ui.charts import TOY_LOSSES, curves, multiples
 from regime.ui.compare import compare
 from regime.ui.dial import dial
 from regime.ui.examples import example
-from regime.ui.form import toy_form
+from regime.ui.form import summary, toy_form
 from regime.ui.glossary import term
 from regime.ui.kernel import kernels
 from regime.ui.link import link_button
@@ -21,7 +21,7 @@ from regime.ui.presets import FIRST, PRESETS, chips, matching, pressed
 from regime.ui.stage import HIDDEN, QUICK, Stage, Updates, exports, intro, markup, transport, view
 from regime.ui.step_size import readout, told
 from regime.ui.table import layer_table
-from regime.ui.text import duration, escape
+from regime.ui.text import DASH, duration, escape, number
 from regime.ui.visit import Visit
 
 LOSSES = {"mse": "Half the mean squared error", "cross-entropy": "Mean cross-entropy"}
@@ -75,7 +75,7 @@ class Train(Stage):
             ahead = preview(config)
         except ConfigError as error:
             return {**same, self.notice: _notice(str(error), "bad")}
-        about = f"These settings take about {duration(max(1.0, ahead.seconds))} here, seed {config.seed}."
+        about = f"{summary(config)}: about {duration(max(1.0, ahead.seconds))} here."
         return {**same, self.told: {**told(ahead), "stability": None}, self.notice: _notice(about)}
 
 
@@ -94,7 +94,7 @@ def train_tab(demo: gr.Blocks) -> None:
         with gr.Column(elem_classes="col middle", min_width=0):
             views = {view("toy", _pictures, "v-pictures"): _pictures}
             buttons = transport("toy")
-            notice = markup(_notice("Turn a knob, or start from a preset above; then press Run."), "notice-box")
+            notice = markup(_notice(f"{summary(CONFIGS['toy'])}. Turn a knob, or start from a preset."), "notice-box")
             views[view("toy", _loss, "v-loss")] = _loss
             views[view("toy", compare, "v-compare")] = compare
             taken = exports("toy", link)
@@ -121,7 +121,10 @@ def _loss(board: Board) -> str:
     what = LOSSES[board.config["loss"]]
     note = f"{what}. The twin's path is known before the first step: a lazy network follows it, a rich one leaves it."
     drawn = curves(board, TOY_LOSSES, what="Loss", css="tall")
-    return f'<div class="head"><div><h3>Loss</h3><p>{note}</p></div></div>{drawn}'
+    skill = board.last["measures"].get("forecast_skill") if board.last and board.step else None
+    said = DASH if skill is None else number(skill) if skill > 0 else "none"
+    shown = f'<p class="skill"><b>{said}</b> {term("forecast_skill", "forecast skill")}, 1 is perfect</p>'
+    return f'<div class="head"><div><h3>Loss and its forecast</h3><p>{note}</p></div>{shown}</div>{drawn}'
 
 
 def _distances(board: Board) -> str:

@@ -1,11 +1,17 @@
 """Both tabs in Chromium, against the app in its own process."""
 
+import json
 import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -14,6 +20,7 @@ if not Path(CHROMIUM).exists():
 
 expect = sync_api.expect
 MINUTES = 120_000
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def page(browser):
 def visit(page, server, tab="Train", query=""):
     page.goto(server.url + query)
     page.get_by_role("tab", name=tab).click()
-    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
 
 
 def settings(page, **fields):
@@ -87,20 +94,273 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
     expect(page.locator(".cm-content")).to_contain_text("width=64")
 
 
-def test_stop_keeps_what_was_reached(page, server):
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def ended(page, tab="toy"):
+    """Wait until the run has ended and the page has settled."""
+    expect(page.locator(f"#{tab}-transport")).to_contain_text("finished in", timeout=MINUTES)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=MINUTES)
+
+
+def report(page):
+    """The report that the page offers, without what depends on the clock."""
+    button = page.get_by_role("button", name="Report, JSON")
+    expect(button).to_be_enabled(timeout=MINUTES)
+    with page.expect_download() as download:
+        button.click()
+    fields = json.loads(Path(download.value.path()).read_text())
+    del fields["provenance"]["seconds"]
+    for event in fields["history"]:
+        del event["seconds"], event["seconds_left"]
+    return fields
+
+
+def running(page):
+    expect(page.locator(".standing").first).to_contain_text("so far", timeout=MINUTES)
+
+
+def test_pause_keeps_what_was_reached_and_computes_nothing(page, server):
     visit(page, server)
     settings(page, Steps=100000, Measure_every=200)
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".standing").first).to_contain_text("so far", timeout=MINUTES)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator(".standing").first).to_contain_text("stopped at step", timeout=MINUTES)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
-    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
+    press(page, "Run")
+    running(page)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_hidden()
+    press(page, "Pause")
+    expect(page.locator(".standing").first).to_contain_text("paused at step", timeout=MINUTES)
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_hidden()
     reached = page.locator("#toy-transport .progress").inner_text()
     page.wait_for_timeout(700)
     assert page.locator("#toy-transport .progress").inner_text() == reached
     assert server.busy(1.0) < 0.2
+
+
+def test_a_run_paused_stepped_and_continued_ends_with_the_numbers_of_one_that_was_not(page, server):
+    visit(page, server)
+    settings(page, Steps=900, Measure_every=20)
+    press(page, "Run")
+    ended(page)
+    want = report(page)
+    press(page, "Reset")
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 900", timeout=MINUTES)
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+    expect(page.locator(".v-loss path.ahead").first).to_be_attached()  # the twin's future, before the first step
+    for step in (20, 40):
+        press(page, "Step")
+        expect(page.locator("#toy-transport")).to_contain_text(f"step {step} of 900", timeout=MINUTES)
+        expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+    press(page, "Continue")
+    running(page)
+    press(page, "Pause")
+    expect(page.locator("#toy-transport")).to_contain_text("paused", timeout=MINUTES)
+    press(page, "Continue")
+    ended(page)
+    assert report(page) == want
+
+
+def test_a_new_seed_starts_other_networks_and_shows_the_seed(page, server):
+    visit(page, server)
+    settings(page, Steps=20)
+    press(page, "New seed")
+    expect(page.locator("#toy-seed-input")).to_have_value("4")
+    ended(page)
+    expect(page.locator(".cm-content")).to_contain_text("seed=4")
+
+
+def test_a_control_that_is_turned_while_paused_makes_the_next_run_a_new_one(page, server):
+    visit(page, server)
+    settings(page, Steps=100000, Measure_every=200)
+    press(page, "Run")
+    running(page)
+    press(page, "Pause")
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+    page.get_by_label("Steps", exact=True).fill("30")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=MINUTES)
+    page.get_by_label("Measure every", exact=True).fill("10")
+    press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 30 of 30", timeout=MINUTES)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("Large alpha", "Lazy"), ("Small alpha", "Rich"), ("Lazy wins: smooth", "Lazy"), ("Rich wins: parity", "Rich")],
+)
+def test_a_preset_runs_to_its_verdict(page, server, name, verdict):
+    visit(page, server)
+    press(page, name)
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#toy-transport")).not_to_contain_text("finished")
+    ended(page)
+    expect(page.locator(".dial .word").first).to_have_text(verdict)
+    expect(page.locator(".story")).to_contain_text(verdict.lower())
+    page.get_by_role("slider", name="Width").press("ArrowRight")
+    expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_catapult_leaves_its_twin_and_lands_below_two(page, server):
+    visit(page, server)
+    press(page, "Catapult")
+    ended(page)
+    expect(page.locator("#toy-learning-rate-input")).to_have_value("1.29")
+    product = page.locator(".step-size")
+    assert 2 < float(product.locator("output").inner_text()) < 4
+    said = product.locator(".ends").inner_text()
+    assert float(re.search(r"in the run: ([\d.]+)\.", said)[1]) < 2
+
+
+def test_a_preset_with_two_runs_pins_the_first(page, server):
+    visit(page, server)
+    press(page, "Bottleneck")
+    expect(page.locator(".v-compare")).to_contain_text("bottleneck None", timeout=MINUTES)
+    ended(page)
+    expect(page.locator(".v-compare")).to_contain_text("mixed")
+    expect(page.locator(".v-compare")).to_contain_text("rich")
+
+
+def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
+    visit(page, server)
+    settings(page, Steps=20)
+    press(page, "Pin")
+    expect(page.get_by_role("button", name="Unpin", exact=True)).to_be_visible()
+    page.get_by_role("slider", name="Output scale").press("ArrowRight")
+    press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
+    expect(page.locator(".v-compare")).to_contain_text("alpha 0.1 \u2192 0.15")
+    assert page.locator(".v-loss path.pinned").count() == 1
+    press(page, "Unpin")
+    expect(page.get_by_role("button", name="Pin", exact=True)).to_be_visible()
+    expect(page.locator(".v-compare")).not_to_contain_text("alpha")
+
+
+def test_turning_the_step_size_shows_its_product_with_the_eigenvalue_at_once(page, server):
+    visit(page, server)
+    step = page.get_by_role("slider", name="Step size")
+    expect(step).to_have_attribute("aria-valuetext", "0.25")
+    for _ in range(12):
+        step.press("ArrowRight")
+    expect(step).to_have_attribute("aria-valuetext", "2")
+    rate = float(page.locator("#toy-learning-rate-input").input_value())
+    page.get_by_role("radio", name="Adam").or_(page.get_by_role("slider", name="Width")).first.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    assert float(page.locator("#toy-learning-rate-input").input_value()) == rate
+    assert float(step.get_attribute("aria-valuetext")) == pytest.approx(2, rel=0.5)
+    page.locator("#toy-learning-rate-input").fill("")
+    expect(step).to_have_attribute("aria-valuetext", "0.25")
+
+
+def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, server):
+    visit(page, server)
+    page.get_by_role("radio", name="XOR").check()
+    page.get_by_role("slider", name="Width").press("ArrowLeft")
+    settings(page, Steps=60, Seed=11, Learning_rate=0.05)
+    page.get_by_role("radio", name="tanh").check()
+    press(page, "Run")
+    ended(page)
+    want = report(page)
+    page.wait_for_url("**/?run=toy*seed=11*")
+    other = browser.new_page(viewport={"width": 1440, "height": 900})
+    other.goto(page.url)
+    expect(other.locator("#toy-transport")).to_contain_text("step 0 of 60", timeout=MINUTES)
+    expect(other.get_by_role("radio", name="XOR")).to_be_checked()
+    expect(other.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "48")
+    settings(other)
+    expect(other.locator("#toy-seed-input")).to_have_value("11")
+    expect(other.locator("#toy-learning-rate-input")).to_have_value("0.05")
+    expect(other.get_by_role("radio", name="tanh")).to_be_checked()
+    press(other, "Continue")
+    ended(other)
+    assert report(other) == want
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?run=toy&width=1e99", "width = '1e99' is not allowed; allowed: an integer from 1 to 16384"),
+        ("?width=1e99", "width = '1e99' is not allowed"),
+        ("?run=toy&alpha=nan", "alpha = nan is not allowed"),
+        ("?run=toy&task=<script>alert(1)</script>", "task = '<script>alert(1)</script>' is not allowed"),
+        ("?run=toy&evil=<img src=x onerror=alert(1)>", "'evil' is not a field of ToyConfig"),
+        ("?run=../../etc/passwd", "run = '../../etc/passwd' is not allowed; allowed: one of 'toy', 'probe'"),
+        ("?run=toy&task=csv", "does not hold your rows"),
+        ("?run=toy&steps=" + "9" * 5000, "steps = "),
+    ],
+)
+def test_a_hostile_query_is_named_and_harms_nothing(page, server, query, said):
+    page.on("dialog", lambda dialog: pytest.fail(f"the page opened a dialog: {dialog.message}"))
+    visit(page, server, query=query)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.locator("#toy-transport")).to_contain_text("finished in")
+    expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "64")
+    expect(page.locator(".dial .word").first).to_have_text("Rich")
+
+
+def test_what_belongs_to_the_host_is_no_query_of_ours(page, server):
+    visit(page, server, query="?__theme=light&__sign=abc")
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
+def test_exports_open_and_the_snippet_runs(page, server, tmp_path):
+    visit(page, server)
+    settings(page, Steps=20)
+    press(page, "Run")
+    ended(page)
+    loaded = report(page)
+    assert loaded["config"]["steps"] == 20
+    for name, opens in (("Figure, PNG", lambda path: Image.open(path).verify()), ("Figure, SVG", ElementTree.parse)):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).click()
+        opens(download.value.path())
+    code = "\n".join(page.locator(".cm-line").all_inner_texts())
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.startswith(loaded["verdict"]["label"])
+
+
+def test_the_link_is_copied(browser, server):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    visit(page, server)
+    press(page, "Copy link")
+    expect(page.locator(".link [role=status]")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"{server.url}/?run=toy&width=64&alpha=0.1"
+    context.close()
+
+
+def test_a_press_on_a_term_opens_its_definition(page, server):
+    visit(page, server)
+    page.get_by_role("button", name="linearized twin").first.click()
+    expect(page.locator("#term-twin")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#term-twin")).to_be_hidden()
+    dangling = page.evaluate(
+        "[...document.querySelectorAll('[popovertarget]')].filter(e => !document.getElementById(e.getAttribute('popovertarget')))"
+        ".length"
+    )
+    assert dangling == 0
+
+
+def test_the_keyboard_reaches_everything_in_reading_order(page, server):
+    """Tab order: presets, then the form, then the transport; and every input has a name."""
+    visit(page, server)
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate("(e => e.closest('label')?.innerText || e.ariaLabel || e.innerText || e.id)(document.activeElement)")
+        )
+    order = ["Very wide", "Copy link", "Rings", "toy-width-range", "toy-alpha-range", "toy-rate-range", "Run", "Step", "Pin"]
+    places = [seen.index(name) for name in order]
+    assert places == sorted(places)
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('input, textarea, button')].filter(e => e.checkVisibility())
+        .filter(e => !(e.labels?.length || e.ariaLabel || e.title || e.innerText.trim() || e.getAttribute('aria-labelledby')))
+        .map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
 
 
 def test_a_closed_page_stops_its_run(browser, server):
@@ -220,7 +480,7 @@ def test_a_phone_needs_no_sideways_scroll(page, server, tab):
     settings(page)
     expect(page.get_by_label("Measure every", exact=True)).to_be_visible()
     assert no_sideways_scroll(page)
-    assert page.get_by_role("button", name="Stop", exact=True).bounding_box()["height"] >= 40
+    assert page.get_by_role("button", name="Run", exact=True).bounding_box()["height"] >= 40
 
 
 def test_nothing_jumps_while_a_run_is_drawn(page, server):
@@ -242,9 +502,9 @@ def test_a_probe_runs_to_a_table_of_layers_and_stops(page, server):
     expect(page.locator("#probe-transport")).to_contain_text("finished in")
     page.get_by_label("Steps", exact=True).fill("2")
     settings(page, Samples=8, Probe_samples=8, Tokens=8, Measure_every=1)
-    page.get_by_role("button", name="Probe", exact=True).click()
+    press(page, "Run")
     expect(page.locator("#probe-transport")).to_contain_text("step 2 of 2", timeout=MINUTES)
-    expect(page.get_by_role("button", name="Probe", exact=True)).to_be_enabled(timeout=MINUTES)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=MINUTES)
     page.get_by_text("All layers, by module").click()
     rows = page.locator("table.full tbody tr")
     expect(rows.first).to_be_visible()
@@ -259,8 +519,8 @@ def test_a_probe_runs_to_a_table_of_layers_and_stops(page, server):
     assert rows.first.inner_text() != first
     page.get_by_label("Steps", exact=True).fill("500")
     page.get_by_label("Measure every", exact=True).fill("100")
-    page.get_by_role("button", name="Probe", exact=True).click()
+    press(page, "Run")
     expect(page.locator("#probe-transport")).to_contain_text("of 500", timeout=MINUTES)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator("#probe-transport")).to_contain_text("stopped", timeout=MINUTES)
-    expect(page.get_by_role("button", name="Probe", exact=True)).to_be_enabled()
+    press(page, "Pause")
+    expect(page.locator("#probe-transport")).to_contain_text("paused", timeout=MINUTES)
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)

@@ -161,7 +161,7 @@ def test_a_real_divergence_is_drawn():
 def test_a_stopped_run_says_where(events):
     board = Board.replay(until_measured(events))
     board.stop()
-    assert "stopped at step 0" in dial(board)
+    assert "paused at step 0" in dial(board)
     assert "stopped" in progress(board)
     assert announcement(board).startswith("Stopped at step 0")
 
