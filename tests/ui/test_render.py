@@ -10,6 +10,7 @@ from regime.ui.board import Board, thin
 from regime.ui.charts import TOY_LOSSES, curves, multiples
 from regime.ui.dial import dial
 from regime.ui.examples import CONFIGS, example
+from regime.ui.form import SETTINGS
 from regime.ui.outcome import PREDICTORS, errors, scaling
 from regime.ui.picture import pictures
 from regime.ui.plot import Axis, decades, line
@@ -17,7 +18,6 @@ from regime.ui.progress import announcement, progress
 from regime.ui.table import HEAT, block_table, finding, full_table, layer_table, shade
 from regime.ui.text import block_name, duration, number
 from regime.ui.thumbs import THUMBS
-from regime.ui.train import SETTINGS
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
@@ -92,7 +92,7 @@ def test_every_task_has_a_thumbnail_of_its_own():
 
 def test_every_field_of_a_toy_run_has_a_control():
     folded = [name for group in SETTINGS.values() for name in group]
-    shown = ["task", "csv", "width", "alpha", "depth", "seeds"]
+    shown = ["task", "csv", "width", "alpha", "learning_rate", "depth", "seeds"]
     assert {*folded, *shown, "kind", "device"} == set(regime.ToyConfig.model_fields)
     assert len(set(folded)) == len(folded)
 
@@ -161,7 +161,7 @@ def test_a_real_divergence_is_drawn():
 def test_a_stopped_run_says_where(events):
     board = Board.replay(until_measured(events))
     board.stop()
-    assert "paused at step 0" in dial(board)
+    assert "stopped at step 0" in dial(board)
     assert "stopped" in progress(board)
     assert announcement(board).startswith("Stopped at step 0")
 

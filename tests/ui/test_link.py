@@ -1,0 +1,47 @@
+"""Permalinks: what a query says is a configuration, or a refusal that names the field."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+
+import regime
+from regime.ui.link import linked, query
+from regime.ui.presets import PRESETS, matching, pressed
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_preset_survives_its_link(preset):
+    text = query(preset.config.to_dict())
+    assert text.startswith("run=toy")
+    assert linked(parse_qsl(text)) == preset.config
+    assert matching(preset.config) is preset is pressed([preset.name, 3])
+
+
+def test_a_probe_has_a_link_too():
+    config = regime.ProbeConfig(steps=7, learning_rate=2e-4)
+    assert linked(parse_qsl(query(config.to_dict()))) == config
+
+
+def test_own_rows_are_not_in_a_link():
+    rows = "\n".join(f"{k},{k % 2}" for k in range(1, 49))
+    config = regime.ToyConfig(task="csv", csv=rows, samples=16, test_samples=16, probe_samples=16)
+    text = query(config.to_dict())
+    assert len(text) < 200
+    with pytest.raises(regime.ConfigError, match="does not hold your rows"):
+        linked(parse_qsl(text))
+
+
+def test_names_of_the_host_are_left_alone():
+    assert linked([("__theme", "dark"), ("_x", "1"), ("view", "api")]) is None
+    assert linked([]) is None
+    assert linked([("__theme", "dark"), ("width", "32")]) == regime.ToyConfig(width=32)
+
+
+@pytest.mark.parametrize("run", ["Toy", "", "toy&x", "sweep", "9" * 5000])
+def test_an_unknown_run_is_refused(run):
+    with pytest.raises(regime.ConfigError, match=r"run = .* is not allowed; allowed: one of 'toy', 'probe'"):
+        linked([("run", run)])
+
+
+def test_a_press_of_no_preset_is_none():
+    assert pressed(None) is pressed(["x"]) is pressed([]) is pressed({"a": 1}) is None

@@ -1,0 +1,141 @@
+"""Runs held between clicks: the newest press wins, nothing is lost, and visitors never meet."""
+
+from threading import Thread
+
+import gradio as gr
+import pytest
+
+import regime
+from regime.ui import visit
+from regime.ui.visit import SHELF, Visit
+
+CONFIG = regime.ToyConfig(width=8, samples=16, test_samples=16, probe_samples=16, steps=60, measure_every=10, seeds=2)
+
+
+def play(visitor, config=CONFIG, *, fresh=False, ahead=None):
+    return list(visitor.play(config, visitor.press(), fresh=fresh, ahead=ahead))
+
+
+def numbers(board):
+    return [event["measures"] for event in board.history]
+
+
+@pytest.fixture
+def want():
+    visitor = Visit("toy")
+    play(visitor)
+    return numbers(visitor.board)
+
+
+def test_steps_and_the_rest_are_the_run_never_held(want):
+    visitor = Visit("toy")
+    play(visitor, fresh=True, ahead=0)
+    assert (visitor.board.status, visitor.board.step) == ("paused", 0)
+    assert visitor.holds(CONFIG)
+    play(visitor, ahead=1)
+    assert (visitor.board.status, visitor.board.step) == ("paused", 10)
+    play(visitor)
+    assert visitor.board.status == "finished"
+    assert numbers(visitor.board) == want
+    assert SHELF.take(visitor.key) is None
+
+
+def test_a_step_of_a_run_that_has_not_begun_takes_one(want):
+    visitor = Visit("toy")
+    play(visitor, ahead=1)
+    assert visitor.board.step == 10
+    assert numbers(visitor.board) == want[:2]
+
+
+def test_a_run_let_go_for_room_is_made_again(monkeypatch, want):
+    visitor = Visit("toy")
+    play(visitor, fresh=True, ahead=2)
+    monkeypatch.setenv("REGIME_HELD_BYTES", "0")
+    other = Visit("toy")
+    play(other, ahead=1)
+    assert SHELF.take(visitor.key) is None
+    play(visitor, ahead=1)
+    assert visitor.board.step == 30
+    play(visitor)
+    assert numbers(visitor.board) == want
+
+
+def test_the_run_held_longest_goes_first(monkeypatch):
+    monkeypatch.setenv("REGIME_HELD_BYTES", "10")
+    shelf = visit.Shelf()
+    for key in "abc":
+        shelf.put(key, key, 4)
+    assert shelf.take("a") is None
+    assert (shelf.take("b"), shelf.take("c")) == ("b", "c")
+
+
+def test_a_newer_press_holds_the_run_of_an_older_one(want):
+    visitor = Visit("toy")
+    stream = visitor.play(CONFIG, visitor.press(), fresh=True, ahead=None)
+    while next(stream)["kind"] != "measured":
+        pass
+    turn = visitor.press()
+    assert [event["kind"] for event in stream] == []
+    assert visitor.settled(turn)
+    assert not visitor.settled(turn - 1)
+    assert visitor.board.status == "paused"
+    list(visitor.play(CONFIG, turn, fresh=False, ahead=None))
+    assert numbers(visitor.board) == want
+
+
+def test_a_press_that_is_already_old_does_nothing():
+    visitor = Visit("toy")
+    shown = visitor.board
+    old = visitor.press()
+    visitor.press()
+    assert list(visitor.play(CONFIG, old, fresh=True, ahead=None)) == []
+    assert visitor.board is shown
+
+
+def test_closing_the_page_holds_the_run():
+    visitor = Visit("toy")
+    stream = visitor.play(CONFIG, visitor.press(), fresh=True, ahead=None)
+    next(stream)
+    stream.close()
+    assert visitor.board.status == "paused"
+    assert SHELF.take(visitor.key) is not None
+
+
+def test_a_bad_run_leaves_what_is_shown(monkeypatch):
+    monkeypatch.setenv("REGIME_MAX_SECONDS", "0")
+    visitor = Visit("toy")
+    shown = visitor.board
+    with pytest.raises(gr.Error, match="learning_rate = None is not allowed"):
+        play(visitor, CONFIG.model_copy(update={"weight_std": 1e-30, "bias": False}))
+    assert visitor.board is shown
+    with pytest.raises(gr.Error, match="limit of 0 s"):
+        play(visitor)
+    assert visitor.board.status == "stopped"
+    assert SHELF.take(visitor.key) is None
+
+
+def test_what_to_compare_with_is_run_and_pinned_first():
+    visitor = Visit("toy")
+    visitor.against = CONFIG.model_copy(update={"alpha": 4.0})
+    play(visitor, fresh=True)
+    assert visitor.board.pinned.config["alpha"] == 4.0
+    assert visitor.board.pinned.status == "finished"
+    assert visitor.board.config["alpha"] == 1.0
+    kept = visitor.board.pinned
+    play(visitor, fresh=True)
+    assert visitor.board.pinned is kept
+    visitor.pin()
+    assert visitor.board.pinned is None
+
+
+def test_two_visitors_at_once_have_their_own_runs(want):
+    visitors = [Visit("toy") for _ in range(3)]
+    configs = [CONFIG, CONFIG.model_copy(update={"alpha": 0.2}), CONFIG]
+    threads = [Thread(target=play, args=pair) for pair in zip(visitors, configs, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert numbers(visitors[0].board) == numbers(visitors[2].board) == want
+    assert visitors[1].board.config["alpha"] == 0.2
+    assert numbers(visitors[1].board) != want
