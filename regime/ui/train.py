@@ -94,7 +94,7 @@ def train_tab(demo: gr.Blocks) -> None:
         with gr.Column(elem_classes="col middle", min_width=0):
             views = {view("toy", _pictures, "v-pictures"): _pictures}
             buttons = transport("toy")
-            notice = markup(_notice(f"{summary(CONFIGS['toy'])}. Turn a knob, or start from a preset."), "notice-box")
+            notice = markup(_notice(f"{summary(PRESETS[FIRST].config)}. Turn a knob, or start from a preset."), "notice-box")
             views[view("toy", _loss, "v-loss")] = _loss
             views[view("toy", compare, "v-compare")] = compare
             taken = exports("toy", link)

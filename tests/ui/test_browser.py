@@ -326,7 +326,7 @@ def test_the_link_is_copied(browser, server):
     press(page, "Copy link")
     expect(page.locator(".link [role=status]")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"{server.url}/?run=toy&width=64&alpha=0.1"
+    assert copied == f"{server.url}?run=toy&width=64&alpha=0.1"
     context.close()
 
 
