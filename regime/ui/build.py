@@ -10,7 +10,7 @@ from regime.ui.api import endpoints
 from regime.ui.glossary import glossary
 from regime.ui.link import linked
 from regime.ui.probe import probe_tab
-from regime.ui.stage import QUICK, markup
+from regime.ui.stage import HIDDEN, markup
 from regime.ui.theme import head, theme
 from regime.ui.train import train_tab
 
@@ -32,7 +32,7 @@ def build() -> gr.Blocks:
                 train_tab(demo)
             with gr.Tab("Probe", id="probe"):
                 probe_tab(demo)
-        demo.load(_linked_tab, None, tabs, **QUICK)
+        demo.load(_linked_tab, None, tabs, **HIDDEN)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
 

@@ -68,7 +68,7 @@ def test_the_first_screen_shows_a_finished_run(page, server):
     assert page.locator(".pictures img").count() == 4
     assert page.locator(".v-layers").get_by_role("row").count() == 4
     assert page.locator(".v-outcome").get_by_role("row").count() == 6
-    expect(page.get_by_text("training hardly changes the features")).to_be_visible()
+    expect(page.locator(".intro").first).to_contain_text("training hardly changes the features")
 
 
 def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
@@ -78,7 +78,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
     width.focus()
     for _ in range(2):
         page.keyboard.press("ArrowLeft")
-    expect(width).to_have_attribute("aria-valuetext", "64")
+    expect(width).to_have_attribute("aria-valuetext", "32")
     settings(page, Steps=60, Measure_every=20)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 60 of 60", timeout=MINUTES)
@@ -91,7 +91,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
     text = Path(download.value.path()).read_text()
     assert text.splitlines()[0].startswith("layer,block,")
     assert len(text.splitlines()) == 4
-    expect(page.locator(".cm-content")).to_contain_text("width=64")
+    expect(page.locator(".cm-content")).to_contain_text("width=32")
 
 
 def press(page, name):
@@ -214,10 +214,10 @@ def test_the_catapult_leaves_its_twin_and_lands_below_two(page, server):
 def test_a_preset_with_two_runs_pins_the_first(page, server):
     visit(page, server)
     press(page, "Bottleneck")
-    expect(page.locator(".v-compare")).to_contain_text("bottleneck None", timeout=MINUTES)
+    expect(page.locator(".v-compare").first).to_contain_text("bottleneck None", timeout=MINUTES)
     ended(page)
-    expect(page.locator(".v-compare")).to_contain_text("mixed")
-    expect(page.locator(".v-compare")).to_contain_text("rich")
+    expect(page.locator(".v-compare").first).to_contain_text("mixed")
+    expect(page.locator(".v-compare").first).to_contain_text("rich")
 
 
 def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
@@ -228,11 +228,11 @@ def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
     page.get_by_role("slider", name="Output scale").press("ArrowRight")
     press(page, "Run")
     expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
-    expect(page.locator(".v-compare")).to_contain_text("alpha 0.1 \u2192 0.15")
+    expect(page.locator(".v-compare").first).to_contain_text("alpha 0.1 \u2192 0.15")
     assert page.locator(".v-loss path.pinned").count() == 1
     press(page, "Unpin")
     expect(page.get_by_role("button", name="Pin", exact=True)).to_be_visible()
-    expect(page.locator(".v-compare")).not_to_contain_text("alpha")
+    expect(page.locator(".v-compare").first).not_to_contain_text("alpha")
 
 
 def test_turning_the_step_size_shows_its_product_with_the_eigenvalue_at_once(page, server):
@@ -399,7 +399,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
     expect(page.locator("#toy-steps-input")).to_have_value("7")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
-    assert '"data":["spirals",null,24,' in sent[0]
+    assert any('"spirals",null,24,' in body for body in sent)
 
 
 def test_own_rows_are_pasted_and_run(page, server):
