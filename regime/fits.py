@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -21,7 +21,7 @@ def mean_over_seeds(values: np.ndarray) -> Estimate:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"values = {values!r:.80} is not allowed; allowed: finite numbers of at least two seeds")
-    half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * float(values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
     return Estimate(mean, mean - half, mean + half)
 

@@ -10,7 +10,7 @@ from math import exp, isfinite, log, log10
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 LAZY_BELOW = 0.1
 """Kernel and gap below this: lazy."""
@@ -67,7 +67,7 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float]:
     logs = [log(max(value, AXIS[0])) for value in values]
     n, mean = len(logs), sum(logs) / len(logs)
     variance = sum((value - mean) ** 2 for value in logs) / (n - 1)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * (variance / n) ** 0.5
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * (variance / n) ** 0.5
     return exp(mean - half), exp(min(mean + half, 700.0))
 
 

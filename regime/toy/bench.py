@@ -11,6 +11,7 @@ from torch import Tensor
 
 from regime.kernels.limits import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
+from regime.packing import pack
 from regime.snapshots import Moved, Pause, Snapshot, Targets
 from regime.toy import limit
 from regime.toy.losses import error
@@ -257,7 +258,7 @@ class Bench:
             pictures["twin"] = self.twin.outputs(self.points["grid"])
             if self.limit is not None:
                 pictures["infinite"] = self.limit.outputs(self.limit_points["grid"])
-        view: dict[str, object] = {name: _numbers(values) for name, values in pictures.items()}
+        view: dict[str, object] = {name: pack(values) for name, values in pictures.items()}
         if len(self.run.cells) == 1:
             view["kernel"] = self.run.kernel_picture(self.training.parameters)
         if self.step == 0 and self.forecast:
@@ -288,8 +289,3 @@ def _first_seed(tape: Tape) -> Tape:
 def _squared(layer: Layer) -> Float[Tensor, "S"]:
     """||layer||**2 over weight and bias."""
     return sum(torch.linalg.vector_norm(p.flatten(1), dim=1, dtype=torch.float64).square() for p in tensors(layer))
-
-
-def _numbers(values: Tensor) -> list[float]:
-    """Rounded to what a picture can show, and within what JSON can carry."""
-    return values.double().flatten().nan_to_num(0.0).clamp(-99, 99).round(decimals=3).tolist()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from regime.config import WORKSPACE_LIMIT, ConfigError, ToyConfig
 from regime.machine import pick_device
+from regime.packing import pack
 from regime.snapshots import Snapshot
 from regime.toy import tasks
 from regime.toy.losses import loss_named
@@ -157,8 +158,8 @@ class Start:
         kernel = sum(self.network.kernels(tape, tape).values())[0].double()
         scale = kernel.diagonal().mean().item()
         if not (isfinite(scale) and scale > 0):
-            return {"scale": None, "rows": []}
-        return {"scale": scale, "rows": (kernel / scale).nan_to_num(0.0).round(decimals=3).flatten().tolist()}
+            return {"scale": None, "rows": ""}
+        return {"scale": scale, "rows": pack(kernel / scale)}
 
     def extent(self) -> float:
         """How far the picture reaches from the origin."""

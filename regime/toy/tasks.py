@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
 from regime.config import ToyConfig
@@ -177,12 +176,16 @@ def _modular_addition(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
 
 
 def _digits(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    from sklearn.datasets import load_digits  # slow to import, and few tasks need it
+
     pixels, label = load_digits(return_X_y=True)
     chosen = rng.permutation(len(label))[:n]
     return Points(((pixels - pixels.mean()) / pixels.std())[chosen], label[chosen])
 
 
 def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+    from sklearn.datasets import load_breast_cancer  # as above
+
     x, benign = load_breast_cancer(return_X_y=True)
     chosen = rng.permutation(len(x))[:n]
     return Points(_standardized(x)[chosen], benign[chosen])

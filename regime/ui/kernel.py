@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from regime.packing import unpack
 from regime.ui.board import Board
 from regime.ui.picture import NEGATIVE, POSITIVE
 from regime.ui.text import escape, number
@@ -37,7 +38,7 @@ def kernels(board: Board) -> str:
 
 
 def _matrix(kernel: dict[str, Any]) -> np.ndarray | None:
-    rows = np.array(kernel.get("rows") or [])
+    rows = unpack(kernel.get("rows", ""))
     return rows.reshape(isqrt(len(rows)), -1) if len(rows) else None
 
 

@@ -9,12 +9,15 @@ import numpy as np
 from PIL import Image
 
 from regime.config import ToyConfig
+from regime.packing import unpack
 from regime.ui.board import Board
 from regime.ui.plot import Axis, chart, line
 from regime.ui.text import escape
 
 NEGATIVE, POSITIVE = (0xDF, 0x8C, 0x35), (0x46, 0x82, 0xC9)
 """Colors of -1 and +1. Zero is the background of the box, so that it follows the theme."""
+SHADE = 5
+"""Steps of opacity: finer ones are not seen, and cost bytes in every frame."""
 PANELS = {
     "network": ("Network", "the real thing", "net"),
     "twin": ("Linearized twin", "its tangent at step 0, trained", "twin"),
@@ -52,13 +55,12 @@ def _count(count: int, name: str) -> str:
 
 def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
     """Four maps on one color scale, or why there is no infinite width; before the first measurement, the training points."""
-    over = _points(started)
-    network, twin, infinite = (np.array(view.get(name, [0.0])) for name in LEARNERS)
+    network, twin, infinite = (unpack(view[name]) if name in view else np.zeros(1) for name in LEARNERS)
     return (
-        '<div class="pictures">'
-        + _panel("network", _map(network) + over)
-        + _panel("twin", _map(twin) + over)
-        + (_panel("infinite", f"<p>{escape(missing)}</p>", missing) if missing else _panel("infinite", _map(infinite) + over))
+        f'<div class="pictures">{_points(started)}'
+        + _panel("network", _map(network) + OVER)
+        + _panel("twin", _map(twin) + OVER)
+        + (_panel("infinite", f"<p>{escape(missing)}</p>", missing) if missing else _panel("infinite", _map(infinite) + OVER))
         + _panel("difference", _map(network - twin))
         + "</div>"
     )
@@ -79,23 +81,27 @@ def _map(values: np.ndarray) -> str:
     grid = values.reshape(size, size).T[::-1].clip(-1, 1)
     pixels = np.empty((size, size, 4), np.uint8)
     pixels[..., :3] = np.where(grid[..., None] > 0, POSITIVE, NEGATIVE)
-    pixels[..., 3] = np.abs(255 * grid).round()
+    pixels[..., 3] = SHADE * np.abs(grid * 255 / SHADE).round()
     file = BytesIO()
     Image.fromarray(pixels, "RGBA").save(file, "PNG")
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
 
 
 def _points(started: dict[str, Any]) -> str:
-    """Training points: a circle for +1, a square for -1."""
-    extent, shapes = started["extent"], []
+    """Training points, a round one for +1, a square one for -1: strokes of no length, drawn once and referred to."""
+    extent = started["extent"]
+    spots = {1: "", -1: ""}
     for x, y, label in started["points"]:
-        across, down = 50 + 50 * x / extent, 50 - 50 * y / extent
-        shapes.append(
-            f'<circle cx="{across:.1f}" cy="{down:.1f}" r="1.2"/>'
-            if label > 0
-            else f'<rect x="{across - 1.05:.1f}" y="{down - 1.05:.1f}" width="2.1" height="2.1"/>'
-        )
-    return f'<svg class="points" viewBox="0 0 100 100" aria-hidden="true">{"".join(shapes)}</svg>'
+        spots[1 if label > 0 else -1] += f"M{50 + 50 * x / extent:.1f} {50 - 50 * y / extent:.1f}h.01"
+    drawn = "".join(f'<path id="points-{name}" d="{spots[sign]}"/>' for name, sign in (("pos", 1), ("neg", -1)))
+    return f'<svg class="unseen" aria-hidden="true"><defs>{drawn}</defs></svg>'
+
+
+OVER = '<svg class="points" viewBox="0 0 100 100" aria-hidden="true">' + "".join(
+    f'<use href="#points-{name}" class="edge {name}"/><use href="#points-{name}" class="{name}"/>' for name in ("pos", "neg")
+)
+OVER += "</svg>"
+"""The training points over a map."""
 
 
 def _curves(view: dict[str, Any], started: dict[str, Any]) -> str:
@@ -105,8 +111,9 @@ def _curves(view: dict[str, Any], started: dict[str, Any]) -> str:
     shapes, keys = [f'<path class="sample" d="{spots}"/>'], ""
     for name in (name for name in LEARNERS if name in view):
         title, _, css = PANELS[name]
-        places = np.linspace(-extent, extent, len(view[name])).tolist()
-        shapes.append(line(list(zip(places, view[name], strict=True)), x, y, css))
+        values = unpack(view[name])
+        places = np.linspace(-extent, extent, len(values))
+        shapes.append(line(list(zip(places.tolist(), values.tolist(), strict=True)), x, y, css))
         keys += f'<span><i class="key {css}"></i>{title}</span>'
     label = "What each learner computes over the input, with the training points"
     legend = f'<div class="legend always">{keys}<span>dots: training points</span></div>'

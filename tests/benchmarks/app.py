@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from gradio_client import Client
 
+from regime.ui.form import ALPHAS, WIDTHS
 from tests.benchmarks.environment import environment
 from tests.benchmarks.report import RESULTS, Row, Section, Table, record, terminal
 from tests.benchmarks.timing import in_turn, ratio
@@ -88,12 +89,12 @@ def call(client: Client) -> dict[str, float]:
     """One default run over the API: what a client waits for, and what the server computed meanwhile."""
     began = time.perf_counter()
     job = client.submit({}, api_name="/toy")
-    first, count, last = 0.0, 0, None
-    for last in job:
+    first, count = 0.0, 0
+    for _ in job:
         first = first or time.perf_counter() - began
         count += 1
     wall = time.perf_counter() - began
-    computed = last["report"]["provenance"]["seconds"]
+    computed = job.result()["report"]["provenance"]["seconds"]
     return {"first": first, "rate": count / (wall - first), "outside": 1 - computed / wall, "wall": wall}
 
 
@@ -108,26 +109,25 @@ def drawn(url: str) -> dict[str, float]:
         network.send("Network.enable")
         page.goto(url)
         page.locator("#toy-transport").get_by_text("finished in").wait_for()
-        page.get_by_role("slider", name="Width").fill("12")
-        page.get_by_role("slider", name="Output scale").fill("12")
+        page.get_by_role("slider", name="Width").fill(str(WIDTHS.index(512)))
+        page.get_by_role("slider", name="Output scale").fill(str(ALPHAS.index(1.0)))
         page.wait_for_timeout(2000)
-        received: list[tuple[str, int]] = []
-        network.on("Network.dataReceived", lambda part: received.append((part["requestId"], part["dataLength"])))
-        frames = page.evaluate_handle(
-            """() => { const seen = {frames: 0, first: 0, last: 0, began: performance.now()};
+        received: list[int] = []
+        network.on("Network.dataReceived", lambda part: received.append(part["dataLength"]))
+        page.evaluate(
+            """() => { window.seen = {frames: 0, first: 0, last: 0, began: performance.now()};
+            const views = [...document.querySelectorAll('.v-pictures')];
             new MutationObserver(() => { seen.frames++; seen.last = performance.now(); seen.first ||= seen.last; })
-              .observe(document.querySelector('.v-loss .html-container') ?? document.querySelector('.v-loss'),
-                       {subtree: true, childList: true});
-            return seen; }"""
+              .observe(views[0], {subtree: true, childList: true}); }"""
         )
         page.get_by_role("button", name="Run", exact=True).click()
-        page.locator("#toy-transport").get_by_text("waiting").or_(page.get_by_text("of 400")).first.wait_for()
+        page.get_by_role("button", name="Pause", exact=True).wait_for()
         page.get_by_role("button", name="Run", exact=True).wait_for(timeout=120_000)
-        seen = frames.json_value()
+        page.locator("#toy-transport").get_by_text("finished in").wait_for()
+        seen = page.evaluate("seen")
         browser.close()
-    total = sum(size for _, size in received)
-    seconds = (seen["last"] - seen["began"]) / 1000
-    return {"frames": seen["frames"], "seconds": seconds, "bytes": total, "first": (seen["first"] - seen["began"]) / 1000}
+    first, last = ((seen[name] - seen["began"]) / 1000 for name in ("first", "last"))
+    return {"frames": seen["frames"], "seconds": last - first, "bytes": sum(received), "first": first}
 
 
 def live(rounds: int | None) -> Section:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import regime
 from regime import ToyConfig, empirical_ntk, infinite_ntk, kernel_regression
+from regime.packing import unpack
 from regime.snapshots import Snapshot
 from regime.toy.losses import error
 from regime.toy.producer import ToyRun
@@ -185,10 +186,10 @@ def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> Non
     assert start["targets"] == sorted(start["targets"])
     order = run.pictured_points()
     kernel = sum(run.bare(run.network.tape(run.initial, run.data.probe.x)).kernels.values())[0][order][:, order]
-    drawn = torch.tensor(start["rows"]).view(16, 16) * start["scale"]
-    assert torch.allclose(drawn.double(), kernel, atol=1e-3 * start["scale"])
+    drawn = torch.tensor(unpack(start["rows"])).view(16, 16) * start["scale"]
+    assert torch.allclose(drawn, kernel, atol=1e-3 * start["scale"])
     last = [event for event in regime.stream(config) if event.kind == "measured"][-1].view["kernel"]
-    assert sum(last["rows"][::17]) == pytest.approx(16, abs=0.01)
+    assert unpack(last["rows"])[::17].sum() == pytest.approx(16, abs=0.01)
     assert last["rows"] != start["rows"]
 
 
@@ -221,7 +222,7 @@ def test_the_pictures_are_the_functions_of_the_first_seed() -> None:
     *_, last = snapshots(run)
     extent, size = run.view()["extent"], run.view()["size"]
     nearest = (torch.linspace(-extent, extent, size, dtype=torch.float64) - run.data.probe.x).abs().argmin(1)
-    pictures = {name: torch.tensor(last.view[name], dtype=torch.float64)[nearest] for name in ("network", "twin")}
+    pictures = {name: torch.tensor(unpack(last.view[name]))[nearest] for name in ("network", "twin")}
     values = {"network": last.outputs[0, :, 0], "twin": last.linear["linearization_gap"][0, :, 0]}
     apart = (values["network"] - values["twin"]).abs().max()
     for name in pictures:
