@@ -1,7 +1,9 @@
 """The tangent kernel at the start and now, points ordered by class, and how its pattern changed."""
 
 import base64
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import groupby
 from math import isqrt
 from typing import Any
 
@@ -10,7 +12,7 @@ from PIL import Image
 
 from regime.packing import unpack
 from regime.ui.board import Board
-from regime.ui.picture import NEGATIVE, POSITIVE
+from regime.ui.picture import NEGATIVE, POSITIVE, SHADE
 from regime.ui.text import escape, number
 
 CHANGE = 0.4
@@ -53,11 +55,21 @@ def _rails(targets: list[float]) -> str:
     """Which rows are of which class, along the left: shades from the lowest target to the highest."""
     if not targets or targets[-1] == targets[0]:
         return ""
-    shares = [(value - targets[0]) / (targets[-1] - targets[0]) for value in targets]
-    cells = "".join(
-        f'<i style="background:color-mix(in srgb,var(--fn-high) {100 * share:.0f}%,var(--fn-low))"></i>' for share in shares
+    shares = [round(100 * (value - targets[0]) / (targets[-1] - targets[0])) for value in targets]
+    stops = ",".join(
+        f"color-mix(in srgb,var(--fn-high) {share}%,var(--fn-low)) {100 * start / len(shares):.0f}% {100 * end / len(shares):.0f}%"
+        for share, start, end in _stretches(shares)
     )
-    return f'<span class="rail">{cells}</span>'
+    return f'<i class="rail" style="background:linear-gradient({stops})"></i>'
+
+
+def _stretches(values: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Each stretch of equal values: the value, where it begins and where it ends."""
+    start = 0
+    for value, group in groupby(values):
+        end = start + len(list(group))
+        yield value, start, end
+        start = end
 
 
 def _ink(kernel: np.ndarray | None) -> str:
@@ -65,7 +77,7 @@ def _ink(kernel: np.ndarray | None) -> str:
     if kernel is None:
         return ""
     alpha = np.zeros((*kernel.shape, 4), np.uint8)
-    alpha[..., 3] = (255 * (kernel / max(kernel.max(), 1e-9)).clip(0, 1)).round()
+    alpha[..., 3] = _opacity(kernel / max(kernel.max(), 1e-9))
     return f'<i class="ink" style="--mask:url({_url(alpha)})"></i>'
 
 
@@ -74,8 +86,12 @@ def _signed(change: np.ndarray | None) -> str:
         return ""
     pixels = np.zeros((*change.shape, 4), np.uint8)
     pixels[..., :3] = np.where(change[..., None] > 0, POSITIVE, NEGATIVE)
-    pixels[..., 3] = (255 * (np.abs(change) / CHANGE).clip(0, 1)).round()
+    pixels[..., 3] = _opacity(np.abs(change) / CHANGE)
     return f'<img alt="" src="{_url(pixels)}">'
+
+
+def _opacity(share: np.ndarray) -> np.ndarray:
+    return SHADE * (share.clip(0, 1) * 255 / SHADE).round()
 
 
 def _url(pixels: np.ndarray) -> str:

@@ -67,7 +67,7 @@ def _runs(points: list[Point], axis: Axis) -> list[list[tuple[float, float]]]:
 
 
 def _at(x: Axis, y: Axis, point: tuple[float, float]) -> str:
-    return f"{x.place(point[0]):.2f} {100 - y.place(point[1]):.2f}"
+    return f"{x.place(point[0]):.1f} {100 - y.place(point[1]):.1f}"
 
 
 def line(points: list[Point], x: Axis, y: Axis, css: str) -> str:

@@ -115,10 +115,13 @@ def drawn(url: str) -> dict[str, float]:
         received: list[int] = []
         network.on("Network.dataReceived", lambda part: received.append(part["dataLength"]))
         page.evaluate(
-            """() => { window.seen = {frames: 0, first: 0, last: 0, began: performance.now()};
-            const views = [...document.querySelectorAll('.v-pictures')];
-            new MutationObserver(() => { seen.frames++; seen.last = performance.now(); seen.first ||= seen.last; })
-              .observe(views[0], {subtree: true, childList: true}); }"""
+            """() => { window.seen = {frames: 0, first: 0, last: 0, began: performance.now(), step: ''};
+            const now = () => document.querySelector('#toy-transport .progress b')?.textContent ?? '';
+            new MutationObserver(() => {
+              if (now() === seen.step || !now().startsWith('step')) return;
+              Object.assign(seen, {step: now(), frames: seen.frames + 1, last: performance.now()});
+              seen.first ||= seen.last;
+            }).observe(document.body, {subtree: true, childList: true, characterData: true}); }"""
         )
         page.get_by_role("button", name="Run", exact=True).click()
         page.get_by_role("button", name="Pause", exact=True).wait_for()
