@@ -62,7 +62,7 @@ class Started(Message):
     parameters: int = Field(description="trainable parameters of one seed")
     estimate: Estimate
     references: list[Reference]
-    view: dict[str, Any] = Field(description="numbers that only pictures need")
+    view: dict[str, Any] = Field(description="numbers that only pictures need; text is base64 of little-endian float16")
 
 
 class Progress(Message):
@@ -91,7 +91,7 @@ class Measured(Message):
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     modes: list[Band] = Field(description="the gap by modes of the initial kernel; empty before anything moved")
     verdict: Verdict = Field(description="the verdict so far")
-    view: dict[str, Any] = Field(description="numbers that only pictures need")
+    view: dict[str, Any] = Field(description="numbers that only pictures need; text is base64 of little-endian float16")
 
 
 class Finished(Message):

@@ -56,8 +56,9 @@ def _rails(targets: list[float]) -> str:
     if not targets or targets[-1] == targets[0]:
         return ""
     shares = [round(100 * (value - targets[0]) / (targets[-1] - targets[0])) for value in targets]
+    each = 100 / len(shares)
     stops = ",".join(
-        f"color-mix(in srgb,var(--fn-high) {share}%,var(--fn-low)) {100 * start / len(shares):.0f}% {100 * end / len(shares):.0f}%"
+        f"color-mix(in srgb,var(--fn-high) {share}%,var(--fn-low)) {each * start:.0f}% {each * end:.0f}%"
         for share, start, end in _stretches(shares)
     )
     return f'<i class="rail" style="background:linear-gradient({stops})"></i>'

@@ -168,7 +168,7 @@ class Stage:
         def stream(*values: Any) -> Iterator[Updates]:
             yield from self.play(*values, fresh=fresh, ahead=ahead)
 
-        outputs = [self.state, self.taken.code, self.taken.link, *self.taken.files, *self.transport, *self.live]
+        outputs = [self.state, self.taken.code, self.taken.link, *self.taken.files, *self.transport, *self.live, *self.final]
         inputs = [self.state, self.turn, *self.controls.values()]
         self.settle_after(pressed.then(stream, inputs, outputs, **COMPUTE, **HIDDEN))
 
@@ -194,7 +194,7 @@ class Stage:
                 if event["kind"] == "started":
                     idle = dict.fromkeys(self.taken.files, gr.update(value=None, interactive=False))
                     begun = {self.taken.code: snippet(board.config), self.taken.link: query(board.config)}
-                    yield {**begun, **idle, **self.shown(board), **self.drawn(board)}
+                    yield {**begun, **idle, **self.shown(board), **self.drawn(board), **self.concluded(board)}
                 elif event["kind"] == "progress":
                     yield {self.buttons.progress: progress(board)}
                 elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
@@ -206,8 +206,8 @@ class Stage:
         if visit is None or turn is None or not visit.settled(turn):
             return {self.taken.code: gr.skip()}
         board = visit.board
-        ended = {component: draw(board) for component, draw in self.final.items()}
-        return {**self.shown(board), self.taken.code: snippet(board.config), **self.drawn(board), **ended}
+        code = {self.taken.code: snippet(board.config)}
+        return {**self.shown(board), **code, **self.drawn(board), **self.concluded(board)}
 
     def offer(self, visit: Visit | None) -> Updates:
         """The files of a finished run."""
@@ -234,6 +234,10 @@ class Stage:
 
     def drawn(self, board: Board) -> Updates:
         return {component: draw(board) for component, draw in self.live.items()}
+
+    def concluded(self, board: Board) -> Updates:
+        """What is drawn when a run begins and when it has ended, not in between."""
+        return {component: draw(board) for component, draw in self.final.items()}
 
     def shown(self, board: Board) -> Updates:
         """The buttons, as the run's status has them."""

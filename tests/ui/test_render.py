@@ -1,5 +1,6 @@
 """What the page draws, from events alone: no server, no browser."""
 
+import re
 from copy import deepcopy
 
 import pytest
@@ -8,20 +9,24 @@ import regime
 from regime.toy.catalog import CSV, TASKS
 from regime.ui.board import Board, thin
 from regime.ui.charts import TOY_LOSSES, curves, multiples
+from regime.ui.compare import compare
 from regime.ui.dial import dial
 from regime.ui.examples import CONFIGS, example
-from regime.ui.form import SETTINGS
+from regime.ui.form import SETTINGS, summary
+from regime.ui.glossary import glossary
+from regime.ui.kernel import kernels
 from regime.ui.outcome import PREDICTORS, errors, scaling
 from regime.ui.picture import pictures
 from regime.ui.plot import Axis, decades, line
 from regime.ui.progress import announcement, progress
+from regime.ui.stage import INTRO
 from regime.ui.table import HEAT, block_table, finding, full_table, layer_table, shade
 from regime.ui.text import block_name, duration, number
 from regime.ui.thumbs import THUMBS
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
-VIEWS = (dial, layer_table, block_table, full_table, multiples, pictures, progress, announcement)
+VIEWS = (dial, layer_table, block_table, full_table, multiples, pictures, kernels, progress, announcement)
 
 
 def loss(board):
@@ -264,3 +269,57 @@ def test_the_twins_future_is_drawn_before_the_first_step(events) -> None:
     later = Board.replay(events[:3])
     assert later.foreseen("twin_train_loss") == board.foreseen("twin_train_loss")
     assert later.foreseen("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
+
+
+def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
+    board = Board.replay(events)
+    assert compare(board) == ""
+    board.pinned = Board.replay(run(alpha=0.25))
+    drawn = compare(board)
+    assert "alpha 0.25 &rarr; 1.0" in drawn
+    assert "kernel_change" not in drawn
+    assert "Kernel change" in drawn
+    assert 'class="pinned"' in dial(board)
+    assert loss(board).count("line pinned") == 1
+    assert multiples(board).count("line pinned") == 3
+    board.pinned = Board.replay(events)
+    assert "same settings" in compare(board)
+
+
+def test_the_kernel_is_drawn_at_the_start_and_now(events):
+    drawn = kernels(Board.replay(events))
+    assert drawn.count("--mask") == 2
+    assert drawn.count("<img") == 1
+    assert "as large" in drawn
+    before = kernels(Board.replay(events[:1]))
+    assert before.count("--mask") == 1
+    assert "as large" not in before
+
+
+def test_a_kernel_that_is_not_there_yet_is_drawn_empty():
+    assert "--mask" not in kernels(Board({}))
+
+
+def test_a_twin_that_runs_away_leaves_the_axis_to_the_network(events):
+    board = Board.replay(deepcopy(events))
+    losses = [event["measures"]["train_loss"] for event in board.history]
+    board.history[-1]["measures"]["twin_train_loss"] = 1e30
+    ticks = [float(text) for text in re.findall(r'class="tick y"[^>]*>([\d.]+)<', loss(board))]
+    assert max(ticks) <= 100 * max(losses)
+
+
+def test_references_are_drawn_and_named(events):
+    drawn = multiples(Board.replay(events))
+    assert drawn.count("bound reference") == 1
+    assert "between two independent initializations" in drawn
+
+
+def test_every_opened_term_is_defined(events):
+    known = set(re.findall(r'id="term-([^"]+)"', glossary()))
+    used = set(re.findall(r'popovertarget="term-([^"]+)"', multiples(Board.replay(events)) + INTRO))
+    assert used
+    assert used <= known
+
+
+def test_the_folded_settings_are_told_in_a_line():
+    assert summary(regime.ToyConfig(seed=7)) == "ReLU, NTK parameterization, squared loss, GD, 128 points, seed 7"
