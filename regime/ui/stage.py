@@ -132,10 +132,12 @@ class Stage:
         self.settle_after(buttons.pause.click(partial(self.press, None), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.live], **QUICK)
 
-    def open_links(self, demo: gr.Blocks) -> None:
-        """Open what a permalink asks for when the page loads."""
+    def open_links(self, demo: gr.Blocks) -> Any:
+        """Open what a permalink asks for when the page loads; the event that fills the form."""
         outputs = [*self.controls.values(), self.state, self.turn, *self.transport, self.buttons.progress]
-        self.follow(demo.load(self.open, self.state, outputs, **QUICK), fresh=True, ahead=0)
+        opened = demo.load(self.open, self.state, outputs, **QUICK)
+        self.follow(opened, fresh=True, ahead=0)
+        return opened
 
     def press(self, status: str | None, visit: Visit | None) -> Updates:
         """Give the press its number, and show at once that it was heard."""

@@ -37,20 +37,25 @@ class Train(Stage):
         self.chips, self.story, self.told, self.notice = chips, story, told, notice
         form = list(self.controls.values())
         pressed_outputs = [self.state, self.turn, *self.transport, self.buttons.progress]
-        shown = [self.told, self.notice, self.chips, self.buttons.run]
-        picked = chips.submit(self.pick, [self.state, chips], [*form, story, *pressed_outputs], **QUICK)
+        self.foretold = [self.told, self.notice, self.chips, self.story, self.buttons.run]
+        picked = chips.submit(self.pick, [self.state, chips], [*form, *pressed_outputs], **QUICK)
         self.follow(picked, fresh=True)
-        picked.then(self.foretell, [self.state, *form], shown, **HIDDEN)
+        picked.then(self.foretell, [self.state, *form], self.foretold, **HIDDEN)
         gr.on(
             [control.input for control in form],
             self.foretell,
             [self.state, *form],
-            shown,
+            self.foretold,
             trigger_mode="always_last",
             concurrency_id="preview",
             concurrency_limit=2,
             **HIDDEN,
         )
+
+    def open_links(self, demo: gr.Blocks) -> Any:
+        opened = super().open_links(demo)
+        opened.then(self.foretell, [self.state, *self.controls.values()], self.foretold, **HIDDEN)
+        return opened
 
     def pick(self, visit: Visit | None, value: Any) -> Updates:
         """Fill the form from a preset and start it."""
@@ -59,7 +64,7 @@ class Train(Stage):
         if preset is None:
             raise gr.Error(f"preset = {escape(value)[:80]} is not allowed; allowed: one of the names on the page.")
         visit.against = preset.against
-        return {**self.fill(preset.config), self.story: _story(preset.story), **self.press("waiting", visit)}
+        return {**self.fill(preset.config), **self.press("waiting", visit)}
 
     def foretell(self, visit: Visit | None, *values: Any) -> Updates:
         """What the form as it is would run: its step size, its time, or what is wrong with it."""
@@ -67,7 +72,7 @@ class Train(Stage):
         try:
             config = self.config(values)
             preset = matching(config)
-            same[self.chips] = preset.name if preset else ""
+            same |= {self.chips: preset.name if preset else "", self.story: _story(preset.story if preset else "")}
             if visit and visit.board.status == "paused":
                 same[self.buttons.run] = gr.update(value="Continue" if visit.holds(config) else "Run")
             if config.workspace > PREVIEW_BYTES:
