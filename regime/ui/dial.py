@@ -4,6 +4,7 @@ from typing import Any
 
 from regime.measures.verdict import ZONES
 from regime.ui.board import Board
+from regime.ui.glossary import term
 from regime.ui.text import escape
 
 EVIDENCE = 2
@@ -41,7 +42,7 @@ def _panel(title: str, word: str, standing: str, scale: str, reasons: list[str],
     )
     return (
         f'<section class="dial is-{css}" aria-label="{escape(title)}: {escape(word)}">'
-        f'<p class="kicker">{escape(title)}</p>'
+        f'<p class="kicker">{escape(title)}<span>bar: {term("interval", "95% interval")}</span></p>'
         f'<h2><span class="word">{escape(word)}</span> <span class="standing">{escape(standing)}</span></h2>'
         f"{scale}<ul>{marks}</ul>{advice}</section>"
     )

@@ -11,12 +11,17 @@ TERMS = {
     "kernel": "The tangent kernel says how far a training step on one point moves the output at another; while it stays "
     "constant, training is linear (Jacot et al. 2018).",
     "infinite": "What infinitely many units in each layer would compute: there the kernel cannot move, and no seed matters.",
-    "alpha": "The output is alpha times what the layers compute: the larger alpha, the less the weights have to move "
-    "(Chizat et al. 2019).",
     "interval": "In 95 of 100 repetitions of the run with other seeds, such a bar contains the mean over all seeds.",
     "floor": "What rounding and the choice of probe points alone can make of the measure: below it, nothing is shown to move.",
-    "layer": "One matrix of weights with its biases; hidden ones end in a nonlinearity, the readout gives the outputs.",
 }
+
+MEASURES = {
+    "kernel_change": "How far the tangent kernel moved since the start, relative to its size: lazy below 0.1, rich above 0.5.",
+    "linearization_gap": "How far the network is from its linearized twin, relative to how far it moved: lazy below 0.1.",
+    "representation_change": "How far the hidden features moved: 0 is the geometry of the start, 1 has nothing in common with it.",
+    "forecast_skill": "How much of the network's path the twin had foreseen before the first step.",
+}
+"""What some measures say, before their formulas."""
 
 
 def term(name: str, text: str) -> str:
@@ -26,5 +31,8 @@ def term(name: str, text: str) -> str:
 
 def glossary() -> str:
     """The definitions themselves, which stay as they are while a run redraws the words."""
-    meant = {**TERMS, **{name: f"{text[:1].upper()}{text[1:]}." for name, text in DEFINITIONS.items()}}
-    return "".join(f'<div id="term-{name}" class="definition" popover>{escape(text)}</div>' for name, text in meant.items())
+    formulas = {name: f"{text[:1].upper()}{text[1:]}." for name, text in DEFINITIONS.items()}
+    meant = TERMS | {name: f"{MEASURES.get(name, '')} {formula}" for name, formula in formulas.items()}
+    return "".join(
+        f'<div id="term-{name}" class="definition" popover>{escape(text.strip())}</div>' for name, text in meant.items()
+    )

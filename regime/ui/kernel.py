@@ -12,6 +12,7 @@ from PIL import Image
 
 from regime.packing import unpack
 from regime.ui.board import Board
+from regime.ui.glossary import term
 from regime.ui.picture import NEGATIVE, POSITIVE, SHADE
 from regime.ui.text import escape, number
 
@@ -28,7 +29,7 @@ def kernels(board: Board) -> str:
     change = last - first if growth else None
     rails = _rails(start.get("targets", []))
     return (
-        "<h3>Tangent kernel</h3>"
+        f"<h3>{term('kernel', 'Tangent kernel')}</h3>"
         '<p class="sub">Held-out points, ordered by class. Dark: a step on one point moves the output at the other, so the two '
         "learn together. A lazy network keeps its pattern.</p>"
         '<div class="kernels">'

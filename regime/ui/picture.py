@@ -11,6 +11,7 @@ from PIL import Image
 from regime.config import ToyConfig
 from regime.packing import unpack
 from regime.ui.board import Board
+from regime.ui.glossary import TERMS, term
 from regime.ui.plot import Axis, chart, line
 from regime.ui.text import escape
 
@@ -69,9 +70,10 @@ def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
 def _panel(name: str, inside: str, said: str = "") -> str:
     title, note, key = PANELS[name]
     mark = f'<i class="key {key}"></i>' if key else ""
+    shown = term(name, title) if name in TERMS else title
     return (
         f'<figure><div class="map" role="img" aria-label="{title}: {escape(said) or note}">{inside}</div>'
-        f"<figcaption><b>{mark}{title}</b><span>{note}</span></figcaption></figure>"
+        f"<figcaption><b>{mark}{shown}</b><span>{note}</span></figcaption></figure>"
     )
 
 

@@ -25,6 +25,10 @@ from regime.ui.text import DASH, duration, escape, number
 from regime.ui.visit import Visit
 
 LOSSES = {"mse": "Half the mean squared error", "cross-entropy": "Mean cross-entropy"}
+OWN_STORY = (
+    "Your own settings. Where the network leaves its twin behind it learns features, <b>rich</b>; where the two agree it is "
+    "<b>lazy</b>."
+)
 PREVIEW_BYTES = 2**29
 """Runs that need more are not drawn before they start: it would take too long while a slider moves."""
 
@@ -72,7 +76,7 @@ class Train(Stage):
         try:
             config = self.config(values)
             preset = matching(config)
-            same |= {self.chips: preset.name if preset else "", self.story: _story(preset.story if preset else "")}
+            same |= {self.chips: preset.name if preset else "", self.story: _story(preset.story if preset else OWN_STORY)}
             if visit and visit.board.status == "paused":
                 same[self.buttons.run] = gr.update(value="Continue" if visit.holds(config) else "Run")
             if config.workspace > PREVIEW_BYTES:
@@ -133,7 +137,7 @@ def _loss(board: Board) -> str:
 
 
 def _distances(board: Board) -> str:
-    note = "Dotted: bounds. Gray: noise floor. Blue: spread of seeds."
+    note = f"Dotted: bounds. Gray: {term('floor', 'noise floor')}. Blue: spread of seeds."
     return f'<h3>Distance from the start</h3><p class="sub">{note}</p>{multiples(board)}'
 
 
