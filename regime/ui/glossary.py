@@ -18,7 +18,7 @@ TERMS = {
 MEASURES = {
     "kernel_change": "How far the tangent kernel moved since the start, relative to its size: lazy below 0.1, rich above 0.5.",
     "linearization_gap": "How far the network is from its linearized twin, relative to how far it moved: lazy below 0.1.",
-    "representation_change": "How far the hidden features moved: 0 is the geometry of the start, 1 has nothing in common with it.",
+    "representation_change": "How far the hidden features moved: 0 keeps their geometry, 1 has nothing in common with it.",
     "forecast_skill": "How much of the network's path the twin had foreseen before the first step.",
 }
 """What some measures say, before their formulas."""
