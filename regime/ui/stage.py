@@ -123,13 +123,13 @@ class Stage:
         self.final = final or {}
         self.transport = [buttons.run, buttons.pause, buttons.step, buttons.reset, buttons.seed, buttons.pin]
         form = list(controls.values())
-        press, pressed = partial(self.press, "waiting"), [self.state, self.turn, *self.transport, buttons.progress]
+        press, pressed = self.press, [self.state, self.turn, *self.transport, buttons.progress]
         self.follow(buttons.run.click(press, self.state, pressed, **QUICK))
         self.follow(buttons.step.click(press, self.state, pressed, **QUICK), ahead=1)
         self.follow(buttons.reset.click(press, self.state, pressed, **QUICK), fresh=True, ahead=0)
         other = buttons.seed.click(self.reseed, [self.state, *form], [controls["seed"], *pressed], **QUICK)
         self.follow(other, fresh=True)
-        self.settle_after(buttons.pause.click(partial(self.press, None), self.state, pressed, **QUICK))
+        self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.live], **QUICK)
 
     def open_links(self, demo: gr.Blocks) -> Any:
@@ -139,11 +139,11 @@ class Stage:
         self.follow(opened, fresh=True, ahead=0)
         return opened
 
-    def press(self, status: str | None, visit: Visit | None) -> Updates:
+    def press(self, visit: Visit | None, *, runs: bool = True, against: ToyConfig | ProbeConfig | None = None) -> Updates:
         """Give the press its number, and show at once that it was heard."""
         visit = visit or Visit(self.kind)
-        updates: Updates = {self.state: visit, self.turn: visit.press()}
-        if status:
+        updates: Updates = {self.state: visit, self.turn: visit.press(against)}
+        if runs:
             waiting = Board({"steps": 0}, status="waiting")
             updates |= {**self.shown(waiting), self.buttons.progress: progress(waiting)}
         return updates
@@ -153,7 +153,7 @@ class Stage:
         with _as_text(), readable():
             config = self.config(values)
         seed = config.seed + config.seeds
-        return {self.controls["seed"]: give(seed), **self.press("waiting", visit)}
+        return {self.controls["seed"]: give(seed), **self.press(visit)}
 
     def fill(self, config: ToyConfig | ProbeConfig) -> Updates:
         """The form as a configuration has it."""
@@ -232,7 +232,7 @@ class Stage:
             config = None
         if config is None or config.kind != self.kind:
             return {self.turn: None}
-        return {**self.fill(config), **self.press("waiting", visit)}
+        return {**self.fill(config), **self.press(visit)}
 
     def drawn(self, board: Board) -> Updates:
         return {component: draw(board) for component, draw in self.live.items()}

@@ -63,12 +63,10 @@ class Train(Stage):
 
     def pick(self, visit: Visit | None, value: Any) -> Updates:
         """Fill the form from a preset and start it."""
-        visit = visit or Visit(self.kind)
         preset = pressed(value)
         if preset is None:
             raise gr.Error(f"preset = {escape(value)[:80]} is not allowed; allowed: one of the names on the page.")
-        visit.against = preset.against
-        return {**self.fill(preset.config), **self.press("waiting", visit)}
+        return {**self.fill(preset.config), **self.press(visit, against=preset.against)}
 
     def foretell(self, visit: Visit | None, *values: Any) -> Updates:
         """What the form as it is would run: its step size, its time, or what is wrong with it."""

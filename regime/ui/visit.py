@@ -52,12 +52,13 @@ class Visit:
         self.key = uuid4().hex
         self.turn = 0
         self.against: ToyConfig | ProbeConfig | None = None
-        """What the next fresh run is to be compared with: it is run and pinned before."""
+        """What the run of the newest press is to be compared with: it is run and pinned before."""
         self._playing = Lock()
 
-    def press(self) -> int:
+    def press(self, against: ToyConfig | ProbeConfig | None = None) -> int:
         """A button was pressed; the number that its run has to show."""
         self.turn += 1
+        self.against = against
         return self.turn
 
     def holds(self, config: Config) -> bool:
@@ -75,10 +76,10 @@ class Visit:
         pressed; then it is paused. One that was let go in between begins again, with the same numbers.
         """
         with self._playing:
-            against, self.against = self.against, None
-            if against and turn == self.turn:
-                yield from self._stream(against, turn, fresh=True, ahead=None)
-                self.board.pinned = self.board.copy()
+            if turn == self.turn and self.against:
+                yield from self._stream(self.against, turn, fresh=True, ahead=None)
+                if turn == self.turn:
+                    self.board.pinned = self.board.copy()
             if turn == self.turn:
                 yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
 

@@ -116,8 +116,11 @@ def test_a_bad_run_leaves_what_is_shown(monkeypatch):
 
 def test_what_to_compare_with_is_run_and_pinned_first():
     visitor = Visit("toy")
-    visitor.against = CONFIG.model_copy(update={"alpha": 4.0})
-    play(visitor, fresh=True)
+    against = CONFIG.model_copy(update={"alpha": 4.0})
+    old = visitor.press()
+    turn = visitor.press(against)
+    assert list(visitor.play(CONFIG, old, fresh=True, ahead=None)) == []
+    list(visitor.play(CONFIG, turn, fresh=True, ahead=None))
     assert visitor.board.pinned.config["alpha"] == 4.0
     assert visitor.board.pinned.status == "finished"
     assert visitor.board.config["alpha"] == 1.0
@@ -139,3 +142,14 @@ def test_two_visitors_at_once_have_their_own_runs(want):
     assert numbers(visitors[0].board) == numbers(visitors[2].board) == want
     assert visitors[1].board.config["alpha"] == 0.2
     assert numbers(visitors[1].board) != want
+
+
+def test_a_comparison_that_a_newer_press_ends_is_not_pinned():
+    visitor = Visit("toy")
+    stream = visitor.play(CONFIG, visitor.press(CONFIG.model_copy(update={"alpha": 4.0})), fresh=True, ahead=None)
+    next(stream)
+    visitor.press()
+    list(stream)
+    assert visitor.board.pinned is None
+    play(visitor, fresh=True)
+    assert visitor.board.pinned is None
