@@ -123,10 +123,10 @@ class Stage:
         self.final = final or {}
         self.transport = [buttons.run, buttons.pause, buttons.step, buttons.reset, buttons.seed, buttons.pin]
         form = list(controls.values())
-        press, pressed = self.press, [self.state, self.turn, *self.transport, buttons.progress]
-        self.follow(buttons.run.click(press, self.state, pressed, **QUICK))
-        self.follow(buttons.step.click(press, self.state, pressed, **QUICK), ahead=1)
-        self.follow(buttons.reset.click(press, self.state, pressed, **QUICK), fresh=True, ahead=0)
+        pressed = [self.state, self.turn, *self.transport, buttons.progress]
+        self.follow(buttons.run.click(self.press, self.state, pressed, **QUICK))
+        self.follow(buttons.step.click(self.press, self.state, pressed, **QUICK), ahead=1)
+        self.follow(buttons.reset.click(self.press, self.state, pressed, **QUICK), fresh=True, ahead=0)
         other = buttons.seed.click(self.reseed, [self.state, *form], [controls["seed"], *pressed], **QUICK)
         self.follow(other, fresh=True)
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
