@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from regime.measures.verdict import Verdict
+from regime.measures.verdict import Label, Verdict
 
 Number = float | None
 """A finite number, or null with a reason in the `undefined` beside it."""
@@ -37,6 +37,18 @@ class Band(Message):
     gap: Number
 
 
+Interval = tuple[float, float]
+
+
+class Regime(Message):
+    """A block's own verdict."""
+
+    label: Label
+    index: Number
+    interval: Interval | None
+    reasons: list[str]
+
+
 class Row(Message):
     """The measures of one layer or block, averaged over seeds."""
 
@@ -45,6 +57,10 @@ class Row(Message):
     measures: dict[str, Number]
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
+    intervals: dict[str, Interval] = Field(
+        description="measure -> its 95% interval, by a bootstrap over probe points and seeds"
+    )
+    regime: Regime | None = Field(description="of a block: its verdict, from its own kernel and its own Taylor gap")
 
 
 class Estimate(Message):
@@ -85,6 +101,9 @@ class Measured(Message):
     measures: dict[str, Number] = Field(description="whole-model measures, mean over seeds")
     spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
+    intervals: dict[str, Interval] = Field(
+        description="measure -> its 95% interval, by a bootstrap over probe points and seeds"
+    )
     layers: list[Row]
     blocks: list[Row]
     undefined: dict[str, str] = Field(description="measure -> why it is null")

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from regime.config import AnyConfig
-from regime.events import Band, Measured, Message, Number, Reference, Row
+from regime.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.measures.verdict import Verdict
 
 FILE = "report.json"
@@ -36,16 +36,19 @@ class Report(Message):
     """
 
     kind: Literal["report"] = "report"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     config: AnyConfig
     verdict: Verdict
     final: dict[str, Number]
     spread: dict[str, Number]
     seeds: dict[str, list[Number]]
-    layers: list[dict[str, Any]] = Field(description="one flat row a layer: layer, block, measures, undefined, floors")
+    layers: list[dict[str, Any]] = Field(
+        description="one flat row a layer: layer, block, measures, undefined, floors, intervals; a block's its regime"
+    )
     blocks: list[dict[str, Any]]
     undefined: dict[str, str]
     floors: dict[str, float]
+    intervals: dict[str, Interval]
     modes: list[Band]
     references: list[Reference]
     diverged: bool
@@ -67,6 +70,7 @@ class Report(Message):
             blocks=[flat(row) for row in last.blocks],
             undefined=last.undefined,
             floors=last.floors,
+            intervals=last.intervals,
             modes=last.modes,
             references=references,
             diverged=diverged,
@@ -113,4 +117,6 @@ class Report(Message):
 
 def flat(row: Row) -> dict[str, Any]:
     """A row as one flat dict, the form tables take."""
-    return {"layer": row.layer, "block": row.block, **row.measures, "undefined": row.undefined, "floors": row.floors}
+    more = {} if row.regime is None else {"regime": row.regime.model_dump()}
+    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": row.intervals}
+    return {"layer": row.layer, "block": row.block, **row.measures, **more, **rest}

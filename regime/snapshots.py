@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+TWIN_GAP = "linearization_gap"
+"""The gap to a twin that is trained; the other one, `taylor_gap`, needs none."""
 DIVERGED = 1e4
 """A training loss this many times the initial one, or not finite, has diverged."""
 

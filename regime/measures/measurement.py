@@ -11,7 +11,7 @@ from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
-from regime.snapshots import Snapshot
+from regime.snapshots import TWIN_GAP, Snapshot
 
 DRAWS = 200
 """Random halves of the probe points behind the intervals of one seed; behind floors alone half as many will do."""
@@ -49,7 +49,7 @@ DEFINITIONS = {
     "linearization_gap": "distance of the network from its linearized twin, relative to how far it moved",
     "linearization_gap_max": "the largest linearization gap along the run",
     "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved; "
-    "of a layer, with that layer moved alone",
+    "of a layer or block, with that one moved alone",
     "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, "
     "with momentum below 2 (1 + beta)",
     "target_alignment": "centered cosine of Theta_t and y y^T on the training points",
@@ -69,7 +69,7 @@ REASONS = {
     "overflow": "not finite: training diverged",
     "velocity": "it needs a measurement before this one",
     "alignment": "the kernel or the targets are constant",
-    "isolated": "not taken for this layer alone",
+    "isolated": "taken for whole blocks, not for this layer alone",
 }
 
 KERNEL = {
@@ -94,8 +94,8 @@ class Measurement:
     undefined: dict[str, str]
     floors: dict[str, Float[Tensor, "S"]]
     """Rounding, and 1.96 standard errors over the probe points, of measures; a layer's or block's under "name/measure"."""
-    resampled: dict[str, Float[Tensor, "B"]]
-    """With one seed: the verdict's measures on random halves of the probe points, which spread as much as new probe sets."""
+    drawn: dict[str, Float[Tensor, "S B"]]
+    """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
     modes: Float[Tensor, "S K"]
     """The gap of the first linear prediction by band of modes of Theta_0."""
     missed: Float[Tensor, "S"]
@@ -174,14 +174,9 @@ class _Measuring:
         whole = self._row(now.last_hidden, list(now.blocks), key="")
         del whole["kernel_share"], whole["taylor_gap"]
         model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
-        drawn = self.drawn
         for name, linear in now.linear.items():
-            model[name] = linear_gap(now.outputs, linear, start.outputs)
+            model[name] = self._gap(name, now.outputs, linear)
             self.undefined[name] = REASONS["gap"]
-            if self.moved:
-                drawn[name] = linear_gap(now.outputs, linear, start.outputs, self.baseline.halves)
-                size = (now.outputs.double() - start.outputs.double()).flatten(1).norm(dim=1)
-                self._floor(name, drawn[name], ROUNDING * now.rounding * now.size.double() / size)
         model["kernel_velocity"] = self._velocity(previous)
         model["effective_rank"] = effective_rank(self.kernel)
         self.undefined["effective_rank"] = REASONS["kernel"]
@@ -191,13 +186,23 @@ class _Measuring:
             model["target_alignment"] = alignment(now.train.kernel, targets)
             model["feature_alignment"] = alignment(features, targets)
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
-        linear = next(iter(now.linear.values()))
+        linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
         missed, around = unexplained(now.outputs, linear)
-        alone = {name: values[0] for name, values in drawn.items()} if now.outputs.shape[0] == 1 else {}
-        return Measurement(model, layers, blocks, self.undefined, self.floors, alone, modes, missed, around)
+        return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, missed, around)
 
-    def _floor(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
+    def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
+        """A linear prediction's gap, and how it spreads over the probe points."""
+        start = self.start.outputs
+        if self.moved:
+            size = (outputs.double() - start.double()).flatten(1).norm(dim=1)
+            drawn = linear_gap(outputs, linear, start, self.baseline.halves)
+            self._spread(name, drawn, ROUNDING * self.now.rounding * self.now.size.double() / size)
+        return linear_gap(outputs, linear, start)
+
+    def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
+        """Keep how a measure spreads over the probe points, and its floor."""
+        self.drawn[name] = drawn
         self.floors[name] = NORMAL * drawn.std(-1) + rounding
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
@@ -225,11 +230,8 @@ class _Measuring:
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
             row |= {measure: function(*pair) for measure, function in KERNEL.items()}
             if self.moved:
-                drawn = resampled(*pair, self.baseline.halves)
-                for measure, values in drawn.items():
-                    self._floor(prefix + measure, values, rounding**2 if measure in SQUARED else rounding)
-                if key == "":
-                    self.drawn |= {measure: drawn[measure] for measure in EVIDENCE}
+                for measure, values in resampled(*pair, self.baseline.halves).items():
+                    self._spread(prefix + measure, values, rounding**2 if measure in SQUARED else rounding)
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)
@@ -237,8 +239,8 @@ class _Measuring:
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
         reasons["taylor_gap"] = REASONS["isolated"]
-        if len(members) == 1 and name in now.moved:
-            row["taylor_gap"] = linear_gap(*now.moved[name], start.outputs)
+        if name in now.moved and key is None:
+            row["taylor_gap"] = self._gap(f"{prefix}taylor_gap", *now.moved[name])
             reasons["taylor_gap"] = REASONS["gap"]
         self._explain(reasons, prefix)
         return row
@@ -258,14 +260,10 @@ class _Measuring:
         known = self.represented[name]
         if self.moved:
             rounding = ROUNDING * self.now.rounding
-            self._floor(f"{prefix}representation_change", known["drawn/representation_change"], rounding**2)
-            self._floor(f"{prefix}feature_movement", known["drawn/feature_movement"], rounding)
+            self._spread(f"{prefix}representation_change", known["drawn/representation_change"], rounding**2)
+            self._spread(f"{prefix}feature_movement", known["drawn/feature_movement"], rounding)
         return {measure: known[measure] for measure in REPRESENTATION}
 
     def _explain(self, reasons: dict[str, str], prefix: str) -> None:
         for measure, reason in reasons.items():
             self.undefined.setdefault(prefix + measure, reason)
-
-
-EVIDENCE = ("kernel_change", "kernel_distance_centered")
-"""The kernel measures that verdicts rest on."""

@@ -94,9 +94,10 @@ def judge(
     *,
     kernel_interval: tuple[float, float] | None,
     gap_interval: tuple[float, float] | None,
-    start_loss: float,
-    loss: float,
+    start_loss: float | None,
+    loss: float | None,
     diverged: bool,
+    moved: bool,
     kernel_name: str,
     gap_name: str,
     remarks: Sequence[str] = (),
@@ -107,13 +108,16 @@ def judge(
     Args:
         kernel, gap: kernel evidence and gap of each seed.
         kernel_interval, gap_interval: 95% intervals of their means, over seeds or, with one seed, over probe points.
-        start_loss, loss: training loss before the first step and now, averaged over seeds.
+        start_loss, loss: training loss before the first step and now, averaged over seeds; None where nobody knows it.
+        moved: whether there was a step.
         kernel_name, gap_name: what the evidence is called; the reasons give geometric means.
         advise: the label, and the intervals of kernel evidence and gap -> what would cross to the other side.
     """
     if diverged:
         return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], len(kernel))
     if not all(isfinite(value) for value in (*kernel, *gap)) or kernel_interval is None or gap_interval is None:
+        if moved and all(isfinite(value) for value in gap):
+            return _abstain("no kernel", [f"{kernel_name} is undefined: the kernel is zero at the start or now"], len(kernel))
         return _abstain("nothing moved", ["The function has not moved yet, so there is no gap to judge"], len(kernel))
     each = [regime_index(k, g) for k, g in zip(kernel, gap, strict=True)]
     low = regime_index(kernel_interval[0], gap_interval[0])
@@ -125,8 +129,9 @@ def judge(
     agree = f"{labels.count(majority)} of {len(labels)} seeds {majority}" if len(labels) > 1 else "one seed"
     evidence = [_spell(kernel_name, mean_kernel, kernel_interval), _gap_reason(gap_name, mean_gap, gap_interval)]
     fields = {"index": index, "interval": (low, high), "seeds": each}
-    fall = 1 - loss / start_loss if start_loss > 0 else 0.0
-    if fall < LEARNED:
+    if start_loss is None or loss is None:
+        remarks = [*remarks, "The training loss is not known here, so whether anything was learned was not checked"]
+    elif (fall := 1 - loss / start_loss if start_loss > 0 else 0.0) < LEARNED:
         change = f"fell by {100 * fall:.2g}%" if fall >= 0 else "rose"
         reasons = [f"The training loss {change}; a verdict needs {100 * LEARNED:.0f}%", *evidence]
         advice = ["Train longer, or raise the step size"]
@@ -152,7 +157,11 @@ def _gap_reason(name: str, value: float, interval: tuple[float, float]) -> str:
 
 
 def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:
-    advice = {"diverged": "Lower the step size", "nothing moved": "Train for some steps"}[agree]
+    advice = {
+        "diverged": "Lower the step size",
+        "nothing moved": "Train for some steps",
+        "no kernel": "Start from a head that is not zero: relative change needs something to be relative to",
+    }[agree]
     return Verdict(
         label="no verdict", index=None, interval=None, seeds=[None] * seeds, agree=agree, reasons=reasons, advice=[advice]
     )

@@ -6,11 +6,11 @@ import torch
 from regime.config import ToyConfig
 from regime.fits import Estimate, mean_over_seeds, power_law
 from regime.kernels.limits import gradient_flow
+from regime.losses import LOSSES
 from regime.pipeline import run
 from regime.reproductions.claim import Result
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.bench import Bench
-from regime.toy.losses import LOSSES
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import scales
 from regime.toy.producer import ToyRun

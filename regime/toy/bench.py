@@ -11,10 +11,10 @@ from torch import Tensor
 
 from regime.kernels.limits import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
+from regime.losses import error
 from regime.packing import pack
-from regime.snapshots import Moved, Pause, Snapshot, Targets
+from regime.snapshots import TWIN_GAP, Moved, Pause, Snapshot, Targets
 from regime.toy import limit
-from regime.toy.losses import error
 from regime.toy.network import Layer, Tape
 from regime.toy.start import Start
 from regime.toy.training import Training, tensors
@@ -167,7 +167,7 @@ class Bench:
             time=self.step * run.learning_rate,
             losses=losses,
             outputs=scaled["probe"],
-            linear={run.linear: self.twin.outputs(self.points["probe"]), "taylor_gap": taylor},
+            linear={TWIN_GAP: self.twin.outputs(self.points["probe"]), "taylor_gap": taylor},
             displacement={name: _squared(difference(now, start)) for name, now, start in pairs},
             magnitude={name: _squared(start) for name, _, start in pairs},
             moved=moved,

@@ -29,7 +29,6 @@ class ToyRun(Start):
     the first seed.
     """
 
-    linear = "linearization_gap"
     source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
     def estimate(self) -> Estimate:

@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.config import WORKSPACE_LIMIT, ConfigError, ToyConfig
+from regime.losses import loss_named
 from regime.machine import pick_device
 from regime.packing import pack
 from regime.snapshots import Snapshot
 from regime.toy import tasks
-from regime.toy.losses import loss_named
 from regime.toy.network import Layer, Network, Tape
 from regime.toy.step_size import adam_steps, descent_steps
 from regime.toy.training import Descent, PerRow, tensors

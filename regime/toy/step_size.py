@@ -5,7 +5,7 @@ from torch import Tensor
 
 from regime.config import ConfigError, ToyConfig
 from regime.kernels.spectrum import top_eigenvalue
-from regime.toy.losses import Loss
+from regime.losses import Loss
 from regime.toy.network import Layer, Network, Tape
 
 STABLE = 0.25

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.toy.losses import Loss
+from regime.losses import Loss
 from regime.toy.network import Layer, Network, gradient
 
 PerRow = float | Float[Tensor, "S 1 1"]

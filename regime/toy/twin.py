@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.toy.losses import Loss
+from regime.losses import Loss
 from regime.toy.network import Layer, Network, Tape
 from regime.toy.training import Adam, Descent, PerRow, tensors
 

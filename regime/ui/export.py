@@ -32,7 +32,7 @@ def snippet(fields: dict[str, Any]) -> str:
 def table(report: Report) -> str:
     """The layer rows as CSV, floors beside measures; an undefined value is empty, and its reason is in the last column."""
     rows = report.layers
-    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined", "floors")]
+    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined", "floors", "intervals")]
     floored = [name for name in measures if any(name in row["floors"] for row in rows)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

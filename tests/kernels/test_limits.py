@@ -79,8 +79,8 @@ def test_descent_approaches_the_flow_in_proportion_to_its_step(kind: str) -> Non
 def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     """The toys' own twin, stepping with a network's full kernel, against the closed form (S9)."""
     from regime import ToyConfig
+    from regime.losses import LOSSES
     from regime.toy import tasks
-    from regime.toy.losses import LOSSES
     from regime.toy.network import Network
     from regime.toy.training import Descent
     from regime.toy.twin import Points, Twin

@@ -60,7 +60,7 @@ def test_what_is_undefined_is_nan_and_says_why() -> None:
     assert result.layers["a.0.y"]["representation_change"].isnan().all()
     assert result.undefined["a.0.y/representation_change"] == "no representation of the examples here"
     assert result.undefined["a.0.y/parameter_movement"] == "the initial parameters are zero"
-    assert result.undefined["a.0.y/taylor_gap"] == "not taken for this layer alone"
+    assert result.undefined["a.0.y/taylor_gap"] == "taken for whole blocks, not for this layer alone"
     assert result.undefined["kernel_velocity"] == "it needs a measurement before this one"
     assert Baseline(snapshot(0, 1.0)).measure(snapshot(0, 1.0), None).model["taylor_gap"].isinf().all()
 
@@ -74,7 +74,7 @@ def test_floors_and_intervals_are_measures_on_random_halves() -> None:
     k0, k1 = (3 * part.kernels["a.0.x"][0] for part in (start, now))
     for name, function in (("kernel_change", kernel_change), ("kernel_distance_centered", kernel_distance_centered)):
         want = torch.stack([function(k1[half][:, half], k0[half][:, half]) for half in halves])
-        assert torch.allclose(result.resampled[name], want)
+        assert torch.allclose(result.drawn[f"a.0.x/{name}"][0], want)
         rounding = ROUNDING * 1e-7 if name == "kernel_change" else 0.0
         assert torch.allclose(result.floors[name], 1.96 * want.std() + rounding)
     h0, h1 = (part.representations["a.0"][0] for part in (start, now))
@@ -83,9 +83,8 @@ def test_floors_and_intervals_are_measures_on_random_halves() -> None:
         assert torch.allclose(result.floors[name], 1.96 * want.std(), rtol=1e-4)
     f0, f1, linear = start.outputs[0], now.outputs[0], now.linear["taylor_gap"][0]
     want = torch.stack([linear_gap(f1[half], linear[half], f0[half]) for half in halves])
-    assert torch.allclose(result.resampled["taylor_gap"], want)
+    assert torch.allclose(result.drawn["taylor_gap"][0], want)
     assert set(result.floors) >= {"a.0.x/kernel_change", "a.0/kernel_distance"}
-    assert not measure(snapshot(1, 2.0), snapshot(0, 1.0)).resampled
     assert not measure(start, start).floors
 
 

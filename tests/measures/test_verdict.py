@@ -14,6 +14,7 @@ def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_int
         start_loss=1.0,
         loss=loss,
         diverged=diverged,
+        moved=True,
         kernel_name="Kernel",
         gap_name="Gap",
         advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.1f} {gap[1]:.1f}"],

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regime import ToyConfig
-from regime.toy.losses import LOSSES
+from regime.losses import LOSSES
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import Scale, scales
 from regime.toy.training import Descent, Training

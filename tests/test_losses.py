@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from regime.losses import LOSSES, error, loss_named
 from regime.toy.activations import ACTIVATIONS
-from regime.toy.losses import LOSSES, error, loss_named
 from tests.toy.plain import FUNCTIONS
 
 
