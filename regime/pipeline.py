@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
-from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
+from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
 from regime.events import Estimate, Event, Finished, Measured, Progress, Reference
 from regime.measures.measurement import between
 from regime.recorder import VERSION, Recorder, finite
@@ -26,6 +26,7 @@ class Producer(Protocol):
     device: torch.device
     parameters: int
     source: str
+    steps: int
 
     def estimate(self) -> Estimate: ...
     def references(self) -> list[Reference]: ...
@@ -34,18 +35,22 @@ class Producer(Protocol):
     def snapshots(self) -> Iterator[Pause | Snapshot]: ...
 
 
-def produce(config: ToyConfig | ProbeConfig) -> Producer:
+def produce(config: RunConfig) -> Producer:
     """The producer of a configuration, at step 0. Imports are local: toys must not wait for transformers to load."""
     if config.kind == "toy":
         from regime.toy.producer import ToyRun
 
         return ToyRun(config)
+    if config.kind == "checkpoints":
+        from regime.models.checkpoints import CheckpointRun
+
+        return CheckpointRun(config)
     from regime.models.producer import ProbeRun
 
     return ProbeRun(config)
 
 
-def stream(config: ToyConfig | ProbeConfig) -> Iterator[Event]:
+def stream(config: RunConfig) -> Iterator[Event]:
     """Run a configuration, one event at a time: started, measured (progress between distant ones), finished.
 
     Closing the iterator stops the run at once; nothing of it stays.
@@ -56,7 +61,7 @@ def stream(config: ToyConfig | ProbeConfig) -> Iterator[Event]:
     yield from Session(config).stream()
 
 
-def run(config: ToyConfig | ProbeConfig) -> Report:
+def run(config: RunConfig) -> Report:
     """The report at the end of `stream`."""
     *_, last = stream(config)
     return Report.from_dict(last.report)
@@ -80,7 +85,7 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
     recorders = []
     for cell, (config, rate) in enumerate(zip(configs, producer.learning_rates, strict=True)):
         apart = _apart((pair[0].rows(producer.rows(cell)), pair[1].rows(producer.rows(cell))))
-        recorders.append(Recorder(config, rate, producer.references() + apart))
+        recorders.append(Recorder(config, rate, producer.references() + apart, producer.steps))
         yield cell, recorders[cell].started(producer, estimate)
     for item in producer.snapshots():
         seconds = time.perf_counter() - began
@@ -105,9 +110,9 @@ class Session:
         ConfigError: not a configuration, or one that cannot run on this machine.
     """
 
-    def __init__(self, config: ToyConfig | ProbeConfig) -> None:
-        if not isinstance(config, ToyConfig | ProbeConfig):
-            raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig or a ProbeConfig")
+    def __init__(self, config: RunConfig) -> None:
+        if not isinstance(config, RunConfig):
+            raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig or CheckpointConfig")
         self.config, self.finished = config, False
         self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
         self._producer: Producer | None = None
@@ -140,7 +145,7 @@ class Session:
 
     def _complete(self) -> bool:
         """Whether only the report is left."""
-        return self._recorder.diverged or self._recorder.history[-1].step == self.config.steps
+        return self._recorder.diverged or self._recorder.history[-1].step == self._recorder.steps
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a toy run as it stands, after any measurement, whole or not at all.
@@ -193,7 +198,7 @@ class Session:
         self._producer = producer = produce(config)
         estimate = producer.estimate()
         references = producer.references() + _apart(producer.independent())
-        self._recorder = recorder = Recorder(config, producer.learning_rate, references)
+        self._recorder = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
         yield recorder.started(producer, estimate)
         self._spoke = self._elapsed()
         skip = state is not None
@@ -210,7 +215,7 @@ class Session:
                 yield event
             elif now - self._spoke > HEARTBEAT:
                 self._spoke = now
-                yield Progress(step=item.step, steps=config.steps, seconds=now, seconds_left=left)
+                yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=left)
         yield recorder.finished(producer, self._elapsed())
 
     def _elapsed(self) -> float:

@@ -38,8 +38,10 @@ class Run(Protocol):
 class Recorder:
     """Turns the snapshots of one run into Measured events."""
 
-    def __init__(self, config: AnyConfig, learning_rate: float, references: list[Reference]) -> None:
+    def __init__(self, config: AnyConfig, learning_rate: float, references: list[Reference], steps: int | None) -> None:
         self.config, self.learning_rate, self.references = config, learning_rate, references
+        self.steps = steps
+        """The last step; None where nobody knows it."""
         self.history: list[Measured] = []
         self.baseline: Baseline | None = None
         self.diverged = False
@@ -97,7 +99,7 @@ class Recorder:
         model = measurement.model | self._along_the_path(measurement)
         event = Measured(
             step=snapshot.step,
-            steps=self.config.steps or snapshot.step,
+            steps=snapshot.step if self.steps is None else self.steps,
             time=snapshot.time,
             seconds=seconds,
             seconds_left=left,

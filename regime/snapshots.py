@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -89,3 +90,13 @@ class Snapshot:
         moved = {layer: Moved(*(part[chosen] for part in pair)) for layer, pair in self.moved.items()}
         train = self.train and Targets(self.train.kernel[chosen], self.train.features[chosen], self.train.targets)
         return replace(self, **parts, moved=moved, train=train, outputs=self.outputs[chosen], size=self.size[chosen], view={})
+
+    def lost(self, step: int, fraction: float, time: float, losses: dict[str, Float[Tensor, "S"]]) -> "Snapshot":
+        """What is left to say of a run that diverged after this snapshot: its losses."""
+        gone: dict[str, Any] = {
+            name: {key: torch.full_like(value, torch.nan) for key, value in getattr(self, name).items()}
+            for name in ("linear", "kernels", "representations", "displacement")
+        }
+        outputs, size = torch.full_like(self.outputs, torch.nan), torch.full_like(self.size, torch.nan)
+        head = {"step": step, "fraction": fraction, "time": time, "losses": losses, "diverged": True}
+        return replace(self, **head, **gone, outputs=outputs, size=size, moved={})

@@ -19,7 +19,7 @@ def owned(model: nn.Module, layers: list[str] | None = None) -> Layers:
     """Trainable parameters by the path of the module that owns them first, then by their name in it.
 
     Args:
-        layers: globs on paths, `*` within one dot-separated part and `.*` at the end for everything below.
+        layers: globs on paths, as `matches` reads them.
 
     Raises:
         ValueError: no parameter is trainable, or no path matches.
@@ -33,17 +33,25 @@ def owned(model: nn.Module, layers: list[str] | None = None) -> Layers:
         raise ValueError("model: it has no trainable parameters (all have requires_grad = False)")
     if layers is None:
         return paths
-    chosen = {path: parameters for path, parameters in paths.items() if any(_matches(path, glob) for glob in layers)}
+    chosen = {path: parameters for path, parameters in paths.items() if any(matches(path, glob) for glob in layers)}
     if not chosen:
         raise ValueError(f"layers = {layers!r} match none of the model's layers: {', '.join(list(paths)[:8])}, ...")
     return chosen
 
 
-def _matches(path: str, glob: str) -> bool:
-    parts, wanted = path.split("."), glob.split(".")
-    if wanted[-1] == "*" and len(parts) > len(wanted):
-        parts = parts[: len(wanted)]
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+def matches(path: str, glob: str) -> bool:
+    """Whether a dotted name fits a glob: `*` within one part, `.*` at the end for everything below, `**` for any parts."""
+    return _fits(path.split("."), glob.split("."))
+
+
+def _fits(parts: list[str], wanted: list[str]) -> bool:
+    if not wanted:
+        return not parts
+    if wanted == ["*"] and parts:
+        return True
+    if wanted[0] == "**":
+        return any(_fits(parts[skipped:], wanted[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
 def block_of(path: str) -> str:

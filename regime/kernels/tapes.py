@@ -5,7 +5,7 @@ through the tokens that looked it up, and anything else through explicit gradien
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,6 +16,7 @@ from regime.kernels import rules
 
 Direction = Mapping[str, Tensor]
 """A direction in the layer's parameters, by their names in the module; absent ones do not move."""
+Index = slice | list[int]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Part(Protocol):
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         """The gradients themselves, of the one parameter there is."""
+        ...
+
+    def rows(self, index: Index) -> "Part":
+        """Some of the examples."""
         ...
 
     @classmethod
@@ -119,6 +124,9 @@ class DensePart:
         c = g.shape[-2]
         return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
 
+    def rows(self, index: Index) -> "Part":
+        return replace(self, a=self.a[index], g=self.g[index])
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         first = parts[0]
@@ -173,6 +181,9 @@ class TablePart:
         j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
         return j.transpose(1, 2).flatten(2)
 
+    def rows(self, index: Index) -> "Part":
+        return replace(self, ids=self.ids[index], g=self.g[index])
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         ids, g = torch.cat([part.ids for part in parts]), torch.cat([part.g for part in parts])
@@ -222,6 +233,9 @@ class TiedPart:
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
 
+    def rows(self, index: Index) -> "Part":
+        return replace(self, table=self.table.rows(index), dense=self.dense.rows(index))
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         return cls(TablePart.join([part.table for part in parts]), DensePart.join([part.dense for part in parts]))
@@ -264,6 +278,9 @@ class RowsPart:
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
+
+    def rows(self, index: Index) -> "Part":
+        return replace(self, j=self.j[index])
 
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
@@ -324,6 +341,10 @@ class Tape:
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v, by the layer's parameters."""
         return {name: value for part in self.parts for name, value in part.pullback(v).items()}
+
+    def rows(self, index: Index) -> "Tape":
+        """The layer on some of the examples."""
+        return Tape(tuple(part.rows(index) for part in self.parts))
 
     @staticmethod
     def join(tapes: Sequence["Tape"]) -> "Tape":

@@ -29,9 +29,9 @@ def gap_by_mode(
     return torch.stack([(missed[..., band].sum(-1) / moved[..., band].sum(-1)).sqrt() for band in bands], -1)
 
 
-def unexplained(outputs: Outputs, linear: Outputs) -> tuple[Float[Tensor, "*s"], Float[Tensor, "*s"]]:
-    """sum ||f_t - f_lin,t||^2, and sum ||f_t - mean over points||^2: one minus their ratio, both summed along the path, is the
-    forecast skill."""
-    actual, predicted = outputs.double(), linear.double()
+def unexplained(outputs: Outputs, linear: Outputs, start: Outputs) -> tuple[Float[Tensor, "*s"], Float[Tensor, "*s"]]:
+    """sum ||f_t - f_lin,t||^2, and sum ||f_t - f_0 - its mean over points||^2: one minus their ratio, both summed along the
+    path, is the forecast skill. What was there at the start is no forecast."""
+    actual, predicted = outputs.double() - start.double(), linear.double() - start.double()
     around = actual - actual.mean(-2, keepdim=True)
     return (actual - predicted).square().sum((-2, -1)), around.square().sum((-2, -1))

@@ -188,7 +188,7 @@ class _Measuring:
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
-        missed, around = unexplained(now.outputs, linear)
+        missed, around = unexplained(now.outputs, linear, start.outputs)
         return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, missed, around)
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:

@@ -49,6 +49,7 @@ class Start:
         largest = max(cell.alpha for cell in self.cells)
         self.dtype = dtype or (torch.float32 if largest <= FLOAT32_ALPHA else torch.float64)
         self.device = pick_device(config.device)
+        self.steps = config.steps
         self.data = tasks.load(config, self.device, self.dtype)
         self.loss = loss_named(config.loss, config.outputs)
         self.network = Network.of(config)

@@ -1,123 +1,17 @@
-"""What a run is: frozen configurations, validated once, for Python, the API, the page and permalinks alike."""
+"""Configuration of a toy run."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, urlencode
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from regime.config.base import SEED_LIMIT, Config, Device, show
 from regime.toy.catalog import CSV, CSV_MEANING, TASKS, Task
 from regime.toy.table import parse
 
-SEED_LIMIT = 2**31 - 1
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
 
-PROBE_TOKEN_LIMIT = 8192
-"""Probe tokens whose activations and gradients a probe holds at once, over all its seeds."""
-
-
-class ConfigError(ValueError):
-    """A bad configuration; the message names the field, the value, and what is allowed."""
-
-
-def _show(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        text = "a number too long to show"
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _range(schema: dict[str, Any]) -> str:
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    above = "above " if "exclusiveMinimum" in schema else "from "
-    return f" {above}{low} to {high}" if low is not None and high is not None else ""
-
-
-def describe(schema: dict[str, Any]) -> str:
-    """What a field's JSON Schema allows, in words: `an integer from 1 to 8`."""
-    if "anyOf" in schema:
-        return " or ".join(describe(option) for option in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return "one of " + ", ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
-    names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null"}
-    if "maxLength" in schema:
-        return f"text of at most {schema['maxLength']} characters"
-    return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
-
-
-class Config(BaseModel):
-    """Base of every configuration: frozen, strict about types, closed to unknown fields.
-
-    Raises:
-        ConfigError: a field is unknown, of the wrong type, not finite or out of range, or two fields contradict.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, hide_input_in_errors=True
-    )
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise self._explain(error) from None
-
-    @classmethod
-    def _explain(cls, error: ValidationError) -> ConfigError:
-        properties = cls.model_json_schema()["properties"]
-        lines = []
-        for problem in error.errors(include_url=False):
-            field = str(problem["loc"][0]) if problem["loc"] else ""
-            if problem["type"] == "extra_forbidden":
-                line = f"{_show(field)} is not a field of {cls.__name__}; allowed: {', '.join(properties)}"
-            elif field in properties:
-                line = f"{field} = {_show(problem['input'])} is not allowed; allowed: {describe(properties[field])}"
-            else:
-                line = problem["msg"].removeprefix("Value error, ")
-            if line not in lines:
-                lines.append(line)
-        return ConfigError("; ".join(lines))
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.model_dump()
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        return cls(**fields)
-
-    def to_query(self) -> str:
-        """The fields that differ from their defaults, as a URL query; somebody's own rows stay out of it."""
-        changed = self.model_dump(exclude_defaults=True, exclude={"csv"})
-        return urlencode({"kind": self.kind, **{k: "none" if v is None else v for k, v in changed.items()}})
-
-    @classmethod
-    def from_query(cls, query: str) -> Self:
-        """Inverse of `to_query`; raises ConfigError as the constructor does."""
-        pairs = parse_qsl(query, keep_blank_values=True)
-        fields = {name: _parse(text, cls.model_json_schema()["properties"].get(name, {})) for name, text in pairs}
-        return cls(**fields)
-
-
-def _parse(text: str, schema: dict[str, Any]) -> Any:
-    """A query's text as the type its field's schema asks for; left as text, for validation to refuse, if it is not."""
-    types = {option.get("type") for option in schema.get("anyOf", [schema])}
-    if "null" in types and text == "none":
-        return None
-    if "boolean" in types:
-        return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
-    for kind, read in (("integer", int), ("number", float)):
-        if kind in types:
-            try:
-                return read(text)
-            except ValueError:
-                return text
-    return text
-
-
-Device = Literal["auto", "cpu", "cuda"]
 TaskName = Literal[
     "rings",
     "spirals",
@@ -223,7 +117,7 @@ class ToyConfig(Config):
     def _check_rows(self) -> None:
         if (self.task == CSV) != (self.csv is not None):
             raise ValueError(
-                f"csv = {_show(self.csv)} is not allowed with task = {self.task!r}; "
+                f"csv = {show(self.csv)} is not allowed with task = {self.task!r}; "
                 "allowed: your rows with task = 'csv' (a permalink does not hold them), null with any other"
             )
         if self.csv is not None:
@@ -286,73 +180,3 @@ class ToyConfig(Config):
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
         copies = 10 if self.optimizer == "adam" else 6
         return 4 * self.seeds * (copies * parameters + 2 * kernels + 2 * tape + forecast)
-
-
-class ProbeConfig(Config):
-    """A pretrained transformer fine-tuned from a mean-pooled linear readout, measured layer by layer.
-
-    The loss is `1/N sum 1/2 (f - y)**2` on labels y = -1, +1; time is steps times learning_rate.
-    """
-
-    kind: Literal["probe"] = "probe"
-    model: Literal["minilm"] = "minilm"
-    task: Literal["sentiment", "source"] = "sentiment"
-    samples: int = Field(64, ge=4, le=512, description="training sentences; as many again, at most 128, are held out")
-    probe_samples: int = Field(32, ge=8, le=128, description="held-out sentences on which kernels are compared")
-    max_tokens: int = Field(32, ge=4, le=128, description="longer sentences are cut")
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="both without weight decay")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd")
-    batch_size: int | None = Field(None, ge=1, le=512, description="null: all training sentences")
-    steps: int = Field(20, ge=0, le=1000)
-    measure_every: int = Field(4, ge=1, le=1000)
-    seeds: int = Field(1, ge=1, le=4, description="readout initializations, trained side by side")
-    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the first readout; the texts have a fixed one")
-    device: Device = "auto"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.batch_size is not None and self.batch_size > self.samples:
-            raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
-        if self.steps > 100 * self.measure_every:
-            raise ValueError(
-                f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
-                "allowed: at most 100 measurements a run"
-            )
-        if (tokens := self.probe_samples * self.max_tokens * self.seeds) > PROBE_TOKEN_LIMIT:
-            raise ValueError(
-                f"probe_samples * max_tokens * seeds = {tokens} is not allowed; allowed: at most {PROBE_TOKEN_LIMIT}"
-            )
-        return self
-
-    @property
-    def held_out(self) -> int:
-        """Sentences for the test loss."""
-        return min(self.samples, 128)
-
-    @property
-    def batch(self) -> int:
-        """Sentences in one training batch."""
-        return self.batch_size or self.samples
-
-    @property
-    def step_size(self) -> float:
-        """learning_rate, or the optimizer's default."""
-        return self.learning_rate or {"adamw": 1e-4, "sgd": 1e-2}[self.optimizer]
-
-
-AnyConfig = Annotated[ToyConfig | ProbeConfig, Field(discriminator="kind")]
-KINDS: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
-
-
-def config_from_dict(fields: Any, kind: str | None = None) -> ToyConfig | ProbeConfig:
-    """Build the configuration a dict describes; `kind` is assumed where the dict names none.
-
-    Raises:
-        ConfigError: not a dict, an unknown or contradicting kind, or a bad field.
-    """
-    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
-        raise ConfigError(f"config = {_show(fields)} is not allowed; allowed: an object of named fields")
-    named, allowed = fields.get("kind", kind), [kind] if kind else list(KINDS)
-    if named not in allowed:
-        raise ConfigError(f"kind = {_show(named)} is not allowed; allowed: one of {', '.join(map(repr, allowed))}")
-    return KINDS[named].from_dict(fields)

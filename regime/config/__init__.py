@@ -1,0 +1,44 @@
+"""What a run is: frozen configurations, validated once, for Python, the API, the page and permalinks alike."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from regime.config.base import Config, ConfigError, describe, show
+from regime.config.models import CheckpointConfig, MonitorConfig, ProbeConfig
+from regime.config.toy import WORKSPACE_LIMIT, ToyConfig
+
+RunConfig = ToyConfig | ProbeConfig | CheckpointConfig
+"""What can be run."""
+AnyConfig = Annotated[RunConfig | MonitorConfig, Field(discriminator="kind")]
+"""What a report can be of."""
+KINDS: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig, "checkpoints": CheckpointConfig}
+
+__all__ = [
+    "KINDS",
+    "WORKSPACE_LIMIT",
+    "AnyConfig",
+    "CheckpointConfig",
+    "Config",
+    "ConfigError",
+    "MonitorConfig",
+    "ProbeConfig",
+    "RunConfig",
+    "ToyConfig",
+    "config_from_dict",
+    "describe",
+]
+
+
+def config_from_dict(fields: Any, kind: str | None = None) -> RunConfig:
+    """Build the configuration a dict describes; `kind` is assumed where the dict names none.
+
+    Raises:
+        ConfigError: not a dict, an unknown or contradicting kind, or a bad field.
+    """
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise ConfigError(f"config = {show(fields)} is not allowed; allowed: an object of named fields")
+    named, allowed = fields.get("kind", kind), [kind] if kind else list(KINDS)
+    if named not in allowed:
+        raise ConfigError(f"kind = {show(named)} is not allowed; allowed: one of {', '.join(map(repr, allowed))}")
+    return KINDS[named].from_dict(fields)

@@ -1,0 +1,121 @@
+"""What every configuration has in common: frozen fields, validated once; errors name field, value and what is allowed."""
+
+import json
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlencode
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+SEED_LIMIT = 2**31 - 1
+Device = Literal["auto", "cpu", "cuda"]
+
+
+OWN = ("csv", "texts")
+"""Fields that hold somebody's own rows: they stay out of links."""
+
+
+class ConfigError(ValueError):
+    """A bad configuration; the message names the field, the value, and what is allowed."""
+
+
+def show(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a number too long to show"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _range(schema: dict[str, Any]) -> str:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    above = "above " if "exclusiveMinimum" in schema else "from "
+    return f" {above}{low} to {high}" if low is not None and high is not None else ""
+
+
+def describe(schema: dict[str, Any]) -> str:
+    """What a field's JSON Schema allows, in words: `an integer from 1 to 8`."""
+    if "anyOf" in schema:
+        return " or ".join(describe(option) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return "one of " + ", ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
+    names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null"}
+    if schema.get("type") == "array":
+        return f"a list of {schema.get('minItems', 0)} to {schema.get('maxItems')} entries, each {describe(schema['items'])}"
+    if "maxLength" in schema:
+        return f"text of at most {schema['maxLength']} characters"
+    return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, strict about types, closed to unknown fields.
+
+    Raises:
+        ConfigError: a field is unknown, of the wrong type, not finite or out of range, or two fields contradict.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, hide_input_in_errors=True
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise self._explain(error) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> ConfigError:
+        properties = cls.model_json_schema()["properties"]
+        lines = []
+        for problem in error.errors(include_url=False):
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "extra_forbidden":
+                line = f"{show(field)} is not a field of {cls.__name__}; allowed: {', '.join(properties)}"
+            elif field in properties:
+                line = f"{field} = {show(problem['input'])} is not allowed; allowed: {describe(properties[field])}"
+            else:
+                line = problem["msg"].removeprefix("Value error, ")
+            if line not in lines:
+                lines.append(line)
+        return ConfigError("; ".join(lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump()
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields)
+
+    def to_query(self) -> str:
+        """The fields that differ from their defaults, as a URL query; somebody's own rows stay out of it."""
+        changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
+        return urlencode({"kind": self.kind, **{name: _written(value) for name, value in changed.items()}})
+
+    @classmethod
+    def from_query(cls, query: str) -> Self:
+        """Inverse of `to_query`; raises ConfigError as the constructor does."""
+        pairs = parse_qsl(query, keep_blank_values=True)
+        fields = {name: _parse(text, cls.model_json_schema()["properties"].get(name, {})) for name, text in pairs}
+        return cls(**fields)
+
+
+def _written(value: Any) -> Any:
+    """A value as a query holds it: the inverse of `_parse`."""
+    return "none" if value is None else json.dumps(value) if isinstance(value, list | tuple) else value
+
+
+def _parse(text: str, schema: dict[str, Any]) -> Any:
+    """A query's text as the type its field's schema asks for; left as text, for validation to refuse, if it is not."""
+    types = {option.get("type") for option in schema.get("anyOf", [schema])}
+    if "null" in types and text == "none":
+        return None
+    if "boolean" in types:
+        return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
+    for kind, read in (("integer", int), ("number", float), ("array", json.loads)):
+        if kind in types:
+            try:
+                return read(text)
+            except ValueError:
+                return text
+    return text

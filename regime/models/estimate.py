@@ -1,0 +1,260 @@
+"""What a probe will cost: a few texts passed and timed, the engine's counted operations, and from both seconds and bytes."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from regime.config import ConfigError, ProbeConfig
+from regime.events import Estimate
+from regime.kernels.capture import capture, learn_structure
+from regime.kernels.ownership import block_of, owned
+from regime.kernels.planning import EFFICIENCY
+from regime.kernels.tapes import Tape
+from regime.limits import limits
+from regime.machine import free_memory, matmul_rate
+from regime.models.functions import Inputs
+from regime.observer import Turns
+from regime.snapshots import Pause
+
+SHARE = 0.9
+"""Of the free memory that a run may take."""
+ACTIVATIONS = 3
+"""Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
+SWEEPS = {"sgd": 3, "momentum": 4, "adamw": 6}
+"""Time of an optimizer's step and of clearing the gradients, relative to adding a number to every parameter (measured)."""
+CACHED = 16
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What passes took, in seconds a token; and what layers are made of."""
+
+    forward: float
+    backward: float
+    """Forward and backward together."""
+    capture: float
+    structure: float
+    """Seconds of learning how the model uses its parameters, whatever the batch."""
+    product: float
+    pullback: float
+    update: float
+    """Seconds of one optimizer step."""
+    tapes: dict[str, Tape]
+    tokens: int
+    """In a tape."""
+    length: int
+    """Tokens in a text."""
+    parameters: int
+    trained: int
+    blocks: int
+    rate: float
+    """Multiply-adds a second."""
+
+    def kernel(self, n: int, m: int | None = None, outputs: str = "trace") -> float:
+        """Seconds of a kernel of all layers, of n texts against m, or themselves."""
+        parts = [part for tape in self.tapes.values() for part in tape.parts]
+        return sum(part.cost(n, m, outputs, "auto").operations for part in parts) / self.rate
+
+    @property
+    def tape_bytes(self) -> float:
+        """What is kept of one token."""
+        return sum(tape.nbytes for tape in self.tapes.values()) / self.tokens
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of the parts of a run, for one seed, and bytes of all of it."""
+
+    config: ProbeConfig
+    begin: float
+    step: float
+    measure: float
+    end: float
+    bytes: int
+
+    @property
+    def measurements(self) -> int:
+        return -(-self.config.steps // self.config.measure_every) + 1
+
+    @property
+    def seconds(self) -> float:
+        each = self.begin + self.config.steps * self.step + self.measurements * self.measure + self.end
+        return self.config.seeds * each
+
+    def estimate(self) -> Estimate:
+        return Estimate(seconds=self.seconds, bytes=self.bytes)
+
+
+_PILOTS: OrderedDict[tuple[Any, ...], Pilot] = OrderedDict()
+
+
+def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
+    """Time passes of a few texts through the model, once for each model, readout and length of text."""
+    length = inputs["input_ids"].shape[1]
+    names = (config.model, config.revision, config.readout, config.trainable, config.outputs, config.optimizer)
+    key = (*names, length, str(inputs["input_ids"].device))
+    if key not in _PILOTS:
+        _PILOTS[key] = _pilot(config, model, inputs, chunk)
+        while len(_PILOTS) > CACHED:
+            _PILOTS.popitem(last=False)
+    return _PILOTS[key]
+
+
+def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
+    copies = [p.detach().clone() for p in model.parameters() if p.requires_grad]
+    _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0))
+    del copies
+    return passes(model, inputs, chunk, swept * SWEEPS[config.optimizer])
+
+
+def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) -> Pilot:
+    """Time passes of a few texts through the model; `update` is that of an optimizer's step, if there is one."""
+    n, length = inputs["input_ids"].shape
+    few, half = min(n, chunk), max(1, min(n, chunk) // 2)
+    batch = {name: tensor[:few] for name, tensor in inputs.items()}
+    structure, learning = _timed(lambda: learn_structure(model, inputs, None))
+    tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)))
+    known = {path: tape for path, tape in tapes.items() if tape is not None}
+    outputs, backward = _timed(lambda: _pass(model, batch))
+    with torch.no_grad():
+        _, forward = _timed(lambda: model(**batch))
+        like = {path: {name: p.detach() for name, p in own.items()} for path, own in owned(model).items()}
+        _, product = _timed(lambda: [tape.product(like[path]) for path, tape in known.items()])
+        _, pullback = _timed(lambda: [tape.pullback(outputs[:half]) for tape in known.values()])
+    return Pilot(
+        forward=forward / (few * length),
+        backward=backward / (few * length),
+        capture=captured / (half * length),
+        structure=learning,
+        product=product / (half * length),
+        pullback=pullback / (half * length),
+        update=update,
+        tapes=known,
+        tokens=half * length,
+        length=length,
+        parameters=sum(p.numel() for p in model.parameters()),
+        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        blocks=len({block_of(path) for path in known}),
+        rate=EFFICIENCY * matmul_rate(outputs.device) / 2,
+    )
+
+
+@torch.enable_grad()
+def _pass(model: nn.Module, batch: Inputs) -> torch.Tensor:
+    """Forward and backward, without leaving gradients behind."""
+    outputs = model(**batch)
+    torch.autograd.grad(outputs.sum(), [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+    return outputs.detach()
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What work gives, and the faster of two times: the first of all allocates."""
+    times = []
+    for _ in range(2):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        result = work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return result, min(times)
+
+
+def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
+    """What a configuration costs, given what passes of its model take."""
+    n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
+    adam = config.optimizer == "adamw"
+    begin = known.structure + p * (known.capture + known.forward)
+    step = config.batch * known.length * known.backward + known.update
+    measured = (n + held) * known.forward + p * ((2 + known.blocks) * known.forward + known.product + known.capture)
+    measured += known.structure + known.kernel(config.probe_samples)
+    end = 0.0
+    kept = 2 * p
+    if config.forecast:
+        regression = 2 * known.structure + (n + held) * known.capture
+        regression += known.kernel(config.samples, None, "full") + known.kernel(config.held_out, config.samples, "full")
+        begin += regression + (n + held) * known.forward
+        end += regression
+        kept += n + held + (n if adam else 0)
+        if adam:
+            step += config.batch * known.length * (known.product + known.pullback) + known.update
+            measured += (n + p) * known.product
+        else:
+            begin += known.kernel(config.probe_samples, config.samples, "full")
+    states = {"adamw": 2, "momentum": 1, "sgd": 0}[config.optimizer]
+    copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if config.forecast and adam else 0)
+    passing = ACTIVATIONS * min(chunk * known.length, n) * known.tape_bytes
+    size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.tape_bytes + passing
+    return Costs(config, begin, step, measured, end, int(size))
+
+
+def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -> Costs:
+    """The same, if there is memory for it.
+
+    Raises:
+        ConfigError: there is not; it says how much is needed, how much there is, and what would fit.
+    """
+    here, allowed = costs(config, known, chunk), limits().bytes
+    room = int(SHARE * free_memory(device)) if allowed is None else allowed
+    if here.bytes <= room:
+        return here
+    for changes in smaller(config):
+        if costs(config.model_copy(update=changes), known, chunk).bytes <= room:
+            fits = ", ".join(f"{name} = {value}" for name, value in changes.items())
+            raise ConfigError(_too_large(here.bytes, room, f"this would fit: {fits}"))
+    raise ConfigError(_too_large(here.bytes, room, "no smaller probe of this model fits"))
+
+
+def _too_large(needed: int, room: int, what: str) -> str:
+    return f"the probe needs {needed / 1e9:.2g} GB, and there are {room / 1e9:.2g} GB for it; {what}"
+
+
+def smaller(config: ProbeConfig) -> Iterator[dict[str, Any]]:
+    """Ever smaller versions of a configuration, as changes to it: without the forecast, with one seed, then with fewer texts."""
+    changes: dict[str, Any] = {}
+    for name, value in (("forecast", False), ("seeds", 1)):
+        if getattr(config, name) != value:
+            changes = changes | {name: value}
+            yield changes
+    samples, probes = config.samples, config.probe_samples
+    while samples > 8 or probes > 8:
+        samples, probes = max(8, samples // 2), max(8, probes // 2)
+        changes = changes | {"samples": min(samples, config.samples), "probe_samples": probes}
+        if config.batch_size is not None:
+            changes["batch_size"] = min(config.batch_size, changes["samples"])
+        yield changes
+
+
+class Clock:
+    """How much of a run is done, by its costs."""
+
+    def __init__(self, known: Costs) -> None:
+        self.costs, self.done = known, 0.0
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.done / self.costs.seconds)
+
+    def begun(self) -> None:
+        self.done += self.costs.begin
+
+    def trained(self) -> None:
+        self.done += self.costs.step
+
+    def measured(self) -> None:
+        self.done += self.costs.measure
+
+    def over(self, turns: Turns[Any], step: int) -> Iterator[Pause]:
+        """Drive work in pieces, pausing after each; what it comes to."""
+        while True:
+            try:
+                next(turns)
+            except StopIteration as end:
+                return end.value
+            yield Pause(step, self.fraction)

@@ -1,0 +1,120 @@
+"""A configuration's function of a text: its texts as tokens, its targets, and the transformer inside its readout."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from regime.config import CheckpointConfig, ConfigError, ProbeConfig
+from regime.losses import Loss, loss_named
+from regime.models import loading, texts
+from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
+
+Inputs = dict[str, Tensor]
+NEXT_TOKEN = Loss(lambda f, y: -f.mean((-2, -1)) + 0 * y.sum(), lambda f, y: -torch.ones_like(f), 0.0)  # noqa: ARG005
+"""The mean of -f: f is a log-probability already."""
+
+
+class TextFunction:
+    """What a configuration makes of texts, with the weights of one revision.
+
+    Raises:
+        ConfigError: the model cannot be had or trusted, has no tokenizer, no word logits where the readout asks for them, or
+            two of its label words begin with the same token.
+    """
+
+    def __init__(self, config: ProbeConfig | CheckpointConfig, name: str, revision: str) -> None:
+        self.config = config
+        self.name, self.revision = name, revision
+        self.language_model = config.readout in ("prompt", "next-token")
+        self.pretrained = loading.load(name, revision, language_model=self.language_model)
+        self.tokenizer = self.pretrained.tokenizer
+        if self.tokenizer is None:
+            raise ConfigError(f"model = {name!r} is not allowed: it has no tokenizer, so it reads no texts")
+        if config.readout == "prompt":
+            self.template, words = self._asked()
+            self.words = self._word_ids(words)
+        if config.readout == "next-token" and not self.causal:
+            raise ConfigError(f"readout = 'next-token' is not allowed with model = {name!r}, which predicts masked words")
+
+    @property
+    def causal(self) -> bool:
+        """Whether the model is asked for the word after the text, not for one under a mask."""
+        return self.tokenizer.mask_token_id is None or type(self.pretrained.model).__name__.endswith("CausalLM")
+
+    def module(self, seed: int, model: nn.Module | None = None) -> nn.Module:
+        """A copy of the transformer, or `model` itself, inside its readout; its head, if new, drawn from `seed`."""
+        inner = copy.deepcopy(self.pretrained.model) if model is None else model
+        if self.config.readout == "next-token":
+            return NextTokenReadout(inner)
+        if self.config.readout == "prompt":
+            return PromptReadout(inner, self.words, None if self.causal else self.tokenizer.mask_token_id)
+        zero = getattr(self.config, "head", "random") == "zero"
+        return HeadReadout(inner, self.config.readout, self.config.outputs, None if zero else seed)
+
+    def fresh(self, seed: int) -> nn.Module:
+        """The same architecture with random weights, inside its readout."""
+        model = loading.fresh(self.name, self.revision, language_model=self.language_model, seed=seed).model
+        return self.module(seed, model)
+
+    def inputs(self, rows: Sequence[str], length: int | None = None) -> Inputs:
+        """Texts as token ids, padded on the right to `length`, or to the longest."""
+        limits = {"truncation": True, "max_length": self.config.max_tokens, "return_tensors": "pt"}
+        padding = {"padding": "max_length"} | {"max_length": length} if length else {"padding": True}
+        asked = self._prompted(rows) if self.config.readout == "prompt" else list(rows)
+        tokens = self.tokenizer(asked, **limits | padding, padding_side="right")
+        return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+    def _asked(self) -> tuple[str, Sequence[str]]:
+        """Template and words, the task's own where none are given."""
+        own = texts.PROMPTS.get(self.config.task)
+        template = self.config.prompt or own.template
+        words = self.config.words or own.words
+        if len(words) != self.config.classes:
+            raise ConfigError(
+                f"words = {list(words)!r:.80} is not allowed; allowed: one for each of {self.config.classes} labels"
+            )
+        return template, words
+
+    def _word_ids(self, words: Sequence[str]) -> list[int]:
+        """The first token of each word, as it stands in the template."""
+        ids = []
+        for word in words:
+            # byte-level vocabularies write the space before a word into its token; others drop it
+            tokens = self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+            ids.append(tokens[0] if tokens else self.tokenizer.unk_token_id)
+        if len(set(ids)) < len(ids) or None in ids or self.tokenizer.unk_token_id in ids:
+            raise ConfigError(
+                f"words = {list(words)!r:.80} is not allowed with model = {self.name!r}; allowed: words that it knows and that "
+                "begin with different tokens"
+            )
+        return ids
+
+    def _prompted(self, rows: Sequence[str]) -> list[str]:
+        """The template around each text; of a text too long its end is cut, never the template."""
+        template = texts.prompt_prefix(self.template) if self.causal else self.template
+        mask = self.tokenizer.mask_token or ""
+        room = self.config.max_tokens - len(self.tokenizer(template.replace("{text}", "").replace("{mask}", mask))["input_ids"])
+        if room < 1:
+            raise ConfigError(f"max_tokens = {self.config.max_tokens} is not allowed: the prompt alone has more tokens")
+        cut = self.tokenizer(
+            list(rows), add_special_tokens=False, truncation=True, max_length=room, return_offsets_mapping=True
+        )
+        kept = [row[: offsets[-1][1]] if offsets else row for row, offsets in zip(rows, cut["offset_mapping"], strict=True)]
+        return [template.replace("{mask}", mask).replace("{text}", row) for row in kept]
+
+
+def targets(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
+    """What outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more; of unlabeled texts nothing, 0."""
+    if classes == 0:
+        return torch.zeros(len(labels), 1)
+    if classes == 2:
+        return (2.0 * labels - 1.0).unsqueeze(1)
+    return nn.functional.one_hot(labels, classes).float() - 1 / classes
+
+
+def loss_of(config: ProbeConfig) -> Loss:
+    """The loss that a configuration trains."""
+    return NEXT_TOKEN if config.readout == "next-token" else loss_named(config.loss_name, config.outputs)

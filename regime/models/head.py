@@ -1,0 +1,39 @@
+"""A new head fitted to the frozen features first: training starts from a linear probe, not from noise."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from regime.models.readout import HeadReadout
+from regime.observer import Turns
+
+PENALTIES = [10.0**k for k in range(-4, 5)]
+
+
+def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str) -> Turns[None]:
+    """Set the head to the linear probe of the targets, its penalty chosen by cross-validation.
+
+    For mse ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), by scikit-learn.
+    """
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.model_selection import GridSearchCV
+
+    features = []
+    for first in range(0, len(y), chunk):
+        with torch.no_grad():
+            features.append(model.features(**{name: tensor[first : first + chunk] for name, tensor in inputs.items()}))
+        yield
+    x = torch.cat(features).double().cpu().numpy()
+    if loss == "mse":
+        fitted = RidgeCV(alphas=PENALTIES).fit(x, y.double().cpu().numpy())
+        weight, bias = fitted.coef_, fitted.intercept_
+    else:
+        labels = (y.flatten() > 0) if y.shape[1] == 1 else y.argmax(1)
+        folds = max(2, min(5, int(labels.long().bincount().min())))
+        search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": PENALTIES}, scoring="neg_log_loss", cv=folds)
+        fitted = search.fit(x, labels.cpu().numpy()).best_estimator_
+        weight, bias = fitted.coef_, fitted.intercept_
+    yield
+    with torch.no_grad():
+        model.head.weight.copy_(torch.as_tensor(weight).view_as(model.head.weight))
+        model.head.bias.copy_(torch.as_tensor(bias).flatten())

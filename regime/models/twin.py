@@ -1,0 +1,125 @@
+"""The linearized twin of a transformer: trained on the same batches by the same optimizer, from the initial kernel alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from regime.config import ProbeConfig
+from regime.kernels.tapes import Tape
+from regime.losses import Loss
+from regime.models.training import make_optimizer
+from regime.observer import Turns
+from regime.toy.training import Descent
+from regime.toy.twin import Points, Twin
+
+Tapes = Mapping[str, Tape]
+
+
+@dataclass(frozen=True)
+class Linearized:
+    """Examples as a linear model sees them: f_0, and J_0 as tapes by layer."""
+
+    start: Float[Tensor, "n C"]
+    tapes: Tapes
+
+
+def full_kernel(one: Tapes, other: Tapes) -> Turns[Float[Tensor, "nC mC"]]:
+    """Theta between examples, all pairs of outputs, summed over layers."""
+    total = None
+    for path, tape in one.items():
+        with torch.no_grad():
+            term = tape.kernel(other[path], "full")
+            total = term if total is None else total.add_(term)
+        yield
+    n, m, c, _ = total.shape
+    return total.transpose(1, 2).reshape(n * c, m * c)
+
+
+class KernelTwin:
+    """For SGD, with momentum or without: in function space, where a step is a product with Theta_0(., X).
+
+    Its whole path is known before the first step of the model.
+    """
+
+    def __init__(self, config: ProbeConfig, train: Points, probe: Points, y: Tensor, loss: Loss) -> None:
+        momentum = config.momentum if config.optimizer == "momentum" else 0.0
+        self.train, self.probe = train, probe
+        self.twin = Twin(self.train, y, loss, Descent(config.step_size, momentum))
+
+    def step(self, batch: list[int], rate: float) -> Turns[None]:
+        """The step the model takes on the same batch."""
+        self.twin.descent = replace(self.twin.descent, learning_rate=rate)
+        self.twin.step(torch.tensor(batch, device=self.twin.y.device))
+        yield
+
+    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
+        yield
+        return self.twin.outputs(self.train)[0]
+
+    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
+        yield
+        return self.twin.outputs(self.probe)[0]
+
+
+class ParameterTwin:
+    """For AdamW, which scales every parameter by itself: in parameter space, on J_0's tapes."""
+
+    def __init__(
+        self,
+        config: ProbeConfig,
+        train: Linearized,
+        probe: Linearized,
+        y: Tensor,
+        loss: Loss,
+        like: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """`like` are parameters by layer and name."""
+        self.train, self.probe, self.y, self.loss = train, probe, y, loss
+        self.moved = {
+            path: {name: torch.zeros_like(like[path][name]) for part in tape.parts for name in part.names}
+            for path, tape in train.tapes.items()
+        }
+        self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
+
+    def step(self, batch: list[int], rate: float) -> Turns[None]:
+        """The step the model takes on the same batch."""
+        whole = len(batch) == len(self.y)
+        rows = slice(None) if whole else batch
+        part = (
+            self.train
+            if whole
+            else Linearized(self.train.start[rows], {path: tape.rows(rows) for path, tape in self.train.tapes.items()})
+        )
+        outputs = yield from self._outputs(part)
+        force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
+        for path, tape in part.tapes.items():
+            self._pull(path, tape, force)
+            yield
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
+        return self._outputs(self.train)
+
+    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
+        return self._outputs(self.probe)
+
+    def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:
+        outputs = at.start.clone()
+        for path, tape in at.tapes.items():
+            outputs += self._product(path, tape)
+            yield
+        return outputs
+
+    @torch.no_grad()
+    def _product(self, path: str, tape: Tape) -> Float[Tensor, "n C"]:
+        return tape.product(self.moved[path])
+
+    @torch.no_grad()
+    def _pull(self, path: str, tape: Tape, force: Float[Tensor, "n C"]) -> None:
+        for name, gradient in tape.pullback(force).items():
+            self.moved[path][name].grad = gradient
