@@ -1,45 +1,97 @@
-"""Labeled sentences for probes: the shipped reviews, split into training, held-out and probe rows."""
+"""Texts for probes: the shipped reviews, or a person's own, split by one seed into training, held-out and probe rows."""
 
 import csv
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Int
 from torch import Tensor
+
+from regime.models.rows import Table, parse
 
 REVIEWS = Path(__file__).parents[2] / "assets" / "reviews.csv"
 """1,200 review sentences with the attribution beside them in assets/README.md."""
-POSITIVE = {"sentiment": "positive", "source": "movie"}
-"""Task (a column of the file) -> the label that is +1; the other one is -1."""
+OWN = "own"
+CLASSES = {"sentiment": ("negative", "positive"), "source": ("product", "movie")}
+"""Task (a column of the file) -> its labels; of two the second is +1, the first -1."""
 MEANINGS = {
     "sentiment": "Is the review sentence positive (+1) or negative (-1)?",
     "source": "Is the sentence about a movie (+1) or a product (-1)?",
 }
+SOURCES = {**dict.fromkeys(CLASSES, "sentences from assets/reviews.csv"), OWN: "own rows"}
+
+
+class Prompt(NamedTuple):
+    """What a language model is asked: a template, and the word that stands for each label."""
+
+    template: str
+    words: tuple[str, ...]
+
+
+PROMPTS = {
+    "sentiment": Prompt("{text} It was {mask}.", ("terrible", "great")),
+    "source": Prompt("{text} This is a review of a {mask}.", ("product", "movie")),
+}
+"""The first as in Gao et al. 2021 (arXiv 2012.15723), which Malladi et al. 2023 (arXiv 2210.05643) use."""
 
 
 class Rows(NamedTuple):
+    """Some texts with the number of each one's label; of unlabeled texts all 0."""
+
     texts: list[str]
-    labels: Float[Tensor, "n 1"]
+    labels: Int[Tensor, "n"]
+
+
+def prompt_prefix(template: str) -> str:
+    """The template up to the word that is asked for: what a model that reads from left to right is given."""
+    return template[: template.index("{mask}")].rstrip()
 
 
 @cache
-def _reviews(task: str) -> tuple[list[str], list[float]]:
-    """All rows, the two labels in turn: every prefix of even length is balanced."""
+def _reviews(task: str) -> Table:
     with REVIEWS.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    sides = [[row["text"] for row in rows if (row[task] == POSITIVE[task]) == positive] for positive in (True, False)]
-    texts = [text for pair in zip(*sides, strict=True) for text in pair]
-    return texts, [1.0, -1.0] * len(sides[0])
+    classes = CLASSES[task]
+    return Table(tuple(row["text"] for row in rows), tuple(classes.index(row[task]) for row in rows), classes)
 
 
-def split(task: str, sizes: list[int]) -> list[Rows]:
-    """Disjoint groups of rows of these sizes, always the same ones, each balanced to within one row."""
-    texts, labels = _reviews(task)
+def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = None, labeled: bool = True) -> list[Rows]:
+    """Disjoint groups of rows of these sizes, drawn by one seed; labels as even in each as the rows allow.
+
+    Args:
+        source: for task "own", the rows as text.
+
+    Raises:
+        ValueError: there are fewer rows than asked for, or `source` is not such rows.
+    """
+    table = parse(source, labeled) if source is not None else _reviews(task)
+    if len(table.texts) < sum(sizes):
+        raise ValueError(
+            f"{sum(sizes)} texts are asked for, {' + '.join(map(str, sizes))}, and there are {len(table.texts)}; "
+            "allowed: as many as there are, together"
+        )
+    order = _even(table, seed)
     groups, start = [], 0
     for size in sizes:
-        stop = start + size
-        groups.append(Rows(texts[start:stop], torch.tensor(labels[start:stop], dtype=torch.float32).unsqueeze(1)))
-        start = stop + stop % 2
+        rows = order[start : start + size]
+        labels = torch.tensor([table.labels[row] if table.labels else 0 for row in rows])
+        groups.append(Rows([table.texts[row] for row in rows], labels))
+        start += size
     return groups
+
+
+def _even(table: Table, seed: int) -> list[int]:
+    """Row numbers in random order, the labels in turn as long as each has rows."""
+    order = torch.randperm(len(table.texts), generator=torch.Generator().manual_seed(seed)).tolist()
+    if not table.labels:
+        return order
+    seen = [0] * len(table.classes)
+    ranked = []
+    for row in order:
+        label = table.labels[row]
+        ranked.append((seen[label], label, row))
+        seen[label] += 1
+    return [row for _, _, row in sorted(ranked)]

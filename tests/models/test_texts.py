@@ -1,16 +1,18 @@
+import csv
+
 import pytest
 
 from regime.models import texts
 
 
 @pytest.mark.parametrize("task", ["sentiment", "source"])
-def test_splits_are_disjoint_balanced_and_fixed(task: str) -> None:
+def test_splits_are_disjoint_balanced_and_drawn_by_the_seed(task: str) -> None:
     groups = texts.split(task, [64, 31, 128])
     assert [len(group.texts) for group in groups] == [64, 31, 128]
-    assert [tuple(group.labels.shape) for group in groups] == [(64, 1), (31, 1), (128, 1)]
-    assert all(abs(group.labels.sum()) <= 1 for group in groups)
+    assert all(abs(2 * int(group.labels.sum()) - len(group.labels)) <= 1 for group in groups)
     assert len({text for group in groups for text in group.texts}) == 64 + 31 + 128
     assert [group.texts for group in texts.split(task, [64, 31, 128])] == [group.texts for group in groups]
+    assert texts.split(task, [64, 31, 128], seed=1)[0].texts != groups[0].texts
 
 
 def test_the_attribution_is_beside_the_file() -> None:
@@ -18,14 +20,31 @@ def test_the_attribution_is_beside_the_file() -> None:
 
 
 def test_labels_are_those_of_the_file() -> None:
-    import csv
-
     with texts.REVIEWS.open(newline="") as file:
         rows = {row["text"]: row for row in csv.DictReader(file)}
     assert len(rows) == 1200
-    (group,) = texts.split("sentiment", [40])
-    assert all(
-        (label > 0) == (rows[text]["sentiment"] == "positive") for text, label in zip(group.texts, group.labels, strict=True)
-    )
-    (group,) = texts.split("source", [40])
-    assert all((label > 0) == (rows[text]["source"] == "movie") for text, label in zip(group.texts, group.labels, strict=True))
+    for task, classes in texts.CLASSES.items():
+        (group,) = texts.split(task, [40])
+        assert [classes[label] for label in group.labels] == [rows[text][task] for text in group.texts]
+
+
+def test_own_rows_of_three_labels() -> None:
+    source = "\n".join(f"text {k},{'abc'[k % 3]}" for k in range(30))
+    train, probe = texts.split("own", [12, 9], source=source)
+    assert train.labels.bincount().tolist() == [4, 4, 4]
+    assert probe.labels.bincount().tolist() == [3, 3, 3]
+    assert not set(train.texts) & set(probe.texts)
+    with pytest.raises(ValueError, match=r"31 texts are asked for, 20 \+ 11, and there are 30"):
+        texts.split("own", [20, 11], source=source)
+
+
+def test_text_alone_has_no_labels() -> None:
+    (group,) = texts.split("own", [2], source="one\ntwo\nthree", labeled=False)
+    assert group.labels.tolist() == [0, 0]
+
+
+def test_prompts_ask_for_one_word_a_label() -> None:
+    for task, prompt in texts.PROMPTS.items():
+        assert len(prompt.words) == len(texts.CLASSES[task])
+        assert "{text}" in prompt.template
+    assert texts.prompt_prefix("{text} It was {mask}.") == "{text} It was"
