@@ -138,7 +138,7 @@ class CheckpointRun:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
 
     def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
-        """What the revision predicts: of sums, cross-entropy and the share of wrong answers; of texts, what there is to tell."""
+        """How well the revision predicts: of sums, loss and share of wrong answers; of texts, what there is to tell."""
         found: dict[str, Tensor] = {}
         if self.config.task == ADDITION:
             for name in ("train", "test"):

@@ -200,8 +200,8 @@ def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -
     Raises:
         ConfigError: there is not; it says how much is needed, how much there is, and what would fit.
     """
-    here, allowed = costs(config, known, chunk), limits().bytes
-    room = int(SHARE * free_memory(device)) if allowed is None else allowed
+    here, allowed = costs(config, known, chunk), limits().max_bytes
+    room = allowed or int(SHARE * free_memory(device))
     if here.bytes <= room:
         return here
     for changes in smaller(config):
@@ -216,7 +216,7 @@ def _too_large(needed: int, room: int, what: str) -> str:
 
 
 def smaller(config: ProbeConfig) -> Iterator[dict[str, Any]]:
-    """Ever smaller versions of a configuration, as changes to it: without the forecast, with one seed, then with fewer texts."""
+    """Ever smaller versions of a configuration, as changes: without the forecast, with one seed, with fewer texts."""
     changes: dict[str, Any] = {}
     for name, value in (("forecast", False), ("seeds", 1)):
         if getattr(config, name) != value:

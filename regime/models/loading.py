@@ -1,86 +1,219 @@
-"""Loading catalog models: from REGIME_MODELS_DIR, from an installed package, from the Hub, in this order, hash checked."""
+"""Loading models: from REGIME_MODELS_DIR, from a package or the assets, or from the Hub, in this order, and checked."""
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
-from regime.config import ConfigError
-from regime.models.catalog import CATALOG, CatalogModel
+from regime.config.models import MAIN
+from regime.models import hub
+from regime.models.catalog import CATALOG
+from regime.models.checks import (
+    CONFIG,
+    MASKED,
+    WEIGHTS,
+    Description,
+    ModelError,
+    check_hash,
+    check_name,
+    check_revision,
+    describe,
+)
 
-WEIGHTS = "model.safetensors"
 MODELS_DIR = "REGIME_MODELS_DIR"
-
-
-class ModelError(ConfigError):
-    """A model's files cannot be had or trusted; the message names the model, the cause and the mend."""
+ASSETS = Path(__file__).parents[2] / "assets"
+OPTIONS = {"local_files_only": True, "trust_remote_code": False}
+_DRAWING = Lock()
+"""Random weights are drawn from torch's global state, which is put back."""
 
 
 class Pretrained(NamedTuple):
-    encoder: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
     source: str
+    """Where the weights came from, for a report."""
 
 
-def load(name: str) -> Pretrained:
+class Found(NamedTuple):
+    """A folder of files that passed the checks, and what to call it."""
+
+    folder: Path
+    source: str
+    description: Description
+    published: str | None
+    """SHA-256 that its weights must have."""
+
+
+def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pretrained:
     """The named model, in eval mode, in float32. It is shared: copy it before changing it.
 
+    Args:
+        name: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id.
+        revision: "main" for what the catalog pins, the folder itself, or the Hub's default; else a subfolder, branch, tag or
+            commit.
+        language_model: with the head that gives logits of words.
+
     Raises:
-        ModelError: no source has its files, or the weights' hash is not the published one.
+        ModelError: it cannot be had or trusted, or has no such head.
     """
-    return _read(name, *_find(name))
+    found = find(name, revision)
+    stamp = max(path.stat().st_mtime_ns for path in found.folder.iterdir())
+    return _read(name, found, language_model, stamp)
 
 
-@lru_cache(maxsize=1)
-def _read(name: str, folder: Path, source: str) -> Pretrained:
-    _check_hash(name, folder)
-    logging.disable_progress_bar()
-    options = {"local_files_only": True, "trust_remote_code": False}
-    encoder = AutoModel.from_pretrained(folder, use_safetensors=True, **options).float().eval()
-    return Pretrained(encoder, AutoTokenizer.from_pretrained(folder, **options), source)
+def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
+    """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
+    found = find(name, revision)
+    config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _class(found.description.type, language_model).from_config(config).float().eval()
+    return Pretrained(model, _tokenizer(found) if found.description.tokenizer else None, found.source)
 
 
-def _find(name: str) -> tuple[Path, str]:
-    """The first folder that holds the weights, and what to call it in a report."""
-    for folder, source in _local(name, CATALOG[name]):
-        if (folder / WEIGHTS).is_file():
-            return folder, source
-    return _download(name, CATALOG[name])
+def available() -> dict[str, dict[str, object]]:
+    """Every model that may be named: the catalog, and the folders of REGIME_MODELS_DIR that pass the checks."""
+    listed: dict[str, dict[str, object]] = {}
+    for name, model in CATALOG.items():
+        listed[name] = {
+            "type": model.type,
+            "parameters": model.parameters,
+            "blocks": model.blocks,
+            "license": model.license,
+            "meaning": model.meaning,
+            "repository": model.repository,
+            "revision": model.revision,
+            "revisions": list(_shipped(name)) or list(model.revisions),
+            "offline": any((folder / CONFIG).is_file() for folder, _ in _local(name, MAIN)) or bool(_shipped(name)),
+        }
+    for name, folder in _folders():
+        if name in listed:
+            continue
+        try:
+            known = describe(name, folder, trusted=False)
+        except ModelError:
+            continue
+        inner = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())
+        facts = {"type": known.type, "parameters": known.parameters, "blocks": known.blocks, "license": known.license}
+        listed[name] = facts | {"meaning": f"A folder of {MODELS_DIR}.", "repository": "", "revision": MAIN}
+        listed[name] |= {"revisions": inner, "offline": True}
+    return listed
 
 
-def _local(name: str, model: CatalogModel) -> Iterator[tuple[Path, str]]:
+def offline() -> str:
+    """Names of the models that need no network, for messages."""
+    return ", ".join(name for name, facts in available().items() if facts["offline"])
+
+
+def find(name: str, revision: str = MAIN) -> Found:
+    """A model's files, checked.
+
+    Raises:
+        ModelError: they cannot be had or trusted.
+    """
+    local = next(((folder, source) for folder, source in _local(name, revision) if folder.is_dir()), None)
+    if local is None:
+        check_name(name, offline())
+        check_revision(revision)
+    model = CATALOG.get(name)
+    if local is not None:
+        folder, source = local
+        description = describe(name, folder, trusted=model is not None)
+    elif model is not None and model.asset is not None:
+        raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(_shipped(name)) or 'none is here'}")
+    elif model is None and "/" not in name:
+        raise ModelError(f"model = {name!r} is not allowed: there is none of that name; there are: {', '.join(available())}")
+    else:
+        repository = model.repository if model else name
+        pinned = model.revision if model and revision == MAIN else revision
+        folder, commit, _ = hub.fetch(name, repository, pinned, offline(), trusted=model is not None)
+        source = f"{repository} at {commit}"
+        description = describe(name, folder, trusted=model is not None)
+    published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
+    return Found(folder, source, description, published)
+
+
+def _local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
+    """Folders that a model may be in without a network, and what to call them; none for what is no plain name."""
+    inner = () if revision == MAIN else (revision,)
+    if any("/" in part or "\\" in part or part.startswith(".") or not part for part in (name, *inner)):
+        return
     if root := os.environ.get(MODELS_DIR):
-        yield Path(root) / name, f"{MODELS_DIR}/{name}"
-    spec = importlib.util.find_spec(model.package)
-    if spec is not None and spec.submodule_search_locations:
-        yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"
+        yield Path(root).joinpath(name, *inner), "/".join((MODELS_DIR, name, *inner))
+    model = CATALOG.get(name)
+    if model is None:
+        return
+    if model.package and revision in (MAIN, model.revision):
+        spec = importlib.util.find_spec(model.package)
+        if spec is not None and spec.submodule_search_locations:
+            yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"
+    if model.asset and inner:
+        yield ASSETS.joinpath(model.asset, *inner), "/".join(("assets", model.asset, *inner))
 
 
-def _download(name: str, model: CatalogModel) -> tuple[Path, str]:
-    from huggingface_hub import snapshot_download
+def _shipped(name: str) -> tuple[str, ...]:
+    """Revisions that ship with a model of the catalog."""
+    model = CATALOG[name]
+    folders = ASSETS.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
+    return tuple(sorted(path.parent.name for path in folders))
 
-    patterns = [WEIGHTS, "config.json", "tokenizer*", "vocab.txt", "special_tokens_map.json"]
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    root = os.environ.get(MODELS_DIR)
+    if root and Path(root).is_dir():
+        for folder in sorted(Path(root).iterdir()):
+            if not folder.name.startswith(".") and folder.is_dir():
+                yield folder.name, folder
+
+
+@lru_cache(maxsize=2)
+def _read(name: str, found: Found, language_model: bool, stamp: int) -> Pretrained:
+    """`stamp` is when the files were last written: a folder may be written again."""
+    del stamp
+    if found.published is not None:
+        check_hash(name, found.folder / WEIGHTS, found.published)
+    kind = found.description.type
+    logging.disable_progress_bar()
     try:
-        folder = snapshot_download(model.repository, revision=model.revision, allow_patterns=patterns, token=False)
-    except Exception as error:
-        raise ModelError(
-            f"model = {name!r} cannot be loaded: it is neither in {MODELS_DIR}/{name} nor in the installed package "
-            f"{model.package}, and the Hub did not answer ({type(error).__name__}); install the package or set {MODELS_DIR}"
-        ) from None
-    return Path(folder), f"{model.repository} at {model.revision}"
-
-
-def _check_hash(name: str, folder: Path) -> None:
-    with (folder / WEIGHTS).open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != CATALOG[name].sha256:
-        raise ModelError(
-            f"model = {name!r}: its {WEIGHTS} has SHA-256 {found}, not the published {CATALOG[name].sha256}; "
-            f"remove the folder it is in, or replace the file"
+        model, report = _class(kind, language_model).from_pretrained(
+            found.folder, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
+    except Exception as error:  # what transformers raises of files that do not fit each other is not documented
+        raise ModelError(f"model = {name!r} cannot be loaded: its files do not fit together ({type(error).__name__})") from None
+    # a pooler that is missing is drawn at random, but no readout here takes part of it
+    if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
+        lacking = f"its weights lack {missing[0]}{' and others' * (len(missing) > 1)}"
+        if language_model:
+            raise ModelError(
+                f"model = {name!r} has no word logits: {lacking}; take readout 'mean' or 'last', or a language model"
+            )
+        raise ModelError(f"model = {name!r} is not allowed: {lacking}")
+    return Pretrained(model.float().eval(), _tokenizer(found) if found.description.tokenizer else None, found.source)
+
+
+def _class(kind: str, language_model: bool) -> type:
+    if not language_model:
+        return AutoModel
+    return AutoModelForMaskedLM if kind in MASKED else AutoModelForCausalLM
+
+
+def _tokenizer(found: Found) -> PreTrainedTokenizerBase:
+    tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

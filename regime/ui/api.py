@@ -5,11 +5,12 @@ from typing import Any
 
 import gradio as gr
 
+from regime.limits import limits
 from regime.measures.measurement import DEFINITIONS
 from regime.models.catalog import CATALOG
 from regime.models.texts import MEANINGS
 from regime.toy.catalog import CSV, CSV_MEANING, TASKS
-from regime.ui.runs import COMPUTE, events, max_seconds
+from regime.ui.runs import COMPUTE, events
 
 
 def toy(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
@@ -43,7 +44,7 @@ def catalog() -> dict[str, Any]:
         "tasks": {"toy": toys, "probe": MEANINGS},
         "models": {name: model.meaning for name, model in CATALOG.items()},
         "measures": DEFINITIONS,
-        "limits": {"seconds": max_seconds(), "runs_at_once": COMPUTE["concurrency_limit"]},
+        "limits": {**limits().to_dict(), "runs_at_once": COMPUTE["concurrency_limit"]},
         "schemas": schemas(),
     }
 

@@ -1,7 +1,6 @@
 """One run for one visitor: a configuration's events as dicts, with errors and a deadline that a visitor can read."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -11,15 +10,11 @@ import gradio as gr
 import regime
 from regime.config import config_from_dict
 from regime.events import Event
+from regime.limits import limits
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
 """All runs of all visitors share these slots; further ones wait in the queue."""
 log = logging.getLogger(__name__)
-
-
-def max_seconds() -> float:
-    """Wall-clock time one run may take: REGIME_MAX_SECONDS, 900 by default."""
-    return float(os.environ.get("REGIME_MAX_SECONDS", "900"))
 
 
 def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
@@ -34,7 +29,7 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
 
 def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
     """The same events as dicts, until a run has taken the time that one may take; raises gr.Error as `events` does."""
-    limit = max_seconds()
+    limit = limits().max_seconds
     with readable():
         for event in stream:
             yield event.to_dict()

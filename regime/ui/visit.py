@@ -1,6 +1,5 @@
 """What the server keeps for one visitor of one tab: the run that is shown, and the session that can go on."""
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,16 +9,12 @@ from uuid import uuid4
 
 import regime
 from regime.config import Config, ProbeConfig, ToyConfig
+from regime.limits import limits
 from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.runs import limited
 
 Events = Iterator[dict[str, Any]]
-
-
-def held_bytes() -> int:
-    """Memory that all paused runs together may keep: REGIME_HELD_BYTES, 2 GiB by default."""
-    return int(os.environ.get("REGIME_HELD_BYTES", str(2 * 2**30)))
 
 
 class Shelf:
@@ -32,7 +27,7 @@ class Shelf:
     def put(self, key: str, session: regime.Session, size: int) -> None:
         with self._lock:
             self._held[key] = session, size
-            while sum(size for _, size in self._held.values()) > held_bytes():
+            while sum(size for _, size in self._held.values()) > limits().held_bytes:
                 self._held.popitem(last=False)
 
     def take(self, key: str) -> regime.Session | None:

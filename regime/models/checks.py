@@ -1,0 +1,183 @@
+"""What a model's name and files must be like before anything of them is loaded."""
+
+import hashlib
+import json
+import re
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from regime.config import ConfigError
+from regime.limits import limits
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
+TYPES = ("bert", "distilbert", "roberta", "electra", "gpt2", "gpt_neo", "gpt_neox", "llama", "qwen2", "opt")
+"""Architectures that the tests cover."""
+MASKED = ("bert", "distilbert", "roberta", "electra")
+"""Those whose language model predicts masked words; the others predict the next one."""
+NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,95}|refs/pr/\d{1,6}", re.ASCII)
+JSON_LIMIT = 2**20
+HEADER_LIMIT = 2**25
+BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+
+
+class ModelError(ConfigError):
+    """A model's files cannot be had or trusted; the message names the model, the cause and the mend."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a model without loading it."""
+
+    type: str
+    parameters: int
+    blocks: int
+    bytes: int
+    license: str
+    tokenizer: bool
+
+
+def check_name(name: str, known: str) -> None:
+    """Refuse what is no plain name and no Hub id; a folder in the way of an id counts as a path.
+
+    Raises:
+        ModelError: it names what is allowed; `known` are the models that need no network.
+    """
+    if not NAME.fullmatch(name) or ".." in name or "--" in name or name.endswith((".", "-", ".git")):
+        raise ModelError(
+            f"model = {name!r:.80} is not allowed; allowed: a name of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id "
+            f"such as 'openai-community/gpt2', never a path; without a network: {known}"
+        )
+    if "/" in name and Path(name).exists():
+        raise ModelError(f"model = {name!r} is not allowed: it is a path here; allowed: a Hub id that is none")
+
+
+def check_revision(revision: str) -> None:
+    """Refuse what is no branch, tag, commit or folder name; raises ModelError."""
+    if not REVISION.fullmatch(revision) or ".." in revision:
+        raise ModelError(
+            f"revision = {revision!r:.80} is not allowed; allowed: a branch, tag or commit, or the name of a subfolder"
+        )
+
+
+def describe(name: str, folder: Path, *, trusted: bool) -> Description:
+    """What a model's folder holds, from its configuration and the headers of its weights.
+
+    Args:
+        trusted: of the catalog; the limits are for others.
+
+    Raises:
+        ModelError: a configuration that is none, an architecture that is not allowed, code of its own, weights that are
+            pickled, missing, corrupt or too large.
+    """
+    config = read_json(name, folder / CONFIG)
+    kind = check_config(name, config)
+    check_config(name, read_json(name, folder / "tokenizer_config.json", optional=True), tokenizer=True)
+    parameters = sum(_parameters(name, path) for path in _weights(name, folder))
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    if not trusted:
+        check_size(name, parameters, size)
+    blocks = next((config[key] for key in BLOCKS if isinstance(config.get(key), int)), 0)
+    tokenizer = any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    return Description(kind, parameters, blocks, size, "as its author says", tokenizer)
+
+
+def check_config(name: str, config: dict[str, Any], *, tokenizer: bool = False) -> str:
+    """A configuration's architecture.
+
+    Raises:
+        ModelError: it needs code of its own, or is of an architecture that is not allowed.
+    """
+    if "auto_map" in config or "custom_pipelines" in config:
+        raise ModelError(f"model = {name!r} is not allowed: it needs code of its own (remote code), which is never run here")
+    kind = config.get("model_type")
+    if not tokenizer and kind not in TYPES:
+        raise ModelError(f"model = {name!r} is not allowed: its model_type is {kind!r:.60}; allowed: {', '.join(TYPES)}")
+    return str(kind)
+
+
+def check_size(name: str, parameters: int, size: int) -> None:
+    """Refuse what is larger than the limits; raises ModelError."""
+    allowed = limits()
+    if parameters > allowed.max_parameters:
+        raise ModelError(
+            f"model = {name!r} is not allowed: it has {parameters:,} parameters; allowed: at most {allowed.max_parameters:,} "
+            "(REGIME_MAX_PARAMETERS)"
+        )
+    if size > allowed.max_model_bytes:
+        raise ModelError(
+            f"model = {name!r} is not allowed: its files have {size / 1e9:.2g} GB; allowed: at most "
+            f"{allowed.max_model_bytes / 1e9:.2g} GB (REGIME_MAX_MODEL_BYTES)"
+        )
+
+
+def check_files(name: str, files: list[str]) -> None:
+    """Refuse a set of files without safetensors; raises ModelError."""
+    if WEIGHTS in files or INDEX in files:
+        return
+    if found := [file for file in files if file in PICKLES or file.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]:
+        raise ModelError(
+            f"model = {name!r} is not allowed: it has its weights as {found[0]} only, which may run code when loaded; allowed: "
+            "safetensors. Load it yourself, save it by save_pretrained, and put that folder into REGIME_MODELS_DIR"
+        )
+    raise ModelError(f"model = {name!r} is not allowed: there is no {WEIGHTS} among its files")
+
+
+def check_hash(name: str, path: Path, published: str) -> None:
+    """Compare a file with its published SHA-256; raises ModelError."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != published:
+        raise ModelError(
+            f"model = {name!r}: its {path.name} has SHA-256 {found}, not the published {published}; "
+            "remove the folder it is in, or replace the file"
+        )
+
+
+def read_json(name: str, path: Path, *, optional: bool = False) -> dict[str, Any]:
+    if optional and not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > JSON_LIMIT:
+            raise ValueError
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"model = {name!r} is not allowed: it has no {path.name}") from None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ModelError(f"model = {name!r} is not allowed: its {path.name} is not a JSON object of at most {JSON_LIMIT} bytes")
+    return found
+
+
+def _weights(name: str, folder: Path) -> list[Path]:
+    """The safetensors files of a folder: one, or those that an index names."""
+    check_files(name, [path.name for path in folder.iterdir()])
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    parts = read_json(name, folder / INDEX).get("weight_map")
+    names = sorted(set(parts.values())) if isinstance(parts, dict) else []
+    if not names or not all(re.fullmatch(r"[\w.-]+\.safetensors", part) for part in names):
+        raise ModelError(f"model = {name!r} is not allowed: its {INDEX} names no safetensors files")
+    return [folder / part for part in names]
+
+
+def _parameters(name: str, path: Path) -> int:
+    """Numbers in a safetensors file, from its header."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > HEADER_LIMIT:
+                raise ValueError
+            header = json.loads(file.read(length))
+        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+        end = max(entry["data_offsets"][1] for entry in tensors)
+        if path.stat().st_size != 8 + length + end:
+            raise ValueError
+        return sum(prod(entry["shape"]) for entry in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
+        raise ModelError(f"model = {name!r} is not allowed: its {path.name} is damaged or cut off; fetch it again") from None
