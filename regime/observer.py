@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from regime.kernels.batch import Batch, Readout, select, size
-from regime.kernels.capture import capture, learn_structure
+from regime.kernels.capture import capture, explicit, learn_structure
 from regime.kernels.ownership import ROOT, block_of, owned
 from regime.kernels.tapes import Tape
 from regime.snapshots import Moved, Snapshot
@@ -150,9 +150,16 @@ class Observer:
         yield
         parts = []
         # a capture also takes some examples alone, and goes forward and back: half as many at once
-        for rows in self._chunks(size(batch), share=2):
+        chunks = list(self._chunks(size(batch), share=2))
+        for rows in chunks:
             parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
             yield
+        forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
+        if odd := {path: own for path, own in owned(self.model).items() if len(forms[path]) > 1}:
+            for part, rows in zip(parts, chunks, strict=True):
+                gradients = explicit(self.model, select(batch, rows), self.readout, odd)
+                part.update({path: Tape(rows) for path, rows in gradients.items()})
+                yield
         return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
 
     def _chunks(self, n: int, share: int = 1) -> Iterator[slice]:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from regime.kernels.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.local import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, contribution, lookup, near, through
 from regime.kernels.ownership import Layers, check_mode, owned
-from regime.kernels.recording import Entry, Recording, Structure, Use, by_example, learn
+from regime.kernels.recording import Entry, Recording, Structure, Use, by_example, learn, mixture
 from regime.kernels.rowwise import learn_rows
 from regime.kernels.tapes import DensePart, Part, RowsPart, TablePart, Tape, TiedPart
 
@@ -201,12 +201,18 @@ def _check_rows(use: Use, witnesses: list[tuple[int, int]]) -> None:
         return
     apart, here = (list(index) for index in zip(*witnesses, strict=True))
     axes = zip(use.tensors, use.site.axes, strict=True)
-    found = [*(by_example(t, axis)[here] for t, axis in axes if axis is not None), sum(g[here] for g in use.gradients)]
+    found = [*(by_example(t, axis)[here] for t, axis in axes if axis is not None), _mixed(use.gradients, here)]
     dtype = use.gradients[0].dtype
     for mine, (axis, theirs) in zip(found, use.site.witnesses, strict=False):  # unused results have no gradient to compare
         got, wanted = mine.to(dtype), by_example(theirs, axis)[apart].to(dtype)
         if not near(got, wanted):
             raise UnfitError
+
+
+def _mixed(gradients: list[Tensor], rows: list[int]) -> Tensor:
+    """The gradients of `mixture` in some rows."""
+    shares = mixture(gradients[0].new_empty(1, len(gradients)))
+    return sum(share * gradient[rows] for share, gradient in zip(shares, gradients, strict=True))
 
 
 def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribution]) -> list[Contribution]:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging
 
 FOLDER = Path(__file__).parents[2] / "assets" / "modular-addition"
 P = 59
@@ -93,6 +94,7 @@ def revisions() -> list[str]:
 
 def make() -> None:
     """Train, and write the checkpoints and the curves; some two minutes on one core."""
+    logging.disable_progress_bar()
     model = new_model()
     for old in revisions():
         shutil.rmtree(FOLDER / old)

@@ -80,7 +80,7 @@ class PromptReadout(nn.Module):
 
 
 class NextTokenReadout(nn.Module):
-    """The mean log-probability of a text's tokens, each given those before it, (n, 1)."""
+    """The mean log-probability of a text's tokens, each given those before it, (n, 1); of a text of one token 0."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class NextTokenReadout(nn.Module):
         n, t, v = logits.shape
         known = -functional.cross_entropy(logits.reshape(n * t, v), input_ids[:, 1:].reshape(n * t), reduction="none")
         weight = attention_mask[:, 1:].to(logits.dtype)
-        return (known.view(n, t) * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+        return (known.view(n, t) * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
 
 
 def _word_logits(model: PreTrainedModel, hidden: Float[Tensor, "n d"], words: Int[Tensor, "C"]) -> Float[Tensor, "n C"]:

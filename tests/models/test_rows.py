@@ -45,7 +45,10 @@ def test_text_alone() -> None:
         ("\n".join(f"t,{k}" for k in range(11)), "11 different labels"),
         ("t,a\n" * (ROW_LIMIT + 1), f"{ROW_LIMIT + 1} rows; allowed: at most {ROW_LIMIT}"),
         ("t,a\n" * 10_000, "10000 rows"),
-        ("x" * (CELL_LIMIT + 1) + ",a\nb,c", rf"row 1 has a text of {CELL_LIMIT + 1} characters; allowed: at most {CELL_LIMIT}"),
+        (
+            "x" * (CELL_LIMIT + 1) + ",a\nb,c",
+            rf"row 1 has a text of {CELL_LIMIT + 1} characters; allowed: at most {CELL_LIMIT}",
+        ),
         ("x" * 1_000_000 + ",a\nb,c", "line 1 cannot be read as CSV: field larger"),
         ("a,x\n,y", "row 2 has an empty text"),
         ("a,x\nb,", "row 2 has an empty label"),
