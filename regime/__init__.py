@@ -1,22 +1,26 @@
 """Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
 
-from regime.config import ConfigError, ProbeConfig, ToyConfig
-from regime.events import Finished, Measured, Progress, Started
+from regime.config import CheckpointConfig, ConfigError, ProbeConfig, ToyConfig
+from regime.events import Estimate, Finished, Measured, Progress, Started
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
 from regime.kernels.infinite import InfiniteKernel, infinite_ntk
 from regime.kernels.limits import gradient_flow, kernel_regression
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
-from regime.pipeline import Session, run, stream, stream_together
+from regime.monitor import Monitor, compare
+from regime.pipeline import Session, estimate, run, stream, stream_together, within
 from regime.report import Report
 
 __all__ = [
     "NTK",
+    "CheckpointConfig",
     "ConfigError",
+    "Estimate",
     "Finished",
     "InfiniteKernel",
     "Linearization",
     "Measured",
+    "Monitor",
     "Plan",
     "ProbeConfig",
     "Progress",
@@ -24,7 +28,9 @@ __all__ = [
     "Session",
     "Started",
     "ToyConfig",
+    "compare",
     "empirical_ntk",
+    "estimate",
     "gradient_flow",
     "infinite_ntk",
     "kernel_regression",
@@ -32,4 +38,5 @@ __all__ = [
     "run",
     "stream",
     "stream_together",
+    "within",
 ]

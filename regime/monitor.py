@@ -1,6 +1,7 @@
 """Anybody's network in anybody's training loop, and two checkpoints of one: the same report as of a run."""
 
 import copy
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from regime.config import MonitorConfig
 from regime.events import Measured
 from regime.kernels.batch import Batch, Readout, check_batch
 from regime.observer import Observer, overwrite, snapshot
-from regime.recorder import Recorder
+from regime.recorder import Recorder, save_kernels
 from regime.report import Report
 
 LEAST = 8
@@ -99,6 +100,10 @@ class Monitor:
             sight = _finish(self._observer.observe())
         now = snapshot([self._observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
+
+    def save_kernels(self, path: str | os.PathLike[str]) -> None:
+        """Write each layer's tangent kernel at the first measurement and the last, as `Session.save_kernels` does."""
+        save_kernels(self._recorder, path)
 
     def report(self) -> Report:
         """The report so far."""

@@ -11,7 +11,7 @@ import torch
 from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
 from regime.events import Estimate, Event, Finished, Measured, Progress, Reference
 from regime.measures.measurement import between
-from regime.recorder import VERSION, Recorder, finite
+from regime.recorder import VERSION, Recorder, finite, save_kernels
 from regime.report import Report
 from regime.snapshots import Pause, Snapshot
 
@@ -48,6 +48,33 @@ def produce(config: RunConfig) -> Producer:
     from regime.models.producer import ProbeRun
 
     return ProbeRun(config)
+
+
+def estimate(config: RunConfig) -> Estimate:
+    """Seconds and bytes that a run will take on this machine; a few passes through its model are made and timed.
+
+    Raises:
+        ConfigError: not a configuration, or one that cannot run on this machine; where memory is short, what would fit.
+    """
+    _check(config)
+    return produce(config).estimate()
+
+
+def within(config: RunConfig, seconds: float) -> str:
+    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does."""
+    _check(config)
+    whole = produce(config).estimate().seconds
+    if config.kind == "probe" and config.steps:
+        start = produce(config.model_copy(update={"steps": 0, "warmup": 0})).estimate().seconds
+        steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
+        if steps > 0:
+            return f"steps = {steps} would fit"
+    return "ask for fewer samples, a smaller model, or no forecast"
+
+
+def _check(config: object) -> None:
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig or CheckpointConfig")
 
 
 def stream(config: RunConfig) -> Iterator[Event]:
@@ -111,8 +138,7 @@ class Session:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        if not isinstance(config, RunConfig):
-            raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig or CheckpointConfig")
+        _check(config)
         self.config, self.finished = config, False
         self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
         self._producer: Producer | None = None
@@ -142,6 +168,16 @@ class Session:
             yield event
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
+
+    def save_kernels(self, path: str | os.PathLike[str]) -> None:
+        """Write each layer's tangent kernel on the probe points, at the first measurement and the last, as safetensors.
+
+        Tensors (seeds, points, points), named "start/layer" and "now/layer".
+
+        Raises:
+            ValueError: nothing is measured yet.
+        """
+        save_kernels(self._recorder, path)
 
     def _complete(self) -> bool:
         """Whether only the report is left."""
@@ -216,7 +252,9 @@ class Session:
             elif now - self._spoke > HEARTBEAT:
                 self._spoke = now
                 yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=left)
-        yield recorder.finished(producer, self._elapsed())
+        finished = recorder.finished(producer, self._elapsed())
+        self._producer = producer = None  # what was trained is no longer needed, and may be large
+        yield finished
 
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""

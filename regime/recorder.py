@@ -1,13 +1,16 @@
 """Snapshots into measured events and a report, remembering what measures and the verdict need of the past."""
 
+import os
 import platform
 from functools import cache
 from importlib.metadata import version
 from math import isfinite
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import save_file
 from scipy.special import stdtrit
 from torch import Tensor
 
@@ -45,6 +48,8 @@ class Recorder:
         self.history: list[Measured] = []
         self.baseline: Baseline | None = None
         self.diverged = False
+        self.last: dict[str, Tensor] = {}
+        """The layers' kernels at the last measurement."""
         self.past: dict[str, Tensor] = {}
         """The largest gap, that of resamples, the last kernel and its time, and the forecast's squared misses, so far."""
 
@@ -77,6 +82,11 @@ class Recorder:
     def finished(self, run: Run, seconds: float) -> Finished:
         return Finished(report=self.report(run, seconds).to_dict())
 
+    def kernels(self) -> dict[str, Tensor]:
+        """Theta^(l) on the probe points, (S, P, P), of the first measurement and the last: "start/layer" and "now/layer"."""
+        known = {"start": self.baseline.start.kernels, "now": self.last}
+        return {f"{when}/{name}": kernel for when, part in known.items() for name, kernel in part.items()}
+
     def state(self) -> dict[str, Any]:
         return {"history": [event.to_dict() for event in self.history], "past": self.past}
 
@@ -93,6 +103,7 @@ class Recorder:
         previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
         measurement = self.baseline.measure(snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
+        self.last = snapshot.kernels
         loss, start_loss = self._losses(snapshot)
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, start_loss)
@@ -232,6 +243,16 @@ def versions() -> dict[str, str]:
     """What a run depends on."""
     packages = {name: version(name) for name in ("torch", "transformers", "scikit-learn", "numpy")}
     return {"regime": VERSION, "python": platform.python_version(), **packages}
+
+
+def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> None:
+    """Write a record's kernels as safetensors, whole or not at all; raises ValueError where there are none yet."""
+    if recorder is None or recorder.baseline is None:
+        raise ValueError("save_kernels: nothing is measured yet")
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    save_file({name: kernel.contiguous() for name, kernel in recorder.kernels().items()}, partial)
+    partial.replace(target)
 
 
 def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:

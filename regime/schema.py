@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from regime.config import ProbeConfig, ToyConfig
+from regime.config import KINDS
 from regime.events import Event
 from regime.report import Report
 
@@ -15,10 +15,9 @@ FOLDER = Path(__file__).parents[1] / "assets" / "schemas"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schemas by name: toy, probe, event, report."""
+    """The schemas by name: toy, probe, checkpoints, event, report."""
     return {
-        "toy": ToyConfig.model_json_schema(),
-        "probe": ProbeConfig.model_json_schema(),
+        **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
         "report": Report.model_json_schema(mode="serialization"),
     }

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -174,7 +175,7 @@ def _steps(revisions: list[str]) -> list[int]:
     """The steps that all names end in, if they grow; else their places in the list."""
     found = [re.search(r"(\d+)$", revision) for revision in revisions]
     steps = [int(match[1]) for match in found if match and len(match[1]) < 16]
-    grows = len(steps) == len(revisions) and all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    grows = len(steps) == len(revisions) and all(a < b for a, b in pairwise(steps))
     return steps if grows else list(range(len(revisions)))
 
 

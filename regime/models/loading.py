@@ -1,8 +1,5 @@
 """Loading models: from REGIME_MODELS_DIR, from a package or the assets, or from the Hub, in this order, and checked."""
 
-import importlib.util
-import os
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -24,7 +21,6 @@ from regime.config.models import MAIN
 from regime.models import hub
 from regime.models.catalog import CATALOG
 from regime.models.checks import (
-    CONFIG,
     MASKED,
     WEIGHTS,
     Description,
@@ -34,9 +30,8 @@ from regime.models.checks import (
     check_revision,
     describe,
 )
+from regime.models.sources import available, local, offline, shipped
 
-MODELS_DIR = "REGIME_MODELS_DIR"
-ASSETS = Path(__file__).parents[2] / "assets"
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _DRAWING = Lock()
 """Random weights are drawn from torch's global state, which is put back."""
@@ -86,56 +81,22 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
     return Pretrained(model, _tokenizer(found) if found.description.tokenizer else None, found.source)
 
 
-def available() -> dict[str, dict[str, object]]:
-    """Every model that may be named: the catalog, and the folders of REGIME_MODELS_DIR that pass the checks."""
-    listed: dict[str, dict[str, object]] = {}
-    for name, model in CATALOG.items():
-        listed[name] = {
-            "type": model.type,
-            "parameters": model.parameters,
-            "blocks": model.blocks,
-            "license": model.license,
-            "meaning": model.meaning,
-            "repository": model.repository,
-            "revision": model.revision,
-            "revisions": list(_shipped(name)) or list(model.revisions),
-            "offline": any((folder / CONFIG).is_file() for folder, _ in _local(name, MAIN)) or bool(_shipped(name)),
-        }
-    for name, folder in _folders():
-        if name in listed:
-            continue
-        try:
-            known = describe(name, folder, trusted=False)
-        except ModelError:
-            continue
-        inner = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())
-        facts = {"type": known.type, "parameters": known.parameters, "blocks": known.blocks, "license": known.license}
-        listed[name] = facts | {"meaning": f"A folder of {MODELS_DIR}.", "repository": "", "revision": MAIN}
-        listed[name] |= {"revisions": inner, "offline": True}
-    return listed
-
-
-def offline() -> str:
-    """Names of the models that need no network, for messages."""
-    return ", ".join(name for name, facts in available().items() if facts["offline"])
-
-
 def find(name: str, revision: str = MAIN) -> Found:
     """A model's files, checked.
 
     Raises:
         ModelError: they cannot be had or trusted.
     """
-    local = next(((folder, source) for folder, source in _local(name, revision) if folder.is_dir()), None)
-    if local is None:
+    here = next(((folder, source) for folder, source in local(name, revision) if folder.is_dir()), None)
+    if here is None:
         check_name(name, offline())
         check_revision(revision)
     model = CATALOG.get(name)
-    if local is not None:
-        folder, source = local
+    if here is not None:
+        folder, source = here
         description = describe(name, folder, trusted=model is not None)
     elif model is not None and model.asset is not None:
-        raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(_shipped(name)) or 'none is here'}")
+        raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(shipped(name)) or 'none is here'}")
     elif model is None and "/" not in name:
         raise ModelError(f"model = {name!r} is not allowed: there is none of that name; there are: {', '.join(available())}")
     else:
@@ -146,39 +107,6 @@ def find(name: str, revision: str = MAIN) -> Found:
         description = describe(name, folder, trusted=model is not None)
     published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
     return Found(folder, source, description, published)
-
-
-def _local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
-    """Folders that a model may be in without a network, and what to call them; none for what is no plain name."""
-    inner = () if revision == MAIN else (revision,)
-    if any("/" in part or "\\" in part or part.startswith(".") or not part for part in (name, *inner)):
-        return
-    if root := os.environ.get(MODELS_DIR):
-        yield Path(root).joinpath(name, *inner), "/".join((MODELS_DIR, name, *inner))
-    model = CATALOG.get(name)
-    if model is None:
-        return
-    if model.package and revision in (MAIN, model.revision):
-        spec = importlib.util.find_spec(model.package)
-        if spec is not None and spec.submodule_search_locations:
-            yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"
-    if model.asset and inner:
-        yield ASSETS.joinpath(model.asset, *inner), "/".join(("assets", model.asset, *inner))
-
-
-def _shipped(name: str) -> tuple[str, ...]:
-    """Revisions that ship with a model of the catalog."""
-    model = CATALOG[name]
-    folders = ASSETS.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
-    return tuple(sorted(path.parent.name for path in folders))
-
-
-def _folders() -> Iterator[tuple[str, Path]]:
-    root = os.environ.get(MODELS_DIR)
-    if root and Path(root).is_dir():
-        for folder in sorted(Path(root).iterdir()):
-            if not folder.name.startswith(".") and folder.is_dir():
-                yield folder.name, folder
 
 
 @lru_cache(maxsize=2)

@@ -5,12 +5,17 @@ from typing import Any
 
 import gradio as gr
 
+import regime
+from regime.config import config_from_dict
+from regime.config.models import ADDITION
 from regime.limits import limits
 from regime.measures.measurement import DEFINITIONS
-from regime.models.catalog import CATALOG
-from regime.models.texts import MEANINGS
+from regime.models.sources import available
+from regime.models.texts import MEANINGS, OWN
 from regime.toy.catalog import CSV, CSV_MEANING, TASKS
-from regime.ui.runs import COMPUTE, events
+from regime.ui.runs import COMPUTE, beyond, events, readable
+
+ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 
 
 def toy(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
@@ -31,6 +36,28 @@ def probe(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
     yield from events({} if config is None else config, "probe")
 
 
+def checkpoints(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Measure revisions of one model against the first, and stream their measures layer by layer.
+
+    Args:
+        config: fields of CheckpointConfig, all optional; `/catalog` has their schema.
+    """
+    yield from events({} if config is None else config, "checkpoints")
+
+
+def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Seconds and bytes that a run will take here, and, where it is too long, what would fit.
+
+    Args:
+        config: as for the run; `kind` says which, a toy where there is none.
+    """
+    with readable():
+        asked = {} if config is None else config
+        run = config_from_dict(asked if not isinstance(asked, dict) or "kind" in asked else {"kind": "toy", **asked})
+        cost = regime.estimate(run)
+        return {**cost.to_dict(), "refused": beyond(run, cost)}
+
+
 def catalog() -> dict[str, Any]:
     """Tasks, models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports.
 
@@ -41,8 +68,8 @@ def catalog() -> dict[str, Any]:
     toys = {name: {"inputs": task.inputs, "classes": task.classes, "meaning": task.meaning} for name, task in TASKS.items()}
     toys[CSV] = {"inputs": None, "classes": None, "meaning": CSV_MEANING}
     return {
-        "tasks": {"toy": toys, "probe": MEANINGS},
-        "models": {name: model.meaning for name, model in CATALOG.items()},
+        "tasks": {"toy": toys, "probe": MEANINGS | {OWN: "Rows of your own."}, "checkpoints": {ADDITION: ADDED}},
+        "models": available(),
         "measures": DEFINITIONS,
         "limits": {**limits().to_dict(), "runs_at_once": COMPUTE["concurrency_limit"]},
         "schemas": schemas(),
@@ -53,4 +80,6 @@ def endpoints() -> None:
     """Add the endpoints to the Blocks being built."""
     gr.api(toy, api_name="toy", **COMPUTE)
     gr.api(probe, api_name="probe", **COMPUTE)
+    gr.api(checkpoints, api_name="checkpoints", **COMPUTE)
+    gr.api(estimate, api_name="estimate", concurrency_id="preview", concurrency_limit=2)
     gr.api(catalog, api_name="catalog")

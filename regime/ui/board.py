@@ -71,7 +71,8 @@ class Board:
 
     @property
     def steps(self) -> int:
-        return self.config["steps"]
+        """The last step of the run, as far as it is known."""
+        return self.tick["steps"] if self.tick else self.config.get("steps", 0)
 
     @property
     def step(self) -> int:

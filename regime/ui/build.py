@@ -9,6 +9,7 @@ from regime.config import ConfigError
 from regime.ui.api import endpoints
 from regime.ui.glossary import glossary
 from regime.ui.link import linked
+from regime.ui.pretraining import connect, pretraining_tab
 from regime.ui.probe import probe_tab
 from regime.ui.stage import HIDDEN, markup
 from regime.ui.theme import head, theme
@@ -19,6 +20,7 @@ HEADER = f"""
 <header class="masthead"><h1>{TITLE}</h1>
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 DAY = 86400
+TABS = {"toy": "train", "probe": "probe", "checkpoints": "pretraining"}
 QUEUE_SIZE = 32
 
 
@@ -31,7 +33,10 @@ def build() -> gr.Blocks:
             with gr.Tab("Train", id="train"):
                 train_tab(demo)
             with gr.Tab("Probe", id="probe"):
-                probe_tab(demo)
+                button, named = probe_tab(demo)
+            with gr.Tab("Pretraining", id="pretraining"):
+                pretraining = pretraining_tab(demo)
+        connect(pretraining, button, named, tabs)
         demo.load(_linked_tab, None, tabs, **HIDDEN)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
@@ -44,7 +49,7 @@ def _linked_tab(request: gr.Request) -> Any:
     except ConfigError as error:
         gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
         config = None
-    return gr.update(selected="probe") if config and config.kind == "probe" else gr.skip()
+    return gr.update(selected=TABS[config.kind]) if config else gr.skip()
 
 
 def launch_options() -> dict[str, Any]:

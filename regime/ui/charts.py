@@ -31,9 +31,22 @@ TEST_LOSS = Curve("test_loss", "network, test", "test", marks=True)
 TWIN_LOSS = Curve("twin_train_loss", "linearized twin", "twin")
 LIMIT_LOSS = Curve("infinite_train_loss", "infinite width", "limit")
 TOY_LOSSES = (TEST_LOSS, TRAIN_LOSS, TWIN_LOSS, LIMIT_LOSS)
-PROBE_LOSSES = (Curve("test_loss", "held out", "test", marks=True), Curve("train_loss", "train", "net", pinned=True))
+PROBE_LOSSES = (
+    Curve("test_loss", "held out", "test", marks=True),
+    Curve("train_loss", "train", "net", pinned=True),
+    Curve("twin_train_loss", "twin", "twin"),
+)
 RUNAWAY = 30.0
 """How far above the network's largest value an axis reaches, for curves that leave it."""
+ERRORS = (
+    Curve("test_error", "held out", "test", marks=True),
+    Curve("train_error", "train", "net", pinned=True),
+    Curve("test_loss", "loss", "second"),
+)
+DISTANCES = (
+    Curve("kernel_distance_centered", "kernel", "net", pinned=True),
+    Curve("representation_change", "features", "second"),
+)
 KERNELS = (Curve("kernel_change", "change", "net"), Curve("kernel_distance", "distance", "second"))
 
 

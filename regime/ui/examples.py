@@ -8,13 +8,10 @@ from typing import Any
 import regime
 from regime.config import Config
 from regime.ui.board import Board
-from regime.ui.presets import FIRST, PRESETS
+from regime.ui.presets import first
 
 FOLDER = Path(__file__).parents[2] / "assets"
-CONFIGS: dict[str, Config] = {
-    "toy": PRESETS[FIRST].config,
-    "probe": regime.ProbeConfig(samples=32, steps=12, measure_every=2),
-}
+CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints")}
 
 
 def path(kind: str) -> Path:

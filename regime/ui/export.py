@@ -9,18 +9,20 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from regime.config import config_from_dict
+from regime.config.base import OWN
+from regime.pipeline import Session
 from regime.report import Report
 
-CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig"}
+CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig"}
 ROWS = 'open("rows.csv").read()'
-NAMES = ("report.json", "layers.csv", "figure.png", "figure.svg")
+NAMES = ("report.json", "layers.csv", "figure.png", "figure.svg", "kernels.safetensors")
 
 
 def snippet(fields: dict[str, Any]) -> str:
     """Python that reproduces a run: the fields that differ from their defaults; own rows are read from a file."""
     config = config_from_dict(fields)
     changed = config.model_dump(exclude_defaults=True)
-    arguments = ", ".join(f"{name}={ROWS if name == 'csv' else repr(value)}" for name, value in changed.items())
+    arguments = ", ".join(f"{name}={ROWS if name in OWN else repr(value)}" for name, value in changed.items())
     return (
         "import regime\n\n"
         f"config = regime.{CLASSES[config.kind]}({arguments})\n"
@@ -44,8 +46,8 @@ def table(report: Report) -> str:
     return out.getvalue()
 
 
-def files(fields: dict[str, Any]) -> list[str]:
-    """Write a report's four files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
+def files(fields: dict[str, Any], session: Session) -> list[str]:
+    """Write a run's files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
     from regime.plots.figure import figure
 
     report = Report.from_dict(fields)
@@ -56,6 +58,7 @@ def files(fields: dict[str, Any]) -> list[str]:
     report.save(folder)
     paths[1].write_text(table(report))
     drawing = figure(report)
-    for path in paths[2:]:
+    for path in paths[2:4]:
         drawing.savefig(path, dpi=150)
+    session.save_kernels(paths[4])
     return [str(path) for path in paths]

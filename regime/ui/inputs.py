@@ -106,6 +106,18 @@ const paint = () => {};
     return _typed(kind, name, label, value, note, f'<input type="number" step="any" value="{shown}"', "", script)
 
 
+def line_field(kind: str, name: str, label: str, value: str | None, note: str) -> gr.HTML:
+    """One line of text; empty is None."""
+    script = """
+const field = element.querySelector('input');
+const read = () => field.value.trim() && field.value;
+const show = value => { field.value = value; };
+const paint = () => {};
+"""
+    start = f'<input type="text" spellcheck="false" autocomplete="off" value="{escape(value or "")}"'
+    return _typed(kind, name, label, value, note, start, "", script)
+
+
 def text_field(kind: str, name: str, label: str, note: str, placeholder: str) -> gr.HTML:
     """Lines of text to paste, empty at first; empty is None."""
     script = """

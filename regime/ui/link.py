@@ -4,7 +4,8 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from regime.config import KINDS, ConfigError, ProbeConfig, ToyConfig
+from regime.config import KINDS, ConfigError, RunConfig
+from regime.models.texts import OWN
 from regime.toy.catalog import CSV
 
 FOREIGN = ("_", "view")
@@ -39,7 +40,7 @@ def query(fields: dict[str, object]) -> str:
     return config.to_query().replace("kind=", "run=", 1)
 
 
-def linked(pairs: list[tuple[str, str]]) -> ToyConfig | ProbeConfig | None:
+def linked(pairs: list[tuple[str, str]]) -> RunConfig | None:
     """The configuration that a page's query asks for, if any.
 
     Raises:
@@ -51,8 +52,8 @@ def linked(pairs: list[tuple[str, str]]) -> ToyConfig | ProbeConfig | None:
     kind = dict(own).get("run", "toy")
     if kind not in KINDS:
         raise ConfigError(f"run = {kind!r:.80} is not allowed; allowed: one of {', '.join(map(repr, KINDS))}")
-    if dict(own).get("task") == CSV:
-        raise ConfigError("task = 'csv' is not allowed in a link: it does not hold your rows; paste them and press Run")
+    if (task := dict(own).get("task")) in (CSV, OWN):
+        raise ConfigError(f"task = {task!r} is not allowed in a link: it does not hold your rows; paste them and press Run")
     return KINDS[kind].from_query(urlencode([(name, text) for name, text in own if name != "run"]))
 
 

@@ -1,10 +1,11 @@
-"""One click to a known story: configurations that run live in seconds, and what to watch in each."""
+"""One click to a known story: configurations that run live, and what to watch in each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
-from regime.config import ToyConfig
+from regime.config import CheckpointConfig, ProbeConfig, RunConfig, ToyConfig
 from regime.ui.text import escape
 
 
@@ -13,12 +14,12 @@ class Preset:
     """A configuration with its story; `against` is run and pinned before it."""
 
     name: str
-    config: ToyConfig
+    config: RunConfig
     story: str
-    against: ToyConfig | None = None
+    against: RunConfig | None = None
 
 
-PRESETS = (
+TOYS = (
     Preset(
         "Very wide",
         ToyConfig(width=1024, steps=200),
@@ -70,8 +71,77 @@ PRESETS = (
         "predicts as well as the network.",
     ),
 )
-FIRST = 2
-"""The preset of the finished run that the first screen shows."""
+_SHORT = {"samples": 32, "steps": 12, "measure_every": 2}
+PROBES = (
+    Preset(
+        "Sentiment, new head",
+        ProbeConfig(**_SHORT),
+        "The usual way: a new random head, and all weights are trained. Which blocks does it reshape, which does it use "
+        "as they are?",
+    ),
+    Preset(
+        "Fitted head first",
+        ProbeConfig(**_SHORT, head="fitted"),
+        "The head is first fitted to the frozen features, so training starts from a linear probe and not from noise: most of "
+        "the loss is gone before any feature moves (Kumar et al. 2022).",
+    ),
+    Preset(
+        "Random initialization",
+        ProbeConfig(**_SHORT),
+        "Pinned: the same architecture from random weights, ticks in the table. Its kernel may grow, but hardly turns; the "
+        "pretrained one does both.",
+        ProbeConfig(**_SHORT, random_init=True),
+    ),
+    Preset(
+        "Small step",
+        ProbeConfig(**_SHORT, learning_rate=5e-6),
+        "A twentieth of the usual step, for as many steps: what little is learned is learned along the tangent of the start.",
+    ),
+    Preset(
+        "Last block only",
+        ProbeConfig(**_SHORT, trainable=("encoder.layer.5.*", "head")),
+        "All blocks but the last are frozen. Only what is trained has a kernel, and only what comes after it can change.",
+    ),
+    Preset(
+        "Biases only",
+        ProbeConfig(**_SHORT, trainable=("**.bias",), learning_rate=2e-3),
+        "Only the biases are trained, a thousandth of the weights (BitFit, Ben Zaken et al. 2022).",
+    ),
+    Preset(
+        "Prompt readout",
+        ProbeConfig(**_SHORT, model="distilgpt2", readout="prompt"),
+        "No new head: the model is asked for a word, great or terrible, and its own logits are trained. Malladi et al. (2023) "
+        "found this closer to its kernel. It needs a language model, which is fetched from the Hub.",
+    ),
+)
+SINCE = ("step-00200", "step-00300", "step-00400", *(f"step-{step:05}" for step in range(600, 2601, 200)))
+TRAJECTORIES = (
+    Preset(
+        "Grokking, from the start",
+        CheckpointConfig(),
+        "A one-block transformer learns to add modulo 59. It knows its training sums by step 200, and its kernel has turned by "
+        "then: it is <b>rich</b> from the start. The other sums come only much later.",
+    ),
+    Preset(
+        "Since it knew its sums",
+        CheckpointConfig(revisions=SINCE),
+        "The same, measured from step 200 on, when all training sums are right. The loss has hardly anything left to tell; "
+        "kernel and features move on, and turn in the very steps in which the held-out sums fall into place.",
+    ),
+    Preset(
+        "Pythia, pretraining",
+        CheckpointConfig(
+            model="pythia-14m",
+            task="sentiment",
+            readout="next-token",
+            revisions=("step0", "step128", "step512", "step1000", "step4000", "step16000", "step64000", "step143000"),
+        ),
+        "A language model along its pretraining, on review sentences. Its revisions are fetched from the Hub.",
+    ),
+)
+PRESETS: dict[str, Sequence[Preset]] = {"toy": TOYS, "probe": PROBES, "checkpoints": TRAJECTORIES}
+FIRST = {"toy": 2, "probe": 0, "checkpoints": 1}
+"""The preset of the finished run that each tab first shows."""
 SCRIPT = """
 const presets = element.querySelector('.chips');
 const paint = () => presets.querySelectorAll('button').forEach(chip => {
@@ -91,23 +161,26 @@ paint();
 """
 
 
-def chips() -> gr.HTML:
+def first(kind: str) -> Preset:
+    """What a tab first shows."""
+    return PRESETS[kind][FIRST[kind]]
+
+
+def chips(kind: str) -> gr.HTML:
     """The presets as buttons; the value is the name of the one whose configuration the form holds, or what was pressed."""
     buttons = "".join(
-        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS
+        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
     )
     template = f'<div class="chips" role="group" aria-label="Presets"><b>Start from</b>{buttons}</div>'
-    return gr.HTML(
-        PRESETS[FIRST].name, html_template=template, js_on_load=SCRIPT, elem_classes="presets", apply_default_css=False
-    )
+    return gr.HTML(first(kind).name, html_template=template, js_on_load=SCRIPT, elem_classes="presets", apply_default_css=False)
 
 
-def pressed(value: object) -> Preset | None:
+def pressed(kind: str, value: object) -> Preset | None:
     """The preset that a press names."""
     name = value[0] if isinstance(value, list) and value else value
-    return next((preset for preset in PRESETS if preset.name == name), None)
+    return next((preset for preset in PRESETS[kind] if preset.name == name), None)
 
 
-def matching(config: ToyConfig) -> Preset | None:
+def matching(config: RunConfig) -> Preset | None:
     """The preset of this configuration."""
-    return next((preset for preset in PRESETS if preset.config == config), None)
+    return next((preset for preset in PRESETS[config.kind] if preset.config == config), None)

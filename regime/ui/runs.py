@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import config_from_dict
-from regime.events import Event
+from regime.config import RunConfig, config_from_dict
+from regime.events import Estimate, Event
 from regime.limits import limits
+from regime.ui.text import duration
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
 """All runs of all visitors share these slots; further ones wait in the queue."""
@@ -27,11 +28,22 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
         yield from limited(stream)
 
 
+def beyond(config: RunConfig, cost: Estimate) -> str | None:
+    """Why a run is too long for this server, and what would fit; None where it is not."""
+    limit = limits().max_seconds
+    if config.kind == "toy" or cost.seconds <= limit:
+        return None  # what a toy takes is known only within a factor of two, and it is ended at the limit
+    fits = regime.within(config, limit)
+    return f"That is longer than a run may take here, {duration(limit)}; {fits}."
+
+
 def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
     """The same events as dicts, until a run has taken the time that one may take; raises gr.Error as `events` does."""
     limit = limits().max_seconds
     with readable():
         for event in stream:
+            if event.kind == "started" and (refused := beyond(config_from_dict(event.config), event.estimate)):
+                raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
             if event.kind in ("progress", "measured") and event.seconds > limit:
                 raise gr.Error(

@@ -10,15 +10,17 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
+from regime.config import ConfigError, RunConfig, config_from_dict
 from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.export import files, snippet
 from regime.ui.glossary import term
 from regime.ui.inputs import give, received
 from regime.ui.link import linked, query
+from regime.ui.presets import matching, pressed
 from regime.ui.progress import announcement, progress
 from regime.ui.runs import COMPUTE, readable
+from regime.ui.text import escape
 from regime.ui.visit import SHELF, Visit
 
 PACE = 0.08
@@ -94,10 +96,33 @@ def exports(kind: str, link: gr.HTML) -> Exports:
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that you made last, and the Python that makes it again.</p>")
         with gr.Row(elem_classes="files"):
-            labels = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG")
+            labels = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG", "Kernels")
             buttons = [gr.DownloadButton(label, interactive=False, size="sm", min_width=110) for label in labels]
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
     return Exports(buttons, code, link)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a tab tells of a run before it starts: the preset that the form holds, its story, and what the run will take."""
+
+    chips: gr.HTML
+    story: gr.HTML
+    notice: gr.HTML
+
+
+def notice(text: str, css: str = "") -> str:
+    """One line about the run that the form describes."""
+    return f'<p class="notice {css}" role="status">{escape(text)}</p>'
+
+
+def story(text: str) -> str:
+    """What to watch in a preset."""
+    return f'<p class="story">{text}</p>'
+
+
+LISTS = ("words", "trainable", "revisions")
+"""Fields that are lists of names: the form has them in one line, with commas between."""
 
 
 class Stage:
@@ -114,9 +139,14 @@ class Stage:
         views: dict[gr.HTML, Draw],
         buttons: Transport,
         taken: Exports,
+        opening: Opening,
+        own_story: str,
         final: dict[gr.HTML, Draw] | None = None,
+        told: Sequence[gr.components.Component] = (),
     ) -> None:
         self.kind, self.controls, self.buttons, self.taken = kind, controls, buttons, taken
+        self.opening, self.own_story = opening, own_story
+        self.foretold = [opening.notice, opening.chips, opening.story, buttons.run, *told]
         self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)
         self.turn = gr.State(None)
         self.live = {**views, buttons.progress: progress, buttons.spoken: announcement}
@@ -131,15 +161,47 @@ class Stage:
         self.follow(other, fresh=True)
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.live], **QUICK)
+        self.filled = [*form, *pressed]
+        self.follow_filled(opening.chips.submit(self.pick, [self.state, opening.chips], self.filled, **QUICK))
+        changed = [control.input for control in form]
+        about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
+        gr.on(changed, self.foretell, [self.state, *form], self.foretold, **about)
 
-    def open_links(self, demo: gr.Blocks) -> Any:
-        """Open what a permalink asks for when the page loads; the event that fills the form."""
-        outputs = [*self.controls.values(), self.state, self.turn, *self.transport, self.buttons.progress]
-        opened = demo.load(self.open, self.state, outputs, **QUICK)
-        self.follow(opened, fresh=True, ahead=0)
-        return opened
+    def follow_filled(self, event: Any, **how: Any) -> None:
+        """Run what an event has put into the form, and tell of it."""
+        self.follow(event, fresh=True, **how)
+        event.then(self.foretell, [self.state, *self.controls.values()], self.foretold, **HIDDEN)
 
-    def press(self, visit: Visit | None, *, runs: bool = True, against: ToyConfig | ProbeConfig | None = None) -> Updates:
+    def open_links(self, demo: gr.Blocks) -> None:
+        """Open what a permalink asks for when the page loads."""
+        self.follow_filled(demo.load(self.open, self.state, self.filled, **QUICK), ahead=0)
+
+    def pick(self, visit: Visit | None, value: Any) -> Updates:
+        """Fill the form from a preset and start it."""
+        preset = pressed(self.kind, value)
+        if preset is None:
+            raise gr.Error(f"preset = {escape(value)[:80]} is not allowed; allowed: one of the names on the page.")
+        return {**self.fill(preset.config), **self.press(visit, against=preset.against)}
+
+    def foretell(self, visit: Visit | None, *values: Any) -> Updates:
+        """What the form as it is would run, or what is wrong with it."""
+        same: Updates = {self.opening.chips: ""}
+        try:
+            config = self.config(values)
+            preset = matching(config)
+            same |= {self.opening.chips: preset.name if preset else ""}
+            same |= {self.opening.story: story(preset.story if preset else self.own_story)}
+            if visit and visit.board.status == "paused":
+                same[self.buttons.run] = gr.update(value="Continue" if visit.holds(config) else "Run")
+            return same | self.ahead(config)
+        except ConfigError as error:
+            return same | {self.opening.notice: notice(str(error), "bad")}
+
+    def ahead(self, config: RunConfig) -> Updates:
+        """What is known of a run before it starts; raises ConfigError."""
+        raise NotImplementedError
+
+    def press(self, visit: Visit | None, *, runs: bool = True, against: RunConfig | None = None) -> Updates:
         """Give the press its number, and show at once that it was heard."""
         visit = visit or Visit(self.kind)
         updates: Updates = {self.state: visit, self.turn: visit.press(against)}
@@ -155,14 +217,22 @@ class Stage:
         seed = config.seed + config.seeds
         return {self.controls["seed"]: give(seed), **self.press(visit)}
 
-    def fill(self, config: ToyConfig | ProbeConfig) -> Updates:
+    def fill(self, config: RunConfig) -> Updates:
         """The form as a configuration has it."""
-        values = {control: getattr(config, name) for name, control in self.controls.items()}
+        values = {
+            control: ", ".join(getattr(config, name)) if name in LISTS else getattr(config, name)
+            for name, control in self.controls.items()
+        }
         return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
 
-    def config(self, values: Sequence[Any]) -> ToyConfig | ProbeConfig:
+    def config(self, values: Sequence[Any]) -> RunConfig:
         """The configuration that the form's values describe; raises ConfigError."""
-        return config_from_dict(dict(zip(self.controls, map(received, values), strict=True)), self.kind)
+        fields = dict(zip(self.controls, map(received, values), strict=True))
+        if fields.get("revision", "") is None:
+            del fields["revision"]  # an empty line
+        for name in fields.keys() & set(LISTS):
+            fields[name] = [part.strip() for part in str(fields[name] or "").split(",") if part.strip()]
+        return config_from_dict(fields, self.kind)
 
     def follow(self, pressed: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
         """Run the form after a press, draw each event, and end in a settled page however it ends."""
@@ -213,9 +283,9 @@ class Stage:
 
     def offer(self, visit: Visit | None) -> Updates:
         """The files of a finished run."""
-        if visit is None or visit.board.report is None or visit.board.status != "finished":
+        if visit is None or visit.finished is None or visit.board.status != "finished":
             return dict.fromkeys(self.taken.files, gr.skip())
-        paths = files(visit.board.report)
+        paths = files(visit.board.report, visit.finished)
         return {button: gr.update(value=path, interactive=True) for button, path in zip(self.taken.files, paths, strict=True)}
 
     def pin(self, visit: Visit | None) -> Updates:

@@ -5,6 +5,7 @@ from typing import Any
 
 from regime.measures.measurement import DEFINITIONS
 from regime.ui.board import Board, thin
+from regime.ui.glossary import term
 from regime.ui.plot import nice
 from regime.ui.text import DASH, NAMES, block_name, escape, number
 
@@ -12,7 +13,11 @@ Row = dict[str, Any]
 HEAT = "kernel_distance_centered"
 STOPS = ("--amount-0", "--amount-1", "--amount-2", "--amount-3")
 COLUMNS = ("kernel_change", "representation_change", "parameter_movement")
+BLOCK_COLUMNS = (*COLUMNS, "taylor_gap")
 FULL = ("kernel_share", "kernel_change", HEAT, "representation_change", "feature_movement", "parameter_movement")
+DENSE = 14
+"""With more blocks than this the rows are lower, so that all are seen together."""
+LABELS = ("rich", "mixed", "lazy", "no verdict")
 EVEN = 1.5
 """Where no third of the blocks moves this many times as far as another, they move alike."""
 
@@ -35,22 +40,27 @@ def block_table(board: Board) -> str:
     """A real model's blocks: how far each kernel turned at every step, and the same columns as for toys."""
     rows = board.last["blocks"] if board.last else []
     top = max(_top([row for event in board.history for row in event["blocks"]], HEAT), 0.01)
-    tops = {measure: _top(rows, measure) for measure in COLUMNS}
+    before = _pinned_rows(board)
+    tops = {measure: _top([*rows, *before.values()], measure) for measure in BLOCK_COLUMNS}
     shown = thin(board.history, 24)
     body = "".join(
-        f'<tr><th scope="row">{escape(block_name(row["layer"]))}</th>{_strip(index, shown, top)}{_bar(row, HEAT, top, "heat")}'
-        + "".join(_bar(row, measure, tops[measure]) for measure in COLUMNS)
+        f'<tr><th scope="row" title="{escape(row["layer"])}">{escape(block_name(row["layer"]))}</th>'
+        f"{_strip(index, shown, top)}{_bar(row, HEAT, top, 'heat', before)}"
+        + "".join(_bar(row, measure, tops[measure], "", before) for measure in BLOCK_COLUMNS)
         + _share(row, _first(board, "blocks", index))
+        + _regime(row)
         + "</tr>"
         for index, row in enumerate(rows)
     )
-    heads = ["Block", "by step", HEAT, *COLUMNS, "kernel_share"]
+    heads = ["Block", "by step", HEAT, *BLOCK_COLUMNS, "kernel_share", "regime"]
     note = (
-        "A row is one block's part of the tangent kernel, which says which sentences learn together. Darker: it turned further."
+        f"{regimes(rows)} A row is one block's part of the tangent kernel, which says which examples learn together. Darker: "
+        f"it turned further. Black line: {term('interval', '95% interval')}; hatched: {term('floor', 'noise floor')}"
+        + ("; tick: the pinned run." if before else ".")
     )
     scale = f'<p class="heat-scale">kernel distance, centered 0 <i></i> {number(top)}</p>'
     title = f'<div class="head"><div><h3>Block by block: {finding(rows)}</h3><p>{note}</p></div>{scale}</div>'
-    return title + _table(heads, body, "Blocks, from input to output")
+    return title + _table(heads, body, "Blocks, from input to output", "dense" if len(rows) > DENSE else "")
 
 
 def full_table(board: Board) -> str:
@@ -105,6 +115,47 @@ def finding(rows: list[Row]) -> str:
     return f"{names[means.index(most)]} move most, {names[means.index(least)]} least"
 
 
+def regimes(rows: list[Row]) -> str:
+    """Which blocks are lazy and which are rich, in words: `Rich: blocks 1 to 4. Mixed: readout.`"""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["regime"] is not None and row["regime"]["index"] is not None:
+            found.setdefault(row["regime"]["label"], []).append(block_name(row["layer"]))
+    said = [f"{label[:1].upper()}{label[1:]}: {escape(_listed(found[label]))}." for label in LABELS if label in found]
+    return " ".join(said)
+
+
+def _listed(names: list[str]) -> str:
+    """Names of blocks, those in a row as a range."""
+    parts: list[str] = []
+    numbers = [int(name.removeprefix("Block ")) for name in names if name.startswith("Block ")]
+    runs: list[list[int]] = []
+    for block in numbers:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    spans = [f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    if spans:
+        parts.append(f"block{'s' * (len(numbers) > 1)} {', '.join(spans)}")
+    return ", ".join([*parts, *(name.lower() for name in names if not name.startswith("Block "))])
+
+
+def _pinned_rows(board: Board) -> dict[str, Row]:
+    """The pinned run's blocks by name, to set marks by."""
+    last = board.pinned.last if board.pinned else None
+    return {row["layer"]: row for row in last["blocks"]} if last else {}
+
+
+def _regime(row: Row) -> str:
+    own = row["regime"]
+    if own is None or own["index"] is None:
+        reason = escape(own["reasons"][0] if own else row["undefined"].get("kernel_share", "it has no kernel"))
+        return f'<td class="regime" title="{reason}">{DASH}<span class="sr-only">none: {reason}</span></td>'
+    css = "none" if own["label"] == "no verdict" else own["label"]
+    return f'<td class="regime is-{css}" title="{escape("; ".join(own["reasons"]))}">{escape(own["label"])}</td>'
+
+
 def _first(board: Board, part: str, index: int) -> Row:
     return board.history[0][part][index]
 
@@ -120,14 +171,26 @@ def _undefined(row: Row, measure: str, css: str) -> str:
     return f'<td class="{css}" title="{reason}"><span aria-hidden="true">{DASH}</span>{spoken}</td>'
 
 
-def _bar(row: Row, measure: str, top: float, css: str = "") -> str:
+def _bar(row: Row, measure: str, top: float, css: str = "", before: dict[str, Row] | None = None) -> str:
+    """A value as a bar, over the hatched floor, with its interval, and a tick where a pinned run has it."""
     value = row["measures"].get(measure)
     if value is None:
         return _undefined(row, measure, "bar")
-    width = max(0.0, min(100.0, 100 * value / top))
-    return (
-        f'<td class="bar"><span class="rail {css}"><i style="width:{width:.1f}%"></i></span><span>{number(value)}</span></td>'
-    )
+    marks, said = "", ""
+    if (floor := row["floors"].get(measure)) is not None and measure == HEAT:
+        marks += f'<u class="floor" style="width:{_percent(floor, top):.1f}%"></u>'
+    marks += f'<i style="width:{_percent(value, top):.1f}%"></i>'
+    if (interval := row["intervals"].get(measure)) is not None:
+        low, high = (_percent(end, top) for end in interval)
+        marks += f'<b style="left:{low:.1f}%;width:{high - low:.1f}%"></b>'
+        said = f' title="95% interval {number(interval[0])} to {number(interval[1])}"'
+    if before and (other := before.get(row["layer"], {"measures": {}})["measures"].get(measure)) is not None:
+        marks += f'<u class="tick" style="left:{_percent(other, top):.1f}%"></u>'
+    return f'<td class="bar"{said}><span class="rail {css}">{marks}</span><span>{number(value)}</span></td>'
+
+
+def _percent(value: float, top: float) -> float:
+    return max(0.0, min(100.0, 100 * value / top))
 
 
 def _plain(row: Row, measure: str) -> str:
@@ -165,15 +228,15 @@ def shade(value: float | None, top: float) -> str:
     return f"color-mix(in srgb,var({STOPS[stop + 1]}) {100 * (place - stop):.0f}%,var({STOPS[stop]}))"
 
 
-def _table(heads: list[str], body: str, label: str) -> str:
-    notes = {"kernel_share": "○ start ● now", "by step": "how far each kernel turned"}
-    names = {"by step": "Over the steps", HEAT: "Now", "representation_change": "Represen\u00adtation"}
+def _table(heads: list[str], body: str, label: str, css: str = "") -> str:
+    notes = {"kernel_share": "○ start ● now", "by step": "how far each kernel turned", "taylor_gap": "alone", "regime": "alone"}
+    names = {"by step": "Over the steps", HEAT: "Now", "representation_change": "Represen\u00adtation", "regime": "Regime"}
     cells = ""
     for head in heads:
         name = names.get(head, NAMES.get(head, head))
         note = f"<small>{notes[head]}</small>" if head in notes else ""
         cells += f'<th scope="col" title="{escape(DEFINITIONS.get(head, ""))}">{escape(name)}{note}</th>'
-    return _scroll(label, f'<table class="rows"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>')
+    return _scroll(label, f'<table class="rows {css}"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def _scroll(label: str, table: str) -> str:

@@ -53,9 +53,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def size(count: int) -> str:
+    """Bytes in words: `1.4 GB`."""
+    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 def block_name(path: str) -> str:
-    """A block's module path in words: `encoder.encoder.layer.0` is `Block 1`."""
-    if match := re.search(r"(?:^|\.)layer\.(\d+)$", path):
+    """A block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`."""
+    if match := re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)$", path):
         return f"Block {int(match[1]) + 1}"
     last = path.rsplit(".", 1)[-1].replace("_", " ")
     return "Readout" if last == "head" else last[:1].upper() + last[1:]

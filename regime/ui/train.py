@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config import ConfigError
+from regime.config import ToyConfig
 from regime.toy.preview import Preview, preview
 from regime.ui.board import Board
 from regime.ui.charts import TOY_LOSSES, curves, multiples
@@ -17,11 +17,11 @@ from regime.ui.kernel import kernels
 from regime.ui.link import link_button
 from regime.ui.outcome import outcome
 from regime.ui.picture import mapped, pictures
-from regime.ui.presets import FIRST, PRESETS, chips, matching, pressed
-from regime.ui.stage import HIDDEN, QUICK, Stage, Updates, exports, intro, markup, transport, view
+from regime.ui.presets import chips, first
+from regime.ui.stage import Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.step_size import readout, told
 from regime.ui.table import layer_table
-from regime.ui.text import DASH, duration, escape, number
+from regime.ui.text import DASH, duration, number
 from regime.ui.visit import Visit
 
 LOSSES = {"mse": "Half the mean squared error", "cross-entropy": "Mean cross-entropy"}
@@ -34,56 +34,22 @@ PREVIEW_BYTES = 2**29
 
 
 class Train(Stage):
-    """The Train tab's own: presets, and what is told of a run before it starts."""
+    """The Train tab's own: what is told of a run before it starts."""
 
-    def __init__(self, chips: gr.HTML, story: gr.HTML, told: gr.HTML, notice: gr.HTML, **parts: Any) -> None:
-        super().__init__("toy", **parts)
-        self.chips, self.story, self.told, self.notice = chips, story, told, notice
-        form = list(self.controls.values())
-        pressed_outputs = [self.state, self.turn, *self.transport, self.buttons.progress]
-        self.foretold = [self.told, self.notice, self.chips, self.story, self.buttons.run]
-        picked = chips.submit(self.pick, [self.state, chips], [*form, *pressed_outputs], **QUICK)
-        self.follow(picked, fresh=True)
-        picked.then(self.foretell, [self.state, *form], self.foretold, **HIDDEN)
-        gr.on(
-            [control.input for control in form],
-            self.foretell,
-            [self.state, *form],
-            self.foretold,
-            trigger_mode="always_last",
-            concurrency_id="preview",
-            concurrency_limit=2,
-            **HIDDEN,
-        )
-
-    def open_links(self, demo: gr.Blocks) -> Any:
-        opened = super().open_links(demo)
-        opened.then(self.foretell, [self.state, *self.controls.values()], self.foretold, **HIDDEN)
-        return opened
-
-    def pick(self, visit: Visit | None, value: Any) -> Updates:
-        """Fill the form from a preset and start it."""
-        preset = pressed(value)
-        if preset is None:
-            raise gr.Error(f"preset = {escape(value)[:80]} is not allowed; allowed: one of the names on the page.")
-        return {**self.fill(preset.config), **self.press(visit, against=preset.against)}
+    def __init__(self, told: gr.HTML, **parts: Any) -> None:
+        self.told = told
+        super().__init__("toy", own_story=OWN_STORY, told=[told], **parts)
 
     def foretell(self, visit: Visit | None, *values: Any) -> Updates:
-        """What the form as it is would run: its step size, its time, or what is wrong with it."""
-        same: Updates = {self.told: gr.skip(), self.chips: ""}
-        try:
-            config = self.config(values)
-            preset = matching(config)
-            same |= {self.chips: preset.name if preset else "", self.story: _story(preset.story if preset else OWN_STORY)}
-            if visit and visit.board.status == "paused":
-                same[self.buttons.run] = gr.update(value="Continue" if visit.holds(config) else "Run")
-            if config.workspace > PREVIEW_BYTES:
-                return {**same, self.notice: _notice("A large run: its step size is chosen when it starts.")}
-            ahead = preview(config)
-        except ConfigError as error:
-            return {**same, self.notice: _notice(str(error), "bad")}
-        about = f"{summary(config)}: about {duration(max(1.0, ahead.seconds))} here."
-        return {**same, self.told: {**told(ahead), "stability": None}, self.notice: _notice(about)}
+        return {self.told: gr.skip(), **super().foretell(visit, *values)}
+
+    def ahead(self, config: ToyConfig) -> Updates:
+        """Step size and time, as a short look at the network's kernel tells them."""
+        if config.workspace > PREVIEW_BYTES:
+            return {self.opening.notice: notice("A large run: its step size is chosen when it starts.")}
+        known = preview(config)
+        about = f"{summary(config)}: about {duration(max(1.0, known.seconds))} here."
+        return {self.told: {**told(known), "stability": None}, self.opening.notice: notice(about)}
 
 
 def train_tab(demo: gr.Blocks) -> None:
@@ -91,9 +57,9 @@ def train_tab(demo: gr.Blocks) -> None:
     board = example("toy")
     intro()
     with gr.Row(elem_classes="starts"):
-        presets = chips()
+        presets = chips("toy")
         link = link_button(board.config)
-    story = markup(_story(PRESETS[FIRST].story), "story-box")
+    told_story = markup(story(first("toy").story), "story-box")
     with gr.Row(elem_classes="page three"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls = toy_form()
@@ -101,7 +67,7 @@ def train_tab(demo: gr.Blocks) -> None:
         with gr.Column(elem_classes="col middle", min_width=0):
             views = {view("toy", _pictures, "v-pictures"): _pictures}
             buttons = transport("toy")
-            notice = markup(_notice(f"{summary(PRESETS[FIRST].config)}. Turn a knob, or start from a preset."), "notice-box")
+            line = markup(notice(f"{summary(first('toy').config)}. Turn a knob, or start from a preset."), "notice-box")
             views[view("toy", _loss, "v-loss")] = _loss
             views[view("toy", compare, "v-compare")] = compare
             taken = exports("toy", link)
@@ -111,7 +77,13 @@ def train_tab(demo: gr.Blocks) -> None:
             compared = view("toy", outcome, "v-outcome")
     views[known] = _now
     stage = Train(
-        presets, story, known, notice, controls=controls, views=views, buttons=buttons, taken=taken, final={compared: outcome}
+        known,
+        controls=controls,
+        views=views,
+        buttons=buttons,
+        taken=taken,
+        opening=Opening(presets, told_story, line),
+        final={compared: outcome},
     )
     stage.open_links(demo)
 
@@ -142,14 +114,6 @@ def _distances(board: Board) -> str:
 def _layers(board: Board) -> str:
     note = "The tangent kernel says which points learn together; each layer has its share of it."
     return f'<h3>Which layer moves</h3><p class="sub">{note}</p>{layer_table(board)}'
-
-
-def _story(text: str) -> str:
-    return f'<p class="story">{text}</p>'
-
-
-def _notice(text: str, css: str = "") -> str:
-    return f'<p class="notice {css}" role="status">{escape(text)}</p>'
 
 
 def _known(board: Board) -> Preview:

@@ -44,7 +44,6 @@ def test_text_alone() -> None:
         ("a,x\nb,x", r"1 different labels \('x'\); allowed: 2 to 10"),
         ("\n".join(f"t,{k}" for k in range(11)), "11 different labels"),
         ("t,a\n" * (ROW_LIMIT + 1), f"{ROW_LIMIT + 1} rows; allowed: at most {ROW_LIMIT}"),
-        ("t,a\n" * 10_000, "10000 rows"),
         (
             "x" * (CELL_LIMIT + 1) + ",a\nb,c",
             rf"row 1 has a text of {CELL_LIMIT + 1} characters; allowed: at most {CELL_LIMIT}",
@@ -57,7 +56,7 @@ def test_text_alone() -> None:
         ("only text\nmore text", r"row 1 has 1 columns; allowed: 2"),
         ("a\x00,x\nb,y", r"line 1 has the control character '\\x00'"),
         ("caf\ufffd,x\nb,y", "its encoding was lost"),
-        ("caf\udce9,x\nb,y", "its encoding was lost"),
+        ("caf\udce9 au lait,x\nb,y", "its encoding was lost"),
         ('"a,x\nb,y', "cannot be read as CSV"),
     ],
 )

@@ -1,0 +1,80 @@
+"""Where a model may be without a network: REGIME_MODELS_DIR, a package, the assets; and what there is."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from regime.config.models import MAIN
+from regime.models.catalog import CATALOG
+from regime.models.checks import CONFIG, ModelError, describe
+
+MODELS_DIR = "REGIME_MODELS_DIR"
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def available() -> dict[str, dict[str, object]]:
+    """Every model that may be named: the catalog, and the folders of REGIME_MODELS_DIR that pass the checks."""
+    listed: dict[str, dict[str, object]] = {}
+    for name, model in CATALOG.items():
+        listed[name] = {
+            "type": model.type,
+            "parameters": model.parameters,
+            "blocks": model.blocks,
+            "license": model.license,
+            "meaning": model.meaning,
+            "repository": model.repository,
+            "revision": model.revision,
+            "revisions": list(shipped(name)) or list(model.revisions),
+            "offline": any((folder / CONFIG).is_file() for folder, _ in local(name, MAIN)) or bool(shipped(name)),
+        }
+    for name, folder in _folders():
+        if name in listed:
+            continue
+        try:
+            known = describe(name, folder, trusted=False)
+        except ModelError:
+            continue
+        inner = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())
+        facts = {"type": known.type, "parameters": known.parameters, "blocks": known.blocks, "license": known.license}
+        listed[name] = facts | {"meaning": f"A folder of {MODELS_DIR}.", "repository": "", "revision": MAIN}
+        listed[name] |= {"revisions": inner, "offline": True}
+    return listed
+
+
+def offline() -> str:
+    """Names of the models that need no network, for messages."""
+    return ", ".join(name for name, facts in available().items() if facts["offline"])
+
+
+def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
+    """Folders that a model may be in without a network, and what to call them; none for what is no plain name."""
+    inner = () if revision == MAIN else (revision,)
+    if any("/" in part or "\\" in part or part.startswith(".") or not part for part in (name, *inner)):
+        return
+    if root := os.environ.get(MODELS_DIR):
+        yield Path(root).joinpath(name, *inner), "/".join((MODELS_DIR, name, *inner))
+    model = CATALOG.get(name)
+    if model is None:
+        return
+    if model.package and revision in (MAIN, model.revision):
+        spec = importlib.util.find_spec(model.package)
+        if spec is not None and spec.submodule_search_locations:
+            yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"
+    if model.asset and inner:
+        yield ASSETS.joinpath(model.asset, *inner), "/".join(("assets", model.asset, *inner))
+
+
+def shipped(name: str) -> tuple[str, ...]:
+    """Revisions that ship with a model of the catalog."""
+    model = CATALOG[name]
+    folders = ASSETS.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
+    return tuple(sorted(path.parent.name for path in folders))
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    root = os.environ.get(MODELS_DIR)
+    if root and Path(root).is_dir():
+        for folder in sorted(Path(root).iterdir()):
+            if not folder.name.startswith(".") and folder.is_dir():
+                yield folder.name, folder
