@@ -38,6 +38,10 @@ DEFINITIONS = {
         for prefix, who in _LEARNERS.items()
         for name, points in (("train", "training"), ("test", "held-out"))
     },
+    **{
+        f"{name}_accuracy": f"share of {points} examples it gets right"
+        for name, points in (("train", "training"), ("test", "held-out"))
+    },
     "kernel_change": "||Theta_t - Theta_0|| / ||Theta_0|| on the probe points: turning and growth",
     "kernel_distance": "1 - cosine of Theta_t and Theta_0: turning alone",
     "kernel_distance_centered": "the same after centering both kernels, which removes their constant part",

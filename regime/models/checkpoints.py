@@ -19,7 +19,7 @@ from regime.machine import pick_device
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, targets
 from regime.models.producer import CHUNK_TOKENS
-from regime.models.readout import own_name
+from regime.models.readout import naming
 from regime.observer import Observer, Turns, overwrite, snapshot
 from regime.snapshots import Pause, Snapshot
 
@@ -111,7 +111,7 @@ class CheckpointRun:
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """One a revision; pauses between chunks of examples, and between layers."""
-        observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=own_name)
+        observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model))
         count = len(self.revisions)
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
             fraction = index / count
@@ -139,19 +139,19 @@ class CheckpointRun:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
 
     def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
-        """How well the revision predicts: of sums, loss and share of wrong answers; of texts, what there is to tell."""
+        """How well the revision predicts: of sums, loss and share of right answers; of texts, what there is to tell."""
         found: dict[str, Tensor] = {}
         if self.config.task == ADDITION:
             for name in ("train", "test"):
                 outputs = yield from observer.evaluate(self.inputs[name])
                 found[f"{name}_loss"] = functional.cross_entropy(outputs, self.labels[name])
-                found[f"{name}_error"] = (outputs.argmax(1) != self.labels[name]).float().mean()
+                found[f"{name}_accuracy"] = (outputs.argmax(1) == self.labels[name]).float().mean()
         elif self.config.readout in ("prompt", "next-token"):
             outputs = yield from observer.evaluate(self.inputs["probe"])
             if self.config.readout == "next-token":
                 found["test_loss"] = -outputs.mean()
             else:
-                found["test_error"] = error(outputs, self.targets, self.config.classes)
+                found["test_accuracy"] = 1 - error(outputs, self.targets, self.config.classes)
         return {name: value.double().reshape(1) for name, value in found.items()}
 
 

@@ -1,12 +1,14 @@
 """Models of the Hub: looked up, checked and pinned before a byte of their weights is fetched."""
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
@@ -23,6 +25,7 @@ PATTERNS = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
+log = logging.getLogger(__name__)
 
 
 class Fetched(NamedTuple):
@@ -68,7 +71,8 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
         config = with_limit.submit(hf_hub_download, repository, CONFIG, **settings).result(timeout=allowed.hub_seconds)
         check_config(name, read_json(name, Path(config)))
-        folder = snapshot_download(repository, allow_patterns=list(PATTERNS), **settings)
+        for file in (file for file in sizes if any(fnmatch(file, pattern) for pattern in PATTERNS)):
+            hf_hub_download(repository, file, **settings)
     except ModelError:
         raise
     except GatedRepoError:
@@ -80,6 +84,7 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
     except RepositoryNotFoundError:
         raise ModelError(f"model = {name!r} is not allowed: the Hub has no public model of that name") from None
     except (TooLate, Exception) as error:  # offline mode, no route, no name, a broken answer: the client documents none of it
+        log.info("the Hub did not answer", exc_info=True)
         cause = "TimeoutError" if isinstance(error, TooLate) else type(error).__name__
         raise ModelError(
             f"model = {name!r} cannot be had: it is not here, and the Hub did not answer ({cause}); without a network: {known}"
@@ -87,4 +92,4 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
     finally:
         with_limit.shutdown(wait=False, cancel_futures=True)
     card = info.card_data.get("license") if info.card_data else None
-    return Fetched(Path(folder), info.sha, str(card or "not stated"))
+    return Fetched(Path(config).parent, info.sha, str(card or "not stated"))

@@ -15,7 +15,7 @@ from regime.machine import pick_device
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, targets
 from regime.models.head import fit_head
-from regime.models.readout import own_name
+from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
 from regime.observer import Observer, Sight, Turns, snapshot
@@ -75,7 +75,7 @@ class ProbeRun:
         """The k-th seed's model, with what is not to be trained frozen."""
         seed = self.config.seed + k
         model = self.function.fresh(seed) if self.config.random_init else self.function.module(seed)
-        freeze(model, self.config.trainable, own_name)
+        freeze(model, self.config.trainable, naming(model))
         return model.to(self.device)
 
     def estimate(self) -> Estimate:
@@ -127,7 +127,7 @@ class ProbeRun:
         model, self.first = (self.first if k == 0 else self._module(k)), None
         if config.head == "fitted" and not config.headless:
             yield from fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name)
-        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=own_name)
+        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model))
         yield from observer.begin()
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)

@@ -1,5 +1,7 @@
 """What turns a transformer into a function of a text: a new head on its hidden states, or its own logits of words."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -7,12 +9,21 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 MODEL = "model"
-"""Where a readout keeps its transformer; reports leave the prefix out."""
+"""Where a readout keeps its transformer."""
 
 
-def own_name(path: str) -> str:
-    """A module's path inside the transformer; a new head stays `head`."""
-    return path.removeprefix(f"{MODEL}.")
+def naming(module: nn.Module) -> Callable[[str], str]:
+    """A path inside a readout -> the path in the transformer itself, without the language model around it: `h.0.attn.c_attn`.
+
+    A new head stays `head`, and a language model's own head what it is called there.
+    """
+    inner = module.model
+    body = f"{MODEL}.{inner.base_model_prefix}." if inner.base_model is not inner else f"{MODEL}."
+
+    def name(path: str) -> str:
+        return path.removeprefix(body) if path.startswith(body) else path.removeprefix(f"{MODEL}.")
+
+    return name
 
 
 def mean_pool(hidden: Float[Tensor, "n T d"], mask: Int[Tensor, "n T"]) -> Float[Tensor, "n d"]:

@@ -38,11 +38,12 @@ PROBE_LOSSES = (
 )
 RUNAWAY = 30.0
 """How far above the network's largest value an axis reaches, for curves that leave it."""
-ERRORS = (
-    Curve("test_error", "held out", "test", marks=True),
-    Curve("train_error", "train", "net", pinned=True),
-    Curve("test_loss", "loss", "second"),
+ACCURACIES = (
+    Curve("test_accuracy", "held out", "test", marks=True),
+    Curve("train_accuracy", "train", "net", pinned=True),
 )
+SHARES = Axis(0, 1, ticks=(0, 0.25, 0.5, 0.75, 1))
+TEXT_LOSSES = (Curve("test_loss", "loss", "test", marks=True),)
 DISTANCES = (
     Curve("kernel_distance_centered", "kernel", "net", pinned=True),
     Curve("representation_change", "features", "second"),
@@ -50,15 +51,15 @@ DISTANCES = (
 KERNELS = (Curve("kernel_change", "change", "net"), Curve("kernel_distance", "distance", "second"))
 
 
-def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", most: int = 8) -> str:
-    """Some measures over steps on one log axis, each named at its end and in a legend for narrow windows."""
+def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", most: int = 8, axis: Axis | None = None) -> str:
+    """Some measures over steps on one axis, log if none is given, each named at its end and in a legend for narrow windows."""
     data = {part: board.series(part.measure) for part in parts}
     x = steps_axis(board.steps)
     ahead = {part: board.foreseen(part.measure) for part in parts}
     known = [*data.values(), *ahead.values()]
     values = [value for points in known for _, value in points if value is not None]
     own = [value for part in parts if part.own for _, value in data[part] if value is not None]
-    y = decades([min(value, RUNAWAY * max(own)) for value in values] if own else values, most)
+    y = axis or decades([min(value, RUNAWAY * max(own)) for value in values] if own else values, most)
     shapes, labels, said = [], [], []
     if board.pinned:
         shapes += [line(board.pinned.series(part.measure), x, y, "pinned") for part in parts if part.pinned]

@@ -67,7 +67,8 @@ def choice(
             f'<label{hint}><input type="radio" name="{elem_id}" value="{index}"{checked}>{picture}'
             f"<span>{escape(name)}</span></label>"
         )
-    css = "thumbs" if pictures else "segments"
+    long = sum(map(len, names or map(str, options))) > 26
+    css = "thumbs" if pictures else "segments two" if long else "segments"
     below = f'<p class="note">{escape(note)}</p>' if note else ""
     template = (
         f'<fieldset class="control {css}" data-options="{escape(json.dumps(list(options)))}"><legend>{escape(label)}</legend>'

@@ -6,7 +6,7 @@ from regime.config import CheckpointConfig
 from regime.config.models import ADDITION
 from regime.models.texts import MEANINGS, OWN
 from regime.ui.board import Board
-from regime.ui.charts import DISTANCES, ERRORS, curves
+from regime.ui.charts import ACCURACIES, DISTANCES, SHARES, TEXT_LOSSES, curves
 from regime.ui.compare import compare
 from regime.ui.dial import dial
 from regime.ui.examples import CONFIGS, example
@@ -50,9 +50,9 @@ def pretraining_tab(demo: gr.Blocks) -> Pretraining:
     with gr.Row(elem_classes="page two"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls = _controls()
-            line = markup(notice("Name a model and its revisions, or start from a preset."), "notice-box")
-            buttons = transport(KIND)
         with gr.Column(elem_classes="col middle", min_width=0):
+            buttons = transport(KIND)
+            line = markup(notice("Name a model and its revisions, or start from a preset."), "notice-box")
             with gr.Row(elem_classes="top"):
                 for draw, css in ((_dial, "v-dial"), (_errors, "v-side"), (_distances, "v-side")):
                     views[view(KIND, draw, css)] = draw
@@ -85,7 +85,7 @@ def connect(stage: Pretraining, button: gr.Button, named: list[gr.HTML], tabs: g
 def _controls() -> dict[str, gr.components.Component]:
     tasks = (ADDITION, *MEANINGS, OWN)
     readouts = ("prompt", "next-token", "mean", "last")
-    return {
+    controls = {
         "model": line_field(KIND, "model", "Model", START.model, "Of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
         "revisions": line_field(
             KIND,
@@ -109,6 +109,14 @@ def _controls() -> dict[str, gr.components.Component]:
             elem_id=f"{KIND}-readout",
             note="Of sums the answers; of texts words, the next token, or a random head that stays.",
         ),
+    }
+    with gr.Accordion("All settings", open=False, elem_classes="all-settings"):
+        controls |= _settings()
+    return controls
+
+
+def _settings() -> dict[str, gr.components.Component]:
+    return {
         "samples": number_field(KIND, "samples", "Examples", START.samples, "On which everything is compared, 8 to 256."),
         "max_tokens": number_field(KIND, "max_tokens", "Tokens", START.max_tokens, "Longer texts are cut."),
         "seed": number_field(KIND, "seed", "Seed", START.seed, "Of the examples and the head."),
@@ -123,9 +131,10 @@ def _dial(board: Board) -> str:
 
 
 def _errors(board: Board) -> str:
-    sums = board.config.get("task") == ADDITION
-    what = "Share of sums it gets wrong." if sums else "Share of texts it gets wrong, or loss on them."
-    return f'<h3>What it can do</h3><p class="sub">{what}</p>{curves(board, ERRORS, what="Error", most=4)}'
+    sums, words = board.config.get("task") == ADDITION, board.config.get("readout") == "next-token"
+    said = "Mean negative log-probability of a token." if words else f"Share of {'sums' if sums else 'texts'} it gets right."
+    drawn = curves(board, TEXT_LOSSES, what="Loss") if words else curves(board, ACCURACIES, what="Accuracy", axis=SHARES)
+    return f'<h3>What it can do</h3><p class="sub">{said}</p>{drawn}'
 
 
 def _distances(board: Board) -> str:

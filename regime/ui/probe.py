@@ -64,8 +64,6 @@ def probe_tab(demo: gr.Blocks) -> tuple[gr.Button, list[gr.HTML]]:
     with gr.Row(elem_classes="page two"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls, upload = _controls()
-            line = markup(notice("Choose a model and press Run, or start from a preset."), "notice-box")
-            buttons = transport("probe")
             with gr.Accordion("Compare two models", open=False, elem_classes="all-settings"):
                 note = "A model, or model@revision: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
                 named = [
@@ -74,6 +72,8 @@ def probe_tab(demo: gr.Blocks) -> tuple[gr.Button, list[gr.HTML]]:
                 ]
                 both = gr.Button("Compare", elem_id="compare-run")
         with gr.Column(elem_classes="col middle", min_width=0):
+            buttons = transport("probe")
+            line = markup(notice("Choose a model and press Run, or start from a preset."), "notice-box")
             with gr.Row(elem_classes="top"):
                 for draw, css in ((_dial, "v-dial"), (_loss, "v-side"), (_kernels, "v-side")):
                     views[view("probe", draw, css)] = draw

@@ -15,6 +15,8 @@ STOPS = ("--amount-0", "--amount-1", "--amount-2", "--amount-3")
 COLUMNS = ("kernel_change", "representation_change", "parameter_movement")
 BLOCK_COLUMNS = (*COLUMNS, "taylor_gap")
 FULL = ("kernel_share", "kernel_change", HEAT, "representation_change", "feature_movement", "parameter_movement")
+THIRDS = 6
+"""Blocks from which on early, middle and late ones are told apart."""
 DENSE = 14
 """With more blocks than this the rows are lower, so that all are seen together."""
 LABELS = ("rich", "mixed", "lazy", "no verdict")
@@ -103,8 +105,11 @@ element.addEventListener('click', event => {
 def finding(rows: list[Row]) -> str:
     """Which third of the blocks turned most, in words computed from the rows."""
     values = [row["measures"][HEAT] for row in rows if row["measures"].get(HEAT) is not None]
-    if len(values) < 3 or max(values) <= 0:
+    if not values or max(values) <= 0:
         return "nothing has moved yet" if values else "no kernel to compare"
+    if len(values) < THIRDS:
+        names = [block_name(row["layer"]) for row in rows if row["measures"].get(HEAT) is not None]
+        return f"the {names[values.index(max(values))].lower()} turned most"
     third = len(values) / 3
     parts = [values[round(k * third) : round((k + 1) * third)] for k in range(3)]
     means = [sum(part) / len(part) for part in parts]

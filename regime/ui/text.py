@@ -22,6 +22,19 @@ NAMES = {
 """Measures in words; their definitions are the package's."""
 
 
+BLOCKS = {
+    "head": "Readout",
+    "wte": "Word embedding",
+    "wpe": "Position embedding",
+    "embed_in": "Word embedding",
+    "embed_tokens": "Word embedding",
+    "embed_positions": "Position embedding",
+    **dict.fromkeys(("ln_f", "norm", "final_layer_norm"), "Final norm"),
+    **dict.fromkeys(("lm_head", "embed_out"), "Word logits"),
+}
+"""Modules of transformers that are not called what they are."""
+
+
 def escape(text: Any) -> str:
     """Text that is safe inside HTML, quoted attributes included."""
     return html.escape(str(text), quote=True)
@@ -62,5 +75,5 @@ def block_name(path: str) -> str:
     """A block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`."""
     if match := re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)$", path):
         return f"Block {int(match[1]) + 1}"
-    last = path.rsplit(".", 1)[-1].replace("_", " ")
-    return "Readout" if last == "head" else last[:1].upper() + last[1:]
+    last = path.rsplit(".", 1)[-1]
+    return BLOCKS.get(last) or last[:1].upper() + last[1:].replace("_", " ")

@@ -10,7 +10,7 @@ from regime import ProbeConfig
 from regime.models import loading
 from regime.models.checks import MASKED, TYPES
 from regime.models.functions import TextFunction
-from regime.models.readout import own_name
+from regime.models.readout import naming
 from regime.models.sources import available
 from regime.models.training import freeze
 from regime.observer import Observer
@@ -53,7 +53,7 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
     function = TextFunction(config, config.model, config.revision)
     model = function.module(0).double()
     batch = function.inputs(["a great movie", "a terrible one", "no", "it was a very great movie of all", *"abcd"])
-    observer = Observer(model, batch, chunk=3, rename=own_name)
+    observer = Observer(model, batch, chunk=3, rename=naming(model))
     finish(observer.begin())
     parameters = dict(model.named_parameters())
     rows = []
@@ -82,7 +82,7 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
     want = observer.start + (jacobian @ moved).unsqueeze(1)
     assert torch.allclose(sight.expansion, want, rtol=1e-9, atol=1e-10)
     for block, (outputs, linear) in sight.moved.items():
-        inside = [observer.blocks[own_name(name.rpartition(".")[0])] == block for name in parameters]
+        inside = [observer.blocks[naming(model)(name.rpartition(".")[0])] == block for name in parameters]
         only = torch.cat([torch.full((p.numel(),), keep).double() for keep, p in zip(inside, parameters.values(), strict=True)])
         assert torch.allclose(linear, observer.start + (jacobian @ (only * moved)).unsqueeze(1), rtol=1e-9, atol=1e-10), block
         values = {
@@ -121,8 +121,8 @@ def test_globs_freeze_the_rest() -> None:
     model = TextFunction(config, config.model, config.revision).module(0)
 
     def trained(*globs: str) -> set[str]:
-        freeze(model, globs, own_name)
-        return {own_name(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
+        freeze(model, globs, naming(model))
+        return {naming(model)(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
 
     everything = trained("*")
     assert len(everything) == len(list(model.parameters()))

