@@ -117,6 +117,7 @@ class Report(Message):
 
 def flat(row: Row) -> dict[str, Any]:
     """A row as one flat dict, the form tables take."""
-    more = {} if row.regime is None else {"regime": row.regime.model_dump()}
-    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": row.intervals}
+    more = {} if row.regime is None else {"regime": row.regime.to_dict()}
+    intervals = {name: list(interval) for name, interval in row.intervals.items()}
+    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": intervals}
     return {"layer": row.layer, "block": row.block, **row.measures, **more, **rest}
