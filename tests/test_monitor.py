@@ -80,7 +80,9 @@ def test_measures_are_those_of_autograd() -> None:
         g = alone(batch).detach()
         gap = (g - f0 - before[row.layer] @ moved[row.layer]).norm() / (g - f0).norm()
         assert row.measures["taylor_gap"] == pytest.approx(gap.item(), rel=1e-6, abs=1e-12)
-        assert row.measures["parameter_movement"] == pytest.approx((moved[row.layer].norm() / flat(start, row.layer).norm()).item())
+        assert row.measures["parameter_movement"] == pytest.approx(
+            (moved[row.layer].norm() / flat(start, row.layer).norm()).item()
+        )
     hidden = [part[:4](batch).detach() for part in (model, start)]
     assert event.blocks[1].measures["representation_change"] == pytest.approx(representation_change(*hidden).item(), rel=1e-9)
     assert event.measures["representation_change"] == event.blocks[1].measures["representation_change"]
@@ -175,7 +177,7 @@ def test_a_convolutional_network_and_a_dict_batch() -> None:
     torch.manual_seed(0)
     model = Net()
     batch = {"image": torch.randn(10, 1, 6, 6), "scale": torch.ones(10)}
-    monitor = regime.Monitor(model, batch, readout=lambda output, batch: output["scores"])
+    monitor = regime.Monitor(model, batch, readout=lambda output, _: output["scores"])
     with torch.no_grad():
         model.conv.weight += 0.1
     event = monitor.measure(1)
@@ -199,7 +201,7 @@ def broken(model: nn.Module) -> nn.Module:
         (lambda: regime.Monitor(network(), [1.0]), "batch: a tensor or a dict of keyword tensors is needed"),
         (lambda: regime.Monitor(network(), data(7)[0]), "batch: 7 examples are not allowed; allowed: at least 8"),
         (lambda: regime.Monitor(network(), data()[0], chunk=0), "chunk = 0 is not allowed"),
-        (lambda: regime.Monitor(network(), data()[0], lambda output, batch: output[0]), "readout: outputs must be a tensor"),
+        (lambda: regime.Monitor(network(), data()[0], lambda output, _: output[0]), "readout: outputs must be a tensor"),
         (lambda: regime.Monitor(network().requires_grad_(False), data()[0]), "it has no trainable parameters"),
         (lambda: regime.Monitor(broken(network()), data()[0]), "its outputs are not finite"),
         (lambda: regime.Monitor(network(), data()[0]).measure(0), "step = 0 is not allowed; allowed: an integer above 0"),

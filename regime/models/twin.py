@@ -122,4 +122,4 @@ class ParameterTwin:
     @torch.no_grad()
     def _pull(self, path: str, tape: Tape, force: Float[Tensor, "n C"]) -> None:
         for name, gradient in tape.pullback(force).items():
-            self.moved[path][name].grad = gradient
+            self.moved[path][name].grad = gradient.contiguous()  # a fused step reads memory in order, whatever the strides

@@ -181,6 +181,7 @@ def pressed(kind: str, value: object) -> Preset | None:
     return next((preset for preset in PRESETS[kind] if preset.name == name), None)
 
 
-def matching(config: RunConfig) -> Preset | None:
-    """The preset of this configuration."""
-    return next((preset for preset in PRESETS[config.kind] if preset.config == config), None)
+def matching(config: RunConfig, against: RunConfig | None = None) -> Preset | None:
+    """The preset of this configuration; of several, the one that is compared with `against`."""
+    found = [preset for preset in PRESETS[config.kind] if preset.config == config]
+    return next((preset for preset in found if preset.against == against), found[0] if found else None)

@@ -188,7 +188,7 @@ class Stage:
         same: Updates = {self.opening.chips: ""}
         try:
             config = self.config(values)
-            preset = matching(config)
+            preset = matching(config, visit.against if visit else None)
             same |= {self.opening.chips: preset.name if preset else ""}
             same |= {self.opening.story: story(preset.story if preset else self.own_story)}
             if visit and visit.board.status == "paused":

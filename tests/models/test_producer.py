@@ -13,31 +13,30 @@ import regime
 from regime import ProbeConfig, empirical_ntk
 from regime.kernels.capture import capture
 from regime.models import loading, texts
-from regime.models.readout import MeanPooled
+from regime.models.functions import TextFunction
 
 SMALL = {"samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 2, "measure_every": 1}
 
 
 @cache
-def model() -> MeanPooled:
-    return MeanPooled(loading.load("minilm").encoder, seed=0)
+def function(**fields) -> TextFunction:
+    config = ProbeConfig(max_tokens=24, **fields)
+    return TextFunction(config, config.model, config.revision)
 
 
-def sentences(n: int, tokens: int = 24) -> dict[str, Tensor]:
+def sentences(n: int) -> dict[str, Tensor]:
     (rows,) = texts.split("sentiment", [n])
-    limits = {"truncation": True, "max_length": tokens, "padding": True, "return_tensors": "pt"}
-    batch = loading.load("minilm").tokenizer(rows.texts, **limits)
-    return {name: batch[name] for name in ("input_ids", "attention_mask")}
+    return function().inputs(rows.texts)
 
 
 def test_kernel_of_every_layer_against_per_example_autograd() -> None:
-    batch = sentences(8)
+    batch, model = sentences(8), function().module(0)
     assert (batch["attention_mask"] == 0).any()
-    got = empirical_ntk(model(), batch)
+    got = empirical_ntk(model, batch)
     rows: dict[str, list[Tensor]] = {}
-    parameters = dict(model().named_parameters())
+    parameters = dict(model.named_parameters())
     for i in range(8):
-        output = model()(**{name: tensor[i : i + 1] for name, tensor in batch.items()})
+        output = model(**{name: tensor[i : i + 1] for name, tensor in batch.items()})
         gradients = torch.autograd.grad(output.squeeze(), parameters.values(), allow_unused=True)
         by_layer: dict[str, list[Tensor]] = {}
         for name, gradient in zip(parameters, gradients, strict=True):
@@ -55,8 +54,8 @@ def test_kernel_of_every_layer_against_per_example_autograd() -> None:
 
 
 def test_expansion_against_finite_differences() -> None:
-    batch = sentences(4, 10)
-    double = MeanPooled(loading.load("minilm").encoder, seed=0).double()
+    batch = {name: tensor[:4] for name, tensor in sentences(8).items()}
+    double = function().module(0).double()
     tapes = capture(double, batch)
     generator = torch.Generator().manual_seed(0)
     direction = {name: torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in double.named_parameters()}
@@ -84,27 +83,76 @@ def test_a_small_probe_end_to_end() -> None:
     report = regime.Report.from_dict(events[-1].report)
     assert len(report.layers) == 4 + 6 * 8 + 2
     assert [row["layer"] for row in report.blocks] == [
-        "encoder.embeddings",
-        *[f"encoder.encoder.layer.{k}" for k in range(6)],
-        "encoder.pooler",
+        "embeddings",
+        *[f"encoder.layer.{k}" for k in range(6)],
+        "pooler",
         "head",
     ]
     assert sum(row["kernel_share"] for row in report.blocks if row["kernel_share"] is not None) == pytest.approx(1)
     wanted = {"kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "representation_change"}
     assert wanted | {"parameter_movement"} <= set(report.layers[0])
     assert report.final["taylor_gap"] > 0
-    pooler = next(row for row in report.layers if row["layer"] == "encoder.pooler.dense")
+    pooler = next(row for row in report.layers if row["layer"] == "pooler.dense")
     assert all(pooler[measure] is None for measure in wanted)
     assert set(pooler["undefined"].values()) == {"not part of the function: no gradient reaches it"}
     assert report.final["representation_change"] == report.blocks[6]["representation_change"]
 
 
-@pytest.mark.parametrize("fields", [{"optimizer": "sgd"}, {"seeds": 2, "steps": 1}, {"batch_size": 3}, {"task": "source"}])
+OWN = "\n".join(f"{word} text {k},{word[0]}" for k in range(12) for word in ("apple", "bread", "corn"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "momentum", "batch_size": 5, "decay": "cosine", "warmup": 1},
+        {"seeds": 2, "steps": 1},
+        {"batch_size": 3},
+        {"task": "source", "readout": "last"},
+        {"head": "fitted"},
+        {"head": "fitted", "loss": "cross-entropy", "forecast": False},
+        {"random_init": True},
+        {"task": "own", "texts": OWN},
+        {"task": "own", "texts": OWN, "loss": "cross-entropy", "head": "fitted"},
+        {"trainable": ("encoder.layer.2.*", "head")},
+    ],
+    ids=lambda fields: "-".join(f"{k}={str(v)[:10]}" for k, v in fields.items()),
+)
 def test_options(fields: dict) -> None:
     report = regime.run(ProbeConfig(**SMALL | fields))
     assert report.final["kernel_change"] > 0
     assert len(report.seeds["train_loss"]) == report.config.seeds
     assert report.verdict.interval is not None
+
+
+def test_a_zero_head_has_no_kernel_to_be_relative_to() -> None:
+    """Only the head has a kernel at first; the body's grows from nothing."""
+    report = regime.run(ProbeConfig(**SMALL, head="zero", learning_rate=1e-3))
+    rows = {row["block"]: row for row in report.blocks}
+    assert rows["encoder.layer.3"]["kernel_change"] is None
+    assert (
+        rows["encoder.layer.3"]["undefined"]["kernel_change"] == "the kernel is zero on the probe points, at the start or now"
+    )
+    assert rows["encoder.layer.3"]["regime"]["label"] == "no verdict"
+    assert rows["head"]["kernel_change"] is not None
+
+
+def test_a_run_that_diverges_ends_without_a_verdict() -> None:
+    report = regime.run(ProbeConfig(**SMALL | {"steps": 6}, optimizer="sgd", learning_rate=10.0))
+    assert report.diverged
+    assert report.verdict.label == "no verdict"
+    assert report.verdict.agree == "diverged"
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_frozen_blocks_say_so_and_only_later_features_change() -> None:
+    report = regime.run(ProbeConfig(**SMALL, trainable=("encoder.layer.3.*",)))
+    rows = {row["block"]: row for row in report.blocks}
+    assert rows["encoder.layer.2"]["undefined"]["kernel_change"] == "this layer is not trained"
+    assert rows["encoder.layer.2"]["representation_change"] == pytest.approx(0, abs=1e-6)
+    assert rows["encoder.layer.3"]["kernel_share"] == pytest.approx(1)
+    assert rows["encoder.layer.4"]["representation_change"] > 1e-6
+    assert rows["encoder.layer.3"]["taylor_gap"] == pytest.approx(report.final["taylor_gap"], rel=1e-5)
 
 
 def test_zero_steps_give_no_verdict() -> None:
@@ -130,15 +178,15 @@ def test_ambient_modes_and_the_global_random_state_are_left_alone() -> None:
 
 
 def test_a_probe_leaves_the_shared_weights_alone() -> None:
-    before = {name: p.clone() for name, p in loading.load("minilm").encoder.named_parameters()}
+    before = {name: p.clone() for name, p in loading.load("minilm").model.named_parameters()}
     regime.run(ProbeConfig(**SMALL | {"steps": 1, "learning_rate": 0.01}))
-    assert all(torch.equal(p, before[name]) for name, p in loading.load("minilm").encoder.named_parameters())
+    assert all(torch.equal(p, before[name]) for name, p in loading.load("minilm").model.named_parameters())
 
 
 MEASURED_RUN = """
 import resource, time, json, regime
 start = time.perf_counter()
-config = regime.ProbeConfig(samples=64, probe_samples=32, max_tokens=32, steps=20, measure_every=5)
+config = regime.ProbeConfig(samples=64, probe_samples=32, max_tokens=32, steps=50, measure_every=5)
 report = regime.run(config)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 measured = [event.step for event in report.history]
@@ -146,12 +194,13 @@ print(json.dumps([time.perf_counter() - start, peak, measured, len(report.layers
 """
 
 
-def test_the_stated_probe_is_under_three_minutes_and_four_gigabytes() -> None:
+@pytest.mark.physics
+def test_the_stated_probe_is_under_four_minutes_and_three_gigabytes() -> None:
     out = subprocess.run([sys.executable, "-c", MEASURED_RUN], capture_output=True, text=True, check=True, timeout=280)
     seconds, peak, measured, layers, loss = json.loads(out.stdout.splitlines()[-1])
     print(f"{seconds:.0f} s, {peak / 1e9:.2f} GB")  # noqa: T201
-    assert measured == [0, 5, 10, 15, 20]
+    assert measured == list(range(0, 51, 5))
     assert layers == 54
     assert loss < 0.25
-    assert seconds < 180
-    assert peak < 4e9
+    assert seconds < 240
+    assert peak < 3e9

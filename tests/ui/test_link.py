@@ -9,12 +9,12 @@ from regime.ui.link import linked, query
 from regime.ui.presets import PRESETS, matching, pressed
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", [preset for kind in PRESETS.values() for preset in kind], ids=lambda preset: preset.name)
 def test_every_preset_survives_its_link(preset):
     text = query(preset.config.to_dict())
-    assert text.startswith("run=toy")
+    assert text.startswith(f"run={preset.config.kind}")
     assert linked(parse_qsl(text)) == preset.config
-    assert matching(preset.config) is preset is pressed([preset.name, 3])
+    assert matching(preset.config, preset.against) is preset is pressed(preset.config.kind, [preset.name, 3])
 
 
 def test_a_probe_has_a_link_too():
@@ -44,4 +44,4 @@ def test_an_unknown_run_is_refused(run):
 
 
 def test_a_press_of_no_preset_is_none():
-    assert pressed(None) is pressed(["x"]) is pressed([]) is pressed({"a": 1}) is None
+    assert pressed("toy", None) is pressed("toy", ["x"]) is pressed("toy", []) is pressed("toy", {"a": 1}) is None

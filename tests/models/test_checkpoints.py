@@ -1,0 +1,111 @@
+"""Revisions of one model against the first: the shipped trajectory, folders, and another model of the same architecture."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+import regime
+from regime import CheckpointConfig
+from regime.measures.kernel import kernel_change, kernel_distance_centered
+from regime.models import loading, modular
+from tests.models import tiny
+
+SHORT = ("step-00200", "step-00800", "step-02600")
+
+
+def test_the_shipped_trajectory_against_dense_kernels() -> None:
+    """One layer's worth of numbers by the slow oracle: logits centered over the answers, on held-out sums."""
+    report = regime.run(CheckpointConfig(revisions=SHORT, samples=8))
+    assert [event.step for event in report.history] == [200, 800, 2600]
+    _, test = modular.pairs()
+    rows = torch.randperm(len(test.answers), generator=torch.Generator().manual_seed(0))[:8]
+
+    def kernel(revision: str) -> torch.Tensor:
+        model = copy.deepcopy(loading.load("modular-addition", revision, language_model=True).model).double()
+
+        def readout(output, batch):  # noqa: ARG001
+            logits = output.logits[:, -1, : modular.P]
+            return logits - logits.mean(1, keepdim=True)
+
+        batch = {"input_ids": test.input_ids[rows]}
+        return regime.empirical_ntk(model, batch, readout=readout, method="dense").total
+
+    start, end = kernel(SHORT[0]), kernel(SHORT[2])
+    assert report.final["kernel_change"] == pytest.approx(kernel_change(end, start).item(), rel=1e-4)
+    assert report.final["kernel_distance_centered"] == pytest.approx(kernel_distance_centered(end, start).item(), rel=1e-3)
+
+
+def test_the_trajectory_groks_and_turns_its_kernel_when_it_does() -> None:
+    """The held-out accuracy jumps long after the training sums are known, and kernel and features move with it."""
+    report = regime.run(CheckpointConfig())
+    by_step = {event.step: event.measures for event in report.history}
+    assert by_step[200]["train_accuracy"] == 1
+    assert by_step[200]["test_accuracy"] < 0.5
+    assert by_step[800]["test_accuracy"] < 0.6
+    assert by_step[2600]["test_accuracy"] > 0.99
+    since = regime.run(CheckpointConfig(revisions=("step-00200", *(f"step-{k:05}" for k in range(400, 2601, 200)))))
+    steps = {event.step: event.measures for event in since.history}
+    assert steps[800]["kernel_distance_centered"] < 0.12
+    assert steps[2600]["kernel_distance_centered"] > 2 * steps[800]["kernel_distance_centered"]
+    assert steps[2600]["representation_change"] > 2 * steps[800]["representation_change"]
+    rise = {k: steps[k]["test_accuracy"] - steps[k - 200]["test_accuracy"] for k in range(600, 2601, 200)}
+    turn = {k: steps[k]["kernel_distance_centered"] - steps[k - 200]["kernel_distance_centered"] for k in range(600, 2601, 200)}
+    ranks = torch.corrcoef(torch.tensor([list(rise.values()), list(turn.values())]))
+    assert ranks[0, 1] > 0.7  # the kernel turns in the steps in which it generalizes
+
+
+def test_folders_of_checkpoints_and_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name, seed in (("run/checkpoint-5", 1), ("run/checkpoint-25", 2), ("other", 2)):
+        tiny.write(tmp_path / name, "bert", language_model=True, seed=seed)
+    options = {"model": "run", "task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
+    report = regime.run(CheckpointConfig(revisions=("checkpoint-5", "checkpoint-25"), **options))
+    assert [event.step for event in report.history] == [5, 25]
+    assert report.final["kernel_distance_centered"] > 0.01
+    same = regime.run(CheckpointConfig(revisions=("checkpoint-5", "other@main"), **options))
+    assert [event.step for event in same.history] == [0, 1]
+    assert same.final["kernel_change"] == report.final["kernel_change"]
+    prompted = regime.run(CheckpointConfig(revisions=("checkpoint-5", "checkpoint-25"), **options | {"readout": "prompt"}))
+    assert 0 <= prompted.final["test_accuracy"] <= 1
+
+
+def test_another_architecture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    tiny.write(tmp_path / "a", "bert", language_model=False)
+    tiny.write(tmp_path / "b", "gpt2", language_model=False)
+    config = CheckpointConfig(
+        model="a", revisions=("main", "b@main"), task="sentiment", readout="mean", samples=8, max_tokens=12
+    )
+    with pytest.raises(regime.ConfigError, match="revisions: b@main is not allowed: another architecture"):
+        regime.run(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"revisions": ("step-00000", "nowhere")}, "revision = 'nowhere' is not allowed"),
+        ({"revisions": ("step-00000", "../minilm")}, r"revision = '\.\./minilm' is not allowed"),
+        ({"revisions": ("step-00000", "../../etc@main")}, r"model = '\.\./\.\./etc' is not allowed"),
+    ],
+)
+def test_revisions_that_cannot_be_had(fields: dict, message: str) -> None:
+    with pytest.raises(regime.ConfigError, match=message):
+        regime.run(CheckpointConfig(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "minilm"}, "task = 'modular-addition' is not allowed with model = 'minilm'"),
+        ({"model": "minilm", "task": "sentiment"}, r"revisions = \[\] is not allowed; allowed: two to 40"),
+        ({"revisions": ("step-00000",)}, "allowed: none for all, or two and more"),
+        ({"revisions": ("x",) * 41}, r"revisions = .* is not allowed; allowed: a list of 0 to 40 entries"),
+        ({"readout": "mean"}, "readout = 'mean' is not allowed with task = 'modular-addition'"),
+        ({"samples": 3}, "samples = 3 is not allowed; allowed: an integer from 8 to 256"),
+    ],
+)
+def test_bad_fields(fields: dict, message: str) -> None:
+    with pytest.raises(regime.ConfigError, match=message):
+        CheckpointConfig(**fields)
