@@ -10,16 +10,30 @@ import torch
 
 from regime.config import ConfigError
 
+ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+"""Whether this is a Space whose GPU is lent to one function at a time, in a process of its own."""
+_lent = False
+
+
+def lend() -> None:
+    """Say that this process has been lent the Space's GPU."""
+    global _lent
+    _lent = True
+
+
+def _has_cuda() -> bool:
+    return torch.cuda.is_available() and (_lent or not ZERO_GPU)
+
 
 def pick_device(name: str) -> torch.device:
-    """The device a configuration names; "auto" is CUDA where there is one.
+    """The device a configuration names; "auto" is CUDA where there is one, and where it is lent, while it is.
 
     Raises:
         ConfigError: "cuda" where there is none.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
+        return torch.device("cuda" if _has_cuda() else "cpu")
+    if name == "cuda" and not _has_cuda():
         raise ConfigError("device = 'cuda' is not allowed: this machine has no CUDA device; allowed: 'auto', 'cpu'")
     return torch.device(name)
 

@@ -92,10 +92,23 @@ class Observer:
         self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
         self.undefined |= {f"{name}/{measure}": OUTPUTS for name in outputs for measure in OF_FEATURES}
         self.visible -= set(outputs)
-        self.last_hidden = self._last_hidden()
         yield
         self.tapes = yield from self._capture(self.batch)
+        self._forget()
+        self.last_hidden = self._last_hidden()
         self.start = yield from self.evaluate(self.batch)
+
+    def _forget(self) -> None:
+        """Blocks that are frozen as a whole say so; what no gradient reaches gives no features of the function."""
+        members: dict[str, list[str]] = {}
+        for path, name in self.names.items():
+            members.setdefault(self.blocks[name], []).append(path)
+        for block, paths in members.items():
+            trained = [path for path in paths if path in self.trained]
+            if not trained:
+                self.undefined |= {f"{block}/{measure}": FROZEN for measure in OF_KERNEL}
+            elif all(self.tapes[path] is None for path in paths if path in self.trained):
+                self.visible -= {block, *(self.names[path] for path in trained)}
 
     def evaluate(self, batch: Batch) -> Turns[Float[Tensor, "n C"]]:
         """The outputs on any batch, finite or not."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
+from torch import Tensor
 
 from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
 from regime.events import Estimate, Event, Finished, Measured, Progress, Reference
@@ -168,6 +169,10 @@ class Session:
             yield event
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
+
+    def kernels(self) -> dict[str, Tensor]:
+        """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them."""
+        return {name: kernel.cpu() for name, kernel in self._recorder.kernels().items()}
 
     def save_kernels(self, path: str | os.PathLike[str]) -> None:
         """Write each layer's tangent kernel on the probe points, at the first measurement and the last, as safetensors.

@@ -11,11 +11,13 @@ TWIN_GAP = "linearization_gap"
 """The gap to a twin that is trained; the other one, `taylor_gap`, needs none."""
 DIVERGED = 1e4
 """A training loss this many times the initial one, or not finite, has diverged."""
+SMALL = 0.1
+"""An initial loss that is smaller, as after fitting the head, counts as this much: of targets of size 1, a fifth of all."""
 
 
 def diverged(loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> bool:
     """Whether any seed's training has diverged."""
-    return not bool((loss <= DIVERGED * start).all())
+    return not bool((loss <= DIVERGED * start.clamp(min=SMALL)).all())
 
 
 @dataclass(frozen=True)

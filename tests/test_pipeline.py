@@ -131,7 +131,7 @@ def test_progress_is_sent_where_measurements_are_far_apart() -> None:
 
 
 def test_what_is_not_a_config_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a ToyConfig or a ProbeConfig"):
+    with pytest.raises(ConfigError, match="a ToyConfig, ProbeConfig or CheckpointConfig"):
         next(regime.stream({"kind": "toy"}))
 
 

@@ -81,7 +81,7 @@ class Config(BaseModel):
         return ConfigError("; ".join(lines))
 
     def to_dict(self) -> dict[str, Any]:
-        return self.model_dump()
+        return self.model_dump(mode="json")
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:

@@ -17,7 +17,7 @@ from regime.events import Estimate, Reference
 from regime.losses import error
 from regime.machine import pick_device
 from regime.models import estimate, loading, modular, texts
-from regime.models.functions import Inputs, TextFunction, targets
+from regime.models.functions import Inputs, TextFunction, split, targets
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
 from regime.observer import Observer, Turns, overwrite, snapshot
@@ -83,7 +83,7 @@ class CheckpointRun:
         """Texts that no revision was fine-tuned on; a new head is the same random one throughout."""
         config = self.config
         function = TextFunction(config, *self.named[0])
-        (rows,) = texts.split(config.task, [config.samples], config.seed, config.texts, config.labeled)
+        (rows,) = split(config, [config.samples])
         self.outputs = config.outputs
         self.inputs = {"probe": function.inputs(rows.texts)}
         self.targets = targets(rows.labels, config.classes).to(self.device)

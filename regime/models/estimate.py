@@ -106,26 +106,27 @@ def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> 
 
 
 def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
+    device = inputs["input_ids"].device
     copies = [p.detach().clone() for p in model.parameters() if p.requires_grad]
-    _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0))
+    _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0), device)
     del copies
     return passes(model, inputs, chunk, swept * SWEEPS[config.optimizer])
 
 
 def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) -> Pilot:
     """Time passes of a few texts through the model; `update` is that of an optimizer's step, if there is one."""
-    n, length = inputs["input_ids"].shape
+    (n, length), device = inputs["input_ids"].shape, inputs["input_ids"].device
     few, half = min(n, chunk), max(1, min(n, chunk) // 2)
     batch = {name: tensor[:few] for name, tensor in inputs.items()}
-    structure, learning = _timed(lambda: learn_structure(model, inputs, None))
-    tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)))
+    structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
+    tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
     known = {path: tape for path, tape in tapes.items() if tape is not None}
-    outputs, backward = _timed(lambda: _pass(model, batch))
+    outputs, backward = _timed(lambda: _pass(model, batch), device)
     with torch.no_grad():
-        _, forward = _timed(lambda: model(**batch))
+        _, forward = _timed(lambda: model(**batch), device)
         like = {path: {name: p.detach() for name, p in own.items()} for path, own in owned(model).items()}
-        _, product = _timed(lambda: [tape.product(like[path]) for path, tape in known.items()])
-        _, pullback = _timed(lambda: [tape.pullback(outputs[:half]) for tape in known.values()])
+        _, product = _timed(lambda: [tape.product(like[path]) for path, tape in known.items()], device)
+        _, pullback = _timed(lambda: [tape.pullback(outputs[:half]) for tape in known.values()], device)
     return Pilot(
         forward=forward / (few * length),
         backward=backward / (few * length),
@@ -152,15 +153,15 @@ def _pass(model: nn.Module, batch: Inputs) -> torch.Tensor:
     return outputs.detach()
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
     """What work gives, and the faster of two times: the first of all allocates."""
     times = []
     for _ in range(2):
-        if torch.cuda.is_available():
+        if device.type == "cuda":
             torch.cuda.synchronize()
         start = time.perf_counter()
         result = work()
-        if torch.cuda.is_available():
+        if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return result, min(times)

@@ -108,6 +108,14 @@ class TextFunction:
         return [template.replace("{mask}", mask).replace("{text}", row) for row in kept]
 
 
+def split(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.Rows]:
+    """The task's rows in groups of these sizes; raises ConfigError where there are too few."""
+    try:
+        return texts.split(config.task, sizes, config.seed, config.texts, config.labeled)
+    except ValueError as error:
+        raise ConfigError(f"samples and probe_samples are not allowed: {error}") from None
+
+
 def targets(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
     """What outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more; of unlabeled texts nothing, 0."""
     if classes == 0:

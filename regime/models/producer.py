@@ -13,8 +13,9 @@ from regime.kernels.limits import interpolation_weights
 from regime.losses import error
 from regime.machine import pick_device
 from regime.models import estimate, texts
-from regime.models.functions import TextFunction, loss_of, targets
+from regime.models.functions import TextFunction, loss_of, split, targets
 from regime.models.head import fit_head
+from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
@@ -55,7 +56,7 @@ class ProbeRun:
         start = "random weights" if config.random_init else "weights"
         self.source = f"{start} from {self.function.pretrained.source}; {texts.SOURCES[config.task]}"
         sizes = [config.samples, config.held_out, config.probe_samples]
-        rows = texts.split(config.task, sizes, config.seed, config.texts, config.labeled)
+        rows = split(config, sizes)
         self.targets = {
             name: targets(row.labels, config.classes).to(self.device) for name, row in zip(PARTS, rows, strict=True)
         }
@@ -70,6 +71,9 @@ class ProbeRun:
         known = estimate.pilot(config, self.first, self.inputs["probe"], self.chunk)
         self.costs = estimate.check(config, known, self.chunk, self.device)
         self.parameters = sum(p.numel() for p in self.first.parameters() if p.requires_grad)
+        self.dtype = training_dtype(self.first, {key: tensor[: self.chunk] for key, tensor in self.inputs["probe"].items()})
+        if self.dtype != torch.float32:
+            self.source += "; trained in bfloat16, measured in float32"
 
     def _module(self, k: int) -> nn.Module:
         """The k-th seed's model, with what is not to be trained frozen."""
@@ -169,7 +173,9 @@ class ProbeRun:
     def _accumulate(self, model: nn.Module, rows: list[int], of: int) -> None:
         """Add a chunk's part of the loss's gradient."""
         inputs = {name: tensor[rows] for name, tensor in self.inputs["train"].items()}
-        (self.loss.value(model(**inputs), self.targets["train"][rows]) * len(rows) / of).backward()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            outputs = model(**inputs)
+        (self.loss.value(outputs.to(self.targets["train"].dtype), self.targets["train"][rows]) * len(rows) / of).backward()
 
     def _losses(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
         """Losses, and of labeled texts errors, of every seed."""

@@ -12,6 +12,7 @@ from regime.config import config_from_dict
 from regime.config.base import OWN
 from regime.pipeline import Session
 from regime.report import Report
+from regime.ui.zero import Rented
 
 CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig"}
 ROWS = 'open("rows.csv").read()'
@@ -46,7 +47,7 @@ def table(report: Report) -> str:
     return out.getvalue()
 
 
-def files(fields: dict[str, Any], session: Session) -> list[str]:
+def files(fields: dict[str, Any], session: Session | Rented) -> list[str]:
     """Write a run's files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
     from regime.plots.figure import figure
 

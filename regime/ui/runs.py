@@ -12,6 +12,7 @@ from regime.config import RunConfig, config_from_dict
 from regime.events import Estimate, Event
 from regime.limits import limits
 from regime.ui.text import duration
+from regime.ui.zero import new_session
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
 """All runs of all visitors share these slots; further ones wait in the queue."""
@@ -24,7 +25,7 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
     Raises:
         gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
     """
-    with readable(), closing(regime.stream(config_from_dict(fields, kind))) as stream:
+    with readable(), closing(new_session(config_from_dict(fields, kind)).stream()) as stream:
         yield from limited(stream)
 
 

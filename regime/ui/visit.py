@@ -13,6 +13,7 @@ from regime.limits import limits
 from regime.ui.board import Board
 from regime.ui.examples import example
 from regime.ui.runs import limited
+from regime.ui.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
 
@@ -48,7 +49,7 @@ class Visit:
         self.turn = 0
         self.against: RunConfig | None = None
         """What the run of the newest press is to be compared with: it is run and pinned before."""
-        self.finished: regime.Session | None = None
+        self.finished: regime.Session | Rented | None = None
         """The session of the run that is shown, once it has ended: its kernels can be saved."""
         self._playing = Lock()
 
@@ -87,7 +88,7 @@ class Visit:
             self.board.status = "running"
         elif ahead is not None:
             ahead += max(1, len(self.board.history)) if again else 1
-        session = session or regime.Session(config)
+        session = session or new_session(config)
         try:
             with closing(limited(session.stream(ahead))) as events:
                 for event in events:
@@ -105,7 +106,8 @@ class Visit:
         finally:
             if self.board.status == "running":
                 self.board.status = "paused"
-                SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
+                if isinstance(session, regime.Session):
+                    SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
 
     def settled(self, turn: int) -> bool:
         """Wait until no run is going on; False if a newer press has taken over."""

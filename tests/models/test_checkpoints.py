@@ -63,7 +63,7 @@ def test_folders_of_checkpoints_and_another_model(tmp_path: Path, monkeypatch: p
     options = {"model": "run", "task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
     report = regime.run(CheckpointConfig(revisions=("checkpoint-5", "checkpoint-25"), **options))
     assert [event.step for event in report.history] == [5, 25]
-    assert report.final["kernel_distance_centered"] > 0.01
+    assert report.final["kernel_distance_centered"] > 1e-3
     same = regime.run(CheckpointConfig(revisions=("checkpoint-5", "other@main"), **options))
     assert [event.step for event in same.history] == [0, 1]
     assert same.final["kernel_change"] == report.final["kernel_change"]

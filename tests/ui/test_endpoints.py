@@ -1,5 +1,6 @@
 """The API through `gradio_client`, against the app in its own process."""
 
+import re
 import time
 from contextlib import suppress
 
@@ -48,7 +49,8 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/toy", "/probe", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/estimate", "/catalog"}
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
 
 
 def test_catalog_describes_what_can_be_asked(catalog):
@@ -56,9 +58,13 @@ def test_catalog_describes_what_can_be_asked(catalog):
     assert set(toys) == {*TASKS, "csv"}
     assert toys["digits"] == {"inputs": 64, "classes": 10, "meaning": TASKS["digits"].meaning}
     assert toys["csv"]["classes"] is None
-    assert "minilm" in catalog["models"]
+    assert catalog["models"]["minilm"]["offline"]
+    assert not catalog["models"]["gpt2"]["offline"]
+    assert catalog["models"]["smollm2-135m"]["blocks"] == 30
+    assert catalog["models"]["modular-addition"]["revisions"][-1] == "step-02600"
+    assert catalog["limits"]["max_seconds"] == 900
     assert "kernel_change" in catalog["measures"]
-    assert set(catalog["schemas"]) == {"toy", "probe", "event", "report"}
+    assert set(catalog["schemas"]) == {"toy", "probe", "checkpoints", "event", "report"}
 
 
 def test_a_toy_run_streams_events_that_fit_their_schema(client, catalog):
@@ -153,12 +159,53 @@ def test_a_literal_nan_is_an_error_that_names_the_field(server):
     assert "alpha = nan is not allowed" in answer
 
 
-@pytest.mark.parametrize(
-    ("config", "field"), [({"model": "gpt-9"}, "model"), ({"steps": -1}, "steps"), ({"width": 8}, "width")]
-)
+BAD_PROBES = {
+    "unknown model": ({"model": "gpt-9"}, "model = 'gpt-9' is not allowed"),
+    "a path": ({"model": "../../etc"}, "model = '../../etc' is not allowed"),
+    "from the Hub": ({"model": "distilgpt2"}, "without a network: minilm"),
+    "no word logits": ({"readout": "prompt"}, "has no word logits"),
+    "steps": ({"steps": -1}, "steps"),
+    "another run's field": ({"width": 8}, "width"),
+    "one label": ({"task": "own", "texts": "a,x\nb,x"}, "1 different labels"),
+    "many rows": ({"task": "own", "texts": "t,a\n" * 10_000}, "10000 rows; allowed: at most 5000"),
+    "a huge cell": ({"task": "own", "texts": "x" * 999_000 + ",a\nb,c"}, "cannot be read as CSV"),
+    "lost encoding": ({"task": "own", "texts": "caf\ufffd,x\nb,y"}, "its encoding was lost"),
+    "an empty text": ({"task": "own", "texts": "a,x\n,y"}, "row 2 has an empty text"),
+    "too few rows": ({"task": "own", "texts": "a,x\nb,y"}, "160 texts are asked for"),
+    "no such layer": ({"trainable": ["decoder.*"]}, "trainable"),
+}
+
+
+@pytest.mark.parametrize(("config", "field"), BAD_PROBES.values(), ids=BAD_PROBES)
 def test_bad_probe_input_is_an_error_that_names_the_field(client, config, field):
-    with pytest.raises(Exception, match=field):
+    with pytest.raises(Exception, match=re.escape(field)) as caught:
         stream(client, config, "/probe")
+    assert "/tmp" not in str(caught.value)
+
+
+def test_checkpoints_stream_events_that_fit_their_schema(client, catalog):
+    events = stream(client, {"revisions": ["step-00200", "step-02600"], "samples": 16}, "/checkpoints")
+    measured = [event for event in events if event["kind"] == "measured"]
+    assert [event["step"] for event in measured] == [200, 2600]
+    for event in events:
+        jsonschema.validate(event, catalog["schemas"]["event"])
+    jsonschema.validate(events[-1]["report"], catalog["schemas"]["report"])
+    assert measured[-1]["measures"]["test_accuracy"] > 0.9
+
+
+def test_an_estimate_before_the_run(client):
+    small = {"kind": "probe", "samples": 8, "probe_samples": 8, "steps": 2}
+    cost = client.predict(small, api_name="/estimate")
+    assert cost["seconds"] > 0
+    assert cost["bytes"] > 1e8
+    assert cost["refused"] is None
+    assert client.predict({"width": 64}, api_name="/estimate")["seconds"] > 0
+    long = client.predict(small | {"steps": 1000, "measure_every": 10, "samples": 512}, api_name="/estimate")
+    assert re.search(r"longer than a run may take here, 15 min; steps = \d+ would fit", long["refused"])
+    with pytest.raises(Exception, match=r"steps = \d+ would fit"):
+        stream(client, {**small, "kind": "probe", "steps": 1000, "measure_every": 10, "samples": 512}, "/probe")
+    with pytest.raises(Exception, match="model = 'x y' is not allowed"):
+        client.predict({"kind": "probe", "model": "x y"}, api_name="/estimate")
 
 
 def test_the_server_still_serves_after_bad_input(client):

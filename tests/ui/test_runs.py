@@ -25,11 +25,11 @@ def test_the_deadline_ends_a_run(monkeypatch):
 
 
 def test_a_failure_shows_no_internals(monkeypatch):
-    def broken(config):
+    def broken(session, _=None):
         raise RuntimeError("/secret/path")
-        yield config
+        yield session
 
-    monkeypatch.setattr(regime, "stream", broken)
+    monkeypatch.setattr(regime.Session, "stream", broken)
     with pytest.raises(gr.Error) as caught:
         list(runs.events(TINY, "toy"))
     assert "secret" not in caught.value.message
@@ -38,14 +38,14 @@ def test_a_failure_shows_no_internals(monkeypatch):
 def test_closing_the_events_closes_the_run(monkeypatch):
     closed = []
 
-    def endless(config):
+    def endless(session, _=None):
         try:
             for step in range(10**9):
-                yield regime.Progress(step=step, steps=config.steps, seconds=0.0, seconds_left=None)
+                yield regime.Progress(step=step, steps=session.config.steps, seconds=0.0, seconds_left=None)
         finally:
             closed.append(True)
 
-    monkeypatch.setattr(regime, "stream", endless)
+    monkeypatch.setattr(regime.Session, "stream", endless)
     stream = runs.events(TINY, "toy")
     next(stream)
     stream.close()
@@ -83,7 +83,9 @@ def test_the_table_has_every_layer_and_every_reason(report):
 
 def test_files_lie_in_a_folder_of_their_own_and_load_again(report, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    first, second = files(report.to_dict()), files(report.to_dict())
+    session = regime.Session(regime.ToyConfig(**TINY))
+    list(session.stream())
+    first, second = (files(report.to_dict(), session) for _ in range(2))
     assert [path.rsplit("/", 1)[1] for path in first] == list(NAMES)
     assert all(path.startswith(str(tmp_path)) for path in first)
     assert not set(first) & set(second)

@@ -1,0 +1,60 @@
+"""A Space with ZeroGPU, played by a module that pickles all that goes in and comes out, as a forked process does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SPACE = """
+import json, pickle, sys, types
+asked = []
+def GPU(task, duration):
+    def lent(*args):
+        args = pickle.loads(pickle.dumps(args))
+        asked.append(duration(*args))
+        for value in task(*args):
+            yield pickle.loads(pickle.dumps(value))
+    return lent
+sys.modules["spaces"] = types.SimpleNamespace(GPU=GPU)
+
+import torch, regime
+from regime import machine
+from regime.ui.board import Board
+from regime.ui.export import files
+from regime.ui.visit import SHELF, Visit
+from regime.ui import zero
+
+torch.cuda.is_available = lambda: True   # as in a Space's main process, where no GPU is there
+before = str(machine.pick_device("auto"))
+machine._has_cuda = lambda: False        # this machine has none to lend
+config = regime.ProbeConfig(samples=8, probe_samples=8, max_tokens=12, steps=2, measure_every=1, forecast=False)
+visit = Visit("probe")
+kinds = [event["kind"] for event in visit.play(config, visit.press(), fresh=True, ahead=1)]
+held, shelved = visit.board.status, len(SHELF._held)
+list(visit.play(config, visit.press(), fresh=False, ahead=None))
+import tempfile, os
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp()
+paths = files(visit.board.report, visit.finished)
+from safetensors.torch import load_file
+toy = type(zero.new_session(regime.ToyConfig())).__name__
+ended = [visit.board.status, len(load_file(paths[4])) > 50, asked, toy, machine._lent]
+print(json.dumps([before, kinds[0], held, shelved, *ended]))
+"""
+
+
+def test_a_run_goes_through_the_lent_gpu_and_begins_again_where_it_was_held(tmp_path: Path) -> None:
+    environment = os.environ | {"SPACES_ZERO_GPU": "true", "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SPACE], env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, first, held, shelved, status, kernels, asked, toy, lent = json.loads(done.stdout.splitlines()[-1])
+    assert before == "cpu"
+    assert (first, held, shelved, status) == ("started", "paused", 0, "finished")
+    assert kernels
+    assert len(asked) == 2
+    assert all(15 <= seconds <= 120 for seconds in asked)
+    assert toy == "Session"
+    assert lent
