@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, Self
 
 import torch
@@ -16,6 +17,8 @@ from regime.recorder import VERSION, Recorder, finite, save_kernels
 from regime.report import Report
 from regime.snapshots import Pause, Snapshot
 
+_IMPORTING = Lock()
+"""Two threads that import transformers for the first time, at once, find it half made."""
 HEARTBEAT = 0.2
 """Seconds without a measurement after which progress is sent."""
 
@@ -42,13 +45,10 @@ def produce(config: RunConfig) -> Producer:
         from regime.toy.producer import ToyRun
 
         return ToyRun(config)
-    if config.kind == "checkpoints":
+    with _IMPORTING:
         from regime.models.checkpoints import CheckpointRun
-
-        return CheckpointRun(config)
-    from regime.models.producer import ProbeRun
-
-    return ProbeRun(config)
+        from regime.models.producer import ProbeRun
+    return CheckpointRun(config) if config.kind == "checkpoints" else ProbeRun(config)
 
 
 def estimate(config: RunConfig) -> Estimate:

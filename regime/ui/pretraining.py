@@ -14,7 +14,7 @@ from regime.ui.inputs import choice, line_field, number_field, text_field
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.probe import NAMES, Probe, layer_table
-from regime.ui.stage import QUICK, Opening, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import HIDDEN, Opening, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.table import SORT, block_table
 from regime.ui.visit import Visit
 
@@ -77,9 +77,9 @@ def pretraining_tab(demo: gr.Blocks) -> Pretraining:
 
 def connect(stage: Pretraining, button: gr.Button, named: list[gr.HTML], tabs: gr.Tabs) -> None:
     """Let the Probe tab's comparison run in this tab."""
-    pressed = button.click(stage.compare, [stage.state, *named], stage.filled, **QUICK)
+    pressed = button.click(stage.compare, [stage.state, *named], stage.filled, **HIDDEN)
     stage.follow_filled(pressed)
-    pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **QUICK)
+    pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **HIDDEN)
 
 
 def _controls() -> dict[str, gr.components.Component]:

@@ -19,7 +19,7 @@ from regime.ui.inputs import checkbox, choice, give, line_field, number_field, t
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.runs import beyond, readable
-from regime.ui.stage import QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import HIDDEN, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.table import SORT, block_table, full_table
 from regime.ui.text import duration, size
 
@@ -92,7 +92,7 @@ def probe_tab(demo: gr.Blocks) -> tuple[gr.Button, list[gr.HTML]]:
         own_story=OWN_STORY,
         final={layers: layer_table},
     )
-    upload.upload(_read, upload, [controls["texts"], controls["task"]], **QUICK)
+    upload.upload(_read, upload, [controls["texts"], controls["task"]], **HIDDEN)
     stage.open_links(demo)
     return both, named
 

@@ -47,12 +47,12 @@ def page(browser):
 
 def visit(page, server, tab="Train", query=""):
     page.goto(server.url + query)
-    page.get_by_role("tab", name=tab).click()
+    page.get_by_role("tab", name=tab, exact=True).click()
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
 
 
 def settings(page, **fields):
-    page.locator(".all-settings:visible .label-wrap").click()
+    page.locator(".all-settings:visible .label-wrap").filter(has_text="All settings").click()
     for label, value in fields.items():
         page.get_by_label(label.replace("_", " "), exact=True).fill(str(value))
 
@@ -392,7 +392,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
     settings(page, Steps=7)
     page.locator(".all-settings:visible .label-wrap").click()
     page.get_by_role("tab", name="Probe").click()
-    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("tab", name="Train", exact=True).click()
     page.locator(".all-settings:visible .label-wrap").click()
     expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "24")
@@ -404,7 +404,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
 
 def test_own_rows_are_pasted_and_run(page, server):
     visit(page, server)
-    rows = page.get_by_label("Rows", exact=True)
+    rows = page.locator("#probe-texts-input")
     expect(rows).to_be_hidden()
     page.get_by_role("radio", name="Own rows").check()
     rows.fill("x1,x2,kind\n" + "\n".join(f"{k % 7},{k % 5},{'ab'[k % 2]}" for k in range(48)))
@@ -456,7 +456,7 @@ def test_arrow_keys_move_through_choices(page, server):
     expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
 
 
-@pytest.mark.parametrize("tab", ["Train", "Probe"])
+@pytest.mark.parametrize("tab", ["Train", "Probe", "Pretraining"])
 def test_dark_mode_reaches_every_text(page, server, tab):
     visit(page, server, tab, "?__theme=dark")
     dark = page.evaluate(
@@ -470,13 +470,15 @@ def test_dark_mode_reaches_every_text(page, server, tab):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 18, 23)"
 
 
-@pytest.mark.parametrize("tab", ["Train", "Probe"])
-def test_a_phone_needs_no_sideways_scroll(page, server, tab):
+@pytest.mark.parametrize(
+    ("tab", "inside"), [("Train", "Measure every"), ("Probe", "Measure every"), ("Pretraining", "Examples")]
+)
+def test_a_phone_needs_no_sideways_scroll(page, server, tab, inside):
     page.set_viewport_size({"width": 375, "height": 800})
     visit(page, server, tab)
     assert no_sideways_scroll(page)
     settings(page)
-    expect(page.get_by_label("Measure every", exact=True)).to_be_visible()
+    expect(page.get_by_label(inside, exact=True)).to_be_visible()
     assert no_sideways_scroll(page)
     assert page.get_by_role("button", name="Run", exact=True).bounding_box()["height"] >= 40
 
@@ -522,3 +524,50 @@ def test_a_probe_runs_to_a_table_of_layers_and_stops(page, server):
     press(page, "Pause")
     expect(page.locator("#probe-transport")).to_contain_text("paused", timeout=MINUTES)
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+
+
+def test_a_probe_of_own_rows_tells_its_cost_and_refuses_what_is_wrong(page, server, tmp_path):
+    visit(page, server, "Probe")
+    notice = page.locator(".notice:visible")
+    page.get_by_label("Steps", exact=True).fill("1")
+    expect(notice).to_contain_text(re.compile(r"This run: about \d+ s and [\d.]+ [GM]B here"), timeout=MINUTES)
+    page.locator(".all-settings:visible .label-wrap").filter(has_text="Own rows").click()
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes("caf\xe9,x\n".encode("latin-1"))
+    page.locator("#probe-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(bad)
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("the file is not UTF-8", timeout=MINUTES)
+    good = tmp_path / "good.csv"
+    good.write_text("text,label\n" + "".join(f'"{w}, number {k}",{w}\n' for k in range(12) for w in ("yes", "no", "maybe")))
+    page.locator("#probe-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(good)
+    expect(page.locator("#probe-texts-input")).to_have_value(re.compile("number 11"))
+    expect(page.get_by_role("radio", name="Own rows").first).to_be_checked()
+    settings(page, Samples=12, Probe_samples=9, Tokens=8, Measure_every=1)
+    press(page, "Run")
+    expect(page.locator("#probe-transport")).to_contain_text("step 1 of 1", timeout=MINUTES)
+    page.locator("#probe-texts-input").fill("only,one\nlabel,one")
+    expect(notice).to_contain_text("texts is not allowed: it has 1 different labels", timeout=MINUTES)
+
+
+def test_checkpoints_are_measured_and_two_models_compared(page, server):
+    visit(page, server, "Pretraining")
+    expect(page.locator(".v-blocks:visible").first).to_contain_text("Word embedding")
+    page.get_by_label("Revisions, in order").fill("step-00200, step-00800, step-02600")
+    press(page, "Run")
+    transport = page.locator("#checkpoints-transport")
+    expect(transport).to_contain_text("step 2600 of 2600", timeout=MINUTES)
+    expect(transport).to_contain_text("finished in", timeout=MINUTES)
+    expect(page.locator(".v-blocks:visible td.regime").first).to_have_text("rich")
+    assert "revisions=" in page.url
+    page.get_by_label("Revisions, in order").fill("step-00200, nowhere")
+    press(page, "Run")
+    expect(page.locator("[data-testid=toast-body]").first).to_contain_text(
+        "revision = 'nowhere' is not allowed", timeout=MINUTES
+    )
+    page.get_by_role("tab", name="Probe").click()
+    page.locator(".all-settings:visible .label-wrap").filter(has_text="Compare two models").click()
+    page.get_by_label("Before", exact=True).fill("minilm")
+    page.get_by_label("After", exact=True).fill("minilm")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("tab", name="Pretraining")).to_have_attribute("aria-selected", "true", timeout=MINUTES)
+    expect(page.get_by_label("Model", exact=True).last).to_have_value("minilm")
+    expect(transport).to_contain_text("step 1 of 1", timeout=MINUTES)
