@@ -33,8 +33,8 @@ from regime.models.checks import (
 from regime.models.sources import available, local, offline, shipped
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
-_DRAWING = Lock()
-"""Random weights are drawn from torch's global state, which is put back."""
+_LOADING = Lock()
+"""Making a model goes through the global state of transformers, and of torch where its weights are drawn."""
 
 
 class Pretrained(NamedTuple):
@@ -68,17 +68,18 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     """
     found = find(name, revision)
     stamp = max(path.stat().st_mtime_ns for path in found.folder.iterdir())
-    return _read(name, found, language_model, stamp)
+    with _LOADING:
+        return _read(name, found, language_model, stamp)
 
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
     """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
     found = find(name, revision)
-    config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
-    with _DRAWING, torch.random.fork_rng(devices=[]):
+    with _LOADING, torch.random.fork_rng(devices=[]):
+        config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
         torch.manual_seed(seed)
         model = _class(found.description.type, language_model).from_config(config).float().eval()
-    return Pretrained(model, _tokenizer(found) if found.description.tokenizer else None, found.source)
+        return Pretrained(model, _tokenizer(found) if found.description.tokenizer else None, found.source)
 
 
 def find(name: str, revision: str = MAIN) -> Found:

@@ -530,7 +530,7 @@ def test_a_probe_of_own_rows_tells_its_cost_and_refuses_what_is_wrong(page, serv
     visit(page, server, "Probe")
     notice = page.locator(".notice:visible")
     page.get_by_label("Steps", exact=True).fill("1")
-    expect(notice).to_contain_text(re.compile(r"This run: about \d+ s and [\d.]+ [GM]B here"), timeout=MINUTES)
+    expect(notice).to_contain_text(re.compile(r"This run: about .+ and [\d.]+ [GM]B here"), timeout=MINUTES)
     page.locator(".all-settings:visible .label-wrap").filter(has_text="Own rows").click()
     bad = tmp_path / "bad.csv"
     bad.write_bytes("caf\xe9,x\n".encode("latin-1"))
