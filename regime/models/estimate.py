@@ -178,13 +178,14 @@ def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
     measured = (n + held) * known.forward + p * ((2 + known.blocks) * known.forward + known.product + known.capture)
     measured += known.structure + known.kernel(config.probe_samples)
     end = 0.0
+    few = chunk * known.length
     kept = 2 * p
     if config.forecast:
         regression = 2 * known.structure + (n + held) * known.capture
         regression += known.kernel(config.samples, None, "full") + known.kernel(config.held_out, config.samples, "full")
         begin += regression + (n + held) * known.forward
         end += regression
-        kept += n + held + (n if adam else 0)
+        kept = max(2 * p + (n if adam else 0), p + n + few)
         if adam:
             step += config.batch * known.length * (known.product + known.pullback) + known.update
             measured += (n + p) * known.product
@@ -192,7 +193,7 @@ def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
             begin += known.kernel(config.probe_samples, config.samples, "full")
     states = {"adamw": 2, "momentum": 1, "sgd": 0}[config.optimizer]
     copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if config.forecast and adam else 0)
-    passing = ACTIVATIONS * min(chunk * known.length, n) * known.tape_bytes
+    passing = ACTIVATIONS * min(few, n) * known.tape_bytes
     size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.tape_bytes + passing
     return Costs(config, begin, step, measured, end, int(size))
 

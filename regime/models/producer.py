@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from regime.config import ProbeConfig
 from regime.events import Estimate, Reference
 from regime.kernels.limits import interpolation_weights
+from regime.kernels.tapes import Tape
 from regime.losses import error
 from regime.machine import pick_device
 from regime.models import estimate, texts
@@ -112,11 +113,11 @@ class ProbeRun:
                 losses = yield from clock.over(self._losses(learners), step)
                 start_loss = losses["train_loss"] if step == 0 else start_loss
                 gone = diverged(losses["train_loss"], start_loss)
-                known, undefined = yield from clock.over(self._compared(learners, last and not gone), step)
+                losses |= yield from clock.over(self._twins(learners), step)
                 if gone:
-                    yield previous.lost(step, clock.fraction, time, losses | known)
+                    yield previous.lost(step, clock.fraction, time, losses)
                     return
-                previous = yield from self._snapshot(learners, step, time, clock, losses | known, undefined)
+                previous = yield from self._snapshot(learners, step, time, clock, losses)
                 yield previous
                 if last:
                     return
@@ -136,17 +137,15 @@ class ProbeRun:
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)
         if config.forecast:
-            learner.start, tapes = {}, {}
+            learner.start = {}
             for name in ("train", "test"):
                 learner.start[name] = yield from observer.evaluate(self.inputs[name])
-                tapes[name] = yield from observer.capture(self.inputs[name])
-            kernel = yield from full_kernel(tapes["train"], tapes["train"])
-            cross = yield from full_kernel(tapes["test"], tapes["train"])
+            tapes = yield from observer.capture(self.inputs["train"])
+            kernel = yield from full_kernel(tapes, tapes)
+            cross = yield from self._against(observer, "test", tapes)
             learner.regressed = self._regression(learner, kernel, cross)
-            train, probe = (
-                Linearized(learner.start["train"], tapes["train"]),
-                Linearized(observer.start, _known(observer.tapes)),
-            )
+            train = Linearized(learner.start["train"], tapes)
+            probe = Linearized(observer.start, {path: tape for path, tape in observer.tapes.items() if tape is not None})
             if config.optimizer == "adamw":
                 learner.twin = ParameterTwin(config, train, probe, self.targets["train"], self.loss, observer.by_layer())
             else:
@@ -192,33 +191,48 @@ class ProbeRun:
         scores = {f"{name}_loss": self.loss.value(outputs, y)}
         return scores | ({f"{name}_error": error(outputs, y, self.config.classes)} if self.config.classes else {})
 
-    def _compared(self, learners: list[_Learner], ended: bool) -> Turns[tuple[dict[str, Tensor], dict[str, str]]]:
-        """The same of the twins; and when the run ends, of kernel regression with the first and the last kernel."""
-        if not self.config.forecast:
+    def _twins(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
+        """Losses of the twins on the training texts."""
+        found: dict[str, list[Tensor]] = {}
+        for learner in learners:
+            if learner.twin is not None:
+                outputs = yield from learner.twin.train_outputs()
+                for measure, value in self._scores("train", outputs).items():
+                    found.setdefault(f"twin_{measure}", []).append(value)
+        return {name: torch.stack(values).double() for name, values in found.items()}
+
+    def _regressions(self, learners: list[_Learner], ended: bool) -> Turns[tuple[dict[str, Tensor], dict[str, str]]]:
+        """Losses of kernel regression with the first kernel, and with the last, when the run ends."""
+        if not (self.config.forecast and self.config.classes):
             return {}, {}
         found: dict[str, list[Tensor]] = {}
         for learner in learners:
-            outputs = yield from learner.twin.train_outputs()
-            scores = {f"twin_{name}": value for name, value in self._scores("train", outputs).items()}
-            if self.config.classes:
-                now = (yield from self._regressed_now(learner)) if ended else None
-                for prefix, regressed in (("kernel_start_", learner.regressed), ("kernel_now_", now)):
-                    for name in ("train", "test"):
-                        values = regressed[name] if ended else torch.full_like(self.targets[name], torch.nan)
-                        scores |= {f"{prefix}{measure}": value for measure, value in self._scores(name, values).items()}
-            for measure, value in scores.items():
-                found.setdefault(measure, []).append(value)
+            now = (yield from self._regressed_now(learner)) if ended else None
+            for prefix, regressed in (("kernel_start_", learner.regressed), ("kernel_now_", now)):
+                for name in ("train", "test"):
+                    values = regressed[name] if ended else torch.full_like(self.targets[name], torch.nan)
+                    for measure, value in self._scores(name, values).items():
+                        found.setdefault(f"{prefix}{measure}", []).append(value)
             yield
-        undefined = {} if ended else {name: AT_THE_END for name in found if name.startswith("kernel_")}
+        undefined = {} if ended else dict.fromkeys(found, AT_THE_END)
         return {name: torch.stack(values).double() for name, values in found.items()}, undefined
 
     def _regressed_now(self, learner: _Learner) -> Turns[dict[str, Tensor]]:
-        tapes = {}
-        for name in ("train", "test"):
-            tapes[name] = yield from learner.observer.capture(self.inputs[name])
-        kernel = yield from full_kernel(tapes["train"], tapes["train"])
-        cross = yield from full_kernel(tapes["test"], tapes["train"])
+        """With the last kernel; what the run itself needed of the first one is let go before."""
+        learner.twin, learner.observer.tapes = None, {}
+        tapes = yield from learner.observer.capture(self.inputs["train"])
+        kernel = yield from full_kernel(tapes, tapes)
+        cross = yield from self._against(learner.observer, "test", tapes)
         return self._regression(learner, kernel, cross)
+
+    def _against(self, observer: Observer, name: str, train: dict[str, Tape]) -> Turns[Float[Tensor, "MC NC"]]:
+        """The kernel of some texts against the training texts, a chunk of them at a time: their tapes are not kept."""
+        inputs, rows = self.inputs[name], []
+        for first in range(0, len(self.targets[name]), self.chunk):
+            part = {key: tensor[first : first + self.chunk] for key, tensor in inputs.items()}
+            tapes = yield from observer.capture(part)
+            rows.append((yield from full_kernel(tapes, train)))
+        return torch.cat(rows)
 
     def _regression(self, learner: _Learner, kernel: Tensor, cross: Tensor) -> dict[str, Float[Tensor, "n C"]]:
         """Kernel regression of the targets, from f_0, with the tangent kernel on training and held-out texts."""
@@ -233,7 +247,6 @@ class ProbeRun:
         time: float,
         clock: "estimate.Clock",
         losses: dict[str, Tensor],
-        undefined: dict[str, str],
     ) -> Iterator[Pause]:
         sights: list[Sight] = []
         foreseen: list[Tensor] = []
@@ -243,20 +256,17 @@ class ProbeRun:
                 foreseen.append((yield from clock.over(learner.twin.probe_outputs(), step)))
             clock.measured()
         linear = {TWIN_GAP: torch.stack(foreseen)} if foreseen else {}
+        compared, undefined = yield from clock.over(self._regressions(learners, step == self.steps), step)
         return snapshot(
             [learner.observer for learner in learners],
             sights,
             step=step,
             fraction=1.0 if step == self.steps else clock.fraction,
             time=time,
-            losses=losses,
+            losses=losses | compared,
             linear=linear,
             undefined=undefined,
         )
 
 
 PARTS = ("train", "test", "probe")
-
-
-def _known(tapes: dict) -> dict:
-    return {path: tape for path, tape in tapes.items() if tape is not None}
