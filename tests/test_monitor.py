@@ -214,3 +214,17 @@ def broken(model: nn.Module) -> nn.Module:
 def test_what_is_not_allowed_is_named(build, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_the_figure_and_the_table_are_those_of_any_report() -> None:
+    from regime.plots.figure import figure
+    from regime.ui.export import table
+
+    model = network()
+    monitor = regime.Monitor(model, data(64)[0][40:])
+    train(model, 20)
+    monitor.measure(20)
+    report = monitor.report()
+    distances = figure(report).subfigs[1].axes[1]
+    assert {line.get_label() for line in distances.lines} >= {"kernel change", "taylor gap", "representation"}
+    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5"]
