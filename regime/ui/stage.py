@@ -121,7 +121,7 @@ def story(text: str) -> str:
     return f'<p class="story">{text}</p>'
 
 
-LISTS = ("words", "trainable", "revisions")
+LISTS = {"toy": (), "probe": ("words", "trainable"), "checkpoints": ("words", "revisions")}
 """Fields that are lists of names: the form has them in one line, with commas between."""
 
 
@@ -220,7 +220,7 @@ class Stage:
     def fill(self, config: RunConfig) -> Updates:
         """The form as a configuration has it."""
         values = {
-            control: ", ".join(getattr(config, name)) if name in LISTS else getattr(config, name)
+            control: ", ".join(getattr(config, name)) if name in LISTS[self.kind] else getattr(config, name)
             for name, control in self.controls.items()
         }
         return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
@@ -230,7 +230,7 @@ class Stage:
         fields = dict(zip(self.controls, map(received, values), strict=True))
         if fields.get("revision", "") is None:
             del fields["revision"]  # an empty line
-        for name in fields.keys() & set(LISTS):
+        for name in LISTS[self.kind]:
             fields[name] = [part.strip() for part in str(fields[name] or "").split(",") if part.strip()]
         return config_from_dict(fields, self.kind)
 

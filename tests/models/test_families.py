@@ -91,7 +91,11 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
         assert torch.allclose(outputs, torch.func.functional_call(model, values, kwargs=batch).detach(), rtol=1e-9), block
 
 
-@pytest.mark.parametrize(("family", "readout"), [(family, readout) for family in TYPES for readout in readouts(family)])
+RUNS = [(family, readouts(family)[number % len(readouts(family))]) for number, family in enumerate(TYPES)]
+"""Every family once, every readout at least twice."""
+
+
+@pytest.mark.parametrize(("family", "readout"), RUNS)
 def test_a_probe_end_to_end(family: str, readout: str) -> None:
     report = regime.run(ProbeConfig(model=f"tiny-{family}", readout=readout, **SMALL))
     assert [event.step for event in report.history] == [0, 1, 2]
