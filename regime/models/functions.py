@@ -97,6 +97,8 @@ class TextFunction:
     def _prompted(self, rows: Sequence[str]) -> list[str]:
         """The template around each text; of a text too long its end is cut, never the template."""
         template = texts.prompt_prefix(self.template) if self.causal else self.template
+        if "{text}" not in template:
+            raise ConfigError(f"prompt = {self.template!r:.80} is not allowed with a model that reads on: {{text}} comes first")
         mask = self.tokenizer.mask_token or ""
         room = self.config.max_tokens - len(self.tokenizer(template.replace("{text}", "").replace("{mask}", mask))["input_ids"])
         if room < 1:

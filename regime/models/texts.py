@@ -73,7 +73,7 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = N
             f"{sum(sizes)} texts are asked for, {' + '.join(map(str, sizes))}, and there are {len(table.texts)}; "
             "allowed: as many as there are, together"
         )
-    order = _even(table, seed)
+    order = _even(table, seed, sum(sizes))
     groups, start = [], 0
     for size in sizes:
         rows = order[start : start + size]
@@ -83,15 +83,12 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = N
     return groups
 
 
-def _even(table: Table, seed: int) -> list[int]:
-    """Row numbers in random order, the labels in turn as long as each has rows."""
+def _even(table: Table, seed: int, total: int) -> list[int]:
+    """Row numbers in random order: labels as even as there are rows, each spread evenly over the whole draw."""
     order = torch.randperm(len(table.texts), generator=torch.Generator().manual_seed(seed)).tolist()
     if not table.labels:
-        return order
-    seen = [0] * len(table.classes)
-    ranked = []
-    for row in order:
-        label = table.labels[row]
-        ranked.append((seen[label], label, row))
-        seen[label] += 1
-    return [row for _, _, row in sorted(ranked)]
+        return order[:total]
+    members = [[row for row in order if table.labels[row] == label] for label in range(len(table.classes))]
+    ranked = sorted((rank, label, row) for label, rows in enumerate(members) for rank, row in enumerate(rows))[:total]
+    drawn = [sum(label == each for _, label, _ in ranked) for each in range(len(members))]
+    return [row for _, _, row in sorted(ranked, key=lambda entry: ((entry[0] + 0.5) / drawn[entry[1]], entry[1]))]

@@ -167,14 +167,20 @@ class Stage:
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
         gr.on(changed, self.foretell, [self.state, *form], self.foretold, **about)
 
-    def follow_filled(self, event: Any, **how: Any) -> None:
+    def follow_filled(self, event: Any) -> None:
         """Run what an event has put into the form, and tell of it."""
-        self.follow(event, fresh=True, **how)
+        self.follow(event, fresh=True)
         event.then(self.foretell, [self.state, *self.controls.values()], self.foretold, **HIDDEN)
 
     def open_links(self, demo: gr.Blocks) -> None:
         """Open what a permalink asks for when the page loads."""
-        self.follow_filled(demo.load(self.open, self.state, self.filled, **QUICK), ahead=0)
+        opened = demo.load(self.open, self.state, self.filled, **QUICK)
+        self.follow(opened, fresh=True, ahead=0)
+        opened.then(self.foretell_linked, [self.state, self.turn, *self.controls.values()], self.foretold, **HIDDEN)
+
+    def foretell_linked(self, visit: Visit | None, turn: int | None, *values: Any) -> Updates:
+        """The same for what a link has filled in; without one nothing is computed while the page loads."""
+        return {self.opening.chips: gr.skip()} if turn is None else self.foretell(visit, *values)
 
     def pick(self, visit: Visit | None, value: Any) -> Updates:
         """Fill the form from a preset and start it."""

@@ -48,3 +48,9 @@ def test_prompts_ask_for_one_word_a_label() -> None:
         assert len(prompt.words) == len(texts.CLASSES[task])
         assert "{text}" in prompt.template
     assert texts.prompt_prefix("{text} It was {mask}.") == "{text} It was"
+
+
+def test_a_rare_label_is_in_every_group() -> None:
+    source = "\n".join(f"text {k},{'rare' if k % 10 == 0 else 'common'}" for k in range(100))
+    for group in texts.split("own", [32, 32, 32], source=source):
+        assert group.labels.bincount(minlength=2).tolist()[1] >= 3

@@ -404,7 +404,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
 
 def test_own_rows_are_pasted_and_run(page, server):
     visit(page, server)
-    rows = page.locator("#probe-texts-input")
+    rows = page.locator("#toy-csv-input")
     expect(rows).to_be_hidden()
     page.get_by_role("radio", name="Own rows").check()
     rows.fill("x1,x2,kind\n" + "\n".join(f"{k % 7},{k % 5},{'ab'[k % 2]}" for k in range(48)))
