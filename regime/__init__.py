@@ -1,6 +1,6 @@
 """Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
 
-from regime.config import CheckpointConfig, ConfigError, ProbeConfig, ToyConfig
+from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.events import Estimate, Finished, Measured, Progress, Started
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
 from regime.kernels.infinite import InfiniteKernel, infinite_ntk
@@ -8,8 +8,10 @@ from regime.kernels.limits import gradient_flow, kernel_regression
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
 from regime.monitor import Monitor, compare
-from regime.pipeline import Session, estimate, run, stream, stream_together, within
+from regime.pipeline import estimate, run, stream, within
 from regime.report import Report
+from regime.session import Session, stream_together
+from regime.sweep.report import SweepReport
 
 __all__ = [
     "NTK",
@@ -27,6 +29,8 @@ __all__ = [
     "Report",
     "Session",
     "Started",
+    "SweepConfig",
+    "SweepReport",
     "ToyConfig",
     "compare",
     "empirical_ntk",

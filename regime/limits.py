@@ -24,6 +24,8 @@ class Limits:
     """Of a model that is not in the catalog."""
     max_model_bytes: int = 2**30
     """Of all its files."""
+    max_cells: int = 10_000
+    """Of one sweep."""
     hub: int = 1
     """1: models may be downloaded from the Hub; 0: only those that are there."""
     hub_seconds: float = 10.0

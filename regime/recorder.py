@@ -17,10 +17,10 @@ from torch import Tensor
 from regime.advice import advise
 from regime.config import AnyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
-from regime.measures.measurement import NORMAL, REASONS, Baseline, Measurement, total
+from regime.measures.measurement import NORMAL, REASONS, Along, Baseline, Measurement, total
 from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
 from regime.report import Provenance, Report
-from regime.snapshots import TWIN_GAP, Snapshot, diverged
+from regime.snapshots import TWIN_GAP, Glance, Snapshot, diverged
 
 VERSION = "0.1.0"
 LARGEST = f"{TWIN_GAP}_max"
@@ -92,14 +92,18 @@ class Recorder:
 
     def restore(self, state: dict[str, Any], start: Snapshot) -> None:
         """Go on from `state`, measuring against `start` again."""
-        self.baseline = Baseline(start)
+        self.begin(start)
         self.history = [Measured.model_validate(fields) for fields in state["history"]]
         self.past = state["past"]
+
+    def begin(self, start: Snapshot) -> None:
+        """Measure against this one; `record` begins with the first it is given."""
+        self.baseline = Baseline(start)
 
     def record(self, snapshot: Snapshot, seconds: float, left: float) -> Measured:
         """Measure a snapshot, against the first one that came."""
         if self.baseline is None:
-            self.baseline = Baseline(snapshot)
+            self.begin(snapshot)
         previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
         measurement = self.baseline.measure(snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
@@ -107,7 +111,10 @@ class Recorder:
         loss, start_loss = self._losses(snapshot)
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, start_loss)
-        model = measurement.model | self._along_the_path(measurement)
+        model = measurement.model
+        if measurement.along is not None:
+            measurement.undefined.update({LARGEST: REASONS["gap"], "forecast_skill": REASONS["gap"]})
+            model = model | self._follow(measurement.along)
         event = Measured(
             step=snapshot.step,
             steps=snapshot.step if self.steps is None else self.steps,
@@ -143,18 +150,17 @@ class Recorder:
             for band, share, gap in bands
         ]
 
-    def _along_the_path(self, measurement: Measurement) -> dict[str, Tensor]:
+    def glance(self, glance: Glance) -> None:
+        """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
+        self._follow(self.baseline.along(glance.outputs, glance.linear))
+
+    def _follow(self, along: Along) -> dict[str, Tensor]:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""
-        if TWIN_GAP not in measurement.model:
-            return {}
-        now = {LARGEST: measurement.model[TWIN_GAP]}
-        if (drawn := measurement.drawn.get(TWIN_GAP)) is not None:
-            now["drawn"] = drawn
-        for name, values in now.items():
-            self.past[name] = torch.fmax(self.past[name], values) if name in self.past else values
+        for name, values in ((LARGEST, along.gap), ("drawn", along.drawn)):
+            if values is not None:
+                self.past[name] = torch.fmax(self.past[name], values) if name in self.past else values
         for name in ("missed", "around"):
-            self.past[name] = self.past.get(name, 0.0) + getattr(measurement, name)
-        measurement.undefined.update({LARGEST: REASONS["gap"], "forecast_skill": REASONS["gap"]})
+            self.past[name] = self.past.get(name, 0.0) + getattr(along, name)
         return {LARGEST: self.past[LARGEST], "forecast_skill": 1 - self.past["missed"] / self.past["around"]}
 
     def _verdict(self, snapshot: Snapshot, measurement: Measurement, model: dict[str, Tensor]) -> Verdict:

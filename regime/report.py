@@ -1,18 +1,13 @@
 """A finished run: its verdict, its numbers, and where they came from."""
 
-import json
-import os
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from regime.config import AnyConfig
 from regime.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.measures.verdict import Verdict
-
-FILE = "report.json"
-SIZE_LIMIT = 64 * 2**20
+from regime.saved import Saved
 
 
 class Provenance(Message):
@@ -28,12 +23,14 @@ class Provenance(Message):
     source: str = Field(description="where data and weights came from")
 
 
-class Report(Message):
+class Report(Saved):
     """The result of `regime.run`, and of every stream's last event.
 
     `final`, `spread` and `seeds` hold the whole-model measures of the last measurement: mean over seeds, standard deviation,
     and seed by seed. `layers` and `blocks` hold rows; `history` every measurement.
     """
+
+    file: ClassVar[str] = "report.json"
 
     kind: Literal["report"] = "report"
     version: Literal[3] = 3
@@ -77,42 +74,6 @@ class Report(Message):
             history=history,
             provenance=provenance,
         )
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`; raises ValueError naming what does not fit."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise ValueError(f"not a report of this version: {where}: {problem['msg']}") from None
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write `folder`/report.json, whole or not at all; returns its path."""
-        target = Path(folder) / FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{FILE}.{os.getpid()}")
-        partial.write_text(self.model_dump_json())
-        partial.replace(target)
-        return target
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            FileNotFoundError: there is no report in the folder.
-            ValueError: the file is not a report of this version.
-        """
-        path = Path(folder) / FILE
-        if path.stat().st_size > SIZE_LIMIT:
-            raise ValueError(f"{path} is larger than {SIZE_LIMIT} bytes: not a report")
-        try:
-            fields = json.loads(path.read_text())
-        except ValueError:
-            raise ValueError(f"{path} is not JSON") from None
-        return cls.from_dict(fields)
 
 
 def flat(row: Row) -> dict[str, Any]:

@@ -9,17 +9,21 @@ from pydantic import TypeAdapter
 from regime.config import KINDS
 from regime.events import Event
 from regime.report import Report
+from regime.sweep.events import SweepEvent
+from regime.sweep.report import SweepReport
 
 FOLDER = Path(__file__).parents[1] / "assets" / "schemas"
 """Where the schemas ship, one file each."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schemas by name: toy, probe, checkpoints, event, report."""
+    """The schemas by name: toy, probe, checkpoints, sweep, and what runs and sweeps send and end in."""
     return {
         **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
         "report": Report.model_json_schema(mode="serialization"),
+        "sweep-event": TypeAdapter(SweepEvent).json_schema(mode="serialization"),
+        "sweep-report": SweepReport.model_json_schema(mode="serialization"),
     }
 
 

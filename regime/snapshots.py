@@ -28,6 +28,21 @@ class Pause:
     fraction: float
 
 
+class Glance(NamedTuple):
+    """A point of the path that only the twin's gap is taken at: what is cheap of a snapshot."""
+
+    step: int
+    fraction: float
+    outputs: Float[Tensor, "S P C"]
+    linear: Float[Tensor, "S P C"]
+    """The twin's."""
+    cell: int = 0
+
+    def rows(self, chosen: slice, cell: int) -> "Glance":
+        """The same of some of the seeds."""
+        return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
+
+
 class Moved(NamedTuple):
     """Outputs with one layer's parameters moved and the others as at the start, and their linear prediction."""
 

@@ -6,13 +6,21 @@ from pydantic import Field
 
 from regime.config.base import Config, ConfigError, describe, show
 from regime.config.models import CheckpointConfig, MonitorConfig, ProbeConfig
+from regime.config.sweep import SweepConfig
 from regime.config.toy import WORKSPACE_LIMIT, ToyConfig
 
 RunConfig = ToyConfig | ProbeConfig | CheckpointConfig
+"""One run."""
+Runnable = RunConfig | SweepConfig
 """What can be run."""
 AnyConfig = Annotated[RunConfig | MonitorConfig, Field(discriminator="kind")]
 """What a report can be of."""
-KINDS: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig, "checkpoints": CheckpointConfig}
+KINDS: dict[str, type[Config]] = {
+    "toy": ToyConfig,
+    "probe": ProbeConfig,
+    "checkpoints": CheckpointConfig,
+    "sweep": SweepConfig,
+}
 
 __all__ = [
     "KINDS",
@@ -24,13 +32,15 @@ __all__ = [
     "MonitorConfig",
     "ProbeConfig",
     "RunConfig",
+    "Runnable",
+    "SweepConfig",
     "ToyConfig",
     "config_from_dict",
     "describe",
 ]
 
 
-def config_from_dict(fields: Any, kind: str | None = None) -> RunConfig:
+def config_from_dict(fields: Any, kind: str | None = None) -> Runnable:
     """Build the configuration a dict describes; `kind` is assumed where the dict names none.
 
     Raises:

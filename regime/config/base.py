@@ -37,11 +37,14 @@ def describe(schema: dict[str, Any]) -> str:
     """What a field's JSON Schema allows, in words: `an integer from 1 to 8`."""
     if "anyOf" in schema:
         return " or ".join(describe(option) for option in schema["anyOf"])
+    if "oneOf" in schema or schema.get("type") == "object":
+        return "an object of named fields" + (", each with a list of values" if "additionalProperties" in schema else "")
     if "enum" in schema or "const" in schema:
         return "one of " + ", ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
-    names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null"}
+    names = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "null": "null", "string": "text"}
     if schema.get("type") == "array":
-        return f"a list of {schema.get('minItems', 0)} to {schema.get('maxItems')} entries, each {describe(schema['items'])}"
+        count = f" of {schema.get('minItems', 0)} to {schema['maxItems']} entries" if "maxItems" in schema else ""
+        return f"a list{count}, each {describe(schema['items'])}"
     if "maxLength" in schema:
         return f"text of at most {schema['maxLength']} characters"
     return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
@@ -72,8 +75,11 @@ class Config(BaseModel):
             field = str(problem["loc"][0]) if problem["loc"] else ""
             if problem["type"] == "extra_forbidden":
                 line = f"{show(field)} is not a field of {cls.__name__}; allowed: {', '.join(properties)}"
-            elif field in properties:
-                line = f"{field} = {show(problem['input'])} is not allowed; allowed: {describe(properties[field])}"
+            elif field in properties and problem["type"] != "value_error":
+                within = properties[field].get("additionalProperties")
+                named = isinstance(within, dict) and len(problem["loc"]) > 1
+                where, schema = (f"{field}.{problem['loc'][1]}", within) if named else (field, properties[field])
+                line = f"{where} = {show(problem['input'])} is not allowed; allowed: {describe(schema)}"
             else:
                 line = problem["msg"].removeprefix("Value error, ")
             if line not in lines:
@@ -87,10 +93,15 @@ class Config(BaseModel):
     def from_dict(cls, fields: dict[str, Any]) -> Self:
         return cls(**fields)
 
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, without somebody's own rows."""
+        changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
+        nested = {name: value for name in changed if isinstance(value := getattr(self, name), Config)}
+        return changed | {name: {"kind": value.kind, **value.changes()} for name, value in nested.items()}
+
     def to_query(self) -> str:
         """The fields that differ from their defaults, as a URL query; somebody's own rows stay out of it."""
-        changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
-        return urlencode({"kind": self.kind, **{name: _written(value) for name, value in changed.items()}})
+        return urlencode({"kind": self.kind, **{name: _written(value) for name, value in self.changes().items()}})
 
     @classmethod
     def from_query(cls, query: str) -> Self:
@@ -102,7 +113,7 @@ class Config(BaseModel):
 
 def _written(value: Any) -> Any:
     """A value as a query holds it: the inverse of `_parse`."""
-    return "none" if value is None else json.dumps(value) if isinstance(value, list | tuple) else value
+    return "none" if value is None else json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
 def _parse(text: str, schema: dict[str, Any]) -> Any:
@@ -112,7 +123,9 @@ def _parse(text: str, schema: dict[str, Any]) -> Any:
         return None
     if "boolean" in types:
         return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
-    for kind, read in (("integer", int), ("number", float), ("array", json.loads)):
+    if "oneOf" in schema:
+        types = {"object"}
+    for kind, read in (("integer", int), ("number", float), ("array", json.loads), ("object", json.loads)):
         if kind in types:
             try:
                 return read(text)

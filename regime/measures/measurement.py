@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -88,6 +89,18 @@ SQUARED = ("kernel_distance", "kernel_distance_centered")
 """One minus a cosine: an error of size e shows as e**2."""
 
 
+class Along(NamedTuple):
+    """What a point adds to a path: the twin's gap there, and what the forecast missed of it."""
+
+    gap: Float[Tensor, "S"]
+    drawn: Float[Tensor, "S B"] | None
+    """The gap on random halves of the probe points."""
+    missed: Float[Tensor, "S"]
+    """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
+    around: Float[Tensor, "S"]
+    """sum over probe points ||f_t - mean||^2."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Measures seed by seed. A value that is not finite is undefined; `undefined` says why under its measure."""
@@ -102,10 +115,8 @@ class Measurement:
     """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
     modes: Float[Tensor, "S K"]
     """The gap of the first linear prediction by band of modes of Theta_0."""
-    missed: Float[Tensor, "S"]
-    """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
-    around: Float[Tensor, "S"]
-    """sum over probe points ||f_t - mean||^2."""
+    along: Along | None
+    """Of the twin, where there is one."""
 
 
 def _sum(parts: Iterable[Tensor]) -> Tensor:
@@ -154,6 +165,12 @@ class Baseline:
         """
         return _Measuring(self, now).all(previous)
 
+    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"]) -> Along:
+        """A point of the path: outputs, and the twin's."""
+        start = self.start.outputs
+        drawn = linear_gap(outputs, linear, start, self.halves) if len(start) == 1 else None  # else seeds tell the spread
+        return Along(linear_gap(outputs, linear, start), drawn, *unexplained(outputs, linear, start))
+
 
 class _Measuring:
     """One snapshot being measured."""
@@ -192,8 +209,8 @@ class _Measuring:
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
-        missed, around = unexplained(now.outputs, linear, start.outputs)
-        return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, missed, around)
+        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP]) if TWIN_GAP in now.linear else None
+        return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, along)
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""

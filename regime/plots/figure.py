@@ -45,6 +45,9 @@ def _lines(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], ti
             low = [v / (1 + s / v) for v, s in zip(y, sd, strict=True)]
             high = [v + s for v, s in zip(y, sd, strict=True)]
             axes.fill_between(x, low, high, color=COLORS[color], alpha=0.15, linewidth=0)
+    heights = {float(value) for line in axes.lines for value in line.get_ydata()}
+    if len(heights) == 1:  # one value has no range of its own
+        axes.set_ylim(min(heights) / 2, max(heights) * 2)
     axes.set_yscale("log")
     axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
     axes.set_xlabel("step")

@@ -1,5 +1,6 @@
 """The bench of a toy run: a training, its twins, and snapshots of both."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
@@ -13,15 +14,14 @@ from regime.kernels.limits import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
 from regime.losses import error
 from regime.packing import pack
-from regime.snapshots import TWIN_GAP, Moved, Pause, Snapshot, Targets
+from regime.snapshots import TWIN_GAP, Glance, Moved, Pause, Snapshot, Targets
 from regime.toy import limit
+from regime.toy.cost import PRODUCTS
 from regime.toy.network import Layer, Tape
 from regime.toy.start import Start
 from regime.toy.training import Training, tensors
 from regime.toy.twin import AdamTwin, Points, State, Twin, difference
 
-PRODUCTS = 16
-"""Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
 AT_THE_END = "taken when the run ends"
 FROZEN = "this layer is not trained"
 
@@ -34,6 +34,8 @@ class Bench:
 
     def __init__(self, run: Start) -> None:
         self.run, self.step = run, 0
+        self.seconds = 0.0
+        """Spent in the network's own steps; of a GPU, in asking for them."""
         config, data = run.config, run.data
         self.training = Training.start(
             run.network,
@@ -124,7 +126,10 @@ class Bench:
         if not self.forecast:
             self._step_twins(batch)
         self.step += 1
-        return self.training.step(batch)
+        began = time.perf_counter()
+        loss = self.training.step(batch)
+        self.seconds += time.perf_counter() - began
+        return loss
 
     def state(self) -> dict[str, Any]:
         twin = self.twin.state_tensors() if isinstance(self.twin, AdamTwin) else []
@@ -140,9 +145,23 @@ class Bench:
             self.twin.restore(state["tensors"][own:], self.step)
 
     @torch.no_grad()
-    def snapshot(self) -> Snapshot:
-        """The run now."""
+    def glance(self) -> Glance:
+        """What is cheap of the run now; its twins take their steps beside it."""
+        run = self.run
+        outputs = run.network.forward(self.training.parameters, self.x["probe"]).outputs
+        scaled = run.scaled(outputs, self.offsets["probe"])
+        return Glance(self.step, self.fraction, scaled, self.twin.outputs(self.points["probe"]))
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done."""
+        return self.step / self.run.steps if self.run.steps else 1.0
+
+    @torch.no_grad()
+    def snapshot(self, *, ended: bool | None = None) -> Snapshot:
+        """The run now; `ended`: whether to compare with kernel regression, by default after the last step."""
         run, network, config = self.run, self.run.network, self.run.config
+        ended = self.step == config.steps if ended is None else ended
         if self.forecast:
             measured = -(-self.step // config.measure_every)  # the last one may be off the beat
             self.twin.state = self.forecast[measured]
@@ -153,7 +172,6 @@ class Bench:
         test = network.forward(parameters, self.x["test"]).outputs
         outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
         scaled = {name: run.scaled(values, self.offsets[name]) for name, values in outputs.items()}
-        ended = self.step == config.steps
         losses, undefined = self._losses(scaled, train, ended)
         moved, taylor = self._taylor(parameters)
         kernel = sum(network.kernels(train, train).values())
@@ -163,7 +181,7 @@ class Bench:
         return replace(
             bare,
             step=self.step,
-            fraction=self.step / config.steps if config.steps else 1.0,
+            fraction=self.fraction,
             time=self.step * run.learning_rate,
             losses=losses,
             outputs=scaled["probe"],

@@ -1,6 +1,6 @@
 """A toy run: a batch of networks and their twins trained side by side, as a stream of snapshots."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,14 +11,10 @@ from torch import Tensor
 from regime.events import Estimate, Reference
 from regime.kernels.spectrum import top_eigenvalue
 from regime.machine import matmul_rate
-from regime.snapshots import Pause, Snapshot, diverged
-from regime.toy.bench import PRODUCTS, Bench
+from regime.snapshots import Glance, Pause, Snapshot, diverged
+from regime.toy import cost
+from regime.toy.bench import Bench
 from regime.toy.start import GRID, Start, joined
-
-EFFICIENCY = 0.65
-"""Share of the matmul rate that training reaches."""
-MEMORY_BOUND = 10
-"""How much slower than a matmul a product of matrix and vector is, operation by operation."""
 
 
 class ToyRun(Start):
@@ -33,18 +29,9 @@ class ToyRun(Start):
 
     def estimate(self) -> Estimate:
         """From counted operations and this machine's matmul rate."""
-        c, rate = self.config, EFFICIENCY * matmul_rate(self.device)
-        measurements = c.steps // c.measure_every + 1
-        outputs = c.samples * c.outputs
-        step = 6 * self.parameters * c.batch + 4 * outputs**2
-        if c.optimizer == "adam":
-            step += 4 * self.parameters * c.batch + 24 * MEMORY_BOUND * self.parameters
-        tapes = 2 * self.parameters * (2 + c.outputs) * (c.samples + c.probe_samples)
-        kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
-        lanczos = MEMORY_BOUND * 2 * PRODUCTS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * self.parameters * c.samples
-        flops = c.steps * step + measurements * (tapes + kernels + lanczos)
-        seconds = len(self.cells) * c.seeds * flops / rate + c.steps * 3e-4 + measurements * 2.5e-2
-        return Estimate(seconds=seconds, bytes=c.workspace)
+        config = self.config
+        seconds = cost.seconds(config, len(self.cells) * config.seeds, matmul_rate(self.device))
+        return Estimate(seconds=seconds, bytes=config.workspace)
 
     def references(self) -> list[Reference]:
         """Where descent with this optimizer and loss becomes unstable."""
@@ -115,7 +102,43 @@ class ToyRun(Start):
             if not alive:
                 return
 
-    def _diverged(self, cells: Sequence[int], loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> set[int]:
+    def skim(self, at_loss: float | None = None) -> Iterator[Pause | Glance | Snapshot]:
+        """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
+
+        A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step whose training loss, averaged
+        over seeds, was at most that share of the first one's.
+        """
+        yield Pause(0, 0.0)
+        self.bench = bench = Bench(self)
+        yield Pause(0, 0.0)
+        snapshot = bench.snapshot()
+        alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
+        for cell in alive:
+            yield self._of_cell(snapshot, cell)
+        if not self.config.steps:
+            yield from (self._of_cell(snapshot, cell) for cell in alive)
+        while alive and bench.step < self.config.steps:
+            loss = bench.advance()
+            yield Pause(bench.step, bench.fraction)
+            ended = gone = self._diverged(alive, loss, start_loss)
+            if at_loss is not None:
+                ended = gone | {cell for cell in alive if self._reached(cell, loss, at_loss * start_loss)}
+            if bench.step == self.config.steps:
+                ended = set(alive)
+            if ended:
+                snapshot = bench.snapshot(ended=True)
+                gone = gone | self._diverged(ended, snapshot.losses["train_loss"], start_loss)
+                yield from (replace(self._of_cell(snapshot, cell), diverged=cell in gone) for cell in sorted(ended))
+                alive = [cell for cell in alive if cell not in ended]
+            if alive and bench.step % self.config.measure_every == 0:
+                glance = bench.glance()
+                yield from (glance.rows(self.rows(cell), cell) for cell in alive)
+
+    def _reached(self, cell: int, loss: Float[Tensor, "S"], target: Float[Tensor, "S"]) -> bool:
+        rows = self.rows(cell)
+        return bool(loss[rows].mean() <= target[rows].mean())
+
+    def _diverged(self, cells: Collection[int], loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> set[int]:
         """Which of the cells have a seed that diverged."""
         if not diverged(loss, start):
             return set()

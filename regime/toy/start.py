@@ -46,8 +46,7 @@ class Start:
             raise ConfigError(
                 f"these configurations differ in more than {', '.join(VARIES)}: they cannot be trained as one batch"
             )
-        largest = max(cell.alpha for cell in self.cells)
-        self.dtype = dtype or (torch.float32 if largest <= FLOAT32_ALPHA else torch.float64)
+        self.dtype = dtype or precision(max(self.cells, key=lambda cell: cell.alpha))
         self.device = pick_device(config.device)
         self.steps = config.steps
         self.data = tasks.load(config, self.device, self.dtype)
@@ -177,6 +176,11 @@ def shape(config: ToyConfig) -> ToyConfig:
     """What has to be the same of configurations that are trained as one batch."""
     known = ToyConfig()
     return config.model_copy(update={name: getattr(known, name) for name in VARIES})
+
+
+def precision(config: ToyConfig) -> torch.dtype:
+    """What a run computes in, where nothing else is asked for; a batch, what its largest output scale needs."""
+    return torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64
 
 
 def joined(draws: list[list[Layer]]) -> list[Layer]:

@@ -10,8 +10,8 @@ from gradio.utils import get_upload_folder
 
 from regime.config import config_from_dict
 from regime.config.base import OWN
-from regime.pipeline import Session
 from regime.report import Report
+from regime.session import Session
 from regime.ui.zero import Rented
 
 CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig"}

@@ -1,0 +1,231 @@
+"""One run: a configuration's producer, its snapshots measured, as a stream of events that ends in a report."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
+from regime.events import Estimate, Event, Finished, Measured, Progress, Reference
+from regime.measures.measurement import between
+from regime.recorder import VERSION, Recorder, finite, save_kernels
+from regime.snapshots import Pause, Snapshot
+
+_IMPORTING = Lock()
+"""Two threads that import transformers for the first time, at once, find it half made."""
+HEARTBEAT = 0.2
+"""Seconds without a measurement after which progress is sent."""
+
+
+class Producer(Protocol):
+    """What trains: it knows no measures."""
+
+    learning_rate: float
+    device: torch.device
+    parameters: int
+    source: str
+    steps: int
+
+    def estimate(self) -> Estimate: ...
+    def references(self) -> list[Reference]: ...
+    def independent(self) -> tuple[Snapshot, Snapshot] | None: ...
+    def view(self) -> dict[str, object]: ...
+    def snapshots(self) -> Iterator[Pause | Snapshot]: ...
+
+
+def produce(config: RunConfig) -> Producer:
+    """The producer of a configuration, at step 0. Imports are local: toys must not wait for transformers to load."""
+    if config.kind == "toy":
+        from regime.toy.producer import ToyRun
+
+        return ToyRun(config)
+    with _IMPORTING:
+        from regime.models.checkpoints import CheckpointRun
+        from regime.models.producer import ProbeRun
+    return CheckpointRun(config) if config.kind == "checkpoints" else ProbeRun(config)
+
+
+def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, Event]]:
+    """Train configurations of one shape as one batch: the events that `stream` would send of each, with its number.
+
+    They may differ in alpha, learning_rate and seed. Progress, of all together, has no number; measurements have no pictures.
+    Numbers agree with those of `stream` to rounding.
+
+    Raises:
+        ConfigError: they differ in more, or one of them cannot run on this machine.
+    """
+    from regime.toy.producer import ToyRun
+
+    began = spoke = time.perf_counter()
+    producer = ToyRun(configs)
+    estimate = producer.estimate()
+    pair = producer.independent()
+    recorders = []
+    for cell, (config, rate) in enumerate(zip(configs, producer.learning_rates, strict=True)):
+        apart = _apart((pair[0].rows(producer.rows(cell)), pair[1].rows(producer.rows(cell))))
+        recorders.append(Recorder(config, rate, producer.references() + apart, producer.steps))
+        yield cell, recorders[cell].started(producer, estimate)
+    for item in producer.snapshots():
+        seconds = time.perf_counter() - began
+        left = seconds * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else estimate.seconds
+        if isinstance(item, Snapshot):
+            yield item.cell, recorders[item.cell].record(item, seconds, left)
+            spoke = time.perf_counter()
+        elif time.perf_counter() - spoke > HEARTBEAT:
+            spoke = time.perf_counter()
+            yield None, Progress(step=item.step, steps=configs[0].steps, seconds=seconds, seconds_left=left)
+    for cell, recorder in enumerate(recorders):
+        yield cell, recorder.finished(producer, time.perf_counter() - began)
+
+
+class Session:
+    """A run that can be held: streamed in parts, saved to a file, taken up again.
+
+    Its events and numbers are those of one `stream`, bit for bit, wherever it was held. Reset is a new session of the same
+    configuration.
+
+    Raises:
+        ConfigError: not a configuration, or one that cannot run on this machine.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        if not isinstance(config, RunConfig):
+            raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig or CheckpointConfig")
+        self.config, self.finished = config, False
+        self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
+        self._producer: Producer | None = None
+        self._recorder: Recorder | None = None
+        self._events = self._run(None)
+
+    def stream(self, measurements: int | None = None) -> Iterator[Event]:
+        """The events from here on: to the end, or until there were so many measurements more.
+
+        Close the iterator, or leave it, to hold the run where it is; the next call goes on from there.
+
+        Raises:
+            ValueError: fewer than one measurement is asked for.
+        """
+        if measurements is not None and measurements < 1:
+            raise ValueError(f"measurements = {measurements} is not allowed; allowed: 1 or more, or None for all")
+        left = measurements
+        while not self.finished and left != 0:
+            self._began = time.perf_counter() - self._seconds
+            event = next(self._events, None)
+            self._seconds = time.perf_counter() - self._began
+            if event is None:
+                return
+            self.finished = isinstance(event, Finished)
+            if left is not None and isinstance(event, Measured):
+                left -= 1
+            yield event
+        if left == 0 and not self.finished and self._complete():
+            yield from self.stream()
+
+    def kernels(self) -> dict[str, Tensor]:
+        """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them."""
+        return {name: kernel.cpu() for name, kernel in self._recorder.kernels().items()}
+
+    def save_kernels(self, path: str | os.PathLike[str]) -> None:
+        """Write each layer's tangent kernel on the probe points, at the first measurement and the last, as safetensors.
+
+        Tensors (seeds, points, points), named "start/layer" and "now/layer".
+
+        Raises:
+            ValueError: nothing is measured yet.
+        """
+        save_kernels(self._recorder, path)
+
+    def _complete(self) -> bool:
+        """Whether only the report is left."""
+        return self._recorder.diverged or self._recorder.history[-1].step == self._recorder.steps
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a toy run as it stands, after any measurement, whole or not at all.
+
+        Raises:
+            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
+        """
+        measured = self._recorder is not None and self._recorder.history
+        if self.config.kind != "toy" or self.finished or not measured:
+            raise ValueError(
+                "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
+            )
+        state = {
+            "version": VERSION,
+            "config": self.config.to_dict(),
+            "producer": self._producer.state(),
+            "recorder": self._recorder.state(),
+            "seconds": self._seconds,
+        }
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        torch.save(state, partial)
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Take up what `save` wrote; on the same machine the numbers are those of a run that was never held.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not a session that this version saved.
+        """
+        try:
+            state = torch.load(path, weights_only=True)
+            known = state["version"] == VERSION
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # torch.load documents none of those it raises
+            raise ValueError(f"{path} is not a saved session: {type(error).__name__}") from None
+        if not known:
+            raise ValueError(f"{path} was saved by version {state['version']!r:.40}; allowed: {VERSION}")
+        session = cls(config_from_dict(state["config"]))
+        session._seconds = state["seconds"]
+        session._events = session._run(state)
+        return session
+
+    def _run(self, state: dict[str, Any] | None) -> Iterator[Event]:
+        config = self.config
+        self._began = time.perf_counter() - self._seconds
+        self._producer = producer = produce(config)
+        estimate = producer.estimate()
+        references = producer.references() + _apart(producer.independent())
+        self._recorder = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
+        yield recorder.started(producer, estimate)
+        self._spoke = self._elapsed()
+        skip = state is not None
+        for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
+            now = self._elapsed()
+            left = now * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else max(0.0, estimate.seconds - now)
+            if isinstance(item, Snapshot):
+                if skip:
+                    skip = False
+                    recorder.restore(state["recorder"], item)
+                    continue
+                event = recorder.record(item, now, left)
+                self._spoke = now
+                yield event
+            elif now - self._spoke > HEARTBEAT:
+                self._spoke = now
+                yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=left)
+        finished = recorder.finished(producer, self._elapsed())
+        self._producer = producer = None  # what was trained is no longer needed, and may be large
+        yield finished
+
+    def _elapsed(self) -> float:
+        """Seconds this run has been running, without those it was held."""
+        return time.perf_counter() - self._began
+
+
+def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:
+    """How far apart independent initializations are."""
+    if pair is None:
+        return []
+    known = {name: finite(values.mean().item()) for name, values in between(*pair).items()}
+    meaning = "between two independent initializations"
+    return [Reference(measure=name, value=value, meaning=meaning) for name, value in known.items() if value is not None]

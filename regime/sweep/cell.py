@@ -1,0 +1,73 @@
+"""A finished cell of a sweep, and the key under which it is kept."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+
+from regime.config.sweep import Scalar
+from regime.events import Interval, Measured, Message, Number
+from regime.measures.verdict import Verdict
+
+RESULT_VERSION = 1
+"""Of what a cell holds and how it is computed: a change makes stores of before those of another version."""
+LEFT_OUT = ("kernel_velocity",)
+"""Between measurements, which sweeps do not make."""
+
+
+class Cell(Message):
+    """What a run of one combination came to: its measures at the last step, or where its loss was reached."""
+
+    index: int = Field(description="place among the cells, the last axis turning fastest")
+    point: dict[str, Scalar] = Field(description="the axes' values here")
+    key: str = Field(description="SHA-256 of the configuration and of what is measured")
+    status: Literal["finished", "diverged", "failed"]
+    reached: bool = Field(description="whether the loss that was asked for was reached; true where none was")
+    step: int = Field(description="at which it was measured")
+    learning_rate: Number
+    measures: dict[str, Number] = Field(description="mean over seeds")
+    spread: dict[str, Number] = Field(description="standard deviation over seeds; null with one seed")
+    seeds: dict[str, list[Number]] = Field(description="seed by seed")
+    intervals: dict[str, Interval] = Field(description="95%, by a bootstrap over probe points and seeds")
+    undefined: dict[str, str] = Field(description="measure -> why it is null")
+    layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
+    verdict: Verdict | None
+    training_seconds: float = Field(description="spent in steps: its share of its batch's")
+    seconds: float = Field(description="spent in all: its share of its batch's")
+    error: str | None = Field(description="why it failed")
+
+
+def key(fields: dict[str, Any], at_loss: float | None) -> str:
+    """Of one cell's configuration as a dict: the same wherever and whenever its result is."""
+    asked = {"version": RESULT_VERSION, "config": fields, "at_loss": at_loss}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:
+    """A cell's results from its last measurement: all but its place and what it cost."""
+
+    def kept(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if name not in LEFT_OUT}
+
+    return {
+        "status": "diverged" if diverged else "finished",
+        "reached": reached,
+        "step": event.step,
+        "learning_rate": learning_rate,
+        "measures": kept(event.measures),
+        "spread": kept(event.spread),
+        "seeds": kept(event.seeds),
+        "intervals": event.intervals,
+        "undefined": kept(event.undefined),
+        "layers": {row.layer: row.measures for row in event.layers},
+        "verdict": event.verdict.model_dump(mode="json"),
+        "error": None,
+    }
+
+
+def failure(error: str) -> dict[str, Any]:
+    """What stands for the results of a cell that could not be run."""
+    empty = ("measures", "spread", "seeds", "intervals", "undefined", "layers")
+    rest = {"reached": False, "step": 0, "learning_rate": None, "verdict": None, "training_seconds": 0.0, "seconds": 0.0}
+    return {"status": "failed", "error": error, **{name: {} for name in empty}, **rest}

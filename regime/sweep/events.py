@@ -1,0 +1,33 @@
+"""What a sweep says while it goes: a start, its cells as they come to their ends, progress between, and a report."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from regime.events import Estimate, Finished, Message, Number, Progress
+from regime.sweep.cell import Cell
+
+
+class SweepStarted(Message):
+    kind: Literal["started"] = "started"
+    config: dict[str, Any] = Field(description="the configuration in full")
+    estimate: Estimate
+    cells: int
+    found: int = Field(description="cells that the store had; they are sent at once")
+    batches: int = Field(description="in which the others are run")
+    workers: int
+    kept: str | None = Field(description="name under which a store that could not be used was kept aside")
+
+
+class CellMeasured(Message):
+    """A cell of a sweep that has come to its end."""
+
+    kind: Literal["measured"] = "measured"
+    step: int = Field(description="cells that are there")
+    steps: int = Field(description="cells in all")
+    seconds: float
+    seconds_left: Number
+    cell: Cell
+
+
+SweepEvent = Annotated[SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]

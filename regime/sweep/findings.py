@@ -1,0 +1,222 @@
+"""The laws that a sweep's report states: fitted along its axes, named with norm and activation, held against what is known."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from regime.config import ToyConfig
+from regime.config.sweep import Scalar, SweepConfig
+from regime.events import Interval, Message
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.sweep import laws
+from regime.sweep.cell import Cell
+
+INDEX = "regime_index"
+"""Of each seed, as the verdict has it: 0 lazy to 1 rich."""
+FALLING = ("kernel_change", "kernel_distance", "parameter_movement", "feature_movement")
+"""Measures whose power laws are fitted."""
+CONTOURS = (("kernel_change", RICH_ABOVE), ("kernel_change", LAZY_BELOW), ("linearization_gap_max", LAZY_BELOW))
+"""Where the kernel starts to be rich, and where kernel and gap stop being lazy."""
+NORMS = {
+    "kernel_change": "Frobenius norm of the trace kernel on held-out points",
+    "kernel_distance": "cosine of the trace kernels on held-out points",
+    "parameter_movement": "Euclidean norm of all parameters",
+    "feature_movement": "Frobenius norm of the last hidden layer on held-out points",
+    "linearization_gap_max": "Euclidean norm of the outputs on held-out points",
+}
+SHAPES = ("task", "width", "depth", "bottleneck", "bottleneck_layer", "seed")
+"""Fields that change the random numbers a network is drawn with; cells that differ in others have the same networks."""
+SMOOTH = ("tanh", "erf", "gelu")
+YANG = "Yang and Hu 2021, arXiv 2011.14522"
+CHIZAT = "Chizat et al. 2019, arXiv 1812.07956"
+
+
+class Expected(Message):
+    """An exponent that theory or earlier measurements give, for wide networks or large alpha."""
+
+    low: float
+    high: float
+    source: str
+
+
+class Law(Message):
+    """`measure ~ axis^exponent` where the other axes are held."""
+
+    measure: str
+    axis: str
+    at: dict[str, Scalar] = Field(description="the other axes' values")
+    exponent: float
+    interval: Interval = Field(description="95%, by a bootstrap over seeds")
+    coefficient: float
+    points: int
+    seeds: int
+    norm: str
+    activation: str
+    parameterization: str
+    expected: Expected | None
+    agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
+
+
+class Crossing(Message):
+    """The knob's value at which a contour passes one size."""
+
+    size: float
+    knob: float
+    interval: Interval
+
+
+class Contour(Message):
+    """The lazy-rich boundary: alpha*, at which a measure takes one level, against a size of the network or of the data."""
+
+    measure: str
+    level: float
+    knob: str
+    axis: str
+    at: dict[str, Scalar]
+    crossings: list[Crossing]
+    exponent: float
+    interval: Interval
+    coefficient: float
+    seeds: int
+    norm: str
+    activation: str
+    parameterization: str
+    expected: Expected | None
+    agrees: bool | None
+
+
+class Table:
+    """A sweep's cells as an array over its axes; a cell counts where it finished and reached what was asked."""
+
+    def __init__(self, config: SweepConfig, cells: Sequence[Cell]) -> None:
+        self.config = config
+        self.axes = {name: [getattr(config.cell(index), name) for index in indices] for name, indices in _along(config).items()}
+        self.cells = {cell.index: cell for cell in cells}
+        self.shape = tuple(len(values) for values in config.axes.values())
+
+    def values(self, measure: str) -> np.ndarray:
+        """(*axes, S); nan where there is none."""
+        seeds = self.config.seeds or self.config.base.seeds
+        table = np.full((int(np.prod(self.shape)), seeds), np.nan)
+        for index, cell in self.cells.items():
+            if cell.status == "finished" and cell.reached:
+                each = cell.verdict.seeds if measure == INDEX else cell.seeds.get(measure, [])
+                table[index] = [np.nan if value is None else value for value in each] or np.nan
+        return table.reshape(*self.shape, seeds)
+
+    def scales(self, name: str) -> np.ndarray | None:
+        """An axis as positive numbers; None if it is none of those."""
+        values = self.axes[name]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) and value > 0 for value in values):
+            return np.array(values, dtype=float)
+        return None
+
+    def slices(self, held: Sequence[str]) -> Iterator[tuple[dict[str, Scalar], tuple[int, ...]]]:
+        """Every combination of the values of some axes, and their places."""
+        for places in product(*(range(len(self.axes[name])) for name in held)):
+            yield {name: self.axes[name][place] for name, place in zip(held, places, strict=True)}, places
+
+    def line(self, measure: str, axes: Sequence[str], places: dict[str, int]) -> np.ndarray:
+        """Values along some axes, in this order, the others held: (*axes, S)."""
+        names = list(self.axes)
+        taken = self.values(measure)[tuple(places.get(name, slice(None)) for name in names)]
+        left = [name for name in names if name not in places]
+        return taken.transpose(*(left.index(name) for name in axes), len(left))
+
+
+def _along(config: SweepConfig) -> dict[str, list[int]]:
+    """For each axis, the cells at its values with the other axes at their first."""
+    stride, found = 1, {}
+    for name, values in reversed(config.axes.items()):
+        found[name] = [stride * place for place in range(len(values))]
+        stride *= len(values)
+    return {name: found[name] for name in config.axes}
+
+
+def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[str] = FALLING) -> list[Law]:
+    """Every measure's power law along every axis of three or more positive numbers, at each combination of the others' values.
+
+    None where fewer than three cells of the line have it; a toy's alone.
+    """
+    if config.base.kind != "toy":
+        return []
+    table, found = Table(config, cells), []
+    for axis, measure in product(config.axes, measures):
+        if (scales := table.scales(axis)) is None:
+            continue
+        held = [name for name in config.axes if name != axis]
+        for at, places in table.slices(held):
+            y = table.line(measure, [axis], dict(zip(held, places, strict=True)))
+            good = np.isfinite(y).all(1) & (np.nan_to_num(y) > 0).all(1)
+            try:
+                law = laws.power_law(scales[good], y[good], paired=axis not in SHAPES)
+            except ValueError:
+                continue
+            base = config.base.model_copy(update=at)
+            expected = expectation(measure, axis, base)
+            head = {"measure": measure, "axis": axis, "at": at, "points": int(good.sum()), **_named(measure, base, y.shape[1])}
+            found.append(Law(**head, coefficient=law.coefficient, **_judged(law.exponent, expected)))
+    return found
+
+
+def contours(
+    config: SweepConfig, cells: Sequence[Cell], levels: Sequence[tuple[str, float]] = CONTOURS, knob: str = "alpha"
+) -> list[Contour]:
+    """The knob's value at each level against every other axis of three or more positive numbers; none without seeds."""
+    if config.base.kind != "toy" or knob not in config.axes:
+        return []
+    table, found = Table(config, cells), []
+    turned = table.scales(knob)
+    for axis, (measure, level) in product(config.axes, levels):
+        if axis == knob or (sizes := table.scales(axis)) is None:
+            continue
+        held = [name for name in config.axes if name not in (axis, knob)]
+        for at, places in table.slices(held):
+            y = table.line(measure, [axis, knob], dict(zip(held, places, strict=True)))
+            try:
+                edge = laws.boundary(sizes, turned, y, level, logarithmic=measure != INDEX, paired=knob not in SHAPES)
+            except ValueError:
+                continue
+            base = config.base.model_copy(update=at)
+            expected = expectation(f"{knob} at {measure}", axis, base)
+            head = {"measure": measure, "level": level, "knob": knob, "axis": axis, "at": at}
+            crossings = [
+                Crossing(size=size, knob=there.value, interval=(there.low, there.high))
+                for size, there in zip(edge.sizes.tolist(), edge.crossings, strict=True)
+            ]
+            more = {"crossings": crossings, "coefficient": edge.coefficient, **_named(measure, base, y.shape[2])}
+            found.append(Contour(**head, **more, **_judged(edge.exponent, expected)))
+    return found
+
+
+def _named(measure: str, base: ToyConfig, seeds: int) -> dict[str, Any]:
+    """What an exponent depends on, beside its axis."""
+    named = {"activation": base.activation, "parameterization": base.parameterization}
+    return {"norm": NORMS.get(measure, measure), "seeds": seeds, **named}
+
+
+def _judged(exponent: laws.Estimate, expected: Expected | None) -> dict[str, Any]:
+    agrees = None if expected is None else exponent.low <= expected.high and exponent.high >= expected.low
+    ends = exponent.low, exponent.high
+    return {"exponent": exponent.value, "interval": ends, "expected": expected, "agrees": agrees}
+
+
+def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:
+    """The exponent known of a measure, or of alpha along a contour of kernel_change, in wide networks."""
+    known: dict[tuple[str, str, str], tuple[float, float, str]] = {
+        ("parameter_movement", "width", "ntk"): (-0.5, -0.5, "Lee et al. 2019, arXiv 1902.06720"),
+        ("feature_movement", "width", "ntk"): (-0.5, -0.5, YANG),
+        ("feature_movement", "width", "mup"): (0.0, 0.0, YANG),
+        ("alpha at kernel_change", "width", "ntk"): (-0.5, -0.5, "Geiger et al. 2020, arXiv 1906.08034"),
+        ("alpha at kernel_change", "width", "mup"): (0.0, 0.0, YANG),
+        ("parameter_movement", "alpha", "ntk"): (-1.0, -1.0, CHIZAT),
+        ("kernel_change", "alpha", "ntk"): (-1.0, -1.0, CHIZAT),
+        ("kernel_change", "width", "ntk"): (
+            (-1.0, -0.96, "measured, smooth activations") if base.activation in SMOOTH else (-0.78, -0.67, "measured, ReLU")
+        ),
+    }
+    found = known.get((measure, axis, base.parameterization))
+    return None if found is None else Expected(low=found[0], high=found[1], source=found[2])

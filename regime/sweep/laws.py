@@ -1,0 +1,233 @@
+"""What a sweep's cells obey: power laws, the lazy-rich boundary, scaling laws with a floor, peaks; and how far they reach.
+
+Cells enter as tables (K, S): K values of a field, S seeds. Fits are of means of logarithms over seeds. Intervals are 95%, by a
+bootstrap over seeds: drawn anew in every cell by itself, or, where all cells have the same networks (`paired`), the same ones
+in all. With few seeds that spreads too little, and is widened by sqrt(S / (S - 1)) t_{S-1} / 1.96 (Student's quantile).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import curve_fit
+from scipy.special import stdtrit
+
+from regime.fits import CONFIDENCE, Estimate
+
+DRAWS = 1000
+NORMAL = 1.96
+TAIL = (1 - CONFIDENCE) / 2
+
+
+def resampled(logs: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
+    """Means over seeds (B, K) of cells (K, S), seeds drawn with replacement, widened for few seeds."""
+    cells, seeds = logs.shape
+    chosen = np.random.default_rng(seed).integers(seeds, size=(DRAWS, 1 if paired else cells, seeds))
+    means = np.take_along_axis(logs[None], np.broadcast_to(chosen, (DRAWS, cells, seeds)), 2).mean(2)
+    center = logs.mean(1)
+    return center + (means - center) * widening(seeds)
+
+
+def widening(seeds: int) -> float:
+    """What a bootstrap over so few seeds lacks."""
+    return (seeds / (seeds - 1)) ** 0.5 * float(stdtrit(seeds - 1, 1 - TAIL)) / NORMAL
+
+
+def interval(value: float, drawn: np.ndarray) -> Estimate:
+    """A fitted number with the quantiles of its bootstrap; draws without one are left out."""
+    low, high = np.nanquantile(drawn, [TAIL, 1 - TAIL])
+    return Estimate(float(value), float(low), float(high))
+
+
+def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 1 or y.ndim != 2 or len(x) != len(y) or len(set(x.tolist())) < least or y.shape[1] < 2:
+        raise ValueError(
+            f"x of shape {x.shape} with y of shape {y.shape} is not allowed; "
+            f"allowed: (K,) and (K, S), at least {least} different x and 2 seeds"
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (x > 0).all() and (y > 0).all()):
+        raise ValueError("x, y: an entry is not positive and finite; allowed: positive numbers")
+    return np.log(x), np.log(y)
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and intercept of least squares, for y (..., K)."""
+    centered = x - x.mean()
+    slope = y @ centered / (centered @ centered)
+    return slope, y.mean(-1) - slope * x.mean()
+
+
+class PowerLaw(NamedTuple):
+    """y = coefficient x^exponent."""
+
+    exponent: Estimate
+    coefficient: float
+
+
+def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> PowerLaw:
+    """The least-squares line of log y on log x, for y (K, S).
+
+    Raises:
+        ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
+    """
+    log_x, log_y = _logs(x, y, 3)
+    slope, height = _line(log_x, log_y.mean(1))
+    return PowerLaw(interval(slope, _line(log_x, resampled(log_y, paired))[0]), float(np.exp(height)))
+
+
+class Extrapolation(NamedTuple):
+    """What a law fitted to small x says of larger ones, and what is there."""
+
+    x: float
+    predicted: Estimate
+    measured: float
+
+    @property
+    def inside(self) -> bool:
+        return self.predicted.low <= self.measured <= self.predicted.high
+
+
+def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation]:
+    """Predictions for x above `upto` from a power law fitted to the others, with Student's prediction interval of a new mean.
+
+    The residuals of the fit, curvature included, are its only source of error: s^2 (1 + 1/K + (x - mean)^2 / S_xx), K - 2
+    degrees of freedom.
+
+    Raises:
+        ValueError: as `power_law`, of the part that is fitted.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    low, high = x <= upto, x > upto
+    log_x, log_y = _logs(x[low], y[low], 3)
+    means = log_y.mean(1)
+    slope, height = _line(log_x, means)
+    count, spread = len(log_x), ((log_x - log_x.mean()) ** 2).sum()
+    variance = ((means - slope * log_x - height) ** 2).sum() / (count - 2)
+    found = []
+    for value, cell in zip(x[high], y[high], strict=True):
+        center = slope * np.log(value) + height
+        half = stdtrit(count - 2, 1 - TAIL) * (variance * (1 + 1 / count + (np.log(value) - log_x.mean()) ** 2 / spread)) ** 0.5
+        predicted = Estimate(*(float(np.exp(center + side * half)) for side in (0, -1, 1)))
+        found.append(Extrapolation(float(value), predicted, float(np.exp(np.log(cell).mean()))))
+    return found
+
+
+class Boundary(NamedTuple):
+    """Where a measure takes one level: the knob's value there against a size, and the power law through it."""
+
+    sizes: np.ndarray
+    crossings: list[Estimate]
+    exponent: Estimate
+    coefficient: float
+
+
+def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
+    """log of the knob at which `values` (..., K) first cross the level, going from its large end; nan where they never do.
+
+    Between neighboring cells values are linear in log knob.
+    """
+    above = values[..., ::-1] > level
+    first = above.argmax(-1)
+    knob, ordered = log_knob[::-1], values[..., ::-1]
+    found = above.any(-1) & (first > 0)
+    right = np.maximum(first, 1)
+    y0, y1 = (np.take_along_axis(ordered, index[..., None], -1)[..., 0] for index in (right - 1, right))
+    share = (level - y0) / np.where(y1 == y0, 1.0, y1 - y0)
+    return np.where(found, knob[right - 1] + share * (knob[right] - knob[right - 1]), np.nan)
+
+
+def boundary(
+    size: np.ndarray, knob: np.ndarray, y: np.ndarray, level: float, *, logarithmic: bool = True, paired: bool = True
+) -> Boundary:
+    """The knob's value at which a measure y (M sizes, K knobs, S seeds) takes `level`, against size, and its exponent.
+
+    Args:
+        size: (M,), positive.
+        knob: (K,), increasing; y falls with it, as measures of change fall with alpha.
+        y: measures, nan where there are none; where `logarithmic`, positive, and interpolated in their logarithm.
+        level: of y.
+        paired: whether the networks of one size are the same at every value of the knob.
+
+    Raises:
+        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two seeds.
+    """
+    size, knob, y = (np.asarray(part, dtype=float) for part in (size, knob, y))
+    if y.shape[:2] != (len(size), len(knob)) or y.shape[2] < 2:
+        raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {(len(size), len(knob))} and at least 2 seeds")
+    logs, mark = (np.log(np.where(y > 0, y, np.nan)), np.log(level)) if logarithmic else (y, level)
+    order = np.argsort(knob)
+    log_knob, logs = np.log(knob[order]), logs[:, order]
+    centers = crossing(log_knob, logs.mean(2), mark)
+    drawn = np.stack([crossing(log_knob, resampled(part, paired, number), mark) for number, part in enumerate(logs)], 1)
+    there = np.isfinite(centers) & (np.isfinite(drawn).mean(0) > 0.9)
+    if there.sum() < 3:
+        raise ValueError(f"the level {level:g} is crossed at {there.sum()} sizes; a boundary needs 3")
+    log_size = np.log(size[there])
+    slope, height = _line(log_size, centers[there])
+    whole = drawn[:, there][np.isfinite(drawn[:, there]).all(1)]
+    crossings = [interval(np.exp(center), np.exp(part)) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
+    return Boundary(size[there], crossings, interval(slope, _line(log_size, whole)[0]), float(np.exp(height)))
+
+
+class ScalingLaw(NamedTuple):
+    """y = floor + coefficient x^-exponent."""
+
+    exponent: Estimate
+    floor: Estimate
+    coefficient: float
+
+
+def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
+    """A power law that ends in a floor, fitted to log y (K, S) by least squares (Hestness et al. 2017, arXiv 1712.00409).
+
+    Raises:
+        ValueError: fewer than four different x, fewer than two seeds, an entry that is not positive and finite, or no fit.
+    """
+    log_x, log_y = _logs(x, y, 4)
+    center = log_x.mean()
+
+    def model(t: np.ndarray, height: float, exponent: float, floor: float) -> np.ndarray:
+        return np.logaddexp(height - exponent * (t - center), floor)
+
+    def fit(means: np.ndarray) -> np.ndarray:
+        slope, height = _line(log_x - center, means)
+        start = (float(height), float(np.clip(-slope, 0.05, 4.9)), float(means.min() - 1.0))
+        bounds = ([-50.0, 0.0, means.min() - 12.0], [50.0, 5.0, means.min() + 1.0])
+        return curve_fit(model, log_x, means, p0=start, bounds=bounds)[0]
+
+    try:
+        best = fit(log_y.mean(1))
+        drawn = np.stack([fit(means) for means in resampled(log_y, paired)[: DRAWS // 5]])
+    except RuntimeError:
+        raise ValueError("no power law with a floor fits these points") from None
+    coefficient = float(np.exp(best[0] + best[1] * center))
+    return ScalingLaw(interval(best[1], drawn[:, 1]), interval(np.exp(best[2]), np.exp(drawn[:, 2])), coefficient)
+
+
+class Peak(NamedTuple):
+    """The largest value along a field, and how far the curve falls on either side: the shape of double descent."""
+
+    x: Estimate
+    before: Estimate
+    """Peak over the lowest value before it."""
+    after: Estimate
+    """Peak over the lowest value after it."""
+
+
+def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
+    """Where y (K, S) is largest, and its height over the lowest points before and after (Belkin et al. 2019, arXiv 1812.11118).
+
+    Raises:
+        ValueError: as `power_law`.
+    """
+    log_x, log_y = _logs(x, y, 3)
+    order = np.argsort(log_x)
+    log_x, log_y = log_x[order], log_y[order]
+
+    def shape(means: np.ndarray) -> np.ndarray:
+        top = int(means.argmax())
+        return np.array([log_x[top], means[top] - means[: top + 1].min(), means[top] - means[top:].min()])
+
+    best = np.exp(shape(log_y.mean(1)))
+    drawn = np.exp(np.stack([shape(means) for means in resampled(log_y, paired)]))
+    return Peak(*(interval(best[k], drawn[:, k]) for k in range(3)))

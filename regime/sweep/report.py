@@ -1,0 +1,47 @@
+"""A sweep that ended: its cells, the laws they obey, and what it took."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from regime.config.sweep import SweepConfig
+from regime.events import Message
+from regime.saved import Saved
+from regime.sweep.cell import Cell
+from regime.sweep.findings import Contour, Law, Table
+from regime.sweep.store import table
+
+
+class SweepProvenance(Message):
+    """What a sweep's numbers need to be trusted and made again, and what they took."""
+
+    versions: dict[str, str]
+    device: str
+    workers: int
+    seconds: float = Field(description="of this process, until the last cell was there")
+    training_seconds: float = Field(description="spent in steps, all cells together, wherever they were run")
+    cell_seconds: float = Field(description="spent in all, all cells together: the rest is measuring")
+    found: int = Field(description="cells that the store had")
+
+
+class SweepReport(Saved):
+    """The result of `regime.run` of a SweepConfig; `cells` are in their order, the last axis turning fastest."""
+
+    file: ClassVar[str] = "sweep.json"
+
+    kind: Literal["sweep-report"] = "sweep-report"
+    version: Literal[1] = 1
+    config: SweepConfig
+    cells: list[Cell]
+    laws: list[Law]
+    contours: list[Contour]
+    provenance: SweepProvenance
+
+    def values(self, measure: str) -> np.ndarray:
+        """A measure seed by seed, (*axes, S); nan where a cell has none. `regime_index` is the verdict's."""
+        return Table(self.config, self.cells).values(measure)
+
+    def to_csv(self) -> str:
+        """Every cell as a row: its point, its regime, its measures with their intervals."""
+        return table([(cell.point, cell.model_dump(mode="json")) for cell in self.cells])

@@ -1,0 +1,152 @@
+"""Finished cells in a file: each is durable at once, and found again by its key."""
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from regime.config import ConfigError
+from regime.config.base import OWN
+from regime.sweep.cell import RESULT_VERSION
+
+APPLICATION = 0x52474D45
+"""SQLite's application_id of these files."""
+WAIT = 60.0
+"""Seconds to wait for another process that is writing."""
+AT_ONCE = 500
+SIDECARS = ("-journal", "-wal", "-shm")
+TABLE = "CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, config TEXT NOT NULL, result TEXT NOT NULL, written REAL)"
+
+
+class Store:
+    """A file of results by key, for any number of processes at once; nothing in it is ever changed.
+
+    A file that is damaged, or of another version, is moved aside under a name of its own (`kept`), and a new one is begun.
+
+    Raises:
+        ConfigError: the file cannot be written, or is a database of something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.kept: Path | None = None
+        """Where a file that could not be used was moved to."""
+        try:
+            if self.path.exists() and (reason := self._unusable()):
+                self.kept = self._move_aside(reason)
+            with self._open() as database:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute(TABLE)
+                database.execute(f"PRAGMA application_id = {APPLICATION}")
+                database.execute(f"PRAGMA user_version = {RESULT_VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"store = {str(path)!r:.200} cannot be used: {error}; allowed: a file that can be written"
+            ) from None
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection of this call's own, whose changes are made whole or not at all, and on the disk when it ends."""
+        with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
+            database.execute("PRAGMA synchronous = FULL")
+            yield database
+            if database.in_transaction:
+                database.execute("COMMIT")
+
+    def _unusable(self) -> str | None:
+        """Why the file there cannot be used, in a word; None if it can."""
+        if self.path.stat().st_size == 0:
+            return None  # another process is beginning it
+        try:
+            with self._open() as database:
+                application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS)
+                sound = database.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+                known = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            return "damaged"
+        if not sound:
+            return "damaged"
+        if application != APPLICATION and known:
+            raise ConfigError(
+                f"store = {str(self.path)!r:.200} is a database of something else; allowed: a store, or a new file"
+            )
+        return None if version == RESULT_VERSION or not known else f"version-{version}"
+
+    def _move_aside(self, reason: str) -> Path:
+        """The file and what SQLite keeps beside it, under a name that nothing has."""
+        target = self.path.with_name(f"{self.path.name}.{reason}-{time.time_ns()}-{os.getpid()}")
+        os.link(self.path, target)  # fails where there is one
+        self.path.unlink()
+        for ending in SIDECARS:
+            beside = self.path.with_name(self.path.name + ending)
+            if beside.exists():
+                beside.rename(target.with_name(target.name + ending))
+        return target
+
+    def get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The results that are there, by key."""
+        wanted, found = list(keys), {}
+        with self._open() as database:
+            for first in range(0, len(wanted), AT_ONCE):
+                part = wanted[first : first + AT_ONCE]
+                rows = database.execute(f"SELECT key, result FROM cells WHERE key IN ({','.join('?' * len(part))})", part)
+                found |= {key: json.loads(result) for key, result in rows}
+        return found
+
+    def put(self, results: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+        """Keep results: key -> configuration, whose own rows are left out, and result. One that is there already stays."""
+        now = time.time()
+        rows = [
+            (key, json.dumps({name: value for name, value in config.items() if name not in OWN}), json.dumps(result), now)
+            for key, (config, result) in results.items()
+        ]
+        with self._open() as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?)", rows)
+
+    def __len__(self) -> int:
+        with self._open() as database:
+            return database.execute("SELECT count(*) FROM cells").fetchone()[0]
+
+    def to_csv(self) -> str:
+        """Every cell as a row: its configuration, what came of it, and its measures, means over seeds."""
+        with self._open() as database:
+            rows = database.execute("SELECT config, result FROM cells ORDER BY written, key").fetchall()
+        return table([(json.loads(config), json.loads(result)) for config, result in rows])
+
+
+PRAGMAS = ("application_id", "user_version")
+SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "seconds", "error")
+
+
+def table(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+    """Cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
+    where = list(dict.fromkeys(name for point, _ in rows for name in point))
+    measures = list(dict.fromkeys(name for _, result in rows for name in result["measures"]))
+    ends = list(dict.fromkeys(name for _, result in rows for name in result["intervals"]))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    bounds = [f"{name}_{end}" for name in ends for end in ("low", "high")]
+    writer.writerow([*where, *SAID, "regime", "regime_index", "regime_low", "regime_high", *measures, *bounds])
+    for point, result in rows:
+        verdict = result["verdict"] or {"label": None, "index": None, "interval": None}
+        said = [verdict["label"], verdict["index"], *(verdict["interval"] or (None, None))]
+        intervals = [end for name in ends for end in result["intervals"].get(name, (None, None))]
+        writer.writerow(
+            [
+                *(point.get(name) for name in where),
+                *(result[name] for name in SAID),
+                *said,
+                *(result["measures"].get(name) for name in measures),
+                *intervals,
+            ]
+        )
+    return out.getvalue()

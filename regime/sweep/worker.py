@@ -1,0 +1,25 @@
+"""A process that runs batches of cells: tasks come in as lines of JSON, how far they are and their results go out as such.
+
+It ends when there is nothing more to read, or nobody to write to: with the process that started it, however that ends.
+"""
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what anything prints is no answer
+
+    from regime.sweep.work import work
+
+    for line in sys.stdin:
+        task = json.loads(line)
+        for item in work(task["configs"], task["at_loss"]):
+            answers.write(json.dumps(item) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What a toy run costs, from its configuration alone: counted operations over this machine's matmul rate."""
+
+from itertools import pairwise
+
+from regime.config import ToyConfig
+
+EFFICIENCY = 0.65
+"""Share of the matmul rate that training reaches."""
+MEMORY_BOUND = 10
+"""How much slower than a matmul a product of matrix and vector is, operation by operation."""
+PRODUCTS = 16
+"""Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
+CALLS = 3e-4
+"""Seconds of a step that are spent in asking for it."""
+MEASURING = 2.5e-2
+"""Seconds of a measurement that are."""
+
+
+def parameters(config: ToyConfig) -> int:
+    """Of one network, those that are trained."""
+    layers = [(inputs + config.bias) * outputs for inputs, outputs in pairwise(config.sizes)]
+    return layers[-1] if config.trainable == "readout" else sum(layers)
+
+
+def training(config: ToyConfig) -> int:
+    """Floating-point operations of one network's step: forward, backward, and the gradients' products."""
+    return 6 * parameters(config) * config.batch
+
+
+def step(config: ToyConfig) -> int:
+    """The same, of a network's and its twin's, in operations that are as fast as a matmul's."""
+    count = parameters(config)
+    operations = training(config) + 4 * (config.samples * config.outputs) ** 2
+    if config.optimizer == "adam":
+        operations += 4 * count * config.batch + 24 * MEMORY_BOUND * count
+    return operations
+
+
+def measurement(config: ToyConfig) -> int:
+    """Of one network's measurement: passes, kernels, the top eigenvalue."""
+    c, count = config, parameters(config)
+    tapes = 2 * count * (2 + c.outputs) * (c.samples + c.probe_samples)
+    kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
+    lanczos = MEMORY_BOUND * 2 * PRODUCTS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * count * c.samples
+    return tapes + kernels + lanczos
+
+
+def seconds(config: ToyConfig, networks: int, rate: float) -> float:
+    """A run of so many networks side by side, measured all along; `rate` in matmul operations a second."""
+    measurements = config.steps // config.measure_every + 1
+    operations = networks * (config.steps * step(config) + measurements * measurement(config))
+    return operations / (EFFICIENCY * rate) + config.steps * CALLS + measurements * MEASURING

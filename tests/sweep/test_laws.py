@@ -1,0 +1,122 @@
+"""Fits against laws that are known, and intervals against how often they hold them."""
+
+import numpy as np
+import pytest
+
+from regime.sweep import laws
+
+WIDTHS = np.array([64.0, 128.0, 256.0, 512.0, 1024.0])
+
+
+def noisy(values: np.ndarray, seeds: int, spread: float, seed: int = 0) -> np.ndarray:
+    draws = np.random.default_rng(seed).normal(0.0, spread, (*values.shape, seeds))
+    return values[..., None] * np.exp(draws)
+
+
+def test_an_exact_power_law_is_found_exactly():
+    law = laws.power_law(WIDTHS, np.repeat(3 * WIDTHS[:, None] ** -0.75, 2, 1))
+    assert law.exponent.value == pytest.approx(-0.75, abs=1e-12)
+    assert (law.exponent.low, law.exponent.high) == pytest.approx((-0.75, -0.75), abs=1e-12)
+    assert law.coefficient == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+@pytest.mark.parametrize("paired", [False, True])
+def test_intervals_hold_the_truth_as_often_as_they_say(seeds, paired):
+    held = 0
+    for trial in range(200):
+        y = noisy(WIDTHS**-0.5, seeds, 0.2, trial)
+        if paired:  # every seed has an exponent and a height of its own
+            draws = np.random.default_rng(trial).normal(0.0, 0.1, (2, seeds))
+            y = np.exp((-0.5 + draws[0]) * np.log(WIDTHS)[:, None] + draws[1])
+        exponent = laws.power_law(WIDTHS, y, paired=paired).exponent
+        held += exponent.low <= -0.5 <= exponent.high
+    assert held >= 180  # 95% of 200 are 190; fewer than 180 has probability 0.1%
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (WIDTHS[:2], np.ones((2, 3))),
+        (WIDTHS, np.ones((5, 1))),
+        (WIDTHS, np.zeros((5, 3))),
+        (WIDTHS, np.full((5, 3), np.nan)),
+        (WIDTHS, np.ones((4, 3))),
+        (-WIDTHS, np.ones((5, 3))),
+    ],
+)
+def test_points_without_a_law_are_refused(x, y):
+    for fit in (laws.power_law, laws.scaling_law, laws.peak):
+        with pytest.raises(ValueError, match="allowed"):
+            fit(x, y)
+
+
+def test_the_boundary_of_a_known_surface():
+    """kernel_change = (alpha sqrt(width))^-1 takes 0.1 at alpha = 10 width^-1/2."""
+    alphas = 2.0 ** np.arange(-4, 4)
+    surface = (alphas * WIDTHS[:, None] ** 0.5) ** -1.0
+    edge = laws.boundary(WIDTHS, alphas, noisy(surface, 5, 0.05), 0.1)
+    assert edge.exponent.low <= -0.5 <= edge.exponent.high
+    assert edge.exponent.high - edge.exponent.low < 0.2
+    for size, found in zip(edge.sizes, edge.crossings, strict=True):
+        assert found.value == pytest.approx(10 * size**-0.5, rel=0.1)
+        assert found.low <= found.value <= found.high
+    exact = laws.boundary(WIDTHS, alphas[::-1], np.repeat(surface[:, ::-1, None], 2, 2), 0.1)
+    assert exact.exponent.value == pytest.approx(-0.5, abs=1e-9)
+    assert exact.coefficient == pytest.approx(10.0)
+
+
+def test_cells_without_a_number_do_not_move_a_boundary():
+    alphas = 2.0 ** np.arange(-4, 4)
+    surface = np.repeat(((alphas * WIDTHS[:, None] ** 0.5) ** -1.0)[..., None], 2, 2)
+    whole = laws.boundary(WIDTHS, alphas, surface, 0.1)
+    surface[:, :2] = np.nan  # the rich end, where training diverged
+    surface[4, -1, 0] = np.nan
+    holed = laws.boundary(WIDTHS, alphas, surface, 0.1)
+    assert holed.exponent.value == pytest.approx(whole.exponent.value)
+    surface[0] = np.nan
+    assert laws.boundary(WIDTHS, alphas, surface, 0.1).sizes.tolist() == WIDTHS[1:].tolist()
+
+
+def test_a_boundary_outside_the_map_is_none():
+    surface = np.ones((5, 4, 3)) * np.array([0.9, 0.8, 0.7, 0.6])[:, None]
+    with pytest.raises(ValueError, match="crossed at 0 sizes"):
+        laws.boundary(WIDTHS, np.array([1.0, 2.0, 4.0, 8.0]), surface, 0.1)
+
+
+def test_crossings_are_taken_from_the_large_end():
+    log_knob = np.log(np.array([1.0, 2.0, 4.0, 8.0]))
+    waves = np.array([[0.3, 0.05, 0.3, 0.1], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    found = laws.crossing(log_knob, waves, 0.2)
+    assert found[0] == pytest.approx(np.log(4.0) + np.log(2.0) / 2)
+    assert np.isnan(found[1:]).all()
+
+
+def test_extrapolation_holds_what_it_did_not_see():
+    inside = []
+    for trial in range(100):
+        found = laws.extrapolate(WIDTHS, noisy(2 * WIDTHS**-0.8, 4, 0.1, trial), upto=256)
+        assert [point.x for point in found] == [512, 1024]
+        inside += [point.inside for point in found]
+    assert np.mean(inside) > 0.88
+    kinked = np.where(WIDTHS <= 256, 1.0 / WIDTHS, 1 / 256)
+    assert not any(point.inside for point in laws.extrapolate(WIDTHS, noisy(kinked, 4, 0.01), upto=256))
+
+
+def test_a_power_law_with_a_floor():
+    samples = 2.0 ** np.arange(4, 12)
+    law = laws.scaling_law(samples, noisy(0.02 + 3 * samples**-0.8, 5, 0.03))
+    assert law.exponent.low <= 0.8 <= law.exponent.high
+    assert law.floor.low <= 0.02 <= law.floor.high
+    assert law.coefficient == pytest.approx(3.0, rel=0.3)
+    assert law.exponent.high - law.exponent.low < 0.3
+
+
+def test_a_peak_and_both_descents():
+    ratio = 2.0 ** np.arange(-3.0, 4.0)
+    curve = 0.1 + 1 / (0.05 + np.log(ratio) ** 2)
+    found = laws.peak(ratio, noisy(curve, 6, 0.1))
+    assert found.x.value == pytest.approx(1.0)
+    assert found.x.low == pytest.approx(1.0)
+    assert found.before.low > 5
+    assert found.after.low > 5

@@ -1,0 +1,146 @@
+"""The file of finished cells: durable, shared, and never overwritten."""
+
+import csv
+import io
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from regime import ConfigError, ToyConfig
+from regime.sweep.cell import failure, key
+from regime.sweep.store import Store
+
+RESULT = failure("none") | {
+    "status": "finished",
+    "measures": {"kernel_change": 0.5},
+    "intervals": {"kernel_change": (0.4, 0.6)},
+}
+
+
+def pairs(*keys: str) -> dict:
+    return {name: (ToyConfig().to_dict(), RESULT) for name in keys}
+
+
+def test_what_is_put_is_found_by_another(tmp_path):
+    path = tmp_path / "cells.sqlite"
+    Store(path).put(pairs("a", "b"))
+    again = Store(path)
+    assert set(again.get(["a", "b", "c"])) == {"a", "b"}
+    assert again.get(["a"])["a"]["measures"] == {"kernel_change": 0.5}
+    assert again.kept is None
+    assert len(again) == 2
+
+
+def test_a_cell_that_is_there_stays(tmp_path):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a"))
+    store.put({"a": (ToyConfig().to_dict(), RESULT | {"step": 7})})
+    assert store.get(["a"])["a"]["step"] == 0
+
+
+def test_own_rows_are_not_kept(tmp_path):
+    rows = "\n".join(f"{i},{i % 5},{i % 2}" for i in range(40))
+    config = ToyConfig(task="csv", csv=rows, samples=8, test_samples=8, probe_samples=8)
+    Store(tmp_path / "cells.sqlite").put({"a": (config.to_dict(), RESULT)})
+    assert b"39,4,1" not in (tmp_path / "cells.sqlite").read_bytes()
+
+
+def spoil_version(path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 999")
+    database.commit()
+    database.close()
+
+
+def spoil_pages(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[100:] = b"\xa5" * (len(content) - 100)
+    path.write_bytes(content)
+
+
+SPOILED = {
+    "another version": spoil_version,
+    "damaged": spoil_pages,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:1500]),
+    "something else": lambda path: path.write_bytes(b"no database at all, but long enough to be looked at" * 100),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_a_store_that_cannot_be_used_is_kept_aside(tmp_path, spoil):
+    path = tmp_path / "cells.sqlite"
+    Store(path).put(pairs(*(f"{i}" for i in range(50))))
+    spoil(path)
+    content = path.read_bytes()
+    store = Store(path)
+    assert store.kept.read_bytes() == content
+    assert store.kept.parent == tmp_path
+    store.put(pairs("new"))
+    assert len(Store(path)) == 1
+    assert Store(path).kept is None
+    assert store.kept.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path):
+    path = tmp_path / "other.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE people (name TEXT)")
+    database.commit()
+    database.close()
+    content = path.read_bytes()
+    with pytest.raises(ConfigError, match="database of something else"):
+        Store(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("where", ["no/such/folder/cells.sqlite", "."])
+def test_a_place_that_cannot_be_written_is_told(tmp_path, where):
+    with pytest.raises(ConfigError, match=r"store = .* cannot be used"):
+        Store(tmp_path / where)
+
+
+def test_an_empty_file_is_a_new_store(tmp_path):
+    path = tmp_path / "cells.sqlite"
+    path.touch()
+    Store(path).put(pairs("a"))
+    assert len(Store(path)) == 1
+
+
+WRITER = """
+import sys
+from regime.sweep.store import Store
+from tests.sweep.test_store import pairs
+path, first = sys.argv[1], int(sys.argv[2])
+for i in range(first, first + 60):
+    Store(path).put(pairs(str(i)))
+"""
+
+
+def test_processes_that_write_at_once_do_no_harm(tmp_path):
+    """Three of them, each opening the file anew for every cell, with 30 cells in common between neighbors."""
+    path = tmp_path / "cells.sqlite"
+    running = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(first)]) for first in (0, 30, 60)]
+    assert [process.wait(120) for process in running] == [0, 0, 0]
+    store = Store(path)
+    assert store.kept is None
+    assert len(store) == 120
+    assert len(store.get(str(i) for i in range(120))) == 120
+
+
+def test_a_table_of_the_cells(tmp_path):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a", "b"))
+    rows = list(csv.DictReader(io.StringIO(store.to_csv())))
+    assert len(rows) == 2
+    assert rows[0]["kernel_change"] == "0.5"
+    assert rows[0]["kernel_change_low"] == "0.4"
+    assert rows[0]["width"] == "512"
+
+
+def test_keys_tell_apart_what_gives_other_numbers():
+    base = ToyConfig().to_dict()
+    keys = {key(base, None), key(base, 0.1), key(base | {"width": 64}, None), key(base | {"alpha": 2.0}, None)}
+    assert len(keys) == 4
+    assert key(dict(reversed(base.items())), None) == key(base, None)

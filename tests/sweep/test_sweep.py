@@ -1,0 +1,232 @@
+"""Sweeps as a whole: what they send, what they keep, and what is left after they are stopped, killed or robbed of a process."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import regime
+from regime import SweepConfig, ToyConfig
+from regime.schema import schemas
+from regime.sweep import grid, local
+from regime.sweep.store import Store
+from regime.sweep.sweep import Sweep
+
+TINY = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=20, measure_every=10, seeds=2)
+AXES = {"width": [8, 16, 24], "alpha": [0.5, 1.0, 2.0, 4.0]}
+
+
+def sweep(**fields: object) -> SweepConfig:
+    return SweepConfig(**{"base": TINY, "axes": AXES} | fields)
+
+
+def test_events_from_start_to_report():
+    config, known = sweep(), schemas()
+    events = [event.to_dict() for event in regime.stream(config)]
+    assert events[0]["kind"] == "started"
+    assert events[0]["cells"] == 12
+    assert events[0]["config"] == config.to_dict()
+    cells = [event["cell"] for event in events if event["kind"] == "measured"]
+    assert sorted(cell["index"] for cell in cells) == list(range(12))
+    assert [event["step"] for event in events if event["kind"] == "measured"] == list(range(1, 13))
+    report = regime.SweepReport.from_dict(events[-1]["report"])
+    assert [cell.index for cell in report.cells] == list(range(12))
+    assert report.cells[5].point == {"width": 16, "alpha": 1.0}
+    for event in events:
+        jsonschema.validate(event, known["sweep-event"])
+    jsonschema.validate(report.to_dict(), known["sweep-report"])
+    jsonschema.validate(config.to_dict(), known["sweep"])
+
+
+def test_every_cell_is_the_run_it_stands_for():
+    config = sweep(axes={"depth": [1, 2], "alpha": [20.0, 30.0], "seed": [0, 3]})
+    for cell in regime.run(config).cells:
+        report = regime.run(ToyConfig(**{**dict(TINY), **cell.point}))
+        assert cell.measures["kernel_change"] == pytest.approx(report.final["kernel_change"], rel=1e-6)
+        assert cell.seeds["train_loss"] == pytest.approx(report.seeds["train_loss"], rel=1e-6)
+
+
+def test_a_report_is_saved_and_loaded(tmp_path):
+    report = regime.run(sweep(seeds=3))
+    report.save(tmp_path)
+    again = regime.SweepReport.load(tmp_path)
+    assert again == report
+    assert again.values("kernel_change").shape == (3, 4, 3)
+    assert again.values("regime_index").shape == (3, 4, 3)
+    assert report.to_csv().count("\n") == 13
+    assert {law.measure for law in again.laws} >= {"kernel_change", "parameter_movement"}
+    with pytest.raises(ValueError, match="not a report of this version"):
+        regime.SweepReport.from_dict({"kind": "sweep-report"})
+
+
+def test_what_is_stopped_goes_on(tmp_path):
+    config = sweep(store=str(tmp_path / "cells.sqlite"))
+    first = Sweep(config)
+    with closing(first.stream()) as events:
+        for event in events:
+            if event.kind == "measured" and event.step == 5:
+                break
+    kept = len(Store(config.store))
+    assert 5 <= kept < 12
+    again = list(regime.stream(config))
+    assert again[0].found == kept
+    assert again[-1].report["provenance"]["found"] == kept
+    held = list(first.stream())
+    assert held[0].found >= kept
+    assert [cell["measures"] for cell in held[-1].report["cells"]] == [cell["measures"] for cell in again[-1].report["cells"]]
+
+
+def test_a_hold_after_so_many_cells():
+    run = Sweep(sweep())
+    assert [event.kind for event in run.stream(2)].count("measured") == 2
+    assert not run.finished
+    assert len(list(run.stream())) >= 12
+    assert run.finished
+
+
+def test_cells_that_failed_are_tried_again(tmp_path):
+    config = sweep(
+        base=ToyConfig(**{**dict(TINY), "weight_decay": 1.0}),
+        axes={"learning_rate": [0.01, 2.0]},
+        store=str(tmp_path / "cells.sqlite"),
+    )
+    for _ in range(2):
+        report = regime.run(config)
+        assert [cell.status for cell in report.cells] == ["finished", "failed"]
+        assert "weight_decay" in report.cells[1].error
+        assert len(Store(config.store)) == 1
+
+
+SCRIPT = """
+import sys
+import regime
+from tests.sweep.test_sweep import LONG
+config = LONG.model_copy(update={"store": sys.argv[1]})
+for event in regime.stream(config):
+    if event.kind == "measured":
+        print(event.cell.key, flush=True)
+"""
+LONG = sweep(axes={"width": list(range(8, 68)), "alpha": [0.5, 2.0]})
+"""Sixty batches: there is always one to be killed in."""
+
+
+def test_killed_at_random_moments_every_cell_is_there_once(tmp_path):
+    """Ten times SIGKILL; what was told as finished is in the store, and nothing of it is computed again."""
+    path, luck = tmp_path / "cells.sqlite", random.Random(0)
+    told: list[str] = []
+    kills = 0
+    while kills < 10:
+        with subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True) as process:
+            mine = [process.stdout.readline().strip()]  # it has begun
+            time.sleep(luck.uniform(0.0, 0.25))
+            kills += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+            mine += process.stdout.read().split()
+        told = list(filter(None, mine))
+        store = Store(path)
+        assert store.kept is None
+        assert len(store.get(told)) == len(set(told))
+        if kills < 10 and len(store) >= LONG.size - 8:  # done too early: begin anew
+            path.unlink()
+    before = len(Store(path))
+    report = regime.run(LONG.model_copy(update={"store": str(path)}))
+    assert report.provenance.found == before
+    assert [cell.index for cell in report.cells] == list(range(LONG.size))
+    assert len(Store(path)) == LONG.size
+    fresh = regime.run(LONG)
+    assert [cell.measures for cell in report.cells] == [cell.measures for cell in fresh.cells]
+
+
+def children() -> list[int]:
+    """Processes of this one."""
+    listed = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [int(pid) for part in listed for pid in part.read_text().split()]
+
+
+HEAVY = sweep(base=ToyConfig(**{**dict(TINY), "steps": 3000}), axes={"width": [64, 65, 66, 67], "alpha": [0.5, 2.0]})
+
+
+IN_PROC = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds its processes in /proc")
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Work is shared among two processes however short it is."""
+    monkeypatch.setattr(local, "STARTING", 0.0)
+    monkeypatch.setattr(local, "cores", lambda _: 2)
+
+
+@IN_PROC
+@pytest.mark.usefixtures("shared")
+def test_a_lost_process_loses_no_cell():
+    alone = regime.run(HEAVY)
+    events, killed = [], 0
+    for event in regime.stream(HEAVY):
+        events.append(event)
+        if event.kind == "progress" and not killed and (mine := children()):
+            os.kill(mine[0], signal.SIGKILL)
+            killed = mine[0]
+    assert killed
+    cells = events[-1].report["cells"]
+    assert [cell["status"] for cell in cells] == ["finished"] * 8
+    assert [cell["measures"] for cell in cells] == [cell.measures for cell in alone.cells]
+    assert killed not in children()
+
+
+@IN_PROC
+@pytest.mark.usefixtures("shared")
+def test_stopping_ends_every_process_at_once():
+    events = regime.stream(HEAVY)
+    for event in events:
+        if event.kind == "progress" and len(children()) == 2:
+            break
+    began = time.perf_counter()
+    events.close()
+    assert time.perf_counter() - began < 1.0
+    assert children() == []
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_process_that_always_ends_is_told_of(monkeypatch):
+    monkeypatch.setattr(local, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    report = regime.run(HEAVY)
+    assert {cell.status for cell in report.cells} == {"failed"}
+    assert "its process ended 2 times, the last time with status 3" in report.cells[0].error
+
+
+@pytest.mark.usefixtures("shared")
+def test_it_speaks_twice_a_second():
+    config = sweep(base=ToyConfig(**{**dict(TINY), "steps": 2000}), axes={"width": [32, 64], "alpha": [1.0, 2.0]})
+    last, longest = time.perf_counter(), 0.0
+    for _ in regime.stream(config):
+        now = time.perf_counter()
+        last, longest = now, max(longest, now - last)
+    assert longest < 0.5
+
+
+def test_an_estimate_before_the_run():
+    cost = regime.estimate(SweepConfig(base=ToyConfig(steps=300), axes={"width": [32, 64], "alpha": [1.0, 2.0]}))
+    assert 0.1 < cost.seconds < 60
+    assert cost.bytes > 0
+    assert "cells would fit" in regime.within(SweepConfig(), 1.0)
+
+
+def test_probes_are_swept_by_the_same_call():
+    base = regime.ProbeConfig(samples=4, probe_samples=8, max_tokens=6, measure_every=1, forecast=False, steps=1)
+    report = regime.run(SweepConfig(base=base, axes={"task": ["sentiment", "source"]}))
+    assert [cell.point for cell in report.cells] == [{"task": "sentiment"}, {"task": "source"}]
+    assert all(cell.measures["kernel_change"] > 0 for cell in report.cells)
+    assert report.laws == []
+
+
+def test_unused_cores_are_not_waited_for():
+    batches = grid.batches(grid.places(sweep()), 2)
+    assert local.processes(batches, 2) == 1
+    assert local.processes([], 2) == 1
