@@ -26,13 +26,16 @@ class Limits:
     """Of all its files."""
     max_cells: int = 10_000
     """Of one sweep."""
+    store: str = ""
+    """File of the cells that the server's sweeps share and find again; empty: one that is gone with the process."""
     hub: int = 1
     """1: models may be downloaded from the Hub; 0: only those that are there."""
     hub_seconds: float = 10.0
     """Within which the Hub has to answer."""
 
     def to_dict(self) -> dict[str, float | int]:
-        return asdict(self)
+        """What visitors may know: the numbers."""
+        return {name: value for name, value in asdict(self).items() if not isinstance(value, str)}
 
 
 def limits() -> Limits:
@@ -45,7 +48,8 @@ def limits() -> Limits:
     for field in fields(Limits):
         name = PREFIX + field.name.upper()
         if (text := os.environ.get(name)) is not None:
-            found[field.name] = _read(name, text, type(field.default))
+            kind = type(field.default)
+            found[field.name] = text if kind is str else _read(name, text, kind)
     return Limits(**found)
 
 

@@ -44,9 +44,9 @@ def estimate(config: Runnable) -> Estimate:
     """
     _check(config)
     if config.kind == "sweep":
-        from regime.sweep.sweep import Sweep
+        from regime.sweep.sweep import estimate as of_sweep
 
-        return Sweep(config).estimate()
+        return of_sweep(config)
     return produce(config).estimate()
 
 

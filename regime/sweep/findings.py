@@ -29,7 +29,10 @@ NORMS = {
 }
 SHAPES = ("task", "width", "depth", "bottleneck", "bottleneck_layer", "seed")
 """Fields that change the random numbers a network is drawn with; cells that differ in others have the same networks."""
+LEAST = {"width": 64.0, "alpha": 1.0}
+"""From where exponents are asymptotic: fits take the points from there up, if there are enough of them."""
 SMOOTH = ("tanh", "erf", "gelu")
+LEE = "Lee et al. 2019, arXiv 1902.06720"
 YANG = "Yang and Hu 2021, arXiv 2011.14522"
 CHIZAT = "Chizat et al. 2019, arXiv 1812.07956"
 
@@ -51,6 +54,7 @@ class Law(Message):
     exponent: float
     interval: Interval = Field(description="95%, by a bootstrap over seeds")
     coefficient: float
+    smallest: float = Field(description="value of the axis that the fit begins with")
     points: int
     seeds: int
     norm: str
@@ -77,6 +81,7 @@ class Contour(Message):
     axis: str
     at: dict[str, Scalar]
     crossings: list[Crossing]
+    smallest: float = Field(description="size that the fit begins with")
     exponent: float
     interval: Interval
     coefficient: float
@@ -152,13 +157,14 @@ def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[st
             y = table.line(measure, [axis], dict(zip(held, places, strict=True)))
             good = np.isfinite(y).all(1) & (np.nan_to_num(y) > 0).all(1)
             try:
-                law = laws.power_law(scales[good], y[good], paired=axis not in SHAPES)
+                law = laws.power_law(scales[good], y[good], paired=axis not in SHAPES, least=LEAST.get(axis, 0.0))
             except ValueError:
                 continue
             base = config.base.model_copy(update=at)
             expected = expectation(measure, axis, base)
-            head = {"measure": measure, "axis": axis, "at": at, "points": int(good.sum()), **_named(measure, base, y.shape[1])}
-            found.append(Law(**head, coefficient=law.coefficient, **_judged(law.exponent, expected)))
+            head = {"measure": measure, "axis": axis, "at": at, **_named(measure, base, y.shape[1])}
+            fit = {"coefficient": law.coefficient, "smallest": law.smallest, "points": law.points}
+            found.append(Law(**head, **fit, **_judged(law.exponent, expected)))
     return found
 
 
@@ -177,7 +183,8 @@ def contours(
         for at, places in table.slices(held):
             y = table.line(measure, [axis, knob], dict(zip(held, places, strict=True)))
             try:
-                edge = laws.boundary(sizes, turned, y, level, logarithmic=measure != INDEX, paired=knob not in SHAPES)
+                how = {"logarithmic": measure != INDEX, "paired": knob not in SHAPES, "least": LEAST.get(axis, 0.0)}
+                edge = laws.boundary(sizes, turned, y, level, **how)
             except ValueError:
                 continue
             base = config.base.model_copy(update=at)
@@ -187,8 +194,8 @@ def contours(
                 Crossing(size=size, knob=there.value, interval=(there.low, there.high))
                 for size, there in zip(edge.sizes.tolist(), edge.crossings, strict=True)
             ]
-            more = {"crossings": crossings, "coefficient": edge.coefficient, **_named(measure, base, y.shape[2])}
-            found.append(Contour(**head, **more, **_judged(edge.exponent, expected)))
+            fit = {"crossings": crossings, "coefficient": edge.coefficient, "smallest": edge.smallest}
+            found.append(Contour(**head, **fit, **_named(measure, base, y.shape[2]), **_judged(edge.exponent, expected)))
     return found
 
 
@@ -207,7 +214,9 @@ def _judged(exponent: laws.Estimate, expected: Expected | None) -> dict[str, Any
 def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:
     """The exponent known of a measure, or of alpha along a contour of kernel_change, in wide networks."""
     known: dict[tuple[str, str, str], tuple[float, float, str]] = {
-        ("parameter_movement", "width", "ntk"): (-0.5, -0.5, "Lee et al. 2019, arXiv 1902.06720"),
+        ("parameter_movement", "width", "ntk"): (
+            (-0.5, -0.5, LEE) if base.depth == 1 else (-1.0, -1.0, f"{LEE}; square layers have most of the parameters")
+        ),
         ("feature_movement", "width", "ntk"): (-0.5, -0.5, YANG),
         ("feature_movement", "width", "mup"): (0.0, 0.0, YANG),
         ("alpha at kernel_change", "width", "ntk"): (-0.5, -0.5, "Geiger et al. 2020, arXiv 1906.08034"),

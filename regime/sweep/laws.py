@@ -14,6 +14,8 @@ from scipy.special import stdtrit
 from regime.fits import CONFIDENCE, Estimate
 
 DRAWS = 1000
+ENOUGH = 5
+"""Points that a fit of the asymptotic part needs."""
 NORMAL = 1.96
 TAIL = (1 - CONFIDENCE) / 2
 
@@ -57,22 +59,33 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slope, y.mean(-1) - slope * x.mean()
 
 
+def from_least(x: np.ndarray, least: float) -> np.ndarray:
+    """Which points a fit takes: those from `least` up where they are enough for one, else all."""
+    asymptotic = x >= least
+    return asymptotic if asymptotic.sum() >= ENOUGH else np.ones_like(asymptotic)
+
+
 class PowerLaw(NamedTuple):
-    """y = coefficient x^exponent."""
+    """y = coefficient x^exponent, for x from `smallest` up."""
 
     exponent: Estimate
     coefficient: float
+    smallest: float
+    points: int
 
 
-def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> PowerLaw:
-    """The least-squares line of log y on log x, for y (K, S).
+def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: float = 0.0) -> PowerLaw:
+    """The least-squares line of log y on log x, for y (K, S); of five points or more from `least` up, through those alone.
 
     Raises:
         ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
     """
     log_x, log_y = _logs(x, y, 3)
+    taken = from_least(np.exp(log_x), least * 0.999)
+    log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
-    return PowerLaw(interval(slope, _line(log_x, resampled(log_y, paired))[0]), float(np.exp(height)))
+    exponent = interval(slope, _line(log_x, resampled(log_y, paired))[0])
+    return PowerLaw(exponent, float(np.exp(height)), float(np.exp(log_x.min())), len(log_x))
 
 
 class Extrapolation(NamedTuple):
@@ -119,6 +132,8 @@ class Boundary(NamedTuple):
     crossings: list[Estimate]
     exponent: Estimate
     coefficient: float
+    smallest: float
+    """Size that the law begins with."""
 
 
 def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -137,7 +152,14 @@ def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarr
 
 
 def boundary(
-    size: np.ndarray, knob: np.ndarray, y: np.ndarray, level: float, *, logarithmic: bool = True, paired: bool = True
+    size: np.ndarray,
+    knob: np.ndarray,
+    y: np.ndarray,
+    level: float,
+    *,
+    logarithmic: bool = True,
+    paired: bool = True,
+    least: float = 0.0,
 ) -> Boundary:
     """The knob's value at which a measure y (M sizes, K knobs, S seeds) takes `level`, against size, and its exponent.
 
@@ -147,6 +169,7 @@ def boundary(
         y: measures, nan where there are none; where `logarithmic`, positive, and interpolated in their logarithm.
         level: of y.
         paired: whether the networks of one size are the same at every value of the knob.
+        least: where the level is crossed at five sizes or more from here up, the law is that of those alone.
 
     Raises:
         ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two seeds.
@@ -162,11 +185,14 @@ def boundary(
     there = np.isfinite(centers) & (np.isfinite(drawn).mean(0) > 0.9)
     if there.sum() < 3:
         raise ValueError(f"the level {level:g} is crossed at {there.sum()} sizes; a boundary needs 3")
-    log_size = np.log(size[there])
-    slope, height = _line(log_size, centers[there])
-    whole = drawn[:, there][np.isfinite(drawn[:, there]).all(1)]
+    fitted = from_least(size[there], least)
+    log_size = np.log(size[there][fitted])
+    slope, height = _line(log_size, centers[there][fitted])
+    whole = drawn[:, there][:, fitted]
+    whole = whole[np.isfinite(whole).all(1)]
     crossings = [interval(np.exp(center), np.exp(part)) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
-    return Boundary(size[there], crossings, interval(slope, _line(log_size, whole)[0]), float(np.exp(height)))
+    exponent = interval(slope, _line(log_size, whole)[0])
+    return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(np.exp(log_size.min())))
 
 
 class ScalingLaw(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 from regime.config.sweep import SweepConfig
 from regime.events import Estimate, Finished, Progress
+from regime.machine import pick_device
 from regime.recorder import versions
 from regime.session import HEARTBEAT
 from regime.sweep import grid, local
@@ -23,22 +24,18 @@ class Sweep:
     """A sweep that can be held: what is finished stays, in this object and in the store.
 
     Raises:
-        ConfigError: more cells than are allowed, or a store that cannot be used.
+        ConfigError: more cells than are allowed, a device that is not there, or a store that cannot be used.
     """
 
     def __init__(self, config: SweepConfig, store: Store | None = None) -> None:
         self.config, self.finished = config, False
+        if config.engine == "local":
+            pick_device(config.base.device)
         self.places = grid.places(config)
         self.store = store or (Store(config.store) if config.store is not None else None)
         self.cells: dict[int, Cell] = {}
         self._seconds = 0.0
         self._found = 0
-
-    def estimate(self) -> Estimate:
-        """Of all cells that are not there yet, on this machine; on a cluster, on as many cores as this machine has."""
-        workers = local.cores(self.config.base.device)
-        batches = grid.batches(self._left(), workers)
-        return Estimate(seconds=_makespan(batches, workers), bytes=workers * max(map(_bytes, batches), default=0))
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
         """The events, from the start; or until there are so many cells more. Cells that are there already come at once.
@@ -54,10 +51,10 @@ class Sweep:
         with self._engine() as (engine, workers):
             self._look_up()
             batches = grid.batches(self._left(), workers)
-            seconds = _makespan(batches, workers)
+            cost = _cost(batches, workers)
             yield SweepStarted(
                 config=self.config.to_dict(),
-                estimate=Estimate(seconds=seconds, bytes=workers * max(map(_bytes, batches), default=0)),
+                estimate=cost,
                 cells=len(self.places),
                 found=len(self.cells),
                 batches=len(batches),
@@ -65,9 +62,9 @@ class Sweep:
                 kept=self.store.kept.name if self.store and self.store.kept else None,
             )
             for count, cell in enumerate(list(self.cells.values()), 1):
-                yield self._measured(cell, count, time.perf_counter() - began, seconds)
+                yield self._measured(cell, count, time.perf_counter() - began, cost.seconds)
             try:
-                for event in self._run(engine, batches, seconds, began):
+                for event in self._run(engine, batches, cost.seconds, began):
                     yield event
                     if isinstance(event, CellMeasured) and measurements is not None:
                         measurements -= 1
@@ -168,10 +165,21 @@ def _bytes(batch: Batch) -> int:
     return len(batch.places) * config.workspace if config.kind == "toy" else grid.BATCH_BYTES
 
 
-def _makespan(batches: list[Batch], workers: int) -> float:
-    """Seconds until the last batch ends, each given to the first worker that is free."""
+def estimate(config: SweepConfig) -> Estimate:
+    """Of all cells, whatever a store has of them, on this machine; of a cluster's, as if its cores were this machine's.
+
+    Raises:
+        ConfigError: more cells than are allowed.
+    """
+    workers = local.cores(config.base.device)
+    return _cost(grid.batches(grid.places(config), workers), workers)
+
+
+def _cost(batches: list[Batch], workers: int) -> Estimate:
+    """Seconds until the last batch ends, each given to the first worker that is free; bytes of as many of the largest."""
     count = local.processes(batches, workers)
     free = [local.STARTING if count > 1 else 0.0] * count
     for batch in batches:
         free[free.index(min(free))] += batch.seconds
-    return max(free) if batches else 0.0
+    seconds = max(free) if batches else 0.0
+    return Estimate(seconds=seconds, bytes=count * max(map(_bytes, batches), default=0))

@@ -45,6 +45,15 @@ def checkpoints(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]
     yield from events({} if config is None else config, "checkpoints")
 
 
+def sweep(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Run a toy or a probe for every combination of some fields' values, and stream the cells as they come to their ends.
+
+    Args:
+        config: fields of SweepConfig, all optional; `/catalog` has their schema. Cells are kept by the server.
+    """
+    yield from events({} if config is None else config, "sweep")
+
+
 def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
     """Seconds and bytes that a run will take here, and, where it is too long, what would fit.
 
@@ -81,5 +90,6 @@ def endpoints() -> None:
     gr.api(toy, api_name="toy", **COMPUTE)
     gr.api(probe, api_name="probe", **COMPUTE)
     gr.api(checkpoints, api_name="checkpoints", **COMPUTE)
+    gr.api(sweep, api_name="sweep", **COMPUTE)
     gr.api(estimate, api_name="estimate", concurrency_id="preview", concurrency_limit=2)
     gr.api(catalog, api_name="catalog")

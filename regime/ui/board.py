@@ -50,6 +50,9 @@ class Board:
                 self.tick = self.history[-1]
                 self.forecast = {}  # it has come true: the twin's own path is there
 
+    unit = "step"
+    """What is counted."""
+
     def copy(self) -> Self:
         """The run as it stands, whatever comes."""
         return replace(self, history=list(self.history), pinned=None)

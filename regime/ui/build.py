@@ -12,6 +12,7 @@ from regime.ui.link import linked
 from regime.ui.pretraining import connect, pretraining_tab
 from regime.ui.probe import probe_tab
 from regime.ui.stage import HIDDEN, markup
+from regime.ui.sweep import connect_cells, map_tab
 from regime.ui.theme import head, theme
 from regime.ui.train import train_tab
 
@@ -20,7 +21,7 @@ HEADER = f"""
 <header class="masthead"><h1>{TITLE}</h1>
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 DAY = 86400
-TABS = {"toy": "train", "probe": "probe", "checkpoints": "pretraining"}
+TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
 QUEUE_SIZE = 32
 
 
@@ -31,12 +32,15 @@ def build() -> gr.Blocks:
         markup(glossary(), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
             with gr.Tab("Train", id="train"):
-                train_tab(demo)
+                train = train_tab(demo)
+            with gr.Tab("Map", id="map"):
+                sweep, shown = map_tab(demo)
             with gr.Tab("Probe", id="probe"):
-                button, named = probe_tab(demo)
+                probe, button, named = probe_tab(demo)
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab(demo)
         connect(pretraining, button, named, tabs)
+        connect_cells(sweep, shown, {"toy": train, "probe": probe}, tabs)
         demo.load(_linked_tab, None, tabs, **HIDDEN)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)

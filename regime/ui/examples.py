@@ -8,10 +8,11 @@ from typing import Any
 import regime
 from regime.config import Config
 from regime.ui.board import Board
+from regime.ui.mapboard import MapBoard
 from regime.ui.presets import first
 
 FOLDER = Path(__file__).parents[2] / "assets"
-CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints")}
+CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints", "sweep")}
 
 
 def path(kind: str) -> Path:
@@ -26,7 +27,7 @@ def _text(kind: str) -> str:
 def example(kind: str) -> Board:
     """A shipped run as a board, a new one at each call: nothing is shared between visitors."""
     events: list[dict[str, Any]] = json.loads(_text(kind))
-    return Board.replay(events)
+    return (MapBoard if kind == "sweep" else Board).replay(events)
 
 
 def write(kind: str) -> None:

@@ -84,6 +84,25 @@ const paint = () => {};
     return field(value, template, script, elem_id)
 
 
+def select(kind: str, name: str, label: str, options: dict[str, str], value: str) -> gr.HTML:
+    """One of many values, folded: option -> its name."""
+    identity = f"{kind}-{name.replace('_', '-')}"
+    parts = "".join(
+        f'<option value="{escape(option)}"{" selected" * (option == value)}>{escape(said)}</option>'
+        for option, said in options.items()
+    )
+    template = f"""
+<div class="control typed"><label for="{identity}-input">{escape(label)}</label>
+  <select id="{identity}-input">{parts}</select></div>"""
+    script = """
+const field = element.querySelector('select');
+const read = () => field.value;
+const show = value => { field.value = value; };
+const paint = () => {};
+"""
+    return field(value, template, script, identity)
+
+
 def checkbox(kind: str, name: str, label: str, value: bool, note: str) -> gr.HTML:
     """A box to tick."""
     script = """
@@ -119,8 +138,8 @@ const paint = () => {};
     return _typed(kind, name, label, value, note, start, "", script)
 
 
-def text_field(kind: str, name: str, label: str, note: str, placeholder: str) -> gr.HTML:
-    """Lines of text to paste, empty at first; empty is None."""
+def text_field(kind: str, name: str, label: str, note: str, placeholder: str, value: str | None = None) -> gr.HTML:
+    """Lines of text to paste; empty is None."""
     script = """
 const field = element.querySelector('textarea');
 const read = () => field.value.trim() && field.value;
@@ -128,7 +147,7 @@ const show = value => { field.value = value; };
 const paint = () => {};
 """
     start = f'<textarea rows="6" spellcheck="false" placeholder="{escape(placeholder)}"'
-    return _typed(kind, name, label, None, note, start, "</textarea>", script)
+    return _typed(kind, name, label, value, note, start, f"{escape(value or '')}</textarea>", script)
 
 
 def _typed(kind: str, name: str, label: str, value: Any, note: str, start: str, end: str, script: str) -> gr.HTML:

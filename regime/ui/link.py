@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from regime.config import KINDS, ConfigError, RunConfig
+from regime.config import KINDS, ConfigError, Runnable
 from regime.models.texts import OWN
 from regime.toy.catalog import CSV
 
@@ -40,7 +40,7 @@ def query(fields: dict[str, object]) -> str:
     return config.to_query().replace("kind=", "run=", 1)
 
 
-def linked(pairs: list[tuple[str, str]]) -> RunConfig | None:
+def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     """The configuration that a page's query asks for, if any.
 
     Raises:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from regime.config import CheckpointConfig, ProbeConfig, RunConfig, ToyConfig
+from regime.config import CheckpointConfig, ProbeConfig, Runnable, SweepConfig, ToyConfig
+from regime.ui import ranges
 from regime.ui.text import escape
 
 
@@ -14,9 +15,9 @@ class Preset:
     """A configuration with its story; `against` is run and pinned before it."""
 
     name: str
-    config: RunConfig
+    config: Runnable
     story: str
-    against: RunConfig | None = None
+    against: Runnable | None = None
 
 
 TOYS = (
@@ -139,8 +140,68 @@ TRAJECTORIES = (
         "A language model along its pretraining, on review sentences. Its revisions are fetched from the Hub.",
     ),
 )
-PRESETS: dict[str, Sequence[Preset]] = {"toy": TOYS, "probe": PROBES, "checkpoints": TRAJECTORIES}
-FIRST = {"toy": 2, "probe": 0, "checkpoints": 1}
+_SIX = [16, 32, 64, 128, 256, 512]
+_SCALES = [round(2.0**k, 4) for k in range(-4, 5)]
+MAPS = (
+    Preset(
+        "Width against alpha",
+        SweepConfig(
+            base=ToyConfig(steps=300),
+            axes={
+                "width": ranges.read("16 to 512 in 12", "width", whole=True),
+                "alpha": ranges.read("0.0625 to 16 in 12", "alpha", whole=False),
+            },
+            seeds=4,
+        ),
+        "Wide networks and large output scales are <b>lazy</b>, narrow ones and small scales <b>rich</b>. The border "
+        "between them falls as one over the square root of the width (Geiger et al. 2020).",
+    ),
+    Preset(
+        "The same in muP",
+        SweepConfig(base=ToyConfig(steps=200, parameterization="mup"), axes={"width": _SIX, "alpha": _SCALES[2:]}, seeds=3),
+        "Scaled as in muP, features move at any width: the border no longer falls. Width stops mattering.",
+    ),
+    Preset(
+        "Depth",
+        SweepConfig(base=ToyConfig(steps=200, width=64), axes={"depth": [1, 2, 3, 4, 5, 6], "alpha": _SCALES[1:8]}, seeds=3),
+        "Deeper networks of the same width are further from their limit: kernels of depth over width fluctuate and move more "
+        "(Hanin and Nica 2019).",
+    ),
+    Preset(
+        "Bottleneck",
+        SweepConfig(
+            base=ToyConfig(steps=200, width=256, depth=3, bottleneck_layer=2),
+            axes={"bottleneck": [2, 4, 8, 16, 32, 64, 128], "alpha": _SCALES[2:7]},
+            seeds=3,
+        ),
+        "One narrow layer among wide ones: the fewer its units, the further the kernel moves.",
+    ),
+    Preset(
+        "Double descent",
+        SweepConfig(
+            base=ToyConfig(
+                task="circle", samples=32, depth=1, trainable="readout", label_noise=0.3, steps=50, measure_every=50
+            ),
+            axes={"width": [4, 8, 12, 16, 20, 24, 28, 31, 36, 48, 64, 96, 128, 256, 512], "label_noise": [0.1, 0.2, 0.4]},
+            seeds=8,
+        ),
+        "Only the readout is trained, on random features. Color by <b>Test error of the first kernel</b>, the fit of least "
+        "norm: it is worst where there are as many features as samples, 31 and a bias, and better again beyond (Belkin et al. "
+        "2019).",
+    ),
+    Preset(
+        "Scaling laws",
+        SweepConfig(
+            base=ToyConfig(task="circle", frequency=3, test_samples=256, steps=400, measure_every=100),
+            axes={"width": [16, 32, 64, 128, 256], "samples": [8, 16, 32, 64, 128, 256]},
+            seeds=3,
+        ),
+        "Test error against width and samples: color by <b>Test error</b>. More samples help until the width is the limit, and "
+        "the other way around.",
+    ),
+)
+PRESETS: dict[str, Sequence[Preset]] = {"toy": TOYS, "probe": PROBES, "checkpoints": TRAJECTORIES, "sweep": MAPS}
+FIRST = {"toy": 2, "probe": 0, "checkpoints": 1, "sweep": 0}
 """The preset of the finished run that each tab first shows."""
 SCRIPT = """
 const presets = element.querySelector('.chips');
@@ -181,7 +242,7 @@ def pressed(kind: str, value: object) -> Preset | None:
     return next((preset for preset in PRESETS[kind] if preset.name == name), None)
 
 
-def matching(config: RunConfig, against: RunConfig | None = None) -> Preset | None:
+def matching(config: Runnable, against: Runnable | None = None) -> Preset | None:
     """The preset of this configuration; of several, the one that is compared with `against`."""
     found = [preset for preset in PRESETS[config.kind] if preset.config == config]
     return next((preset for preset in found if preset.against == against), found[0] if found else None)

@@ -52,8 +52,8 @@ class Probe(Stage):
         return {self.opening.notice: notice(text, "bad" if cost.seconds > limits().max_seconds else "")}
 
 
-def probe_tab(demo: gr.Blocks) -> tuple[gr.Button, list[gr.HTML]]:
-    """Build the tab and wire its run; the button that compares two models, and the fields that name them."""
+def probe_tab(demo: gr.Blocks) -> tuple[Probe, gr.Button, list[gr.HTML]]:
+    """Build the tab and wire its run; with it the button that compares two models, and the fields that name them."""
     views = {}
     board = example("probe")
     intro()
@@ -94,7 +94,7 @@ def probe_tab(demo: gr.Blocks) -> tuple[gr.Button, list[gr.HTML]]:
     )
     upload.upload(_read, upload, [controls["texts"], controls["task"]], **HIDDEN)
     stage.open_links(demo)
-    return both, named
+    return stage, both, named
 
 
 def models() -> gr.Dropdown:

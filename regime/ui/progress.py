@@ -9,7 +9,7 @@ def progress(board: Board) -> str:
     share = 100 * min(1.0, board.step / board.steps) if board.steps else 100.0 * (board.status == "finished")
     if board.status == "waiting":
         return _bar("waiting for a free slot", "", 0.0)
-    return _bar(f"step {board.step} of {board.steps}", _when(board), share)
+    return _bar(f"{board.unit} {board.step} of {board.steps}", _when(board), share)
 
 
 def _when(board: Board) -> str:
@@ -33,6 +33,8 @@ def announcement(board: Board) -> str:
     """What a screen reader hears when a run starts, ends or stops; the steps between are not read out."""
     if board.status in ("waiting", "running"):
         return "Training started"
+    if board.unit != "step":
+        return f"{board.status.capitalize()}: {board.step} of {board.steps} {board.unit}s"
     verdict = board.last["verdict"]["label"] if board.last else "no verdict"
     ended = "Finished" if board.status == "finished" else f"{board.status.capitalize()} at step {board.step}"
     return f"{ended}: {verdict}"

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import RunConfig, config_from_dict
+from regime.config import Runnable, config_from_dict
 from regime.events import Estimate, Event
 from regime.limits import limits
 from regime.ui.text import duration
@@ -29,7 +29,7 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
         yield from limited(stream)
 
 
-def beyond(config: RunConfig, cost: Estimate) -> str | None:
+def beyond(config: Runnable, cost: Estimate) -> str | None:
     """Why a run is too long for this server, and what would fit; None where it is not."""
     limit = limits().max_seconds
     if config.kind == "toy" or cost.seconds <= limit:

@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config import ConfigError, RunConfig, config_from_dict
+from regime.config import ConfigError, Runnable, config_from_dict
 from regime.ui.board import Board
 from regime.ui.examples import example
-from regime.ui.export import files, snippet
+from regime.ui.export import LABELS, files, snippet
 from regime.ui.glossary import term
 from regime.ui.inputs import give, received
 from regime.ui.link import linked, query
@@ -72,13 +72,13 @@ def intro() -> gr.HTML:
     return markup(INTRO)
 
 
-def transport(kind: str) -> Transport:
-    """Run or pause, step, reset, new seed, pin; step count and time left."""
+def transport(kind: str, *, steps: bool = True) -> Transport:
+    """Run or pause, and of what has steps: step, reset, new seed, pin; how far it is, and time left."""
     with gr.Row(elem_classes="transport", elem_id=f"{kind}-transport"):
         run = gr.Button("Run", variant="primary", min_width=110, scale=0, elem_classes="i-run")
         pause = gr.Button("Pause", variant="primary", min_width=110, scale=0, visible="hidden", elem_classes="i-pause")
         named = [
-            gr.Button(name, min_width=60, scale=0, elem_classes=f"i-{css}")
+            gr.Button(name, min_width=60, scale=0, elem_classes=f"i-{css}", visible=steps or "hidden")
             for name, css in (("Step", "step"), ("Reset", "reset"), ("New seed", "seed"), ("Pin", "pin"))
         ]
         bar = markup(progress(example(kind)))
@@ -96,8 +96,7 @@ def exports(kind: str, link: gr.HTML) -> Exports:
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that you made last, and the Python that makes it again.</p>")
         with gr.Row(elem_classes="files"):
-            labels = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG", "Kernels")
-            buttons = [gr.DownloadButton(label, interactive=False, size="sm", min_width=110) for label in labels]
+            buttons = [gr.DownloadButton(label, interactive=False, size="sm", min_width=110) for label in LABELS[kind]]
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
     return Exports(buttons, code, link)
 
@@ -157,8 +156,9 @@ class Stage:
         self.follow(buttons.run.click(self.press, self.state, pressed, **QUICK))
         self.follow(buttons.step.click(self.press, self.state, pressed, **QUICK), ahead=1)
         self.follow(buttons.reset.click(self.press, self.state, pressed, **QUICK), fresh=True, ahead=0)
-        other = buttons.seed.click(self.reseed, [self.state, *form], [controls["seed"], *pressed], **QUICK)
-        self.follow(other, fresh=True)
+        if "seed" in controls:
+            other = buttons.seed.click(self.reseed, [self.state, *form], [controls["seed"], *pressed], **QUICK)
+            self.follow(other, fresh=True)
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.live], **QUICK)
         self.filled = [*form, *pressed]
@@ -203,11 +203,11 @@ class Stage:
         except ConfigError as error:
             return same | {self.opening.notice: notice(str(error), "bad")}
 
-    def ahead(self, config: RunConfig) -> Updates:
+    def ahead(self, config: Runnable) -> Updates:
         """What is known of a run before it starts; raises ConfigError."""
         raise NotImplementedError
 
-    def press(self, visit: Visit | None, *, runs: bool = True, against: RunConfig | None = None) -> Updates:
+    def press(self, visit: Visit | None, *, runs: bool = True, against: Runnable | None = None) -> Updates:
         """Give the press its number, and show at once that it was heard."""
         visit = visit or Visit(self.kind)
         updates: Updates = {self.state: visit, self.turn: visit.press(against)}
@@ -223,7 +223,7 @@ class Stage:
         seed = config.seed + config.seeds
         return {self.controls["seed"]: give(seed), **self.press(visit)}
 
-    def fill(self, config: RunConfig) -> Updates:
+    def fill(self, config: Runnable) -> Updates:
         """The form as a configuration has it."""
         values = {
             control: ", ".join(getattr(config, name)) if name in LISTS[self.kind] else getattr(config, name)
@@ -231,7 +231,7 @@ class Stage:
         }
         return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
 
-    def config(self, values: Sequence[Any]) -> RunConfig:
+    def config(self, values: Sequence[Any]) -> Runnable:
         """The configuration that the form's values describe; raises ConfigError."""
         fields = dict(zip(self.controls, map(received, values), strict=True))
         if fields.get("revision", "") is None:

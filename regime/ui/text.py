@@ -14,12 +14,37 @@ NAMES = {
     "feature_movement": "Feature movement",
     "parameter_movement": "Weights moved",
     "linearization_gap": "Linearization gap",
+    "linearization_gap_max": "Largest linearization gap",
+    "regime_index": "Regime",
+    "forecast_skill": "Forecast skill",
+    "twin_test_error": "Test error of the twin",
+    "kernel_start_test_error": "Test error of the first kernel",
+    "kernel_now_test_error": "Test error of the last kernel",
     "taylor_gap": "Taylor gap",
     "train_loss": "Train loss",
     "test_loss": "Test loss",
     "test_error": "Test error",
 }
 """Measures in words; their definitions are the package's."""
+FIELDS = {
+    "width": "Width",
+    "depth": "Hidden layers",
+    "alpha": "Output scale \N{GREEK SMALL LETTER ALPHA}",
+    "learning_rate": "Step size",
+    "samples": "Training samples",
+    "bottleneck": "Bottleneck",
+    "init_scale": "Initial scale",
+    "weight_std": "Weight scale",
+    "bias_std": "Bias scale",
+    "label_noise": "Label noise",
+    "steps": "Steps",
+    "activation": "Activation",
+    "parameterization": "Parameterization",
+    "task": "Task",
+    "optimizer": "Optimizer",
+    "model": "Model",
+}
+"""Fields that are swept, in words."""
 
 
 BLOCKS = {

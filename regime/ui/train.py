@@ -52,7 +52,7 @@ class Train(Stage):
         return {self.told: {**told(known), "stability": None}, self.opening.notice: notice(about)}
 
 
-def train_tab(demo: gr.Blocks) -> None:
+def train_tab(demo: gr.Blocks) -> Train:
     """Build the tab and wire its run."""
     board = example("toy")
     intro()
@@ -86,6 +86,7 @@ def train_tab(demo: gr.Blocks) -> None:
         final={compared: outcome},
     )
     stage.open_links(demo)
+    return stage
 
 
 def _pictures(board: Board) -> str:

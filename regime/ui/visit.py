@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import regime
-from regime.config import Config, RunConfig
+from regime.config import Config, Runnable
 from regime.limits import limits
-from regime.ui.board import Board
+from regime.sweep.sweep import Sweep
 from regime.ui.examples import example
 from regime.ui.runs import limited
 from regime.ui.zero import Rented, new_session
@@ -47,13 +47,13 @@ class Visit:
         self.board = example(kind)
         self.key = uuid4().hex
         self.turn = 0
-        self.against: RunConfig | None = None
+        self.against: Runnable | None = None
         """What the run of the newest press is to be compared with: it is run and pinned before."""
-        self.finished: regime.Session | Rented | None = None
-        """The session of the run that is shown, once it has ended: its kernels can be saved."""
+        self.finished: regime.Session | Rented | Sweep | None = None
+        """The session of the run that is shown, once it has ended: a run's kernels can be saved."""
         self._playing = Lock()
 
-    def press(self, against: RunConfig | None = None) -> int:
+    def press(self, against: Runnable | None = None) -> int:
         """A button was pressed; the number that its run has to show."""
         self.turn += 1
         self.against = against
@@ -67,7 +67,7 @@ class Visit:
         """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
         self.board.pinned = None if self.board.pinned else self.board.copy()
 
-    def play(self, config: RunConfig, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+    def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
         """Go on with a paused run of this configuration, or begin one, and fold its events into the board.
 
         It ends with its last step, or `ahead` measurements after step 0 or where it was paused, or when a newer button is
@@ -81,7 +81,7 @@ class Visit:
             if turn == self.turn:
                 yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
 
-    def _stream(self, config: RunConfig, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+    def _stream(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
         again = not fresh and self.holds(config)
         session = SHELF.take(self.key) if again else None
         if session:
@@ -93,7 +93,7 @@ class Visit:
             with closing(limited(session.stream(ahead))) as events:
                 for event in events:
                     if event["kind"] == "started":
-                        self.board, self.finished = Board(config={}, pinned=self.board.pinned), None
+                        self.board, self.finished = type(self.board)(config={}, pinned=self.board.pinned), None
                     self.board.take(event)
                     if event["kind"] == "finished":
                         self.finished = session

@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import regime
-from regime.config import RunConfig, config_from_dict
+from regime.config import RunConfig, Runnable, config_from_dict
 from regime.events import Event
 from regime.machine import ZERO_GPU, lend
+from regime.sweep.sweep import Sweep
+from regime.ui.shared import shared_sweep
 
 LEAST, MOST = 15, 120
 """Seconds to ask for."""
@@ -65,6 +67,8 @@ class Rented:
         save_file({name: kernel.contiguous() for name, kernel in self._kernels.items()}, path)
 
 
-def new_session(config: RunConfig) -> regime.Session | Rented:
-    """A run of the configuration, where it is best done."""
+def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
+    """A run of the configuration, where it is best done; raises ConfigError as `shared_sweep` does."""
+    if config.kind == "sweep":
+        return shared_sweep(config)
     return Rented(config) if ZERO_GPU and config.kind != "toy" else regime.Session(config)

@@ -456,7 +456,7 @@ def test_arrow_keys_move_through_choices(page, server):
     expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
 
 
-@pytest.mark.parametrize("tab", ["Train", "Probe", "Pretraining"])
+@pytest.mark.parametrize("tab", ["Train", "Map", "Probe", "Pretraining"])
 def test_dark_mode_reaches_every_text(page, server, tab):
     visit(page, server, tab, "?__theme=dark")
     dark = page.evaluate(
@@ -471,7 +471,8 @@ def test_dark_mode_reaches_every_text(page, server, tab):
 
 
 @pytest.mark.parametrize(
-    ("tab", "inside"), [("Train", "Measure every"), ("Probe", "Measure every"), ("Pretraining", "Examples")]
+    ("tab", "inside"),
+    [("Train", "Measure every"), ("Map", "Further axes"), ("Probe", "Measure every"), ("Pretraining", "Examples")],
 )
 def test_a_phone_needs_no_sideways_scroll(page, server, tab, inside):
     page.set_viewport_size({"width": 375, "height": 800})
@@ -571,3 +572,107 @@ def test_checkpoints_are_measured_and_two_models_compared(page, server):
     expect(page.get_by_role("tab", name="Pretraining")).to_have_attribute("aria-selected", "true", timeout=MINUTES)
     expect(page.get_by_label("Model", exact=True).last).to_have_value("minilm")
     expect(transport).to_contain_text("step 1 of 1", timeout=MINUTES)
+
+
+def cells(page, css=""):
+    return page.locator(f"#map .cells button{css}")
+
+
+def small_map(page, server, query=""):
+    """A map of twelve cells that takes some seconds, in the form."""
+    visit(page, server, tab="Map", query=query)
+    page.locator("#sweep-across-values input").fill("8, 16, 24, 32")
+    page.locator("#sweep-up-values input").fill("0.25, 1, 4")
+    page.locator(".all-settings:visible .label-wrap").filter(has_text="All settings").click()
+    page.locator("#sweep-steps input").fill("1500")
+    page.locator("#sweep-samples input").fill("32")
+    page.get_by_role("radio", name="2", exact=True).locator("visible=true").first.check()
+    expect(page.locator(".notice:visible")).to_contain_text("12 cells, 2 seeds each", timeout=MINUTES)
+
+
+def test_the_first_map_is_a_finished_one(page, server):
+    visit(page, server, tab="Map")
+    expect(page.locator("#sweep-transport")).to_contain_text("cell 144 of 144")
+    expect(cells(page)).to_have_count(144)
+    assert cells(page, ".pending").count() == 0
+    assert page.locator("#map .lines .contour").count() >= 2
+    assert page.locator("#map .lines .expected").count() >= 1
+    expect(page.locator(".v-laws")).to_contain_text("Boundary: output scale")
+    expect(page.locator("#map .x-ticks")).to_contain_text("512")
+    wide, narrow = cells(page).nth(11), cells(page).nth(132)
+    wide.hover()
+    expect(page.locator("#map .told")).to_contain_text("Width 512, Output scale \u03b1 16: lazy. Regime 0")
+    narrow.hover()
+    expect(page.locator("#map .told")).to_contain_text("Width 16, Output scale \u03b1 0.0625: rich. Regime")
+    expect(page.locator("#map .told")).to_contain_text("Kernel change")
+    before = wide.evaluate("cell => getComputedStyle(cell).backgroundColor")
+    page.get_by_label("Color by").select_option("Test error")
+    assert wide.evaluate("cell => getComputedStyle(cell).backgroundColor") != before
+
+
+def test_a_map_fills_in_stops_goes_on_and_is_exported(page, browser, server):
+    small_map(page, server)
+    press(page, "Run")
+    expect(cells(page)).to_have_count(12, timeout=MINUTES)
+    expect(cells(page, ":not(.pending)").first).to_be_attached(timeout=MINUTES)
+    press(page, "Pause")
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+    there = cells(page, ":not(.pending)").count()
+    assert 0 < there <= 12
+    time.sleep(0.5)
+    assert server.busy(1.0) < 0.3
+    press(page, "Continue")
+    ended(page, "sweep")
+    expect(page.locator("#sweep-transport")).to_contain_text("cell 12 of 12")
+    assert cells(page, ".pending").count() == 0
+    for name in ("Report, JSON", "Cells, CSV", "Figure, PNG", "Figure, SVG"):
+        expect(page.get_by_role("button", name=name)).to_be_enabled(timeout=MINUTES)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Cells, CSV").click()
+    rows = Path(download.value.path()).read_text().splitlines()
+    assert len(rows) == 13
+    assert rows[0].startswith("width,alpha,status,")
+    expect(page.locator(".cm-content:visible")).to_contain_text("regime.SweepConfig(base=regime.ToyConfig(")
+    link = page.url
+    assert "run=sweep" in link
+    other = browser.new_page(viewport={"width": 1440, "height": 900})
+    other.goto(link)
+    expect(other.locator("#sweep-across-values input")).to_have_value("8, 16, 24, 32")
+    expect(other.locator("#sweep-steps input")).to_have_value("1500")
+    other.close()
+
+
+def test_a_cell_opens_in_train(page, server):
+    visit(page, server, tab="Map")
+    cells(page).nth(132).click()
+    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "16", timeout=MINUTES)
+    expect(page.locator("#toy-transport")).to_contain_text("step 300 of 300", timeout=MINUTES)
+    ended(page)
+    assert "width=16" in page.url
+    assert "alpha=0.0625" in page.url
+    expect(page.locator(".dial .word").first).to_have_text("Rich")
+
+
+def test_a_map_is_reached_by_keyboard(page, server):
+    visit(page, server, tab="Map")
+    cells(page).first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(cells(page).nth(13)).to_be_focused()
+    expect(page.locator("#map .told")).to_contain_text("Width 22")
+    page.keyboard.press("Tab")
+    expect(cells(page).nth(13)).not_to_be_focused()
+    assert page.locator("#map .cells button:focus").count() == 0
+
+
+def test_a_bad_map_is_named_before_it_runs(page, server):
+    small_map(page, server)
+    page.locator("#sweep-up-values input").fill("0 to 4 in 3")
+    expect(page.locator(".notice.bad:visible")).to_contain_text("axes.alpha = '0 to 4 in 3' is not allowed", timeout=MINUTES)
+    page.locator("#sweep-up-values input").fill("1 to 900 in 1000")
+    page.locator("#sweep-across-values input").fill("1 to 9000 in 1000")
+    expect(page.locator(".notice.bad:visible")).to_contain_text("cells, about", timeout=MINUTES)
+    page.locator("#sweep-across-values input").fill("8")
+    page.locator("#sweep-up-values input").fill("1, 2")
+    expect(page.locator(".notice:visible")).to_contain_text("2 cells", timeout=MINUTES)

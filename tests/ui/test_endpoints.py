@@ -49,7 +49,7 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    wanted = {"/toy", "/probe", "/checkpoints", "/estimate", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/estimate", "/catalog"}
     assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
 
 
@@ -191,6 +191,70 @@ def test_checkpoints_stream_events_that_fit_their_schema(client, catalog):
         jsonschema.validate(event, catalog["schemas"]["event"])
     jsonschema.validate(events[-1]["report"], catalog["schemas"]["report"])
     assert measured[-1]["measures"]["test_accuracy"] > 0.9
+
+
+MAP = {"base": SMALL, "axes": {"width": [8, 16, 32], "alpha": [0.5, 1, 2]}}
+
+
+def test_a_sweep_streams_cells_that_fit_their_schema(client, catalog):
+    events = stream(client, MAP, "/sweep")
+    for event in events:
+        jsonschema.validate(event, catalog["schemas"]["sweep-event"])
+    jsonschema.validate(events[-1]["report"], catalog["schemas"]["sweep-report"])
+    cells = [event["cell"] for event in events if event["kind"] == "measured"]
+    assert sorted(cell["index"] for cell in cells) == list(range(9))
+    alone = stream(client, SMALL | {"width": 16, "alpha": 2.0})[-1]["report"]
+    cell = next(cell for cell in cells if cell["point"] == {"width": 16, "alpha": 2.0})
+    assert cell["measures"]["kernel_change"] == pytest.approx(alone["final"]["kernel_change"], rel=1e-3)
+
+
+def test_a_sweep_that_was_cancelled_finds_its_cells_again(client, server):
+    axes = {"width": [8, 12, 16, 20], "alpha": [1.0, 3.0]}
+    config = {"base": SMALL | {"steps": 1500, "measure_every": 100}, "axes": axes}
+    job = client.submit(config, api_name="/sweep")
+    first = until_measured(job)
+    job.cancel()
+    time.sleep(1)
+    assert server.busy(1.0) < 0.3
+    events = stream(client, config, "/sweep")
+    assert events[0]["found"] >= first["step"]
+    assert events[0]["found"] % 2 == 0
+    assert len(events[-1]["report"]["cells"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"axes": {}}, "axes"),
+        ({"axes": {"width": []}}, "axes.width"),
+        ({"axes": {"width": [float("1e400")]}}, "axes.width"),
+        ({"axes": {"kind": ["toy"]}}, "axes.kind"),
+        ({"axes": {"width": list(range(1, 1001)), "seed": list(range(1000))}}, "axes make 1,000,000 cells"),
+        ({"base": {"width": 10**9}}, "base: width"),
+        ({"base": {"kind": "sweep"}}, "base.kind"),
+        ({"store": "/etc/passwd"}, "store"),
+        ({"store": "cells.sqlite"}, "store"),
+        ({"engine": "dask"}, "scheduler"),
+        ({"engine": "dask", "scheduler": "tcp://127.0.0.1:22"}, "scheduler"),
+        ({"grid": {}}, "'grid'"),
+        ({"seeds": 0}, "seeds"),
+        ({"base": {"device": "cuda"}}, "device"),
+    ],
+)
+def test_a_bad_sweep_is_an_error_that_names_the_field(client, config, field):
+    began = time.perf_counter()
+    with pytest.raises(Exception, match=re.escape(field)) as raised:
+        stream(client, config, "/sweep")
+    assert "Traceback" not in str(raised.value)
+    assert time.perf_counter() - began < 10
+
+
+def test_an_estimate_of_a_sweep(client):
+    told = client.predict({"kind": "sweep", **MAP}, api_name="/estimate")
+    assert told["seconds"] > 0
+    assert told["refused"] is None
+    large = MAP | {"base": {"width": 4096}, "axes": {"alpha": [0.1 * k for k in range(1, 90)], "seed": list(range(100))}}
+    assert "of its 8900 cells would fit" in client.predict({"kind": "sweep", **large}, api_name="/estimate")["refused"]
 
 
 def test_an_estimate_before_the_run(client):

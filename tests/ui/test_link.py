@@ -37,7 +37,7 @@ def test_names_of_the_host_are_left_alone():
     assert linked([("__theme", "dark"), ("width", "32")]) == regime.ToyConfig(width=32)
 
 
-@pytest.mark.parametrize("run", ["Toy", "", "toy&x", "sweep", "9" * 5000])
+@pytest.mark.parametrize("run", ["Toy", "", "toy&x", "map", "9" * 5000])
 def test_an_unknown_run_is_refused(run):
     with pytest.raises(regime.ConfigError, match=r"run = .* is not allowed; allowed: one of 'toy', 'probe'"):
         linked([("run", run)])

@@ -1,0 +1,50 @@
+"""What one page knows of one sweep: its cells, folded from its events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from regime.ui.board import Board
+
+AGAIN = 16
+
+
+@dataclass
+class MapBoard(Board):
+    """State of one visitor's sweep; `history` stays empty, cells are here."""
+
+    cells: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unit = "cell"
+    _lines: tuple[int, list[Any]] = (0, [])
+    """Contours, and of how many cells they are."""
+
+    def worked_out(self, contours: Callable[[], list[Any]]) -> list[Any]:
+        """Contours, worked out again after every sixteenth of the cells: it takes some tenths of a second."""
+        if len(self.cells) >= self._lines[0] + max(1, self.steps // AGAIN):
+            self._lines = len(self.cells), contours()
+        return self._lines[1]
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Fold in one event."""
+        match event["kind"]:
+            case "started":
+                self.started, self.config = event, event["config"]
+            case "progress":
+                self.tick = event
+            case "measured":
+                self.tick = event
+                self.cells[event["cell"]["index"]] = event["cell"]
+            case "finished":
+                self.report, self.status = event["report"], "finished"
+                self.config = self.report["config"]
+                self.cells = {cell["index"]: cell for cell in self.report["cells"]}
+
+    @property
+    def steps(self) -> int:
+        """Cells in all."""
+        return self.started["cells"] if self.started else 0
+
+    @property
+    def step(self) -> int:
+        """Cells that are there."""
+        return len(self.cells)

@@ -1,0 +1,36 @@
+"""Axes as lines of text."""
+
+import pytest
+
+from regime import ConfigError
+from regime.ui.ranges import read, write
+
+
+@pytest.mark.parametrize(
+    ("line", "whole", "values"),
+    [
+        ("16, 32,64", True, [16, 32, 64]),
+        ("16 to 512 in 6", True, [16, 32, 64, 128, 256, 512]),
+        ("0.0625 to 16 in 5", False, [0.0625, 0.25, 1.0, 4.0, 16.0]),
+        ("relu, tanh", False, ["relu", "tanh"]),
+        ("none, 4", True, [None, 4]),
+        ("true,false", False, [True, False]),
+        ("1e-3, 1", False, [0.001, 1]),
+        ("", True, []),
+        (None, True, []),
+    ],
+)
+def test_lines_and_their_values(line, whole, values):
+    assert read(line, "x", whole=whole) == values
+    assert read(write(values, whole=whole), "x", whole=whole) == values
+
+
+def test_a_range_is_written_as_one():
+    assert write([16, 32, 64, 128], whole=True) == "16 to 128 in 4"
+    assert write([16, 32, 64, 200], whole=True) == "16, 32, 64, 200"
+
+
+@pytest.mark.parametrize("line", ["0 to 4 in 3", "4 to 1 in 3", "1 to 4 in 1", "a to b in 3", "1 to inf in 3", "nan to 4 in 3"])
+def test_a_range_that_is_none_is_told(line):
+    with pytest.raises(ConfigError, match=r"axes\.width = "):
+        read(line, "width", whole=True)
