@@ -62,7 +62,7 @@ def estimate(config: RunConfig) -> Estimate:
 
 
 def within(config: RunConfig, seconds: float) -> str:
-    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does."""
+    """What to change for a run on a transformer to end in time, in words; raises ConfigError as `estimate` does."""
     _check(config)
     whole = produce(config).estimate().seconds
     if config.kind == "probe" and config.steps:
@@ -70,7 +70,7 @@ def within(config: RunConfig, seconds: float) -> str:
         steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
         if steps > 0:
             return f"steps = {steps} would fit"
-    return "ask for fewer samples, a smaller model, or no forecast"
+    return f"ask for fewer samples, a smaller model, or {'fewer revisions' if config.kind == 'checkpoints' else 'no forecast'}"
 
 
 def _check(config: object) -> None:
