@@ -236,4 +236,4 @@ def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     report = monitor.report()
     distances = figure(report).subfigs[1].axes[1]
     assert {line.get_label() for line in distances.lines} >= {"kernel change", "taylor gap", "representation"}
-    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5"]
+    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]
