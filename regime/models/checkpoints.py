@@ -12,7 +12,7 @@ from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
 from regime.config import CheckpointConfig, ConfigError
-from regime.config.models import ADDITION, MAIN
+from regime.config.models import ADDITION
 from regime.events import Estimate, Reference
 from regime.losses import error
 from regime.machine import pick_device
@@ -60,7 +60,7 @@ class CheckpointRun:
         self.revisions = list(config.revisions) or modular.revisions()
         self.places = _steps(self.revisions)
         self.steps = self.places[-1]
-        self.named = [_parsed(config.model, revision) for revision in self.revisions]
+        self.named = config.named or [(config.model, revision) for revision in self.revisions]
         if config.task == ADDITION:
             self._sums()
         else:
@@ -187,12 +187,6 @@ def _check_same(first: PretrainedConfig, other: PretrainedConfig) -> None:
     if odd:
         said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in sorted(odd)[:3])
         raise ValueError(f"another architecture: the two differ in {said}")
-
-
-def _parsed(model: str, revision: str) -> tuple[str, str]:
-    """`revision` of the model, or `other-model@revision`."""
-    name, marked, other = revision.rpartition("@")
-    return (name, other or MAIN) if marked else (model, revision)
 
 
 def _steps(revisions: list[str]) -> list[int]:

@@ -35,7 +35,7 @@ from regime.models.checks import (
     shapes,
 )
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
-from regime.models.sources import available, local, offline, shipped
+from regime.models.sources import available, here, offline, shipped
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
@@ -95,15 +95,15 @@ def find(name: str, revision: str = MAIN) -> Found:
     Raises:
         ModelError: they cannot be had or trusted.
     """
-    here = next(((folder, source) for folder, source in local(name, revision) if folder.is_dir()), None)
-    if here is None:
+    found = here(name, revision)
+    if found is None:
         check_name(name, offline())
         check_revision(revision)
     model = CATALOG.get(name)
     # of a catalog model's repository anybody may open further revisions
     trusted = model is not None and revision in (MAIN, model.revision, *model.revisions, *shipped(name))
-    if here is not None:
-        folder, source = here
+    if found is not None:
+        folder, source = found
     elif model is not None and model.asset is not None:
         raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(shipped(name)) or 'none is here'}")
     elif model is None and "/" not in name:
