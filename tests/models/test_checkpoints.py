@@ -41,14 +41,13 @@ def test_the_shipped_trajectory_against_dense_kernels() -> None:
 
 def test_the_trajectory_groks_and_turns_its_kernel_when_it_does() -> None:
     """The held-out accuracy jumps long after the training sums are known, and kernel and features move with it."""
-    report = regime.run(CheckpointConfig())
-    by_step = {event.step: event.measures for event in report.history}
-    assert by_step[200]["train_accuracy"] == 1
-    assert by_step[200]["test_accuracy"] < 0.5
-    assert by_step[800]["test_accuracy"] < 0.6
-    assert by_step[2600]["test_accuracy"] > 0.99
-    since = regime.run(CheckpointConfig(revisions=("step-00200", *(f"step-{k:05}" for k in range(400, 2601, 200)))))
-    steps = {event.step: event.measures for event in since.history}
+    since = ("step-00200", *(f"step-{k:05}" for k in range(400, 2601, 200)))
+    report = regime.run(CheckpointConfig(revisions=since, samples=48))
+    steps = {event.step: event.measures for event in report.history}
+    assert steps[200]["train_accuracy"] == 1
+    assert steps[200]["test_accuracy"] < 0.5
+    assert steps[800]["test_accuracy"] < 0.6
+    assert steps[2600]["test_accuracy"] > 0.99
     assert steps[800]["kernel_distance_centered"] < 0.12
     assert steps[2600]["kernel_distance_centered"] > 2 * steps[800]["kernel_distance_centered"]
     assert steps[2600]["representation_change"] > 2 * steps[800]["representation_change"]
@@ -56,6 +55,11 @@ def test_the_trajectory_groks_and_turns_its_kernel_when_it_does() -> None:
     turn = {k: steps[k]["kernel_distance_centered"] - steps[k - 200]["kernel_distance_centered"] for k in range(600, 2601, 200)}
     ranks = torch.corrcoef(torch.tensor([list(rise.values()), list(turn.values())]))
     assert ranks[0, 1] > 0.7  # the kernel turns in the steps in which it generalizes
+
+
+def test_without_revisions_all_that_ship_are_measured() -> None:
+    started = next(regime.stream(CheckpointConfig(samples=8)))
+    assert started.view == {"revisions": modular.revisions(), "steps": list(modular.SAVED)}
 
 
 def test_folders_of_checkpoints_and_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
