@@ -31,7 +31,9 @@ class Limits:
     hub: int = 1
     """1: models may be downloaded from the Hub; 0: only those that are there."""
     hub_seconds: float = 10.0
-    """Within which the Hub has to answer."""
+    """Within which the Hub has to answer what a model is."""
+    download_seconds: float = 300.0
+    """Within which all files of a model have to be here."""
 
     def to_dict(self) -> dict[str, float | int]:
         """What visitors may know: the numbers."""

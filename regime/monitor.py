@@ -84,10 +84,11 @@ class Monitor:
 
         Args:
             step: a number that grows: steps, epochs, tokens; `kernel_velocity` is per unit of it.
-            loss: the training loss now.
+            loss: the training loss now; one that is not finite has diverged, and so has the run from then on.
 
         Raises:
-            ValueError: the step is not beyond the last one, or the loss or the network's outputs are not finite.
+            ValueError: the step is not beyond the last one, a loss is given at some measurements alone, or the network's
+                outputs are not finite.
         """
         history = self._recorder.history
         if type(step) is not int or (history and step <= history[-1].step):

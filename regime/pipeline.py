@@ -60,7 +60,7 @@ def within(config: Runnable, seconds: float) -> str:
         steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
         if steps > 0:
             return f"steps = {steps} would fit"
-    return "ask for fewer samples, a smaller model, or no forecast"
+    return f"ask for fewer samples, a smaller model, or {'fewer revisions' if config.kind == 'checkpoints' else 'no forecast'}"
 
 
 def _check(config: object) -> None:

@@ -1,12 +1,14 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Value = TypeVar("Value")
 TWIN_GAP = "linearization_gap"
 """The gap to a twin that is trained; the other one, `taylor_gap`, needs none."""
 DIVERGED = 1e4
@@ -41,6 +43,16 @@ class Glance(NamedTuple):
     def rows(self, chosen: slice, cell: int) -> "Glance":
         """The same of some of the seeds."""
         return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
+
+
+def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[], float]) -> Generator[Pause, None, Value]:
+    """Drive work in pieces, pausing after each; what it comes to."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            return end.value
+        yield Pause(step, fraction())
 
 
 class Moved(NamedTuple):

@@ -119,6 +119,15 @@ def test_without_a_loss_the_verdict_says_what_it_does_not_know() -> None:
     assert "train_loss" not in monitor.report().final
 
 
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_has_diverged(loss: float) -> None:
+    monitor = regime.Monitor(network(), data()[0], loss=1.0)
+    assert monitor.measure(1, loss=loss).verdict.agree == "diverged"
+    assert monitor.measure(2, loss=0.5).verdict.agree == "diverged"
+    assert monitor.report().diverged
+    json.dumps(monitor.report().to_dict(), allow_nan=False)
+
+
 def test_comparing_two_checkpoints_is_one_step_of_a_monitor() -> None:
     before, batch = network(), data(64)[0][40:]
     after = copy.deepcopy(before)
@@ -227,4 +236,4 @@ def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     report = monitor.report()
     distances = figure(report).subfigs[1].axes[1]
     assert {line.get_label() for line in distances.lines} >= {"kernel change", "taylor gap", "representation"}
-    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5"]
+    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]

@@ -164,6 +164,11 @@ class ProbeConfig(_TextConfig):
         return self
 
     @property
+    def named(self) -> list[tuple[str, str]]:
+        """The model and its revision."""
+        return [(self.model, self.revision)]
+
+    @property
     def headless(self) -> bool:
         """Whether the readout is the language model's own."""
         return self.readout in ("prompt", "next-token")
@@ -224,6 +229,12 @@ class CheckpointConfig(_TextConfig):
         if (tokens := self.samples * self.max_tokens) > PROBE_TOKEN_LIMIT:
             raise ValueError(f"samples * max_tokens = {tokens} is not allowed; allowed: at most {PROBE_TOKEN_LIMIT}")
         return self
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Model and revision of each, in order; empty: all that ship."""
+        parts = [revision.rpartition("@") for revision in self.revisions]
+        return [(name, other or MAIN) if marked else (self.model, other) for name, marked, other in parts]
 
 
 class MonitorConfig(Config):

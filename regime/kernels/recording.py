@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
@@ -228,7 +228,7 @@ def by_example(gradient: Tensor, axis: Axis) -> Tensor:
     return gradient.movedim(axis.position, 0).unflatten(0, (-1, axis.each))
 
 
-def mixture(outputs: Float[Tensor, "n C"]) -> Float[Tensor, "C"]:
+def mixture(outputs: Inexact[Tensor, "n C"]) -> Inexact[Tensor, "C"]:
     """One combination of all outputs, to compare gradients by; not their sum, which may be constant, as of centered logits."""
     return 1 + torch.cos(torch.arange(outputs.shape[1], device=outputs.device) ** 2.0).to(outputs) / 2
 

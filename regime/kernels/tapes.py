@@ -5,7 +5,7 @@ through the tokens that looked it up, and anything else through explicit gradien
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -346,8 +346,18 @@ class Tape:
         """The layer on some of the examples."""
         return Tape(tuple(part.rows(index) for part in self.parts))
 
+    def bare(self) -> "Tape":
+        """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
+        return Tape(tuple(map(_bare, self.parts)))
+
     @staticmethod
     def join(tapes: Sequence["Tape"]) -> "Tape":
         """One tape of all the examples, in order."""
         parts = zip(*(tape.parts for tape in tapes), strict=True)
         return Tape(tuple(type(each[0]).join(each) for each in parts))
+
+
+def _bare(part: Part) -> Part:
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    tensors = {name: value.to("meta") for name, value in values.items() if isinstance(value, Tensor)}
+    return replace(part, **tensors, **{name: _bare(value) for name, value in values.items() if isinstance(value, Part)})

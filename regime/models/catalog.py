@@ -67,7 +67,7 @@ CATALOG = {
     ),
     "pythia-14m": CatalogModel(
         repository="EleutherAI/pythia-14m",
-        revision="main",
+        revision="main",  # a branch: its commit is not verified yet
         license="Apache-2.0",
         type="gpt_neox",
         parameters=14_067_712,

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from regime.config import CheckpointConfig, ConfigError
-from regime.config.models import ADDITION, MAIN
+from regime.config.models import ADDITION
 from regime.events import Estimate, Reference
 from regime.losses import error
 from regime.machine import pick_device
@@ -20,11 +20,15 @@ from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split, targets
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
-from regime.observer import Observer, Turns, overwrite, snapshot
-from regime.snapshots import Pause, Snapshot
+from regime.observer import Observer, Sight, Turns, overwrite, snapshot
+from regime.snapshots import Pause, Snapshot, paused
 
 SUMS = 512
 """Most sums that losses and accuracies of modular addition are taken over, beside those that are compared."""
+
+
+ASIDE = {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version", "use_cache"}
+"""What a configuration says beside what function it is of."""
 
 
 class AnswerReadout(nn.Module):
@@ -45,7 +49,7 @@ class CheckpointRun:
     """The first revision loaded; `snapshots` goes through the others.
 
     Raises:
-        ConfigError: a revision cannot be had or trusted.
+        ConfigError: a revision cannot be had or trusted, or there is no memory for the run.
     """
 
     learning_rate = 1.0
@@ -56,7 +60,7 @@ class CheckpointRun:
         self.revisions = list(config.revisions) or modular.revisions()
         self.places = _steps(self.revisions)
         self.steps = self.places[-1]
-        self.named = [_parsed(config.model, revision) for revision in self.revisions]
+        self.named = config.named or [(config.model, revision) for revision in self.revisions]
         if config.task == ADDITION:
             self._sums()
         else:
@@ -66,6 +70,15 @@ class CheckpointRun:
         probe = self.inputs["probe"]["input_ids"]
         self.chunk = max(1, CHUNK_TOKENS[self.device.type] // (probe.shape[1] * max(1, self.outputs // 8)))
         self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.pilot = estimate.passes(self.model, self.inputs["probe"], self.chunk)
+        fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
+        sizes = (({"samples": samples}, self._bytes(samples)) for samples in fewer)
+        estimate.check_memory(self._bytes(config.samples), sizes, self.device)
+
+    @property
+    def source(self) -> str:
+        """Where the weights that were measured so far came from, and what they were measured on."""
+        return "; ".join([*dict.fromkeys(self.sources), self.material])
 
     def _sums(self) -> None:
         """Modular addition: trained on some sums, tested on the others, compared on held-out ones."""
@@ -76,7 +89,7 @@ class CheckpointRun:
         self.inputs = {name: _as_inputs(part.input_ids[index]) for name, (part, index) in chosen.items()}
         self.labels = {name: part.answers[index].to(self.device) for name, (part, index) in chosen.items()}
         first = loading.load(*self.named[0], language_model=True)
-        self.source = f"{first.source}; sums modulo {modular.P}"
+        self.sources, self.material = [first.source], f"sums modulo {modular.P}"
         self.model = AnswerReadout(copy.deepcopy(first.model), modular.P)
 
     def _texts(self) -> None:
@@ -87,17 +100,19 @@ class CheckpointRun:
         self.outputs = config.outputs
         self.inputs = {"probe": function.inputs(rows.texts)}
         self.targets = targets(rows.labels, config.classes).to(self.device)
-        self.source = f"{function.pretrained.source}; {texts.SOURCES[config.task]}"
+        self.sources, self.material = [function.pretrained.source], texts.SOURCES[config.task]
         self.model = function.module(config.seed)
 
     def estimate(self) -> Estimate:
         """From passes of a few examples, timed, and counted operations."""
-        known = estimate.passes(self.model, self.inputs["probe"], self.chunk)
-        n = self.config.samples
+        known, n = self.pilot, self.config.samples
         tokens = n * known.length
         each = known.structure + tokens * ((3 + known.blocks) * known.forward + known.capture + known.product) + known.kernel(n)
-        size = 4 * 4 * known.parameters + 2 * tokens * known.tape_bytes
-        return Estimate(seconds=len(self.revisions) * each, bytes=int(size))
+        return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
+
+    def _bytes(self, samples: int) -> int:
+        """Four times the weights (loaded, copied, at the start, put together), and the tapes at the start and now."""
+        return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
 
     def references(self) -> list[Reference]:
         return []
@@ -117,13 +132,17 @@ class CheckpointRun:
             fraction = index / count
             if index:
                 self._load(name, revision)
-                yield Pause(step, fraction)
             else:
-                yield from _paused(observer.begin(), step, 0.0)
-            losses = yield from _paused(self._losses(observer), step, fraction)
-            sight = yield from _paused(observer.observe(), step, fraction)
+                yield from paused(observer.begin(), step, lambda: 0.0)
+            yield Pause(step, fraction)
+            losses, sight = yield from paused(self._measure(observer), step, lambda done=fraction: done)
             done = (index + 1) / count
             yield snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses)
+
+    def _measure(self, observer: Observer) -> Turns[tuple[dict[str, Float[Tensor, "S"]], Sight]]:
+        losses = yield from self._losses(observer)
+        sight = yield from observer.observe()
+        return losses, sight
 
     def _load(self, name: str, revision: str) -> None:
         """Put another revision's weights into the model.
@@ -132,11 +151,13 @@ class CheckpointRun:
             ConfigError: it is of another architecture.
         """
         language_model = self.config.readout in ("prompt", "next-token")
-        other = loading.load(name, revision, language_model=language_model).model
+        other = loading.load(name, revision, language_model=language_model)
         try:
-            overwrite(self.model.model, other.state_dict())
+            overwrite(self.model.model, other.model.state_dict())
+            _check_same(self.model.model.config, other.model.config)
         except ValueError as problem:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
+        self.sources.append(other.source)
 
     def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
         """How well the revision predicts: of sums, loss and share of right answers; of texts, what there is to tell."""
@@ -155,20 +176,17 @@ class CheckpointRun:
         return {name: value.double().reshape(1) for name, value in found.items()}
 
 
-def _paused(turns: Turns, step: int, fraction: float) -> Iterator[Pause]:
-    """Work in pieces with a pause after each; what it comes to."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            return end.value
-        yield Pause(step, fraction)
+def _check_same(first: PretrainedConfig, other: PretrainedConfig) -> None:
+    """Refuse two configurations of tensors alike that make different functions of them: of heads, say, or activations.
 
-
-def _parsed(model: str, revision: str) -> tuple[str, str]:
-    """`revision` of the model, or `other-model@revision`."""
-    name, marked, other = revision.rpartition("@")
-    return (name, other or MAIN) if marked else (model, revision)
+    Raises:
+        ValueError: the message names what differs.
+    """
+    one, two = first.to_dict(), other.to_dict()
+    odd = [key for key in one.keys() & two.keys() - ASIDE if one[key] != two[key]]
+    if odd:
+        said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in sorted(odd)[:3])
+        raise ValueError(f"another architecture: the two differ in {said}")
 
 
 def _steps(revisions: list[str]) -> list[int]:

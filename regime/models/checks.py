@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -23,6 +24,15 @@ REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,95}|refs/pr/\d{1,6}", re.ASCII)
 JSON_LIMIT = 2**20
 HEADER_LIMIT = 2**25
 BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+COUNTS = (*BLOCKS, "num_labels")
+"""Numbers of a configuration by which transformers makes lists before there is anything to measure."""
+COUNT_LIMIT = 256
+REDIRECTS = ("transformers_weights", "configuration_files", "quantization_config", "fast_tokenizer_files")
+"""Keys that make transformers load other files than those that are checked, or load them in another way."""
+ATTENTIONS = (None, "eager", "sdpa")
+"""Other ones may be fetched as code."""
+ELSEWHERE = re.compile(r"adapter_config\.json|shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
+"""Files that make transformers load other weights than those that are checked."""
 
 
 class ModelError(ConfigError):
@@ -77,7 +87,7 @@ def describe(name: str, folder: Path, *, trusted: bool) -> Description:
     config = read_json(name, folder / CONFIG)
     kind = check_config(name, config)
     check_config(name, read_json(name, folder / "tokenizer_config.json", optional=True), tokenizer=True)
-    parameters = sum(_parameters(name, path) for path in _weights(name, folder))
+    parameters = sum(prod(shape) * count for shape, count in shapes(name, folder).items())
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     if not trusted:
         check_size(name, parameters, size)
@@ -90,13 +100,26 @@ def check_config(name: str, config: dict[str, Any], *, tokenizer: bool = False) 
     """A configuration's architecture.
 
     Raises:
-        ModelError: it needs code of its own, or is of an architecture that is not allowed.
+        ModelError: it needs code of its own, asks for other files, is of an architecture that is not allowed, or counts more
+            blocks or labels than any model that fits.
     """
     if "auto_map" in config or "custom_pipelines" in config:
         raise ModelError(f"model = {name!r} is not allowed: it needs code of its own (remote code), which is never run here")
+    if found := [key for key in REDIRECTS if config.get(key) is not None]:
+        raise ModelError(f"model = {name!r} is not allowed: its configuration has {found[0]}; allowed: none, and plain weights")
+    for key in ("attn_implementation", "_attn_implementation"):
+        if (attention := config.get(key)) not in ATTENTIONS:
+            raise ModelError(f"model = {name!r} is not allowed: its {key} is {attention!r:.60}; allowed: 'eager', 'sdpa', null")
     kind = config.get("model_type")
     if not tokenizer and kind not in TYPES:
         raise ModelError(f"model = {name!r} is not allowed: its model_type is {kind!r:.60}; allowed: {', '.join(TYPES)}")
+    counts = [(key, config[key]) for key in COUNTS if key in config]
+    if isinstance(repeated := config.get("attention_types"), list):
+        numbers = [number for part in repeated if isinstance(part, list) for number in part if isinstance(number, int)]
+        counts.append(("attention_types", sum(numbers)))
+    for key, count in counts:
+        if isinstance(count, int | float) and count > COUNT_LIMIT:
+            raise ModelError(f"model = {name!r} is not allowed: its {key} is {count:.6g}; allowed: at most {COUNT_LIMIT}")
     return str(kind)
 
 
@@ -115,8 +138,15 @@ def check_size(name: str, parameters: int, size: int) -> None:
         )
 
 
+def is_shard(file: str) -> bool:
+    """Whether a file may hold a part of the weights."""
+    return re.fullmatch(r"[\w.-]+\.safetensors", file) is not None
+
+
 def check_files(name: str, files: list[str]) -> None:
-    """Refuse a set of files without safetensors; raises ModelError."""
+    """Refuse a set of files without safetensors, or with an adapter or a training run's shards; raises ModelError."""
+    if found := [file for file in files if ELSEWHERE.fullmatch(file)]:
+        raise ModelError(f"model = {name!r} is not allowed: it has {found[0]}; allowed: the weights as {WEIGHTS} alone")
     if WEIGHTS in files or INDEX in files:
         return
     if found := [file for file in files if file in PICKLES or file.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]:
@@ -147,11 +177,20 @@ def read_json(name: str, path: Path, *, optional: bool = False) -> dict[str, Any
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"model = {name!r} is not allowed: it has no {path.name}") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ModelError(f"model = {name!r} is not allowed: its {path.name} is not a JSON object of at most {JSON_LIMIT} bytes")
     return found
+
+
+def shapes(name: str, folder: Path) -> Counter[tuple[int, ...]]:
+    """How many tensors of each shape a folder's weights have, from their headers.
+
+    Raises:
+        ModelError: they are pickled, missing or corrupt.
+    """
+    return Counter(shape for path in _weights(name, folder) for shape in _shapes(name, path))
 
 
 def _weights(name: str, folder: Path) -> list[Path]:
@@ -161,13 +200,13 @@ def _weights(name: str, folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     parts = read_json(name, folder / INDEX).get("weight_map")
     names = sorted(set(parts.values())) if isinstance(parts, dict) else []
-    if not names or not all(re.fullmatch(r"[\w.-]+\.safetensors", part) for part in names):
+    if not names or not all(is_shard(part) for part in names):
         raise ModelError(f"model = {name!r} is not allowed: its {INDEX} names no safetensors files")
     return [folder / part for part in names]
 
 
-def _parameters(name: str, path: Path) -> int:
-    """Numbers in a safetensors file, from its header."""
+def _shapes(name: str, path: Path) -> list[tuple[int, ...]]:
+    """Shapes of the tensors in a safetensors file, from its header."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -178,6 +217,6 @@ def _parameters(name: str, path: Path) -> int:
         end = max(entry["data_offsets"][1] for entry in tensors)
         if path.stat().st_size != 8 + length + end:
             raise ValueError
-        return sum(prod(entry["shape"]) for entry in tensors)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
+        return [tuple(map(int, entry["shape"])) for entry in tensors]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error):
         raise ModelError(f"model = {name!r} is not allowed: its {path.name} is damaged or cut off; fetch it again") from None

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from regime.limits import limits
 from regime.machine import free_memory, matmul_rate
 from regime.models.functions import Inputs
 from regime.observer import Turns
-from regime.snapshots import Pause
+from regime.snapshots import Pause, paused
 
 SHARE = 0.9
 """Of the free memory that a run may take."""
@@ -34,7 +34,7 @@ TRIES, LONG = 5, 0.3
 
 @dataclass(frozen=True)
 class Pilot:
-    """What passes took, in seconds a token; and what layers are made of."""
+    """What passes took, in seconds a token; and what layers are made of, in shapes alone."""
 
     forward: float
     backward: float
@@ -137,7 +137,7 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
         product=product / (half * length),
         pullback=pullback / (half * length),
         update=update,
-        tapes=known,
+        tapes={path: tape.bare() for path, tape in known.items()},
         tokens=half * length,
         length=length,
         parameters=sum(p.numel() for p in model.parameters()),
@@ -204,19 +204,29 @@ def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -
     Raises:
         ConfigError: there is not; it says how much is needed, how much there is, and what would fit.
     """
-    here, allowed = costs(config, known, chunk), limits().max_bytes
-    room = allowed or int(SHARE * free_memory(device))
-    if here.bytes <= room:
-        return here
-    for changes in smaller(config):
-        if costs(config.model_copy(update=changes), known, chunk).bytes <= room:
-            fits = ", ".join(f"{name} = {value}" for name, value in changes.items())
-            raise ConfigError(_too_large(here.bytes, room, f"this would fit: {fits}"))
-    raise ConfigError(_too_large(here.bytes, room, "no smaller probe of this model fits"))
+    here = costs(config, known, chunk)
+    sizes = ((changes, costs(config.model_copy(update=changes), known, chunk).bytes) for changes in smaller(config))
+    check_memory(here.bytes, sizes, device)
+    return here
 
 
-def _too_large(needed: int, room: int, what: str) -> str:
-    return f"the probe needs {needed / 1e9:.2g} GB, and there are {room / 1e9:.2g} GB for it; {what}"
+def check_memory(needed: int, smaller: Iterable[tuple[dict[str, Any], int]], device: torch.device) -> None:
+    """Refuse a run that there is no memory for.
+
+    Args:
+        smaller: changes that make the run smaller and smaller, and the bytes that it then takes.
+
+    Raises:
+        ConfigError: it says how much is needed, how much there is, and the first changes that would fit.
+    """
+    room = limits().max_bytes or int(SHARE * free_memory(device))
+    if needed <= room:
+        return
+    fits = next(
+        (", ".join(f"{name} = {value}" for name, value in changes.items()) for changes, size in smaller if size <= room), ""
+    )
+    advice = f"this would fit: {fits}" if fits else "nothing smaller of this model fits"
+    raise ConfigError(f"the run needs {needed / 1e9:.2g} GB, and there are {room / 1e9:.2g} GB for it; {advice}")
 
 
 def smaller(config: ProbeConfig) -> Iterator[dict[str, Any]]:
@@ -255,10 +265,5 @@ class Clock:
         self.done += self.costs.measure
 
     def over(self, turns: Turns[Any], step: int) -> Iterator[Pause]:
-        """Drive work in pieces, pausing after each; what it comes to."""
-        while True:
-            try:
-                next(turns)
-            except StopIteration as end:
-                return end.value
-            yield Pause(step, self.fraction)
+        """Work in pieces, with pauses that know how much is done."""
+        return paused(turns, step, lambda: self.fraction)

@@ -1,6 +1,7 @@
 """A configuration's function of a text: its texts as tokens, its targets, and the transformer inside its readout."""
 
 import copy
+import re
 from collections.abc import Sequence
 
 import torch
@@ -100,6 +101,8 @@ class TextFunction:
         if "{text}" not in template:
             raise ConfigError(f"prompt = {self.template!r:.80} is not allowed with a model that reads on: {{text}} comes first")
         mask = self.tokenizer.mask_token or ""
+        if mask:  # in a text it would ask for a word too, and the template is to be the only one that does
+            rows = [re.sub(re.escape(mask), " ", row, flags=re.IGNORECASE) for row in rows]
         room = self.config.max_tokens - len(self.tokenizer(template.replace("{text}", "").replace("{mask}", mask))["input_ids"])
         if room < 1:
             raise ConfigError(f"max_tokens = {self.config.max_tokens} is not allowed: the prompt alone has more tokens")

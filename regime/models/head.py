@@ -1,13 +1,30 @@
 """A new head fitted to the frozen features first: training starts from a linear probe, not from noise."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from regime.config import ConfigError
 from regime.models.readout import HeadReadout
 from regime.observer import Turns
 
 PENALTIES = [10.0**k for k in range(-4, 5)]
+
+
+def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
+    """Refuse training texts on which logistic regression cannot be cross-validated.
+
+    Raises:
+        ConfigError: a label has fewer than two; the message names it.
+    """
+    for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
+        if count < 2:
+            raise ConfigError(
+                f"head = 'fitted' is not allowed with cross-entropy: {count} of the {len(labels)} training texts "
+                f"{'has' if count == 1 else 'have'} the label {name!r:.40}; allowed: at least 2 of each label"
+            )
 
 
 def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str) -> Turns[None]:

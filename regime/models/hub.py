@@ -1,30 +1,39 @@
 """Models of the Hub: looked up, checked and pinned before a byte of their weights is fetched."""
 
+import errno
 import logging
 import os
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import tqdm, validate_repo_id
 
 from regime.limits import limits
-from regime.models.checks import CONFIG, INDEX, ModelError, check_config, check_files, check_size, read_json
+from regime.models.checks import CONFIG, INDEX, WEIGHTS, ModelError, check_config, check_files, check_size, is_shard, read_json
 
-PATTERNS = (
+FILES = (
     CONFIG,
-    "*.safetensors",
-    INDEX,
-    "tokenizer*",
-    "vocab.*",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
     "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",
 )
+"""What is fetched beside the weights; of folders inside a repository nothing is."""
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 log = logging.getLogger(__name__)
 
 
@@ -55,24 +64,21 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         raise ModelError(f"model = {name!r:.80} is not allowed; allowed: a Hub id such as 'openai-community/gpt2'") from None
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     api = HfApi(endpoint=endpoint, token=False)
-    # a thread of its own: a timeout of requests is one between bytes, and of several tries
-    with_limit = ThreadPoolExecutor(1, thread_name_prefix="hub")
+    answer, whole = _Deadline(allowed.hub_seconds), _Deadline(allowed.download_seconds)
     try:
-        asked = with_limit.submit(api.model_info, repository, revision=revision, files_metadata=True, token=False)
-        info = asked.result(timeout=allowed.hub_seconds)
+        info = answer.wait(api.model_info, repository, revision=revision, files_metadata=True, token=False)
         if info.gated or info.private:
             raise ModelError(f"model = {name!r} is not allowed: it is gated or private, and no token is used here")
         sizes = {file.rfilename: file.size or 0 for file in info.siblings}
         check_files(name, list(sizes))
-        wanted = sum(size for file, size in sizes.items() if file.endswith(".safetensors"))
-        parameters = info.safetensors.total if info.safetensors else 0
+        wanted = _wanted(list(sizes))
         if not trusted:
-            check_size(name, parameters, wanted)
+            check_size(name, info.safetensors.total if info.safetensors else 0, sum(sizes[file] for file in wanted))
         settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
-        config = with_limit.submit(hf_hub_download, repository, CONFIG, **settings).result(timeout=allowed.hub_seconds)
+        config = answer.wait(hf_hub_download, repository, CONFIG, **settings)
         check_config(name, read_json(name, Path(config)))
-        for file in (file for file in sizes if any(fnmatch(file, pattern) for pattern in PATTERNS)):
-            hf_hub_download(repository, file, **settings)
+        for file in wanted:
+            whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
     except ModelError:
         raise
     except GatedRepoError:
@@ -83,13 +89,58 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         ) from None
     except RepositoryNotFoundError:
         raise ModelError(f"model = {name!r} is not allowed: the Hub has no public model of that name") from None
-    except (TooLate, Exception) as error:  # offline mode, no route, no name, a broken answer: the client documents none of it
-        log.info("the Hub did not answer", exc_info=True)
-        cause = "TimeoutError" if isinstance(error, TooLate) else type(error).__name__
+    except RemoteEntryNotFoundError:
+        raise ModelError(f"model = {name!r} cannot be had: the Hub lacks one of the files that it lists") from None
+    except Exception as error:  # offline mode, no route, no name, a broken answer: the client documents none of it
+        log.info("the model was not fetched", exc_info=True)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise ModelError(f"model = {name!r} cannot be stored here: {os.strerror(error.errno)}") from None
+        if isinstance(error, TimeoutError) and whole.left <= 0:
+            raise ModelError(
+                f"model = {name!r} cannot be had: its files did not come within {allowed.download_seconds:g} s "
+                f"(REGIME_DOWNLOAD_SECONDS); without a network: {known}"
+            ) from None
         raise ModelError(
-            f"model = {name!r} cannot be had: it is not here, and the Hub did not answer ({cause}); without a network: {known}"
+            f"model = {name!r} cannot be had: it is not here, and the Hub did not answer ({type(error).__name__}); "
+            f"without a network: {known}"
         ) from None
-    finally:
-        with_limit.shutdown(wait=False, cancel_futures=True)
     card = info.card_data.get("license") if info.card_data else None
     return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
+
+
+def _wanted(files: list[str]) -> list[str]:
+    """What is fetched of a repository: the weights in one file, or else in parts, and what tells how to read them."""
+    parts = (WEIGHTS,) if WEIGHTS in files else (INDEX, *filter(is_shard, files))
+    return [file for file in (*FILES, *parts) if file in files]
+
+
+class _Deadline:
+    """So many seconds from now, for several calls together."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    def wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What the call gives; raises TimeoutError once the time is over."""
+        # a thread of its own: a timeout of requests is one between bytes, and of several tries
+        thread = ThreadPoolExecutor(1, thread_name_prefix="hub")
+        try:
+            return thread.submit(call, *args, **kwargs).result(timeout=max(0.0, self.left))
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    def bar(self) -> type[tqdm]:
+        """A progress bar that ends a download which nobody waits for any more."""
+        deadline = self
+
+        class Bar(tqdm):
+            def update(self, n: float | None = 1) -> bool | None:
+                if deadline.left <= 0:
+                    raise TimeoutError
+                return super().update(n)
+
+        return Bar

@@ -1,5 +1,7 @@
 """Loading models: from REGIME_MODELS_DIR, from a package or the assets, or from the Hub, in this order, and checked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -12,6 +14,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -29,8 +32,10 @@ from regime.models.checks import (
     check_name,
     check_revision,
     describe,
+    shapes,
 )
-from regime.models.sources import available, local, offline, shipped
+from regime.models.skeleton import check_filled, check_skeleton, skeleton
+from regime.models.sources import available, here, offline, shipped
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
@@ -50,6 +55,8 @@ class Found(NamedTuple):
     folder: Path
     source: str
     description: Description
+    trusted: bool
+    """Whether the catalog vouches for it; the limits are for others."""
     published: str | None
     """SHA-256 that its weights must have."""
 
@@ -76,10 +83,10 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
     """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
     found = find(name, revision)
     with _LOADING, torch.random.fork_rng(devices=[]):
-        config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
+        config = _config(name, found, language_model)
         torch.manual_seed(seed)
-        model = _class(found.description.type, language_model).from_config(config).float().eval()
-        return Pretrained(model, _tokenizer(found) if found.description.tokenizer else None, found.source)
+        model = _class(found, language_model).from_config(config).float().eval()
+        return Pretrained(model, _tokenizer(name, found), found.source)
 
 
 def find(name: str, revision: str = MAIN) -> Found:
@@ -88,14 +95,15 @@ def find(name: str, revision: str = MAIN) -> Found:
     Raises:
         ModelError: they cannot be had or trusted.
     """
-    here = next(((folder, source) for folder, source in local(name, revision) if folder.is_dir()), None)
-    if here is None:
+    found = here(name, revision)
+    if found is None:
         check_name(name, offline())
         check_revision(revision)
     model = CATALOG.get(name)
-    if here is not None:
-        folder, source = here
-        description = describe(name, folder, trusted=model is not None)
+    # of a catalog model's repository anybody may open further revisions
+    trusted = model is not None and revision in (MAIN, model.revision, *model.revisions, *shipped(name))
+    if found is not None:
+        folder, source = found
     elif model is not None and model.asset is not None:
         raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(shipped(name)) or 'none is here'}")
     elif model is None and "/" not in name:
@@ -103,11 +111,10 @@ def find(name: str, revision: str = MAIN) -> Found:
     else:
         repository = model.repository if model else name
         pinned = model.revision if model and revision == MAIN else revision
-        folder, commit, _ = hub.fetch(name, repository, pinned, offline(), trusted=model is not None)
+        folder, commit, _ = hub.fetch(name, repository, pinned, offline(), trusted=trusted)
         source = f"{repository} at {commit}"
-        description = describe(name, folder, trusted=model is not None)
     published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
-    return Found(folder, source, description, published)
+    return Found(folder, source, describe(name, folder, trusted=trusted), trusted, published)
 
 
 @lru_cache(maxsize=2)
@@ -116,15 +123,12 @@ def _read(name: str, found: Found, language_model: bool, stamp: int) -> Pretrain
     del stamp
     if found.published is not None:
         check_hash(name, found.folder / WEIGHTS, found.published)
-    kind = found.description.type
+    config = _config(name, found, language_model)
     logging.disable_progress_bar()
-    try:
-        model, report = _class(kind, language_model).from_pretrained(
-            found.folder, use_safetensors=True, output_loading_info=True, **OPTIONS
+    with _fitting(name, "files do not fit together"):
+        model, report = _class(found, language_model).from_pretrained(
+            found.folder, config=config, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
-    except Exception as error:  # what transformers raises of files that do not fit each other is not documented
-        raise ModelError(f"model = {name!r} cannot be loaded: its files do not fit together ({type(error).__name__})") from None
-    # a pooler that is missing is drawn at random, but no readout here takes part of it
     if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         lacking = f"its weights lack {missing[0]}{' and others' * (len(missing) > 1)}"
         if language_model:
@@ -132,17 +136,40 @@ def _read(name: str, found: Found, language_model: bool, stamp: int) -> Pretrain
                 f"model = {name!r} has no word logits: {lacking}; take readout 'mean' or 'last', or a language model"
             )
         raise ModelError(f"model = {name!r} is not allowed: {lacking}")
-    return Pretrained(model.float().eval(), _tokenizer(found) if found.description.tokenizer else None, found.source)
+    return Pretrained(model.float().eval(), _tokenizer(name, found), found.source)
 
 
-def _class(kind: str, language_model: bool) -> type:
+def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
+    """The configuration of a model that is no larger than allowed, and no larger than its weights."""
+    with _fitting(name, "config.json cannot be read"):
+        config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
+        bare = skeleton(_class(found, language_model), config)
+    if not found.trusted:
+        check_skeleton(name, bare)
+    check_filled(name, bare, shapes(name, found.folder))
+    return config
+
+
+@contextmanager
+def _fitting(name: str, problem: str) -> Iterator[None]:
+    """What transformers raises of files that are broken, or do not fit each other, is not documented."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"model = {name!r} cannot be loaded: its {problem} ({type(error).__name__})") from None
+
+
+def _class(found: Found, language_model: bool) -> type:
     if not language_model:
         return AutoModel
-    return AutoModelForMaskedLM if kind in MASKED else AutoModelForCausalLM
+    return AutoModelForMaskedLM if found.description.type in MASKED else AutoModelForCausalLM
 
 
-def _tokenizer(found: Found) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
+def _tokenizer(name: str, found: Found) -> PreTrainedTokenizerBase | None:
+    if not found.description.tokenizer:
+        return None
+    with _fitting(name, "tokenizer cannot be read"):
+        tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

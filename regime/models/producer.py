@@ -15,7 +15,7 @@ from regime.losses import error
 from regime.machine import pick_device
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, split, targets
-from regime.models.head import fit_head
+from regime.models.head import check_labels, fit_head
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
@@ -58,6 +58,8 @@ class ProbeRun:
         self.source = f"{start} from {self.function.pretrained.source}; {texts.SOURCES[config.task]}"
         sizes = [config.samples, config.held_out, config.probe_samples]
         rows = split(config, sizes)
+        if config.head == "fitted" and config.loss_name == "cross-entropy":
+            check_labels(rows[0].labels, config.table.classes if config.table else texts.CLASSES[config.task])
         self.targets = {
             name: targets(row.labels, config.classes).to(self.device) for name, row in zip(PARTS, rows, strict=True)
         }

@@ -102,9 +102,15 @@ def _rows(source: str, labeled: bool) -> list[list[str]]:
     if separator == "\0":
         return [[line] for line in source.splitlines() if line.strip()]
     reader = csv.reader(io.StringIO(source), delimiter=separator, strict=True, skipinitialspace=True)
+    rows = []
     try:
-        return [row for row in reader if any(cell.strip() for cell in row)]
+        rows.extend(row for row in reader if any(cell.strip() for cell in row))
+        return rows
     except csv.Error as error:
+        if str(error).startswith("field larger"):  # the reader has a limit of its own, far above this one
+            raise ValueError(
+                f"row {len(rows) + 1} has a cell of over {csv.field_size_limit()} characters; allowed: at most {CELL_LIMIT}"
+            ) from None
         raise ValueError(f"line {reader.line_num} cannot be read as CSV: {error}") from None
 
 

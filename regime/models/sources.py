@@ -65,6 +65,17 @@ def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
         yield ASSETS.joinpath(model.asset, *inner), "/".join(("assets", model.asset, *inner))
 
 
+def here(name: str, revision: str) -> tuple[Path, str] | None:
+    """The folder that a model is in without a network, and what to call it; None if there is none."""
+    return next(((folder, source) for folder, source in local(name, revision) if folder.is_dir()), None)
+
+
+def remote(name: str, revision: str) -> bool:
+    """Whether loading it would ask the Hub."""
+    repository = CATALOG[name].repository if name in CATALOG else "/" in name
+    return here(name, revision) is None and bool(repository)
+
+
 def shipped(name: str) -> tuple[str, ...]:
     """Revisions that ship with a model of the catalog."""
     model = CATALOG[name]

@@ -27,6 +27,8 @@ LABELS = {
     "sweep": ("Report, JSON", "Cells, CSV", "Figure, PNG", "Figure, SVG"),
 }
 """What is offered of a run of each kind."""
+BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
+"""What a row has that is no measure."""
 
 
 def snippet(fields: dict[str, Any]) -> str:
@@ -52,17 +54,24 @@ def _call(config: Config) -> str:
 
 
 def table(report: Report) -> str:
-    """The layer rows as CSV, floors beside measures; an undefined value is empty, and its reason is in the last column."""
-    rows = report.layers
-    measures = [name for name in rows[0] if name not in ("layer", "block", "undefined", "floors", "intervals")]
+    """The layer rows as CSV, then the block rows, whose layer is empty: with floors, intervals, a block's verdict.
+
+    An undefined value is empty, and its reason is in the last column.
+    """
+    rows = [*report.layers, *({**row, "layer": ""} for row in report.blocks)]
+    measures = list(dict.fromkeys(name for row in rows for name in row if name not in BESIDE))
     floored = [name for name in measures if any(name in row["floors"] for row in rows)]
+    spread = [name for name in measures if any(name in row["intervals"] for row in rows)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["layer", "block", *measures, *(f"{name}_floor" for name in floored), "undefined"])
+    beside = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
+    writer.writerow(["layer", "block", *measures, *beside, "regime", "regime_index", "undefined"])
     for row in rows:
-        values, floors = [row[name] for name in measures], [row["floors"].get(name) for name in floored]
+        values, floors = [row.get(name) for name in measures], [row["floors"].get(name) for name in floored]
+        ends = [end for name in spread for end in row["intervals"].get(name, (None, None))]
+        own = row.get("regime", {})
         reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
-        writer.writerow([row["layer"], row["block"], *values, *floors, reasons])
+        writer.writerow([row["layer"], row["block"], *values, *floors, *ends, own.get("label"), own.get("index"), reasons])
     return out.getvalue()
 
 

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from regime.config import CheckpointConfig
-from regime.config.models import ADDITION
+from regime.config.models import ADDITION, MAIN
 from regime.models.texts import MEANINGS, OWN
 from regime.ui.board import Board
 from regime.ui.charts import ACCURACIES, DISTANCES, SHARES, TEXT_LOSSES, curves
@@ -14,7 +14,7 @@ from regime.ui.inputs import choice, line_field, number_field, text_field
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.probe import NAMES, Probe, layer_table
-from regime.ui.stage import HIDDEN, Opening, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import HIDDEN, Opening, Updates, as_text, exports, intro, markup, notice, story, transport, view
 from regime.ui.table import SORT, block_table
 from regime.ui.visit import Visit
 
@@ -30,11 +30,10 @@ class Pretraining(Probe):
         """Fill the form with two models, and start."""
         if not before or not after:
             raise gr.Error("Name a model before and one after.", print_exception=False)
-        name, _, revision = before.partition("@")
-        other = after if "@" in after else f"{after}@main"
-        config = CheckpointConfig(
-            model=name.strip(), revisions=(revision.strip() or "main", other.strip()), task="sentiment", readout="mean"
-        )
+        (name, revision), other = (_named(text) for text in (before, after))
+        reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
+        with as_text():
+            config = CheckpointConfig(model=name, revisions=(revision, "@".join(other)), **reads)
         return {**self.fill(config), **self.press(visit)}
 
 
@@ -80,6 +79,12 @@ def connect(stage: Pretraining, button: gr.Button, named: list[gr.HTML], tabs: g
     pressed = button.click(stage.compare, [stage.state, *named], stage.filled, **HIDDEN)
     stage.follow_filled(pressed)
     pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **HIDDEN)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """`model`, or `model@revision`."""
+    name, _, revision = text.partition("@")
+    return name.strip(), revision.strip() or MAIN
 
 
 def _controls() -> dict[str, gr.components.Component]:

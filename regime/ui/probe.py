@@ -5,10 +5,10 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import ConfigError, ProbeConfig
+from regime.config import CheckpointConfig, ConfigError, ProbeConfig
 from regime.limits import limits
 from regime.models.rows import decode
-from regime.models.sources import available
+from regime.models.sources import available, remote
 from regime.models.texts import MEANINGS, OWN
 from regime.ui.board import Board
 from regime.ui.charts import KERNELS, PROBE_LOSSES, curves
@@ -41,10 +41,9 @@ READOUTS = "New head on the mean, or the last token; or the model's own words: a
 class Probe(Stage):
     """A tab whose runs need a model: what is told before they start is their time and memory."""
 
-    def ahead(self, config: ProbeConfig) -> Updates:
+    def ahead(self, config: ProbeConfig | CheckpointConfig) -> Updates:
         """Seconds and bytes, from a few passes through the model; nothing is fetched for that."""
-        known = available().get(config.model)
-        if known is None or not known["offline"]:
+        if any(remote(*named) for named in config.named):
             text = "The model is looked up, checked and fetched from the Hub when the run starts."
             return {self.opening.notice: notice(text)}
         cost = regime.estimate(config)

@@ -218,7 +218,7 @@ class Stage:
 
     def reseed(self, visit: Visit | None, *values: Any) -> Updates:
         """The next seeds that no network of this run has had."""
-        with _as_text(), readable():
+        with as_text():
             config = self.config(values)
         seed = config.seed + config.seeds
         return {self.controls["seed"]: give(seed), **self.press(visit)}
@@ -265,7 +265,7 @@ class Stage:
         if visit is None or turn is None:
             return
         drawn = 0.0
-        with _as_text(), readable():
+        with as_text():
             config = self.config(values)
             for event in visit.play(config, turn, fresh=fresh, ahead=ahead):
                 board = visit.board
@@ -339,9 +339,10 @@ def _forget(visit: Visit | None) -> None:
 
 
 @contextmanager
-def _as_text() -> Iterator[None]:
-    """An error's text is shown as text, never as markup."""
+def as_text() -> Iterator[None]:
+    """Errors as a visitor can read them, and shown as text, never as markup."""
     try:
-        yield
+        with readable():
+            yield
     except gr.Error as error:
         raise gr.Error(html.escape(error.message), print_exception=False) from None

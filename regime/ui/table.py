@@ -208,9 +208,14 @@ def _share(row: Row, start: Row) -> str:
     if now is None:
         return _undefined(row, "kernel_share", "share")
     ring = f'<i class="ring" style="left:{100 * before:.1f}%"></i>' if before is not None else ""
-    said = f"from {100 * before:.0f}% to " if before is not None else ""
+    said = f"from {_rounded(before)} to " if before is not None else ""
     rail = f'<span class="rail" aria-hidden="true">{ring}<i class="disc" style="left:{100 * now:.1f}%"></i></span>'
-    return f'<td class="share">{rail}<span><span class="sr-only">{said}</span>{100 * now:.0f}%</span></td>'
+    return f'<td class="share">{rail}<span><span class="sr-only">{said}</span>{_rounded(now)}</span></td>'
+
+
+def _rounded(share: float) -> str:
+    """Of many blocks most have less than a percent each, and that is not nothing."""
+    return "&lt;1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
 
 
 def _strip(index: int, shown: list[dict[str, Any]], top: float) -> str:

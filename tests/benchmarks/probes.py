@@ -5,7 +5,7 @@
 costs    minilm, 64 sentences of 32 tokens, 50 steps, measured 11 times, and two others: seconds, memory, estimates.
 after    S14 (Fort et al. 2020): kernel regression with the kernel after training against that before, on held-out sentences.
 prompts  S16 (Malladi et al. 2023): the Taylor gap of a prompt-style readout against that of a new head, at equal loss, on a
-         small language model that is trained here on 900 of the review sentences, each with its prompt and the right word.
+         small language model that is trained for this on 900 of the review sentences, each with its prompt and the right word.
 """
 
 import argparse
@@ -136,7 +136,7 @@ LEVELS = (0.5, 0.35, 0.2)
 def prompts() -> Section:
     """Train the language model, then fine-tune it both ways on sentences that it has not seen."""
     notes = [
-        "No weights of a language model can be had here: a GPT-2 of four blocks and width 128 is trained on "
+        "Run offline, on a language model trained for this: a GPT-2 of four blocks and width 128 is trained on "
         f"{PRETRAINED} shuffled review sentences with their prompts. Probes take the other 300: 64 for training, cross-entropy,"
         " AdamW with step 1e-4, five splits. The gap is interpolated in the log of the training loss."
     ]

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -25,6 +27,10 @@ class Repository:
     """Sizes to claim instead of the true ones."""
     parameters: int | None = None
     """Number of parameters to claim."""
+    missing: tuple[str, ...] = ()
+    """Files that it lists and does not have."""
+    slow: dict[str, float] = field(default_factory=dict)
+    """Seconds until a file, or under "" the description, is sent."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         parts = self.path.partition("?")[0].strip("/").split("/")
         if parts[:2] == ["api", "models"]:
-            self.info("/".join(parts[2:4]), parts[5] if len(parts) > 5 else "main")
+            self.info("/".join(parts[2:4]), unquote(parts[5]) if len(parts) > 5 else "main")
         elif len(parts) > 4 and parts[2] == "resolve":
             self.file("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
         else:
@@ -59,11 +65,10 @@ class Handler(BaseHTTPRequestHandler):
         if repository.gated:
             self.refuse(403, "GatedRepo")
             return
-        files = [path for path in sorted(repository.folder.iterdir()) if path.is_file()]
-        siblings = [
-            {"rfilename": path.name, "size": repository.sizes.get(path.name, path.stat().st_size), "blobId": "0"}
-            for path in files
-        ]
+        time.sleep(repository.slow.get("", 0))
+        there = {str(path.relative_to(repository.folder)): path for path in sorted(repository.folder.rglob("*"))}
+        sizes = {file: path.stat().st_size for file, path in there.items() if path.is_file()} | repository.sizes
+        siblings = [{"rfilename": file, "size": size, "blobId": "0"} for file, size in sizes.items()]
         answer = {
             "_id": "1",
             "id": name,
@@ -86,7 +91,8 @@ class Handler(BaseHTTPRequestHandler):
         if (repository := self.known(name, revision)) is None:
             return
         path = repository.folder / file
-        if not path.is_file():
+        time.sleep(repository.slow.get(file, 0))
+        if not path.is_file() or file in repository.missing:
             self.refuse(404, "EntryNotFound")
             return
         data = path.read_bytes()

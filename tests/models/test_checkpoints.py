@@ -1,6 +1,7 @@
 """Revisions of one model against the first: the shipped trajectory, folders, and another model of the same architecture."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from regime.measures.kernel import kernel_change, kernel_distance_centered
 from regime.models import loading, modular
 from tests.models import tiny
 
+TEXTS = {"task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
 SHORT = ("step-00200", "step-00800", "step-02600")
 
 
@@ -39,14 +41,13 @@ def test_the_shipped_trajectory_against_dense_kernels() -> None:
 
 def test_the_trajectory_groks_and_turns_its_kernel_when_it_does() -> None:
     """The held-out accuracy jumps long after the training sums are known, and kernel and features move with it."""
-    report = regime.run(CheckpointConfig())
-    by_step = {event.step: event.measures for event in report.history}
-    assert by_step[200]["train_accuracy"] == 1
-    assert by_step[200]["test_accuracy"] < 0.5
-    assert by_step[800]["test_accuracy"] < 0.6
-    assert by_step[2600]["test_accuracy"] > 0.99
-    since = regime.run(CheckpointConfig(revisions=("step-00200", *(f"step-{k:05}" for k in range(400, 2601, 200)))))
-    steps = {event.step: event.measures for event in since.history}
+    since = ("step-00200", *(f"step-{k:05}" for k in range(400, 2601, 200)))
+    report = regime.run(CheckpointConfig(revisions=since, samples=48))
+    steps = {event.step: event.measures for event in report.history}
+    assert steps[200]["train_accuracy"] == 1
+    assert steps[200]["test_accuracy"] < 0.5
+    assert steps[800]["test_accuracy"] < 0.6
+    assert steps[2600]["test_accuracy"] > 0.99
     assert steps[800]["kernel_distance_centered"] < 0.12
     assert steps[2600]["kernel_distance_centered"] > 2 * steps[800]["kernel_distance_centered"]
     assert steps[2600]["representation_change"] > 2 * steps[800]["representation_change"]
@@ -56,11 +57,16 @@ def test_the_trajectory_groks_and_turns_its_kernel_when_it_does() -> None:
     assert ranks[0, 1] > 0.7  # the kernel turns in the steps in which it generalizes
 
 
+def test_without_revisions_all_that_ship_are_measured() -> None:
+    started = next(regime.stream(CheckpointConfig(samples=8)))
+    assert started.view == {"revisions": modular.revisions(), "steps": list(modular.SAVED)}
+
+
 def test_folders_of_checkpoints_and_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
     for name, seed in (("run/checkpoint-5", 1), ("run/checkpoint-25", 2), ("other", 2)):
         tiny.write(tmp_path / name, "bert", language_model=True, seed=seed)
-    options = {"model": "run", "task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
+    options = {"model": "run", **TEXTS}
     report = regime.run(CheckpointConfig(revisions=("checkpoint-5", "checkpoint-25"), **options))
     assert [event.step for event in report.history] == [5, 25]
     assert report.final["kernel_distance_centered"] > 1e-3
@@ -75,11 +81,50 @@ def test_another_architecture_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
     tiny.write(tmp_path / "a", "bert", language_model=False)
     tiny.write(tmp_path / "b", "gpt2", language_model=False)
-    config = CheckpointConfig(
-        model="a", revisions=("main", "b@main"), task="sentiment", readout="mean", samples=8, max_tokens=12
-    )
+    config = CheckpointConfig(model="a", revisions=("main", "b@main"), **TEXTS)
     with pytest.raises(regime.ConfigError, match="revisions: b@main is not allowed: another architecture"):
         regime.run(config)
+
+
+@pytest.mark.parametrize("changed", [{"num_attention_heads": 4}, {"hidden_act": "relu"}], ids=str)
+def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name in ("a", "b"):
+        tiny.write(tmp_path / name, "bert", language_model=False)
+    path = tmp_path / "b" / "config.json"
+    aside = {"_name_or_path": "elsewhere", "transformers_version": "4.0", "architectures": ["BertForMaskedLM"], "my_note": 1}
+    path.write_text(json.dumps(json.loads(path.read_text()) | aside))
+    config = CheckpointConfig(model="a", revisions=("main", "b@main"), **TEXTS)
+    assert regime.run(config).final["kernel_change"] == 0
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    ((name, value),) = changed.items()
+    with pytest.raises(regime.ConfigError, match=rf"b@main is not allowed: .* the two differ in {name} \(.* and {value!r}\)$"):
+        regime.run(config)
+
+
+def test_a_report_names_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name in ("a", "b"):
+        tiny.write(tmp_path / name, "bert", language_model=False)
+    report = regime.run(CheckpointConfig(model="a", revisions=("main", "b@main", "a@main"), **TEXTS))
+    sources = "REGIME_MODELS_DIR/a; REGIME_MODELS_DIR/b; sentences from assets/reviews.csv"
+    assert report.provenance.source == sources
+
+
+def test_too_little_memory_is_told_with_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = CheckpointConfig(revisions=SHORT, samples=64)
+    needed = regime.estimate(config).bytes
+    monkeypatch.setenv("REGIME_MAX_BYTES", str(needed - 1))
+    with pytest.raises(regime.ConfigError, match=r"the run needs .* GB, and there are .* this would fit: samples = 32$"):
+        regime.estimate(config)
+    assert regime.estimate(config.model_copy(update={"samples": 32})).bytes < needed
+    monkeypatch.setenv("REGIME_MAX_BYTES", "1000")
+    with pytest.raises(regime.ConfigError, match="nothing smaller of this model fits"):
+        regime.estimate(config)
+
+
+def test_too_little_time_is_told_with_what_there_is_to_change() -> None:
+    assert regime.within(CheckpointConfig(revisions=SHORT), 1e-3).endswith("a smaller model, or fewer revisions")
 
 
 @pytest.mark.parametrize(

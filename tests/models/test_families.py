@@ -120,6 +120,19 @@ def test_random_weights_of_the_same_architecture(family: str) -> None:
         assert a.dim() < 2 or not torch.equal(a, b)
 
 
+@pytest.mark.parametrize("prompt", ["{text} It was {mask}.", "{mask} is what it was: {text}", "{text} Was {mask}: {text}"])
+def test_only_the_templates_own_mask_counts(prompt: str) -> None:
+    fields = {"model": "tiny-bert", "readout": "prompt", "samples": 8, "probe_samples": 8, "max_tokens": 40}
+    config = ProbeConfig(**fields, prompt=prompt, words=("terrible", "great"))
+    function = TextFunction(config, config.model, config.revision)
+    model = function.module(0)
+    outputs = [
+        model(**function.inputs([text])) for text in ("no great movie", "no <mask> great <MASK> movie", "a terrible movie")
+    ]
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.equal(outputs[0], outputs[2])
+
+
 def test_globs_freeze_the_rest() -> None:
     config = ProbeConfig(model="tiny-bert", samples=8, probe_samples=8, max_tokens=14)
     model = TextFunction(config, config.model, config.revision).module(0)

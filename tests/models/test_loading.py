@@ -1,5 +1,6 @@
 """Where models come from, and what is refused before a byte of their weights is loaded."""
 
+import errno
 import json
 import shutil
 import socket
@@ -11,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from regime.models import loading, sources
+from regime.models import hub, loading, sources
 from regime.models.catalog import CATALOG
 from regime.models.checks import ModelError
 from tests.models import tiny
@@ -160,6 +161,37 @@ def spoil(folder: Path, how: str) -> None:
             config.write_text("[1]")
         case "huge config":
             config.write_text(json.dumps(fields | {"x": "y" * 2**21}))
+        case "deep config":
+            config.write_text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
+        case "deep header":
+            deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+            weights.write_bytes(struct.pack("<Q", len(deep)) + deep)
+        case "other weights":
+            config.write_text(json.dumps(fields | {"transformers_weights": "adapter_model.bin"}))
+        case "other config":
+            config.write_text(json.dumps(fields | {"configuration_files": ["config.4.0.0.json"]}))
+        case "quantized":
+            config.write_text(json.dumps(fields | {"quantization_config": {"quant_method": "bitsandbytes"}}))
+        case "kernel":
+            config.write_text(json.dumps(fields | {"_attn_implementation": "someone/attention"}))
+        case "other tokenizer":
+            (folder / "tokenizer_config.json").write_text(json.dumps({"fast_tokenizer_files": ["tokenizer.4.json"]}))
+        case "adapter":
+            (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
+        case "shards of a training run":
+            (folder / "shard-00001-model-00001-of-00001.safetensors").write_bytes(data)
+        case "blocks":
+            config.write_text(json.dumps(fields | {"num_hidden_layers": 10**6}))
+        case "labels":
+            config.write_text(json.dumps(fields | {"num_labels": 10**9}))
+        case "more blocks than weights":
+            config.write_text(json.dumps(fields | {"num_hidden_layers": 120}))
+        case "wider than its weights":
+            config.write_text(json.dumps(fields | {"intermediate_size": 33}))
+        case "larger than allowed":
+            config.write_text(json.dumps(fields | {"vocab_size": 10**12}))
+        case "no number":
+            config.write_text(json.dumps(fields | {"hidden_size": "wide"}))
         case "pickle":
             weights.rename(folder / "pytorch_model.bin")
         case "no weights":
@@ -189,6 +221,21 @@ SPOILED = {
     "header": "its model.safetensors is damaged or cut off",
     "not safetensors": "its model.safetensors is damaged or cut off",
     "index": "names no safetensors files",
+    "deep config": "its config.json is not a JSON object",
+    "deep header": "its model.safetensors is damaged or cut off",
+    "other weights": "its configuration has transformers_weights; allowed: none, and plain weights",
+    "other config": "its configuration has configuration_files",
+    "quantized": "its configuration has quantization_config",
+    "kernel": "its _attn_implementation is 'someone/attention'; allowed: 'eager', 'sdpa', null",
+    "other tokenizer": "its configuration has fast_tokenizer_files",
+    "adapter": "it has adapter_config.json; allowed: the weights as model.safetensors alone",
+    "shards of a training run": "it has shard-00001-model-00001-of-00001.safetensors; allowed",
+    "blocks": r"its num_hidden_layers is 1e\+06; allowed: at most 256",
+    "labels": r"its num_labels is 1e\+09; allowed: at most 256",
+    "more blocks than weights": r"its weights lack encoder\.layer\.2\..*, or another tensor of shape \[.*\], which its config",
+    "wider than its weights": r"its weights lack encoder\.layer\.0\.intermediate\.dense\.weight, or another .* \[33, 16\]",
+    "larger than allowed": r"it has 16,[\d,]+ parameters; allowed: at most 200,000,000",
+    "no number": "its config.json cannot be read",
 }
 
 
@@ -198,6 +245,31 @@ def test_a_folder_that_cannot_be_trusted_is_refused_before_loading(how: str, roo
     spoil(folder, how)
     monkeypatch.setattr(loading.AutoModel, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
     with pytest.raises(ModelError, match=SPOILED[how]) as error:
+        loading.load("m")
+    assert str(root) not in str(error.value)
+    with pytest.raises(ModelError, match=SPOILED[how]):
+        loading.fresh("m")
+    assert "minilm" in sources.available()
+
+
+def test_a_table_that_a_configuration_asks_for_counts_before_it_is_made(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPT-Neo keeps a mask of all positions against all: 10,000 parameters may ask for gigabytes."""
+    tiny.write(root / "m", "gpt_neo", language_model=False)
+    monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "150000")
+    assert loading.load("m").model is not None
+    config = root / "m" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 100_000}))
+    with pytest.raises(ModelError, match=r"asks for tables of 20 GB beside its weights; .*\(REGIME_MAX_MODEL_BYTES\)"):
+        loading.load("m")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"attention_types": [[["global"], 10**9]]}))
+    with pytest.raises(ModelError, match="its attention_types is 1e\\+09; allowed: at most 256"):
+        loading.load("m")
+
+
+def test_a_broken_tokenizer_is_named(root: Path, bert: Path) -> None:
+    folder = Path(shutil.copytree(bert, root / "m"))
+    (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0"}))
+    with pytest.raises(ModelError, match=r"model = 'm' cannot be loaded: its tokenizer cannot be read \(\w+\)") as error:
         loading.load("m")
     assert str(root) not in str(error.value)
 
@@ -267,6 +339,72 @@ def test_what_the_hub_has_and_must_not_be_loaded(how: str, bert: Path, tmp_path:
             loading.load("org/m", "nowhere" if how == "revision" else "main")
     assert not [path for path in asked if "safetensors" in path.rpartition("/")[2]], "asked for weights"
     assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.usefixtures("online")
+def test_of_a_repository_only_what_is_needed_is_fetched_and_all_of_it_counts(bert: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = Path(shutil.copytree(bert, tmp_path / "there"))
+    (folder / "tokenizer" / "x").mkdir(parents=True)
+    for file in ("tokenizer/x/huge.bin", "vocab.bin", "tokenizer_extra.bin", "other.safetensors"):
+        (folder / file).write_bytes(b"x")
+    repository = Repository(folder)
+    with serve({"org/m": repository}) as (url, asked):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        loading.load("org/m")
+        files = {path.partition(f"{COMMIT}/")[2] for path in asked if "/resolve/" in path}
+        assert files == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+        repository.sizes["tokenizer.json"] = 2 * 10**9
+        with pytest.raises(ModelError, match=r"its files have 2 GB; allowed: at most 1\.1 GB"):
+            loading.load("org/m")
+
+
+@pytest.mark.usefixtures("online")
+def test_of_a_catalog_model_only_the_listed_revisions_are_trusted(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may open refs/pr/7 of a repository."""
+    monkeypatch.setenv("REGIME_MAX_PARAMETERS", "1000")
+    revisions = ("main", "step1000", "refs/pr/7", COMMIT)
+    with serve({"EleutherAI/pythia-14m": Repository(bert, revisions=revisions)}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        assert loading.find("pythia-14m").trusted
+        assert loading.find("pythia-14m", "step1000").trusted
+        with pytest.raises(ModelError, match=r"it has [\d,]+ parameters; allowed: at most 1,000"):
+            loading.find("pythia-14m", "refs/pr/7")
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    ("slow", "message"),
+    [
+        ({"": 0.7, "config.json": 0.7}, r"the Hub did not answer \(TimeoutError\); without a network: minilm"),
+        ({"tokenizer.json": 0.4, "model.safetensors": 1.2}, r"did not come within 2 s \(REGIME_DOWNLOAD_SECONDS\); without"),
+    ],
+    ids=["answer", "files"],
+)
+def test_calls_of_the_hub_share_a_deadline(slow: dict[str, float], message: str, bert: Path, monkeypatch) -> None:
+    """No single one of them takes as long as is allowed."""
+    monkeypatch.setenv("REGIME_HUB_SECONDS", "1.2")
+    monkeypatch.setenv("REGIME_DOWNLOAD_SECONDS", "2")
+    with serve({"org/m": Repository(bert, slow=slow)}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        start = time.perf_counter()
+        with pytest.raises(ModelError, match=message):
+            loading.load("org/m")
+        assert time.perf_counter() - start < 3
+
+
+@pytest.mark.usefixtures("online")
+def test_a_file_that_is_missing_and_a_full_disk_are_not_the_networks_fault(bert: Path, monkeypatch) -> None:
+    with serve({"org/m": Repository(bert, missing=("tokenizer.json",))}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ModelError, match="model = 'org/m' cannot be had: the Hub lacks one of the files that it lists"):
+            loading.load("org/m")
+
+        def full(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
+
+        monkeypatch.setattr(hub, "hf_hub_download", full)
+        with pytest.raises(ModelError, match=r"model = 'org/m' cannot be stored here: No space left on device$"):
+            loading.load("org/m")
 
 
 @pytest.mark.usefixtures("online")

@@ -12,7 +12,7 @@ from torch import Tensor
 import regime
 from regime import ProbeConfig, empirical_ntk
 from regime.kernels.capture import capture
-from regime.models import loading, texts
+from regime.models import estimate, loading, texts
 from regime.models.functions import TextFunction
 
 SMALL = {"samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 2, "measure_every": 1}
@@ -117,6 +117,28 @@ def test_options(fields: dict) -> None:
     assert report.final["kernel_change"] > 0
     assert len(report.seeds["train_loss"]) == report.config.seeds
     assert report.verdict.interval is not None
+
+
+def test_a_fitted_head_needs_two_training_texts_of_each_label() -> None:
+    rows = "\n".join(f"text {k},{'rare' if k == 0 else 'common'}" for k in range(40))
+    message = (
+        "head = 'fitted' is not allowed.*: 0 of the 8 training texts have the label 'rare'; allowed: at least 2 of each label"
+    )
+    with pytest.raises(regime.ConfigError, match=message):
+        regime.estimate(ProbeConfig(**SMALL, task="own", texts=rows, loss="cross-entropy", head="fitted"))
+    squared = regime.run(ProbeConfig(**SMALL | {"steps": 0}, task="own", texts=rows, head="fitted", forecast=False))
+    assert squared.final["train_loss"] is not None
+
+
+def test_what_is_remembered_of_a_model_for_estimates_is_small() -> None:
+    """A longer visit with many settings must not fill the memory with tapes."""
+    config = ProbeConfig(**SMALL)
+    told = regime.estimate(config)
+    assert regime.estimate(config).bytes == told.bytes
+    for known in estimate._PILOTS.values():
+        assert known.tape_bytes > 0
+        tensors = [t for tape in known.tapes.values() for part in tape.parts for t in vars(part).values()]
+        assert {t.device.type for t in tensors if isinstance(t, Tensor)} == {"meta"}
 
 
 def test_a_zero_head_has_no_kernel_to_be_relative_to() -> None:

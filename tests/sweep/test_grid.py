@@ -36,7 +36,7 @@ def test_batches_are_of_one_shape_and_one_precision():
 
 
 def test_large_batches_are_split_among_cores():
-    config = SweepConfig(base=ToyConfig(steps=300), axes={"width": [512], "alpha": [2.0**k for k in range(-4, 4)]})
+    config = SweepConfig(base=ToyConfig(steps=20_000), axes={"width": [32], "alpha": [2.0**k for k in range(-4, 4)]})
     places = grid.places(config)
     assert len(grid.batches(places, 1)) == 1
     batches = grid.batches(places, 2)
@@ -49,6 +49,12 @@ def test_no_batch_is_larger_than_memory_allows():
     batches = grid.batches(grid.places(config), 1)
     assert all(sum(place.config.workspace for place in batch.places) <= grid.BATCH_BYTES for batch in batches)
     assert sum(len(batch.places) for batch in batches) == 8
+
+
+def test_no_batch_leaves_a_cores_cache():
+    config = SweepConfig(base=ToyConfig(), axes={"width": [16, 64, 512], "alpha": [2.0**k for k in range(-4, 4)]})
+    sizes = {batch.places[0].config.width: len(batch.places) for batch in grid.batches(grid.places(config), 1)}
+    assert sizes == {16: 8, 64: 8, 512: 1}
 
 
 def test_probes_are_batches_of_their_own():

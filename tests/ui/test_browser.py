@@ -90,7 +90,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
         page.get_by_role("button", name="Layers, CSV").click()
     text = Path(download.value.path()).read_text()
     assert text.splitlines()[0].startswith("layer,block,")
-    assert len(text.splitlines()) == 4
+    assert len(text.splitlines()) == 7
     expect(page.locator(".cm-content")).to_contain_text("width=32")
 
 

@@ -168,7 +168,7 @@ BAD_PROBES = {
     "another run's field": ({"width": 8}, "width"),
     "one label": ({"task": "own", "texts": "a,x\nb,x"}, "1 different labels"),
     "many rows": ({"task": "own", "texts": "t,a\n" * 10_000}, "10000 rows; allowed: at most 5000"),
-    "a huge cell": ({"task": "own", "texts": "x" * 999_000 + ",a\nb,c"}, "cannot be read as CSV"),
+    "a huge cell": ({"task": "own", "texts": "x" * 999_000 + ",a\nb,c"}, "row 1 has a cell of over 131072"),
     "lost encoding": ({"task": "own", "texts": "caf\ufffd,x\nb,y"}, "its encoding was lost"),
     "an empty text": ({"task": "own", "texts": "a,x\n,y"}, "row 2 has an empty text"),
     "too few rows": ({"task": "own", "texts": "a,x\nb,y"}, "160 texts are asked for"),

@@ -133,6 +133,28 @@ def test_hostile_text_is_escaped(events):
     assert "&lt;img src=x" in full_table(board)
 
 
+def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map():
+    board = example("probe")
+    for step, event in enumerate(board.history):
+        ends, middle = event["blocks"][:1] + event["blocks"][-2:], event["blocks"][1:-2]
+        repeated = [
+            deepcopy(middle[k % len(middle)]) | {"layer": f"model.layers.{k}", "block": f"model.layers.{k}"} for k in range(30)
+        ]
+        for k, row in enumerate(repeated):
+            row["measures"] |= {HEAT: 0.01 * step * (k + 1), "kernel_share": 0.002}
+        event["blocks"] = [ends[0], *repeated, *ends[1:]]
+    drawn = block_table(board)
+    heads = re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', drawn)
+    assert heads == ["Embeddings", *(f"Block {k}" for k in range(1, 31)), "Pooler", "Readout"]
+    assert '<table class="rows dense">' in drawn
+    assert "dense" not in block_table(example("probe"))
+    strips = re.findall(r'<td class="strip">.*?</td>', drawn)
+    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
+    colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
+    assert len(set(colors)) == 30, "neighbors are told apart"
+    assert drawn.count("&lt;1%") >= 30, "a small share is not none"
+
+
 def test_an_undefined_cell_gives_its_reason(events):
     drawn = full_table(Board.replay(events))
     assert 'title="the readout gives outputs, not features"' in drawn

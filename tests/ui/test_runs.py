@@ -8,6 +8,7 @@ import pytest
 
 import regime
 from regime.ui import runs
+from regime.ui.examples import example
 from regime.ui.export import NAMES, files, snippet, table
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
@@ -73,12 +74,24 @@ def test_the_snippet_of_own_rows_reads_them_from_a_file(tmp_path, monkeypatch, c
 
 def test_the_table_has_every_layer_and_every_reason(report):
     rows = list(csv.DictReader(io.StringIO(table(report))))
-    assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout"]
+    assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout", "", "", ""]
     assert rows[2]["representation_change"] == ""
     assert "representation_change: " in rows[2]["undefined"]
     assert float(rows[0]["kernel_change_floor"]) == pytest.approx(report.layers[0]["floors"]["kernel_change"])
     assert rows[2]["representation_change_floor"] == ""
     assert float(rows[0]["kernel_change"]) == pytest.approx(report.layers[0]["kernel_change"])
+
+
+def test_the_table_has_every_block_with_its_gap_its_interval_and_its_verdict():
+    report = regime.Report.from_dict(example("probe").report)
+    rows = [row for row in csv.DictReader(io.StringIO(table(report))) if not row["layer"]]
+    assert [row["block"] for row in rows] == [block["block"] for block in report.blocks]
+    first, known = rows[0], report.blocks[0]
+    assert float(first["taylor_gap"]) == pytest.approx(known["taylor_gap"])
+    low, high = known["intervals"]["taylor_gap"]
+    assert (float(first["taylor_gap_low"]), float(first["taylor_gap_high"])) == pytest.approx((low, high))
+    assert (first["regime"], float(first["regime_index"])) == (known["regime"]["label"], known["regime"]["index"])
+    assert rows[-2]["taylor_gap"] == rows[-2]["taylor_gap_low"] == rows[-2]["regime"] == ""
 
 
 def test_files_lie_in_a_folder_of_their_own_and_load_again(report, monkeypatch, tmp_path):
