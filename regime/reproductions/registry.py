@@ -1,6 +1,6 @@
 """Every claim by name: a function of whether to take the full effort, giving results."""
 
-from regime.reproductions import dynamics, laws
+from regime.reproductions import dynamics, laws, maps
 
 CLAIMS = {
     "movement": laws.movement,
@@ -15,4 +15,6 @@ CLAIMS = {
     "bottleneck": laws.bottleneck,
     "fluctuation": laws.fluctuation,
     "forecast": dynamics.forecast,
+    "boundary": maps.boundary,
+    "double-descent": maps.double_descent,
 }

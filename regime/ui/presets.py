@@ -179,10 +179,8 @@ MAPS = (
     Preset(
         "Double descent",
         SweepConfig(
-            base=ToyConfig(
-                task="circle", samples=32, depth=1, trainable="readout", label_noise=0.3, steps=50, measure_every=50
-            ),
-            axes={"width": [4, 8, 12, 16, 20, 24, 28, 31, 36, 48, 64, 96, 128, 256, 512], "label_noise": [0.1, 0.2, 0.4]},
+            base=ToyConfig(task="single-index", samples=32, depth=1, trainable="readout", steps=50, measure_every=50),
+            axes={"width": [3, 7, 11, 15, 19, 23, 27, 31, 39, 47, 63, 95, 127, 255, 511], "label_noise": [0.1, 0.2, 0.4]},
             seeds=8,
         ),
         "Only the readout is trained, on random features. Color by <b>Test error of the first kernel</b>, the fit of least "

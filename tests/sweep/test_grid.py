@@ -36,7 +36,9 @@ def test_batches_are_of_one_shape_and_one_precision():
 
 
 def test_large_batches_are_split_among_cores():
-    config = SweepConfig(base=ToyConfig(steps=20_000), axes={"width": [32], "alpha": [2.0**k for k in range(-4, 4)]})
+    config = SweepConfig(
+        base=ToyConfig(steps=20_000, measure_every=100), axes={"width": [32], "alpha": [2.0**k for k in range(-4, 4)]}
+    )
     places = grid.places(config)
     assert len(grid.batches(places, 1)) == 1
     batches = grid.batches(places, 2)

@@ -9,7 +9,7 @@ import pytest
 import regime
 from regime.ui import runs
 from regime.ui.examples import example
-from regime.ui.export import NAMES, files, snippet, table
+from regime.ui.export import files, snippet, table
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 
@@ -99,7 +99,13 @@ def test_files_lie_in_a_folder_of_their_own_and_load_again(report, monkeypatch, 
     session = regime.Session(regime.ToyConfig(**TINY))
     list(session.stream())
     first, second = (files(report.to_dict(), session) for _ in range(2))
-    assert [path.rsplit("/", 1)[1] for path in first] == list(NAMES)
+    assert [path.rsplit("/", 1)[1] for path in first] == [
+        "report.json",
+        "layers.csv",
+        "figure.png",
+        "figure.svg",
+        "kernels.safetensors",
+    ]
     assert all(path.startswith(str(tmp_path)) for path in first)
     assert not set(first) & set(second)
     assert regime.Report.load(first[0].rsplit("/", 1)[0]).verdict == report.verdict
