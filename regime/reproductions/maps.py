@@ -14,7 +14,7 @@ ALPHAS = {"ntk": [2.0**k for k in range(-6, 1)], "mup": [2.0**k for k in range(-
 
 
 def boundary(full: bool) -> list[Result]:
-    """S18: the output scale at which the kernel changes by half of itself, against width (Geiger et al. 2020, arXiv 1906.08034).
+    """S18: the output scale at which the kernel changes by half of itself (Geiger et al. 2020, arXiv 1906.08034).
 
     kernel_change grows as 1 / (alpha sqrt(width)) where it is of order one, so its contours fall as width^-1/2; lower ones are
     steeper, towards the exponent of S2. Under muP nothing of it depends on width.
@@ -33,7 +33,7 @@ def boundary(full: bool) -> list[Result]:
 
 
 def double_descent(full: bool) -> list[Result]:
-    """S11: least-norm fits of random features are worst where there are as many as samples (Belkin et al. 2019, arXiv 1812.11118).
+    """S11: least-norm fits of random features are worst where these are as many as samples (Belkin et al., arXiv 1812.11118).
 
     The readout alone is trained, on ReLU features of a random layer and a bias; its kernel regression is the least-norm fit.
     """

@@ -81,11 +81,11 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
         ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
     """
     log_x, log_y = _logs(x, y, 3)
-    taken = from_least(np.exp(log_x), least * 0.999)
+    taken = from_least(np.asarray(x, dtype=float), least)
     log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
     exponent = interval(slope, _line(log_x, resampled(log_y, paired))[0])
-    return PowerLaw(exponent, float(np.exp(height)), float(np.exp(log_x.min())), len(log_x))
+    return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
 
 
 class Extrapolation(NamedTuple):
@@ -192,7 +192,7 @@ def boundary(
     whole = whole[np.isfinite(whole).all(1)]
     crossings = [interval(np.exp(center), np.exp(part)) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
     exponent = interval(slope, _line(log_size, whole)[0])
-    return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(np.exp(log_size.min())))
+    return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(size[there][fitted].min()))
 
 
 class ScalingLaw(NamedTuple):

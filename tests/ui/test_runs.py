@@ -13,6 +13,8 @@ from regime.ui.export import files, snippet, table
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 
+NAMES = ["report.json", "layers.csv", "figure.png", "figure.svg", "kernels.safetensors"]
+
 
 @pytest.fixture(scope="module")
 def report():

@@ -1,0 +1,211 @@
+"""Benchmarks of sweeps: `python -m tests.benchmarks.sweeps`, from the root of the checkout.
+
+    map      the shipped map, 12 x 12 cells of 4 seeds: against single runs, against matmuls, and number by number
+    cluster  what a cell costs a Dask scheduler and the store, with 1, 2 and 4 workers on this machine
+
+Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import torch
+
+import regime
+from regime import SweepConfig, ToyConfig
+from regime.sweep.cluster import Cluster
+from regime.sweep.store import Store
+from regime.sweep.sweep import Sweep
+from regime.ui.presets import first
+from tests.benchmarks.environment import cores, environment
+from tests.benchmarks.report import RESULTS, Section, Table, record, terminal
+from tests.benchmarks.timing import matmul_rate, matmul_turn
+from tests.conftest import ROOT, free_port
+
+NARROW = 128
+"""Up to this width the map is held against single runs."""
+SAMPLED = 2
+"""Single runs at each width, of the output scales in the middle third and at the lazy end."""
+WORKERS = (1, 2, 4)
+CELLS = 240
+CLUSTER = 1000
+"""Workers on paper."""
+
+
+def operations(config: ToyConfig) -> int:
+    """Floating-point operations of a run's steps: every layer forward, its weights' gradient, its inputs' but the first's."""
+    products = [i * o for i, o in zip(config.sizes, config.sizes[1:], strict=False)]
+    return config.steps * 2 * config.seeds * config.batch * (3 * sum(products) - products[0])
+
+
+def whole_map() -> Section:
+    """The shipped map."""
+    config = first("sweep").config
+    rate = matmul_rate([turn() for turn in [matmul_turn()] * 5])
+    began = time.perf_counter()
+    report = regime.run(config)
+    elapsed = time.perf_counter() - began
+    rate = max(rate, matmul_rate([turn() for turn in [matmul_turn()] * 5]))
+    floor = sum(operations(cell) for cell in config.cells()) / rate
+    known = report.provenance
+    training = known.training_seconds / known.workers
+    measuring = (known.cell_seconds - known.training_seconds) / known.workers
+    told = regime.estimate(config).seconds
+
+    narrow = config.model_copy(update={"axes": config.axes | {"width": [w for w in config.axes["width"] if w <= NARROW]}})
+    began = time.perf_counter()
+    together = regime.run(narrow)
+    batched = time.perf_counter() - began
+    alone, differences = singles(narrow, together)
+    notes = [
+        f"{config.size} cells, {config.seeds} seeds each, {config.base.steps} steps, on {known.workers} processes of one core.",
+        "Training is the time in steps, measuring all else; both of all cells, over the processes. The floor is the operations "
+        "of the steps over the rate of a 2048-cubed matmul on all cores.",
+        f"Single runs are `regime.run` with all cores, {SAMPLED} of the {len(config.axes['alpha'])} cells of each width, scaled.",
+    ]
+    section = Section("A map of 12 x 12 cells", notes)
+    faster = alone / batched
+    section.promise(f"at least 5 times faster than one run after another, widths up to {NARROW}", faster, at_least=5)
+    section.promise(f"training takes at most 1.5 floors of {floor:.3g} s and 10 s", training, at_most=1.5 * floor + 10)
+    section.promise("same numbers as single runs: largest relative difference of kernel_change", max(differences), at_most=0.01)
+    section.promise("seconds told, over those it took", told / elapsed, at_least=1 / 1.5, at_most=1.5)
+    row = {
+        "seconds": elapsed,
+        "training": training,
+        "measuring": measuring,
+        "floor": floor,
+        "training over floor": training / floor,
+    }
+    section.tables.append(Table("The whole map, seconds", [row | {"matmul, GFLOP/s": rate / 1e9}]))
+    seconds = {"batched": batched, "one after another": alone, "times faster": faster}
+    section.tables.append(Table(f"Its {narrow.size} cells of widths up to {NARROW}", [seconds]))
+    slopes = [
+        {"contour": f"{c.measure} = {c.level:g}", "exponent": f"{c.exponent:.3f} [{c.interval[0]:.3f}, {c.interval[1]:.3f}]"}
+        | {"from width": c.smallest, "sizes": len(c.crossings)}
+        for c in report.contours
+    ]
+    section.tables.append(Table("Its boundary against width, ReLU, NTK parameterization, after the last step", slopes))
+    return section
+
+
+def singles(config: SweepConfig, report: regime.SweepReport) -> tuple[float, list[float]]:
+    """Seconds of all cells one after another, from some of each width, and how far their numbers are from the sweep's."""
+    scales = config.axes["alpha"]
+    chosen = [scales[len(scales) // 2], scales[-1]][:SAMPLED]
+    seconds, differences = 0.0, []
+    for cell in report.cells:
+        if cell.point["alpha"] not in chosen:
+            continue
+        began = time.perf_counter()
+        alone = regime.run(config.cell(cell.index))
+        seconds += time.perf_counter() - began
+        differences.append(abs(alone.final["kernel_change"] / cell.measures["kernel_change"] - 1))
+    return seconds * len(scales) / len(chosen), differences
+
+
+def cluster() -> Section:
+    """Cells that take nearly no time, each a batch of its own, over workers of one thread."""
+    base = ToyConfig(width=4, depth=1, test_samples=8, probe_samples=8, steps=1, measure_every=1, seeds=1)
+    config = SweepConfig(base=base, axes={"samples": list(range(8, 8 + CELLS))})
+    rows, section = [], Section("Sweeps over Dask", [f"{CELLS} batches of one small cell each, results kept in a store."])
+    for count in WORKERS:
+        with _cluster(count) as address, tempfile.TemporaryDirectory() as folder:
+            over = config.model_copy(update={"engine": "dask", "scheduler": address, "store": f"{folder}/cells.sqlite"})
+            regime.run(over.model_copy(update={"axes": {"samples": list(range(300, 300 + 4 * count))}}))  # they import first
+            began = time.perf_counter()
+            report = Sweep(over)
+            *_, last = report.stream()
+            elapsed = time.perf_counter() - began
+        work = last.report["provenance"]["cell_seconds"] / CELLS
+        each = elapsed / CELLS
+        rows.append(
+            {"workers": count, "cells a second": CELLS / elapsed, "ms a cell": 1e3 * each, "of which work, ms": 1e3 * work}
+            | {"overhead a cell and worker, ms": 1e3 * (each * min(count, cores()) - work)}
+        )
+    section.tables.append(Table("Measured; this machine has two cores", rows))
+    commit = _commit()
+    scheduling = 1 / max(row["cells a second"] for row in rows)
+    least = CLUSTER * max(commit, scheduling)
+    section.notes += [
+        f"A batch's commit to the store takes {1e3 * commit:.2g} ms, so one client keeps {1 / commit:.0f} batches a second.",
+        f"At {1e3 * scheduling:.2g} ms a batch for client, scheduler and store together, {CLUSTER:,} workers are kept busy by "
+        f"batches of at least {least:.2g} s each: shorter ones wait for the one client, not for the scheduler, whose own "
+        "share Dask's documentation gives as about 1 ms a task.",
+    ]
+    return section
+
+
+def _commit() -> float:
+    """Seconds that a store takes to keep one batch."""
+    cell = next(iter(regime.run(SweepConfig(base=ToyConfig(width=8, steps=2), axes={"alpha": [1.0]})).cells))
+    with tempfile.TemporaryDirectory() as folder:
+        store, times = Store(Path(folder) / "cells.sqlite"), []
+        for number in range(200):
+            began = time.perf_counter()
+            store.put({str(number): ({}, cell.to_dict())})
+            times.append(time.perf_counter() - began)
+    return sorted(times)[len(times) // 2]
+
+
+@contextmanager
+def _cluster(count: int) -> Iterator[str]:
+    """A scheduler and so many workers of one thread, each a process."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    module = [sys.executable, "-m"]
+    commands = [[*module, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]]
+    with tempfile.TemporaryDirectory() as folder:
+        worker = [*module, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        commands += [[*worker, "--local-directory", f"{folder}/{k}"] for k in range(count)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        running = [subprocess.Popen(command, cwd=ROOT, **quiet) for command in commands]
+        try:
+            with closing(_patient(address)) as known:
+                known.client.wait_for_workers(count, timeout=60)
+            yield address
+        finally:
+            for process in running:
+                process.kill()
+                process.wait(20)
+
+
+def _patient(address: str) -> Cluster:
+    """A connection to a scheduler that may still be starting."""
+    for _ in range(5):
+        try:
+            return Cluster(address)
+        except regime.ConfigError:
+            time.sleep(1)
+    return Cluster(address)
+
+
+SECTIONS: dict[str, Callable[[], Section]] = {"map": whole_map, "cluster": cluster}
+
+
+def main() -> int:
+    """Run what was asked for. A target that is missed is a result, not a failure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.sweeps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/sweeps.json and .md beside this file")
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    ran_on = environment()
+    for name in options.only:
+        section = SECTIONS[name]()
+        section.environment = ran_on
+        sys.stdout.write(terminal(section))
+        if options.write:
+            record("sweeps", {name: section})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

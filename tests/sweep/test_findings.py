@@ -1,0 +1,132 @@
+"""Laws and boundaries that a report states, of cells made to obey them, and of networks that were trained."""
+
+import numpy as np
+import pytest
+
+import regime
+from regime import SweepConfig, ToyConfig
+from regime.measures.verdict import Verdict
+from regime.sweep import laws
+from regime.sweep.cell import Cell, failure
+from regime.sweep.findings import INDEX, Table, contours, expectation, power_laws
+
+WIDTHS, ALPHAS = [16, 64, 128, 256, 512, 1024], [0.25, 0.5, 1.0, 2.0, 4.0]
+
+
+def made(config: SweepConfig, value, **spoiled: dict) -> list[Cell]:
+    """Cells whose kernel_change is `value` of their configuration, seeds apart by some percent."""
+    cells = []
+    for index, cell in enumerate(config.cells()):
+        seeds = [value(cell) * (1 + 0.02 * k) for k in range(cell.seeds)]
+        result = failure("none") | {"status": "finished", "error": None, "reached": True, "seeds": {"kernel_change": seeds}}
+        verdict = Verdict(label="mixed", index=0.4, interval=None, seeds=[0.4] * cell.seeds, agree="", reasons=[], advice=[])
+        result |= {"verdict": verdict} | spoiled.get(str(index), {})
+        cells.append(Cell(index=index, point=config.point(cell), key="", **result))
+    return cells
+
+
+def surface(cell: ToyConfig) -> float:
+    return 2 / (cell.alpha * cell.width**0.5)
+
+
+CONFIG = SweepConfig(axes={"width": WIDTHS, "alpha": ALPHAS}, seeds=3)
+
+
+def test_a_power_law_along_every_line_of_the_map():
+    found = power_laws(CONFIG, made(CONFIG, surface))
+    along = {(law.axis, *law.at.values()): law for law in found}
+    assert set(along) == {("width", alpha) for alpha in ALPHAS} | {("alpha", width) for width in WIDTHS}
+    law = along["width", 0.5]
+    assert law.exponent == pytest.approx(-0.5)
+    assert (law.smallest, law.points) == (64, 5)
+    assert law.interval[0] <= law.exponent <= law.interval[1]
+    assert (law.norm, law.activation, law.parameterization, law.seeds) == (
+        "Frobenius norm of the trace kernel on held-out points",
+        "relu",
+        "ntk",
+        3,
+    )
+    assert law.expected.source == "measured, ReLU"
+    assert not law.agrees
+    assert along["alpha", 64].exponent == pytest.approx(-1.0)
+    assert along["alpha", 64].agrees
+
+
+def test_the_boundary_of_the_map():
+    found = {(contour.measure, contour.level): contour for contour in contours(CONFIG, made(CONFIG, surface))}
+    assert set(found) == {("kernel_change", 0.5), ("kernel_change", 0.1)}
+    edge = found["kernel_change", 0.1]
+    assert edge.exponent == pytest.approx(-0.5, abs=1e-6)
+    assert edge.agrees
+    for crossing in edge.crossings:
+        assert crossing.knob == pytest.approx(1.02 * 20 / crossing.size**0.5, rel=1e-3)
+
+
+def test_what_did_not_finish_is_left_out():
+    spoiled = {
+        "0": {"status": "diverged"},
+        "1": {"status": "failed", "verdict": None},
+        "2": {"reached": False},
+        "3": {"seeds": {"kernel_change": [None, 1.0, 1.0]}},
+    }
+    table = Table(CONFIG, made(CONFIG, surface, **spoiled)).values("kernel_change")
+    assert table.shape == (6, 5, 3)
+    assert np.isnan(table[0, :3]).all()
+    assert np.isnan(table[0, 3]).tolist() == [True, False, False]
+    assert np.isfinite(table[1:]).all()
+    assert Table(CONFIG, made(CONFIG, surface)).values(INDEX)[2, 1].tolist() == [0.4] * 3
+
+
+def test_further_axes_are_held():
+    config = SweepConfig(axes={"activation": ["relu", "tanh"], "width": WIDTHS, "alpha": ALPHAS}, seeds=2)
+    found = contours(config, made(config, lambda cell: surface(cell) * (3 if cell.activation == "tanh" else 1)))
+    ends = {contour.at["activation"]: contour for contour in found if contour.level == 0.5}
+    assert ends["tanh"].activation == "tanh"
+    assert ends["tanh"].coefficient == pytest.approx(3 * ends["relu"].coefficient, rel=1e-3)
+    names = {
+        law.at["activation"]: law.expected.source for law in power_laws(config, made(config, surface)) if law.axis == "width"
+    }
+    assert names == {"relu": "measured, ReLU", "tanh": "measured, smooth activations"}
+
+
+@pytest.mark.parametrize(
+    "axes", [{"width": [8, 16]}, {"activation": ["relu", "tanh", "erf"]}, {"width": [8, 16, 32], "alpha": [1.0, 2.0]}]
+)
+def test_one_seed_or_no_scale_has_no_law(axes):
+    config = SweepConfig(axes=axes, seeds=1)
+    assert power_laws(config, made(config, surface)) == []
+    assert contours(config, made(config, surface)) == []
+
+
+def test_expectations_depend_on_depth_and_scaling():
+    assert expectation("parameter_movement", "width", ToyConfig(depth=1)).low == -0.5
+    assert expectation("parameter_movement", "width", ToyConfig(depth=3)).low == -1.0
+    assert expectation("feature_movement", "width", ToyConfig(parameterization="mup")).high == 0.0
+    assert expectation("kernel_change", "width", ToyConfig(parameterization="mup")) is None
+
+
+BASE = {"task": "circle", "samples": 24, "test_samples": 8, "probe_samples": 48, "steps": 1000, "measure_every": 100}
+
+
+def test_a_law_of_narrow_networks_foretells_wide_ones():
+    """kernel_change and parameter_movement of tanh networks, fitted from width 64 to 256, at 512 and 1024."""
+    config = SweepConfig(
+        base=ToyConfig(**BASE, activation="tanh"), axes={"width": [64, 90, 128, 181, 256, 512, 1024]}, seeds=10, at_loss=0.1
+    )
+    report = regime.run(config)
+    for measure in ("kernel_change", "parameter_movement"):
+        found = laws.extrapolate(np.array(config.axes["width"]), report.values(measure), upto=256)
+        assert [point.x for point in found] == [512, 1024]
+        assert all(point.inside for point in found), (measure, found)
+        assert all(point.predicted.high < 3 * point.predicted.low for point in found), "an interval that says nothing"
+
+
+def test_test_error_scales_with_samples():
+    axes = {"samples": [8, 16, 32, 64, 128, 256]}
+    base = ToyConfig(task="circle", frequency=3, test_samples=256, probe_samples=16, width=128, steps=300, measure_every=300)
+    report = regime.run(SweepConfig(base=base, axes=axes, seeds=5))
+    losses, samples = report.values("test_loss"), np.array(axes["samples"])
+    law = laws.scaling_law(samples, losses, paired=True)
+    assert law.exponent.low > 0.5
+    foretold = law.floor.value + law.coefficient * samples**-law.exponent.value
+    assert foretold == pytest.approx(np.exp(np.log(losses).mean(1)), rel=0.4)
