@@ -64,10 +64,10 @@ def whole_map() -> Section:
     batched = time.perf_counter() - began
     alone, differences = singles(narrow, together)
     notes = [
-        f"{config.size} cells, {config.seeds} seeds each, {config.base.steps} steps, on {known.workers} processes of one core.",
+        f"{config.size} cells of {config.seeds} seeds, {config.base.steps} steps, on {known.workers} processes of one core.",
         "Training is the time in steps, measuring all else; both of all cells, over the processes. The floor is the operations "
         "of the steps over the rate of a 2048-cubed matmul on all cores.",
-        f"Single runs are `regime.run` with all cores, {SAMPLED} of the {len(config.axes['alpha'])} cells of each width, scaled.",
+        f"Single runs are `regime.run` with all cores, {SAMPLED} of {len(config.axes['alpha'])} cells of each width, scaled.",
     ]
     section = Section("A map of 12 x 12 cells", notes)
     faster = alone / batched
