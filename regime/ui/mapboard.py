@@ -27,10 +27,6 @@ class MapBoard(Board):
     def take(self, event: dict[str, Any]) -> None:
         """Fold in one event."""
         match event["kind"]:
-            case "started":
-                self.started, self.config = event, event["config"]
-            case "progress":
-                self.tick = event
             case "measured":
                 self.tick = event
                 self.cells[event["cell"]["index"]] = event["cell"]
@@ -38,6 +34,8 @@ class MapBoard(Board):
                 self.report, self.status = event["report"], "finished"
                 self.config = self.report["config"]
                 self.cells = {cell["index"]: cell for cell in self.report["cells"]}
+            case _:
+                super().take(event)
 
     @property
     def steps(self) -> int:

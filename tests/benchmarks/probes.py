@@ -8,7 +8,6 @@ prompts  S16 (Malladi et al. 2023): the Taylor gap of a prompt-style readout aga
          small language model that is trained for this on 900 of the review sentences, each with its prompt and the right word.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -23,8 +22,7 @@ import torch
 from scipy.stats import t as student
 
 import regime
-from tests.benchmarks.environment import environment
-from tests.benchmarks.report import RESULTS, Row, Section, Table, record, terminal
+from tests.benchmarks.report import Row, Section, Table
 
 SEEDS = range(5)
 COSTS = {
@@ -244,23 +242,5 @@ def _pretrain(folder: Path) -> tuple[str, str]:
 SECTIONS: dict[str, Callable[[], Section]] = {"costs": costs, "after": after, "prompts": prompts}
 
 
-def main() -> int:
-    """Run what was asked for. A target that is missed is a result, not a failure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.probes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/probes.json and .md beside this file")
-    options = parser.parse_args()
-    ran_on = environment()
-    for name in options.only:
-        section = SECTIONS[name]()
-        section.environment = ran_on
-        sys.stdout.write(terminal(section))
-        if options.write:
-            record("probes", {name: section})
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("probes", __doc__, SECTIONS))

@@ -1,10 +1,16 @@
 """Results as plain data, as a table for a terminal, and as Markdown."""
 
+import argparse
 import json
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
+from tests.benchmarks.environment import cores, environment
 from tests.benchmarks.timing import Estimate
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,6 +60,25 @@ def record(name: str, sections: dict[str, Section], folder: Path = RESULTS) -> l
     data.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
     text.write_text(_markdown(name, merged), encoding="utf-8")
     return [data, text]
+
+
+def command(name: str, said: str, sections: dict[str, Callable[[], Section]]) -> int:
+    """`python -m tests.benchmarks.NAME`: run what is asked for. A target that is missed is a result, not a failure."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tests.benchmarks.{name}", description=said, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=sections, default=list(sections), help="some of the benchmarks")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/{name}.json and .md beside this file")
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    ran_on = environment()
+    for chosen in options.only:
+        section = sections[chosen]()
+        section.environment = ran_on
+        sys.stdout.write(terminal(section))
+        if options.write:
+            record(name, {chosen: section})
+    return 0
 
 
 def terminal(section: Section) -> str:

@@ -6,7 +6,6 @@
 Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import torch
-
 import regime
 from regime import SweepConfig, ToyConfig
 from regime.sweep.cluster import Cluster
 from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
 from regime.ui.presets import first
-from tests.benchmarks.environment import cores, environment
-from tests.benchmarks.report import RESULTS, Section, Table, record, terminal
+from tests.benchmarks.environment import cores
+from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import matmul_rate, matmul_turn
 from tests.conftest import ROOT, free_port
 
@@ -188,24 +185,5 @@ def _patient(address: str) -> Cluster:
 SECTIONS: dict[str, Callable[[], Section]] = {"map": whole_map, "cluster": cluster}
 
 
-def main() -> int:
-    """Run what was asked for. A target that is missed is a result, not a failure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.sweeps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/sweeps.json and .md beside this file")
-    options = parser.parse_args()
-    torch.set_num_threads(cores())
-    ran_on = environment()
-    for name in options.only:
-        section = SECTIONS[name]()
-        section.environment = ran_on
-        sys.stdout.write(terminal(section))
-        if options.write:
-            record("sweeps", {name: section})
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("sweeps", __doc__, SECTIONS))
