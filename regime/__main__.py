@@ -1,7 +1,7 @@
 """`python -m regime sweep|toy|probe CONFIG.json`: runs for a terminal, a script, or a cluster's queue.
 
 Progress goes to standard error, the result to standard output. The exit status is 0 where all that was asked for is there, 1
-where a cell failed or training diverged, 2 where the configuration is bad, 130 where it was interrupted.
+where a cell could not be run or a single run diverged, 2 where the configuration is bad, 130 where it was interrupted.
 """
 
 import argparse
@@ -30,12 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; finished cells are in the store, if there is one\n")
         return 130
-    if asked.kind == "sweep" and asked.csv:
-        Path(asked.csv).write_text(report.to_csv())
     sys.stdout.write((json.dumps(report.to_dict()) if asked.json else _summary(report)) + "\n")
-    if asked.kind == "sweep":
-        return int(any(cell.status == "failed" for cell in report.cells))
-    return int(report.diverged)
+    if asked.kind != "sweep":
+        return int(report.diverged)
+    failed = any(cell.status == "failed" for cell in report.cells)
+    if asked.csv:
+        try:
+            Path(asked.csv).write_text(report.to_csv())
+        except OSError as error:
+            sys.stderr.write(f"--csv: {error}\n")
+            return 1
+    return int(failed)
 
 
 def _parser() -> argparse.ArgumentParser:

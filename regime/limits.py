@@ -28,6 +28,8 @@ class Limits:
     """Of one sweep."""
     store: str = ""
     """File of the cells that the server's sweeps share and find again; empty: one that is gone with the process."""
+    store_bytes: int = 2**30
+    """Size of that file beyond which no more cells are kept in it."""
     hub: int = 1
     """1: models may be downloaded from the Hub; 0: only those that are there."""
     hub_seconds: float = 10.0

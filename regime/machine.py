@@ -12,6 +12,8 @@ from regime.config import ConfigError
 
 ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this is a Space whose GPU is lent to one function at a time, in a process of its own."""
+SHARE = 0.9
+"""Of the free memory that a run may take."""
 _lent = False
 
 

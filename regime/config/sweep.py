@@ -24,7 +24,7 @@ def _base(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     kind = value.get("kind", "toy")
-    if kind not in BASES:
+    if not isinstance(kind, str) or kind not in BASES:
         raise ValueError(f"base.kind = {show(kind)} is not allowed; allowed: one of {', '.join(map(repr, BASES))}")
     if not all(isinstance(name, str) for name in value):
         raise ValueError("base is not allowed; allowed: an object of named fields")
@@ -55,7 +55,7 @@ class SweepConfig(Config):
         None,
         gt=0,
         lt=1,
-        description="toys are measured at the step where the training loss, averaged over seeds, first falls to this share of "
+        description="toys are measured one step after the training loss, averaged over seeds, first is at most this share of "
         "its start, and stop there; null: at the last step",
     )
     engine: Literal["local", "dask"] = "local"
@@ -104,7 +104,7 @@ class SweepConfig(Config):
         """The configuration of every cell, the last axis turning fastest.
 
         Raises:
-            ValueError: two fields contradict at one of them; the message names it.
+            ConfigError: two fields contradict at one of them; the message names it.
         """
         return map(self.cell, range(self.size))
 
@@ -122,7 +122,7 @@ class SweepConfig(Config):
             return type(self.base)(**{**dict(self.base), **point, **more})
         except ConfigError as error:
             where = ", ".join(f"{name} = {show(value)}" for name, value in point.items())
-            raise ValueError(f"axes at {where}: {error}") from None
+            raise ConfigError(f"axes at {where}: {error}") from None
 
     def point(self, cell: ToyConfig | ProbeConfig) -> dict[str, Scalar]:
         """The axes' values at a cell."""

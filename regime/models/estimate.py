@@ -16,13 +16,11 @@ from regime.kernels.ownership import block_of, owned
 from regime.kernels.planning import EFFICIENCY
 from regime.kernels.tapes import Tape
 from regime.limits import limits
-from regime.machine import free_memory, matmul_rate
+from regime.machine import SHARE, free_memory, matmul_rate
 from regime.models.functions import Inputs
 from regime.observer import Turns
 from regime.snapshots import Pause, paused
 
-SHARE = 0.9
-"""Of the free memory that a run may take."""
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
 SWEEPS = {"sgd": 3, "momentum": 4, "adamw": 6}

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from regime.config import ConfigError
 from regime.session import HEARTBEAT
-from regime.sweep.cell import failure
+from regime.sweep.cell import RESULT_VERSION, failure
 from regime.sweep.grid import Batch
 from regime.sweep.local import Done
 from regime.sweep.work import Result, work
@@ -32,6 +32,7 @@ class Cluster:
     """
 
     def __init__(self, address: str | None) -> None:
+        said = f"scheduler = {address!r:.100}" if address else VARIABLE  # what a server's own is, strangers need not know
         address = address or os.environ.get(VARIABLE)
         if not address:
             raise ConfigError(f"scheduler = null is not allowed with engine = 'dask'; allowed: an address, or {VARIABLE} set")
@@ -43,7 +44,7 @@ class Cluster:
             self.client = Client(address, timeout=PATIENCE, set_as_default=False, name="regime")
         except (OSError, ValueError, TimeoutError) as error:
             raise ConfigError(
-                f"scheduler = {address!r:.100} does not answer within {PATIENCE} s ({type(error).__name__}); "
+                f"{said} does not answer within {PATIENCE} s ({type(error).__name__}); "
                 "allowed: the address of a Dask scheduler that runs, such as tcp://host:8786"
             ) from None
 
@@ -66,14 +67,16 @@ class Cluster:
                     _task, configs, at_loss, token, key=f"{token}-{number}", pure=False, priority=-number
                 )
             while futures:
-                ended = [number for number, future in futures.items() if future.status in ("finished", "error", "lost")]
+                if self.client.status in ("closing", "closed"):
+                    raise ConfigError("the scheduler went away; cells that were finished are kept, and the next run goes on")
+                ended = [number for number, future in futures.items() if future.status != "pending"]
                 for number in ended:
                     yield number, _results(futures.pop(number), len(batches[number].places))
                 if not ended:
                     yield None
                     time.sleep(HEARTBEAT)
         finally:
-            if futures:
+            if futures and self.client.status == "running":
                 stop.set()
                 self.client.cancel(list(futures.values()), force=True)
 
@@ -83,21 +86,24 @@ class Cluster:
 
 def _results(future: Any, count: int) -> list[Result]:
     if future.status == "finished":
-        return future.result()
+        version, results = future.result()
+        if version == RESULT_VERSION:
+            return results
+        return [failure(f"a worker has version {version} of what a cell holds; allowed: {RESULT_VERSION}, as here")] * count
     error = future.exception() if future.status == "error" else None
     return [failure(f"its batch was lost: {type(error).__name__ if error else 'the scheduler forgot it'}")] * count
 
 
-def _task(configs: list[dict[str, Any]], at_loss: float | None, token: str) -> list[Result]:
-    """A batch on a worker, which looks now and then at whether it is still wanted."""
+def _task(configs: list[dict[str, Any]], at_loss: float | None, token: str) -> tuple[int, list[Result]]:
+    """A batch on a worker, which looks now and then at whether it is still wanted; with the version of its results."""
     from distributed import Event, get_client
 
     stop, asked = Event(token, client=get_client()), time.monotonic()
     for item in work(configs, at_loss):
         if isinstance(item, list):
-            return item
+            return RESULT_VERSION, item
         if time.monotonic() - asked > ASK:
             asked = time.monotonic()
             if stop.is_set():
                 break
-    return [failure("canceled")] * len(configs)
+    return RESULT_VERSION, [failure("canceled")] * len(configs)

@@ -1,6 +1,7 @@
 """The laws that a sweep's report states: fitted along its axes, named with norm and activation, held against what is known."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -27,10 +28,14 @@ NORMS = {
     "feature_movement": "Frobenius norm of the last hidden layer on held-out points",
     "linearization_gap_max": "Euclidean norm of the outputs on held-out points",
 }
+NAMES = ("seed", "data_seed")
+"""Fields whose numbers are names."""
 SHAPES = ("task", "width", "depth", "bottleneck", "bottleneck_layer", "seed")
 """Fields that change the random numbers a network is drawn with; cells that differ in others have the same networks."""
 LEAST = {"width": 64.0, "alpha": 1.0}
 """From where exponents are asymptotic: fits take the points from there up, if there are enough of them."""
+RICH = f"alpha at kernel_change = {RICH_ABOVE:g}"
+"""The contour whose exponent is known; lower ones are steeper, on their way to the kernel's own exponent."""
 SMOOTH = ("tanh", "erf", "gelu")
 LEE = "Lee et al. 2019, arXiv 1902.06720"
 YANG = "Yang and Hu 2021, arXiv 2011.14522"
@@ -43,6 +48,16 @@ class Expected(Message):
     low: float
     high: float
     source: str
+
+
+class Foretold(Message):
+    """What the law of the smaller values says of a larger one, and what is there."""
+
+    x: float
+    predicted: float
+    interval: Interval
+    measured: float
+    inside: bool
 
 
 class Law(Message):
@@ -62,6 +77,7 @@ class Law(Message):
     parameterization: str
     expected: Expected | None
     agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
+    foretold: list[Foretold] = Field(description="the last two points, from a fit of the others; none of fewer than five")
 
 
 class Crossing(Message):
@@ -93,6 +109,27 @@ class Contour(Message):
     agrees: bool | None
 
 
+@dataclass(frozen=True)
+class Line:
+    """A measure along one axis, the others held: cells that have it, seeds last."""
+
+    measure: str
+    axis: str
+    at: dict[str, Scalar]
+    x: np.ndarray
+    y: np.ndarray
+    base: ToyConfig
+
+    @property
+    def paired(self) -> bool:
+        """Whether all its cells have the same networks."""
+        return self.axis not in SHAPES
+
+    def named(self) -> dict[str, Any]:
+        """What it is of, as a law says it."""
+        return {"measure": self.measure, "axis": self.axis, "at": self.at, **_named(self.measure, self.base, self.y.shape[1])}
+
+
 class Table:
     """A sweep's cells as an array over its axes; a cell counts where it finished and reached what was asked."""
 
@@ -101,9 +138,15 @@ class Table:
         self.axes = {name: [getattr(config.cell(index), name) for index in indices] for name, indices in _along(config).items()}
         self.cells = {cell.index: cell for cell in cells}
         self.shape = tuple(len(values) for values in config.axes.values())
+        self._known: dict[str, np.ndarray] = {}
 
     def values(self, measure: str) -> np.ndarray:
         """(*axes, S); nan where there is none."""
+        if measure not in self._known:
+            self._known[measure] = self._table(measure)
+        return self._known[measure]
+
+    def _table(self, measure: str) -> np.ndarray:
         seeds = self.config.seeds or self.config.base.seeds
         table = np.full((int(np.prod(self.shape)), seeds), np.nan)
         for index, cell in self.cells.items():
@@ -113,9 +156,11 @@ class Table:
         return table.reshape(*self.shape, seeds)
 
     def scales(self, name: str) -> np.ndarray | None:
-        """An axis as positive numbers; None if it is none of those."""
+        """An axis as positive numbers; None if it is none of those, or numbers that only tell apart."""
         values = self.axes[name]
-        if all(isinstance(value, int | float) and not isinstance(value, bool) and value > 0 for value in values):
+        if name not in NAMES and all(
+            isinstance(value, int | float) and not isinstance(value, bool) and value > 0 for value in values
+        ):
             return np.array(values, dtype=float)
         return None
 
@@ -123,6 +168,19 @@ class Table:
         """Every combination of the values of some axes, and their places."""
         for places in product(*(range(len(self.axes[name])) for name in held)):
             yield {name: self.axes[name][place] for name, place in zip(held, places, strict=True)}, places
+
+    def lines(self, measures: Sequence[str], axes: Sequence[str] | None = None) -> Iterator[Line]:
+        """Every measure along every axis of positive numbers, or some of them, at each combination of the others' values."""
+        if self.config.base.kind != "toy":
+            return
+        for axis, measure in product(self.axes, measures):
+            if (axes is not None and axis not in axes) or (scales := self.scales(axis)) is None:
+                continue
+            held = [name for name in self.axes if name != axis]
+            for at, places in self.slices(held):
+                y = self.line(measure, [axis], dict(zip(held, places, strict=True)))
+                good = np.isfinite(y).all(1) & (np.nan_to_num(y) > 0).all(1)
+                yield Line(measure, axis, at, scales[good], y[good], self.config.base.model_copy(update=at))
 
     def line(self, measure: str, axes: Sequence[str], places: dict[str, int]) -> np.ndarray:
         """Values along some axes, in this order, the others held: (*axes, S)."""
@@ -146,26 +204,29 @@ def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[st
 
     None where fewer than three cells of the line have it; a toy's alone.
     """
-    if config.base.kind != "toy":
-        return []
-    table, found = Table(config, cells), []
-    for axis, measure in product(config.axes, measures):
-        if (scales := table.scales(axis)) is None:
+    found = []
+    for line in Table(config, cells).lines(measures):
+        least = LEAST.get(line.axis, 0.0)
+        try:
+            law = laws.power_law(line.x, line.y, paired=line.paired, least=least)
+        except ValueError:
             continue
-        held = [name for name in config.axes if name != axis]
-        for at, places in table.slices(held):
-            y = table.line(measure, [axis], dict(zip(held, places, strict=True)))
-            good = np.isfinite(y).all(1) & (np.nan_to_num(y) > 0).all(1)
-            try:
-                law = laws.power_law(scales[good], y[good], paired=axis not in SHAPES, least=LEAST.get(axis, 0.0))
-            except ValueError:
-                continue
-            base = config.base.model_copy(update=at)
-            expected = expectation(measure, axis, base)
-            head = {"measure": measure, "axis": axis, "at": at, **_named(measure, base, y.shape[1])}
-            fit = {"coefficient": law.coefficient, "smallest": law.smallest, "points": law.points}
-            found.append(Law(**head, **fit, **_judged(law.exponent, expected)))
+        fit = {"coefficient": law.coefficient, "smallest": law.smallest, "points": law.points}
+        more = {"foretold": _foretold(line.x[line.x >= law.smallest], line.y[line.x >= law.smallest])}
+        expected = expectation(line.measure, line.axis, line.base)
+        found.append(Law(**line.named(), **fit, **more, **_judged(law.exponent, expected)))
     return found
+
+
+def _foretold(x: np.ndarray, y: np.ndarray) -> list[Foretold]:
+    """The last two points, from a fit of the others, where these are three or more."""
+    if len(x) < 5:
+        return []
+    points = laws.extrapolate(x, y, upto=float(np.sort(x)[-3]))
+    return [
+        Foretold(x=p.x, predicted=p.predicted.value, interval=p.predicted[1:], measured=p.measured, inside=p.inside)
+        for p in points
+    ]
 
 
 def contours(
@@ -188,7 +249,7 @@ def contours(
             except ValueError:
                 continue
             base = config.base.model_copy(update=at)
-            expected = expectation(f"{knob} at {measure}", axis, base)
+            expected = expectation(f"{knob} at {measure} = {level:g}", axis, base)
             head = {"measure": measure, "level": level, "knob": knob, "axis": axis, "at": at}
             crossings = [
                 Crossing(size=size, knob=there.value, interval=(there.low, there.high))
@@ -212,20 +273,22 @@ def _judged(exponent: laws.Estimate, expected: Expected | None) -> dict[str, Any
 
 
 def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:
-    """The exponent known of a measure, or of alpha along a contour of kernel_change, in wide networks."""
+    """The exponent known of a measure, or of alpha where the kernel changes by half of itself, in wide networks."""
     known: dict[tuple[str, str, str], tuple[float, float, str]] = {
         ("parameter_movement", "width", "ntk"): (
             (-0.5, -0.5, LEE) if base.depth == 1 else (-1.0, -1.0, f"{LEE}; square layers have most of the parameters")
         ),
         ("feature_movement", "width", "ntk"): (-0.5, -0.5, YANG),
         ("feature_movement", "width", "mup"): (0.0, 0.0, YANG),
-        ("alpha at kernel_change", "width", "ntk"): (-0.5, -0.5, "Geiger et al. 2020, arXiv 1906.08034"),
-        ("alpha at kernel_change", "width", "mup"): (0.0, 0.0, YANG),
+        (RICH, "width", "ntk"): (-0.5, -0.5, "Geiger et al. 2020, arXiv 1906.08034"),
+        (RICH, "width", "mup"): (0.0, 0.0, YANG),
         ("parameter_movement", "alpha", "ntk"): (-1.0, -1.0, CHIZAT),
         ("kernel_change", "alpha", "ntk"): (-1.0, -1.0, CHIZAT),
-        ("kernel_change", "width", "ntk"): (
-            (-1.0, -0.96, "measured, smooth activations") if base.activation in SMOOTH else (-0.78, -0.67, "measured, ReLU")
-        ),
     }
+    if base.activation in (*SMOOTH, "relu"):
+        smooth = base.activation in SMOOTH
+        known["kernel_change", "width", "ntk"] = (
+            (-1.0, -0.96, "measured, smooth activations") if smooth else (-0.78, -0.67, "measured, ReLU")
+        )
     found = known.get((measure, axis, base.parameterization))
     return None if found is None else Expected(low=found[0], high=found[1], source=found[2])

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,7 +52,8 @@ def places(config: SweepConfig) -> list[Place]:
     """Every cell, the last axis turning fastest.
 
     Raises:
-        ConfigError: there are more than this server or cluster allows; it tells how long they would take.
+        ConfigError: there are more than this server or cluster allows; it tells how long they would take. Or two fields
+            contradict at one of them.
     """
     allowed = limits().max_cells
     if config.size > allowed:
@@ -67,8 +69,11 @@ def places(config: SweepConfig) -> list[Place]:
 def _sampled(config: SweepConfig) -> float:
     """Seconds of all cells, from some of them, evenly spread."""
     stride = max(1, config.size // SAMPLED) | 1  # odd, so that it does not fall on the same values of an axis of even length
-    some = [seconds([config.cell(index)]) for index in range(0, config.size, stride)]
-    return config.size * sum(some) / len(some)
+    some = []
+    for index in range(0, config.size, stride):
+        with suppress(ConfigError):  # two fields that contradict
+            some.append(seconds([config.cell(index)]))
+    return config.size * sum(some) / max(1, len(some))
 
 
 def _spelled(seconds: float) -> str:

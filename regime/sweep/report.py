@@ -9,6 +9,7 @@ from regime.config.sweep import SweepConfig
 from regime.events import Message
 from regime.saved import Saved
 from regime.sweep.cell import Cell
+from regime.sweep.curves import Descent, Scaling
 from regime.sweep.findings import Contour, Law, Table
 from regime.sweep.store import table
 
@@ -36,6 +37,8 @@ class SweepReport(Saved):
     cells: list[Cell]
     laws: list[Law]
     contours: list[Contour]
+    scaling: list[Scaling]
+    descents: list[Descent]
     provenance: SweepProvenance
 
     def values(self, measure: str) -> np.ndarray:

@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from regime.config import ConfigError
 from regime.config.base import OWN
 from regime.sweep.cell import RESULT_VERSION
@@ -37,39 +39,50 @@ class Store:
         self.path = Path(path)
         self.kept: Path | None = None
         """Where a file that could not be used was moved to."""
+        self.full = False
+        """Whether nothing more is to be kept in it."""
         try:
-            if self.path.exists() and (reason := self._unusable()):
-                self.kept = self._move_aside(reason)
+            if self._unusable():
+                with FileLock(f"{self.path}.lock"):  # of several that find it so, one moves it
+                    if reason := self._unusable():
+                        self.kept = self._move_aside(reason)
             with self._open() as database:
-                database.execute("BEGIN IMMEDIATE")
-                database.execute(TABLE)
-                database.execute(f"PRAGMA application_id = {APPLICATION}")
-                database.execute(f"PRAGMA user_version = {RESULT_VERSION}")
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(
-                f"store = {str(path)!r:.200} cannot be used: {error}; allowed: a file that can be written"
-            ) from None
+                _begin(database)
+        except OSError as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> ConfigError:
+        said = f"store = {str(self.path)!r:.200}"
+        return ConfigError(f"{said} cannot be used: {error}; allowed: a file that can be written, on a disk with room")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection of this call's own, whose changes are made whole or not at all, and on the disk when it ends."""
-        with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
-            database.execute("PRAGMA synchronous = FULL")
-            yield database
-            if database.in_transaction:
-                database.execute("COMMIT")
+        try:
+            with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
+                database.execute("PRAGMA synchronous = FULL")
+                yield database
+                if database.in_transaction:
+                    database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._refusal(error) from None
 
     def _unusable(self) -> str | None:
-        """Why the file there cannot be used, in a word; None if it can."""
-        if self.path.stat().st_size == 0:
-            return None  # another process is beginning it
+        """Why the file there cannot be used, in a word; None if it can, or if there is none.
+
+        Raises:
+            ConfigError: it is a database of something else.
+            OSError: it cannot be read.
+        """
+        if not self.path.exists() or (self.path.is_file() and self.path.stat().st_size == 0):
+            return None  # or another process is beginning it
         try:
-            with self._open() as database:
+            with closing(sqlite3.connect(self.path, timeout=WAIT)) as database:
                 application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS)
                 sound = database.execute("PRAGMA quick_check").fetchone()[0] == "ok"
                 known = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        except sqlite3.OperationalError:
-            raise
+        except sqlite3.OperationalError as error:
+            raise OSError(str(error)) from None
         except sqlite3.DatabaseError:
             return "damaged"
         if not sound:
@@ -83,8 +96,7 @@ class Store:
     def _move_aside(self, reason: str) -> Path:
         """The file and what SQLite keeps beside it, under a name that nothing has."""
         target = self.path.with_name(f"{self.path.name}.{reason}-{time.time_ns()}-{os.getpid()}")
-        os.link(self.path, target)  # fails where there is one
-        self.path.unlink()
+        self.path.rename(target)
         for ending in SIDECARS:
             beside = self.path.with_name(self.path.name + ending)
             if beside.exists():
@@ -103,16 +115,19 @@ class Store:
 
     def put(self, results: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
         """Keep results: key -> configuration, whose own rows are left out, and result. One that is there already stays."""
+        if self.full:
+            return
         now = time.time()
         rows = [
             (key, json.dumps({name: value for name, value in config.items() if name not in OWN}), json.dumps(result), now)
             for key, (config, result) in results.items()
         ]
         with self._open() as database:
-            database.execute("BEGIN IMMEDIATE")
+            _begin(database)  # also where the file was taken away meanwhile
             database.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?)", rows)
 
-    def __len__(self) -> int:
+    def count(self) -> int:
+        """Cells that are kept."""
         with self._open() as database:
             return database.execute("SELECT count(*) FROM cells").fetchone()[0]
 
@@ -121,6 +136,14 @@ class Store:
         with self._open() as database:
             rows = database.execute("SELECT config, result FROM cells ORDER BY written, key").fetchall()
         return table([(json.loads(config), json.loads(result)) for config, result in rows])
+
+
+def _begin(database: sqlite3.Connection) -> None:
+    """Begin a transaction that writes, in a file that is a store by then."""
+    database.execute("BEGIN IMMEDIATE")
+    database.execute(TABLE)
+    database.execute(f"PRAGMA application_id = {APPLICATION}")
+    database.execute(f"PRAGMA user_version = {RESULT_VERSION}")
 
 
 PRAGMAS = ("application_id", "user_version")

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from regime.config.sweep import SweepConfig
+from regime.config import ConfigError, SweepConfig
 from regime.events import Estimate, Finished, Progress
-from regime.machine import pick_device
+from regime.limits import limits
+from regime.machine import SHARE, free_memory, pick_device
 from regime.recorder import versions
 from regime.session import HEARTBEAT
 from regime.sweep import grid, local
 from regime.sweep.cell import Cell
 from regime.sweep.cluster import Cluster
+from regime.sweep.curves import descents, scaling_laws
 from regime.sweep.events import CellMeasured, SweepEvent, SweepStarted
 from regime.sweep.findings import contours, power_laws
 from regime.sweep.grid import Batch, Place
@@ -43,7 +45,7 @@ class Sweep:
         Closing the iterator stops everything that runs; the next call goes on with the cells that are left.
 
         Raises:
-            ConfigError: there is no such scheduler.
+            ConfigError: there is no such scheduler, or not enough memory.
         """
         if measurements == 0:
             return
@@ -52,6 +54,8 @@ class Sweep:
             self._look_up()
             batches = grid.batches(self._left(), workers)
             cost = _cost(batches, workers)
+            if self.config.engine == "local":
+                _check_memory(cost.bytes, self.config.base.device)
             yield SweepStarted(
                 config=self.config.to_dict(),
                 estimate=cost,
@@ -64,12 +68,13 @@ class Sweep:
             for count, cell in enumerate(list(self.cells.values()), 1):
                 yield self._measured(cell, count, time.perf_counter() - began, cost.seconds)
             try:
-                for event in self._run(engine, batches, cost.seconds, began):
-                    yield event
-                    if isinstance(event, CellMeasured) and measurements is not None:
-                        measurements -= 1
-                        if not measurements and self._left():
-                            return
+                with closing(self._run(engine, batches, cost.seconds, began)) as events:
+                    for event in events:
+                        yield event
+                        if isinstance(event, CellMeasured) and measurements is not None:
+                            measurements -= 1
+                            if not measurements and self._left():
+                                return
             finally:
                 self._seconds = time.perf_counter() - began
         self.finished = True
@@ -144,6 +149,8 @@ class Sweep:
             cells=cells,
             laws=power_laws(self.config, cells),
             contours=contours(self.config, cells),
+            scaling=scaling_laws(self.config, cells),
+            descents=descents(self.config, cells),
             provenance=SweepProvenance(
                 versions=versions(),
                 device=self.config.base.device,
@@ -163,6 +170,16 @@ def _cell(place: Place, result: dict[str, Any]) -> Cell:
 def _bytes(batch: Batch) -> int:
     config = batch.places[0].config
     return len(batch.places) * config.workspace if config.kind == "toy" else grid.BATCH_BYTES
+
+
+def _check_memory(needed: int, device: str) -> None:
+    """Raises ConfigError where batches that run at once need more memory than there is for a run."""
+    room = limits().max_bytes or int(SHARE * free_memory(pick_device(device)))
+    if needed > room:
+        raise ConfigError(
+            f"the sweep needs {needed / 1e9:.2g} GB for the batches that run at once, and there are {room / 1e9:.2g} GB; "
+            "ask for fewer samples, a smaller width, or fewer seeds"
+        )
 
 
 def estimate(config: SweepConfig) -> Estimate:

@@ -5,10 +5,12 @@ It ends when there is nothing more to read, or nobody to write to: with the proc
 
 import json
 import os
+import signal
 import sys
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what anything prints is no answer
 

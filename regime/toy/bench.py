@@ -131,6 +131,12 @@ class Bench:
         self.seconds += time.perf_counter() - began
         return loss
 
+    @torch.no_grad()
+    def train_loss(self) -> Float[Tensor, "S"]:
+        """The network's, on all training points."""
+        outputs = self.run.network.forward(self.training.parameters, self.x["train"]).outputs
+        return self.run.loss.value(self.run.scaled(outputs, self.offsets["train"]), self.run.data.train.y)
+
     def state(self) -> dict[str, Any]:
         twin = self.twin.state_tensors() if isinstance(self.twin, AdamTwin) else []
         parts = [*self.training.state(), *twin]

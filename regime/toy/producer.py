@@ -105,8 +105,8 @@ class ToyRun(Start):
     def skim(self, at_loss: float | None = None) -> Iterator[Pause | Glance | Snapshot]:
         """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
 
-        A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step whose training loss, averaged
-        over seeds, was at most that share of the first one's.
+        A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step before which the training
+        loss, on all points and averaged over seeds, was at most that share of the initial one.
         """
         yield Pause(0, 0.0)
         self.bench = bench = Bench(self)
@@ -118,17 +118,23 @@ class ToyRun(Start):
         if not self.config.steps:
             yield from (self._of_cell(snapshot, cell) for cell in alive)
         while alive and bench.step < self.config.steps:
+            whole = bench.train_loss() if at_loss is not None and self.config.batch < self.config.samples else None
             loss = bench.advance()
             yield Pause(bench.step, bench.fraction)
-            ended = gone = self._diverged(alive, loss, start_loss)
+            gone, ended = self._diverged(alive, loss, start_loss), set[int]()
             if at_loss is not None:
-                ended = gone | {cell for cell in alive if self._reached(cell, loss, at_loss * start_loss)}
+                known = loss if whole is None else whole
+                ended = {cell for cell in alive if self._reached(cell, known, at_loss * start_loss)}
             if bench.step == self.config.steps:
                 ended = set(alive)
-            if ended:
+            if gone:
+                snapshot = bench.snapshot(ended=False)
+                yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
+                alive = [cell for cell in alive if cell not in gone]
+            if ended := ended - gone:
                 snapshot = bench.snapshot(ended=True)
-                gone = gone | self._diverged(ended, snapshot.losses["train_loss"], start_loss)
-                yield from (replace(self._of_cell(snapshot, cell), diverged=cell in gone) for cell in sorted(ended))
+                lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
+                yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]
             if alive and bench.step % self.config.measure_every == 0:
                 glance = bench.glance()

@@ -40,7 +40,7 @@ def heatmap(board: MapBoard) -> dict[str, Any]:
     """What the page draws: axes, measures, cells with their numbers, and lines."""
     if not board.config:
         return {"axes": [], "measures": [], "cells": {}, "lines": [], "total": 0, "status": board.status}
-    config = SweepConfig(**board.config)
+    config = board.parsed()
     toy = config.base.kind == "toy"
     known = [name for name in MEASURES if toy or name in (INDEX, "kernel_change", "kernel_distance", "representation_change")]
     axes = [{"name": name, "label": FIELDS.get(name, name), "values": _shown(config, name)} for name in config.axes]
@@ -53,7 +53,8 @@ def heatmap(board: MapBoard) -> dict[str, Any]:
         }
         for name in known
     ]
-    cells = {str(index): _cell(cell, known) for index, cell in board.cells.items()}
+    board.painted |= {index: _cell(cell, known) for index, cell in board.cells.items() if index not in board.painted}
+    cells = {str(index): cell for index, cell in board.painted.items()}
     lines = [_line(contour) for contour in boundaries(board)]
     return {"axes": axes, "measures": measures, "cells": cells, "lines": lines, "total": config.size, "status": board.status}
 
@@ -62,11 +63,15 @@ def boundaries(board: MapBoard) -> list[Contour]:
     """The contours of the cells that are there, as the report has them or as they stand."""
     if board.report:
         return [Contour(**fields) for fields in board.report["contours"]]
-    return board.worked_out(lambda: contours(SweepConfig(**board.config), [Cell(**cell) for cell in board.cells.values()]))
+    return board.worked_out(lambda: contours(board.parsed(), [Cell(**cell) for cell in board.cells.values()]))
 
 
 def _shown(config: SweepConfig, name: str) -> list[Any]:
-    return ["none" if value is None else value for value in config.axes[name]]
+    return [_word(value) for value in config.axes[name]]
+
+
+def _word(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def _cell(cell: dict[str, Any], measures: Sequence[str]) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def _line(contour: Contour) -> dict[str, Any]:
         "measure": contour.measure,
         "axis": contour.axis,
         "knob": contour.knob,
-        "at": contour.at,
+        "at": {name: _word(value) for name, value in contour.at.items()},
         "name": f"{NAMES.get(contour.measure, contour.measure)} = {contour.level:g}",
         "points": [[part.size, part.knob] for part in contour.crossings],
         "expected": None if expected is None else (expected.low + expected.high) / 2,
@@ -197,11 +202,11 @@ const build = (map) => {
   return [columns, rows];
 };
 const place = (axis, value) => {
-  const values = axis.values, f = Math.log;
-  let k = values.findIndex(other => other >= value);
-  if (k <= 0) k = k === 0 ? 1 : values.length - 1;
-  const at = (f(value) - f(values[k - 1])) / (f(values[k]) - f(values[k - 1]));
-  return 100 * (k - 0.5 + at) / values.length;
+  const f = Math.log, known = axis.values.map((other, k) => [other, k]).sort((a, b) => a[0] - b[0]);
+  let next = known.findIndex(([other]) => other >= value);
+  if (next <= 0) next = next === 0 ? 1 : known.length - 1;
+  const [[low, from], [high, to]] = [known[next - 1], known[next]];
+  return 100 * (0.5 + from + (to - from) * (f(value) - f(low)) / (f(high) - f(low))) / known.length;
 };
 const lines = (map) => {
   let drawn = '', names = '';

@@ -57,7 +57,10 @@ def choice(
     hints: dict[Any, str] | None = None,
     note: str = "",
 ) -> gr.HTML:
-    """One of a few values, all visible; with `pictures`, SVG thumbnails over their names; `hints` show on hover."""
+    """One of a few values, all visible; with `pictures`, SVG thumbnails over their names; `hints` show on hover.
+
+    A value that is none of them, as a link may give it, is kept until one is chosen.
+    """
     parts = ""
     for index, (option, name) in enumerate(zip(options, names or [str(option) for option in options], strict=True)):
         checked = " checked" if option == value else ""
@@ -77,8 +80,14 @@ def choice(
     script = """
 const options = JSON.parse(element.querySelector('fieldset').dataset.options);
 const radios = [...element.querySelectorAll('input')];
-const read = () => options[radios.findIndex(radio => radio.checked)];
-const show = value => { radios[options.indexOf(value)].checked = true; };
+let other;
+const read = () => other === undefined ? options[radios.findIndex(radio => radio.checked)] : other;
+const show = value => {
+  const place = options.indexOf(value);
+  other = place < 0 ? value : undefined;
+  radios.forEach((radio, index) => { radio.checked = index === place; });
+};
+radios.forEach(radio => radio.addEventListener('input', () => { other = undefined; }));
 const paint = () => {};
 """
     return field(value, template, script, elem_id)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from regime.config import SweepConfig
 from regime.ui.board import Board
 
 AGAIN = 16
@@ -15,8 +16,17 @@ class MapBoard(Board):
 
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
     unit = "cell"
+    painted: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Cells as the page draws them."""
+    _parsed: SweepConfig | None = None
     _lines: tuple[int, list[Any]] = (0, [])
     """Contours, and of how many cells they are."""
+
+    def parsed(self) -> SweepConfig:
+        """The configuration, checked once: of many cells that takes a second."""
+        if self._parsed is None:
+            self._parsed = SweepConfig(**self.config)
+        return self._parsed
 
     def worked_out(self, contours: Callable[[], list[Any]]) -> list[Any]:
         """Contours, worked out again after every sixteenth of the cells: it takes some tenths of a second."""

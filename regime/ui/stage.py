@@ -1,4 +1,4 @@
-"""What Train and Probe share: a form, the run it starts, holds and continues, the views it fills, and the ways it ends."""
+"""What all tabs share: a form, the run it starts, holds and continues, the views it fills, and the ways it ends."""
 
 import html
 import time
@@ -276,8 +276,8 @@ class Stage:
                 elif event["kind"] == "progress":
                     yield {self.buttons.progress: progress(board)}
                 elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
-                    drawn = time.monotonic()
                     yield self.drawn(board)
+                    drawn = time.monotonic()
 
     def settle(self, visit: Visit | None, turn: int | None) -> Updates:
         """The page once the run of a press has ended, unless a newer press has taken over."""

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import ConfigError, SweepConfig
+from regime.config import SweepConfig, config_from_dict
 from regime.ui.examples import CONFIGS, example
 from regime.ui.glossary import term
 from regime.ui.heatmap import heatmap, map_view, picked
@@ -15,7 +15,7 @@ from regime.ui.laws import counts, laws
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.runs import beyond
-from regime.ui.stage import HIDDEN, QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.sweep_form import read, sweep_form, written
 from regime.ui.text import duration
 from regime.ui.visit import Visit
@@ -88,30 +88,25 @@ def map_tab(demo: gr.Blocks) -> tuple[Map, gr.HTML]:
 
 
 NOTE = (
-    f"Each cell is a network trained in earnest, with its {term('interval', 'interval')}. Black: where the kernel changes by "
+    f"Each cell is a network trained in earnest, with its {term('interval', 'interval')}. Solid: where the kernel changes by "
     "0.1 and by 0.5 of itself; dashed: the slope that theory expects. Hatched: no verdict."
 )
 
 
-def connect_cells(stage: Map, shown: gr.HTML, trains: dict[str, Stage], tabs: gr.Tabs) -> None:
-    """A press on a cell opens its run in the tab that it belongs to."""
-    for kind, train in trains.items():
+def connect_cells(stage: Map, shown: gr.HTML, runs: dict[str, Stage], tabs: gr.Tabs) -> None:
+    """A press on a cell opens its run in the tab that it belongs to, and leaves the others alone."""
+    chosen = {kind: gr.State(None) for kind in runs}
 
-        def fill(visit: Visit | None, own: Visit | None, value: Any, kind: str = kind, train: Stage = train) -> Updates:
-            try:
-                cell = stage.cell(visit, value)
-            except ConfigError:
-                cell = None
-            if cell is None or cell.kind != kind:
-                return {train.turn: None}
-            return {**train.fill(cell), **train.press(own)}
-
-        pressed = shown.submit(fill, [stage.state, train.state, shown], train.filled, **QUICK)
-        train.follow(pressed, fresh=True)
-        pressed.then(train.foretell_linked, [train.state, train.turn, *train.controls.values()], train.foretold, **HIDDEN)
-
-    def select(visit: Visit | None, value: Any) -> Any:
+    def choose(visit: Visit | None, value: Any) -> Updates:
         cell = stage.cell(visit, value)
-        return gr.update(selected=PLACES[cell.kind]) if cell else gr.skip()
+        if cell is None:
+            return {tabs: gr.skip()}
+        return {tabs: gr.update(selected=PLACES[cell.kind]), chosen[cell.kind]: [cell.to_dict(), value["picked"]]}
 
-    shown.submit(select, [stage.state, shown], tabs, **QUICK)
+    shown.submit(choose, [stage.state, shown], [tabs, *chosen.values()], **QUICK)
+    for kind, run in runs.items():
+
+        def fill(own: Visit | None, cell: list[Any], run: Stage = run) -> Updates:
+            return {**run.fill(config_from_dict(cell[0])), **run.press(own)}
+
+        run.follow_filled(chosen[kind].change(fill, [run.state, chosen[kind]], run.filled, **QUICK))

@@ -83,7 +83,7 @@ def written(config: SweepConfig) -> Fields:
     """What the controls hold of a configuration."""
     base, names = config.base, list(config.axes)
     lines = {name: ranges.write(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
-    two = [name for name in names[:2] if name in AXES]
+    two = [name for name in names[:2] if name in AXES] if names[0] in AXES else []
     rest = [name for name in names if name not in two]
     changed = base.changes()
     other = (
@@ -145,5 +145,6 @@ def _rest(text: str | None) -> Fields:
 
 def _whole(kind: str, name: str) -> bool:
     """Whether a field takes whole numbers."""
-    schema = BASES[kind].model_json_schema()["properties"].get(name, {}) if kind in BASES else {}
+    known = isinstance(kind, str) and kind in BASES
+    schema = BASES[kind].model_json_schema()["properties"].get(name, {}) if known else {}
     return any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))

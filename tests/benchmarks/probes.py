@@ -22,7 +22,7 @@ import torch
 from scipy.stats import t as student
 
 import regime
-from tests.benchmarks.report import Row, Section, Table
+from tests.benchmarks.report import Row, Section, Table, command
 
 SEEDS = range(5)
 COSTS = {

@@ -21,7 +21,7 @@ from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
 from regime.ui.presets import first
 from tests.benchmarks.environment import cores
-from tests.benchmarks.report import Section, Table
+from tests.benchmarks.report import Section, Table, command
 from tests.benchmarks.timing import matmul_rate, matmul_turn
 from tests.conftest import ROOT, free_port
 

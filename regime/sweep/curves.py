@@ -1,0 +1,86 @@
+"""How held-out loss depends on the size of networks and data: scaling laws with a floor, and double descent."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from regime.config import SweepConfig
+from regime.config.sweep import Scalar
+from regime.events import Interval, Message
+from regime.sweep import laws
+from regime.sweep.cell import Cell
+from regime.sweep.findings import Table
+
+SIZES = ("width", "samples")
+LEARNED = "test_loss"
+LEAST_NORM = "kernel_start_test_loss"
+"""Of kernel regression with the first kernel: with a trained readout alone, the fit of least norm on random features."""
+
+
+class Scaling(Message):
+    """`test_loss = floor + coefficient size^-exponent`, the other axes held (Hestness et al. 2017, arXiv 1712.00409)."""
+
+    measure: str
+    axis: str
+    at: dict[str, Scalar]
+    exponent: float
+    interval: Interval
+    floor: float
+    floor_interval: Interval
+    coefficient: float
+    points: int
+    seeds: int
+    norm: str
+    activation: str
+    parameterization: str
+
+
+class Descent(Message):
+    """Where the loss of the least-norm fit peaks along a size, and how far it falls on both sides (Belkin et al. 2019)."""
+
+    measure: str
+    axis: str
+    at: dict[str, Scalar]
+    peak: float = Field(description="value of the axis at the largest loss")
+    interval: Interval
+    before: float = Field(description="largest loss over the lowest before it")
+    before_interval: Interval
+    after: float = Field(description="largest loss over the lowest after it: the second descent")
+    after_interval: Interval
+    points: int
+    seeds: int
+    norm: str
+    activation: str
+    parameterization: str
+
+
+def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
+    """Of the test loss along width and samples, of four values or more, at each combination of the other axes' values."""
+    found = []
+    for line in Table(config, cells).lines([LEARNED], SIZES):
+        try:
+            law = laws.scaling_law(line.x, line.y, paired=line.paired)
+        except ValueError:
+            continue
+        floor = {"floor": law.floor.value, "floor_interval": law.floor[1:], "coefficient": law.coefficient}
+        found.append(
+            Scaling(**line.named(), **floor, exponent=law.exponent.value, interval=law.exponent[1:], points=len(line.x))
+        )
+    return found
+
+
+def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[Descent]:
+    """Peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
+    if config.base.kind != "toy" or config.base.trainable != "readout":
+        return []
+    found = []
+    for line in Table(config, cells).lines([LEAST_NORM], SIZES):
+        try:
+            top = laws.peak(line.x, line.y, paired=line.paired)
+        except ValueError:
+            continue
+        parts = {"peak": top.x, "before": top.before, "after": top.after}
+        ends = {"interval" if name == "peak" else f"{name}_interval": part[1:] for name, part in parts.items()}
+        values = {name: part.value for name, part in parts.items()}
+        found.append(Descent(**line.named(), **values, **ends, points=len(line.x)))
+    return found
