@@ -67,9 +67,10 @@ class Cluster:
                     _task, configs, at_loss, token, key=f"{token}-{number}", pure=False, priority=-number
                 )
             while futures:
-                if self.client.status in ("closing", "closed"):
+                known = {number: future.status for number, future in futures.items()}
+                if self.client.status != "running" or "cancelled" in known.values():
                     raise ConfigError("the scheduler went away; cells that were finished are kept, and the next run goes on")
-                ended = [number for number, future in futures.items() if future.status != "pending"]
+                ended = [number for number, status in known.items() if status != "pending"]
                 for number in ended:
                     yield number, _results(futures.pop(number), len(batches[number].places))
                 if not ended:

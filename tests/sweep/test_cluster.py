@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,23 +26,29 @@ def dask(kind: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A scheduler, still without workers."""
+@contextmanager
+def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
+    """A scheduler, still without workers: its address and its process."""
     pytest.importorskip("distributed")
     port = free_port()
-    scheduler = dask("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    process = dask("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     try:
         for _ in range(300):
             with closing(socket.socket()) as sock:
                 if sock.connect_ex(("127.0.0.1", port)) == 0:
                     break
-            assert scheduler.poll() is None
+            assert process.poll() is None
             time.sleep(0.1)
-        yield f"tcp://127.0.0.1:{port}"
+        yield f"tcp://127.0.0.1:{port}", process
     finally:
-        scheduler.terminate()
-        scheduler.wait(20)
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with scheduler() as (address, _):
+        yield address
 
 
 @pytest.fixture
@@ -112,6 +118,18 @@ def test_what_is_canceled_stops(address):
         known.client.submit(int, "7").result(timeout=30)
         known.client.gather(known.client.map(abs, range(4), pure=False))
         assert time.perf_counter() - began < 10
+
+
+def test_a_scheduler_that_goes_away_ends_the_sweep():
+    """Its batches wait for workers that never come; the run says so at once."""
+    with scheduler() as (address, process):
+        events = regime.stream(over(address))
+        assert next(events).kind == "started"
+        process.kill()
+        began = time.perf_counter()
+        with pytest.raises(ConfigError, match="the scheduler went away"):
+            list(events)
+        assert time.perf_counter() - began < 30
 
 
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:{free}", "nonsense", "http://127.0.0.1:8786"])

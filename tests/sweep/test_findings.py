@@ -48,6 +48,9 @@ def test_a_power_law_along_every_line_of_the_map():
     )
     assert law.expected.source == "measured, ReLU"
     assert not law.agrees
+    assert [point.x for point in law.foretold] == [512, 1024]
+    for point in law.foretold:
+        assert point.predicted == pytest.approx(point.measured)
     assert along["alpha", 64].exponent == pytest.approx(-1.0)
     assert along["alpha", 64].agrees
 
@@ -55,9 +58,10 @@ def test_a_power_law_along_every_line_of_the_map():
 def test_the_boundary_of_the_map():
     found = {(contour.measure, contour.level): contour for contour in contours(CONFIG, made(CONFIG, surface))}
     assert set(found) == {("kernel_change", 0.5), ("kernel_change", 0.1)}
+    assert found["kernel_change", 0.5].agrees
     edge = found["kernel_change", 0.1]
     assert edge.exponent == pytest.approx(-0.5, abs=1e-6)
-    assert edge.agrees
+    assert edge.expected is None, "what is known is where the kernel changes by half of itself"
     for crossing in edge.crossings:
         assert crossing.knob == pytest.approx(1.02 * 20 / crossing.size**0.5, rel=1e-3)
 
@@ -95,6 +99,22 @@ def test_further_axes_are_held():
 def test_one_seed_or_no_scale_has_no_law(axes):
     config = SweepConfig(axes=axes, seeds=1)
     assert power_laws(config, made(config, surface)) == []
+    assert contours(config, made(config, surface)) == []
+
+
+def test_curves_of_the_test_loss():
+    """Double descent where the readout alone is trained."""
+    base = ToyConfig(task="single-index", samples=32, depth=1, trainable="readout", label_noise=0.2, steps=1, measure_every=1)
+    report = regime.run(SweepConfig(base=base, axes={"width": [3, 7, 15, 31, 63, 127, 255, 511]}, seeds=8))
+    (descent,) = report.descents
+    assert descent.peak == pytest.approx(31), "as many features as samples, the bias among them"
+    assert descent.before_interval[0] > 1.5
+    assert descent.after_interval[0] > 1.5
+
+
+def test_numbers_that_are_names_have_no_law():
+    config = SweepConfig(axes={"seed": [1, 10, 20, 30], "alpha": [0.5, 1.0, 2.0]}, seeds=3)
+    assert {law.axis for law in power_laws(config, made(config, surface))} == {"alpha"}
     assert contours(config, made(config, surface)) == []
 
 

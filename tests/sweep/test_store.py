@@ -129,6 +129,41 @@ def test_processes_that_write_at_once_do_no_harm(tmp_path):
     assert len(store.get(str(i) for i in range(120))) == 120
 
 
+def test_of_several_that_find_it_damaged_one_moves_it(tmp_path, monkeypatch):
+    """Another process has moved the file, and begun a new one, between this one's look and its move."""
+    path = tmp_path / "cells.sqlite"
+    path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    looks, real = iter(["damaged"]), Store._unusable
+
+    def look(store: Store) -> str | None:
+        seen = next(looks, None)
+        if seen is None:
+            return real(store)
+        Store(path).put(pairs("a"))
+        return seen
+
+    monkeypatch.setattr(Store, "_unusable", look)
+    store = Store(path)
+    assert store.kept is None
+    assert store.count() == 1
+
+
+def test_a_store_that_is_taken_away_is_begun_again(tmp_path):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a"))
+    store.path.unlink()
+    store.put(pairs("b"))
+    assert Store(store.path).count() == 1
+
+
+def test_a_full_store_keeps_no_more_but_finds_what_it_has(tmp_path):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a"))
+    store.full = True
+    store.put(pairs("b"))
+    assert set(store.get(["a", "b"])) == {"a"}
+
+
 def test_a_table_of_the_cells(tmp_path):
     store = Store(tmp_path / "cells.sqlite")
     store.put(pairs("a", "b"))

@@ -3,10 +3,11 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import jsonschema
@@ -18,6 +19,7 @@ from regime.schema import schemas
 from regime.sweep import grid, local
 from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
+from tests.conftest import ROOT
 
 TINY = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=20, measure_every=10, seeds=2)
 AXES = {"width": [8, 16, 24], "alpha": [0.5, 1.0, 2.0, 4.0]}
@@ -104,37 +106,44 @@ def test_cells_that_failed_are_tried_again(tmp_path):
         assert Store(config.store).count() == 1
 
 
-SCRIPT = """
-import sys
-import regime
-from tests.sweep.test_sweep import LONG
-config = LONG.model_copy(update={"store": sys.argv[1]})
-for event in regime.stream(config):
-    if event.kind == "measured":
-        print(event.cell.key, flush=True)
-"""
-LONG = sweep(axes={"width": list(range(8, 68)), "alpha": [0.5, 2.0]})
-"""Sixty batches: there is always one to be killed in."""
+def run_and_tell(path: str, teller: Connection) -> None:
+    """A sweep in a process of its own that says each finished cell's key."""
+    for event in regime.stream(LONG.model_copy(update={"store": path})):
+        if event.kind == "measured":
+            teller.send(event.cell.key)
 
 
-def test_killed_at_random_moments_every_cell_is_there_once(tmp_path):
+LONG = sweep(axes={"width": list(range(8, 44))})
+"""As many batches as cells: there is always one to be killed in."""
+
+
+def test_killed_at_random_moments_every_cell_is_there_once(tmp_path, monkeypatch):
     """Ten times SIGKILL; what was told as finished is in the store, and nothing of it is computed again."""
     path, luck = tmp_path / "cells.sqlite", random.Random(0)
-    told: list[str] = []
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    context = get_context("forkserver")  # a new process in no time: it has imported everything, and computed nothing
+    context.set_forkserver_preload(["tests.sweep.test_sweep"])
+    told: set[str] = set()
     kills = 0
     while kills < 10:
-        with subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True) as process:
-            mine = [process.stdout.readline().strip()]  # it has begun
-            time.sleep(luck.uniform(0.0, 0.25))
-            kills += process.poll() is None
-            process.send_signal(signal.SIGKILL)
-            mine += process.stdout.read().split()
-        told = list(filter(None, mine))
+        heard, teller = context.Pipe(duplex=False)
+        process = context.Process(target=run_and_tell, args=(str(path), teller))
+        process.start()
+        teller.close()
+        told.add(heard.recv())  # it has begun
+        time.sleep(luck.uniform(0.0, 0.2))
+        kills += process.is_alive()
+        process.kill()
+        process.join()
+        with suppress(EOFError):
+            while True:
+                told.add(heard.recv())
         store = Store(path)
         assert store.kept is None
-        assert len(store.get(told)) == len(set(told))
-        if kills < 10 and store.count() >= LONG.size - 8:  # done too early: begin anew
+        assert len(store.get(told)) == len(told)
+        if kills < 10 and store.count() >= LONG.size - 4:  # done too early: begin anew
             path.unlink()
+            told.clear()
     before = Store(path).count()
     report = regime.run(LONG.model_copy(update={"store": str(path)}))
     assert report.provenance.found == before

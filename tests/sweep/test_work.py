@@ -67,6 +67,16 @@ def test_cells_are_measured_where_their_loss_was_reached():
             assert result["seeds"][name] == pytest.approx(oracle.model[name].tolist(), rel=1e-9)
 
 
+def test_the_loss_is_that_of_all_points_whatever_the_batch():
+    """A batch of one is soon fitted well by chance; the whole is not."""
+    config = ToyConfig(**FIELDS | {"steps": 400}, optimizer="sgd", batch_size=1, alpha=DOUBLE)
+    start = regime.run(config.model_copy(update={"steps": 0})).final["train_loss"]
+    result = results([config], at_loss=0.3)[0]
+    if result["step"] < 400:
+        assert result["measures"]["train_loss"] < 0.45 * start
+    assert result["reached"] == (result["step"] < 400 or result["measures"]["train_loss"] <= 0.3 * start)
+
+
 def test_a_loss_that_is_not_reached_is_told():
     result = results([ToyConfig(**FIELDS)], at_loss=0.001)[0]
     assert not result["reached"]

@@ -654,6 +654,18 @@ def test_a_cell_opens_in_train(page, server):
     expect(page.locator(".dial .word").first).to_have_text("Rich")
 
 
+def test_a_link_with_a_value_that_no_choice_has_keeps_it(page, server):
+    page.goto(server.url + "?run=toy&width=16&seeds=3&steps=20")
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 20", timeout=MINUTES)
+    press(page, "Continue")
+    ended(page)
+    expect(page.locator(".cm-content:visible")).to_contain_text("seeds=3")
+    page.get_by_role("radio", name="4", exact=True).locator("visible=true").last.check()
+    press(page, "Run")
+    expect(page.locator(".cm-content:visible")).not_to_contain_text("seeds=3", timeout=MINUTES)
+    ended(page)
+
+
 def test_a_map_is_reached_by_keyboard(page, server):
     visit(page, server, tab="Map")
     cells(page).first.focus()
