@@ -26,6 +26,7 @@ NORMS = {
     "kernel_distance": "cosine of the trace kernels on held-out points",
     "parameter_movement": "Euclidean norm of all parameters",
     "feature_movement": "Frobenius norm of the last hidden layer on held-out points",
+    **dict.fromkeys(("test_loss", "kernel_start_test_loss"), "mean over held-out points"),
     "linearization_gap_max": "Euclidean norm of the outputs on held-out points",
 }
 NAMES = ("seed", "data_seed")

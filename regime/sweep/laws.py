@@ -8,7 +8,6 @@ in all. With few seeds that spreads too little, and is widened by sqrt(S / (S - 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import curve_fit
 from scipy.special import stdtrit
 
 from regime.fits import CONFIDENCE, Estimate
@@ -17,6 +16,8 @@ DRAWS = 1000
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
 NORMAL = 1.96
+SHARES = 1 - np.geomspace(1, 0.01, 64)
+"""Of the lowest mean, that a floor may be."""
 TAIL = (1 - CONFIDENCE) / 2
 
 
@@ -204,30 +205,29 @@ class ScalingLaw(NamedTuple):
 
 
 def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
-    """A power law that ends in a floor, fitted to log y (K, S) by least squares (Hestness et al. 2017, arXiv 1712.00409).
+    """A power law that ends in a floor, for y (K, S) (Hestness et al. 2017, arXiv 1712.00409).
+
+    Of floors between 0 and 0.99 of the lowest mean, the one is taken whose line through log(y - floor) misses log y least.
 
     Raises:
-        ValueError: fewer than four different x, fewer than two seeds, an entry that is not positive and finite, or no fit.
+        ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
     """
     log_x, log_y = _logs(x, y, 4)
-    center = log_x.mean()
+    exponent, floor, coefficient = _floored(log_x, log_y.mean(1)[None])[0]
+    drawn = _floored(log_x, resampled(log_y, paired))
+    return ScalingLaw(interval(exponent, drawn[:, 0]), interval(floor, drawn[:, 1]), float(coefficient))
 
-    def model(t: np.ndarray, height: float, exponent: float, floor: float) -> np.ndarray:
-        return np.logaddexp(height - exponent * (t - center), floor)
 
-    def fit(means: np.ndarray) -> np.ndarray:
-        slope, height = _line(log_x - center, means)
-        start = (float(height), float(np.clip(-slope, 0.05, 4.9)), float(means.min() - 1.0))
-        bounds = ([-50.0, 0.0, means.min() - 12.0], [50.0, 5.0, means.min() + 1.0])
-        return curve_fit(model, log_x, means, p0=start, bounds=bounds)[0]
-
-    try:
-        best = fit(log_y.mean(1))
-        drawn = np.stack([fit(means) for means in resampled(log_y, paired)[: DRAWS // 5]])
-    except RuntimeError:
-        raise ValueError("no power law with a floor fits these points") from None
-    coefficient = float(np.exp(best[0] + best[1] * center))
-    return ScalingLaw(interval(best[1], drawn[:, 1]), interval(np.exp(best[2]), np.exp(drawn[:, 2])), coefficient)
+def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Exponent, floor and coefficient, (B, 3), of means (B, K) of log y."""
+    floors = np.exp(means.min(1))[:, None] * SHARES
+    rest = np.log(np.exp(means)[:, None] - floors[..., None])
+    slope, height = _line(log_x, rest)
+    with np.errstate(divide="ignore"):
+        model = np.logaddexp(height[..., None] + slope[..., None] * log_x, np.log(floors)[..., None])
+    best = ((model - means[:, None]) ** 2).sum(2).argmin(1)
+    rows = np.arange(len(means))
+    return np.stack([-slope[rows, best], floors[rows, best], np.exp(height[rows, best])], 1)
 
 
 class Peak(NamedTuple):

@@ -25,7 +25,9 @@ def counts(board: MapBoard) -> str:
 def laws(board: MapBoard) -> str:
     """The boundary and the laws, each with its interval, its norm, its activation, and what is expected."""
     rows = [_row(_said(part.model_dump()), part.model_dump()) for part in (boundaries(board) if board.config else [])]
-    rows += [_row(_said(law), law) for law in _edges(board)]
+    rows += [_row(_said(law), law, _foretold(law)) for law in _edges(board, "laws") if law["measure"] in SHOWN]
+    rows += [_row(_said(law), law | {"exponent": -law["exponent"]}, _floor(law)) for law in _edges(board, "scaling")]
+    rows += [_peak(law) for law in _edges(board, "descents")]
     if not rows:
         said = "They are fitted once three sizes or scales are there, each with two seeds or more."
         return f'<h3>Boundary and laws</h3><p class="sub">{said}</p>'
@@ -38,19 +40,15 @@ def laws(board: MapBoard) -> str:
     )
 
 
-def _edges(board: MapBoard) -> list[dict[str, Any]]:
-    """The laws of a finished map at the lazy end of its other axes: their largest values."""
+def _edges(board: MapBoard, kind: str) -> list[dict[str, Any]]:
+    """The laws of a finished map at the far end of its other axes: their largest values."""
     if not board.report:
         return []
     axes = board.config["axes"]
     ends = {
         name: max((value for value in values if isinstance(value, int | float)), default=None) for name, values in axes.items()
     }
-    return [
-        law
-        for law in board.report["laws"]
-        if law["measure"] in SHOWN and all(ends[name] in (None, value) for name, value in law["at"].items())
-    ]
+    return [law for law in board.report[kind] if all(ends[name] in (None, value) for name, value in law["at"].items())]
 
 
 def _said(law: dict[str, Any]) -> str:
@@ -68,9 +66,33 @@ def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _row(said: str, law: dict[str, Any]) -> str:
+def _foretold(law: dict[str, Any]) -> str:
+    """Whether the law of the smaller values held for the last two."""
+    points = law["foretold"]
+    if not points:
+        return ""
+    inside = sum(point["inside"] for point in points)
+    return f"<small>without its last {len(points)} points it foretells {inside} of them</small>"
+
+
+def _floor(law: dict[str, Any]) -> str:
+    low, high = law["floor_interval"]
+    return f"<small>down to a floor of {number(law['floor'])}, {number(low)} to {number(high)}</small>"
+
+
+def _peak(law: dict[str, Any]) -> str:
+    """A double descent as a row: where its peak is, and how far it falls."""
     low, high = law["interval"]
-    expected = law["expected"]
+    falls = f"<small>{number(law['before'])} times the lowest before, {number(law['after'])} times the lowest after</small>"
+    return (
+        f'<tr><th scope="row">Peak: {_said(law)}</th><td>at {number(law["peak"])}</td>'
+        f"<td>{number(low)} to {number(high)}</td><td>{falls}</td></tr>"
+    )
+
+
+def _row(said: str, law: dict[str, Any], more: str = "") -> str:
+    low, high = sorted((-end for end in law["interval"]) if "floor" in law else law["interval"])
+    expected = law.get("expected")
     if expected is None:
         want = ""
     else:
@@ -79,7 +101,7 @@ def _row(said: str, law: dict[str, Any]) -> str:
         want = f"{' to '.join(_signed(end) for end in ends)} <small>{mark}; {escape(expected['source'])}</small>"
     return (
         f'<tr><th scope="row">{said}</th><td>{_signed(law["exponent"])}</td>'
-        f"<td>{_signed(low)} to {_signed(high)}</td><td>{want}</td></tr>"
+        f"<td>{_signed(low)} to {_signed(high)}</td><td>{want}{more}</td></tr>"
     )
 
 

@@ -17,6 +17,7 @@ NAMES = {
     "linearization_gap_max": "Largest linearization gap",
     "regime_index": "Regime",
     "forecast_skill": "Forecast skill",
+    "kernel_start_test_loss": "Test loss of the first kernel",
     "twin_test_error": "Test error of the twin",
     "kernel_start_test_error": "Test error of the first kernel",
     "kernel_now_test_error": "Test error of the last kernel",
