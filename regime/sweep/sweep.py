@@ -40,15 +40,14 @@ class Sweep:
         self._found = 0
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
-        """The events, from the start; or until there are so many cells more. Cells that are there already come at once.
+        """The events, from the start; or until there are so many cells more. Cells that are there already come at once, also
+        where no more are asked for.
 
         Closing the iterator stops everything that runs; the next call goes on with the cells that are left.
 
         Raises:
             ConfigError: there is no such scheduler, or not enough memory.
         """
-        if measurements == 0:
-            return
         began = time.perf_counter() - self._seconds
         with self._engine() as (engine, workers):
             self._look_up()
@@ -67,6 +66,8 @@ class Sweep:
             )
             for count, cell in enumerate(list(self.cells.values()), 1):
                 yield self._measured(cell, count, time.perf_counter() - began, cost.seconds)
+            if measurements == 0 and self._left():
+                return
             try:
                 with closing(self._run(engine, batches, cost.seconds, began)) as events:
                     for event in events:

@@ -52,6 +52,8 @@ class Board:
 
     unit = "step"
     """What is counted."""
+    opening = 1
+    """Measurements that a run begins with: that of step 0."""
 
     def copy(self) -> Self:
         """The run as it stands, whatever comes."""

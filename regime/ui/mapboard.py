@@ -16,6 +16,7 @@ class MapBoard(Board):
 
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
     unit = "cell"
+    opening = 0
     painted: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Cells as the page draws them."""
     _parsed: SweepConfig | None = None

@@ -15,7 +15,7 @@ from regime.ui.laws import counts, laws
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.runs import beyond
-from regime.ui.stage import QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import HIDDEN, QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.sweep_form import read, sweep_form, written
 from regime.ui.text import duration
 from regime.ui.visit import Visit
@@ -103,7 +103,7 @@ def connect_cells(stage: Map, shown: gr.HTML, runs: dict[str, Stage], tabs: gr.T
             return {tabs: gr.skip()}
         return {tabs: gr.update(selected=PLACES[cell.kind]), chosen[cell.kind]: [cell.to_dict(), value["picked"]]}
 
-    shown.submit(choose, [stage.state, shown], [tabs, *chosen.values()], **QUICK)
+    shown.submit(choose, [stage.state, shown], [tabs, *chosen.values()], **HIDDEN)
     for kind, run in runs.items():
 
         def fill(own: Visit | None, cell: list[Any], run: Stage = run) -> Updates:

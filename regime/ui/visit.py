@@ -87,7 +87,7 @@ class Visit:
         if session:
             self.board.status = "running"
         elif ahead is not None:
-            ahead += max(1, len(self.board.history)) if again else 1
+            ahead += max(1, len(self.board.history)) if again else self.board.opening
         session = session or new_session(config)
         try:
             with closing(limited(session.stream(ahead))) as events:

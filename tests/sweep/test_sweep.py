@@ -93,6 +93,16 @@ def test_a_hold_after_so_many_cells():
     assert run.finished
 
 
+def test_a_look_at_what_is_there_computes_nothing(tmp_path):
+    config = sweep(store=str(tmp_path / "cells.sqlite"))
+    assert [event.kind for event in Sweep(config).stream(0)] == ["started"]
+    for event in Sweep(config).stream(1):
+        there = event.step if event.kind == "measured" else 0
+    known = Store(config.store).count()
+    assert known >= there > 0
+    assert [event.kind for event in Sweep(config).stream(0)] == ["started"] + ["measured"] * known
+
+
 def test_cells_that_failed_are_tried_again(tmp_path):
     config = sweep(
         base=ToyConfig(**{**dict(TINY), "weight_decay": 1.0}),
