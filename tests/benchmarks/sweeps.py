@@ -76,6 +76,7 @@ def whole_map() -> Section:
     section.promise("same numbers as single runs: largest relative difference of kernel_change", max(differences), at_most=0.01)
     row = {
         "seconds": elapsed,
+        "told": told,
         "training": training,
         "measuring": measuring,
         "floor": floor,

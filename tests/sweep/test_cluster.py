@@ -18,7 +18,7 @@ from regime.sweep.cluster import Cluster
 from tests.conftest import ROOT, free_port
 
 TINY = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=400, measure_every=100, seeds=2)
-MAP = SweepConfig(base=TINY, axes={"width": [8, 16, 24, 32, 40, 48, 56, 64], "alpha": [0.5, 1.0, 2.0]})
+MAP = SweepConfig(base=TINY, axes={"width": [8, 16, 24, 32, 40, 48], "alpha": [0.5, 1.0, 2.0]})
 
 
 def dask(kind: str, *arguments: str) -> subprocess.Popen:
@@ -51,6 +51,12 @@ def address() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def alone() -> regime.SweepReport:
+    """What this machine makes of the map."""
+    return regime.run(MAP)
+
+
 @pytest.fixture
 def workers(address: str, tmp_path: Path) -> Iterator[list[subprocess.Popen]]:
     started = [
@@ -74,9 +80,8 @@ def over(address: str, **fields: object) -> SweepConfig:
 
 
 @pytest.mark.usefixtures("workers")
-def test_a_cluster_gives_what_this_machine_gives(address, tmp_path):
+def test_a_cluster_gives_what_this_machine_gives(address, alone, tmp_path):
     report = regime.run(over(address, store=str(tmp_path / "cells.sqlite")))
-    alone = regime.run(MAP)
     assert report.provenance.workers == 2
     assert [cell.key for cell in report.cells] == [cell.key for cell in alone.cells]
     for cell, other in zip(report.cells, alone.cells, strict=True):
@@ -86,7 +91,7 @@ def test_a_cluster_gives_what_this_machine_gives(address, tmp_path):
     assert again.provenance.found == MAP.size
 
 
-def test_a_lost_worker_loses_no_cell(address, workers):
+def test_a_lost_worker_loses_no_cell(address, alone, workers):
     events = []
     for event in regime.stream(over(address)):
         events.append(event)
@@ -95,7 +100,6 @@ def test_a_lost_worker_loses_no_cell(address, workers):
     assert workers[0].poll() is not None
     report = regime.SweepReport.from_dict(events[-1].report)
     assert [cell.status for cell in report.cells] == ["finished"] * MAP.size
-    alone = regime.run(MAP)
     for cell, other in zip(report.cells, alone.cells, strict=True):
         assert cell.measures["kernel_change"] == pytest.approx(other.measures["kernel_change"], rel=1e-3)
 
@@ -132,7 +136,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep():
         assert time.perf_counter() - began < 30
 
 
-@pytest.mark.parametrize("where", ["tcp://127.0.0.1:{free}", "nonsense", "http://127.0.0.1:8786"])
+@pytest.mark.parametrize("where", ["tcp://127.0.0.1:{free}", "nonsense"])
 def test_a_scheduler_that_is_not_there_is_told_of_in_time(where):
     pytest.importorskip("distributed")
     began = time.perf_counter()
