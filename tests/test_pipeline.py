@@ -131,7 +131,7 @@ def test_progress_is_sent_where_measurements_are_far_apart() -> None:
 
 
 def test_what_is_not_a_config_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a ToyConfig, ProbeConfig or CheckpointConfig"):
+    with pytest.raises(ConfigError, match="a ToyConfig, ProbeConfig, CheckpointConfig or SweepConfig"):
         next(regime.stream({"kind": "toy"}))
 
 

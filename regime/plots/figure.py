@@ -21,6 +21,8 @@ def figure(report: Report) -> Figure:
     gap = "linearization_gap" if "linearization_gap" in report.final else "taylor_gap"
     names = {"kernel_change": ("kernel change", "network", "-"), gap: (gap.replace("_", " "), "twin", "--")}
     _lines(distance, report, names | {"representation_change": ("representation", "ring", ":")}, "Distance from the start")
+    if not distance.lines:  # nothing has moved: the bounds alone have no range
+        distance.set_ylim(LAZY_BELOW / 10, RICH_ABOVE * 10)
     for value in (LAZY_BELOW, RICH_ABOVE):
         distance.axhline(value, color=COLORS["quiet"], linewidth=0.8, linestyle=(0, (1, 3)))
     return drawing
@@ -45,9 +47,6 @@ def _lines(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], ti
             low = [v / (1 + s / v) for v, s in zip(y, sd, strict=True)]
             high = [v + s for v, s in zip(y, sd, strict=True)]
             axes.fill_between(x, low, high, color=COLORS[color], alpha=0.15, linewidth=0)
-    heights = {float(value) for line in axes.lines for value in line.get_ydata()}
-    if len(heights) == 1:  # one value has no range of its own
-        axes.set_ylim(min(heights) / 2, max(heights) * 2)
     axes.set_yscale("log")
     axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
     axes.set_xlabel("step")

@@ -164,9 +164,10 @@ def test_killed_at_random_moments_every_cell_is_there_once(tmp_path, monkeypatch
 
 
 def children() -> list[int]:
-    """Processes of this one."""
+    """Processes of this one that run batches."""
     listed = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return [int(pid) for part in listed for pid in part.read_text().split()]
+    mine = [int(pid) for part in listed for pid in part.read_text().split()]
+    return [pid for pid in mine if b"regime.sweep.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 HEAVY = sweep(base=ToyConfig(**{**dict(TINY), "steps": 3000}), axes={"width": [32, 33, 34], "alpha": [0.5, 2.0]})
