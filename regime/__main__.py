@@ -13,6 +13,7 @@ from typing import Any
 
 import regime
 from regime.config import config_from_dict
+from regime.events import Fetching, Measured, Progress
 from regime.sweep.findings import Contour, Law
 
 PACE = {True: 0.2, False: 10.0}
@@ -81,23 +82,29 @@ def _overrides(asked: argparse.Namespace) -> dict[str, Any]:
 def _run(config: regime.SweepConfig | regime.ToyConfig | regime.ProbeConfig) -> Any:
     """The report of a run, telling how far it is."""
     terminal, told = sys.stderr.isatty(), 0.0
-    unit = "cells" if config.kind == "sweep" else "steps"
     for event in regime.stream(config):
         if event.kind == "started":
             if config.kind == "sweep" and event.kept:
                 sys.stderr.write(f"the store could not be used; it is kept as {event.kept}\n")
             sys.stderr.write(f"about {event.estimate.seconds:.0f} s\n")
-        elif event.kind in ("progress", "measured"):
+        elif event.kind in ("fetching", "progress", "measured"):
             now = time.monotonic()
             if now - told > PACE[terminal]:
                 told = now
-                left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-                line = f"{event.step} of {event.steps} {unit}, {event.seconds:.0f} s{left}"
+                line = _line(event, "cells" if config.kind == "sweep" else "steps")
                 sys.stderr.write(f"\r{line}\033[K" if terminal else f"{line}\n")
                 sys.stderr.flush()
     if terminal:
         sys.stderr.write("\r\033[K")
     return (regime.SweepReport if config.kind == "sweep" else regime.Report).from_dict(event.report)
+
+
+def _line(event: Fetching | Progress | Measured, unit: str) -> str:
+    """How far a run is."""
+    if event.kind == "fetching":
+        return f"fetching {event.model}, {event.bytes / 1e6:.0f} of {event.total / 1e6:.0f} MB"
+    left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+    return f"{event.step} of {event.steps} {unit}, {event.seconds:.0f} s{left}"
 
 
 def _summary(report: Any) -> str:

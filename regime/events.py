@@ -70,6 +70,17 @@ class Estimate(Message):
     bytes: int
 
 
+class Fetching(Message):
+    """Sent before `started`, five times a second, while a model's files come from the Hub."""
+
+    kind: Literal["fetching"] = "fetching"
+    model: str
+    revision: str
+    bytes: int = Field(description="that are here")
+    total: int = Field(description="bytes of all its files; 0 until the Hub has told")
+    seconds: float = Field(description="wall time since the start")
+
+
 class Started(Message):
     kind: Literal["started"] = "started"
     config: dict[str, Any] = Field(description="the configuration in full")
@@ -118,4 +129,4 @@ class Finished(Message):
     report: dict[str, Any] = Field(description="the report, as in its own schema")
 
 
-Event = Annotated[Started | Progress | Measured | Finished, Field(discriminator="kind")]
+Event = Annotated[Fetching | Started | Progress | Measured | Finished, Field(discriminator="kind")]

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from regime.kernels.batch import Batch, Readout, check_batch
 from regime.observer import Observer, overwrite, snapshot
 from regime.recorder import Recorder, save_kernels
 from regime.report import Report
+from regime.snapshots import finish
 
 LEAST = 8
 """Examples below which representations and intervals mean little."""
@@ -66,7 +66,7 @@ class Monitor:
         self._observer = Observer(model, batch, readout, chunk)
         self._began = time.perf_counter()
         with _settled(model):
-            _finish(self._observer.begin())
+            finish(self._observer.begin())
         examples, outputs = self._observer.start.shape
         if examples < LEAST:
             raise ValueError(f"batch: {examples} examples are not allowed; allowed: at least {LEAST}")
@@ -98,7 +98,7 @@ class Monitor:
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
         with _settled(self._observer.model):
-            sight = _finish(self._observer.observe())
+            sight = finish(self._observer.observe())
         now = snapshot([self._observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
 
@@ -152,12 +152,3 @@ def _settled(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _finish(turns: Any) -> Any:
-    """Drive work in pieces to its end."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            return end.value

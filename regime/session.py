@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
-from regime.events import Estimate, Event, Finished, Measured, Progress, Reference
+from regime.events import Estimate, Event, Fetching, Finished, Measured, Progress, Reference
 from regime.measures.measurement import between
 from regime.recorder import VERSION, Recorder, finite, save_kernels
 from regime.snapshots import Pause, Snapshot
@@ -19,7 +19,7 @@ from regime.snapshots import Pause, Snapshot
 _IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""
 HEARTBEAT = 0.2
-"""Seconds without a measurement after which progress is sent."""
+"""Seconds without a measurement after which progress is sent, and between two looks at what comes from the Hub."""
 
 
 class Producer(Protocol):
@@ -122,7 +122,13 @@ class Session:
             self.finished = isinstance(event, Finished)
             if left is not None and isinstance(event, Measured):
                 left -= 1
-            yield event
+            try:
+                yield event
+            except GeneratorExit:
+                if isinstance(event, Fetching):  # a fetch that is held would go on: end it, and ask again next time
+                    self._events.close()
+                    self._events = self._run(None)
+                raise
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
 
@@ -192,6 +198,7 @@ class Session:
     def _run(self, state: dict[str, Any] | None) -> Iterator[Event]:
         config = self.config
         self._began = time.perf_counter() - self._seconds
+        yield from self._fetch()
         self._producer = producer = produce(config)
         estimate = producer.estimate()
         references = producer.references() + _apart(producer.independent())
@@ -216,6 +223,18 @@ class Session:
         finished = recorder.finished(producer, self._elapsed())
         self._producer = producer = None  # what was trained is no longer needed, and may be large
         yield finished
+
+    def _fetch(self) -> Iterator[Fetching]:
+        """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
+        if self.config.kind == "toy":
+            return
+        with _IMPORTING:
+            from regime.models.loading import finding
+        for model, revision in self.config.named:
+            for done, total in finding(model, revision):
+                if (now := self._elapsed()) - self._spoke > HEARTBEAT:
+                    self._spoke = now
+                    yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
 
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""

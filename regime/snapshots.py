@@ -55,6 +55,15 @@ def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[]
         yield Pause(step, fraction())
 
 
+def finish(turns: Generator[object, None, Value]) -> Value:
+    """Drive work in pieces to its end; what it comes to."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            return end.value
+
+
 class Moved(NamedTuple):
     """Outputs with one layer's parameters moved and the others as at the start, and their linear prediction."""
 

@@ -2,10 +2,11 @@
 
 import errno
 import logging
+import math
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,16 @@ FILES = (
 )
 """What is fetched beside the weights; of folders inside a repository nothing is."""
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+BEAT = 0.1
+"""Seconds between two looks at what has come."""
 log = logging.getLogger(__name__)
+
+
+class Arrival(NamedTuple):
+    """Bytes of a model that are here, of those that are to come; 0 of 0 until the Hub has told."""
+
+    done: int
+    total: int
 
 
 class Fetched(NamedTuple):
@@ -43,8 +53,10 @@ class Fetched(NamedTuple):
     license: str
 
 
-def fetch(name: str, repository: str, revision: str, known: str, *, trusted: bool) -> Fetched:
-    """A repository's files at the commit that a revision is now, in the Hub's cache.
+def fetch(name: str, repository: str, revision: str, known: str, *, trusted: bool) -> Generator[Arrival, None, Fetched]:
+    """A repository's files at the commit that a revision is now, in the Hub's cache; meanwhile, ten times a second, how far.
+
+    Closed, it ends the download; what has come of a file is kept for the next time.
 
     Args:
         name: what the model is called in messages.
@@ -66,7 +78,7 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
     api = HfApi(endpoint=endpoint, token=False)
     answer, whole = _Deadline(allowed.hub_seconds), _Deadline(allowed.download_seconds)
     try:
-        info = answer.wait(api.model_info, repository, revision=revision, files_metadata=True, token=False)
+        info = yield from answer.wait(api.model_info, repository, revision=revision, files_metadata=True, token=False)
         if info.gated or info.private:
             raise ModelError(f"model = {name!r} is not allowed: it is gated or private, and no token is used here")
         sizes = {file.rfilename: file.size or 0 for file in info.siblings}
@@ -75,10 +87,12 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         if not trusted:
             check_size(name, info.safetensors.total if info.safetensors else 0, sum(sizes[file] for file in wanted))
         settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
-        config = answer.wait(hf_hub_download, repository, CONFIG, **settings)
+        config = yield from answer.wait(hf_hub_download, repository, CONFIG, **settings)
         check_config(name, read_json(name, Path(config)))
+        whole.total = sum(sizes[file] for file in wanted)
         for file in wanted:
-            whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
+            yield from whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
+            whole.settle(sizes[file])
     except ModelError:
         raise
     except GatedRepoError:
@@ -115,32 +129,48 @@ def _wanted(files: list[str]) -> list[str]:
 
 
 class _Deadline:
-    """So many seconds from now, for several calls together."""
+    """So many seconds from now, for several calls together, and how far they are."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self._settled = self._coming = 0
+        self.total = 0
 
     @property
     def left(self) -> float:
         return self._end - time.monotonic()
 
-    def wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What the call gives; raises TimeoutError once the time is over."""
+    def wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Generator[Arrival, None, Any]:
+        """What the call gives; raises TimeoutError once the time is over. Left early, the time is over for the call too."""
         # a thread of its own: a timeout of requests is one between bytes, and of several tries
         thread = ThreadPoolExecutor(1, thread_name_prefix="hub")
+        result = thread.submit(call, *args, **kwargs)
         try:
-            return thread.submit(call, *args, **kwargs).result(timeout=max(0.0, self.left))
+            while not result.done():
+                if self.left <= 0:
+                    raise TimeoutError
+                wait([result], timeout=min(BEAT, self.left))
+                yield Arrival(self._settled + self._coming, self.total)
+            return result.result()
+        except GeneratorExit:
+            self._end = -math.inf
+            raise
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
+    def settle(self, size: int) -> None:
+        """A file of so many bytes is here."""
+        self._settled, self._coming = self._settled + size, 0
+
     def bar(self) -> type[tqdm]:
-        """A progress bar that ends a download which nobody waits for any more."""
+        """A progress bar that counts the bytes of a file, and ends a download which nobody waits for any more."""
         deadline = self
 
         class Bar(tqdm):
             def update(self, n: float | None = 1) -> bool | None:
                 if deadline.left <= 0:
                     raise TimeoutError
+                deadline._coming += int(n or 0)
                 return super().update(n)
 
         return Bar

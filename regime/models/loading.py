@@ -1,6 +1,6 @@
 """Loading models: from REGIME_MODELS_DIR, from a package or the assets, or from the Hub, in this order, and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +36,7 @@ from regime.models.checks import (
 )
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
 from regime.models.sources import available, here, offline, shipped
+from regime.snapshots import finish
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
@@ -90,7 +91,12 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
 
 
 def find(name: str, revision: str = MAIN) -> Found:
-    """A model's files, checked.
+    """A model's files, checked; raises ModelError as `finding` does."""
+    return finish(finding(name, revision))
+
+
+def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Found]:
+    """The same in pieces: how far the files are that have to be fetched.
 
     Raises:
         ModelError: they cannot be had or trusted.
@@ -111,7 +117,7 @@ def find(name: str, revision: str = MAIN) -> Found:
     else:
         repository = model.repository if model else name
         pinned = model.revision if model and revision == MAIN else revision
-        folder, commit, _ = hub.fetch(name, repository, pinned, offline(), trusted=trusted)
+        folder, commit, _ = yield from hub.fetch(name, repository, pinned, offline(), trusted=trusted)
         source = f"{repository} at {commit}"
     published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
     return Found(folder, source, describe(name, folder, trusted=trusted), trusted, published)

@@ -76,6 +76,8 @@ def _one(config: ProbeConfig) -> Iterator[float | list[Result]]:
     """A cell that is a run of its own."""
     began = time.perf_counter()
     for event in Session(config).stream():
+        if event.kind == "fetching":
+            yield 0.0
         if event.kind in ("measured", "progress"):
             left = event.seconds_left or 0.0
             yield event.seconds / (event.seconds + left) if event.seconds + left > 0 else 0.0

@@ -1,7 +1,9 @@
 """How far a run is, and how long it will still take."""
 
+from typing import Any
+
 from regime.ui.board import Board
-from regime.ui.text import duration
+from regime.ui.text import duration, escape, size
 
 
 def progress(board: Board) -> str:
@@ -10,6 +12,13 @@ def progress(board: Board) -> str:
     if board.status == "waiting":
         return _bar("waiting for a free slot", "", 0.0)
     return _bar(f"{board.unit} {board.step} of {board.steps}", _when(board), share)
+
+
+def fetching(event: dict[str, Any]) -> str:
+    """How much of a model has come."""
+    done, total = event["bytes"], event["total"]
+    how_far = f"{size(done)} of {size(total)}" if total else "asking the Hub"
+    return _bar(f"fetching {escape(event['model'])}", how_far, 100 * min(1.0, done / total) if total else 0.0)
 
 
 def _when(board: Board) -> str:

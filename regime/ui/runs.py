@@ -46,7 +46,7 @@ def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
             if event.kind == "started" and (refused := beyond(config_from_dict(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
-            if event.kind in ("progress", "measured") and event.seconds > limit:
+            if event.kind in ("fetching", "progress", "measured") and event.seconds > limit:
                 raise gr.Error(
                     f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
                     print_exception=False,

@@ -18,7 +18,7 @@ from regime.ui.glossary import term
 from regime.ui.inputs import give, received
 from regime.ui.link import linked, query
 from regime.ui.presets import matching, pressed
-from regime.ui.progress import announcement, progress
+from regime.ui.progress import announcement, fetching, progress
 from regime.ui.runs import COMPUTE, readable
 from regime.ui.text import escape
 from regime.ui.visit import SHELF, Visit
@@ -269,7 +269,9 @@ class Stage:
             config = self.config(values)
             for event in visit.play(config, turn, fresh=fresh, ahead=ahead):
                 board = visit.board
-                if event["kind"] == "started":
+                if event["kind"] == "fetching":
+                    yield {self.buttons.progress: fetching(event)}
+                elif event["kind"] == "started":
                     idle = dict.fromkeys(self.taken.files, gr.update(value=None, interactive=False))
                     begun = {self.taken.code: snippet(board.config), self.taken.link: query(board.config)}
                     yield {**begun, **idle, **self.shown(board), **self.drawn(board), **self.concluded(board)}

@@ -94,7 +94,8 @@ class Visit:
                 for event in events:
                     if event["kind"] == "started":
                         self.board, self.finished = type(self.board)(config={}, pinned=self.board.pinned), None
-                    self.board.take(event)
+                    if event["kind"] != "fetching":  # what is shown stays until the run begins
+                        self.board.take(event)
                     if event["kind"] == "finished":
                         self.finished = session
                     yield event

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+DROPS = 40
+"""Parts that a file is sent in where that takes time."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Repository:
     """Files that it lists and does not have."""
     slow: dict[str, float] = field(default_factory=dict)
     """Seconds until a file, or under "" the description, is sent."""
+    drip: dict[str, float] = field(default_factory=dict)
+    """Seconds over which the bytes of a file are sent."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -96,15 +100,22 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(404, "EntryNotFound")
             return
         data = path.read_bytes()
-        self.send(data, {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT})
+        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        self.send(data, headers, repository.drip.get(file, 0))
 
-    def send(self, data: bytes, headers: dict[str, str]) -> None:
+    def send(self, data: bytes, headers: dict[str, str], seconds: float = 0) -> None:
         self.send_response(200)
         for key, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(data)
+            count = DROPS if seconds else 1
+            for drop in range(count):
+                time.sleep(seconds / count)
+                try:
+                    self.wfile.write(data[len(data) * drop // count : len(data) * (drop + 1) // count])
+                except ConnectionError:
+                    return  # whoever asked has gone
 
     def refuse(self, status: int, code: str) -> None:
         self.send_response(status)

@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+import regime
 from regime.models import hub, loading, sources
 from regime.models.catalog import CATALOG
 from regime.models.checks import ModelError
@@ -431,3 +433,34 @@ def test_no_route_no_name_no_permission(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("REGIME_HUB", "0")
     with pytest.raises(ModelError, match=r"downloads are switched off \(REGIME_HUB = 0\)"):
         loading.load("distilgpt2")
+
+
+SMALL = {"samples": 8, "probe_samples": 8, "steps": 0, "seeds": 1}
+
+
+@pytest.mark.usefixtures("online")
+def test_a_run_tells_how_far_its_model_is_and_can_be_stopped_meanwhile(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    drip = {"model.safetensors": 20.0}
+    with serve({"org/m": Repository(bert, drip=drip)}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        config = regime.ProbeConfig(model="org/m", **SMALL)
+        events, seen, pauses, asked = regime.stream(config), [], [], time.perf_counter()
+        while len(seen) < 3 or seen[-1].bytes < 0.1 * seen[-1].total:
+            seen.append(next(events))
+            pauses.append(time.perf_counter() - asked)
+            asked = time.perf_counter()
+        events.close()
+        assert time.perf_counter() - asked < 0.5
+        assert max(pauses) < 0.5
+        assert {event.kind for event in seen} == {"fetching"}
+        assert (seen[-1].model, seen[-1].revision) == ("org/m", "main")
+        assert seen[-1].total == sum((bert / file).stat().st_size for file in hub._wanted([p.name for p in bert.iterdir()]))
+        assert [event.bytes for event in seen] == sorted(event.bytes for event in seen)
+        deadline = time.perf_counter() + 3
+        while any(thread.name.startswith("hub") for thread in threading.enumerate()):
+            assert time.perf_counter() < deadline, "the download goes on though nobody waits for it"
+            time.sleep(0.05)
+        drip.clear()
+        kinds = [event.kind for event in regime.stream(config)]
+        assert [kind for kind in kinds if kind not in ("fetching", "progress")] == ["started", "measured", "finished"]

@@ -4,10 +4,14 @@ from threading import Thread
 
 import gradio as gr
 import pytest
+from huggingface_hub import constants
 
 import regime
 from regime.ui import visit
+from regime.ui.progress import fetching
 from regime.ui.visit import SHELF, Visit
+from tests.models import tiny
+from tests.models.hub import Repository, serve
 
 CONFIG = regime.ToyConfig(width=8, samples=16, test_samples=16, probe_samples=16, steps=60, measure_every=10, seeds=2)
 
@@ -153,3 +157,25 @@ def test_a_comparison_that_a_newer_press_ends_is_not_pinned():
     assert visitor.board.pinned is None
     play(visitor, fresh=True)
     assert visitor.board.pinned is None
+
+
+def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tiny.write(tmp_path / "bert", "bert", language_model=False)
+    config = regime.ProbeConfig(model="org/m", samples=8, probe_samples=8, steps=0, seeds=1)
+    visitor = Visit("probe")
+    shown = visitor.board
+    with serve({"org/m": Repository(folder, slow={"model.safetensors": 1.5})}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        stream = visitor.play(config, visitor.press(), fresh=True, ahead=None)
+        events = [next(stream), next(stream)]
+        turn = visitor.press()
+        assert [event["kind"] for event in [*events, *stream]] == ["fetching"] * 2
+        assert visitor.settled(turn)
+        assert visitor.board is shown
+        assert SHELF.take(visitor.key) is None
+        assert "fetching org/m" in fetching(events[-1])
+        play(visitor, config, fresh=True)
+    assert visitor.board.status == "finished"
+    assert visitor.board.config["model"] == "org/m"
