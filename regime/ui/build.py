@@ -11,7 +11,7 @@ from regime.ui.glossary import glossary
 from regime.ui.link import linked
 from regime.ui.pretraining import connect, pretraining_tab
 from regime.ui.probe import probe_tab
-from regime.ui.stage import HIDDEN, markup
+from regime.ui.stage import HIDDEN, Stage, Updates, markup
 from regime.ui.sweep import connect_cells, map_tab
 from regime.ui.theme import head, theme
 from regime.ui.train import train_tab
@@ -32,28 +32,35 @@ def build() -> gr.Blocks:
         markup(glossary(), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
             with gr.Tab("Train", id="train"):
-                train = train_tab(demo)
+                train = train_tab()
             with gr.Tab("Map", id="map"):
-                sweep, shown = map_tab(demo)
+                sweep, shown = map_tab()
             with gr.Tab("Probe", id="probe"):
-                probe, button, named = probe_tab(demo)
+                probe, button, named = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
-                pretraining = pretraining_tab(demo)
+                pretraining = pretraining_tab()
         connect(pretraining, button, named, tabs)
         connect_cells(sweep, shown, {"toy": train, "probe": probe}, tabs)
-        demo.load(_linked_tab, None, tabs, **HIDDEN)
+        connect_links(demo, {"toy": train, "sweep": sweep, "probe": probe, "checkpoints": pretraining}, tabs)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
 
 
-def _linked_tab(request: gr.Request) -> Any:
-    """The tab that a permalink belongs to, or what is wrong with the link."""
-    try:
-        config = linked(request.query_params.multi_items())
-    except ConfigError as error:
-        gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
-        config = None
-    return gr.update(selected=TABS[config.kind]) if config else gr.skip()
+def connect_links(demo: gr.Blocks, stages: dict[str, Stage], tabs: gr.Tabs) -> None:
+    """What a permalink asks for is filled into its tab as the page loads, and held at step 0; or what is wrong with it."""
+    asked = {kind: stage.asked(ahead=0) for kind, stage in stages.items()}
+
+    def open_link(request: gr.Request) -> Updates:
+        try:
+            config = linked(request.query_params.multi_items())
+        except ConfigError as error:
+            gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
+            config = None
+        if config is None:
+            return {tabs: gr.skip()}
+        return {tabs: gr.update(selected=TABS[config.kind]), asked[config.kind]: [config.to_dict()]}
+
+    demo.load(open_link, None, [tabs, *asked.values()], **HIDDEN)
 
 
 def launch_options() -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Pretraining(Probe):
         return {**self.fill(config), **self.press(visit)}
 
 
-def pretraining_tab(demo: gr.Blocks) -> Pretraining:
+def pretraining_tab() -> Pretraining:
     """Build the tab and wire its run."""
     views = {}
     board = example(KIND)
@@ -60,7 +60,7 @@ def pretraining_tab(demo: gr.Blocks) -> Pretraining:
             with gr.Accordion("All layers, by module", open=False, elem_classes="all-layers"):
                 layers = view(KIND, layer_table, "v-layers", js_on_load=SORT)
             taken = exports(KIND, link)
-    stage = Pretraining(
+    return Pretraining(
         KIND,
         controls,
         views,
@@ -70,8 +70,6 @@ def pretraining_tab(demo: gr.Blocks) -> Pretraining:
         own_story=OWN_STORY,
         final={layers: layer_table},
     )
-    stage.open_links(demo)
-    return stage
 
 
 def connect(stage: Pretraining, button: gr.Button, named: list[gr.HTML], tabs: gr.Tabs) -> None:

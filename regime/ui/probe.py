@@ -51,7 +51,7 @@ class Probe(Stage):
         return {self.opening.notice: notice(text, "bad" if cost.seconds > limits().max_seconds else "")}
 
 
-def probe_tab(demo: gr.Blocks) -> tuple[Probe, gr.Button, list[gr.HTML]]:
+def probe_tab() -> tuple[Probe, gr.Button, list[gr.HTML]]:
     """Build the tab and wire its run; with it the button that compares two models, and the fields that name them."""
     views = {}
     board = example("probe")
@@ -92,7 +92,6 @@ def probe_tab(demo: gr.Blocks) -> tuple[Probe, gr.Button, list[gr.HTML]]:
         final={layers: layer_table},
     )
     upload.upload(_read, upload, [controls["texts"], controls["task"]], **HIDDEN)
-    stage.open_links(demo)
     return stage, both, named
 
 

@@ -16,7 +16,7 @@ from regime.ui.examples import example
 from regime.ui.export import LABELS, files, snippet
 from regime.ui.glossary import term
 from regime.ui.inputs import give, received
-from regime.ui.link import linked, query
+from regime.ui.link import query
 from regime.ui.presets import matching, pressed
 from regime.ui.progress import announcement, fetching, progress
 from regime.ui.runs import COMPUTE, readable
@@ -167,20 +167,20 @@ class Stage:
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
         gr.on(changed, self.foretell, [self.state, *form], self.foretold, **about)
 
-    def follow_filled(self, event: Any) -> None:
+    def follow_filled(self, event: Any, *, ahead: int | None = None) -> None:
         """Run what an event has put into the form, and tell of it."""
-        self.follow(event, fresh=True)
+        self.follow(event, fresh=True, ahead=ahead)
         event.then(self.foretell, [self.state, *self.controls.values()], self.foretold, **HIDDEN)
 
-    def open_links(self, demo: gr.Blocks) -> None:
-        """Open what a permalink asks for when the page loads."""
-        opened = demo.load(self.open, self.state, self.filled, **QUICK)
-        self.follow(opened, fresh=True, ahead=0)
-        opened.then(self.foretell_linked, [self.state, self.turn, *self.controls.values()], self.foretold, **HIDDEN)
+    def asked(self, *, ahead: int | None = None) -> gr.State:
+        """A state for what the page asks this tab to run: a configuration's fields, and what tells two asks apart.
 
-    def foretell_linked(self, visit: Visit | None, turn: int | None, *values: Any) -> Updates:
-        """The same for what a link has filled in; without one nothing is computed while the page loads."""
-        return {self.opening.chips: gr.skip()} if turn is None else self.foretell(visit, *values)
+        Whatever is put into it fills the form and is run; until then it costs the page nothing, as an event at load would.
+        """
+        asked = gr.State(None)
+        opened = asked.change(self.open, [self.state, asked], self.filled, **QUICK)
+        self.follow_filled(opened, ahead=ahead)
+        return asked
 
     def pick(self, visit: Visit | None, value: Any) -> Updates:
         """Fill the form from a preset and start it."""
@@ -302,15 +302,9 @@ class Stage:
         visit.pin()
         return {self.state: visit, self.buttons.pin: _pin(visit.board), **self.drawn(visit.board)}
 
-    def open(self, visit: Visit | None, request: gr.Request) -> Updates:
-        """What a permalink asks for: the form filled, and the run at step 0. Without a good one, nothing."""
-        try:
-            config = linked(request.query_params.multi_items())
-        except ConfigError:
-            config = None
-        if config is None or config.kind != self.kind:
-            return {self.turn: None}
-        return {**self.fill(config), **self.press(visit)}
+    def open(self, visit: Visit | None, asked: list[Any]) -> Updates:
+        """The form filled with what was asked for, as if it had been pressed."""
+        return {**self.fill(config_from_dict(asked[0])), **self.press(visit)}
 
     def drawn(self, board: Board) -> Updates:
         return {component: draw(board) for component, draw in self.live.items()}

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import SweepConfig, config_from_dict
+from regime.config import SweepConfig
 from regime.ui.examples import CONFIGS, example
 from regime.ui.glossary import term
 from regime.ui.heatmap import heatmap, map_view, picked
@@ -15,7 +15,7 @@ from regime.ui.laws import counts, laws
 from regime.ui.link import link_button
 from regime.ui.presets import chips, first
 from regime.ui.runs import beyond
-from regime.ui.stage import HIDDEN, QUICK, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.stage import HIDDEN, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
 from regime.ui.sweep_form import read, sweep_form, written
 from regime.ui.text import duration
 from regime.ui.visit import Visit
@@ -52,7 +52,7 @@ class Map(Stage):
         return config.cell(index) if config and index is not None and 0 <= index < config.size else None
 
 
-def map_tab(demo: gr.Blocks) -> tuple[Map, gr.HTML]:
+def map_tab() -> tuple[Map, gr.HTML]:
     """Build the tab and wire its run; also the map, whose cells can be pressed."""
     board = example(KIND)
     intro()
@@ -83,7 +83,6 @@ def map_tab(demo: gr.Blocks) -> tuple[Map, gr.HTML]:
         own_story=OWN_STORY,
         final={found: laws},
     )
-    stage.open_links(demo)
     return stage, shown
 
 
@@ -95,7 +94,7 @@ NOTE = (
 
 def connect_cells(stage: Map, shown: gr.HTML, runs: dict[str, Stage], tabs: gr.Tabs) -> None:
     """A press on a cell opens its run in the tab that it belongs to, and leaves the others alone."""
-    chosen = {kind: gr.State(None) for kind in runs}
+    chosen = {kind: run.asked() for kind, run in runs.items()}
 
     def choose(visit: Visit | None, value: Any) -> Updates:
         cell = stage.cell(visit, value)
@@ -104,9 +103,3 @@ def connect_cells(stage: Map, shown: gr.HTML, runs: dict[str, Stage], tabs: gr.T
         return {tabs: gr.update(selected=PLACES[cell.kind]), chosen[cell.kind]: [cell.to_dict(), value["picked"]]}
 
     shown.submit(choose, [stage.state, shown], [tabs, *chosen.values()], **HIDDEN)
-    for kind, run in runs.items():
-
-        def fill(own: Visit | None, cell: list[Any], run: Stage = run) -> Updates:
-            return {**run.fill(config_from_dict(cell[0])), **run.press(own)}
-
-        run.follow_filled(chosen[kind].change(fill, [run.state, chosen[kind]], run.filled, **QUICK))

@@ -52,7 +52,7 @@ class Train(Stage):
         return {self.told: {**told(known), "stability": None}, self.opening.notice: notice(about)}
 
 
-def train_tab(demo: gr.Blocks) -> Train:
+def train_tab() -> Train:
     """Build the tab and wire its run."""
     board = example("toy")
     intro()
@@ -76,7 +76,7 @@ def train_tab(demo: gr.Blocks) -> Train:
                 views[view("toy", draw, css)] = draw
             compared = view("toy", outcome, "v-outcome")
     views[known] = _now
-    stage = Train(
+    return Train(
         known,
         controls=controls,
         views=views,
@@ -85,8 +85,6 @@ def train_tab(demo: gr.Blocks) -> Train:
         opening=Opening(presets, told_story, line),
         final={compared: outcome},
     )
-    stage.open_links(demo)
-    return stage
 
 
 def _pictures(board: Board) -> str:

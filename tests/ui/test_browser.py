@@ -19,6 +19,7 @@ if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 expect = sync_api.expect
+expect.set_options(timeout=20_000)  # a busy machine is slow, and what is waited for does come
 MINUTES = 120_000
 ROOT = Path(__file__).parents[2]
 
