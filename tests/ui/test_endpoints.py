@@ -12,7 +12,7 @@ from gradio_client import Client
 from regime.toy.catalog import TASKS
 
 SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
-LONG = {"width": 64, "steps": 100_000, "measure_every": 200, "seeds": 1}
+LONG = {"width": 64, "steps": 20_000, "measure_every": 200, "seeds": 1}
 
 
 def connect(server):
