@@ -152,10 +152,9 @@ class _Deadline:
                 wait([result], timeout=min(BEAT, self.left))
                 yield Arrival(self._settled + self._coming, self.total)
             return result.result()
-        except GeneratorExit:
-            self._end = -math.inf
-            raise
         finally:
+            if not result.done():
+                self._end = -math.inf
             thread.shutdown(wait=False, cancel_futures=True)
 
     def settle(self, size: int) -> None:

@@ -76,7 +76,7 @@ def _base(shown: Fields) -> dict[str, gr.components.Component]:
 
 
 def _options(name: str) -> dict[str, str]:
-    return {value: value for value in ToyConfig.model_json_schema()["properties"][name]["enum"]}
+    return {value: value for value in ToyConfig.properties()[name]["enum"]}
 
 
 def written(config: SweepConfig) -> Fields:
@@ -146,5 +146,5 @@ def _rest(text: str | None) -> Fields:
 def _whole(kind: str, name: str) -> bool:
     """Whether a field takes whole numbers."""
     known = isinstance(kind, str) and kind in BASES
-    schema = BASES[kind].model_json_schema()["properties"].get(name, {}) if known else {}
+    schema = BASES[kind].properties().get(name, {}) if known else {}
     return any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))

@@ -264,10 +264,11 @@ def test_an_estimate_before_the_run(client):
     assert cost["bytes"] > 1e8
     assert cost["refused"] is None
     assert client.predict({"width": 64}, api_name="/estimate")["seconds"] > 0
-    long = client.predict(small | {"steps": 1000, "measure_every": 10, "samples": 512}, api_name="/estimate")
-    assert re.search(r"longer than a run may take here, 15 min; steps = \d+ would fit", long["refused"])
+    long = small | {"steps": 1000, "measure_every": 10, "samples": 128}
+    refused = client.predict(long, api_name="/estimate")["refused"]
+    assert re.search(r"longer than a run may take here, 15 min; steps = \d+ would fit", refused)
     with pytest.raises(Exception, match=r"steps = \d+ would fit"):
-        stream(client, {**small, "kind": "probe", "steps": 1000, "measure_every": 10, "samples": 512}, "/probe")
+        stream(client, long, "/probe")
     with pytest.raises(Exception, match="model = 'x y' is not allowed"):
         client.predict({"kind": "probe", "model": "x y"}, api_name="/estimate")
 
