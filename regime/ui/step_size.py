@@ -7,7 +7,8 @@ import gradio as gr
 from regime.toy.preview import Preview
 from regime.ui.inputs import field
 
-READOUT = "toy-readout"
+FORETOLD, MEASURED = "toy-foretold", "toy-measured"
+"""What the server knows before a run, and from the run: two elements, as two values put into one at once would be one."""
 TEMPLATE = """
 <div class="control slider step-size">
   <label for="toy-rate-range" title="Learning rate times the top eigenvalue of the kernel, over the points.">
@@ -18,9 +19,9 @@ TEMPLATE = """
   <label class="rate">Learning rate <input id="toy-learning-rate-input" type="number" step="any" min="0"></label>
 </div>"""
 SCRIPT = (
-    f"const source = () => document.getElementById('{READOUT}');"
+    f"const sources = ['{FORETOLD}', '{MEASURED}'];"
     + """
-const known = () => JSON.parse(source()?.dataset.preview ?? '{}');
+const known = () => Object.assign({}, ...sources.map(id => JSON.parse(document.getElementById(id)?.dataset.told ?? '{}')));
 const [range, rate] = element.querySelectorAll('input');
 const shown = element.querySelector('output'), note = element.querySelector('#toy-rate-note');
 const [unstable, divergent, now] = element.querySelectorAll('.bands > *');
@@ -57,15 +58,15 @@ range.addEventListener('input', () => {
 });
 const repaint = () => {
   if (element.isConnected) paint();
-  else document.removeEventListener('regime-preview', repaint);
+  else document.removeEventListener('regime-told', repaint);
 };
-document.addEventListener('regime-preview', repaint);
+document.addEventListener('regime-told', repaint);
 """
 )
 CHANNEL = """
 const publish = () => {
-  element.dataset.preview = JSON.stringify({...JSON.parse(element.dataset.preview ?? '{}'), ...props.value});
-  document.dispatchEvent(new Event('regime-preview'));
+  element.dataset.told = JSON.stringify(props.value);
+  document.dispatchEvent(new Event('regime-told'));
 };
 element.id = ID;
 watch('value', publish);
@@ -78,17 +79,17 @@ def step_size() -> gr.HTML:
     return field("", TEMPLATE, SCRIPT, "toy-learning-rate")
 
 
-def readout(preview: Preview, stability: float | None) -> gr.HTML:
+def readout(name: str, value: dict[str, Any]) -> gr.HTML:
     """Tells the control what the server knows: unseen itself."""
     return gr.HTML(
-        told(preview) | {"stability": stability},
+        value,
         html_template="<span></span>",
-        js_on_load=CHANNEL.replace("ID", repr(READOUT)),
+        js_on_load=CHANNEL.replace("ID", repr(name)),
         elem_classes="unseen",
         apply_default_css=False,
     )
 
 
-def told(preview: Preview) -> dict[str, Any]:
+def foretold(preview: Preview) -> dict[str, Any]:
     """A preview as the control reads it."""
     return {"auto": preview.learning_rate, "top": preview.top, "edges": list(preview.edges)}

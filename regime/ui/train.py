@@ -19,7 +19,7 @@ from regime.ui.outcome import outcome
 from regime.ui.picture import mapped, pictures
 from regime.ui.presets import chips, first
 from regime.ui.stage import Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
-from regime.ui.step_size import readout, told
+from regime.ui.step_size import FORETOLD, MEASURED, foretold, readout
 from regime.ui.table import layer_table
 from regime.ui.text import DASH, duration, number
 from regime.ui.visit import Visit
@@ -49,7 +49,7 @@ class Train(Stage):
             return {self.opening.notice: notice("A large run: its step size is chosen when it starts.")}
         known = preview(config)
         about = f"{summary(config)}: about {duration(max(1.0, known.seconds))} here."
-        return {self.told: {**told(known), "stability": None}, self.opening.notice: notice(about)}
+        return {self.told: foretold(known), self.opening.notice: notice(about)}
 
 
 def train_tab() -> Train:
@@ -63,9 +63,10 @@ def train_tab() -> Train:
     with gr.Row(elem_classes="page three"):
         with gr.Column(elem_classes="col controls", min_width=0):
             controls = toy_form()
-            known = readout(_known(board), _stability(board.last))
+            known = readout(FORETOLD, foretold(_known(board)))
+            views = {readout(MEASURED, _now(board)): _now}
         with gr.Column(elem_classes="col middle", min_width=0):
-            views = {view("toy", _pictures, "v-pictures"): _pictures}
+            views[view("toy", _pictures, "v-pictures")] = _pictures
             buttons = transport("toy")
             line = markup(notice(f"{summary(first('toy').config)}. Turn a knob, or start from a preset."), "notice-box")
             views[view("toy", _loss, "v-loss")] = _loss
@@ -75,7 +76,6 @@ def train_tab() -> Train:
             for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (kernels, "v-kernels"), (_layers, "v-layers")):
                 views[view("toy", draw, css)] = draw
             compared = view("toy", outcome, "v-outcome")
-    views[known] = _now
     return Train(
         known,
         controls=controls,
@@ -129,5 +129,5 @@ def _stability(event: dict[str, Any] | None) -> float | None:
 
 
 def _now(board: Board) -> dict[str, Any]:
-    """Where learning rate times top eigenvalue stands in the run."""
+    """Where learning rate times top eigenvalue stands in the run that is shown."""
     return {"stability": _stability(board.last)}
