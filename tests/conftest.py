@@ -60,6 +60,10 @@ class Server:
         time.sleep(seconds)
         return (self.cpu() - before) / seconds
 
+    def computes(self) -> bool:
+        """Whether it is at work, within some seconds: other load may take a share of any one moment."""
+        return any(self.busy(0.5) > 0.4 for _ in range(10))
+
 
 def free_port() -> int:
     with socket.socket() as sock:

@@ -113,7 +113,7 @@ def test_closing_a_stream_stops_it() -> None:
     next(events)
     start = time.perf_counter()
     events.close()
-    assert time.perf_counter() - start < 0.1
+    assert time.perf_counter() - start < 0.5
     assert list(events) == []
 
 

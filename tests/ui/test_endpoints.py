@@ -103,7 +103,7 @@ def test_the_first_event_comes_within_a_second_when_warm(client):
 def test_a_cancelled_run_stops_computing_within_a_second(client, server):
     job = client.submit(LONG, api_name="/toy")
     until_measured(job)
-    assert server.busy(0.5) > 0.4, "the run must be computing before it is cancelled, or this test shows nothing"
+    assert server.computes(), "the run must be computing before it is cancelled, or this test shows nothing"
     job.cancel()
     time.sleep(1.0)
     assert server.busy(1.0) < 0.2
@@ -117,7 +117,7 @@ def test_a_visitor_who_leaves_stops_their_run(server):
             received = response.iter_lines()
             while '"measured"' not in next(received):
                 pass
-            assert server.busy(0.5) > 0.4
+            assert server.computes()
     time.sleep(2.0)
     assert server.busy(1.0) < 0.2
 
