@@ -53,7 +53,7 @@ def test_every_task_learns_with_every_optimizer(task: str, optimizer: str) -> No
 
 
 def test_wide_at_alpha_one_is_lazy() -> None:
-    report = regime.run(ToyConfig(task="rings", width=2048, alpha=1.0, seeds=2, steps=120, measure_every=20))
+    report = regime.run(ToyConfig(task="rings", width=1024, alpha=1.0, seeds=2, steps=120, measure_every=20))
     assert report.verdict.label == "lazy", report.verdict
 
 
