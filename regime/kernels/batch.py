@@ -45,18 +45,33 @@ def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[T
     """The outputs that are differentiated.
 
     Raises:
-        ValueError: what the model, or the readout, gives is not a tensor (n, C), or not finite.
+        ValueError: as `check_outputs` does.
     """
-    n = size(batch)
+    output = called(model, batch, readout)
+    check_outputs(model, output, size(batch))
+    return output
+
+
+def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
+    """What the model, or the readout, gives."""
     output = model(batch) if isinstance(batch, Tensor) else model(**batch)
-    output = output if readout is None else readout(output, batch)
+    return output if readout is None else readout(output, batch)
+
+
+def check_outputs(model: nn.Module, output: Any, n: int) -> None:
+    """Refuse what cannot be differentiated.
+
+    Raises:
+        ValueError: the outputs are not a real tensor (n, C), or not finite.
+    """
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n or not output.shape[1]:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
+    if not output.is_floating_point():
+        raise ValueError(f"readout: outputs must be real numbers, got {output.dtype}; pass readout(output, batch)")
     # the sum of finite numbers can overflow, but no sum with nan or inf in it is finite: one pass, and the second is rare
     if not (bool(output.sum().isfinite()) or bool(output.isfinite().all())):
         raise ValueError(f"model: its outputs are not finite on this batch{_cause(model)}")
-    return output
 
 
 def _cause(model: nn.Module) -> str:

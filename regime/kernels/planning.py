@@ -11,7 +11,7 @@ from regime.kernels import rules
 from regime.kernels.batch import Batch, Readout, evaluate, select
 from regime.kernels.capture import capture, learn_structure
 from regime.kernels.ownership import Group, grouped, owned
-from regime.kernels.recording import PROBES, Structure
+from regime.kernels.structure import PROBES, Structure
 from regime.kernels.tapes import Tape
 from regime.machine import free_memory, matmul_rate
 

@@ -66,6 +66,10 @@ class Part(Protocol):
         """Some of the examples."""
         ...
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
+        """The same of one output: a weighted sum of the C."""
+        ...
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         """One part of all the examples, in order."""
@@ -127,6 +131,9 @@ class DensePart:
     def rows(self, index: Index) -> "Part":
         return replace(self, a=self.a[index], g=self.g[index])
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
+        return replace(self, g=_mixed(self.g, weights))
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         first = parts[0]
@@ -184,6 +191,9 @@ class TablePart:
     def rows(self, index: Index) -> "Part":
         return replace(self, ids=self.ids[index], g=self.g[index])
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
+        return replace(self, g=_mixed(self.g, weights))
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         ids, g = torch.cat([part.ids for part in parts]), torch.cat([part.g for part in parts])
@@ -236,6 +246,9 @@ class TiedPart:
     def rows(self, index: Index) -> "Part":
         return replace(self, table=self.table.rows(index), dense=self.dense.rows(index))
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
+        return replace(self, table=self.table.mixed(weights), dense=self.dense.mixed(weights))
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
         return cls(TablePart.join([part.table for part in parts]), DensePart.join([part.dense for part in parts]))
@@ -243,11 +256,12 @@ class TiedPart:
 
 @dataclass(frozen=True)
 class RowsPart:
-    """Explicit gradients of every example and output, of a parameter of any shape."""
+    """Explicit gradients of every example and output, of a parameter of any shape; a complex one is two real ones."""
 
     j: Float[Tensor, "n C P"]
     name: str
     shape: tuple[int, ...]
+    is_complex: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -271,10 +285,13 @@ class RowsPart:
         return Cost("per-example", n * (n if m is None else m) * size * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return rules.rows_product(self.j, direction[self.name].flatten()) if self.name in direction else 0 * self.j[..., 0]
+        if self.name not in direction:
+            return 0 * self.j[..., 0]
+        return rules.rows_product(self.j, real(direction[self.name]).flatten())
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        return {self.name: rules.rows_pullback(self.j, v).view(self.shape)}
+        pulled = rules.rows_pullback(self.j, v)
+        return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
@@ -282,9 +299,12 @@ class RowsPart:
     def rows(self, index: Index) -> "Part":
         return replace(self, j=self.j[index])
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
+        return replace(self, j=_mixed(self.j, weights))
+
     @classmethod
     def join(cls, parts: Sequence["Part"]) -> "Part":
-        return cls(torch.cat([part.j for part in parts]), parts[0].name, parts[0].shape)
+        return replace(parts[0], j=torch.cat([part.j for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -346,6 +366,10 @@ class Tape:
         """The layer on some of the examples."""
         return Tape(tuple(part.rows(index) for part in self.parts))
 
+    def mixed(self, weights: Float[Tensor, " C"]) -> "Tape":
+        """The layer under one output: a weighted sum of the C."""
+        return Tape(tuple(part.mixed(weights) for part in self.parts))
+
     def bare(self) -> "Tape":
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
         return Tape(tuple(map(_bare, self.parts)))
@@ -355,6 +379,20 @@ class Tape:
         """One tape of all the examples, in order."""
         parts = zip(*(tape.parts for tape in tapes), strict=True)
         return Tape(tuple(type(each[0]).join(each) for each in parts))
+
+
+def real(tensor: Tensor) -> Tensor:
+    """A complex tensor as its real and imaginary parts, on one more axis."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
+    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _mixed(gradients: Float[Tensor, "*n C p"], weights: Float[Tensor, " C"]) -> Float[Tensor, "*n 1 p"]:
+    return weights.to(gradients).unsqueeze(0) @ gradients
 
 
 def _bare(part: Part) -> Part:
