@@ -63,7 +63,7 @@ def contribution(use: Use, tensor: Tensor) -> Contribution:
     Raises:
         UnfitError: the call's function cannot be taken apart by examples.
     """
-    if use.stale() or any(each.is_complex() for each in (*use.tensors, *use.gradients)):
+    if any(each.is_complex() for each in (*use.tensors, *use.gradients)):
         raise UnfitError
     rule = RULES.get(use.site.function)
     once = sum(each is tensor for each in use.tensors) == 1
@@ -282,10 +282,14 @@ def _differentiated(use: Use, tensor: Tensor) -> Explicit:
         _, pull = torch.func.vjp(lambda shared: result(shared, parts), tensor.detach())
         return torch.func.vmap(lambda gradient: pull(gradient)[0])(gradients)
 
+    gradients = result_gradients(use)
     try:
-        return Explicit(torch.func.vmap(one)(result_gradients(use), *moved.values()))
+        j = torch.func.vmap(one)(gradients, *moved.values())
     except Exception as error:  # functions fail under vmap in ways of their own
         raise UnfitError from error
+    if j.shape != (*gradients.shape[:2], *tensor.shape):
+        raise UnfitError
+    return Explicit(j)
 
 
 def _named(*names: str) -> list[Callable]:

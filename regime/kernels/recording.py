@@ -54,7 +54,6 @@ class Use:
     args: tuple
     kwargs: dict[str, Any]
     tensors: list[Tensor]
-    versions: list[int]
     edge: GradientEdge
     gradients: list[Tensor] = field(default_factory=list)
     """Of each model output with respect to this call's, by example; none where no output depends on it."""
@@ -64,10 +63,6 @@ class Use:
         """The same, of every position of the result: weight and bias share them."""
         flat = [gradient.flatten(1, -2) for gradient in self.gradients]
         return flat[0].unsqueeze(-2) if len(flat) == 1 else torch.stack(flat, dim=-2)
-
-    def stale(self) -> bool:
-        """An argument was changed in place after the call."""
-        return any(tensor._version != version for tensor, version in zip(self.tensors, self.versions, strict=True))
 
 
 class Recording(TorchFunctionMode):
@@ -104,7 +99,7 @@ class Recording(TorchFunctionMode):
                 entry.broken = True
             return output
         tensors = list(tensors_in((kept, kwargs)))
-        use = Use(site, kept, kwargs, tensors, [t._version for t in tensors], get_gradient_edge(outputs[0]))
+        use = Use(site, kept, kwargs, tensors, get_gradient_edge(outputs[0]))
         for entry in met.values():
             entry.uses.append(use)
         if site.axis is None:

@@ -4,9 +4,9 @@ A layer is a sum of parts, each with parameters of its own: a dense part through
 through the tokens that looked it up, and anything else through explicit gradients of every example.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -27,57 +27,63 @@ class Cost:
     operations: float | int
 
 
-@runtime_checkable
-class Part(Protocol):
-    """The parameters `names` of one layer, on n examples."""
+@dataclass(frozen=True)
+class Part(ABC):
+    """Some parameters of one layer, on n examples: tensors with examples first, and parts like it."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters, in their module."""
 
     @property
-    def nbytes(self) -> int: ...
-
-    @property
+    @abstractmethod
     def gradients(self) -> Float[Tensor, "n *_ C _"]:
         """Of the outputs with respect to the layer's own, or to its parameter."""
-        ...
 
+    @abstractmethod
     def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
         """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least."""
-        ...
 
+    @abstractmethod
     def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
         """Of a kernel of n against m such examples; None: against themselves."""
-        ...
 
+    @abstractmethod
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over these parameters."""
-        ...
 
+    @abstractmethod
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v."""
-        ...
 
+    @abstractmethod
     def explicit(self) -> Float[Tensor, "n C P"]:
         """The gradients themselves, of the one parameter there is."""
-        ...
 
-    def rows(self, index: Index) -> "Part":
-        """Some of the examples."""
-        ...
-
+    @abstractmethod
     def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
         """The same of one output: a weighted sum of the C."""
-        ...
 
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        """One part of all the examples, in order."""
-        ...
+    @property
+    def nbytes(self) -> int:
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))
+
+    def each(self, change: Callable[..., Tensor], *others: "Part") -> "Part":
+        """The part with every tensor changed, together with the same ones of other parts."""
+        values = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | Part)}
+        sides = {name: [getattr(other, name) for other in others] for name in values}
+        return replace(
+            self,
+            **{
+                name: change(value, *sides[name]) if isinstance(value, Tensor) else value.each(change, *sides[name])
+                for name, value in values.items()
+            },
+        )
 
 
 @dataclass(frozen=True)
-class DensePart:
+class DensePart(Part):
     """h = W a + b at T positions, the bias or none; `transposed` says that W is stored (i, o)."""
 
     a: Float[Tensor, "n T i"]
@@ -91,10 +97,6 @@ class DensePart:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
-
-    @property
-    def nbytes(self) -> int:
-        return self.a.nbytes + self.g.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -128,21 +130,12 @@ class DensePart:
         c = g.shape[-2]
         return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, a=self.a[index], g=self.g[index])
-
     def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
         return replace(self, g=_mixed(self.g, weights))
 
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        first = parts[0]
-        a, g = torch.cat([part.a for part in parts]), torch.cat([part.g for part in parts])
-        return cls(a, g, first.weight, first.bias, first.transposed, first.shape)
-
 
 @dataclass(frozen=True)
-class TablePart:
+class TablePart(Part):
     """h_t = table[id_t], a table (vocabulary, d)."""
 
     ids: Int[Tensor, "n T"]
@@ -153,10 +146,6 @@ class TablePart:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
-
-    @property
-    def nbytes(self) -> int:
-        return self.ids.nbytes + self.g.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -188,20 +177,12 @@ class TablePart:
         j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
         return j.transpose(1, 2).flatten(2)
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, ids=self.ids[index], g=self.g[index])
-
     def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
         return replace(self, g=_mixed(self.g, weights))
 
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        ids, g = torch.cat([part.ids for part in parts]), torch.cat([part.g for part in parts])
-        return cls(ids, g, parts[0].name, parts[0].vocabulary)
-
 
 @dataclass(frozen=True)
-class TiedPart:
+class TiedPart(Part):
     """One table that is an embedding and an output layer at once: four terms, and one parameter."""
 
     table: TablePart
@@ -210,10 +191,6 @@ class TiedPart:
     @property
     def names(self) -> tuple[str, ...]:
         return self.table.names
-
-    @property
-    def nbytes(self) -> int:
-        return self.table.nbytes + self.dense.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -243,19 +220,12 @@ class TiedPart:
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, table=self.table.rows(index), dense=self.dense.rows(index))
-
     def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
         return replace(self, table=self.table.mixed(weights), dense=self.dense.mixed(weights))
 
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        return cls(TablePart.join([part.table for part in parts]), DensePart.join([part.dense for part in parts]))
-
 
 @dataclass(frozen=True)
-class RowsPart:
+class RowsPart(Part):
     """Explicit gradients of every example and output, of a parameter of any shape; a complex one is two real ones."""
 
     j: Float[Tensor, "n C P"]
@@ -266,10 +236,6 @@ class RowsPart:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
-
-    @property
-    def nbytes(self) -> int:
-        return self.j.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -296,15 +262,8 @@ class RowsPart:
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, j=self.j[index])
-
     def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
         return replace(self, j=_mixed(self.j, weights))
-
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        return replace(parts[0], j=torch.cat([part.j for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -364,7 +323,7 @@ class Tape:
 
     def rows(self, index: Index) -> "Tape":
         """The layer on some of the examples."""
-        return Tape(tuple(part.rows(index) for part in self.parts))
+        return self.each(lambda tensor: tensor[index])
 
     def mixed(self, weights: Float[Tensor, " C"]) -> "Tape":
         """The layer under one output: a weighted sum of the C."""
@@ -372,13 +331,17 @@ class Tape:
 
     def bare(self) -> "Tape":
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
-        return Tape(tuple(map(_bare, self.parts)))
+        return self.each(lambda tensor: tensor.to("meta"))
 
     @staticmethod
     def join(tapes: Sequence["Tape"]) -> "Tape":
         """One tape of all the examples, in order."""
-        parts = zip(*(tape.parts for tape in tapes), strict=True)
-        return Tape(tuple(type(each[0]).join(each) for each in parts))
+        return tapes[0].each(lambda *tensors: torch.cat(tensors), *tapes[1:])
+
+    def each(self, change: Callable[..., Tensor], *others: "Tape") -> "Tape":
+        """The tape with every tensor changed, together with the same ones of other tapes."""
+        sides = zip(self.parts, *(other.parts for other in others), strict=True)
+        return Tape(tuple(part.each(change, *more) for part, *more in sides))
 
 
 def real(tensor: Tensor) -> Tensor:
@@ -393,9 +356,3 @@ def wide(tensor: Tensor) -> Tensor:
 
 def _mixed(gradients: Float[Tensor, "*n C p"], weights: Float[Tensor, " C"]) -> Float[Tensor, "*n 1 p"]:
     return weights.to(gradients).unsqueeze(0) @ gradients
-
-
-def _bare(part: Part) -> Part:
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
-    tensors = {name: value.to("meta") for name, value in values.items() if isinstance(value, Tensor)}
-    return replace(part, **tensors, **{name: _bare(value) for name, value in values.items() if isinstance(value, Part)})
