@@ -62,7 +62,7 @@ def capture(
     parameters = owned(model, layers)
     start, stop, _ = (rows or slice(None)).indices(size(batch))
     examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-    with torch.compiler.set_stance("force_eager"), Recording(structure, stop - start) as recording:
+    with Recording(structure, stop - start) as recording:
         outputs = evaluate(model, examples, readout)
     witnesses = [(k, row - start) for k, row in enumerate(structure.examples) if start <= row < stop]
     _check_independence(outputs, structure.outputs, witnesses)

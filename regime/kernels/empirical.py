@@ -14,6 +14,7 @@ from regime.kernels.capture import capture, explicit, learn_structure
 from regime.kernels.ownership import Group, grouped, owned
 from regime.kernels.reference import dense_ntk
 from regime.kernels.tapes import Tape
+from regime.kernels.undisturbed import undisturbed
 
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
@@ -82,7 +83,7 @@ def empirical_ntk(
             random or couples examples, or not one example fits the memory.
     """
     _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+    with undisturbed(model):
         if outputs == "projection":
             halves = [
                 _ntk(model, batch, other, _Projected(readout, count, seed + half), "trace", layers, group, method, memory)
@@ -117,7 +118,7 @@ def plan_ntk(
     sizes = size(batch), None if other is None else size(other)
     if outputs == "projection":
         readout, outputs = _Projected(readout, projections, seed), "trace"
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+    with undisturbed(model):
         return planning.plan(model, batch, sizes, readout, outputs, layers, group, method, memory)
 
 

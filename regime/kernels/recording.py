@@ -147,7 +147,7 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
     logs, outputs = [], []
     for count in (few, more):
-        with torch.compiler.set_stance("force_eager"), Log() as log:
+        with Log() as log:
             outputs.append(evaluate(model, select(batch, examples[:count]), readout))
         logs.append(log.calls)
     shared, found = _matched(parameters, *logs)
