@@ -41,6 +41,16 @@ def select(batch: Batch, index: slice | list[int]) -> Batch:
     return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
+def is_half(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers in less than single precision."""
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Half precision as single precision; anything else as it is."""
+    return tensor.float() if is_half(tensor) else tensor
+
+
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
     """The outputs that are differentiated.
 
