@@ -12,7 +12,7 @@ from regime.kernels.batch import Batch, Readout, evaluate, widened
 from regime.kernels.capture import capture
 from regime.kernels.spectrum import lanczos_top
 from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import undisturbed
+from regime.kernels.undisturbed import full_precision, undisturbed
 
 Directions = Mapping[str, Mapping[str, Tensor]]
 """One tensor a parameter, by the path of its layer, then by its name there; absent ones do not move."""
@@ -44,16 +44,19 @@ class Linearization:
             with torch.no_grad():
                 return cls(widened(evaluate(model, batch, readout)), tapes)
 
+    @full_precision()
     def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:
         """J d."""
         wide = {path: {name: widened(d) for name, d in own.items()} for path, own in directions.items()}
         moved = [tape.product(wide[path]) for path, tape in self.tapes.items() if path in wide]
         return sum(moved, torch.zeros_like(self.outputs))
 
+    @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
         """J^T v."""
         return {path: tape.pullback(widened(v)) for path, tape in self.tapes.items()}
 
+    @full_precision()
     def kernel_product(self, v: Float[Tensor, "n C"]) -> Float[Tensor, "n C"]:
         """Theta v = J (J^T v), a layer at a time."""
         v = widened(v)

@@ -350,6 +350,10 @@ class Tape:
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
         return Tape(tuple(map(_bare, self.parts)))
 
+    def of_outputs(self, index: slice) -> "Tape":
+        """The layer as it bears on some of the outputs."""
+        return Tape(tuple(_of_outputs(part, index) for part in self.parts))
+
     @staticmethod
     def join(tapes: Sequence["Tape"]) -> "Tape":
         """One tape of all the examples, in order."""
@@ -361,3 +365,11 @@ def _bare(part: Part) -> Part:
     values = {field.name: getattr(part, field.name) for field in fields(part)}
     tensors = {name: value.to("meta") for name, value in values.items() if isinstance(value, Tensor)}
     return replace(part, **tensors, **{name: _bare(value) for name, value in values.items() if isinstance(value, Part)})
+
+
+def _of_outputs(part: Part, index: slice) -> Part:
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    gradients = {name: value[..., index, :] for name, value in values.items() if name in ("g", "j")}
+    return replace(
+        part, **gradients, **{k: _of_outputs(value, index) for k, value in values.items() if isinstance(value, Part)}
+    )

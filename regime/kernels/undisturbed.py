@@ -36,7 +36,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
         if held.passes is not None:
             yield held.passes
             return
-        with _eager(), _full_precision():
+        with _eager(), full_precision():
             held.passes = Passes(model)
             try:
                 yield held.passes
@@ -85,7 +85,8 @@ def _eager() -> Iterator[None]:
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
+    """Switch autocast off."""
     with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
         yield
 
@@ -218,6 +219,6 @@ class _Plain(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         if torch._C._is_any_autocast_enabled():
-            with _full_precision():
+            with full_precision():
                 return function(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {}))
