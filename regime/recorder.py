@@ -17,6 +17,7 @@ from torch import Tensor
 from regime.advice import advise
 from regime.config import AnyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
+from regime.measures.kernel import kernel_change
 from regime.measures.measurement import NORMAL, REASONS, Along, Baseline, Measurement, total
 from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
 from regime.report import Provenance, Report
@@ -25,6 +26,9 @@ from regime.snapshots import TWIN_GAP, Glance, Snapshot, diverged
 VERSION = "0.1.0"
 LARGEST = f"{TWIN_GAP}_max"
 TAIL = (1 - CONFIDENCE) / 2
+DRIFT = 0.1
+"""What buffers alone may change the kernel by, before it is remarked on."""
+SETTLE = "Settle the buffers before the start: pass training data through the network in training mode, without training it"
 
 
 class Run(Protocol):
@@ -104,14 +108,19 @@ class Recorder:
         """Measure a snapshot, against the first one that came."""
         if self.baseline is None:
             self.begin(snapshot)
-        previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
-        measurement = self.baseline.measure(snapshot, previous)
+        known = "kernel" in self.past and not snapshot.anew
+        previous = (self.past["time"].item(), self.past["kernel"]) if known else None
+        baseline = self.baseline.at(snapshot.start)
+        measurement = baseline.measure(snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
         self.last = snapshot.kernels
         loss, start_loss = self._losses(snapshot)
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, start_loss)
         model = measurement.model
+        if snapshot.unmoved is not None:
+            model = model | {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
+            measurement.undefined.setdefault("buffer_change", REASONS["kernel"])
         if measurement.along is not None:
             measurement.undefined.update({LARGEST: REASONS["gap"], "forecast_skill": REASONS["gap"]})
             model = model | self._follow(measurement.along)
@@ -129,7 +138,7 @@ class Recorder:
             blocks=self._rows(measurement.blocks, snapshot, measurement, judged=True),
             undefined=self._reasons(model, measurement.undefined, ""),
             floors=_floors(measurement.floors, ""),
-            modes=self._modes(measurement) if snapshot.step > self.baseline.start.step else [],
+            modes=self._modes(measurement, baseline) if snapshot.step > self.baseline.start.step else [],
             verdict=self._verdict(snapshot, measurement, model),
             view=snapshot.view,
         )
@@ -142,9 +151,9 @@ class Recorder:
         """Training loss now and at the start, where there is one."""
         return snapshot.losses.get("train_loss"), self.baseline.start.losses.get("train_loss")
 
-    def _modes(self, measurement: Measurement) -> list[Band]:
+    def _modes(self, measurement: Measurement, baseline: Baseline) -> list[Band]:
         gaps = [_mean(values) for values in measurement.modes.unbind(-1)]
-        bands = zip(self.baseline.bands, self.baseline.shares.tolist(), gaps, strict=True)
+        bands = zip(baseline.bands, baseline.shares.tolist(), gaps, strict=True)
         return [
             Band(first=band.start + 1, last=band.stop, share=share if isfinite(share) else 0.0, gap=gap)
             for band, share, gap in bands
@@ -169,7 +178,7 @@ class Recorder:
         gap, drawn = (
             (model["taylor_gap"], measurement.drawn.get("taylor_gap")) if turn else (model[LARGEST], self.past.get("drawn"))
         )
-        return self._judged(
+        verdict = self._judged(
             snapshot,
             model,
             {name: measurement.drawn[name] for name in EVIDENCE if name in measurement.drawn},
@@ -178,6 +187,11 @@ class Recorder:
             gap_name="Taylor gap" if turn else "Largest linearization gap",
             advised=self.config.kind in ("toy", "probe"),
         )
+        drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
+        if not drift > DRIFT:
+            return verdict
+        said = f"Buffers alone, such as running statistics, changed the kernel by {drift:.2g}; that is not counted as training"
+        return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
 
     def _judged(
         self,
@@ -200,7 +214,7 @@ class Recorder:
             start_loss=start_loss,
             loss=loss,
             diverged=self.diverged,
-            moved=snapshot.step > self.baseline.start.step,
+            moved=snapshot.step > self.baseline.start.step and bool((_moved(snapshot) != 0).any()),
             kernel_name=_kernel_name(measures, turn=turn),
             gap_name=gap_name,
             remarks=_remarks(measures),
@@ -338,6 +352,10 @@ def finite(value: float) -> Number:
 
 def _numbers(values: Tensor) -> list[Number]:
     return [finite(value) for value in values.tolist()]
+
+
+def _moved(snapshot: Snapshot) -> Tensor:
+    return torch.stack(list(snapshot.displacement.values()))
 
 
 def _mean(values: Tensor) -> Number:

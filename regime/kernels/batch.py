@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -39,6 +40,31 @@ def select(batch: Batch, index: slice | list[int]) -> Batch:
     if isinstance(batch, Tensor):
         return batch[index]
     return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+class Projected:
+    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs."""
+
+    def __init__(self, readout: Readout | None, count: int, seed: int) -> None:
+        self.readout, self.count, self.seed = readout, count, seed
+
+    def __call__(self, output: Any, batch: Batch) -> Tensor:
+        whole = output if self.readout is None else self.readout(output, batch)
+        if not isinstance(whole, Tensor) or whole.dim() != 2:
+            return whole  # refused by whoever asks for (n, C)
+        generator = torch.Generator().manual_seed(self.seed)
+        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
+        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers in less than single precision."""
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Half precision as single precision; anything else as it is."""
+    return tensor.float() if is_half(tensor) else tensor
 
 
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:

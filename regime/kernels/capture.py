@@ -19,7 +19,8 @@ from regime.kernels.ownership import Layers, check_mode, owned
 from regime.kernels.recording import Entry, Recording, Use
 from regime.kernels.structure import Structure, by_example, learn
 from regime.kernels.tapes import DensePart, Part, RowsPart, TablePart, Tape, TiedPart, real, wide
-from regime.kernels.verification import Probe, tolerance
+from regime.kernels.undisturbed import undisturbed
+from regime.kernels.verification import Probe, near
 
 
 @torch.inference_mode(False)
@@ -32,7 +33,8 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     """
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
-    return learn(model, batch, readout, parameters)
+    with undisturbed(model):
+        return learn(model, batch, readout, parameters)
 
 
 @torch.inference_mode(False)
@@ -56,54 +58,50 @@ def capture(
     Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
-    if structure is None:
-        structure = learn_structure(model, batch, readout, layers)
-    parameters = owned(model, layers)
-    start, stop, _ = (rows or slice(None)).indices(size(batch))
-    examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-    with torch.compiler.set_stance("force_eager"), Recording(structure, stop - start) as recording:
-        outputs = evaluate(model, examples, readout)
-    reached = _reached(outputs)
-    _differentiate(outputs, [use for use in recording.uses if use.edge.node in reached], reached)
-    contributions = _collected(recording)
-    parts: dict[str, list[Part]] = {}
-    rest: Layers = {}
-    for path, own in parameters.items():
-        used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in reached}
-        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
-        rest[path] = {name: own[name] for name in used if name not in sound}
-        parts[path] = _parts(sound, own)
-    unsound = explicit(model, examples, readout, rest)
-    both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
-    tapes = {path: Tape(each) if each else None for path, each in both.items()}
-    probe = _probe(model, batch, readout, structure, slice(start, stop))
-    odd = {path: parameters[path] for path in probe.disagreeing(tapes, parameters)}
-    tapes |= {path: Tape(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
-    if probe.disagreeing(tapes, odd) or not _same(
-        outputs[probe.rows], probe.outputs[probe.chosen], tolerance(outputs, parameters)
-    ):
-        _refuse(model, batch, readout, outputs, probe)
-    return tapes
+    with undisturbed(model) as passes:
+        if structure is None:
+            structure = learn_structure(model, batch, readout, layers)
+        parameters = owned(model, layers)
+        start, stop, _ = (rows or slice(None)).indices(size(batch))
+        examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
+        with Recording(structure, stop - start) as recording:
+            outputs = evaluate(model, examples, readout)
+        reached = _reached(outputs)
+        _differentiate(outputs, [use for use in recording.uses if use.edge.node in reached], reached)
+        contributions = _collected(recording)
+        parts: dict[str, list[Part]] = {}
+        rest: Layers = {}
+        for path, own in parameters.items():
+            used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in reached}
+            sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
+            rest[path] = {name: own[name] for name in used if name not in sound}
+            parts[path] = _parts(sound, own)
+        unsound = explicit(model, examples, readout, rest)
+        both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
+        tapes = {path: Tape(each) if each else None for path, each in both.items()}
+        probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
+        odd = {path: parameters[path] for path in probe.disagreeing(tapes, parameters)}
+        tapes |= {path: Tape(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
+        if probe.disagreeing(tapes, odd) or not probe.same(outputs):
+            _refuse(model, batch, readout, outputs, probe)
+        return tapes
 
 
-def _probe(model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice) -> Probe:
+def _probe(
+    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, rounding: float
+) -> Probe:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return Probe(structure.outputs, *map(list, zip(*pairs, strict=True)))
+        return Probe(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
     middle = (rows.start + rows.stop) // 2
-    return Probe(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start])
-
-
-def _same(one: Tensor, two: Tensor, relative: float) -> bool:
-    return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
+    return Probe(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
 
 
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: Probe) -> NoReturn:
     """Say why examples are not what they are on their own: they affect one another, or each pass is another."""
-    chosen = slice(0, size(batch))
-    first, second = (evaluate(model, select(batch, chosen), readout) for _ in range(2))
-    if not _same(first, second, tolerance(first, {})):
+    first, second = (evaluate(model, batch, readout) for _ in range(2))
+    if not near(first, second, probe.tolerance):
         raise ValueError("model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise")
     difference = (outputs[probe.rows] - probe.outputs[probe.chosen]).norm().item()
     raise ValueError(

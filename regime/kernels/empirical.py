@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from regime.kernels import planning, rules
-from regime.kernels.batch import Batch, Readout, check_batch, select, size
+from regime.kernels.batch import Batch, Projected, Readout, check_batch, select, size
 from regime.kernels.capture import capture, explicit, learn_structure
 from regime.kernels.ownership import Group, grouped, owned
 from regime.kernels.reference import dense_ntk
 from regime.kernels.tapes import Tape
+from regime.kernels.undisturbed import undisturbed
 
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
@@ -82,10 +83,10 @@ def empirical_ntk(
             random or couples examples, or not one example fits the memory.
     """
     _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+    with undisturbed(model):
         if outputs == "projection":
             halves = [
-                _ntk(model, batch, other, _Projected(readout, count, seed + half), "trace", layers, group, method, memory)
+                _ntk(model, batch, other, Projected(readout, count, seed + half), "trace", layers, group, method, memory)
                 for half, count in enumerate((projections - projections // 2, projections // 2))
             ]
             return _averaged(*halves)
@@ -116,8 +117,8 @@ def plan_ntk(
     _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
     sizes = size(batch), None if other is None else size(other)
     if outputs == "projection":
-        readout, outputs = _Projected(readout, projections, seed), "trace"
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+        readout, outputs = Projected(readout, projections, seed), "trace"
+    with undisturbed(model):
         return planning.plan(model, batch, sizes, readout, outputs, layers, group, method, memory)
 
 
@@ -231,21 +232,6 @@ def _comparable(
         rows = explicit(model, select(batch, index), readout, parameters)
         sides.append({**tapes, **{path: Tape(parts) for path, parts in rows.items()}})
     return sides
-
-
-class _Projected:
-    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs."""
-
-    def __init__(self, readout: Readout | None, count: int, seed: int) -> None:
-        self.readout, self.count, self.seed = readout, count, seed
-
-    def __call__(self, output: Any, batch: Batch) -> Tensor:
-        whole = output if self.readout is None else self.readout(output, batch)
-        if not isinstance(whole, Tensor) or whole.dim() != 2:
-            return whole  # refused by whoever asks for (n, C)
-        generator = torch.Generator().manual_seed(self.seed)
-        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
-        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
 
 def _averaged(one: dict[str, Tensor | None], two: dict[str, Tensor | None]) -> NTK:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from regime.kernels import rules
-from regime.kernels.batch import Batch, Readout, evaluate, select
+from regime.kernels.batch import Batch, Projected, Readout, evaluate, select, size
 from regime.kernels.capture import capture, learn_structure
 from regime.kernels.ownership import Group, grouped, owned
 from regime.kernels.structure import PROBES, Structure
@@ -135,9 +135,7 @@ def plan(
     paths = owned(model, layers)
     shape = blocks(structure, sizes, len({grouped(path, group) for path in paths}), outputs, memory)
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]
-    with FlopCounterMode(display=False) as counter:
-        evaluate(model, select(batch, few), readout)
-    forward = counter.get_total_flops() / 2 / len(few)
+    forward = forward_operations(model, select(batch, few), readout)
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     if method == "dense":
         whole = n + (m or 0)
@@ -152,6 +150,39 @@ def plan(
     alone = ALONE * passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
     return Plan(_seconds(plans, (passed + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
+
+
+@torch.no_grad()
+def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
+    """Multiply-adds of a forward pass, for one example."""
+    with FlopCounterMode(display=False) as counter:
+        evaluate(model, batch, readout)
+    return counter.get_total_flops() / 2 / size(batch)
+
+
+def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int, blocks: int) -> tuple[float, int]:
+    """Return the seconds of measuring a network once against its start, and the bytes at the peak, before any of it is done.
+
+    Layers are captured with one and with two of the outputs alone: operations and bytes grow linearly from there.
+
+    Args:
+        chunk: examples that are captured at once.
+        blocks: parts of the network that are also moved alone.
+    """
+    n, structure = size(batch), learn_structure(model, batch, readout)
+    c, few = structure.outputs.shape[1], select(batch, structure.examples[: PROBES[0]])
+    operations, kept = [], []
+    for outputs in (1, 2):
+        tapes = [tape for tape in capture(model, few, Projected(readout, outputs, 0)).values() if tape is not None]
+        operations.append(sum(part.cost(n, None, "trace", "auto").operations for tape in tapes for part in tape.parts))
+        kept.append(sum(n * tape.nbytes / tape.examples for tape in tapes))
+    layers, tape = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
+    passes = 3 + c + blocks + (ALONE * (1 + c) if structure.unknown() else 0)
+    rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
+    seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
+    matrices = 2 * len(tapes) * n * n * max(4, structure.outputs.element_size())
+    copies = 2 * sum(parameter.nbytes for parameter in model.parameters())
+    return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
 
 
 def _layer(

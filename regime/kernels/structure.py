@@ -174,13 +174,13 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
     few, more = PROBES
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
     probe = select(batch, examples)
-    with torch.compiler.set_stance("force_eager"), Rows(probe) as log:
+    with Rows(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
     if id(outputs) in log.known:
         shared = _by_rows(parameters, log.calls)
     else:
-        with torch.compiler.set_stance("force_eager"), Log() as smaller:
+        with Log() as smaller:
             evaluate(model, select(batch, examples[:few]), readout)
         shared = _matched(parameters, smaller.calls, log.calls)
     return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)

@@ -62,8 +62,8 @@ class Part(ABC):
         """The gradients themselves, of the one parameter there is."""
 
     @abstractmethod
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
-        """The same of one output: a weighted sum of the C."""
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        """The part with the C gradients of every position changed."""
 
     @property
     def nbytes(self) -> int:
@@ -130,8 +130,8 @@ class DensePart(Part):
         c = g.shape[-2]
         return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
 
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
-        return replace(self, g=_mixed(self.g, weights))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, g=change(self.g))
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ class TablePart(Part):
         j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
         return j.transpose(1, 2).flatten(2)
 
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
-        return replace(self, g=_mixed(self.g, weights))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, g=change(self.g))
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,8 @@ class TiedPart(Part):
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
 
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
-        return replace(self, table=self.table.mixed(weights), dense=self.dense.mixed(weights))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, table=self.table.of_outputs(change), dense=self.dense.of_outputs(change))
 
 
 @dataclass(frozen=True)
@@ -262,8 +262,8 @@ class RowsPart(Part):
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
 
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Part":
-        return replace(self, j=_mixed(self.j, weights))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, j=change(self.j))
 
 
 @dataclass(frozen=True)
@@ -325,9 +325,9 @@ class Tape:
         """The layer on some of the examples."""
         return self.each(lambda tensor: tensor[index])
 
-    def mixed(self, weights: Float[Tensor, " C"]) -> "Tape":
-        """The layer under one output: a weighted sum of the C."""
-        return Tape(tuple(part.mixed(weights) for part in self.parts))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Tape":
+        """The layer under other outputs: some of the C, or sums of them; `change` takes gradients (..., C, p)."""
+        return Tape(tuple(part.of_outputs(change) for part in self.parts))
 
     def bare(self) -> "Tape":
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
@@ -352,7 +352,3 @@ def real(tensor: Tensor) -> Tensor:
 def wide(tensor: Tensor) -> Tensor:
     """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
     return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def _mixed(gradients: Float[Tensor, "*n C p"], weights: Float[Tensor, " C"]) -> Float[Tensor, "*n 1 p"]:
-    return weights.to(gradients).unsqueeze(0) @ gradients

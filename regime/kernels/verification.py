@@ -17,7 +17,7 @@ from regime.kernels.ownership import Layers
 from regime.kernels.tapes import Direction, Tape, real, wide
 
 PRECISION = 1e-6
-"""The smallest relative error of a kernel that is no rounding: models in float64 compute parts of themselves in float32."""
+"""The smallest relative error of a kernel that is not taken for rounding."""
 BYTES = 2**28
 """Of gradients that are held at once, but for a single layer's."""
 
@@ -31,29 +31,40 @@ class Probe:
     """Rows of `outputs` that are compared."""
     rows: list[int]
     """The same examples in the batch."""
+    rounding: float
+    """Unit of rounding of the coarsest numbers that the passes compute."""
 
-    def weights(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " C"]]:
-        """c of the chosen examples, and r of the outputs."""
-        return tuple(1 + torch.cos(torch.arange(n).to(self.outputs) ** 2) / 2 for n in (len(self.rows), self.outputs.shape[1]))
+    @property
+    def tolerance(self) -> float:
+        """The relative error that rounding may make of a kernel, or of outputs."""
+        return max(PRECISION, self.rounding**0.5)
+
+    def same(self, outputs: Float[Tensor, "n C"]) -> bool:
+        """Whether the batch has the same outputs for these examples."""
+        return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance)
 
     def disagreeing(self, tapes: dict[str, Tape | None], layers: Layers) -> list[str]:
         """The layers whose tapes, on the batch, are not those of these examples."""
-        examples, outputs = self.weights()
+        examples, outputs = (_weights(n).to(self.outputs) for n in (len(self.rows), self.outputs.shape[1]))
         with torch.enable_grad():
             value = examples @ (self.outputs[self.chosen] @ outputs)
         errors, sizes = {}, {}
         for path, gradients in _by_layer(value, layers):
-            length = sum(torch.dot(flat, flat) for flat in (real(g).flatten() for g in gradients.values()))
-            errors[path], sizes[path] = _error(tapes[path], gradients, length, self.rows, examples, outputs), length
+            sizes[path] = sum(float(torch.dot(flat, flat)) for flat in (real(g).flatten() for g in gradients.values()))
+            tape = tapes[path] and tapes[path].rows(self.rows).of_outputs(lambda g: outputs.to(g).unsqueeze(0) @ g)
+            errors[path] = sizes[path] if tape is None else _error(tape, examples, gradients, sizes[path])
         # a layer whose gradients vanish in their sum, as those of keys' biases do, has rounding to compare, and nothing else
-        noise = 10 * tolerance(value, layers) ** 3 * sum(sizes.values())
-        return [path for path, error in errors.items() if not error <= tolerance(value, layers) * sizes[path] + noise]
+        noise = 10 * self.tolerance**3 * sum(sizes.values())
+        return [path for path, error in errors.items() if not error <= self.tolerance * sizes[path] + noise]
 
 
-def tolerance(outputs: Tensor, layers: Layers) -> float:
-    """The relative error that rounding may make of a kernel, or of outputs, where the coarsest of the dtypes is used."""
-    dtypes = {outputs.dtype} | {parameter.dtype for own in layers.values() for parameter in own.values()}
-    return max(PRECISION, *(torch.finfo(dtype).eps ** 0.5 for dtype in dtypes))
+def near(one: Tensor, two: Tensor, relative: float) -> bool:
+    """Whether outputs differ by no more than rounding."""
+    return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
+
+
+def _weights(n: int) -> Float[Tensor, " n"]:
+    return 1 + torch.cos(torch.arange(n, dtype=torch.float64) ** 2) / 2
 
 
 def _by_layer(value: Tensor, layers: Layers) -> Iterator[tuple[str, Direction]]:
@@ -71,14 +82,9 @@ def _by_layer(value: Tensor, layers: Layers) -> Iterator[tuple[str, Direction]]:
             yield path, {name: wide(found[p]) for name, p in own.items() if found[p] is not None}
 
 
-def _error(
-    tape: Tape | None, gradients: Direction, length: Tensor | int, rows: list[int], examples: Tensor, outputs: Tensor
-) -> Tensor | int:
-    """The larger of |c.K c - ||G||^2| and ||c|| ||K c - J G||; ||G||^2 where there is no tape."""
-    if tape is None:
-        return length
-    here = tape.rows(rows).mixed(outputs)
-    kernel = here.kernel(here, "trace")
-    examples = examples.to(kernel)
-    mixed, reached = kernel @ examples, here.product(gradients).squeeze(-1)
-    return torch.maximum((examples @ mixed - length).abs(), examples.norm() * (mixed - reached).norm())
+def _error(tape: Tape, c: Float[Tensor, " k"], gradients: Direction, size: float) -> float:
+    """The larger of |c.K c - ||G||^2| and ||c|| ||K c - J G||, of a tape with one output."""
+    kernel = tape.kernel(tape, "trace")
+    c = c.to(kernel)
+    mixed, reached = kernel @ c, tape.product(gradients).squeeze(-1)
+    return max(abs(float(c @ mixed) - size), float(c.norm() * (mixed - reached).norm()))

@@ -1,7 +1,7 @@
 """All measures of a snapshot against the first one, with the floor below which each says nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
-from regime.snapshots import TWIN_GAP, Snapshot
+from regime.snapshots import TWIN_GAP, Snapshot, Start
 
 DRAWS = 200
 """Random halves of the probe points behind the intervals of one seed; behind floors alone half as many will do."""
@@ -55,6 +55,9 @@ DEFINITIONS = {
     "linearization_gap_max": "the largest linearization gap along the run",
     "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved; "
     "of a layer or block, with that one moved alone",
+    "buffer_change": "what buffers (running statistics) and all else that is not trained did to the kernel of the start alone; "
+    "every other change is measured against the start as it would be with them as they are now",
+    "projection_error": "relative standard error of the kernel, where random projections stand for its outputs",
     "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, "
     "with momentum below 2 (1 + beta)",
     "target_alignment": "centered cosine of Theta_t and y y^T on the training points",
@@ -73,6 +76,7 @@ REASONS = {
     "parameters": "the initial parameters are zero",
     "overflow": "not finite: training diverged",
     "velocity": "it needs a measurement before this one",
+    "state": "buffers, or what is trained, changed since the measurement before",
     "alignment": "the kernel or the targets are constant",
     "isolated": "taken for whole blocks, not for this layer alone",
 }
@@ -156,6 +160,10 @@ class Baseline:
         self.shares: Float[Tensor, " K"] = (parts / values.sum(-1, keepdim=True)).mean(0)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
 
+    def at(self, start: Start | None) -> "Baseline":
+        """The same with another start of the same points, where there is one."""
+        return self if start is None else Baseline(replace(self.start, **start._asdict()))
+
     def measure(self, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
         """Every measure of `now`, whole and by layer and block; layers sum to the whole before norms are taken.
 
@@ -197,7 +205,11 @@ class _Measuring:
         model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
         for name, linear in now.linear.items():
             model[name] = self._gap(name, now.outputs, linear)
+            if now.start is not None:  # what only buffers moved, the expansion tells exactly
+                model[name] = model[name].masked_fill((now.outputs == linear).flatten(1).all(1), 0.0)
             self.undefined[name] = REASONS["gap"]
+        if now.halves is not None:
+            model["projection_error"] = self._projected(list(now.linear.items()))
         model["kernel_velocity"] = self._velocity(previous)
         model["effective_rank"] = effective_rank(self.kernel)
         self.undefined["effective_rank"] = REASONS["kernel"]
@@ -226,9 +238,24 @@ class _Measuring:
         self.drawn[name] = drawn
         self.floors[name] = NORMAL * drawn.std(-1) + rounding
 
+    def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
+        """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
+
+        Two halves of the projections are independent estimates: half their difference is the standard error of their mean.
+        """
+        now, start = self.now, self.start
+        pairs = {name: [fn(now.halves[:, k], start.halves[:, k]) for k in (0, 1)] for name, fn in KERNEL.items()}
+        for name, linear in predictions:
+            halves = zip(*(part.tensor_split(2, -1) for part in (now.outputs, linear, start.outputs)), strict=True)
+            pairs[name] = [linear_gap(*half) for half in halves]
+        for name, (one, two) in pairs.items() if self.moved else ():
+            self.floors[name] = self.floors.get(name, 0.0) + NORMAL * (one - two).abs() / 2
+        one, two = now.halves.double().flatten(2).unbind(1)
+        return (one - two).norm(dim=1) / (one + two).norm(dim=1)
+
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:
-            self.undefined["kernel_velocity"] = REASONS["velocity"]
+            self.undefined["kernel_velocity"] = REASONS["state" if self.now.anew else "velocity"]
             return torch.full_like(self.kernel[:, 0, 0], torch.nan)
         self.undefined["kernel_velocity"] = REASONS["kernel"]
         return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])
@@ -239,15 +266,16 @@ class _Measuring:
         prefix = f"{name}/" if key is None else key
         nothing = torch.full_like(self.kernel[:, 0, 0], torch.nan)
         row = dict.fromkeys(ROW, nothing)
-        present = [layer for layer in members if layer in now.kernels]
-        here = name in now.representations
+        present = [layer for layer in members if layer in now.kernels or layer in start.kernels]
+        here = name in now.representations and name in start.representations
         if not present and not here:
             self._explain(dict.fromkeys(ROW, REASONS["missing"]), prefix)
             return row
         reasons = dict.fromkeys(ROW, REASONS["kernel"])
         rounding = ROUNDING * now.rounding
         if present:
-            pair = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
+            nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches, then or now
+            pair = [_sum(snapshot.kernels.get(layer, nil) for layer in present) for snapshot in (now, start)]
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
             row |= {measure: function(*pair) for measure, function in KERNEL.items()}
             if self.moved:
