@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, Self
@@ -16,7 +16,7 @@ from regime.measures.measurement import between
 from regime.recorder import VERSION, Recorder, finite, save_kernels
 from regime.snapshots import Pause, Snapshot
 
-_IMPORTING = Lock()
+IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""
 HEARTBEAT = 0.2
 """Seconds without a measurement after which progress is sent, and between two looks at what comes from the Hub."""
@@ -44,7 +44,7 @@ def produce(config: RunConfig) -> Producer:
         from regime.toy.producer import ToyRun
 
         return ToyRun(config)
-    with _IMPORTING:
+    with IMPORTING:
         from regime.models.checkpoints import CheckpointRun
         from regime.models.producer import ProbeRun
     return CheckpointRun(config) if config.kind == "checkpoints" else ProbeRun(config)
@@ -198,7 +198,8 @@ class Session:
     def _run(self, state: dict[str, Any] | None) -> Iterator[Event]:
         config = self.config
         self._began = time.perf_counter() - self._seconds
-        yield from self._fetch()
+        if config.kind != "toy":
+            yield from fetching(config.named, self._elapsed)
         self._producer = producer = produce(config)
         estimate = producer.estimate()
         references = producer.references() + _apart(producer.independent())
@@ -224,21 +225,21 @@ class Session:
         self._producer = producer = None  # what was trained is no longer needed, and may be large
         yield finished
 
-    def _fetch(self) -> Iterator[Fetching]:
-        """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
-        if self.config.kind == "toy":
-            return
-        with _IMPORTING:
-            from regime.models.loading import finding
-        for model, revision in self.config.named:
-            for done, total in finding(model, revision):
-                if (now := self._elapsed()) - self._spoke > HEARTBEAT:
-                    self._spoke = now
-                    yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
-
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""
         return time.perf_counter() - self._began
+
+
+def fetching(models: Iterable[tuple[str, str]], elapsed: Callable[[], float]) -> Iterator[Fetching]:
+    """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
+    with IMPORTING:
+        from regime.models.loading import finding
+    spoke = elapsed()
+    for model, revision in models:
+        for done, total in finding(model, revision):
+            if (now := elapsed()) - spoke > HEARTBEAT:
+                spoke = now
+                yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
 
 
 def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:
