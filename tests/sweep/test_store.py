@@ -89,6 +89,29 @@ def test_a_store_that_cannot_be_used_is_kept_aside(tmp_path, spoil):
     assert store.kept.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "must be a mapping"),
+        ("{}", "status: Field required"),
+        (json.dumps(RESULT | {"measures": {"kernel_change": "large"}}), "measures.kernel_change: "),
+        (json.dumps(RESULT | {"more": 1}), "more: "),
+        (json.dumps(RESULT | {"index": 3}), "multiple values"),
+    ],
+)
+def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a", "b"))
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE cells SET result = ? WHERE key = 'b'", [result])
+    database.close()
+    assert set(store.get(["a"])) == {"a"}
+    for read in (lambda: store.get(["a", "b"]), store.to_csv):
+        with pytest.raises(ConfigError, match=f"holds a cell that is none .*{message}"):
+            read()
+
+
 def test_a_database_of_something_else_is_left_alone(tmp_path):
     path = tmp_path / "other.sqlite"
     database = sqlite3.connect(path)
