@@ -12,6 +12,7 @@ from torch import nn
 from regime.config import MonitorConfig
 from regime.events import Measured
 from regime.kernels.batch import Batch, Readout, check_batch
+from regime.numbers import is_integer
 from regime.observer import Observer, overwrite, snapshot
 from regime.recorder import Recorder, save_kernels
 from regime.report import Report
@@ -59,7 +60,7 @@ class Monitor:
         if not isinstance(model, nn.Module):
             raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
         check_batch("batch", batch)
-        if chunk is not None and (type(chunk) is not int or chunk < 1):
+        if chunk is not None and (not is_integer(chunk) or chunk < 1):
             raise ValueError(f"chunk = {chunk!r} is not allowed; allowed: an integer of at least 1, or None")
         self.learning_rate = 0.0
         self.source = "a network of your own"

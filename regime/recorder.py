@@ -256,7 +256,9 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
     if recorder is None or recorder.baseline is None:
         raise ValueError("save_kernels: nothing is measured yet")
     with whole(path) as partial:
-        save_file({name: kernel.contiguous() for name, kernel in recorder.kernels().items()}, partial)
+        # the first measurement is the last one too, for a while: tensors of a file may not share memory
+        copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
+        save_file(copies, partial)
 
 
 def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:

@@ -62,6 +62,8 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
     """
     from regime.toy.producer import ToyRun
 
+    if not isinstance(configs, Sequence):
+        raise ConfigError(f"configs = {configs!r:.80} is not allowed; allowed: a list of ToyConfig")
     began = spoke = time.perf_counter()
     producer = ToyRun(configs)
     estimate = producer.estimate()

@@ -14,6 +14,7 @@ from regime.kernels.capture import capture, explicit, learn_structure
 from regime.kernels.ownership import Group, grouped, owned
 from regime.kernels.reference import dense_ntk
 from regime.kernels.tapes import Tape
+from regime.numbers import is_integer
 
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
@@ -81,7 +82,8 @@ def empirical_ntk(
         ValueError: an argument is not allowed, the output is not (n, C), nothing is trainable, no layer matches, a module is
             random or couples examples, or not one example fits the memory.
     """
-    _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
+    _check_arguments(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
+    memory = None if memory is None else int(memory)
     with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
         if outputs == "projection":
             halves = [
@@ -113,7 +115,8 @@ def plan_ntk(
     Raises:
         ValueError: as `empirical_ntk` does.
     """
-    _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
+    _check_arguments(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
+    memory = None if memory is None else int(memory)
     sizes = size(batch), None if other is None else size(other)
     if outputs == "projection":
         readout, outputs = _Projected(readout, projections, seed), "trace"
@@ -122,8 +125,8 @@ def plan_ntk(
 
 
 def _check_arguments(
-    model: object, batch: object, other: object, outputs: object, layers: object, group: object, method: object,
-    memory: object, projections: object,
+    model: object, batch: object, other: object, readout: object, outputs: object, layers: object, group: object,
+    method: object, memory: object, projections: object, seed: object,
 ) -> None:  # fmt: skip
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
@@ -133,10 +136,13 @@ def _check_arguments(
     check_batch("batch", batch)
     if other is not None:
         check_batch("other", other)
-    if isinstance(layers, str):
-        raise ValueError(f"layers = {layers!r} is not allowed; allowed: a list of globs, such as [{layers!r}]")
-    for name, value, least in (("memory", memory, 1), ("projections", projections, 2)):
-        if not (value is None and name == "memory") and (type(value) is not int or value < least):
+    if readout is not None and not callable(readout):
+        raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+    if layers is not None and not (isinstance(layers, list | tuple) and all(isinstance(glob, str) for glob in layers)):
+        some = layers if isinstance(layers, str) else "encoder.*"
+        raise ValueError(f"layers = {layers!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
+    for name, value, least in (("memory", memory, 1), ("projections", projections, 2), ("seed", seed, 0)):
+        if not (value is None and name == "memory") and (not is_integer(value) or value < least):
             raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
 
 
@@ -243,7 +249,7 @@ class _Projected:
         whole = output if self.readout is None else self.readout(output, batch)
         if not isinstance(whole, Tensor) or whole.dim() != 2:
             return whole  # refused by whoever asks for (n, C)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(int(self.seed))
         signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
         return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
