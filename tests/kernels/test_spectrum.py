@@ -50,6 +50,19 @@ def test_lanczos_without_a_formed_kernel() -> None:
     assert (short > 0.8 * want).all()
 
 
+def test_products_are_no_more_than_forty_or_than_the_size() -> None:
+    for size, want in ((100, 40), (7, 7)):
+        kernel, products = torch.diag(torch.arange(1.0, size + 1, dtype=torch.float64)), []
+
+        def product(v: Tensor, kernel: Tensor = kernel, products: list = products) -> Tensor:
+            products.append(v)
+            return kernel @ v
+
+        top = lanczos_top(product, torch.ones(size, dtype=torch.float64))
+        assert len(products) == want
+        assert abs(top / size - 1) < 1e-4
+
+
 def test_effective_rank_of_equal_eigenvalues_is_their_number() -> None:
     q = torch.linalg.qr(normal(12, 12)).Q
     for rank in (1, 5, 12):
@@ -84,10 +97,13 @@ def test_alignment_does_not_see_constants_and_scales() -> None:
     want = alignment(kernel, y)
     assert abs(alignment(5 * kernel + 100, -2 * y + 30) - want) < 1e-12
     assert abs(alignment(y @ y.mT + 7, y) - 1) < 1e-12
+    for scale in (1e-15, 1e15):
+        assert abs(alignment(scale * kernel, y) - want) < 1e-12
+        assert abs(alignment(kernel, scale * y) - want) < 1e-12
     assert 0 < want < 1
 
 
-@pytest.mark.parametrize("targets", [torch.full((6, 2), 0.1), torch.zeros(6, 2)])
+@pytest.mark.parametrize("targets", [torch.full((6, 2), 0.1), torch.zeros(6, 2), torch.full((6, 2), 1e9 / 7).double()])
 def test_alignment_with_constant_targets_is_undefined(targets: Tensor) -> None:
     a = normal(6, 4)
     assert alignment(a @ a.mT, targets.double()).isnan()
