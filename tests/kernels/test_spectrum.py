@@ -17,6 +17,14 @@ def test_top_eigenvalue_against_a_full_decomposition() -> None:
     assert ((top_eigenvalue(kernels) - want).abs() / want).max() < 1e-8
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_top_eigenvalue_scales(scale: float) -> None:
+    a = normal(3, 30, 6)  # of rank 6: the Krylov space is soon exhausted
+    kernels = a @ a.mT
+    want = torch.linalg.eigvalsh(kernels)[:, -1]
+    assert (top_eigenvalue(scale * kernels) / scale / want - 1).abs().max() < 1e-12
+
+
 def test_small_singular_and_not_finite_matrices() -> None:
     assert top_eigenvalue(torch.full((1, 1), 3.0)).item() == 3.0
     assert abs(top_eigenvalue(torch.ones(4, 4, dtype=torch.float64)).item() - 4) < 1e-12
