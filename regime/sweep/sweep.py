@@ -139,12 +139,10 @@ class Sweep:
         return Cell(index=place.index, point=place.point, **{**result, "key": known or made or ""})
 
     def _fetch(self, began: float) -> Iterator[Fetching]:
-        """How far the files are of probes' models, where this machine needs them; one that cannot be had fails in its cells."""
-        if self.config.engine == "local":
-            named = dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe")
-            for model in named:
-                with suppress(ConfigError):
-                    yield from fetching([model], lambda: time.perf_counter() - began)
+        """How far the files are of probes' models, which keys need; one that cannot be had here fails where its cells run."""
+        for model in dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe"):
+            with suppress(ConfigError):
+                yield from fetching([model], lambda: time.perf_counter() - began)
 
     def _left(self) -> list[Place]:
         return [place for place in self.places if place.index not in self.cells]

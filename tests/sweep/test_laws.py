@@ -20,6 +20,18 @@ def test_an_exact_power_law_is_found_exactly():
     assert law.coefficient == pytest.approx(3.0)
 
 
+def test_a_fit_takes_the_asymptotic_part_where_that_is_five_points() -> None:
+    x = np.array([16.0, *WIDTHS])
+    y = np.repeat((x**-0.5 * np.array([3.0, 1, 1, 1, 1, 1]))[:, None], 2, 1)
+    law = laws.power_law(x, y, least=64)
+    assert (law.smallest, law.points) == (64, 5)
+    assert law.exponent.value == pytest.approx(-0.5)
+    for least in (0.0, 65.0):
+        whole = laws.power_law(x, y, least=least)
+        assert (whole.smallest, whole.points) == (16, 6)
+        assert whole.exponent.value == pytest.approx(np.polyfit(np.log(x), np.log(y[:, 0]), 1)[0])
+
+
 @pytest.mark.parametrize("seeds", [3, 5, 20])
 @pytest.mark.parametrize("paired", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(seeds, paired):
@@ -132,6 +144,19 @@ def test_a_power_law_with_a_floor():
     assert law.floor.low <= 0.02 <= law.floor.high
     assert law.coefficient == pytest.approx(3.0, rel=0.3)
     assert law.exponent.high - law.exponent.low < 0.3
+
+
+def test_a_floor_on_the_grid_is_found_exactly() -> None:
+    """Of the 64 floors between 0 and 0.99 of the lowest mean, here the 41st; four points are enough, three are not."""
+    x, share = np.array([1.0, 2.0, 4.0, 8.0]), 1 - 0.01 ** (40 / 63)
+    floor = 0.3
+    values = floor + floor * (1 - share) / share * (x / 8) ** -0.7
+    law = laws.scaling_law(x, np.repeat(values[:, None], 2, 1))
+    assert law.exponent.value == pytest.approx(0.7, rel=1e-9)
+    assert law.floor.value == pytest.approx(floor, rel=1e-9)
+    assert law.coefficient == pytest.approx(floor * (1 - share) / share * 8**0.7, rel=1e-9)
+    with pytest.raises(ValueError, match="at least 4 different x"):
+        laws.scaling_law(x[1:], np.repeat(values[1:, None], 2, 1))
 
 
 def test_a_peak_and_both_descents():
