@@ -3,7 +3,6 @@
 import os
 import time
 from math import inf
-from numbers import Integral, Real
 from typing import Literal, get_args
 
 import torch
@@ -125,9 +124,9 @@ class Monitor:
         """
         history = self._recorder.history
         after = history[-1].step if history else -inf
-        if not isinstance(step, Real) or isinstance(step, bool) or not after < step < inf:
+        if not is_finite(step) or not after < step:
             raise ValueError(f"step = {step!r:.80} is not allowed; allowed: a finite number above {after}")
-        step = int(step) if isinstance(step, Integral) else float(step)
+        step = int(step) if is_integer(step) else float(step)
         losses = {} if loss is None else {"train_loss": torch.tensor([float(loss)], dtype=torch.float64)}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
@@ -196,7 +195,7 @@ def _observer(
     if outputs not in get_args(Outputs):
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
     for name, value, least in (("chunk", chunk, 1), ("projections", projections, 4)):
-        allowed = isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+        allowed = is_integer(value) and value >= least
         if not (allowed or (name == "chunk" and value is None)):
             raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
     readout = Projected(readout, int(projections), seed) if outputs == "projection" else readout

@@ -5,7 +5,6 @@ import platform
 from functools import cache
 from importlib.metadata import version
 from math import isfinite
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from regime.advice import advise
 from regime.config import AnyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
+from regime.files import whole
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import NORMAL, REASONS, Along, Baseline, Measurement, total
 from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
@@ -269,10 +269,10 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
     """Write a record's kernels as safetensors, whole or not at all; raises ValueError where there are none yet."""
     if recorder is None or recorder.baseline is None:
         raise ValueError("save_kernels: nothing is measured yet")
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    save_file({name: kernel.contiguous() for name, kernel in recorder.kernels().items()}, partial)
-    partial.replace(target)
+    with whole(path) as partial:
+        # the first measurement is the last one too, for a while: tensors of a file may not share memory
+        copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
+        save_file(copies, partial)
 
 
 def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ def check_batch(name: str, batch: object) -> None:
     Raises:
         ValueError: it names the field, the value and what is allowed.
     """
-    if not isinstance(batch, Tensor | Mapping):
+    if not isinstance(batch, Tensor) and not (isinstance(batch, Mapping) and all(isinstance(part, str) for part in batch)):
         raise ValueError(f"{name}: a tensor or a dict of keyword tensors is needed, got {type(batch).__name__}")
     for part, value in {name: batch}.items() if isinstance(batch, Tensor) else batch.items():
         ragged = isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value)

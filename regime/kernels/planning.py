@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from regime.kernels import rules
 from regime.kernels.batch import Batch, Projected, Readout, evaluate, select, size
 from regime.kernels.capture import capture, learn_structure
-from regime.kernels.ownership import Group, grouped, owned
+from regime.kernels.request import Request
 from regime.kernels.structure import PROBES, Structure
 from regime.kernels.tapes import Tape
 from regime.machine import free_memory, matmul_rate
@@ -84,24 +84,17 @@ def _slices(n: int, most: int) -> Iterator[slice]:
         yield slice(start, min(n, start + most))
 
 
-def blocks(
-    structure: Structure, sizes: tuple[int, int | None], kernels: int, outputs: rules.Outputs, memory: int | None
-) -> Blocks:
-    """The largest blocks that fit.
-
-    Args:
-        sizes: n, and m; None for a symmetric kernel.
-        kernels: matrices that are summed into.
-        memory: bytes; None: half of what is free.
+def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
+    """The largest blocks that fit, with so many matrices that are summed into.
 
     Raises:
         ValueError: not one example fits; it says how much is needed.
     """
-    n, m = sizes
-    symmetric, m = m is None, n if m is None else m
+    n, m = request.sizes
+    symmetric, m, memory = m is None, n if m is None else m, request.memory
     c = structure.outputs.shape[1]
-    budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else memory
-    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if outputs == "full" else 1)
+    budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else int(memory)
+    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if request.outputs == "full" else 1)
     each = structure.bytes_per_example()
     least = result + LEAST + 2 * each
     if budget < least:
@@ -118,34 +111,24 @@ def blocks(
 
 
 @torch.no_grad()
-def plan(
-    model: nn.Module,
-    batch: Batch,
-    sizes: tuple[int, int | None],
-    readout: Readout | None,
-    outputs: rules.Outputs,
-    layers: list[str] | None,
-    group: Group,
-    method: str,
-    memory: int | None,
-) -> Plan:
+def plan(request: Request) -> Plan:
     """From counted operations, two examples passed through the model, and this machine's matmul rate."""
-    structure = learn_structure(model, batch, readout, layers)
-    n, m = sizes
-    paths = owned(model, layers)
-    shape = blocks(structure, sizes, len({grouped(path, group) for path in paths}), outputs, memory)
+    model, batch, readout, method = request.model, request.batch, request.readout, request.method
+    structure = learn_structure(model, batch, readout, request.layers)
+    n, m = request.sizes
+    shape = blocks(structure, request, len(set(request.names.values())))
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]
     forward = forward_operations(model, select(batch, few), readout)
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     if method == "dense":
         whole = n + (m or 0)
-        size = {path: sum(parameter.numel() for parameter in own.values()) for path, own in paths.items()}
+        size = {path: sum(parameter.numel() for parameter in own.values()) for path, own in request.parameters.items()}
         plans = {path: LayerPlan("dense", n * (m or n) * c * c * p, 4 * whole * c * p) for path, p in size.items()}
         passes, alone = whole * c, 0.0
         kept = sum(each.bytes for each in plans.values())
         return Plan(_seconds(plans, passes * whole * 2 * forward, rate, passes), shape.bytes + kept, max(n, m or 0), plans)
-    tapes = capture(model, batch, readout, layers, structure, slice(0, PROBES[0]))
-    plans = {path: _layer(tape, sizes, outputs, method, shape.examples) for path, tape in tapes.items()}
+    tapes = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
+    plans = {path: _layer(tape, request, shape.examples) for path, tape in tapes.items()}
     passed = shape.passed()
     alone = ALONE * passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
@@ -185,13 +168,11 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
 
 
-def _layer(
-    tape: Tape | None, sizes: tuple[int, int | None], outputs: rules.Outputs, method: rules.Method, most: int
-) -> LayerPlan:
+def _layer(tape: Tape | None, request: Request, most: int) -> LayerPlan:
     if tape is None:
         return LayerPlan(None, 0, 0)
-    costs = [part.cost(*sizes, outputs, method) for part in tape.parts]
-    kept = sum(min(each, most) for each in sizes if each is not None)
+    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in tape.parts]
+    kept = sum(min(each, most) for each in request.sizes if each is not None)
     name = ", ".join(dict.fromkeys(cost.method for cost in costs))
     return LayerPlan(name, sum(cost.operations for cost in costs), tape.nbytes // tape.examples * kept)
 

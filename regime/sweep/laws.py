@@ -173,11 +173,13 @@ def boundary(
         least: where the level is crossed at five sizes or more from here up, the law is that of those alone.
 
     Raises:
-        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two seeds.
+        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two values
+            of the knob, or two seeds.
     """
     size, knob, y = (np.asarray(part, dtype=float) for part in (size, knob, y))
-    if y.shape[:2] != (len(size), len(knob)) or y.shape[2] < 2:
-        raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {(len(size), len(knob))} and at least 2 seeds")
+    if y.ndim != 3 or y.shape[:2] != (len(size), len(knob)) or min(y.shape[1:]) < 2:
+        shape = f"{(len(size), len(knob))} and at least 2 seeds, of 2 values of the knob or more"
+        raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {shape}")
     logs, mark = (np.log(np.where(y > 0, y, np.nan)), np.log(level)) if logarithmic else (y, level)
     order = np.argsort(knob)
     log_knob, logs = np.log(knob[order]), logs[:, order]

@@ -172,10 +172,9 @@ class Start:
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
 
-def shape(config: ToyConfig) -> ToyConfig:
-    """What has to be the same of configurations that are trained as one batch."""
-    known = ToyConfig()
-    return config.model_copy(update={name: getattr(known, name) for name in VARIES})
+def shape(config: ToyConfig) -> tuple[object, ...]:
+    """Return what has to be the same of configurations that are trained as one batch."""
+    return tuple(value for name, value in config if name not in VARIES)
 
 
 def precision(config: ToyConfig) -> torch.dtype:
