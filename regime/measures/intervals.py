@@ -1,0 +1,145 @@
+"""Every 95% interval of the project: Student's over seeds and probe points, and the bootstrap behind what is fitted.
+
+A measure varies over seeds and over the choice of probe points, which all seeds share. Its mean over S seeds has the variance
+
+    (variance over seeds) / S + (variance that the probe points give to the mean over seeds)
+
+and Satterthwaite's degrees of freedom. Random halves of the points, without replacement, tell the second part: what they give
+spreads as that of independent sets of all the points does. What the halves do to one seed and not to the others is in the first
+part already, and is counted once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.special import ndtri, stdtrit
+from torch import Tensor
+
+LEVEL = 0.95
+"""Of every interval, unless a run may look at its evidence several times."""
+DRAWS = 1000
+"""Resamples of seeds behind a fit's interval."""
+
+
+class Estimate(NamedTuple):
+    """A number and its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def normal(level: float = LEVEL) -> float:
+    """Return z such that a standard normal is within -z and z with probability `level`."""
+    return float(ndtri((1 + level) / 2))
+
+
+def student(degrees: float, level: float = LEVEL) -> float:
+    """Return t such that Student's variable of these degrees of freedom is within -t and t with probability `level`."""
+    return float(stdtrit(degrees, (1 + level) / 2))
+
+
+def at_looks(looks: int) -> float:
+    """Return the level of each of several intervals, taken one after another, that all hold together at LEVEL (Bonferroni)."""
+    return 1 - (1 - LEVEL) / looks
+
+
+def half_width(
+    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
+) -> Float[Tensor, "*k"]:
+    """Return t times the standard error of the mean over seeds.
+
+    With two-way effects, value = mean + seed + points + both, the halves' mean over seeds has the variance of `points` and a
+    1/S of that of `both`; within seeds, about that mean, they have (1 - 1/S) of that of `both`.
+
+    Args:
+        values: the measure of each seed, on all the probe points.
+        drawn: the same on B random halves of the points; None counts seeds alone, of which there must be two.
+        points: how many probe points there are.
+        level: probability that the interval covers the mean.
+    """
+    seeds = values.shape[-1]
+    between, along = torch.zeros_like(values[..., 0]), torch.zeros_like(values[..., 0])
+    inverse = 0.0
+    if seeds > 1:
+        between = values.var(-1) / seeds
+        inverse = between**2 / (seeds - 1)
+    if drawn is not None:
+        mean = drawn.mean(-2, keepdim=True)
+        along = mean.var(-1).squeeze(-1)
+        if seeds > 1:
+            along = (along - (drawn - mean).var(-1).sum(-1) / (seeds - 1) / seeds).clamp(min=0)
+        inverse = inverse + along**2 * (1 / (points - 1) + 1 / (drawn.shape[-1] - 1))
+    variance = between + along
+    degrees = torch.where(variance > 0, variance**2 / inverse, 1.0)
+    quantile = torch.as_tensor(stdtrit(degrees.cpu().numpy(), (1 + level) / 2), dtype=values.dtype, device=values.device)
+    return quantile * variance.sqrt()
+
+
+def interval_of_mean(
+    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
+) -> tuple[Float[Tensor, "*k"], Float[Tensor, "*k"]]:
+    """Return the interval of the mean over seeds of measures that are never negative: mean times exp(-+ half_width / mean).
+
+    On a log scale, since measures of change are skewed to the right: at four seeds of a log-normal of deviation 0.4 it covers
+    the mean in 94%, the symmetric one in 93; of deviation 0.8 in 92 and 87.
+    """
+    mean = values.mean(-1)
+    factor = torch.where(mean > 0, half_width(values, drawn, points, level) / mean, 0.0).exp()
+    return mean / factor, mean * factor
+
+
+def interval_of_geometric_mean(
+    values: Float[Tensor, "S"], drawn: Float[Tensor, "S B"] | None, points: int, *, least: float, level: float = LEVEL
+) -> tuple[float, float] | None:
+    """Return the interval of the geometric mean over seeds; None where it is not defined.
+
+    Args:
+        values, drawn, points, level: as for `half_width`; one seed needs `drawn`.
+        least: smaller values count as this: noise among tiny values says nothing.
+    """
+    if drawn is None and len(values) < 2:
+        return None
+    if not all(bool(part.isfinite().all()) for part in (values, drawn) if part is not None):
+        return None
+    logs, halves = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
+    mean, half = logs.mean(), half_width(logs, halves, points, level)
+    return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
+
+
+def mean_over_seeds(values: np.ndarray) -> Estimate:
+    """Return mean and Student's 95% interval of values (S,), S at least 2."""
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"values = {values!r:.80} is not allowed; allowed: finite numbers of at least two seeds")
+    half = student(len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return Estimate(mean, mean - half, mean + half)
+
+
+def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
+    """Return means over seeds (B, K) of cells (K, S), seeds drawn with replacement, widened for few seeds.
+
+    Args:
+        values: (K, S), seeds last.
+        paired: whether all cells draw the same seeds, or each its own.
+        seed: of the draws.
+    """
+    cells, seeds = values.shape
+    chosen = np.random.default_rng(seed).integers(seeds, size=(DRAWS, 1 if paired else cells, seeds))
+    means = np.take_along_axis(values[None], np.broadcast_to(chosen, (DRAWS, cells, seeds)), 2).mean(2)
+    center = values.mean(1)
+    return center + (means - center) * widening(seeds)
+
+
+def widening(seeds: int) -> float:
+    """Return what the spread of a bootstrap over so few seeds is multiplied by: sqrt(S / (S - 1)) t / z."""
+    return (seeds / (seeds - 1)) ** 0.5 * student(seeds - 1) / normal()
+
+
+def percentile(value: float, drawn: np.ndarray) -> Estimate:
+    """Return a fitted number with the quantiles of its bootstrap; draws without one are left out."""
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(value), float(low), float(high))
