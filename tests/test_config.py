@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from regime import ConfigError, ProbeConfig, ToyConfig
+from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.config import config_from_dict
 
 
@@ -46,6 +46,11 @@ from regime.config import config_from_dict
         (ToyConfig, {"task": "csv", "csv": 3}, r"csv = 3 is not allowed; allowed: text of at most 1000000 characters or null"),
         (ToyConfig, {"width": 16384, "depth": 8}, r"need .* GiB; allowed: at most 4 GiB"),
         (ToyConfig, {"steps": 100_000}, r"allowed: at most 1000 measurements"),
+        (ToyConfig, {"max_seeds": 3}, r"max_seeds = 3 is not allowed; allowed: null, or at least seeds = 4"),
+        (ToyConfig, {"max_seeds": 65}, r"max_seeds = 65 is not allowed; allowed: an integer from 1 to 64 or null"),
+        (ToyConfig, {"width": 2048, "max_seeds": 64}, r"seeds = 32, samples = 128 need .* GiB; allowed: at most 4 GiB"),
+        (SweepConfig, {"base": {"max_seeds": 8}}, r"base.max_seeds = 8 is not allowed in a sweep, .*; allowed: null"),
+        (SweepConfig, {"axes": {"max_seeds": [8]}}, r"axes.max_seeds is not allowed: no field to sweep"),
         (ProbeConfig, {"model": ""}, r"model = '' is not allowed"),
         (ProbeConfig, {"model": "x" * 97}, r"model = 'x+\.\.\. is not allowed; allowed: text of at most 96 characters"),
         (ProbeConfig, {"task": "own"}, r"texts = null is not allowed with task = 'own'; allowed: your rows"),

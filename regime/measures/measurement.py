@@ -10,13 +10,13 @@ from torch import Tensor
 
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
+from regime.measures.intervals import normal
+from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
 from regime.snapshots import TWIN_GAP, Snapshot
 
-DRAWS = 200
-"""Random halves of the probe points behind the intervals of one seed; behind floors alone half as many will do."""
-NORMAL = 1.96
+DRAWS = 100
+"""Random halves of the probe points behind floors and intervals."""
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
@@ -85,16 +85,16 @@ KERNEL = {
 REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
-SQUARED = ("kernel_distance", "kernel_distance_centered")
-"""One minus a cosine: an error of size e shows as e**2."""
 
 
 class Along(NamedTuple):
     """What a point adds to a path: the twin's gap there, and what the forecast missed of it."""
 
     gap: Float[Tensor, "S"]
-    drawn: Float[Tensor, "S B"] | None
+    drawn: Float[Tensor, "S B"]
     """The gap on random halves of the probe points."""
+    rounding: Float[Tensor, "S"]
+    """How far rounding alone may move the gap."""
     missed: Float[Tensor, "S"]
     """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
     around: Float[Tensor, "S"]
@@ -111,6 +111,8 @@ class Measurement:
     undefined: dict[str, str]
     floors: dict[str, Float[Tensor, "S"]]
     """Rounding, and 1.96 standard errors over the probe points, of measures; a layer's or block's under "name/measure"."""
+    rounding: dict[str, Float[Tensor, "S"]]
+    """The part of the floors that is rounding."""
     drawn: dict[str, Float[Tensor, "S B"]]
     """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
     modes: Float[Tensor, "S K"]
@@ -142,9 +144,8 @@ class Baseline:
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
-        seeds, points = start.outputs.shape[:2]
-        draws = DRAWS if seeds == 1 else DRAWS // 2
-        halves = torch.rand(draws, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
+        points = start.outputs.shape[1]
+        halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
         self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
         """Half the points without replacement: results spread as those of independent sets of all the points do."""
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
@@ -168,8 +169,13 @@ class Baseline:
     def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"]) -> Along:
         """A point of the path: outputs, and the twin's."""
         start = self.start.outputs
-        drawn = linear_gap(outputs, linear, start, self.halves) if len(start) == 1 else None  # else seeds tell the spread
-        return Along(linear_gap(outputs, linear, start), drawn, *unexplained(outputs, linear, start))
+        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.halves)
+        return Along(*gaps, self.rounding(outputs, self.start), *unexplained(outputs, linear, start))
+
+    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot) -> Float[Tensor, "S"]:
+        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says."""
+        moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
+        return ROUNDING * near.rounding * near.size.double() / moved
 
 
 class _Measuring:
@@ -180,6 +186,7 @@ class _Measuring:
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
         self.floors: dict[str, Tensor] = {}
+        self.rounding: dict[str, Tensor] = {}
         self.drawn: dict[str, Tensor] = {}
         self.represented: dict[str, dict[str, Tensor]] = {}
         self.moved = now.step > self.start.step
@@ -210,21 +217,22 @@ class _Measuring:
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
         along = self.baseline.along(now.outputs, now.linear[TWIN_GAP]) if TWIN_GAP in now.linear else None
-        return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, along)
+        spread = self.floors, self.rounding, self.drawn
+        return Measurement(model, layers, blocks, self.undefined, *spread, modes, along)
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""
         start = self.start.outputs
         if self.moved:
-            size = (outputs.double() - start.double()).flatten(1).norm(dim=1)
             drawn = linear_gap(outputs, linear, start, self.baseline.halves)
-            self._spread(name, drawn, ROUNDING * self.now.rounding * self.now.size.double() / size)
+            self._spread(name, drawn, self.baseline.rounding(outputs, self.now))
         return linear_gap(outputs, linear, start)
 
     def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
-        self.floors[name] = NORMAL * drawn.std(-1) + rounding
+        self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
+        self.floors[name] = normal() * drawn.std(-1) + rounding
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:
@@ -251,8 +259,15 @@ class _Measuring:
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
             row |= {measure: function(*pair) for measure, function in KERNEL.items()}
             if self.moved:
+                # A constant part that centering removes leaves its rounding behind.
+                larger = torch.stack([kernel.flatten(1).norm(dim=1) / center(kernel).flatten(1).norm(dim=1) for kernel in pair])
+                sizes = {
+                    "kernel_change": rounding,
+                    "kernel_distance": rounding**2,
+                    "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
+                }
                 for measure, values in resampled(*pair, self.baseline.halves).items():
-                    self._spread(prefix + measure, values, rounding**2 if measure in SQUARED else rounding)
+                    self._spread(prefix + measure, values, sizes[measure])
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)

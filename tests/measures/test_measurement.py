@@ -2,6 +2,7 @@ import torch
 
 from regime.kernels.spectrum import alignment
 from regime.measures.function import linear_gap
+from regime.measures.intervals import normal
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled
 from regime.measures.measurement import DEFINITIONS, KERNEL, ROUNDING, ROW, Baseline, Measurement, between
 from regime.measures.representation import feature_movement, representation_change
@@ -76,11 +77,11 @@ def test_floors_and_intervals_are_measures_on_random_halves() -> None:
         want = torch.stack([function(k1[half][:, half], k0[half][:, half]) for half in halves])
         assert torch.allclose(result.drawn[f"a.0.x/{name}"][0], want)
         rounding = ROUNDING * 1e-7 if name == "kernel_change" else 0.0
-        assert torch.allclose(result.floors[name], 1.96 * want.std() + rounding)
+        assert torch.allclose(result.floors[name], normal() * want.std() + rounding)
     h0, h1 = (part.representations["a.0"][0] for part in (start, now))
     for name, function in (("representation_change", representation_change), ("feature_movement", feature_movement)):
         want = torch.stack([function(h1[half], h0[half]) for half in halves])
-        assert torch.allclose(result.floors[name], 1.96 * want.std(), rtol=1e-4)
+        assert torch.allclose(result.floors[name], normal() * want.std(), rtol=1e-4)
     f0, f1, linear = start.outputs[0], now.outputs[0], now.linear["taylor_gap"][0]
     want = torch.stack([linear_gap(f1[half], linear[half], f0[half]) for half in halves])
     assert torch.allclose(result.drawn["taylor_gap"][0], want)
