@@ -207,7 +207,7 @@ class Recorder:
 
     def glance(self, glance: Glance) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
-        self._follow(self.baseline.along(glance.outputs, glance.linear))
+        self._follow(self.baseline.along(glance.outputs, glance.linear, glance.step))
 
     def _follow(self, along: Along) -> None:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""

@@ -36,9 +36,9 @@ def normal(level: float = LEVEL) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def student(degrees: float, level: float = LEVEL) -> float:
+def student(degrees: float | np.ndarray, level: float = LEVEL) -> float | np.ndarray:
     """Return t such that Student's variable of these degrees of freedom is within -t and t with probability `level`."""
-    return float(stdtrit(degrees, (1 + level) / 2))
+    return stdtrit(degrees, (1 + level) / 2)
 
 
 def at_looks(looks: int) -> float:
@@ -46,49 +46,60 @@ def at_looks(looks: int) -> float:
     return 1 - (1 - LEVEL) / looks
 
 
-def half_width(
-    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
-) -> Float[Tensor, "*k"]:
-    """Return t times the standard error of the mean over seeds.
+class Variance(NamedTuple):
+    """Of a mean over seeds."""
+
+    seeds: Float[Tensor, "*k"]
+    points: Float[Tensor, "*k"]
+    degrees: Float[Tensor, "*k"]
+    """Of freedom, of the sum (Satterthwaite 1946)."""
+
+
+def variance_of_mean(values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int) -> Variance:
+    """Return the variance of the mean over seeds, by where it comes from.
 
     With two-way effects, value = mean + seed + points + both, the halves' mean over seeds has the variance of `points` and a
-    1/S of that of `both`; within seeds, about that mean, they have (1 - 1/S) of that of `both`.
+    1/S of that of `both`; about that mean, each seed's halves have (1 - 1/S) of that of `both`.
 
     Args:
         values: the measure of each seed, on all the probe points.
         drawn: the same on B random halves of the points; None counts seeds alone, of which there must be two.
         points: how many probe points there are.
-        level: probability that the interval covers the mean.
     """
     seeds = values.shape[-1]
-    between, along = torch.zeros_like(values[..., 0]), torch.zeros_like(values[..., 0])
-    inverse = 0.0
-    if seeds > 1:
-        between = values.var(-1) / seeds
-        inverse = between**2 / (seeds - 1)
+    between = values.var(-1) / seeds if seeds > 1 else torch.zeros_like(values[..., 0])
+    along, inverse = torch.zeros_like(between), between**2 / max(1, seeds - 1)
     if drawn is not None:
         mean = drawn.mean(-2, keepdim=True)
         along = mean.var(-1).squeeze(-1)
         if seeds > 1:
             along = (along - (drawn - mean).var(-1).sum(-1) / (seeds - 1) / seeds).clamp(min=0)
         inverse = inverse + along**2 * (1 / (points - 1) + 1 / (drawn.shape[-1] - 1))
-    variance = between + along
-    degrees = torch.where(variance > 0, variance**2 / inverse, 1.0)
-    quantile = torch.as_tensor(stdtrit(degrees.cpu().numpy(), (1 + level) / 2), dtype=values.dtype, device=values.device)
-    return quantile * variance.sqrt()
+    whole = between + along
+    return Variance(between, along, torch.where(whole > 0, whole**2 / inverse, 1.0))
+
+
+def _student(degrees: Tensor, level: float) -> Tensor:
+    return torch.as_tensor(student(degrees.cpu().numpy(), level), dtype=degrees.dtype, device=degrees.device)
 
 
 def interval_of_mean(
     values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
 ) -> tuple[Float[Tensor, "*k"], Float[Tensor, "*k"]]:
-    """Return the interval of the mean over seeds of measures that are never negative: mean times exp(-+ half_width / mean).
+    """Return the interval of the mean over seeds of measures that are never negative, on a log scale.
 
-    On a log scale, since measures of change are skewed to the right: at four seeds of a log-normal of deviation 0.4 it covers
-    the mean in 94%, the symmetric one in 93; of deviation 0.8 in 92 and 87.
+    Measures of change are skewed, about as log-normals. With r the variance over the squared mean, and c the coefficient of
+    variation over seeds, the log of the mean is low by r / 2, and its variance r + c^4 / (2 (S - 1)): the second term, as in
+    Cox's interval of a log-normal's mean (Zhou and Gao 1997), is for not knowing c.
     """
-    mean = values.mean(-1)
-    factor = torch.where(mean > 0, half_width(values, drawn, points, level) / mean, 0.0).exp()
-    return mean / factor, mean * factor
+    seeds, mean = values.shape[-1], values.mean(-1)
+    variance = variance_of_mean(values, drawn, points)
+    of_seeds, of_points = (part / mean**2 for part in variance[:2])
+    relative = of_seeds + of_points
+    deviation = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
+    center, half = relative / 2, _student(variance.degrees, level) * deviation
+    low, high = (mean * (center + side * half).exp() for side in (-1, 1))
+    return torch.where(mean > 0, low, 0.0), torch.where(mean > 0, high, 0.0)
 
 
 def interval_of_geometric_mean(
@@ -97,7 +108,7 @@ def interval_of_geometric_mean(
     """Return the interval of the geometric mean over seeds; None where it is not defined.
 
     Args:
-        values, drawn, points, level: as for `half_width`; one seed needs `drawn`.
+        values, drawn, points, level: as for `interval_of_mean`; one seed needs `drawn`.
         least: smaller values count as this: noise among tiny values says nothing.
     """
     if drawn is None and len(values) < 2:
@@ -105,7 +116,8 @@ def interval_of_geometric_mean(
     if not all(bool(part.isfinite().all()) for part in (values, drawn) if part is not None):
         return None
     logs, halves = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
-    mean, half = logs.mean(), half_width(logs, halves, points, level)
+    variance = variance_of_mean(logs, halves, points)
+    mean, half = logs.mean(), _student(variance.degrees, level) * (variance.seeds + variance.points).sqrt()
     return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
 
 

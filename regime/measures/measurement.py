@@ -166,16 +166,19 @@ class Baseline:
         """
         return _Measuring(self, now).all(previous)
 
-    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"]) -> Along:
+    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
         """A point of the path: outputs, and the twin's."""
         start = self.start.outputs
         gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.halves)
-        return Along(*gaps, self.rounding(outputs, self.start), *unexplained(outputs, linear, start))
+        return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
 
-    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot) -> Float[Tensor, "S"]:
-        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says."""
+    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
+        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says.
+
+        With a `step`, of network and twin apart: every step rounds the parameters, and errors add up as a random walk does.
+        """
         moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
-        return ROUNDING * near.rounding * near.size.double() / moved
+        return ROUNDING * near.rounding * near.size.double() * max(1, step) ** 0.5 / moved
 
 
 class _Measuring:
@@ -216,7 +219,7 @@ class _Measuring:
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
-        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP]) if TWIN_GAP in now.linear else None
+        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP], now.step) if TWIN_GAP in now.linear else None
         spread = self.floors, self.rounding, self.drawn
         return Measurement(model, layers, blocks, self.undefined, *spread, modes, along)
 
@@ -225,7 +228,8 @@ class _Measuring:
         start = self.start.outputs
         if self.moved:
             drawn = linear_gap(outputs, linear, start, self.baseline.halves)
-            self._spread(name, drawn, self.baseline.rounding(outputs, self.now))
+            apart = self.now.step if name == TWIN_GAP else 1
+            self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
         return linear_gap(outputs, linear, start)
 
     def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
