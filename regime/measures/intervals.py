@@ -132,7 +132,7 @@ def mean_over_seeds(values: np.ndarray) -> Estimate:
 
 
 def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
-    """Return means over seeds (B, K) of cells (K, S), seeds drawn with replacement, widened for few seeds.
+    """Return means over seeds (B, K) of cells (K, S), seeds drawn with replacement; they vary as much as means of S seeds do.
 
     Args:
         values: (K, S), seeds last.
@@ -143,15 +143,27 @@ def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarr
     chosen = np.random.default_rng(seed).integers(seeds, size=(DRAWS, 1 if paired else cells, seeds))
     means = np.take_along_axis(values[None], np.broadcast_to(chosen, (DRAWS, cells, seeds)), 2).mean(2)
     center = values.mean(1)
-    return center + (means - center) * widening(seeds)
+    return center + (means - center) * (seeds / (seeds - 1)) ** 0.5
 
 
-def widening(seeds: int) -> float:
-    """Return what the spread of a bootstrap over so few seeds is multiplied by: sqrt(S / (S - 1)) t / z."""
-    return (seeds / (seeds - 1)) ** 0.5 * student(seeds - 1) / normal()
+def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | None = None) -> Estimate:
+    """Return a fitted number with the quantiles of its bootstrap, widened by t / z for few seeds; nan draws are left out.
 
+    Student's degrees of freedom are S - 1 for each independent part that the number depends on, of which there are in effect
+    (sum v)^2 / sum v^2 with v what a part gives to its variance (Satterthwaite 1946).
 
-def percentile(value: float, drawn: np.ndarray) -> Estimate:
-    """Return a fitted number with the quantiles of its bootstrap; draws without one are left out."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    Args:
+        value: fitted to the whole.
+        drawn: (B,), fitted to each resample.
+        seeds: how many there are.
+        parts: (B, K), the independent means, or numbers, that each resample's was fitted to; None if all draw the same seeds.
+    """
+    good = np.isfinite(drawn)
+    count = 1.0
+    if parts is not None and drawn[good].std() > 0:
+        centered = parts[good] - parts[good].mean(0)
+        shares = ((drawn[good] - drawn[good].mean()) @ centered) ** 2 / np.maximum((centered**2).sum(0), np.finfo(float).tiny)
+        count = shares.sum() ** 2 / (shares**2).sum()
+    wide = value + (drawn[good] - value) * student(count * (seeds - 1)) / normal()
+    low, high = np.quantile(wide, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))
