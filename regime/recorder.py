@@ -63,7 +63,7 @@ class Recorder:
         self.last: dict[str, Tensor] = {}
         """The layers' kernels at the last measurement."""
         self.past: dict[str, Tensor] = {}
-        """The largest gap, its halves and rounding, the last kernel and its time, and the forecast's squared misses, so far."""
+        """The largest gap, on subsets too, and its rounding; the last kernel and its time; what the forecast missed so far."""
         self.rounds = config.rounds if config.kind == "toy" else []
         self.points: list[Point] = []
         """The history seed by seed, kept where seeds may be added."""
@@ -267,7 +267,7 @@ class Recorder:
         return self._of(name, row[measure], drawn, rounding)
 
     def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
-        points, level = self.baseline.halves.shape[1], at_looks(max(1, len(self.rounds)))
+        points, level = self.baseline.subsets.shape[1], at_looks(max(1, len(self.rounds)))
         interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
         return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
 
@@ -299,8 +299,8 @@ class Recorder:
         names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
         if not names:
             return {}
-        values, halves = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
-        low, high = interval_of_mean(values, halves, self.baseline.halves.shape[1])
+        values, drawn = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
+        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
         pairs = zip(names, low.tolist(), high.tolist(), strict=True)
         return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
 

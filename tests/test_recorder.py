@@ -105,7 +105,7 @@ def test_a_kernel_that_grew_more_than_it_turned_is_remarked(growth: float, turn:
 def test_the_verdict_rests_on_the_interval_of_the_seeds_widened_by_rounding() -> None:
     whole = recorder()
     whole.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
-    grown = snapshot(4, 1.0, 0.0, 0.4)
+    grown = snapshot(4, 1.0, 0.0, 0.9)
     factor = torch.tensor([0.2, 0.3], dtype=torch.float64)[:, None, None]
     last = whole.record(replace(grown, kernels={"a": grown.kernels["a"] * (1 + factor)}), 0.0, 0.0)
     half = student(1) * (log(1.5) ** 2 / 2 / 2) ** 0.5

@@ -4,9 +4,11 @@ A measure varies over seeds and over the choice of probe points, which all seeds
 
     (variance over seeds) / S + (variance that the probe points give to the mean over seeds)
 
-and Satterthwaite's degrees of freedom. Random halves of the points, without replacement, tell the second part: what they give
-spreads as that of independent sets of all the points does. What the halves do to one seed and not to the others is in the first
-part already, and is counted once.
+and Satterthwaite's degrees of freedom. The second part is told by random subsets that leave an eighth of the points out (the
+delete-d jackknife, Shao and Wu 1989): with d of P points left out a measure varies (P - d) / d times less than over independent
+sets of points. Halves would need no factor, but a measure of half the points is not that of all: of the centered kernels of a
+small BERT's blocks, intervals from halves held the truth in 86 to 94%, from subsets of seven eighths in 90 to 97.
+What the subsets do to one seed and not to the others is in the first part already, and is counted once.
 """
 
 from typing import NamedTuple
@@ -21,6 +23,8 @@ LEVEL = 0.95
 """Of every interval, unless a run may look at its evidence several times."""
 DRAWS = 1000
 """Resamples of seeds behind a fit's interval."""
+SUBSETS = 100
+"""Of the probe points, behind every other."""
 
 
 class Estimate(NamedTuple):
@@ -46,6 +50,22 @@ def at_looks(looks: int) -> float:
     return 1 - (1 - LEVEL) / looks
 
 
+def left_out(points: int) -> int:
+    """Return how many points each subset lacks."""
+    return max(1, points // 8)
+
+
+def subsets(points: int) -> Float[Tensor, "B P"]:
+    """Return random subsets of the points as rows of ones and zeros, the same ones every time."""
+    order = torch.rand(SUBSETS, points, generator=torch.Generator().manual_seed(0)).argsort(1)
+    return (order >= left_out(points)).double()
+
+
+def deviation(drawn: Float[Tensor, "*k B"], points: int) -> Float[Tensor, "*k"]:
+    """Return the standard error over the choice of probe points that a measure on `subsets` tells."""
+    return drawn.std(-1) * (points / left_out(points) - 1) ** 0.5
+
+
 class Variance(NamedTuple):
     """Of a mean over seeds."""
 
@@ -58,12 +78,12 @@ class Variance(NamedTuple):
 def variance_of_mean(values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int) -> Variance:
     """Return the variance of the mean over seeds, by where it comes from.
 
-    With two-way effects, value = mean + seed + points + both, the halves' mean over seeds has the variance of `points` and a
-    1/S of that of `both`; about that mean, each seed's halves have (1 - 1/S) of that of `both`.
+    With two-way effects, value = mean + seed + points + both, the subsets' mean over seeds has the variance of `points` and a
+    1/S of that of `both`; about that mean, each seed's subsets have (1 - 1/S) of that of `both`.
 
     Args:
         values: the measure of each seed, on all the probe points.
-        drawn: the same on B random halves of the points; None counts seeds alone, of which there must be two.
+        drawn: the same on B `subsets` of the points; None counts seeds alone, of which there must be two.
         points: how many probe points there are.
     """
     seeds = values.shape[-1]
@@ -71,9 +91,10 @@ def variance_of_mean(values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B
     along, inverse = torch.zeros_like(between), between**2 / max(1, seeds - 1)
     if drawn is not None:
         mean = drawn.mean(-2, keepdim=True)
-        along = mean.var(-1).squeeze(-1)
+        along = deviation(mean.squeeze(-2), points) ** 2
         if seeds > 1:
-            along = (along - (drawn - mean).var(-1).sum(-1) / (seeds - 1) / seeds).clamp(min=0)
+            both = (deviation(drawn - mean, points) ** 2).sum(-1) / (seeds - 1)
+            along = (along - both / seeds).clamp(min=0)
         inverse = inverse + along**2 * (1 / (points - 1) + 1 / (drawn.shape[-1] - 1))
     whole = between + along
     return Variance(between, along, torch.where(whole > 0, whole**2 / inverse, 1.0))
@@ -96,8 +117,8 @@ def interval_of_mean(
     variance = variance_of_mean(values, drawn, points)
     of_seeds, of_points = (part / mean**2 for part in variance[:2])
     relative = of_seeds + of_points
-    deviation = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
-    center, half = relative / 2, _student(variance.degrees, level) * deviation
+    spread = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
+    center, half = relative / 2, _student(variance.degrees, level) * spread
     low, high = (mean * (center + side * half).exp() for side in (-1, 1))
     return torch.where(mean > 0, low, 0.0), torch.where(mean > 0, high, 0.0)
 
@@ -115,8 +136,8 @@ def interval_of_geometric_mean(
         return None
     if not all(bool(part.isfinite().all()) for part in (values, drawn) if part is not None):
         return None
-    logs, halves = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
-    variance = variance_of_mean(logs, halves, points)
+    logs, parts = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
+    variance = variance_of_mean(logs, parts, points)
     mean, half = logs.mean(), _student(variance.degrees, level) * (variance.seeds + variance.points).sqrt()
     return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
 

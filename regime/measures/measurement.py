@@ -10,13 +10,11 @@ from torch import Tensor
 
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.intervals import normal
+from regime.measures.intervals import deviation, normal, subsets
 from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
 from regime.snapshots import TWIN_GAP, Snapshot
 
-DRAWS = 100
-"""Random halves of the probe points behind floors and intervals."""
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
@@ -92,7 +90,7 @@ class Along(NamedTuple):
 
     gap: Float[Tensor, "S"]
     drawn: Float[Tensor, "S B"]
-    """The gap on random halves of the probe points."""
+    """The gap on random subsets of the probe points."""
     rounding: Float[Tensor, "S"]
     """How far rounding alone may move the gap."""
     missed: Float[Tensor, "S"]
@@ -114,7 +112,7 @@ class Measurement:
     rounding: dict[str, Float[Tensor, "S"]]
     """The part of the floors that is rounding."""
     drawn: dict[str, Float[Tensor, "S B"]]
-    """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
+    """Measures on random subsets of the probe points; named as the floors are."""
     modes: Float[Tensor, "S K"]
     """The gap of the first linear prediction by band of modes of Theta_0."""
     along: Along | None
@@ -145,9 +143,7 @@ class Baseline:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
-        halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
-        self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
-        """Half the points without replacement: results spread as those of independent sets of all the points do."""
+        self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
         values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
@@ -169,7 +165,7 @@ class Baseline:
     def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
         """A point of the path: outputs, and the twin's."""
         start = self.start.outputs
-        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.halves)
+        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
         return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
 
     def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
@@ -227,7 +223,7 @@ class _Measuring:
         """A linear prediction's gap, and how it spreads over the probe points."""
         start = self.start.outputs
         if self.moved:
-            drawn = linear_gap(outputs, linear, start, self.baseline.halves)
+            drawn = linear_gap(outputs, linear, start, self.baseline.subsets)
             apart = self.now.step if name == TWIN_GAP else 1
             self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
         return linear_gap(outputs, linear, start)
@@ -236,7 +232,7 @@ class _Measuring:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
-        self.floors[name] = normal() * drawn.std(-1) + rounding
+        self.floors[name] = normal() * deviation(drawn, self.baseline.subsets.shape[1]) + rounding
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:
@@ -270,7 +266,7 @@ class _Measuring:
                     "kernel_distance": rounding**2,
                     "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
                 }
-                for measure, values in resampled(*pair, self.baseline.halves).items():
+                for measure, values in resampled(*pair, self.baseline.subsets).items():
                     self._spread(prefix + measure, values, sizes[measure])
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
@@ -287,15 +283,15 @@ class _Measuring:
 
     def _representation(self, name: str, prefix: str) -> dict[str, Tensor]:
         """How far a representation moved; taken once for its own row and for the model's."""
-        now, halves = self.now.representations[name], self.baseline.halves
+        now, chosen = self.now.representations[name], self.baseline.subsets
         if name not in self.represented:
             gram, start = hollow(now), self.baseline.start.representations[name]
-            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(halves[:1]), halves]))
+            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(chosen[:1]), chosen]))
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),
                 "drawn/representation_change": drawn[..., 1:].clamp(min=0),
-                "drawn/feature_movement": feature_movement(now, start, halves),
+                "drawn/feature_movement": feature_movement(now, start, chosen),
             }
         known = self.represented[name]
         if self.moved:

@@ -10,11 +10,13 @@ from regime.measures.intervals import (
     at_looks,
     interval_of_geometric_mean,
     interval_of_mean,
+    left_out,
     mean_over_seeds,
     normal,
     percentile,
     resampled_means,
     student,
+    subsets,
     variance_of_mean,
 )
 
@@ -42,7 +44,7 @@ def test_variance_of_seeds_alone() -> None:
 def test_what_points_do_to_all_seeds_is_counted_and_what_they_do_to_one_is_not_counted_twice() -> None:
     values = tensor(1, 3)
     shared = variance_of_mean(values, tensor([1, 3, 1, 3], [5, 7, 5, 7]), 11)
-    between, along = 1.0, 4 / 3
+    between, along = 1.0, 4 / 3 * 10
     degrees = (between + along) ** 2 / (between**2 / 1 + along**2 * (1 / 10 + 1 / 3))
     assert [part.item() for part in shared] == pytest.approx([between, along, degrees])
     own = variance_of_mean(values, tensor([1, 3, 1, 3], [7, 5, 7, 5]), 11)
@@ -50,9 +52,9 @@ def test_what_points_do_to_all_seeds_is_counted_and_what_they_do_to_one_is_not_c
     both = variance_of_mean(
         values, tensor([0, 4, 2, 2], [1, 1, 1, 1]), 11
     )  # mean (.5, 2.5, 1.5, 1.5), about it +-1: 2/3 - 1/3 * 2
-    assert both.points.item() == pytest.approx(2 / 3 - (2 / 3 + 2 / 3) / 1 / 2)
+    assert both.points.item() == pytest.approx(10 * (2 / 3 - (2 / 3 + 2 / 3) / 1 / 2))
     alone = variance_of_mean(tensor(2), tensor([1, 3, 1, 3])[None].squeeze(0)[None], 11)
-    assert [part.item() for part in alone] == pytest.approx([0.0, 4 / 3, 1 / (1 / 10 + 1 / 3)])
+    assert [part.item() for part in alone] == pytest.approx([0.0, 4 / 3 * 10, 1 / (1 / 10 + 1 / 3)])
 
 
 def test_the_interval_of_a_mean_by_hand() -> None:
@@ -64,7 +66,7 @@ def test_the_interval_of_a_mean_by_hand() -> None:
     assert [low[0].item(), high[0].item()] == pytest.approx(want, rel=1e-5)
     assert (low[1].item(), high[1].item()) == (0.0, 0.0)
     one = interval_of_mean(tensor(2), tensor([1, 3, 1, 3])[None].squeeze(0)[None], 11, 0.99)
-    t, r = student(1 / (1 / 10 + 1 / 3), 0.99), 4 / 3 / 4
+    t, r = student(1 / (1 / 10 + 1 / 3), 0.99), 10 * 4 / 3 / 4
     assert [end.item() for end in one] == pytest.approx([2 * exp(r / 2 + side * t * r**0.5) for side in (-1, 1)])
 
 
@@ -94,7 +96,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(seeds: int, over_seeds: f
 
     effects = over_seeds * normals(seeds, 1)
     each = over_points * points**0.5 * (normals(1, points) + normals(seeds, points)) / 2**0.5
-    chosen = (torch.rand(100, points, generator=generator).argsort(1) < points // 2).double() / (points // 2)
+    chosen = subsets(points) / (points - left_out(points))
     values, drawn = (effects + each.mean(-1, keepdim=True)).squeeze(-1).exp(), (effects + each @ chosen.mT).exp()
     low, high = interval_of_mean(values, drawn, points)
     truth = exp((over_seeds**2 + over_points**2) / 2)
@@ -129,3 +131,13 @@ def test_a_percentile_interval_is_widened_for_few_seeds() -> None:
     found = percentile(0.0, parts.sum(1), 3, parts)  # three equal parts, so six degrees of freedom
     assert found.high == pytest.approx(np.quantile(parts.sum(1), 0.975) * student(6) / normal(), rel=0.01)
     assert percentile(1.0, np.ones(10), 3, np.ones((10, 2))) == (1.0, 1.0, 1.0)
+
+
+def test_subsets_leave_an_eighth_of_the_points_out() -> None:
+    for points, lacking in ((8, 1), (9, 1), (48, 6), (96, 12)):
+        chosen = subsets(points)
+        assert left_out(points) == lacking
+        assert chosen.shape == (100, points)
+        assert set(chosen.flatten().tolist()) == {0.0, 1.0}
+        assert (chosen.sum(1) == points - lacking).all()
+    assert torch.equal(subsets(16), subsets(16))
