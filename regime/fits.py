@@ -1,29 +1,8 @@
 """Power laws through measured points, with intervals over seeds."""
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.special import stdtrit
 
-CONFIDENCE = 0.95
-
-
-class Estimate(NamedTuple):
-    """A number over seeds: its mean and the 95% interval of the mean."""
-
-    value: float
-    low: float
-    high: float
-
-
-def mean_over_seeds(values: np.ndarray) -> Estimate:
-    """Mean and Student's 95% interval of values (S,), S at least 2."""
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError(f"values = {values!r:.80} is not allowed; allowed: finite numbers of at least two seeds")
-    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * float(values.std(ddof=1)) / len(values) ** 0.5
-    mean = float(values.mean())
-    return Estimate(mean, mean - half, mean + half)
+from regime.measures.intervals import Estimate, mean_over_seeds
 
 
 def power_law(x: np.ndarray, y: np.ndarray) -> Estimate:

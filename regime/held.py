@@ -18,14 +18,22 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     history: list[Measured] = Field(min_length=1)
     past: dict[str, Tensor]
+    last: dict[str, Tensor]
+    points: list[dict[str, Any]]
+    diverged: bool
+
+
+class _Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    producer: dict[str, Any]
+    recorder: _Record
 
 
 class _Held(BaseModel):
     model_config = ConfigDict(extra="forbid")
     version: str
     config: ToyConfig
-    producer: dict[str, Any]
-    recorder: _Record
+    batches: list[_Batch] = Field(min_length=1)
     seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
@@ -36,7 +44,7 @@ def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what `write` wrote: config, producer, recorder, seconds.
+    """Return what `write` wrote: config, batches of seeds, seconds.
 
     Raises:
         FileNotFoundError: there is no such file.

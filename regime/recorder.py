@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from math import isfinite
@@ -10,22 +11,21 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float
 from safetensors.torch import save_file
-from scipy.special import stdtrit
 from torch import Tensor
 
 from regime.advice import advise
-from regime.config import AnyConfig
+from regime.config import AnyConfig, ToyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
 from regime.files import whole
+from regime.measures.intervals import at_looks, interval_of_geometric_mean, interval_of_mean
 from regime.measures.kernel import kernel_change
-from regime.measures.measurement import NORMAL, REASONS, Along, Baseline, Measurement, total
-from regime.measures.verdict import CONFIDENCE, Verdict, judge, seed_interval
+from regime.measures.measurement import REASONS, Along, Baseline, Measurement, total
+from regime.measures.verdict import AXIS, Evidence, Verdict, judge
 from regime.report import Provenance, Report
-from regime.snapshots import TWIN_GAP, Glance, Snapshot, diverged
+from regime.snapshots import TWIN_GAP, Glance, Snapshot, diverged, joined
 
 VERSION = "0.1.0"
 LARGEST = f"{TWIN_GAP}_max"
-TAIL = (1 - CONFIDENCE) / 2
 DRIFT = 0.1
 """What buffers alone may change the kernel by, before it is remarked on."""
 SETTLE = "Settle the buffers before the start: pass training data through the network in training mode, without training it"
@@ -42,6 +42,20 @@ class Run(Protocol):
     def view(self) -> dict[str, object]: ...
 
 
+@dataclass(frozen=True)
+class Point:
+    """What is measured of one step, seed by seed."""
+
+    step: int
+    time: float
+    loss: Float[Tensor, "S"] | None
+    blocks: dict[str, str]
+    moved: bool
+    """Whether any parameter did."""
+    diverged: bool
+    measurement: Measurement
+
+
 class Recorder:
     """Turns the snapshots of one run into Measured events."""
 
@@ -55,7 +69,10 @@ class Recorder:
         self.last: dict[str, Tensor] = {}
         """The layers' kernels at the last measurement."""
         self.past: dict[str, Tensor] = {}
-        """The largest gap, that of resamples, the last kernel and its time, and the forecast's squared misses, so far."""
+        """The largest gap, on subsets too, and its rounding; the last kernel and its time; what the forecast missed so far."""
+        self.rounds = config.rounds if config.kind == "toy" else []
+        self.points: list[Point] = []
+        """The history seed by seed, kept where seeds may be added."""
 
     def started(self, run: Run, estimate: Estimate) -> Started:
         return Started(
@@ -78,6 +95,7 @@ class Recorder:
             learning_rate=self.learning_rate,
             parameters=run.parameters,
             source=run.source,
+            seeds=len(self.history[-1].verdict.seeds),
         )
         return Report.from_history(
             self.config, self.history, references=self.references, diverged=self.diverged, provenance=provenance
@@ -92,13 +110,25 @@ class Recorder:
         return {f"{when}/{name}": kernel for when, part in known.items() for name, kernel in part.items()}
 
     def state(self) -> dict[str, Any]:
-        return {"history": [event.to_dict() for event in self.history], "past": self.past}
+        """Return what `restore` goes on from: tensors, numbers and strings."""
+        return {
+            "history": [event.to_dict() for event in self.history],
+            "past": self.past,
+            "last": self.last,
+            "points": [asdict(point) for point in self.points],
+            "diverged": self.diverged,
+        }
 
     def restore(self, state: dict[str, Any], start: Snapshot) -> None:
         """Go on from `state`, measuring against `start` again."""
         self.begin(start)
         self.history = [Measured.model_validate(fields) for fields in state["history"]]
-        self.past = state["past"]
+        self.past, self.last, self.diverged = state["past"], state["last"], state["diverged"]
+        try:
+            points = [Point(**fields | {"measurement": Measurement(**fields["measurement"])}) for fields in state["points"]]
+        except (KeyError, TypeError):
+            raise ValueError("not a saved session: its measured points are not those of a run") from None
+        self.points = points
 
     def begin(self, start: Snapshot) -> None:
         """Measure against this one; `record` begins with the first it is given."""
@@ -114,46 +144,79 @@ class Recorder:
         measurement = baseline.measure(snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
         self.last = snapshot.kernels
-        loss, start_loss = self._losses(snapshot)
-        if loss is not None:
-            self.diverged = self.diverged or snapshot.diverged or diverged(loss, start_loss)
-        model = measurement.model
         if snapshot.unmoved is not None:
-            model = model | {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
-            measurement.undefined.setdefault("buffer_change", REASONS["kernel"])
+            change = {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
+            undefined = {"buffer_change": REASONS["kernel"]} | measurement.undefined
+            measurement = replace(measurement, model=measurement.model | change, undefined=undefined)
         if measurement.along is not None:
-            measurement.undefined.update({LARGEST: REASONS["gap"], "forecast_skill": REASONS["gap"]})
-            model = model | self._follow(measurement.along)
-        event = Measured(
-            step=snapshot.step,
-            steps=snapshot.step if self.steps is None else self.steps,
-            time=snapshot.time,
-            seconds=seconds,
-            seconds_left=left,
-            measures={name: _mean(values) for name, values in model.items()},
-            spread={name: _deviation(values) for name, values in model.items()},
-            seeds={name: _numbers(values) for name, values in model.items()},
-            intervals=_intervals(model, measurement, ""),
-            layers=self._rows(measurement.layers, snapshot, measurement),
-            blocks=self._rows(measurement.blocks, snapshot, measurement, judged=True),
-            undefined=self._reasons(model, measurement.undefined, ""),
-            floors=_floors(measurement.floors, ""),
-            modes=self._modes(measurement, baseline) if snapshot.step > self.baseline.start.step else [],
-            verdict=self._verdict(snapshot, measurement, model),
-            view=snapshot.view,
-        )
+            measurement = self._along(measurement)
+        loss = snapshot.losses.get("train_loss")
+        if loss is not None:
+            self.diverged = self.diverged or snapshot.diverged or diverged(loss, self._start_loss)
+        moved = snapshot.step > self.baseline.start.step and any(bool((d != 0).any()) for d in snapshot.displacement.values())
+        point = Point(snapshot.step, snapshot.time, loss, snapshot.blocks, moved, self.diverged, measurement)
+        if len(self.rounds) > 1:
+            self.points.append(point)
         if self.history:
             self.history[-1] = self.history[-1].model_copy(update={"view": {}})
-        self.history.append(event)
-        return event
+        self.history.append(self._event(point, seconds, left, snapshot.view))
+        return self.history[-1]
 
-    def _losses(self, snapshot: Snapshot) -> tuple[Tensor | None, Tensor | None]:
-        """Training loss now and at the start, where there is one."""
-        return snapshot.losses.get("train_loss"), self.baseline.start.losses.get("train_loss")
+    @property
+    def ended(self) -> bool:
+        """Whether the last measurement is made."""
+        return self.diverged or (bool(self.history) and self.history[-1].step == self.steps)
 
-    def _modes(self, measurement: Measurement, baseline: Baseline) -> list[Band]:
+    def more(self) -> ToyConfig | None:
+        """Return the configuration of the seeds to add: where the verdict straddles a bound, and more may run."""
+        verdict = self.history[-1].verdict
+        if self.config.kind != "toy" or not verdict.straddles:
+            return None
+        return self.config.further(len(verdict.seeds), self.learning_rate)
+
+    def joined(self, other: "Recorder") -> "Recorder":
+        """Return the record of both batches of seeds: every measurement of both, taken together.
+
+        It ends where the shorter one does, which diverged there.
+        """
+        whole = Recorder(self.config, self.learning_rate, self.references, self.steps)
+        whole.begin(joined(*(replace(part.baseline.start, train=None) for part in (self, other))))
+        whole.last = joined(self.last, other.last)
+        whole.diverged = self.diverged or other.diverged
+        for one, two, event in zip(self.points, other.points, self.history, strict=False):
+            whole.points.append(replace(joined(one, two), moved=one.moved or two.moved, diverged=one.diverged or two.diverged))
+            whole.history.append(whole._event(whole.points[-1], event.seconds, event.seconds_left, event.view))
+        return whole
+
+    def _event(self, point: Point, seconds: float, left: Number, view: dict[str, Any]) -> Measured:
+        measurement = point.measurement
+        return Measured(
+            step=point.step,
+            steps=point.step if self.steps is None else self.steps,
+            time=point.time,
+            seconds=seconds,
+            seconds_left=left,
+            measures={name: _mean(values) for name, values in measurement.model.items()},
+            spread={name: _deviation(values) for name, values in measurement.model.items()},
+            seeds={name: _numbers(values) for name, values in measurement.model.items()},
+            intervals=self._intervals(measurement.model, point, ""),
+            layers=self._rows(measurement.layers, point),
+            blocks=self._rows(measurement.blocks, point, judged=True),
+            undefined=_reasons(measurement.model, point, ""),
+            floors=_floors(measurement.floors, ""),
+            modes=self._modes(measurement) if point.step > self.baseline.start.step else [],
+            verdict=self._verdict(point),
+            view=view,
+        )
+
+    @property
+    def _start_loss(self) -> Tensor | None:
+        """Training loss at the start, where there is one."""
+        return self.baseline.start.losses.get("train_loss")
+
+    def _modes(self, measurement: Measurement) -> list[Band]:
         gaps = [_mean(values) for values in measurement.modes.unbind(-1)]
-        bands = zip(baseline.bands, baseline.shares.tolist(), gaps, strict=True)
+        bands = zip(self.baseline.bands, measurement.shares.mean(0).tolist(), gaps, strict=True)
         return [
             Band(first=band.start + 1, last=band.stop, share=share if isfinite(share) else 0.0, gap=gap)
             for band, share, gap in bands
@@ -161,32 +224,38 @@ class Recorder:
 
     def glance(self, glance: Glance) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
-        self._follow(self.baseline.along(glance.outputs, glance.linear))
+        self._follow(self.baseline.along(glance.outputs, glance.linear, glance.step))
 
-    def _follow(self, along: Along) -> dict[str, Tensor]:
+    def _follow(self, along: Along) -> None:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""
+        past = self.past
+        grew = along.gap > past[LARGEST].nan_to_num(-1.0) if LARGEST in past else torch.ones_like(along.gap, dtype=torch.bool)
+        past["rounding"] = torch.where(grew, along.rounding, past.get("rounding", along.rounding))
         for name, values in ((LARGEST, along.gap), ("drawn", along.drawn)):
-            if values is not None:
-                self.past[name] = torch.fmax(self.past[name], values) if name in self.past else values
+            past[name] = torch.fmax(past[name], values) if name in past else values
         for name in ("missed", "around"):
-            self.past[name] = self.past.get(name, 0.0) + getattr(along, name)
-        return {LARGEST: self.past[LARGEST], "forecast_skill": 1 - self.past["missed"] / self.past["around"]}
+            past[name] = past.get(name, 0.0) + getattr(along, name)
 
-    def _verdict(self, snapshot: Snapshot, measurement: Measurement, model: dict[str, Tensor]) -> Verdict:
+    def _along(self, measurement: Measurement) -> Measurement:
+        """The measurement with what its path so far tells."""
+        self._follow(measurement.along)
+        past = self.past
+        path = {LARGEST: past[LARGEST], "forecast_skill": 1 - past["missed"] / past["around"]}
+        return replace(
+            measurement,
+            model=measurement.model | path,
+            undefined=measurement.undefined | dict.fromkeys(path, REASONS["gap"]),
+            drawn=measurement.drawn | ({LARGEST: past["drawn"]} if measurement.drawn else {}),
+            rounding=measurement.rounding | {LARGEST: past["rounding"]},
+            along=None,
+        )
+
+    def _verdict(self, point: Point) -> Verdict:
         """On kernel_change and the twin's largest gap; for a real model on its Taylor gap, and on how its kernel turned too."""
-        turn = self.config.kind != "toy"
-        gap, drawn = (
-            (model["taylor_gap"], measurement.drawn.get("taylor_gap")) if turn else (model[LARGEST], self.past.get("drawn"))
-        )
-        verdict = self._judged(
-            snapshot,
-            model,
-            {name: measurement.drawn[name] for name in EVIDENCE if name in measurement.drawn},
-            (gap, drawn),
-            turn=turn,
-            gap_name="Taylor gap" if turn else "Largest linearization gap",
-            advised=self.config.kind in ("toy", "probe"),
-        )
+        turn, model = self.config.kind != "toy", point.measurement.model
+        names = ("taylor_gap", "Taylor gap") if turn else (LARGEST, "Largest linearization gap")
+        advised = self.config.kind in ("toy", "probe")
+        verdict = self._judged(point, model, "", self._evidence(point, model, "", *names), turn=turn, advised=advised)
         drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
         if not drift > DRIFT:
             return verdict
@@ -194,68 +263,68 @@ class Recorder:
         return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
 
     def _judged(
-        self,
-        snapshot: Snapshot,
-        measures: dict[str, Tensor],
-        drawn: dict[str, Tensor],
-        gap: tuple[Tensor, Tensor | None],
-        *,
-        turn: bool,
-        gap_name: str,
-        advised: bool,
+        self, point: Point, row: dict[str, Tensor], prefix: str, gap: Evidence, *, turn: bool, advised: bool
     ) -> Verdict:
-        kernel = _kernel_evidence(measures, turn=turn)
-        loss, start_loss = (None if part is None else part.mean().item() for part in self._losses(snapshot))
+        parts = (row, *(_own(part, prefix) for part in (point.measurement.drawn, point.measurement.rounding)))
+        kernel = self._of(_kernel_name(row, turn=turn), *(_kernel_evidence(part, turn=turn) for part in parts))
+        loss, start_loss = (None if part is None else part.mean().item() for part in (point.loss, self._start_loss))
         return judge(
-            kernel.tolist(),
-            gap[0].tolist(),
-            kernel_interval=_evidence_interval(kernel, _kernel_evidence(drawn, turn=turn) if drawn else None),
-            gap_interval=_evidence_interval(*gap),
+            kernel,
+            gap,
             start_loss=start_loss,
             loss=loss,
-            diverged=self.diverged,
-            moved=snapshot.step > self.baseline.start.step and bool((_moved(snapshot) != 0).any()),
-            kernel_name=_kernel_name(measures, turn=turn),
-            gap_name=gap_name,
-            remarks=_remarks(measures),
+            diverged=point.diverged,
+            moved=point.moved,
+            remarks=[*_remarks(row), *self._added(len(kernel.seeds))],
             advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence) if advised else [],
         )
 
-    def _rows(
-        self, part: dict[str, dict[str, Tensor]], snapshot: Snapshot, measurement: Measurement, *, judged: bool = False
-    ) -> list[Row]:
+    def _added(self, seeds: int) -> list[str]:
+        if not self.rounds or seeds == self.rounds[0]:
+            return []
+        return [f"{seeds} seeds ran, since the interval of the first {self.rounds[0]} had two labels in it"]
+
+    def _evidence(self, point: Point, row: dict[str, Tensor], prefix: str, measure: str, name: str) -> Evidence:
+        drawn, rounding = (part.get(prefix + measure) for part in (point.measurement.drawn, point.measurement.rounding))
+        return self._of(name, row[measure], drawn, rounding)
+
+    def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
+        points, level = self.baseline.subsets.shape[1], at_looks(max(1, len(self.rounds)))
+        interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
+        return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
+
+    def _rows(self, part: dict[str, dict[str, Tensor]], point: Point, *, judged: bool = False) -> list[Row]:
         return [
             Row(
                 layer=name,
-                block=snapshot.blocks.get(name, name),
+                block=point.blocks.get(name, name),
                 measures={measure: _mean(values) for measure, values in row.items()},
-                undefined=self._reasons(row, measurement.undefined, f"{name}/"),
-                floors=_floors(measurement.floors, f"{name}/"),
-                intervals=_intervals(row, measurement, f"{name}/"),
-                regime=self._regime(name, row, snapshot, measurement) if judged else None,
+                undefined=_reasons(row, point, f"{name}/"),
+                floors=_floors(point.measurement.floors, f"{name}/"),
+                intervals=self._intervals(row, point, f"{name}/"),
+                regime=self._regime(name, row, point) if judged else None,
             )
             for name, row in part.items()
         ]
 
-    def _regime(self, name: str, row: dict[str, Tensor], snapshot: Snapshot, measurement: Measurement) -> Regime | None:
+    def _regime(self, name: str, row: dict[str, Tensor], point: Point) -> Regime | None:
         """A block's own verdict, from its own kernel and its own Taylor gap; None where it has none of either."""
         if not bool(row["kernel_share"].isfinite().all()):
             return None
-        drawn = {
-            measure: measurement.drawn[f"{name}/{measure}"] for measure in EVIDENCE if f"{name}/{measure}" in measurement.drawn
-        }
-        gap = row["taylor_gap"], measurement.drawn.get(f"{name}/taylor_gap")
-        own = self._judged(snapshot, row, drawn, gap, turn=True, gap_name="Taylor gap of this block alone", advised=False)
+        gap = self._evidence(point, row, f"{name}/", "taylor_gap", "Taylor gap of this block alone")
+        own = self._judged(point, row, f"{name}/", gap, turn=True, advised=False)
         return Regime(label=own.label, index=own.index, interval=own.interval, reasons=own.reasons)
 
-    def _reasons(self, values: dict[str, Tensor], reasons: dict[str, str], prefix: str) -> dict[str, str]:
-        """Why each measure that is not a finite number is not."""
-        known, overflow = ({}, REASONS["overflow"]) if self.diverged else (reasons, "not a finite number")
-        return {name: known.get(prefix + name, overflow) for name, value in values.items() if _mean(value) is None}
-
-
-EVIDENCE = ("kernel_change", "kernel_distance_centered")
-"""The kernel measures that verdicts rest on."""
+    def _intervals(self, row: dict[str, Tensor], point: Point, prefix: str) -> dict[str, tuple[float, float]]:
+        """95% intervals of what was resampled, all at once."""
+        drawn = _own(point.measurement.drawn, prefix)
+        names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
+        if not names:
+            return {}
+        values, drawn = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
+        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
+        pairs = zip(names, low.tolist(), high.tolist(), strict=True)
+        return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
 
 
 @cache
@@ -275,9 +344,20 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
         save_file(copies, partial)
 
 
+def _own(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """What belongs to a layer, or with no prefix to the model, by measure."""
+    return {name.removeprefix(prefix): values for name, values in named.items() if _owner(name) == prefix}
+
+
+def _reasons(values: dict[str, Tensor], point: Point, prefix: str) -> dict[str, str]:
+    """Why each measure that is not a finite number is not."""
+    known, overflow = ({}, REASONS["overflow"]) if point.diverged else (point.measurement.undefined, "not a finite number")
+    return {name: known.get(prefix + name, overflow) for name, value in values.items() if _mean(value) is None}
+
+
 def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:
     """Of the mean over seeds, which share their probe points: the mean of theirs."""
-    named = {name.removeprefix(prefix): _mean(values) for name, values in floors.items() if _owner(name) == prefix}
+    named = {name: _mean(values) for name, values in _own(floors, prefix).items()}
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -286,51 +366,13 @@ def _owner(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
-def _intervals(row: dict[str, Tensor], measurement: Measurement, prefix: str) -> dict[str, tuple[float, float]]:
-    """95% intervals of what was resampled, all at once."""
-    names = [name for name, values in row.items() if prefix + name in measurement.drawn and bool(values.isfinite().all())]
-    if not names:
-        return {}
-    values = torch.stack([row[name].double() for name in names])
-    drawn = torch.stack([measurement.drawn[prefix + name].double() for name in names])
-    low, high = bootstrap(values, drawn)
-    pairs = zip(names, low.tolist(), high.tolist(), strict=True)
-    return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
-
-
-def bootstrap(values: Float[Tensor, "K S"], drawn: Float[Tensor, "K S B"]) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
-    """95% intervals of the mean over seeds, by a bootstrap over probe points and seeds; none reaches below zero.
-
-    Every draw takes a random half of the points, and as many seeds as there are, with replacement. What resampled seeds add is
-    widened by sqrt(S / (S - 1)) t / 1.96, since so few of them spread too little.
-    """
-    seeds, draws = drawn.shape[1:]
-    means = drawn.mean(1)
-    if seeds > 1:
-        chosen = torch.randint(seeds, (draws, seeds), generator=torch.Generator().manual_seed(0)).to(drawn.device)
-        resampled = values[:, chosen].mean(-1) - values.mean(1, keepdim=True)
-        means = means + resampled * (seeds / (seeds - 1)) ** 0.5 * float(stdtrit(seeds - 1, 1 - TAIL)) / NORMAL
-    low, high = torch.quantile(means, torch.tensor([TAIL, 1 - TAIL], dtype=means.dtype, device=means.device), dim=1)
-    return low.clamp(min=0), high.clamp(min=0)
-
-
-def _evidence_interval(values: Float[Tensor, "S"], drawn: Float[Tensor, "S B"] | None) -> tuple[float, float] | None:
-    """The 95% interval of the mean over seeds; with one seed, of its bootstrap over probe points."""
-    if not bool(values.isfinite().all()):
-        return None
-    if len(values) > 1:
-        return seed_interval(values.tolist())
-    if drawn is None or not bool(drawn.isfinite().all()):
-        return None
-    low, high = torch.quantile(drawn[0], torch.tensor([TAIL, 1 - TAIL], dtype=drawn.dtype, device=drawn.device)).tolist()
-    return low, high
-
-
-def _kernel_evidence(model: dict[str, Tensor], *, turn: bool) -> Tensor:
+def _kernel_evidence(model: dict[str, Tensor], *, turn: bool) -> Tensor | None:
     """kernel_change, or, where it is larger, what the centered kernel's turn alone would make of it.
 
     For kernels of equal norm ||A - B|| / ||B|| = sqrt(2 (1 - cos)), so sqrt(2 kernel_distance_centered) is on the same scale.
     """
+    if "kernel_change" not in model:
+        return None
     change = model["kernel_change"]
     return torch.maximum(change, (2 * model["kernel_distance_centered"]).sqrt()) if turn else change
 
@@ -352,10 +394,6 @@ def finite(value: float) -> Number:
 
 def _numbers(values: Tensor) -> list[Number]:
     return [finite(value) for value in values.tolist()]
-
-
-def _moved(snapshot: Snapshot) -> Tensor:
-    return torch.stack(list(snapshot.displacement.values()))
 
 
 def _mean(values: Tensor) -> Number:

@@ -39,12 +39,15 @@ class Producer(Protocol):
     def snapshots(self) -> Iterator[Pause | Snapshot]: ...
 
 
-def produce(config: RunConfig) -> Producer:
-    """The producer of a configuration, at step 0. Imports are local: toys must not wait for transformers to load."""
+def produce(config: RunConfig, dtype: torch.dtype | None = None) -> Producer:
+    """Return the producer of a configuration, at step 0; a toy's in a dtype, if one is given.
+
+    Imports are local: toys must not wait for transformers to load.
+    """
     if config.kind == "toy":
         from regime.toy.producer import ToyRun
 
-        return ToyRun(config)
+        return ToyRun(config, dtype)
     with IMPORTING:
         from regime.models.checkpoints import CheckpointRun
         from regime.models.producer import ProbeRun
@@ -54,16 +57,19 @@ def produce(config: RunConfig) -> Producer:
 def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, Event]]:
     """Train configurations of one shape as one batch: the events that `stream` would send of each, with its number.
 
-    They may differ in alpha, learning_rate and seed. Progress, of all together, has no number; measurements have no pictures.
-    Numbers agree with those of `stream` to rounding.
+    They may differ in alpha, learning_rate and seed; no seeds are added (`max_seeds`). Progress, of all together, has no
+    number; measurements have no pictures. Numbers agree with those of `stream` to rounding.
 
     Raises:
-        ConfigError: they differ in more, or one of them cannot run on this machine.
+        ConfigError: they differ in more, have max_seeds, or one of them cannot run on this machine.
     """
     from regime.toy.producer import ToyRun
 
     if not isinstance(configs, Sequence):
         raise ConfigError(f"configs = {configs!r:.80} is not allowed; allowed: a list of ToyConfig")
+    if any(isinstance(config, ToyConfig) and config.max_seeds is not None for config in configs):
+        raise ConfigError("max_seeds is not allowed in configurations that train as one batch; allowed: null")
+
     began = spoke = time.perf_counter()
     producer = ToyRun(configs)
     estimate = producer.estimate()
@@ -103,8 +109,13 @@ class Session:
         self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
         self._producer: Producer | None = None
         self._recorder: Recorder | None = None
+        """Of all seeds whose batches have ended, or of the first batch."""
+        self._part: Recorder | None = None
+        """Of the batch that is trained."""
+        self._ended: list[dict[str, Any]] = []
+        """States of the batches before it."""
         self._failure: Exception | None = None
-        self._events = self._run(None)
+        self._events = self._run()
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
         """The events from here on: to the end, or until there were so many measurements more.
@@ -130,7 +141,7 @@ class Session:
             except GeneratorExit:
                 if isinstance(event, Fetching):  # a fetch that is held would go on: end it, and ask again next time
                     self._events.close()
-                    self._events = self._run(None)
+                    self._events = self._run()
                 raise
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
@@ -172,7 +183,7 @@ class Session:
 
     def _complete(self) -> bool:
         """Whether only the report is left."""
-        return self._recorder.diverged or self._recorder.history[-1].step == self._recorder.steps
+        return self._part.ended and self._recorder.more() is None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a toy run as it stands, after any measurement, whole or not at all.
@@ -185,8 +196,8 @@ class Session:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
             )
-        parts = {"producer": self._producer.state(), "recorder": self._recorder.state()}
-        held.write({"config": self.config.to_dict(), **parts, "seconds": self._seconds}, path)
+        batches = self._ended + ([self._state()] if self._part.history else [])
+        held.write({"config": self.config.to_dict(), "batches": batches, "seconds": self._seconds}, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -199,38 +210,59 @@ class Session:
         state = held.read(path)
         session = cls(config_from_dict(state["config"]))
         session._seconds = state["seconds"]
-        session._events = session._run(state)
+        session._events = session._run(state["batches"])
         return session
 
-    def _run(self, state: dict[str, Any] | None) -> Iterator[Event]:
+    def _run(self, states: Sequence[dict[str, Any]] = ()) -> Iterator[Event]:
+        """The run from its start, or from where its batches of seeds stood; the last one may have been under way."""
         config = self.config
         self._began = time.perf_counter() - self._seconds
         if config.kind != "toy":
             yield from fetching(config.named, self._elapsed)
         self._producer = producer = produce(config)
-        estimate = producer.estimate()
         references = producer.references() + _apart(producer.independent())
-        self._recorder = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
-        yield recorder.started(producer, estimate)
-        self._spoke = self._elapsed()
-        skip = state is not None
-        for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
-            now = self._elapsed()
-            left = now * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else max(0.0, estimate.seconds - now)
-            if isinstance(item, Snapshot):
-                if skip:
-                    skip = False
-                    recorder.restore(state["recorder"], item)
-                    continue
-                event = recorder.record(item, now, left)
-                self._spoke = now
-                yield event
-            elif now - self._spoke > HEARTBEAT:
-                self._spoke = now
-                yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=left)
-        finished = recorder.finished(producer, self._elapsed())
+        self._recorder = self._part = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
+        yield recorder.started(producer, producer.estimate())
+        self._spoke, self._ended = self._elapsed(), []
+        yield from self._batch(states[0] if states else None, 0.0)
+        while (more := self._recorder.more()) is not None:
+            self._ended.append(self._state())
+            known = states[len(self._ended)] if len(states) > len(self._ended) else None
+            before = len(known["recorder"]["history"]) if known else 0
+            self._producer = producer = produce(more, producer.dtype)
+            self._part = Recorder(config, producer.learning_rate, [], producer.steps)
+            yield from (event for event in self._batch(known, self._elapsed()) if isinstance(event, Progress))
+            self._recorder = self._recorder.joined(self._part)
+            if len(self._part.history) > before:
+                yield self._recorder.history[-1]
+        finished = self._recorder.finished(producer, self._elapsed())
         self._producer = producer = None  # what was trained is no longer needed, and may be large
         yield finished
+
+    def _batch(self, state: dict[str, Any] | None, began: float) -> Iterator[Measured | Progress]:
+        """Train a batch of seeds from its start, or from `state`, and record it."""
+        producer, recorder = self._producer, self._part
+        expected = producer.estimate().seconds
+        for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
+            now = self._elapsed()
+            left = (now - began) * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else expected - now + began
+            if not isinstance(item, Snapshot):
+                if now - self._spoke > HEARTBEAT:
+                    self._spoke = now
+                    yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=max(0.0, left))
+            elif state is not None:
+                recorder.restore(state["recorder"], item)
+                if recorder.ended:
+                    return
+                state = None
+            else:
+                event = recorder.record(item, now, max(0.0, left))
+                self._spoke = now
+                yield event
+
+    def _state(self) -> dict[str, Any]:
+        """Where the batch of seeds that is trained stands."""
+        return {"producer": self._producer.state(), "recorder": self._part.state()}
 
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""

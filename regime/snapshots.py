@@ -1,7 +1,7 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -62,6 +62,23 @@ def finish(turns: Generator[object, None, Value]) -> Value:
             next(turns)
         except StopIteration as end:
             return end.value
+
+
+def joined(one: Value, other: Value) -> Value:
+    """Return two batches of seeds as one: tensors, seeds first, side by side, in dicts, tuples and dataclasses too.
+
+    What is no tensor is the first one's; a dict's entries are those that both have, and strings of either.
+    """
+    if isinstance(one, Tensor):
+        return torch.cat([one, other])
+    if isinstance(one, dict):
+        words = {name: text for part in (other, one) for name, text in part.items() if isinstance(text, str)}
+        return words | {name: joined(part, other[name]) for name, part in one.items() if name in other and name not in words}
+    if is_dataclass(one):
+        return replace(one, **{f.name: joined(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)})
+    if isinstance(one, tuple):
+        return type(one)(*(joined(*pair) for pair in zip(one, other, strict=True)))
+    return one
 
 
 class Moved(NamedTuple):

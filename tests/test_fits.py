@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from regime.fits import mean_over_seeds, power_law
+from regime.fits import power_law
+from regime.measures.intervals import mean_over_seeds
 
 
 def test_an_exact_power_law_is_recovered_whatever_each_seeds_size() -> None:

@@ -170,7 +170,7 @@ SPOILED = {
     "a list": lambda state: [state],
     "no dict": lambda _: torch.zeros(3),
     "nothing in it": lambda _: {},
-    **{f"no {name}": put(name) for name in ("version", "config", "producer", "recorder", "seconds")},
+    **{f"no {name}": put(name) for name in ("version", "config", "batches", "seconds")},
     "a version that is no text": put("version", value=3),
     "another version": put("version", value="0.0.9"),
     "more": lambda state: state | {"more": 1},
@@ -182,18 +182,20 @@ SPOILED = {
     "seconds in words": put("seconds", value="long"),
     "seconds below zero": put("seconds", value=-1.0),
     "seconds that are no number": put("seconds", value=float("nan")),
-    "no history": put("recorder", "history"),
-    "an empty history": put("recorder", "history", value=lambda _: []),
-    "a history of other things": put("recorder", "history", 0, value={"step": 0}),
-    "a past of numbers": put("recorder", "past", "kernel", value=3.0),
-    "no step": put("producer", "step"),
-    "a step beyond the last": put("producer", "step", value=36),
-    "a step that is true": put("producer", "step", value=True),
-    "an order of floats": put("producer", "order", value=lambda order: order.float()),
-    "a tensor less": put("producer", "tensors", value=lambda tensors: tensors[:-1]),
-    "a tensor that would be spread": put("producer", "tensors", 0, value=lambda tensor: tensor[:1]),
-    "a tensor of another kind": put("producer", "tensors", 0, value=lambda tensor: tensor.double()),
-    "tensors of one": put("producer", "tensors", value=lambda tensors: tensors[0]),
+    "no batch": put("batches", value=lambda _: []),
+    **{f"no {name}": put("batches", 0, name) for name in ("producer", "recorder")},
+    "no history": put("batches", 0, "recorder", "history"),
+    "an empty history": put("batches", 0, "recorder", "history", value=lambda _: []),
+    "a history of other things": put("batches", 0, "recorder", "history", 0, value={"step": 0}),
+    "a past of numbers": put("batches", 0, "recorder", "past", "kernel", value=3.0),
+    "no step": put("batches", 0, "producer", "step"),
+    "a step beyond the last": put("batches", 0, "producer", "step", value=36),
+    "a step that is true": put("batches", 0, "producer", "step", value=True),
+    "an order of floats": put("batches", 0, "producer", "order", value=lambda order: order.float()),
+    "a tensor less": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[:-1]),
+    "a tensor that would be spread": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor[:1]),
+    "a tensor of another kind": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor.double()),
+    "tensors of one": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[0]),
 }
 
 
@@ -217,3 +219,81 @@ def test_a_session_cut_off_or_with_code_in_it_is_refused(held: Path, tmp_path: P
     for name in ("cut.pt", "code.pt"):
         with pytest.raises(ValueError, match="is not a saved session"):
             Session.load(tmp_path / name)
+
+
+STRADDLING = {"width": 64, "samples": 32, "test_samples": 8, "probe_samples": 24, "alpha": 0.4, "steps": 100, "seeds": 2}
+
+
+def straddling(max_seeds: int | None) -> ToyConfig:
+    return ToyConfig(**STRADDLING, measure_every=20, max_seeds=max_seeds)
+
+
+def test_seeds_are_added_until_the_verdict_is_settled() -> None:
+    first, events = regime.run(straddling(None)), list(regime.stream(straddling(16)))
+    assert first.verdict.straddles
+    assert first.verdict.label == "no verdict"
+    report = Report.from_dict(events[-1].report)
+    ran = len(report.verdict.seeds)
+    assert ran in (4, 8, 16)
+    assert report.verdict.straddles == (report.verdict.label == "no verdict")
+    assert report.config.seeds == 2
+    assert report.provenance.seeds == ran
+    assert f" of {ran} seeds " in report.verdict.agree
+    assert f"{ran} seeds ran, since the interval of the first 2 had two labels in it" in report.verdict.reasons
+    assert all(report.seeds[name][:2] == values for name, values in first.seeds.items()), "the first ones stay"
+    measured = [event for event in events if event.kind == "measured"]
+    assert [event.step for event in measured] == [0, 20, 40, 60, 80, *[100] * (ran.bit_length() - 1)]
+    assert measured[-1].to_dict() == report.history[-1].to_dict()
+    together = regime.run(straddling(None).model_copy(update={"seeds": ran, "learning_rate": first.provenance.learning_rate}))
+    for one, two in zip(report.history, together.history, strict=True):
+        for got, wanted in ((one.measures, two.measures), (one.floors, two.floors), (one.intervals, two.intervals)):
+            assert got.keys() == wanted.keys()
+            for name, value in wanted.items():
+                assert got[name] is value is None or got[name] == pytest.approx(value, rel=1e-2, abs=1e-5), (one.step, name)
+
+
+def test_a_run_that_is_settled_adds_none_and_looks_more_strictly() -> None:
+    settled = straddling(8).model_copy(update={"alpha": 300.0, "activation": "tanh"})
+    report = regime.run(settled)
+    alone = regime.run(settled.model_copy(update={"max_seeds": None}))
+    assert report.verdict.label == "lazy"
+    assert report.provenance.seeds == 2
+    assert report.seeds == alone.seeds
+    assert report.intervals == alone.intervals
+
+
+def test_a_run_that_adds_seeds_can_be_held_and_saved_anywhere(tmp_path: Path) -> None:
+    want = numbers(regime.run(straddling(8)))
+    assert len(want["verdict"]["seeds"]) > 2
+    session = Session(straddling(8))
+    for _ in session.stream(5):
+        pass
+    assert not session.finished
+    events = [next(session.stream()) for _ in range(1)]
+    assert (events[0].kind, events[0].step) == ("measured", 100)
+    session.save(tmp_path / "first.pt")
+    assert numbers(finish(session)) == want
+    resumed = Session.load(tmp_path / "first.pt")
+    kinds = [(event.kind, getattr(event, "step", None)) for event in resumed.stream(1)]
+    assert kinds[:2] == [("started", None), ("measured", 100)]
+    if not resumed.finished:
+        resumed.save(tmp_path / "second.pt")
+        again = Session.load(tmp_path / "second.pt")
+        assert numbers(finish(again)) == want
+        assert again.kernels()["now/readout"].shape[0] == len(want["verdict"]["seeds"])
+        assert numbers(finish(resumed)) == want
+
+
+def test_a_batch_of_seeds_can_be_held_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    want = numbers(regime.run(straddling(4)))
+    monkeypatch.setattr("regime.session.HEARTBEAT", 0.0)
+    session = Session(straddling(4))
+    for event in session.stream():
+        if event.kind == "progress" and session._ended and event.step == 50:
+            break
+    session.save(tmp_path / "half.pt")
+    resumed = Session.load(tmp_path / "half.pt")
+    steps = [event.step for event in resumed.stream() if event.kind == "measured"]
+    assert steps == [100]
+    assert numbers(finish(session)) == want
+    assert numbers(finish(Session.load(tmp_path / "half.pt"))) == want

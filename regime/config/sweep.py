@@ -13,7 +13,7 @@ from regime.config.toy import ToyConfig
 Scalar = bool | int | float | str | None
 Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]
 BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
-FIXED = ("kind", "seeds", "device", *OWN)
+FIXED = ("kind", "seeds", "max_seeds", "device", *OWN)
 """Fields of a base that are no axis."""
 AXES, VALUES = 6, 1000
 CHECKED = 10_000
@@ -75,6 +75,11 @@ class SweepConfig(Config):
             self._check_axis(name, values)
         if self.at_loss is not None and self.base.kind != "toy":
             raise ValueError(f"at_loss = {self.at_loss} is not allowed with a base of kind 'probe'; allowed: null")
+        if self.base.kind == "toy" and self.base.max_seeds is not None:
+            raise ValueError(
+                f"base.max_seeds = {self.base.max_seeds} is not allowed in a sweep, whose cells have equally many seeds; "
+                "allowed: null"
+            )
         if self.scheduler is not None and self.engine != "dask":
             raise ValueError(f"scheduler = {self.scheduler!r:.80} is not allowed with engine = 'local'; allowed: null")
         if self.size <= CHECKED:

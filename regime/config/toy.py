@@ -80,7 +80,8 @@ class ToyConfig(Config):
         gt=0,
         le=1e6,
         description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature; "
-        "for adam, a first step that moves the outputs by 0.02 of their distance to the targets",
+        "for adam, a first step that moves the outputs by 0.02 of their distance to the targets; "
+        "of seeds 0 to 3 the stiffest, whatever seeds run",
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
     weight_decay: float = Field(0.0, ge=0, le=1000)
@@ -89,6 +90,13 @@ class ToyConfig(Config):
     steps: int = Field(400, ge=0, le=100_000)
     measure_every: int = Field(10, ge=1, le=100_000)
     seeds: int = Field(4, ge=1, le=64, description="initializations trained together")
+    max_seeds: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="where the verdict at the end straddles a bound, seeds are added until it does not, or so many have run; "
+        "null: none are",
+    )
     seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the first initialization")
     device: Device = "auto"
 
@@ -107,9 +115,11 @@ class ToyConfig(Config):
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
                 "allowed: at most 1000 measurements a run"
             )
+        if self.max_seeds is not None and self.max_seeds < self.seeds:
+            raise ValueError(f"max_seeds = {self.max_seeds} is not allowed; allowed: null, or at least seeds = {self.seeds}")
         if self.workspace > WORKSPACE_LIMIT:
             raise ValueError(
-                f"width = {self.width}, depth = {self.depth}, seeds = {self.seeds}, samples = {self.samples} need "
+                f"width = {self.width}, depth = {self.depth}, seeds = {max(self.rounds)}, samples = {self.samples} need "
                 f"{self.workspace / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
             )
         return self
@@ -171,6 +181,20 @@ class ToyConfig(Config):
         return (self._task.inputs, *hidden, self.outputs)
 
     @property
+    def rounds(self) -> list[int]:
+        """Seeds of the run and of what may follow it: each time as many as there are, up to max_seeds."""
+        rounds = [self.seeds]
+        while self.max_seeds is not None and sum(rounds) < self.max_seeds:
+            rounds.append(min(sum(rounds), self.max_seeds - sum(rounds)))
+        return rounds
+
+    def further(self, seeds: int, learning_rate: float) -> Self | None:
+        """Return the configuration of the seeds to add to the first ones, at their step size; None at max_seeds."""
+        count = min(seeds, (self.max_seeds or 0) - seeds)
+        changed = {"seed": self.seed + seeds, "seeds": count, "max_seeds": None, "learning_rate": learning_rate}
+        return self.model_copy(update=changed) if count > 0 else None
+
+    @property
     def workspace(self) -> int:
         """Bytes the run holds at once: parameters and their copies, the twin's kernels, activations, output gradients."""
         parameters = sum((i + 1) * o for i, o in pairwise(self.sizes))
@@ -179,4 +203,4 @@ class ToyConfig(Config):
         tape = points * sum(self.sizes[1:]) * (self.outputs + 2)
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
         copies = 10 if self.optimizer == "adam" else 6
-        return 4 * self.seeds * (copies * parameters + 2 * kernels + 2 * tape + forecast)
+        return 4 * max(self.rounds) * (copies * parameters + 2 * kernels + 2 * tape + forecast)

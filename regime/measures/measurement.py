@@ -10,13 +10,11 @@ from torch import Tensor
 
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
+from regime.measures.intervals import deviation, normal, subsets
+from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
 from regime.snapshots import TWIN_GAP, Snapshot, Start
 
-DRAWS = 200
-"""Random halves of the probe points behind the intervals of one seed; behind floors alone half as many will do."""
-NORMAL = 1.96
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
@@ -89,16 +87,16 @@ KERNEL = {
 REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
-SQUARED = ("kernel_distance", "kernel_distance_centered")
-"""One minus a cosine: an error of size e shows as e**2."""
 
 
 class Along(NamedTuple):
     """What a point adds to a path: the twin's gap there, and what the forecast missed of it."""
 
     gap: Float[Tensor, "S"]
-    drawn: Float[Tensor, "S B"] | None
-    """The gap on random halves of the probe points."""
+    drawn: Float[Tensor, "S B"]
+    """The gap on random subsets of the probe points."""
+    rounding: Float[Tensor, "S"]
+    """How far rounding alone may move the gap."""
     missed: Float[Tensor, "S"]
     """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
     around: Float[Tensor, "S"]
@@ -115,10 +113,14 @@ class Measurement:
     undefined: dict[str, str]
     floors: dict[str, Float[Tensor, "S"]]
     """Rounding, and 1.96 standard errors over the probe points, of measures; a layer's or block's under "name/measure"."""
+    rounding: dict[str, Float[Tensor, "S"]]
+    """The part of the floors that is rounding."""
     drawn: dict[str, Float[Tensor, "S B"]]
-    """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
+    """Measures on random subsets of the probe points; named as the floors are."""
     modes: Float[Tensor, "S K"]
     """The gap of the first linear prediction by band of modes of Theta_0."""
+    shares: Float[Tensor, "S K"]
+    """Of the bands in the trace of Theta_0."""
     along: Along | None
     """Of the twin, where there is one."""
 
@@ -146,18 +148,15 @@ class Baseline:
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
-        seeds, points = start.outputs.shape[:2]
-        draws = DRAWS if seeds == 1 else DRAWS // 2
-        halves = torch.rand(draws, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
-        self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
-        """Half the points without replacement: results spread as those of independent sets of all the points do."""
+        points = start.outputs.shape[1]
+        self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
         values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
         self.bands = [slice(2**k - 1, min(2 ** (k + 1) - 1, points)) for k in range(points.bit_length())]
         self.bands = [band for band in self.bands if band.start < points]
         parts = torch.stack([values[..., band].sum(-1) for band in self.bands], -1)
-        self.shares: Float[Tensor, " K"] = (parts / values.sum(-1, keepdim=True)).mean(0)
+        self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
 
     def at(self, start: Start | None) -> "Baseline":
@@ -173,11 +172,19 @@ class Baseline:
         """
         return _Measuring(self, now).all(previous)
 
-    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"]) -> Along:
+    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
         """A point of the path: outputs, and the twin's."""
         start = self.start.outputs
-        drawn = linear_gap(outputs, linear, start, self.halves) if len(start) == 1 else None  # else seeds tell the spread
-        return Along(linear_gap(outputs, linear, start), drawn, *unexplained(outputs, linear, start))
+        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
+        return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
+
+    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
+        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says.
+
+        With a `step`, of network and twin apart: every step rounds the parameters, and errors add up as a random walk does.
+        """
+        moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
+        return ROUNDING * near.rounding * near.size.double() * max(1, step) ** 0.5 / moved
 
 
 class _Measuring:
@@ -188,6 +195,7 @@ class _Measuring:
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
         self.floors: dict[str, Tensor] = {}
+        self.rounding: dict[str, Tensor] = {}
         self.drawn: dict[str, Tensor] = {}
         self.represented: dict[str, dict[str, Tensor]] = {}
         self.moved = now.step > self.start.step
@@ -221,22 +229,24 @@ class _Measuring:
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
-        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP]) if TWIN_GAP in now.linear else None
-        return Measurement(model, layers, blocks, self.undefined, self.floors, self.drawn, modes, along)
+        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP], now.step) if TWIN_GAP in now.linear else None
+        spread = self.floors, self.rounding, self.drawn
+        return Measurement(model, layers, blocks, self.undefined, *spread, modes, self.baseline.shares, along)
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""
         start = self.start.outputs
         if self.moved:
-            size = (outputs.double() - start.double()).flatten(1).norm(dim=1)
-            drawn = linear_gap(outputs, linear, start, self.baseline.halves)
-            self._spread(name, drawn, ROUNDING * self.now.rounding * self.now.size.double() / size)
+            drawn = linear_gap(outputs, linear, start, self.baseline.subsets)
+            apart = self.now.step if name == TWIN_GAP else 1
+            self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
         return linear_gap(outputs, linear, start)
 
     def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
-        self.floors[name] = NORMAL * drawn.std(-1) + rounding
+        self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
+        self.floors[name] = normal() * deviation(drawn, self.baseline.subsets.shape[1]) + rounding
 
     def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
         """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
@@ -279,8 +289,15 @@ class _Measuring:
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
             row |= {measure: function(*pair) for measure, function in KERNEL.items()}
             if self.moved:
-                for measure, values in resampled(*pair, self.baseline.halves).items():
-                    self._spread(prefix + measure, values, rounding**2 if measure in SQUARED else rounding)
+                # A constant part that centering removes leaves its rounding behind.
+                larger = torch.stack([kernel.flatten(1).norm(dim=1) / center(kernel).flatten(1).norm(dim=1) for kernel in pair])
+                sizes = {
+                    "kernel_change": rounding,
+                    "kernel_distance": rounding**2,
+                    "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
+                }
+                for measure, values in resampled(*pair, self.baseline.subsets).items():
+                    self._spread(prefix + measure, values, sizes[measure])
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)
@@ -296,15 +313,15 @@ class _Measuring:
 
     def _representation(self, name: str, prefix: str) -> dict[str, Tensor]:
         """How far a representation moved; taken once for its own row and for the model's."""
-        now, halves = self.now.representations[name], self.baseline.halves
+        now, chosen = self.now.representations[name], self.baseline.subsets
         if name not in self.represented:
             gram, start = hollow(now), self.baseline.start.representations[name]
-            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(halves[:1]), halves]))
+            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(chosen[:1]), chosen]))
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),
                 "drawn/representation_change": drawn[..., 1:].clamp(min=0),
-                "drawn/feature_movement": feature_movement(now, start, halves),
+                "drawn/feature_movement": feature_movement(now, start, chosen),
             }
         known = self.represented[name]
         if self.moved:

@@ -7,10 +7,9 @@ out. So the label is the zone of the index: lazy needs both below 0.1, rich need
 
 from collections.abc import Callable, Sequence
 from math import exp, isfinite, log, log10
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import stdtrit
 
 LAZY_BELOW = 0.1
 """Kernel and gap below this: lazy."""
@@ -18,11 +17,33 @@ RICH_ABOVE = 0.5
 """Kernel above this, with a gap above LAZY_BELOW: rich."""
 LEARNED = 0.1
 """Share of the initial loss that must be gone before a verdict means anything."""
-CONFIDENCE = 0.95
 AXIS = (0.01, 10.0)
 """Kernel changes at index 0 and 1."""
 
 Label = Literal["lazy", "mixed", "rich", "no verdict"]
+
+
+class Evidence(NamedTuple):
+    """What a verdict rests on: the kernel's change, or the gap."""
+
+    name: str
+    seeds: list[float]
+    interval: tuple[float, float] | None
+    """Of the geometric mean over seeds, over the choice of probe points too; None where that is not defined."""
+    rounding: float = 0.0
+    """How far rounding alone may have moved it."""
+
+    @property
+    def mean(self) -> float:
+        """Geometric where no seed has zero."""
+        logs = [log(value) for value in self.seeds if value > 0]
+        return exp(sum(logs) / len(logs)) if len(logs) == len(self.seeds) else sum(self.seeds) / len(self.seeds)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, each end moved by what rounding may have added or hidden: a norm is off by at most the error's."""
+        low, high = self.interval
+        return max(0.0, low - self.rounding), high + self.rounding
 
 
 class Verdict(BaseModel):
@@ -35,6 +56,7 @@ class Verdict(BaseModel):
     interval: tuple[float, float] | None = Field(description="95% interval of the index")
     seeds: list[float | None] = Field(description="the index of each seed")
     agree: str = Field(description="how far the seeds agree, in words")
+    straddles: bool = Field(False, description="whether the interval has a bound of two labels in it")
     reasons: list[str]
     advice: list[str]
 
@@ -59,19 +81,8 @@ def _zone(index: float) -> Label:
     return "lazy" if index < ZONES[0] else "rich" if index > ZONES[1] else "mixed"
 
 
-def seed_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95% interval of the geometric mean, over at least two seeds.
-
-    Values below the axis count as its end: noise among tiny values says nothing about the regime.
-    """
-    logs = [log(max(value, AXIS[0])) for value in values]
-    n, mean = len(logs), sum(logs) / len(logs)
-    variance = sum((value - mean) ** 2 for value in logs) / (n - 1)
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * (variance / n) ** 0.5
-    return exp(mean - half), exp(min(mean + half, 700.0))
-
-
-def _spell(name: str, value: float, interval: tuple[float, float]) -> str:
+def _kernel_reason(kernel: Evidence) -> str:
+    value = kernel.mean
     where = (
         f"lazy below {LAZY_BELOW}"
         if value < LAZY_BELOW
@@ -79,7 +90,7 @@ def _spell(name: str, value: float, interval: tuple[float, float]) -> str:
         if value > RICH_ABOVE
         else f"between {LAZY_BELOW} and {RICH_ABOVE}"
     )
-    return f"{name} {value:.2g} ({_between(interval)}); {where}"
+    return f"{kernel.name} {value:.2g} ({_between(kernel.ends)}); {where}"
 
 
 def _between(interval: tuple[float, float]) -> str:
@@ -89,45 +100,40 @@ def _between(interval: tuple[float, float]) -> str:
 
 
 def judge(
-    kernel: Sequence[float],
-    gap: Sequence[float],
+    kernel: Evidence,
+    gap: Evidence,
     *,
-    kernel_interval: tuple[float, float] | None,
-    gap_interval: tuple[float, float] | None,
     start_loss: float | None,
     loss: float | None,
     diverged: bool,
     moved: bool,
-    kernel_name: str,
-    gap_name: str,
     remarks: Sequence[str] = (),
     advise: Callable[[Label, tuple[float, float], tuple[float, float]], list[str]],
 ) -> Verdict:
-    """The verdict on a run from its evidence.
+    """Return the verdict on a run from its evidence.
 
     Args:
-        kernel, gap: kernel evidence and gap of each seed.
-        kernel_interval, gap_interval: 95% intervals of their means, over seeds or, with one seed, over probe points.
+        kernel, gap: kernel evidence and gap.
         start_loss, loss: training loss before the first step and now, averaged over seeds; None where nobody knows it.
+        diverged: whether training did.
         moved: whether there was a step.
-        kernel_name, gap_name: what the evidence is called; the reasons give geometric means.
+        remarks: what else to say.
         advise: the label, and the intervals of kernel evidence and gap -> what would cross to the other side.
     """
+    count = len(kernel.seeds)
     if diverged:
-        return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], len(kernel))
-    if not all(isfinite(value) for value in (*kernel, *gap)) or kernel_interval is None or gap_interval is None:
-        if moved and all(isfinite(value) for value in gap):
-            return _abstain("no kernel", [f"{kernel_name} is undefined: the kernel is zero at the start or now"], len(kernel))
-        return _abstain("nothing moved", ["The function has not moved yet, so there is no gap to judge"], len(kernel))
-    each = [regime_index(k, g) for k, g in zip(kernel, gap, strict=True)]
-    low = regime_index(kernel_interval[0], gap_interval[0])
-    high = regime_index(kernel_interval[1], gap_interval[1])
-    mean_kernel, mean_gap = (_center(values) for values in (kernel, gap))
-    index = regime_index(mean_kernel, mean_gap)
-    labels = [_zone(value) for value in each]
-    majority = max(set(labels), key=lambda zone: (labels.count(zone), zone == _zone(index)))
-    agree = f"{labels.count(majority)} of {len(labels)} seeds {majority}" if len(labels) > 1 else "one seed"
-    evidence = [_spell(kernel_name, mean_kernel, kernel_interval), _gap_reason(gap_name, mean_gap, gap_interval)]
+        return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], count)
+    if not all(isfinite(value) for value in (*kernel.seeds, *gap.seeds)) or kernel.interval is None or gap.interval is None:
+        if moved and all(isfinite(value) for value in gap.seeds):
+            return _abstain("no kernel", [f"{kernel.name} is undefined: the kernel is zero at the start or now"], count)
+        return _abstain("nothing moved", ["The function has not moved yet, so there is no gap to judge"], count)
+    each = [regime_index(k, g) for k, g in zip(kernel.seeds, gap.seeds, strict=True)]
+    low, high = (regime_index(k, g) for k, g in zip(kernel.ends, gap.ends, strict=True))
+    index = regime_index(kernel.mean, gap.mean)
+    label, labels = _zone(index), [_zone(value) for value in each]
+    majority = max(dict.fromkeys([label, *labels]), key=labels.count)
+    agree = f"{labels.count(majority)} of {count} seeds {majority}" if count > 1 else "one seed"
+    evidence = [_kernel_reason(kernel), _gap_reason(gap)]
     fields = {"index": index, "interval": (low, high), "seeds": each}
     if start_loss is None or loss is None:
         remarks = [*remarks, "The training loss is not known here, so whether anything was learned was not checked"]
@@ -138,22 +144,31 @@ def judge(
         return Verdict(label="no verdict", agree="not learned yet", reasons=reasons, advice=advice, **fields)
     if _zone(low) != _zone(high):
         sides = " and ".join(dict.fromkeys([_zone(low), _zone(high)]))
-        reasons = [f"The interval has both {sides} in it, so the label would be a guess", *evidence]
-        settle = "More seeds may settle it" if len(labels) > 1 else "More seeds or more probe points may settle it"
-        return Verdict(label="no verdict", agree=agree, reasons=[*reasons, *remarks], advice=[settle], **fields)
-    label = _zone(index)
-    return Verdict(
-        label=label, agree=agree, reasons=[*evidence, *remarks], advice=advise(label, kernel_interval, gap_interval), **fields
-    )
+        reasons = [f"The interval has both {sides} in it, so the label would be a guess", *evidence, *remarks]
+        settle, straddles = _settle(kernel, gap)
+        fields |= {"agree": agree, "reasons": reasons, "advice": [settle], "straddles": straddles}
+        return Verdict(label="no verdict", **fields)
+    reasons, advice = [*evidence, *remarks], advise(label, kernel.ends, gap.ends)
+    return Verdict(label=label, agree=agree, reasons=reasons, advice=advice, **fields)
 
 
-def _center(values: Sequence[float]) -> float:
-    return exp(sum(log(value) for value in values) / len(values)) if min(values) > 0 else sum(values) / len(values)
+def _settle(kernel: Evidence, gap: Evidence) -> tuple[str, bool]:
+    """What may settle a verdict whose interval straddles a bound, and whether more seeds may."""
+    zones = {_zone(regime_index(k, g)) for k, g in zip(kernel.interval, gap.interval, strict=True)}
+    if len(zones) == 1:
+        rounded = max(kernel, gap, key=lambda evidence: evidence.rounding)
+        return f"Raise the precision: rounding alone may move {_lowered(rounded.name)} by {rounded.rounding:.2g}", False
+    more = "More seeds" if len(kernel.seeds) > 1 else "More seeds or more probe points"
+    return f"{more} may settle it", True
 
 
-def _gap_reason(name: str, value: float, interval: tuple[float, float]) -> str:
-    side = f"lazy below {LAZY_BELOW}" if value < LAZY_BELOW else f"rich needs above {LAZY_BELOW}"
-    return f"{name} {value:.2g} ({_between(interval)}); {side}"
+def _lowered(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _gap_reason(gap: Evidence) -> str:
+    side = f"lazy below {LAZY_BELOW}" if gap.mean < LAZY_BELOW else f"rich needs above {LAZY_BELOW}"
+    return f"{gap.name} {gap.mean:.2g} ({_between(gap.ends)}); {side}"
 
 
 def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:

@@ -6,7 +6,7 @@ from math import inf
 import torch
 
 from regime.config import ToyConfig
-from regime.fits import Estimate
+from regime.measures.intervals import Estimate
 from regime.measures.measurement import Baseline, Measurement
 from regime.toy.bench import Bench
 from regime.toy.producer import ToyRun

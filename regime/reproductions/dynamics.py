@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from regime.config import ToyConfig
-from regime.fits import Estimate, mean_over_seeds, power_law
+from regime.fits import power_law
 from regime.kernels.limits import gradient_flow
 from regime.losses import LOSSES
+from regime.measures.intervals import Estimate, mean_over_seeds
 from regime.pipeline import run
 from regime.reproductions.claim import Result
 from regime.toy.activations import ACTIVATIONS

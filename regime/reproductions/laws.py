@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from regime.config import ToyConfig
-from regime.fits import mean_over_seeds, power_law
+from regime.fits import power_law
 from regime.kernels.infinite import infinite_ntk
 from regime.kernels.limits import kernel_regression
+from regime.measures.intervals import mean_over_seeds
 from regime.measures.measurement import Measurement
 from regime.reproductions.claim import STEPS, Result, train_to
 from regime.toy.bench import Bench

@@ -8,7 +8,7 @@ from regime.config.sweep import Scalar
 from regime.events import Interval, Measured, Message, Number
 from regime.measures.verdict import Verdict
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Of what a cell holds and how it is computed: a change makes stores of before those of another version."""
 LEFT_OUT = ("kernel_velocity",)
 """Between measurements, which sweeps do not make."""

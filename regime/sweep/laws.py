@@ -2,43 +2,20 @@
 
 Cells enter as tables (K, S): K values of a field, S seeds. Fits are of means of logarithms over seeds. Intervals are 95%, by a
 bootstrap over seeds: drawn anew in every cell by itself, or, where all cells have the same networks (`paired`), the same ones
-in all. With few seeds that spreads too little, and is widened by sqrt(S / (S - 1)) t_{S-1} / 1.96 (Student's quantile).
+in all.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
-from regime.fits import CONFIDENCE, Estimate
+from regime.measures.intervals import Estimate, percentile, resampled_means, student
 
-DRAWS = 1000
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
-NORMAL = 1.96
 SHARES = 1 - np.geomspace(1, 0.01, 64)
 """Of the lowest mean, that a floor may be."""
-TAIL = (1 - CONFIDENCE) / 2
-
-
-def resampled(logs: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
-    """Means over seeds (B, K) of cells (K, S), seeds drawn with replacement, widened for few seeds."""
-    cells, seeds = logs.shape
-    chosen = np.random.default_rng(seed).integers(seeds, size=(DRAWS, 1 if paired else cells, seeds))
-    means = np.take_along_axis(logs[None], np.broadcast_to(chosen, (DRAWS, cells, seeds)), 2).mean(2)
-    center = logs.mean(1)
-    return center + (means - center) * widening(seeds)
-
-
-def widening(seeds: int) -> float:
-    """What a bootstrap over so few seeds lacks."""
-    return (seeds / (seeds - 1)) ** 0.5 * float(stdtrit(seeds - 1, 1 - TAIL)) / NORMAL
-
-
-def interval(value: float, drawn: np.ndarray) -> Estimate:
-    """A fitted number with the quantiles of its bootstrap; draws without one are left out."""
-    low, high = np.nanquantile(drawn, [TAIL, 1 - TAIL])
-    return Estimate(float(value), float(low), float(high))
 
 
 def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +35,15 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centered = x - x.mean()
     slope = y @ centered / (centered @ centered)
     return slope, y.mean(-1) - slope * x.mean()
+
+
+def _intervals(
+    values: Sequence[float], logs: np.ndarray, paired: bool, fit: Callable[[np.ndarray], np.ndarray]
+) -> list[Estimate]:
+    """Several numbers (L,) with their intervals, of a fit (B, K) -> (B, L) to means over seeds of cells (K, S)."""
+    means = resampled_means(logs, paired)
+    parts = None if paired else means
+    return [percentile(value, drawn, logs.shape[1], parts) for value, drawn in zip(values, fit(means).T, strict=True)]
 
 
 def from_least(x: np.ndarray, least: float) -> np.ndarray:
@@ -85,7 +71,7 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
     taken = from_least(np.asarray(x, dtype=float), least)
     log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
-    exponent = interval(slope, _line(log_x, resampled(log_y, paired))[0])
+    (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
     return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
 
 
@@ -120,7 +106,7 @@ def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation
     found = []
     for value, cell in zip(x[high], y[high], strict=True):
         center = slope * np.log(value) + height
-        half = stdtrit(count - 2, 1 - TAIL) * (variance * (1 + 1 / count + (np.log(value) - log_x.mean()) ** 2 / spread)) ** 0.5
+        half = student(count - 2) * (variance * (1 + 1 / count + (np.log(value) - log_x.mean()) ** 2 / spread)) ** 0.5
         predicted = Estimate(*(float(np.exp(center + side * half)) for side in (0, -1, 1)))
         found.append(Extrapolation(float(value), predicted, float(np.exp(np.log(cell).mean()))))
     return found
@@ -183,8 +169,8 @@ def boundary(
     logs, mark = (np.log(np.where(y > 0, y, np.nan)), np.log(level)) if logarithmic else (y, level)
     order = np.argsort(knob)
     log_knob, logs = np.log(knob[order]), logs[:, order]
-    centers = crossing(log_knob, logs.mean(2), mark)
-    drawn = np.stack([crossing(log_knob, resampled(part, paired, number), mark) for number, part in enumerate(logs)], 1)
+    seeds, centers = y.shape[2], crossing(log_knob, logs.mean(2), mark)
+    drawn = np.stack([crossing(log_knob, resampled_means(part, paired, number), mark) for number, part in enumerate(logs)], 1)
     there = np.isfinite(centers) & (np.isfinite(drawn).mean(0) > 0.9)
     if there.sum() < 3:
         raise ValueError(f"the level {level:g} is crossed at {there.sum()} sizes; a boundary needs 3")
@@ -193,8 +179,9 @@ def boundary(
     slope, height = _line(log_size, centers[there][fitted])
     whole = drawn[:, there][:, fitted]
     whole = whole[np.isfinite(whole).all(1)]
-    crossings = [interval(np.exp(center), np.exp(part)) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
-    exponent = interval(slope, _line(log_size, whole)[0])
+    found = [percentile(center, part, seeds) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
+    crossings = [Estimate(*np.exp(estimate).tolist()) for estimate in found]
+    exponent = percentile(slope, _line(log_size, whole)[0], seeds, whole)
     return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(size[there][fitted].min()))
 
 
@@ -215,9 +202,9 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
         ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
     """
     log_x, log_y = _logs(x, y, 4)
-    exponent, floor, coefficient = _floored(log_x, log_y.mean(1)[None])[0]
-    drawn = _floored(log_x, resampled(log_y, paired))
-    return ScalingLaw(interval(exponent, drawn[:, 0]), interval(floor, drawn[:, 1]), float(coefficient))
+    best = _floored(log_x, log_y.mean(1)[None])[0]
+    exponent, floor, _ = _intervals(best, log_y, paired, lambda means: _floored(log_x, means))
+    return ScalingLaw(exponent, floor._replace(low=max(0.0, floor.low)), float(best[2]))
 
 
 def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
@@ -256,6 +243,5 @@ def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
         top = int(means.argmax())
         return np.array([log_x[top], means[top] - means[: top + 1].min(), means[top] - means[top:].min()])
 
-    best = np.exp(shape(log_y.mean(1)))
-    drawn = np.exp(np.stack([shape(means) for means in resampled(log_y, paired)]))
-    return Peak(*(interval(best[k], drawn[:, k]) for k in range(3)))
+    found = _intervals(shape(log_y.mean(1)), log_y, paired, lambda means: np.stack([shape(row) for row in means]))
+    return Peak(*(Estimate(*np.exp(estimate).tolist()) for estimate in found))

@@ -28,9 +28,9 @@ class ToyRun(Start):
     source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
     def estimate(self) -> Estimate:
-        """From counted operations and this machine's matmul rate."""
+        """From counted operations and this machine's matmul rate; of all the seeds that `max_seeds` may add."""
         config = self.config
-        seconds = cost.seconds(config, len(self.cells) * config.seeds, matmul_rate(self.device))
+        seconds = cost.seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
         return Estimate(seconds=seconds, bytes=config.workspace)
 
     def references(self) -> list[Reference]:

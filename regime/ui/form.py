@@ -57,6 +57,7 @@ SETTINGS = {
         "decoupled": ("Decoupled decay", "Apart from momentum and Adam's scaling, as in AdamW."),
         "steps": ("Steps", "Training steps."),
         "measure_every": ("Measure every", "So many steps."),
+        "max_seeds": ("Most seeds", "Added while the verdict straddles a bound. Empty: none are."),
         "seed": ("Seed", "First initialization."),
     },
     "Data": {

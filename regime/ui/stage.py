@@ -220,7 +220,7 @@ class Stage:
         """The next seeds that no network of this run has had."""
         with as_text():
             config = self.config(values)
-        seed = config.seed + config.seeds
+        seed = config.seed + (getattr(config, "max_seeds", None) or config.seeds)
         return {self.controls["seed"]: give(seed), **self.press(visit)}
 
     def fill(self, config: Runnable) -> Updates:

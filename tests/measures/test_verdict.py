@@ -1,23 +1,27 @@
 from itertools import pairwise
+from math import log10
 
 import pytest
+import torch
 
-from regime.measures.verdict import ZONES, judge, regime_index, seed_interval
+from regime.measures.intervals import interval_of_geometric_mean
+from regime.measures.verdict import AXIS, ZONES, Evidence, judge, regime_index
 
 
-def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_interval=None):
+def evidence(name: str, values: list[float], interval=None, rounding: float = 0.0) -> Evidence:
+    known = interval or interval_of_geometric_mean(torch.tensor(values), None, 0, least=AXIS[0])
+    return Evidence(name, values, known, rounding)
+
+
+def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_interval=None, rounding=(0.0, 0.0)):
     return judge(
-        kernel,
-        gap,
-        kernel_interval=kernel_interval or seed_interval(kernel),
-        gap_interval=gap_interval or seed_interval(gap),
+        evidence("Kernel", kernel, kernel_interval, rounding[0]),
+        evidence("Gap", gap, gap_interval, rounding[1]),
         start_loss=1.0,
         loss=loss,
         diverged=diverged,
         moved=True,
-        kernel_name="Kernel",
-        gap_name="Gap",
-        advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.1f} {gap[1]:.1f}"],
+        advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.2f} {gap[1]:.2f}"],
     )
 
 
@@ -39,7 +43,7 @@ def test_labels_follow_the_thresholds(kernel: float, gap: float, label: str) -> 
     assert 0 <= low <= result.index <= high <= 1
     assert result.agree == f"2 of 2 seeds {label}"
     assert result.advice == [
-        f"{label} {seed_interval([kernel, kernel * 1.01])[0]:.1f} {seed_interval([gap, gap * 1.01])[1]:.1f}"
+        f"{label} {evidence('', [kernel, kernel * 1.01]).interval[0]:.2f} {evidence('', [gap, gap * 1.01]).interval[1]:.2f}"
     ]
 
 
@@ -81,10 +85,58 @@ def test_divergence_and_nothing_moved() -> None:
     assert (still.label, still.agree) == ("no verdict", "nothing moved")
 
 
-def test_seed_interval_covers_the_mean_in_95_of_100() -> None:
-    import torch
+@pytest.mark.parametrize(
+    ("kernel", "gap", "rounding", "label"),
+    [
+        (0.0, 0.76, (1e-6, 0.7), "no verdict"),  # most of the gap may be rounding, and all of it is above the bound
+        (0.0, 0.05, (1e-6, 0.02), "lazy"),
+        (0.0, 0.05, (1e-6, 0.2), "no verdict"),  # below its floor, which is above the bound
+        (0.0, 0.76, (1e-6, 0.2), "mixed"),
+        (0.6, 0.5, (0.2, 1e-6), "no verdict"),
+        (0.6, 0.5, (0.05, 1e-6), "rich"),
+    ],
+)
+def test_what_rounding_may_do_widens_the_interval(kernel: float, gap: float, rounding: tuple, label: str) -> None:
+    intervals = {"kernel_interval": (kernel, kernel), "gap_interval": (gap, gap)}
+    result = verdict([kernel], [gap], rounding=rounding, **intervals)
+    assert result.label == label
+    assert not result.straddles, "no seeds will settle it"
+    if label == "no verdict":
+        name = "kernel" if rounding[0] > rounding[1] else "gap"
+        assert result.advice == [f"Raise the precision: rounding alone may move {name} by {max(rounding):.2g}"]
 
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.randn(4000, 4, generator=generator).exp().tolist()
-    covered = sum(low <= 1 <= high for low, high in map(seed_interval, draws)) / len(draws)
-    assert abs(covered - 0.95) < 0.015
+
+def test_rounding_is_taken_off_below_and_added_above() -> None:
+    assert Evidence("Gap", [0.3], (0.2, 0.4), 0.15).ends == pytest.approx((0.05, 0.55))
+    assert Evidence("Gap", [0.3], (0.1, 0.4), 0.15).ends[0] == 0.0
+
+
+def test_a_tie_of_seeds_goes_to_the_label_of_the_whole() -> None:
+    two = verdict([0.05, 0.3], [0.05, 0.05])
+    assert two.agree == "1 of 2 seeds mixed"
+    assert two.index > ZONES[0]
+    assert verdict([0.3, 0.05], [0.05, 0.05]).agree == "1 of 2 seeds mixed"
+    low = verdict([0.02, 0.3], [0.05, 0.05])
+    assert low.agree == "1 of 2 seeds lazy"
+    assert low.index < ZONES[0]
+
+
+def test_the_index_by_hand() -> None:
+    """log10(kernel) from 0.01 to 10, within what the gap allows: 1/3 and more above 0.1, rich only as far as it is above."""
+    rich = (log10(0.5) + 2) / 3
+    assert pytest.approx((1 / 3, rich)) == ZONES
+    assert regime_index(0.05, 0.01) == pytest.approx((log10(0.05) + 2) / 3)
+    assert regime_index(0.05, 0.3) == pytest.approx(1 / 3)
+    assert regime_index(0.001, 0.03) == pytest.approx((log10(0.03) + 2) / 3)
+    assert regime_index(9.0, 0.2) == pytest.approx(rich + (1 - rich) * log10(2))
+    assert regime_index(9.0, 0.05) == pytest.approx(rich)
+    assert regime_index(9.0, 5.0) == pytest.approx((log10(9) + 2) / 3)
+    assert regime_index(50.0, 5.0) == 1.0
+    assert regime_index(0.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("loss", "learned"), [(0.89, True), (0.91, False), (1.2, False)])
+def test_a_tenth_of_the_loss_has_to_be_gone(loss: float, learned: bool) -> None:
+    result = verdict([0.01, 0.01], [0.01, 0.01], loss=loss)
+    assert (result.label == "lazy") == learned
+    assert ("rose" in result.reasons[0]) == (loss > 1)

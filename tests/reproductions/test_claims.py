@@ -5,7 +5,7 @@
 
 import pytest
 
-from regime.fits import Estimate
+from regime.measures.intervals import Estimate
 from regime.reproductions.claim import Result, train_to
 from regime.reproductions.registry import CLAIMS
 

@@ -9,7 +9,7 @@ from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.sweep import grid
 
 SMALL = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=4, measure_every=2)
-AXES = {"width": [8, 16], "alpha": [0.5, 1, 32.0]}
+AXES = {"width": [8, 16], "alpha": [0.5, 1, 320.0]}
 
 
 def test_cells_are_all_combinations_the_last_axis_turning_fastest():
