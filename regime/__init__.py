@@ -1,5 +1,6 @@
 """Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
 
+from regime.border import Border, find_border, stream_border
 from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.events import Estimate, Finished, Measured, Progress, Started
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
@@ -15,6 +16,7 @@ from regime.sweep.report import SweepReport
 
 __all__ = [
     "NTK",
+    "Border",
     "CheckpointConfig",
     "ConfigError",
     "Estimate",
@@ -35,12 +37,14 @@ __all__ = [
     "compare",
     "empirical_ntk",
     "estimate",
+    "find_border",
     "gradient_flow",
     "infinite_ntk",
     "kernel_regression",
     "plan_ntk",
     "run",
     "stream",
+    "stream_border",
     "stream_together",
     "within",
 ]

@@ -1,39 +1,73 @@
-"""What would carry a run to the other regime, computed from its own numbers by the scaling laws of the lazy limit."""
+"""What would carry a run to the other regime, extrapolated from its own numbers by the scaling laws of the lazy limit."""
+
+from collections.abc import Sequence
+from statistics import geometric_mean
+from typing import Literal
 
 from regime.config import ProbeConfig, ToyConfig
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, Label
 
-Interval = tuple[float, float]
-
+Side = Literal["lazy", "rich"]
+OTHERS: dict[str, list[Side]] = {"lazy": ["rich"], "mixed": ["lazy", "rich"], "rich": ["lazy"], "no verdict": []}
+"""The sides worth crossing to."""
 BEYOND = 2.0
 """How far past a threshold the advice aims."""
+RICH_KERNEL = 3.0
+"""Kernel change that a toy aims at for rich: where it was that large, the gap was above its bound too (measured)."""
+SMOOTH_GROWTH = 1.25
+"""Power of 1/alpha with which the kernel change grows on the way from lazy to rich, without ReLU (measured: 0.9 to 2)."""
+RELU_FALL = 1 / 3
+"""Power with which a ReLU network's gap falls with alpha: slower than a smooth one's, because of its kinks (measured)."""
 
-RELU_GAP = 0.4
-"""How a ReLU network's gap falls with alpha: slower than a smooth one's, because of its kinks (measured: 0.35 to 0.6)."""
+
+def advise(
+    config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: Sequence[float], gap: Sequence[float]
+) -> list[str]:
+    """Return one sentence for each other side, with the value that `extrapolate` gives."""
+    field, now = _knob(config, learning_rate)
+    values = extrapolate(config, learning_rate, label, kernel, gap)
+    return [f"{sentence(side, field, value, now)}, extrapolated" for side, value in values.items()]
 
 
-def advise(config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: Interval, gap: Interval) -> list[str]:
-    """One sentence for each other side worth crossing to; none where nothing moved.
+def sentence(side: Side, field: str, value: float, now: float) -> str:
+    """Return the words that every advice begins with."""
+    return f"For {side}, try {field} near {value:.3g} (now {now:.3g})"
 
-    Kernel change and gap both fall about as 1/alpha (Chizat et al. 2019), a ReLU network's gap about as alpha**-0.4, and
-    for a fixed number of steps they grow about in proportion to the step. The one that asks for the larger change decides, and
-    the far end of its interval has to cross too.
+
+def extrapolate(
+    config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: Sequence[float], gap: Sequence[float]
+) -> dict[Side, float]:
+    """Return the value of alpha, or of a probe's learning_rate, that should carry a run to each other side.
+
+    Towards lazy, kernel change and gap fall about as 1/alpha (Chizat et al. 2019), a ReLU network's gap as alpha**(-1/3); the
+    one that asks for the larger change decides, in every seed. Towards rich the kernel change decides, its geometric mean over
+    seeds: it grows as 1/alpha with ReLU, as alpha**-1.25 without, and much further on lies divergence. A probe's grow about in
+    proportion to the step, and both have to cross. Empty where a seed did not move at all.
+
+    Args:
+        config, learning_rate: the run, and the step size it took.
+        label: the verdict's.
+        kernel, gap: the verdict's evidence, seed by seed.
     """
     if min(*kernel, *gap) <= 0:
-        return []
-    power = RELU_GAP if config.kind == "toy" and config.activation == "relu" else 1.0
-    farther = {
-        "lazy": max(kernel[1] * BEYOND / LAZY_BELOW, (gap[1] * BEYOND / LAZY_BELOW) ** (1 / power)),
-        "rich": max(RICH_ABOVE / kernel[0], LAZY_BELOW / gap[0]) * BEYOND,
-    }
-    sides = {"lazy": ["rich"], "mixed": ["lazy", "rich"], "rich": ["lazy"]}[label]
-    return [_cross(config, learning_rate, side, max(1.0, farther[side])) for side in sides]
+        return {}
+    toy = config.kind == "toy"
+    smooth = not toy or config.activation != "relu"
+    lazy = max(max(kernel) * BEYOND / LAZY_BELOW, (max(gap) * BEYOND / LAZY_BELOW) ** (1 if smooth else 1 / RELU_FALL))
+    if toy:
+        rich = (RICH_KERNEL / geometric_mean(kernel)) ** (1 / SMOOTH_GROWTH if smooth else 1)
+    else:
+        rich = max(RICH_ABOVE / min(kernel), LAZY_BELOW / min(gap)) * BEYOND
+    _, now = _knob(config, learning_rate)
+    low, high = (1e-4, 1e4) if toy else (0.0, 10.0)
+    values: dict[Side, float] = {}
+    for side in OTHERS[label]:
+        factor = max(1.0, {"lazy": lazy, "rich": rich}[side])
+        wanted = now * factor if (side == "lazy") == toy else now / factor
+        values[side] = float(f"{min(max(wanted, low), high):.2g}")
+    return values
 
 
-def _cross(config: ToyConfig | ProbeConfig, learning_rate: float, side: str, factor: float) -> str:
-    field, now = ("alpha", config.alpha) if config.kind == "toy" else ("learning_rate", learning_rate)
-    grows = (side == "lazy") == (field == "alpha")
-    wanted = now * factor if grows else now / factor
-    limit = {"alpha": (1e-4, 1e4), "learning_rate": (0.0, 10.0)}[field]
-    near = float(f"{min(max(wanted, limit[0]), limit[1]):.2g}")
-    return f"For {side}, try {field} near {near:g} (now {now:.3g})"
+def _knob(config: ToyConfig | ProbeConfig, learning_rate: float) -> tuple[str, float]:
+    """The field that is to be changed, and its value now."""
+    return ("alpha", config.alpha) if config.kind == "toy" else ("learning_rate", learning_rate)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from regime.border import Border, BorderEvent
 from regime.config import KINDS
 from regime.events import Event
 from regime.report import Report
@@ -17,13 +18,15 @@ FOLDER = Path(__file__).parents[1] / "assets" / "schemas"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schemas by name: toy, probe, checkpoints, sweep, and what runs and sweeps send and end in."""
+    """The schemas by name: toy, probe, checkpoints, sweep, and what runs, sweeps and border searches send and end in."""
     return {
         **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
         "report": Report.model_json_schema(mode="serialization"),
         "sweep-event": TypeAdapter(SweepEvent).json_schema(mode="serialization"),
         "sweep-report": SweepReport.model_json_schema(mode="serialization"),
+        "border-event": TypeAdapter(BorderEvent).json_schema(mode="serialization"),
+        "border": Border.model_json_schema(mode="serialization"),
     }
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol, Self
 
@@ -15,7 +15,7 @@ from regime.events import Estimate, Event, Fetching, Finished, Measured, Progres
 from regime.measures.measurement import between
 from regime.numbers import is_integer
 from regime.recorder import Recorder, finite, save_kernels
-from regime.snapshots import Pause, Snapshot
+from regime.snapshots import Glance, Pause, Snapshot
 
 IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""
@@ -90,6 +90,33 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
             yield None, Progress(step=item.step, steps=configs[0].steps, seconds=seconds, seconds_left=left)
     for cell, recorder in enumerate(recorders):
         yield cell, recorder.finished(producer, time.perf_counter() - began)
+
+
+def skim_together(
+    configs: Sequence[ToyConfig], at_loss: float | None = None, *, learners: bool = True
+) -> Generator[float, None, tuple[list[Recorder], float]]:
+    """Train configurations of one shape as one batch, each measured at its end alone: how much is done, five times a second.
+
+    Returns each one's record, and the seconds spent in steps. See `ToyRun.skim` for `at_loss` and `learners`.
+
+    Raises:
+        ConfigError: they differ in more than alpha, learning_rate and seed, or one of them cannot run on this machine.
+    """
+    from regime.toy.producer import ToyRun
+
+    spoke = time.perf_counter()
+    run = ToyRun(configs)
+    recorders = [Recorder(config, rate, [], run.steps) for config, rate in zip(configs, run.learning_rates, strict=True)]
+    for item in run.skim(at_loss, learners=learners):
+        if isinstance(item, Glance):
+            recorders[item.cell].glance(item)
+        elif isinstance(item, Snapshot):
+            recorder = recorders[item.cell]
+            recorder.record(item, 0.0, 0.0) if recorder.baseline else recorder.begin(item)
+        if time.perf_counter() - spoke > HEARTBEAT:
+            spoke = time.perf_counter()
+            yield item.fraction
+    return recorders, run.bench.seconds
 
 
 class Session:

@@ -17,6 +17,8 @@ RICH_ABOVE = 0.5
 """Kernel above this, with a gap above LAZY_BELOW: rich."""
 LEARNED = 0.1
 """Share of the initial loss that must be gone before a verdict means anything."""
+UNLEARNED = "not learned yet"
+"""What is said, instead of how far seeds agree, where it is not."""
 AXIS = (0.01, 10.0)
 """Kernel changes at index 0 and 1."""
 
@@ -77,7 +79,8 @@ def regime_index(kernel: float, gap: float) -> float:
     return min(max(_axis(kernel), lowest), highest)
 
 
-def _zone(index: float) -> Label:
+def zone(index: float) -> Label:
+    """Return the label of an index that is known for sure."""
     return "lazy" if index < ZONES[0] else "rich" if index > ZONES[1] else "mixed"
 
 
@@ -108,7 +111,7 @@ def judge(
     diverged: bool,
     moved: bool,
     remarks: Sequence[str] = (),
-    advise: Callable[[Label, tuple[float, float], tuple[float, float]], list[str]],
+    advise: Callable[[Label, Sequence[float], Sequence[float]], list[str]],
 ) -> Verdict:
     """Return the verdict on a run from its evidence.
 
@@ -118,7 +121,7 @@ def judge(
         diverged: whether training did.
         moved: whether there was a step.
         remarks: what else to say.
-        advise: the label, and the intervals of kernel evidence and gap -> what would cross to the other side.
+        advise: the label, and each seed's kernel evidence and gap -> what would cross to the other side.
     """
     count = len(kernel.seeds)
     if diverged:
@@ -130,7 +133,7 @@ def judge(
     each = [regime_index(k, g) for k, g in zip(kernel.seeds, gap.seeds, strict=True)]
     low, high = (regime_index(k, g) for k, g in zip(kernel.ends, gap.ends, strict=True))
     index = regime_index(kernel.mean, gap.mean)
-    label, labels = _zone(index), [_zone(value) for value in each]
+    label, labels = zone(index), [zone(value) for value in each]
     majority = max(dict.fromkeys([label, *labels]), key=labels.count)
     agree = f"{labels.count(majority)} of {count} seeds {majority}" if count > 1 else "one seed"
     evidence = [_kernel_reason(kernel), _gap_reason(gap)]
@@ -141,20 +144,20 @@ def judge(
         change = f"fell by {100 * fall:.2g}%" if fall >= 0 else "rose"
         reasons = [f"The training loss {change}; a verdict needs {100 * LEARNED:.0f}%", *evidence]
         advice = ["Train longer, or raise the step size"]
-        return Verdict(label="no verdict", agree="not learned yet", reasons=reasons, advice=advice, **fields)
-    if _zone(low) != _zone(high):
-        sides = " and ".join(dict.fromkeys([_zone(low), _zone(high)]))
+        return Verdict(label="no verdict", agree=UNLEARNED, reasons=reasons, advice=advice, **fields)
+    if zone(low) != zone(high):
+        sides = " and ".join(dict.fromkeys([zone(low), zone(high)]))
         reasons = [f"The interval has both {sides} in it, so the label would be a guess", *evidence, *remarks]
         settle, straddles = _settle(kernel, gap)
         fields |= {"agree": agree, "reasons": reasons, "advice": [settle], "straddles": straddles}
         return Verdict(label="no verdict", **fields)
-    reasons, advice = [*evidence, *remarks], advise(label, kernel.ends, gap.ends)
+    reasons, advice = [*evidence, *remarks], advise(label, kernel.seeds, gap.seeds)
     return Verdict(label=label, agree=agree, reasons=reasons, advice=advice, **fields)
 
 
 def _settle(kernel: Evidence, gap: Evidence) -> tuple[str, bool]:
     """What may settle a verdict whose interval straddles a bound, and whether more seeds may."""
-    zones = {_zone(regime_index(k, g)) for k, g in zip(kernel.interval, gap.interval, strict=True)}
+    zones = {zone(regime_index(k, g)) for k, g in zip(kernel.interval, gap.interval, strict=True)}
     if len(zones) == 1:
         rounded = max(kernel, gap, key=lambda evidence: evidence.rounding)
         return f"Raise the precision: rounding alone may move {_lowered(rounded.name)} by {rounded.rounding:.2g}", False

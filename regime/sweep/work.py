@@ -7,11 +7,9 @@ from typing import Any
 
 from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
 from regime.recorder import Recorder
-from regime.session import HEARTBEAT, Session
-from regime.snapshots import Glance, Snapshot
+from regime.session import Session, skim_together
 from regime.sweep.cell import failure, of_event
 from regime.sweep.keys import keys
-from regime.toy.producer import ToyRun
 
 log = logging.getLogger(__name__)
 Result = dict[str, Any]
@@ -51,24 +49,14 @@ def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) 
 
 
 def _toys(cells: list[ToyConfig], at_loss: float | None) -> Iterator[float | list[Result]]:
-    began = spoke = time.perf_counter()
-    run = ToyRun(cells)
-    recorders = [Recorder(cell, rate, [], cell.steps) for cell, rate in zip(cells, run.learning_rates, strict=True)]
-    for item in run.skim(at_loss):
-        if isinstance(item, Glance):
-            recorders[item.cell].glance(item)
-        elif isinstance(item, Snapshot):
-            recorder = recorders[item.cell]
-            recorder.record(item, 0.0, 0.0) if recorder.baseline else recorder.begin(item)
-        if time.perf_counter() - spoke > HEARTBEAT:
-            spoke = time.perf_counter()
-            yield item.fraction
+    began = time.perf_counter()
+    recorders, training = yield from skim_together(cells, at_loss)
     results = []
     for recorder in recorders:
         reached = at_loss is None or _reached(recorder, at_loss)
         last = recorder.history[-1]
         results.append(of_event(last, learning_rate=recorder.learning_rate, diverged=recorder.diverged, reached=reached))
-    shares = {"training_seconds": run.bench.seconds, "seconds": time.perf_counter() - began}
+    shares = {"training_seconds": training, "seconds": time.perf_counter() - began}
     yield [result | {name: whole / len(cells) for name, whole in shares.items()} for result in results]
 
 

@@ -23,6 +23,7 @@ from regime.toy.training import Training, tensors
 from regime.toy.twin import AdamTwin, Points, State, Twin, difference
 
 AT_THE_END = "taken when the run ends"
+LEFT_OUT = "not asked for"
 FROZEN = "this layer is not trained"
 
 
@@ -32,7 +33,7 @@ class Bench:
     The twin's whole path may be foreseen first; otherwise it takes each step beside the network.
     """
 
-    def __init__(self, run: Start) -> None:
+    def __init__(self, run: Start, *, learners: bool = True) -> None:
         self.run, self.step = run, 0
         self.seconds = 0.0
         """Spent in the network's own steps; of a GPU, in asking for them."""
@@ -57,7 +58,7 @@ class Bench:
         self.probe_tape = run.network.tape(run.initial, data.probe.x)
         self.twin = self._twin()
         self.forecast: list[State] = []
-        self.no_limit = limit.missing(config)
+        self.no_limit = limit.missing(config) if learners else LEFT_OUT
         self.limit, self.limit_points = None, {}
         copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.tape.outputs)
         if self.no_limit is None:

@@ -102,14 +102,15 @@ class ToyRun(Start):
             if not alive:
                 return
 
-    def skim(self, at_loss: float | None = None) -> Iterator[Pause | Glance | Snapshot]:
+    def skim(self, at_loss: float | None = None, *, learners: bool = True) -> Iterator[Pause | Glance | Snapshot]:
         """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
 
         A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step before which the training
-        loss, on all points and averaged over seeds, was at most that share of the initial one.
+        loss, on all points and averaged over seeds, was at most that share of the initial one. Without `learners` the
+        infinite width and kernel regression, which no verdict needs, are left out.
         """
         yield Pause(0, 0.0)
-        self.bench = bench = Bench(self)
+        self.bench = bench = Bench(self, learners=learners)
         yield Pause(0, 0.0)
         snapshot = bench.snapshot()
         alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
@@ -132,7 +133,7 @@ class ToyRun(Start):
                 yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
                 alive = [cell for cell in alive if cell not in gone]
             if ended := ended - gone:
-                snapshot = bench.snapshot(ended=True)
+                snapshot = bench.snapshot(ended=learners)
                 lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]

@@ -21,7 +21,7 @@ def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_int
         loss=loss,
         diverged=diverged,
         moved=True,
-        advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.2f} {gap[1]:.2f}"],
+        advise=lambda label, kernel, gap: [f"{label} {kernel[0]:.2f} {gap[0]:.2f}"],
     )
 
 

@@ -64,7 +64,18 @@ def test_catalog_describes_what_can_be_asked(catalog):
     assert catalog["models"]["modular-addition"]["revisions"][-1] == "step-02600"
     assert catalog["limits"]["max_seconds"] == 900
     assert "kernel_change" in catalog["measures"]
-    assert set(catalog["schemas"]) == {"toy", "probe", "checkpoints", "sweep", "event", "report", "sweep-event", "sweep-report"}
+    assert set(catalog["schemas"]) == {
+        "toy",
+        "probe",
+        "checkpoints",
+        "sweep",
+        "event",
+        "report",
+        "sweep-event",
+        "sweep-report",
+        "border-event",
+        "border",
+    }
 
 
 def test_a_toy_run_streams_events_that_fit_their_schema(client, catalog):
