@@ -16,7 +16,7 @@ from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
 
 CONFIG = ToyConfig(
-    width=48, activation="tanh", alpha=0.3, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=8
+    width=48, activation="erf", alpha=0.3, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=8
 )
 
 
