@@ -104,8 +104,8 @@ class Progress(Message):
 
 class Measured(Message):
     kind: Literal["measured"] = "measured"
-    step: int
-    steps: int
+    step: int | float = Field(description="an integer, except where somebody counts in parts, such as half epochs")
+    steps: int | float
     time: float = Field(description="steps times learning_rate")
     seconds: float = Field(description="wall time since the start")
     seconds_left: Number

@@ -1,10 +1,12 @@
-"""One network of anybody's, watched from a start on: what moved in it since, on a batch of probe examples.
+"""One network of anybody's, watched from a start on: what training moved in it since, on a batch of probe examples.
 
+It is a function of trained parameters theta and of everything else, s: buffers, frozen parameters, numbers that modules keep.
+Where s moved, the start is taken again at (theta_0, s_t), and measures compare (theta_t, s_t) with that: what training did.
 Watching takes turns: its generators yield between pieces of work, so that whoever drives them can stop, and what they return
 is whole. The network comes back as it was.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,24 +14,41 @@ from typing import Any, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from regime.kernels.batch import Batch, Readout, select, size
+from regime.kernels.batch import Batch, Projected, Readout, is_half, select, size, widened
 from regime.kernels.capture import capture, explicit, learn_structure
-from regime.kernels.ownership import ROOT, block_of, owned
+from regime.kernels.ownership import ROOT, block_of, check_mode, owned
+from regime.kernels.planning import watching
 from regime.kernels.tapes import Tape
-from regime.snapshots import Moved, Snapshot
+from regime.kernels.undisturbed import undisturbed
+from regime.placed import placed
+from regime.representations import MASK, find, hooked
+from regime.snapshots import Moved, Snapshot, Start
 
 Value = TypeVar("Value")
 Turns = Generator[None, None, Value]
 """Work in pieces, and what it comes to."""
 
-MASK = "attention_mask"
-"""The part of a batch that says which positions are padding."""
 FROZEN = "this layer is not trained"
 OUTPUTS = "the readout gives outputs, not features"
 OF_FEATURES = ("representation_change", "feature_movement")
 OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
+NUMBERS = bool | int | float | complex | str | None
+INTERNAL = vars(nn.Module()).keys()
+"""What modules keep that is not of the function."""
+
+
+@dataclass(frozen=True)
+class First:
+    """The network with its first parameters, and everything else as it was lately: P examples, C outputs."""
+
+    state: dict[str, Any]
+    """That else."""
+    outputs: Float[Tensor, "P C"]
+    kernels: dict[str, Float[Tensor, "P P"]]
+    representations: dict[str, Float[Tensor, "P _"]]
+    halves: Float[Tensor, "2 P P"] | None
+    """The kernel by halves of the outputs, where these are random projections."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +60,27 @@ class Sight:
     """f_0 + J_0 (theta_t - theta_0)."""
     kernels: dict[str, Float[Tensor, "P P"]]
     representations: dict[str, Float[Tensor, "P _"]]
+    halves: Float[Tensor, "2 P P"] | None
     moved: dict[str, tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]]
     """By block: f with that block alone moved, and its linear prediction f_0 + J_0 D_b."""
     displacement: dict[str, Float[Tensor, ""]]
     magnitude: dict[str, Float[Tensor, ""]]
+    first: First
+    """What f_0 and J_0 are of."""
+    anew: bool
+    """Whether that was taken again since the network was observed before."""
 
 
 @dataclass
 class Observer:
     """A network, its probe batch, and what it was when `begin` was called.
 
+    It is passed in eval mode, without autocast, in the precision of its parameters or float32, whichever is finer: half
+    precision is widened, except where the network insists on it.
+
     Args:
-        model: any module in eval mode whose examples do not affect one another; parameters that do not require gradients count
-            as frozen.
+        model: any module whose examples do not affect one another in eval mode; parameters that do not require gradients count
+            as frozen, and are trained from when they do.
         batch, readout: as in `regime.empirical_ntk`.
         chunk: examples to pass at once; None: all.
         rename: a module's path -> the name to report it under.
@@ -64,93 +91,112 @@ class Observer:
     readout: Readout | None = None
     chunk: int | None = None
     rename: Callable[[str], str] = str
-    start: Float[Tensor, "P C"] = field(init=False)
+    first: First = field(init=False)
+    origin: First = field(init=False)
+    """The first of all."""
+    unmoved: dict[str, Float[Tensor, "P P"]] = field(init=False)
+    """The kernels of what is trained, with everything as it was then."""
     tapes: dict[str, Tape | None] = field(init=False)
+    """J_0, by path."""
     initial: dict[str, Tensor] = field(init=False)
-    """theta_0 by the parameters' full names."""
+    """theta_0 by the parameters' full names, and the frozen ones beside it."""
     blocks: dict[str, str] = field(init=False)
     """The block of every layer that owns parameters."""
     undefined: dict[str, str] = field(init=False)
     last_hidden: str = field(init=False)
+    """Of no name where no module gives a representation."""
+    rounding: float = field(init=False, default=0.0)
+    """Unit of rounding of the coarsest numbers in a pass."""
+
+    @property
+    def start(self) -> Float[Tensor, "P C"]:
+        """f_0."""
+        return self.first.outputs
 
     def begin(self) -> Turns[None]:
         """Take the network as it is now for the start.
 
         Raises:
-            ValueError: as `regime.empirical_ntk` does, and where no module gives a representation of the examples.
+            ValueError: as `regime.empirical_ntk` does.
         """
+        self.prepare()
+        yield
+        self._look()
+        yield
+        self.first = self.origin = yield from self._refer(dict(self.initial))
+        self.unmoved = self.first.kernels
+
+    def prepare(self) -> None:
+        """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
         self.size = size(self.batch)
-        owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name, _ in self.model.named_parameters())
-        self.trained = {path: {own: _full(path, own) for own in parameters} for path, parameters in owned(self.model).items()}
+        with _settled(self.model):
+            check_mode(self.model)
+        owned(self.model)
+        self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
+        owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
         self.names = {path: self.rename(path) for path in owners}
         self.blocks = {name: block_of(name) for name in self.names.values()}
-        self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
-        self.buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
-        yield
-        self.visible, outputs = self._look()
-        frozen = [name for path, name in self.names.items() if path not in self.trained]
-        self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
-        self.undefined |= {f"{name}/{measure}": OUTPUTS for name in outputs for measure in OF_FEATURES}
-        self.visible -= set(outputs)
-        yield
-        self.tapes = yield from self._capture(self.batch)
-        self._forget()
-        self.last_hidden = self._last_hidden()
-        self.start = yield from self.evaluate(self.batch)
+        self.trained: dict[str, dict[str, str]] = {}
+        self._meet()
+        self.wide = self._widens()
 
-    def _forget(self) -> None:
-        """Blocks that are frozen as a whole say so; what no gradient reaches gives no features of the function."""
-        members: dict[str, list[str]] = {}
-        for path, name in self.names.items():
-            members.setdefault(self.blocks[name], []).append(path)
-        for block, paths in members.items():
-            trained = [path for path in paths if path in self.trained]
-            if not trained:
-                self.undefined |= {f"{block}/{measure}": FROZEN for measure in OF_KERNEL}
-            elif all(self.tapes[path] is None for path in paths if path in self.trained):
-                self.visible -= {block, *(self.names[path] for path in trained)}
+    def cost(self) -> tuple[float, int]:
+        """Seconds of observing once, and bytes at the peak, after `prepare`."""
+        theta = self._theta()
+        with self._as(theta):
+            blocks = len(set(self.blocks.values()))
+            return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
 
     def evaluate(self, batch: Batch) -> Turns[Float[Tensor, "n C"]]:
         """The outputs on any batch, finite or not."""
-        outputs = []
-        for rows in self._chunks(size(batch)):
-            outputs.append(self._forward(select(batch, rows)))
-            yield
-        return torch.cat(outputs)
+        return (yield from self._evaluate(batch, self._theta()))
 
     def observe(self) -> Turns[Sight]:
-        """What the network is now, and how far each part of it moved."""
-        outputs = yield from self.evaluate(self.batch)
-        representations = yield from self._representations()
-        displaced = self._displaced()
-        parts = {}
+        """What the network is now, and how far each part of it moved.
+
+        Raises:
+            ValueError: parameters appeared, vanished or changed their shape since the start; the message names them.
+        """
+        self._check_same()
+        met = self._meet()
+        anew = met or not _same(self.first.state, self._state())
+        if anew:
+            self.first = yield from self._refer(self.initial | self.first.state)
+        if met:
+            self.unmoved = yield from self._kernels((yield from self._capture(self.batch, self._as_begun())))
+        first, displaced = self.first, self._displaced()
+        outputs, kernels, representations, halves = first.outputs, first.kernels, first.representations, first.halves
+        if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
+            now = self._theta()
+            outputs = yield from self._evaluate(self.batch, now)
+            representations = yield from self._representations(now)
+            tapes = yield from self._capture(self.batch, now)
+            kernels = yield from self._kernels(tapes)
+            halves = yield from self._halves(tapes)
+        parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
         for path, tape in self.tapes.items():
             if tape is not None:
                 parts[path] = _product(tape, displaced[path])
                 yield
         moved = yield from self._moved(parts, outputs)
-        begun = all(bool((d == 0).all()) for own in displaced.values() for d in own.values())
-        tapes = self.tapes if begun else (yield from self._capture(self.batch))
-        kernels = {}
-        for path, tape in tapes.items():
-            if tape is not None:
-                kernels[self.names[path]] = _kernel(tape)
-                yield
         lengths = {path: _squared(own.values()) for path, own in displaced.items()}
         none = torch.zeros((), dtype=torch.float64, device=outputs.device)
         return Sight(
             outputs=outputs,
-            expansion=sum(parts.values(), self.start.clone()),
+            expansion=sum(parts.values(), first.outputs.clone()),
             kernels=kernels,
             representations=representations,
+            halves=halves,
             moved=moved,
             displacement={name: lengths.get(path, none) for path, name in self.names.items()},
             magnitude=self._magnitude(),
+            first=first,
+            anew=anew,
         )
 
     def capture(self, batch: Batch) -> Turns[dict[str, Tape]]:
         """The tapes of all layers that the function depends on, by path, at the parameters of now."""
-        tapes = yield from self._capture(batch)
+        tapes = yield from self._capture(batch, self._theta())
         return {path: tape for path, tape in tapes.items() if tape is not None}
 
     def by_layer(self) -> dict[str, dict[str, Tensor]]:
@@ -158,32 +204,200 @@ class Observer:
         now = dict(self.model.named_parameters())
         return {path: {own: now[name].detach() for own, name in names.items()} for path, names in self.trained.items()}
 
-    def _capture(self, batch: Batch) -> Turns[dict[str, Tape | None]]:
-        structure = learn_structure(self.model, batch, self.readout)
+    def _names(self) -> set[str]:
+        """The full names of trained parameters."""
+        return {name for own in self.trained.values() for name in own.values()}
+
+    def _meet(self) -> bool:
+        """Count what is trainable now as trained from the start on; whether any of it is new."""
+        known = self._names()
+        trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad} | known
+        self.trained = {}
+        for name in self.initial:
+            if name in trained:
+                path, _, own = name.rpartition(".")
+                self.trained.setdefault(path or ROOT, {})[own] = name
+        return trained != known
+
+    def _check_same(self) -> None:
+        now = {name: parameter.shape for name, parameter in self.model.named_parameters()}
+        odd = [name for name in {**self.initial, **now} if name not in now or name not in self.initial]
+        odd += [name for name in now if name not in odd and now[name] != self.initial[name].shape]
+        if odd:
+            raise ValueError(
+                f"model: parameters appeared, vanished or changed their shape since the start: {', '.join(odd[:3])}; "
+                "begin again with the network as it is now"
+            )
+
+    def _state(self) -> dict[str, Any]:
+        """What the function depends on beside trained parameters."""
+        trained = self._names()
+        state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
+        state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
+        for path, module in self.model.named_modules():
+            numbers = {name: v for name, v in vars(module).items() if isinstance(v, NUMBERS) and name not in INTERNAL}
+            state |= {f"{path}.{name}": value for name, value in numbers.items()}
+        return state
+
+    def _refer(self, known: dict[str, Any]) -> Turns[First]:
+        """The start, with everything but trained parameters as it is now; what is `known` of that is not copied."""
+        state = {
+            name: known[name] if name in known and _equal(known[name], v) else _copy(v) for name, v in self._state().items()
+        }
+        start = self._theta(self._names())
+        self.tapes = yield from self._capture(self.batch, start)
+        self._explain()
+        return First(
+            state,
+            outputs=(yield from self._evaluate(self.batch, start)),
+            kernels=(yield from self._kernels(self.tapes)),
+            representations=(yield from self._representations(start)),
+            halves=(yield from self._halves(self.tapes)),
+        )
+
+    def _explain(self) -> None:
+        """Say what is frozen and what gives outputs; what no gradient reaches gives no features of the function."""
+        members: dict[str, list[str]] = {}
+        for path, name in self.names.items():
+            members.setdefault(self.blocks[name], []).append(path)
+        frozen = {name for path, name in self.names.items() if path not in self.trained}
+        for block, paths in members.items():
+            trained = [path for path in paths if path in self.trained]
+            if not trained:
+                frozen.add(block)
+            elif all(self.tapes[path] is None for path in trained):
+                for name in (block, *(self.names[path] for path in trained)):
+                    self.places.pop(name, None)
+        self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
+        self.undefined |= {f"{name}/{measure}": OUTPUTS for name in self.gives for measure in OF_FEATURES}
+        hidden = [name for name in self.hidden if name in self.places] or list(self.places)
+        repeated = [name for name in hidden if name.rpartition(".")[2].isdigit() and name not in self.blocks]
+        self.last_hidden = (repeated or hidden or [""])[-1]
+
+    def _look(self) -> None:
+        """Find where modules give representations."""
+        every = {name for name, value in self.initial.items() if value.is_floating_point() or value.is_complex()}
+        theta = self._theta(trained=every)
+        with self._as(theta):
+            own = dict(self.model.named_parameters())
+            trained = {own[name] for name in self._names()}
+            found = find(self.model, self._modules(), self._suited(self.batch), self.readout, trained)
+        self.gives, self.hidden = found.outputs, found.hidden
+        self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
+
+    def _widens(self) -> bool:
+        """Whether there is half precision, and the network can be passed in float32; not where it casts by itself."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        self.wide = any(map(is_half, tensors))
+        if self.wide:
+            try:
+                self._forward(select(self.batch, slice(0, 2)), self._theta())
+            except RuntimeError:
+                return False
+        return self.wide
+
+    def _suited(self, batch: Batch) -> Batch:
+        """The batch in the precision of the passes."""
+        if not self.wide:
+            return batch
+        if isinstance(batch, Tensor):
+            return widened(batch)
+        return {name: widened(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+    def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
+        """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
+        trained = self._names() if trained is None else trained
+        theta: dict[str, Tensor] = {}
+        for name, own in self.model.named_parameters():
+            value = self.initial[name] if name in at_start else own.detach()
+            value = widened(value) if self.wide else value
+            if name in at_start or value.dtype != own.dtype or own.requires_grad != (name in trained):
+                theta[name] = nn.Parameter(value, requires_grad=name in trained)
+        if self.wide:
+            theta |= {name: widened(buffer) for name, buffer in self.model.named_buffers() if is_half(buffer)}
+        return theta
+
+    def _as_begun(self) -> dict[str, Tensor]:
+        """What to put in the place of the network's own tensors to have it as it was at the start, all of it."""
+        own, trained = dict(self.model.named_parameters()) | dict(self.model.named_buffers()), self._names()
+        theta = self._theta(trained)
+        for name, value in self.origin.state.items():
+            if name in own and name not in trained and isinstance(value, Tensor):
+                value = widened(value) if self.wide else value
+                theta[name] = nn.Parameter(value, requires_grad=False) if isinstance(own[name], nn.Parameter) else value
+        return theta
+
+    @contextmanager
+    def _as(self, theta: dict[str, Tensor]) -> Iterator[None]:
+        """The network with these parameters, in eval mode, undisturbed; not to be left open between turns."""
+        with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
+            yield
+            self.rounding = max(self.rounding, passes.rounding)
+
+    def _kernels(self, tapes: dict[str, Tape | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
+        kernels = {}
+        for path, tape in tapes.items():
+            if tape is not None:
+                kernels[self.names[path]] = _kernel(tape)
+                yield
+        return kernels
+
+    def _halves(self, tapes: dict[str, Tape | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
+        """The kernel by halves of the outputs, where these are random projections: how far they are apart is their error."""
+        if not isinstance(self.readout, Projected):
+            return None
+        half, halves = self.readout.count // 2, []
+        for some in (lambda g: g[..., :half, :], lambda g: g[..., half:, :]):
+            total = torch.zeros(())
+            for tape in tapes.values():
+                if tape is not None:
+                    total = total + _kernel(tape.of_outputs(some))
+                    yield
+            halves.append(total)
+        return torch.stack(halves)
+
+    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, Tape | None]]:
+        batch = self._suited(batch)
+        with self._as(theta):
+            structure = learn_structure(self.model, batch, self.readout)
         yield
         parts = []
-        # a capture also takes some examples alone, and goes forward and back: half as many at once
-        chunks = list(self._chunks(size(batch), share=2))
+        chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
         for rows in chunks:
-            parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
+            with self._as(theta):
+                parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
             yield
         forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
-        if odd := {path: own for path, own in owned(self.model).items() if len(forms[path]) > 1}:
-            for part, rows in zip(parts, chunks, strict=True):
-                gradients = explicit(self.model, select(batch, rows), self.readout, odd)
-                part.update({path: Tape(rows) for path, rows in gradients.items()})
-                yield
+        odd = [path for path in forms if len(forms[path]) > 1]
+        for part, rows in zip(parts, chunks if odd else [], strict=bool(odd)):
+            with self._as(theta):
+                layers = {path: own for path, own in owned(self.model).items() if path in odd}
+                gradients = explicit(self.model, select(batch, rows), self.readout, layers)
+            part.update({path: Tape(rows) for path, rows in gradients.items()})
+            yield
         return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
 
-    def _chunks(self, n: int, share: int = 1) -> Iterator[slice]:
-        chunk = max(1, (self.chunk or n) // share)
+    def _at_once(self, n: int) -> int:
+        """Examples to capture at once: half as many as to pass, since a capture goes back, too."""
+        return max(1, (self.chunk or n) // 2)
+
+    def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
+        chunk = chunk or self.chunk or n
         return (slice(first, min(n, first + chunk)) for first in range(0, n, chunk))
 
+    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[Float[Tensor, "n C"]]:
+        outputs = []
+        for rows in self._chunks(size(batch)):
+            outputs.append(self._forward(select(batch, rows), theta))
+            yield
+        return torch.cat(outputs)
+
     @torch.no_grad()
-    def _forward(self, batch: Batch, parameters: Mapping[str, Tensor] | None = None) -> Float[Tensor, "n C"]:
-        called = self.model if parameters is None else _Replaced(self.model, {**self.buffers, **parameters})
-        output = called(batch) if isinstance(batch, Tensor) else called(**batch)
-        return output if self.readout is None else self.readout(output, batch)
+    def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
+        batch = self._suited(batch)
+        with self._as(theta):
+            output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
+            return widened(output if self.readout is None else self.readout(output, batch))
 
     def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> Turns[dict[str, tuple[Tensor, Tensor]]]:
         """Each block moved alone; where there is but one, that is the model."""
@@ -194,18 +408,13 @@ class Observer:
         moved = {}
         for block, paths in members.items():
             linear = sum((parts[path] for path in paths), self.start.clone())
-            changed = [name for path in paths for name in self.trained[path].values()]
-            if len(members) == 1:
-                moved[block] = outputs, linear
-            elif all(torch.equal(now[name], self.initial[name]) for name in changed):
+            changed = {name for path in paths for name in self.trained[path].values()}
+            if all(torch.equal(now[name], self.initial[name]) for name in changed):
                 moved[block] = self.start, linear
+            elif len(members) == 1:
+                moved[block] = outputs, linear
             else:
-                parameters = self.initial | {name: now[name] for name in changed}
-                found = []
-                for rows in self._chunks(self.size):
-                    found.append(self._forward(select(self.batch, rows), parameters))
-                    yield
-                moved[block] = torch.cat(found), linear
+                moved[block] = (yield from self._evaluate(self.batch, self._theta(self._names() - changed))), linear
         return moved
 
     @torch.no_grad()
@@ -213,7 +422,8 @@ class Observer:
         """theta_t - theta_0 of what is trained, by layer and name."""
         now = dict(self.model.named_parameters())
         return {
-            path: {own: now[name] - self.initial[name] for own, name in names.items()} for path, names in self.trained.items()
+            path: {own: widened(now[name]) - widened(self.initial[name]) for own, name in names.items()}
+            for path, names in self.trained.items()
         }
 
     def _magnitude(self) -> dict[str, Tensor]:
@@ -232,59 +442,23 @@ class Observer:
         wanted = dict.fromkeys([*self.names.values(), *self.blocks.values()])
         return {name: module for name, module in known.items() if name in wanted}
 
-    def _look(self) -> tuple[set[str], list[str]]:
-        """The modules that give something for each example, and those that give the model's very outputs.
-
-        The example axis is told by passing two examples and then three, never by its size: a position table has none.
-        """
-        lengths: dict[str, list[int]] = {}
-        outputs: list[str] = []
-        for count in (2, 3):
-            seen: dict[str, Tensor] = {}
-            batch = select(self.batch, slice(0, count))
-            with hooked(self._modules(), seen.__setitem__), torch.no_grad():
-                result = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
-            final = getattr(result, "logits", result)
-            for name, hidden in seen.items():
-                lengths.setdefault(name, []).append(hidden.shape[0] if hidden.dim() > 1 else 0)
-            outputs = [name for name, hidden in seen.items() if hidden is final]
-        return {name for name, found in lengths.items() if found == [2, 3]}, outputs
-
-    def _last_hidden(self) -> str:
-        """The last of the repeated blocks, or where there are none, the last module before the outputs."""
-        hidden = [name for name in self._modules() if name in self.visible]
-        repeated = [name for name in hidden if name.rpartition(".")[2].isdigit() and name not in self.blocks]
-        if not hidden:
-            raise ValueError("model: none of its modules gives a representation of each example, outputs aside")
-        return (repeated or hidden)[-1]
-
-    def _representations(self) -> Turns[dict[str, Float[Tensor, "P _"]]]:
+    def _representations(self, theta: dict[str, Tensor]) -> Turns[dict[str, Float[Tensor, "P _"]]]:
         """What layers and blocks give for each example, averaged over its positions."""
-        modules = {name: module for name, module in self._modules().items() if name in self.visible}
+        modules = {name: module for name, module in self._modules().items() if name in self.places}
         parts: dict[str, list[Tensor]] = {name: [] for name in modules}
-        for rows in self._chunks(self.size):
+        for rows in self._chunks(self.size) if modules else ():
             batch = select(self.batch, rows)
             mask = None if isinstance(batch, Tensor) else batch.get(MASK)
 
             def see(name: str, hidden: Tensor, mask: Tensor | None = mask) -> None:
-                parts[name].append(pooled(hidden, mask))
+                parts[name].append(widened(self.places[name].rows(hidden, mask)))
 
             with hooked(modules, see):
-                self._forward(batch)
+                self._forward(batch, theta)
             yield
-        joined = {name: torch.cat(part) for name, part in parts.items()}
+        joined = {name: torch.cat(part) for name, part in parts.items() if part}
         # a module called several times has no one representation
         return {name: rows for name, rows in joined.items() if len(rows) == self.size}
-
-
-class _Replaced:
-    """A module called with other parameters than its own."""
-
-    def __init__(self, module: nn.Module, tensors: dict[str, Tensor]) -> None:
-        self.module, self.tensors = module, tensors
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return functional_call(self.module, self.tensors, args, kwargs)
 
 
 def snapshot(
@@ -305,6 +479,7 @@ def snapshot(
         linear: other linear predictions of the outputs, under the names of their gaps.
     """
     first, outputs = observers[0], torch.stack([sight.outputs for sight in sights])
+    moved = any(sight.first is not observer.origin for observer, sight in zip(observers, sights, strict=True))
     pairs = [sight.moved for sight in sights]
     return Snapshot(
         step=step,
@@ -315,13 +490,17 @@ def snapshot(
         linear={"taylor_gap": torch.stack([sight.expansion for sight in sights]), **(linear or {})},
         kernels=_stacked([sight.kernels for sight in sights]),
         representations=_stacked([sight.representations for sight in sights]),
+        halves=_halves(sights),
         displacement=_stacked([sight.displacement for sight in sights]),
         magnitude=_stacked([sight.magnitude for sight in sights]),
         moved={block: Moved(*map(torch.stack, zip(*(pair[block] for pair in pairs), strict=True))) for block in pairs[0]},
         blocks=first.blocks,
         last_hidden=first.last_hidden,
-        rounding=torch.finfo(outputs.dtype).eps,
+        rounding=max(observer.rounding for observer in observers),
         size=outputs.flatten(1).norm(dim=1),
+        start=_started([sight.first for sight in sights]) if moved else None,
+        anew=any(sight.anew for sight in sights),
+        unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
         undefined=first.undefined | (undefined or {}),
         view=view or {},
     )
@@ -340,40 +519,54 @@ def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
     model.load_state_dict(state)
 
 
+def _started(starts: list[First]) -> Start:
+    return Start(
+        torch.stack([start.outputs for start in starts]),
+        _stacked([start.kernels for start in starts]),
+        _stacked([start.representations for start in starts]),
+        _halves(starts),
+    )
+
+
+def _total(seeds: Sequence[dict[str, Tensor]]) -> Float[Tensor, "S P P"]:
+    return torch.stack([torch.stack([kernel.double() for kernel in kernels.values()]).sum(0) for kernels in seeds])
+
+
+def _has_numbers(model: nn.Module) -> bool:
+    """Whether there are buffers that training may move."""
+    return any(buffer.is_floating_point() for buffer in model.buffers())
+
+
+def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
+    return None if seeds[0].halves is None else torch.stack([seed.halves for seed in seeds])
+
+
 @contextmanager
-def hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Tensor], Any]) -> Iterator[None]:
-    """Call `see(name, tensor)` with what modules give, before anybody else's hook changes it."""
-
-    def hook(name: str) -> Callable[..., None]:
-        def look(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-            if (hidden := _tensor(output)) is not None:
-                see(name, hidden)
-
-        return look
-
-    handles = [module.register_forward_hook(hook(name), prepend=True) for name, module in modules.items()]
+def _settled(model: nn.Module) -> Iterator[None]:
+    """All modules in eval mode, and back."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for module in training:
+            module.training = True
 
 
-def pooled(hidden: Float[Tensor, "n *_ d"], mask: Tensor | None) -> Float[Tensor, "n d"]:
-    """One row an example: the mean over positions that are not padding; of images (n, c, h, w), over the pixels."""
-    if hidden.dim() == 3 and mask is not None and mask.shape == hidden.shape[:2]:
-        weight = mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weight).sum(1) / weight.sum(1)
-    return hidden.mean(1) if hidden.dim() == 3 else hidden.flatten(2).mean(2) if hidden.dim() > 3 else hidden
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
 
 
-def _tensor(output: Any) -> Tensor | None:
-    """The first tensor of numbers in what a module gives."""
-    if isinstance(output, Mapping):
-        output = tuple(output.values())
-    if isinstance(output, tuple | list):
-        output = next(iter(output), None)
-    return output if isinstance(output, Tensor) and output.is_floating_point() else None
+def _same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return one.keys() == two.keys() and all(_equal(value, two[name]) for name, value in one.items())
+
+
+def _equal(one: Any, two: Any) -> bool:
+    """Whether two tensors, or numbers, are the same, nan and all."""
+    if not (isinstance(one, Tensor) and isinstance(two, Tensor)):
+        return type(one) is type(two) and (one == two or (one != one and two != two))
+    return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())
 
 
 def _full(path: str, own: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from regime.config import ConfigError, RunConfig, Runnable, SweepConfig
 from regime.events import Estimate, Event
+from regime.numbers import is_finite
 from regime.report import Report
 from regime.session import Session, produce
 from regime.sweep.events import SweepEvent
@@ -51,7 +52,9 @@ def estimate(config: Runnable) -> Estimate:
 
 
 def within(config: Runnable, seconds: float) -> str:
-    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does."""
+    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does, or ValueError of `seconds`."""
+    if not is_finite(seconds) or seconds < 0:
+        raise ValueError(f"seconds = {seconds!r:.80} is not allowed; allowed: a finite number from 0 up")
     whole = estimate(config).seconds
     if config.kind == "sweep":
         return f"about {max(1, int(config.size * seconds / whole))} of its {config.size} cells would fit, or fewer steps"

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from math import isfinite
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +16,9 @@ from torch import Tensor
 from regime.advice import advise
 from regime.config import AnyConfig, ToyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
+from regime.files import whole
 from regime.measures.intervals import at_looks, interval_of_geometric_mean, interval_of_mean
+from regime.measures.kernel import kernel_change
 from regime.measures.measurement import REASONS, Along, Baseline, Measurement, total
 from regime.measures.verdict import AXIS, Evidence, Verdict, judge
 from regime.report import Provenance, Report
@@ -25,6 +26,9 @@ from regime.snapshots import TWIN_GAP, Glance, Snapshot, diverged, joined
 
 VERSION = "0.1.0"
 LARGEST = f"{TWIN_GAP}_max"
+DRIFT = 0.1
+"""What buffers alone may change the kernel by, before it is remarked on."""
+SETTLE = "Settle the buffers before the start: pass training data through the network in training mode, without training it"
 
 
 class Run(Protocol):
@@ -46,6 +50,8 @@ class Point:
     time: float
     loss: Float[Tensor, "S"] | None
     blocks: dict[str, str]
+    moved: bool
+    """Whether any parameter did."""
     diverged: bool
     measurement: Measurement
 
@@ -63,7 +69,7 @@ class Recorder:
         self.last: dict[str, Tensor] = {}
         """The layers' kernels at the last measurement."""
         self.past: dict[str, Tensor] = {}
-        """The largest gap, its halves and rounding, the last kernel and its time, and the forecast's squared misses, so far."""
+        """The largest gap, on subsets too, and its rounding; the last kernel and its time; what the forecast missed so far."""
         self.rounds = config.rounds if config.kind == "toy" else []
         self.points: list[Point] = []
         """The history seed by seed, kept where seeds may be added."""
@@ -118,7 +124,11 @@ class Recorder:
         self.begin(start)
         self.history = [Measured.model_validate(fields) for fields in state["history"]]
         self.past, self.last, self.diverged = state["past"], state["last"], state["diverged"]
-        self.points = [Point(**fields | {"measurement": Measurement(**fields["measurement"])}) for fields in state["points"]]
+        try:
+            points = [Point(**fields | {"measurement": Measurement(**fields["measurement"])}) for fields in state["points"]]
+        except (KeyError, TypeError):
+            raise ValueError("not a saved session: its measured points are not those of a run") from None
+        self.points = points
 
     def begin(self, start: Snapshot) -> None:
         """Measure against this one; `record` begins with the first it is given."""
@@ -128,16 +138,23 @@ class Recorder:
         """Measure a snapshot, against the first one that came."""
         if self.baseline is None:
             self.begin(snapshot)
-        previous = (self.past["time"].item(), self.past["kernel"]) if "kernel" in self.past else None
-        measurement = self.baseline.measure(snapshot, previous)
+        known = "kernel" in self.past and not snapshot.anew
+        previous = (self.past["time"].item(), self.past["kernel"]) if known else None
+        baseline = self.baseline.at(snapshot.start)
+        measurement = baseline.measure(snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
         self.last = snapshot.kernels
+        if snapshot.unmoved is not None:
+            change = {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
+            undefined = {"buffer_change": REASONS["kernel"]} | measurement.undefined
+            measurement = replace(measurement, model=measurement.model | change, undefined=undefined)
         if measurement.along is not None:
             measurement = self._along(measurement)
         loss = snapshot.losses.get("train_loss")
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self._start_loss)
-        point = Point(snapshot.step, snapshot.time, loss, snapshot.blocks, self.diverged, measurement)
+        moved = snapshot.step > self.baseline.start.step and any(bool((d != 0).any()) for d in snapshot.displacement.values())
+        point = Point(snapshot.step, snapshot.time, loss, snapshot.blocks, moved, self.diverged, measurement)
         if len(self.rounds) > 1:
             self.points.append(point)
         if self.history:
@@ -167,7 +184,7 @@ class Recorder:
         whole.last = joined(self.last, other.last)
         whole.diverged = self.diverged or other.diverged
         for one, two, event in zip(self.points, other.points, self.history, strict=False):
-            whole.points.append(replace(joined(one, two), diverged=one.diverged or two.diverged))
+            whole.points.append(replace(joined(one, two), moved=one.moved or two.moved, diverged=one.diverged or two.diverged))
             whole.history.append(whole._event(whole.points[-1], event.seconds, event.seconds_left, event.view))
         return whole
 
@@ -177,7 +194,7 @@ class Recorder:
         self.history[-1] = last.model_copy(update={"verdict": last.verdict.model_copy(update={"advice": advice})})
 
     def _event(self, point: Point, seconds: float, left: Number, view: dict[str, Any]) -> Measured:
-        measurement, moved = point.measurement, point.step > self.baseline.start.step
+        measurement = point.measurement
         return Measured(
             step=point.step,
             steps=point.step if self.steps is None else self.steps,
@@ -192,7 +209,7 @@ class Recorder:
             blocks=self._rows(measurement.blocks, point, judged=True),
             undefined=_reasons(measurement.model, point, ""),
             floors=_floors(measurement.floors, ""),
-            modes=self._modes(measurement) if moved else [],
+            modes=self._modes(measurement) if point.step > self.baseline.start.step else [],
             verdict=self._verdict(point),
             view=view,
         )
@@ -204,7 +221,7 @@ class Recorder:
 
     def _modes(self, measurement: Measurement) -> list[Band]:
         gaps = [_mean(values) for values in measurement.modes.unbind(-1)]
-        bands = zip(self.baseline.bands, self.baseline.shares.tolist(), gaps, strict=True)
+        bands = zip(self.baseline.bands, measurement.shares.mean(0).tolist(), gaps, strict=True)
         return [
             Band(first=band.start + 1, last=band.stop, share=share if isfinite(share) else 0.0, gap=gap)
             for band, share, gap in bands
@@ -212,7 +229,7 @@ class Recorder:
 
     def glance(self, glance: Glance) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
-        self._follow(self.baseline.along(glance.outputs, glance.linear))
+        self._follow(self.baseline.along(glance.outputs, glance.linear, glance.step))
 
     def _follow(self, along: Along) -> None:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""
@@ -243,7 +260,12 @@ class Recorder:
         turn, model = self.config.kind != "toy", point.measurement.model
         names = ("taylor_gap", "Taylor gap") if turn else (LARGEST, "Largest linearization gap")
         advised = self.config.kind in ("toy", "probe")
-        return self._judged(point, model, "", self._evidence(point, model, "", *names), turn=turn, advised=advised)
+        verdict = self._judged(point, model, "", self._evidence(point, model, "", *names), turn=turn, advised=advised)
+        drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
+        if not drift > DRIFT:
+            return verdict
+        said = f"Buffers alone, such as running statistics, changed the kernel by {drift:.2g}; that is not counted as training"
+        return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
 
     def _judged(
         self, point: Point, row: dict[str, Tensor], prefix: str, gap: Evidence, *, turn: bool, advised: bool
@@ -257,7 +279,7 @@ class Recorder:
             start_loss=start_loss,
             loss=loss,
             diverged=point.diverged,
-            moved=point.step > self.baseline.start.step,
+            moved=point.moved,
             remarks=[*_remarks(row), *self._added(len(kernel.seeds))],
             advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence) if advised else [],
         )
@@ -272,7 +294,7 @@ class Recorder:
         return self._of(name, row[measure], drawn, rounding)
 
     def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
-        points, level = self.baseline.halves.shape[1], at_looks(max(1, len(self.rounds)))
+        points, level = self.baseline.subsets.shape[1], at_looks(max(1, len(self.rounds)))
         interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
         return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
 
@@ -304,8 +326,8 @@ class Recorder:
         names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
         if not names:
             return {}
-        values, halves = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
-        low, high = interval_of_mean(values, halves, self.baseline.halves.shape[1])
+        values, drawn = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
+        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
         pairs = zip(names, low.tolist(), high.tolist(), strict=True)
         return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
 
@@ -321,10 +343,10 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
     """Write a record's kernels as safetensors, whole or not at all; raises ValueError where there are none yet."""
     if recorder is None or recorder.baseline is None:
         raise ValueError("save_kernels: nothing is measured yet")
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    save_file({name: kernel.contiguous() for name, kernel in recorder.kernels().items()}, partial)
-    partial.replace(target)
+    with whole(path) as partial:
+        # the first measurement is the last one too, for a while: tensors of a file may not share memory
+        copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
+        save_file(copies, partial)
 
 
 def _own(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import ValidationError
 
 from regime.events import Message
-
-SIZE_LIMIT = 64 * 2**20
+from regime.files import whole
 
 
 class Saved(Message):
@@ -23,32 +22,35 @@ class Saved(Message):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise ValueError(f"not a report of this version: {where}: {problem['msg']}") from None
+            raise ValueError(f"not a report of this version: {first_problem(error)}") from None
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the report into `folder`, whole or not at all; returns the file's path."""
         target = Path(folder) / self.file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{self.file}.{os.getpid()}")
-        partial.write_text(self.model_dump_json())
-        partial.replace(target)
+        with whole(target) as partial:
+            partial.write_text(self.model_dump_json(), encoding="utf-8")
         return target
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` wrote, of any size: from its folder, or the file that it returned.
 
         Raises:
             FileNotFoundError: there is no report in the folder.
             ValueError: the file is not a report of this version.
         """
-        path = Path(folder) / cls.file
-        if path.stat().st_size > SIZE_LIMIT:
-            raise ValueError(f"{path} is larger than {SIZE_LIMIT} bytes: not a report")
+        path = Path(folder)
+        path = path / cls.file if path.is_dir() else path
         try:
-            fields = json.loads(path.read_text())
-        except ValueError:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
             raise ValueError(f"{path} is not JSON") from None
         return cls.from_dict(fields)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return where a validation failed first, and why."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

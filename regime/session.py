@@ -2,21 +2,22 @@
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
+from regime import held
 from regime.config import ConfigError, RunConfig, ToyConfig, config_from_dict
 from regime.events import Estimate, Event, Fetching, Finished, Measured, Progress, Reference
 from regime.measures.measurement import between
-from regime.recorder import VERSION, Recorder, finite, save_kernels
+from regime.numbers import is_integer
+from regime.recorder import Recorder, finite, save_kernels
 from regime.snapshots import Glance, Pause, Snapshot
 
-_IMPORTING = Lock()
+IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""
 HEARTBEAT = 0.2
 """Seconds without a measurement after which progress is sent, and between two looks at what comes from the Hub."""
@@ -47,7 +48,7 @@ def produce(config: RunConfig, dtype: torch.dtype | None = None) -> Producer:
         from regime.toy.producer import ToyRun
 
         return ToyRun(config, dtype)
-    with _IMPORTING:
+    with IMPORTING:
         from regime.models.checkpoints import CheckpointRun
         from regime.models.producer import ProbeRun
     return CheckpointRun(config) if config.kind == "checkpoints" else ProbeRun(config)
@@ -64,6 +65,8 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
     """
     from regime.toy.producer import ToyRun
 
+    if not isinstance(configs, Sequence):
+        raise ConfigError(f"configs = {configs!r:.80} is not allowed; allowed: a list of ToyConfig")
     if any(isinstance(config, ToyConfig) and config.max_seeds is not None for config in configs):
         raise ConfigError("max_seeds is not allowed in configurations that train as one batch; allowed: null")
 
@@ -138,25 +141,25 @@ class Session:
         """Of the batch that is trained."""
         self._ended: list[dict[str, Any]] = []
         """States of the batches before it."""
+        self._failure: Exception | None = None
         self._events = self._run()
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
         """The events from here on: to the end, or until there were so many measurements more.
 
-        Close the iterator, or leave it, to hold the run where it is; the next call goes on from there.
+        Close the iterator, or leave it, to hold the run where it is; the next call goes on from there. A run that failed fails
+        again in every call.
 
         Raises:
-            ValueError: fewer than one measurement is asked for.
+            ConfigError: the run needs what this machine has not.
+            ValueError: fewer than one measurement is asked for, a loaded state is not one of such a run, or the run was
+                interrupted within a step.
         """
-        if measurements is not None and measurements < 1:
-            raise ValueError(f"measurements = {measurements} is not allowed; allowed: 1 or more, or None for all")
+        if measurements is not None and (not is_integer(measurements) or measurements < 1):
+            raise ValueError(f"measurements = {measurements!r:.80} is not allowed; allowed: 1 or more, or None for all")
         left = measurements
         while not self.finished and left != 0:
-            self._began = time.perf_counter() - self._seconds
-            event = next(self._events, None)
-            self._seconds = time.perf_counter() - self._began
-            if event is None:
-                return
+            event = self._next()
             self.finished = isinstance(event, Finished)
             if left is not None and isinstance(event, Measured):
                 left -= 1
@@ -170,8 +173,29 @@ class Session:
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
 
+    def _next(self) -> Event:
+        if self._failure is not None:
+            raise self._failure
+        self._began = time.perf_counter() - self._seconds
+        try:
+            return next(self._events)
+        except BaseException as error:
+            known = error if isinstance(error, Exception) else None
+            self._failure = known or ValueError(
+                "this run was interrupted within a step; begin another, or load one that was saved"
+            )
+            raise
+        finally:
+            self._seconds = time.perf_counter() - self._began
+
     def kernels(self) -> dict[str, Tensor]:
-        """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them."""
+        """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them.
+
+        Raises:
+            ValueError: nothing is measured yet.
+        """
+        if self._recorder is None or self._recorder.baseline is None:
+            raise ValueError("kernels: nothing is measured yet")
         return {name: kernel.cpu() for name, kernel in self._recorder.kernels().items()}
 
     def save_kernels(self, path: str | os.PathLike[str]) -> None:
@@ -199,16 +223,8 @@ class Session:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
             )
-        state = {
-            "version": VERSION,
-            "config": self.config.to_dict(),
-            "batches": self._ended + ([self._state()] if self._part.history else []),
-            "seconds": self._seconds,
-        }
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        torch.save(state, partial)
-        partial.replace(target)
+        batches = self._ended + ([self._state()] if self._part.history else [])
+        held.write({"config": self.config.to_dict(), "batches": batches, "seconds": self._seconds}, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -218,15 +234,7 @@ class Session:
             FileNotFoundError: there is no such file.
             ValueError: it is not a session that this version saved.
         """
-        try:
-            state = torch.load(path, weights_only=True)
-            known = state["version"] == VERSION
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # torch.load documents none of those it raises
-            raise ValueError(f"{path} is not a saved session: {type(error).__name__}") from None
-        if not known:
-            raise ValueError(f"{path} was saved by version {state['version']!r:.40}; allowed: {VERSION}")
+        state = held.read(path)
         session = cls(config_from_dict(state["config"]))
         session._seconds = state["seconds"]
         session._events = session._run(state["batches"])
@@ -236,7 +244,8 @@ class Session:
         """The run from its start, or from where its batches of seeds stood; the last one may have been under way."""
         config = self.config
         self._began = time.perf_counter() - self._seconds
-        yield from self._fetch()
+        if config.kind != "toy":
+            yield from fetching(config.named, self._elapsed)
         self._producer = producer = produce(config)
         references = producer.references() + _apart(producer.independent())
         self._recorder = self._part = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
@@ -296,21 +305,21 @@ class Session:
                 self._spoke = now
                 yield Progress(step=steps, steps=steps, seconds=now, seconds_left=None)
 
-    def _fetch(self) -> Iterator[Fetching]:
-        """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
-        if self.config.kind == "toy":
-            return
-        with _IMPORTING:
-            from regime.models.loading import finding
-        for model, revision in self.config.named:
-            for done, total in finding(model, revision):
-                if (now := self._elapsed()) - self._spoke > HEARTBEAT:
-                    self._spoke = now
-                    yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
-
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""
         return time.perf_counter() - self._began
+
+
+def fetching(models: Iterable[tuple[str, str]], elapsed: Callable[[], float]) -> Iterator[Fetching]:
+    """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
+    with IMPORTING:
+        from regime.models.loading import finding
+    spoke = elapsed()
+    for model, revision in models:
+        for done, total in finding(model, revision):
+            if (now := elapsed()) - spoke > HEARTBEAT:
+                spoke = now
+                yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
 
 
 def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:

@@ -88,6 +88,15 @@ class Moved(NamedTuple):
     linear: Float[Tensor, "S P C"]
 
 
+class Start(NamedTuple):
+    """The start as it would be if all but trained parameters, such as buffers, were then what they are now."""
+
+    outputs: Float[Tensor, "S P C"]
+    kernels: dict[str, Float[Tensor, "S P P"]]
+    representations: dict[str, Float[Tensor, "S P _"]]
+    halves: Float[Tensor, "S 2 P P"] | None
+
+
 class Targets(NamedTuple):
     """What the training points' kernel and features are aligned with."""
 
@@ -103,7 +112,7 @@ class Snapshot:
     A layer without an entry is undefined there, and `undefined` says why under "layer/field".
     """
 
-    step: int
+    step: float
     fraction: float
     time: float
     losses: dict[str, Float[Tensor, "S"]]
@@ -128,6 +137,14 @@ class Snapshot:
     """Norm over the probe points of what `outputs` is computed from: alpha f where that is alpha (f - f0)."""
     moved: dict[str, Moved] = field(default_factory=dict)
     """By layer, what its parameters' movement does alone."""
+    halves: Float[Tensor, "S 2 P P"] | None = None
+    """Theta by halves of the outputs, where these are random projections of more."""
+    start: Start | None = None
+    """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
+    anew: bool = False
+    """Whether they did since the snapshot before."""
+    unmoved: Float[Tensor, "S P P"] | None = None
+    """Theta of the start with buffers as they were then, where there are any."""
     train: Targets | None = None
     scalars: dict[str, Float[Tensor, "S"]] = field(default_factory=dict)
     """Measures only the producer can take, such as `stability`."""

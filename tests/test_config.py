@@ -1,10 +1,13 @@
+import copy
 import json
 import math
+import pickle
 import random
 
+import numpy as np
 import pytest
 
-from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
+from regime import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.config import config_from_dict
 
 
@@ -175,3 +178,78 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     with pytest.raises(ConfigError) as error:
         ToyConfig(task="x" * 10_000)
     assert len(str(error.value)) < 300
+
+
+def test_nothing_inside_a_configuration_can_be_changed() -> None:
+    axes = {"width": [8, 16], "alpha": [1.0, 2.0]}
+    config = SweepConfig(axes=axes)
+    axes["width"].append(24)
+    for change in (
+        lambda: config.axes["width"].append(24),
+        lambda: config.axes.update(depth=[1]),
+        lambda: config.axes.pop("alpha"),
+        lambda: config.axes.__setitem__("width", (24,)),
+        lambda: ProbeConfig(trainable=["*"]).trainable.append("x"),
+        lambda: CheckpointConfig(revisions=["step-0", "step-10"]).revisions.append("x"),
+        lambda: SweepConfig().axes["width"].clear(),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            change()
+    assert config.to_dict()["axes"] == {"width": [8, 16], "alpha": [1.0, 2.0]}
+    assert [cell.width for cell in config.cells()] == [8, 8, 16, 16]
+    for same in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config)), config.model_copy()):
+        assert same == config
+        assert hash(same) == hash(config)
+
+
+@pytest.mark.parametrize("how", ["model_copy", "copy", "model_construct", "sweep"])
+def test_no_copy_skips_validation(how: str) -> None:
+    copies = {
+        "model_copy": lambda **fields: ToyConfig().model_copy(update=fields),
+        "copy": lambda **fields: ToyConfig().copy(update=fields),
+        "model_construct": ToyConfig.model_construct,
+        "sweep": lambda **fields: SweepConfig().model_copy(update={"base": fields}).base,
+    }
+    assert copies[how](width=7) == ToyConfig(width=7)
+    for fields, message in (
+        ({"width": -1}, "width = -1 is not allowed"),
+        ({"wdith": 1}, "'wdith' is not a field"),
+        ({"bottleneck_layer": 3}, "bottleneck_layer = 3 is not allowed"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            copies[how](**fields)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = ToyConfig(
+        width=np.int64(24),
+        seeds=np.uint8(3),
+        seed=np.array(5),
+        alpha=np.float32(0.5),
+        learning_rate=np.longdouble(0.25),
+        bias=np.bool_(False),
+        task=np.str_("xor"),
+    )
+    assert config == ToyConfig(width=24, seeds=3, seed=5, alpha=0.5, learning_rate=0.25, bias=False, task="xor")
+    assert {type(value) for value in dict(config).values()} <= {int, float, bool, str, type(None)}
+    assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
+    swept = SweepConfig(
+        base={"kind": "toy", "depth": np.int32(1)},
+        axes={"width": 2 ** np.arange(4, 7), "alpha": list(np.geomspace(0.5, 2, 3)), "bias": [np.True_, False]},
+        at_loss=np.float64(0.5),
+    )
+    assert swept.axes == {"width": (16, 32, 64), "alpha": (0.5, 1.0, 2.0), "bias": (True, False)}
+    assert swept.base.depth == 1
+    assert ProbeConfig(probe_samples=np.int16(8), trainable=np.array(["*.bias"])).trainable == ("*.bias",)
+    for fields in ({"width": np.float64(64)}, {"width": np.True_}, {"width": np.array([3, 4])}, {"alpha": np.float32("inf")}):
+        with pytest.raises(ConfigError, match="is not allowed; allowed: a"):
+            ToyConfig(**fields)
+
+
+@pytest.mark.parametrize("cls", [ToyConfig, ProbeConfig, CheckpointConfig, SweepConfig])
+@pytest.mark.parametrize("fields", [None, [], 3, "width", {1: 2}])
+def test_what_holds_no_fields_is_refused(cls, fields) -> None:
+    with pytest.raises(ConfigError, match="is not allowed; allowed: an object of named fields"):
+        cls.from_dict(fields)
+    with pytest.raises(ConfigError, match="is not allowed; allowed: text"):
+        cls.from_query(3)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,26 @@ def test_a_file_that_is_no_report_is_refused(tmp_path, text: str, message: str) 
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         Report.load(tmp_path)
+
+
+def test_a_report_of_any_size_is_loaded_as_it_was_saved(tmp_path) -> None:
+    report = regime.run(CONFIG)
+    large = report.model_copy(update={"undefined": {"kernel_change": "x" * 70 * 2**20}})
+    path = large.save(tmp_path)
+    assert path.stat().st_size > 70 * 2**20
+    assert Report.load(tmp_path) == Report.load(path) == large
+
+
+def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch) -> None:
+    report = regime.run(CONFIG)
+    report.save(tmp_path)
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"{")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space left"):
+        report.save(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+    assert Report.load(tmp_path) == report

@@ -1,9 +1,11 @@
 """Runs that are held, saved and taken up again give the numbers of one that never was."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import regime
 from regime import ProbeConfig, Report, Session, ToyConfig
@@ -99,6 +101,124 @@ def test_what_cannot_be_saved_or_loaded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a toy's run"):
         Session(ProbeConfig()).save(tmp_path / "probe.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.pt"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "message"),
+    [
+        (ToyConfig(weight_decay=1000.0, learning_rate=1e3), "weight_decay = 1000.0 is not allowed"),
+        (ProbeConfig(model="nowhere"), "there is none of that name"),
+    ],
+)
+def test_a_run_that_failed_to_start_fails_again(failing: regime.ToyConfig | ProbeConfig, message: str) -> None:
+    session = Session(failing)
+    for _ in range(3):
+        with pytest.raises(regime.ConfigError, match=message):
+            list(session.stream())
+        with pytest.raises(regime.ConfigError, match=message):
+            list(session.stream(1))
+    assert not session.finished
+    with pytest.raises(ValueError, match="nothing is measured yet"):
+        session.kernels()
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_broke_off_says_so_and_can_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(config("gd"))
+    list(session.stream(2))
+    session.save(tmp_path / "session.pt")
+    with monkeypatch.context() as patch:
+        patch.setattr("regime.toy.training.Training.step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(session.stream())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="interrupted within a step; begin another"):
+            list(session.stream())
+    assert numbers(finish(Session.load(tmp_path / "session.pt"))) == numbers(regime.run(config("gd")))
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    session = Session(config("adam"))
+    list(session.stream(2))
+    path = tmp_path_factory.mktemp("held") / "new" / "folder" / "session.pt"
+    session.save(path)
+    assert [file.name for file in path.parent.iterdir()] == ["session.pt"]
+    return path
+
+
+def put(*where: object, value: object = None) -> Callable[[dict], object]:
+    """A change that puts a value at a place in the state, or with no value takes it away."""
+
+    def change(state: dict) -> dict:
+        part = state
+        for name in where[:-1]:
+            part = part[name]
+        if value is None:
+            del part[where[-1]]
+        else:
+            part[where[-1]] = value(part[where[-1]]) if callable(value) else value
+        return state
+
+    return change
+
+
+SPOILED = {
+    "a list": lambda state: [state],
+    "no dict": lambda _: torch.zeros(3),
+    "nothing in it": lambda _: {},
+    **{f"no {name}": put(name) for name in ("version", "config", "batches", "seconds")},
+    "a version that is no text": put("version", value=3),
+    "another version": put("version", value="0.0.9"),
+    "more": lambda state: state | {"more": 1},
+    "a config that is none": put("config", value="toy"),
+    "a config of a probe": put("config", value=ProbeConfig().to_dict()),
+    "a config out of range": put("config", "width", value=-1),
+    "a config of other sizes": put("config", "width", value=21),
+    "a config of fewer steps": put("config", value=lambda fields: fields | {"steps": 5}),
+    "seconds in words": put("seconds", value="long"),
+    "seconds below zero": put("seconds", value=-1.0),
+    "seconds that are no number": put("seconds", value=float("nan")),
+    "no batch": put("batches", value=lambda _: []),
+    **{f"no {name}": put("batches", 0, name) for name in ("producer", "recorder")},
+    "no history": put("batches", 0, "recorder", "history"),
+    "an empty history": put("batches", 0, "recorder", "history", value=lambda _: []),
+    "a history of other things": put("batches", 0, "recorder", "history", 0, value={"step": 0}),
+    "a past of numbers": put("batches", 0, "recorder", "past", "kernel", value=3.0),
+    "no step": put("batches", 0, "producer", "step"),
+    "a step beyond the last": put("batches", 0, "producer", "step", value=36),
+    "a step that is true": put("batches", 0, "producer", "step", value=True),
+    "an order of floats": put("batches", 0, "producer", "order", value=lambda order: order.float()),
+    "a tensor less": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[:-1]),
+    "a tensor that would be spread": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor[:1]),
+    "a tensor of another kind": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor.double()),
+    "tensors of one": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[0]),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_a_session_that_was_spoiled_is_refused_in_words(held: Path, tmp_path: Path, spoil: Callable[[dict], object]) -> None:
+    torch.save(spoil(torch.load(held, weights_only=True)), tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match=r"not a saved session|saved by version|not those of a run of this configuration"):
+        list(Session.load(tmp_path / "bad.pt").stream())
+
+
+class Harm:
+    def __reduce__(self) -> tuple:
+        return exec, ("raise SystemExit('code from a file was run')",)
+
+
+@pytest.mark.parametrize("size", [0, 10, 500, 0.5, 0.9, 0.99])
+def test_a_session_cut_off_or_with_code_in_it_is_refused(held: Path, tmp_path: Path, size: float) -> None:
+    content = held.read_bytes()
+    (tmp_path / "cut.pt").write_bytes(content[: int(size * len(content)) if size < 1 else size])
+    torch.save(torch.load(held, weights_only=True) | {"seconds": Harm()}, tmp_path / "code.pt")
+    for name in ("cut.pt", "code.pt"):
+        with pytest.raises(ValueError, match="is not a saved session"):
+            Session.load(tmp_path / name)
 
 
 STRADDLING = {"width": 64, "samples": 32, "test_samples": 8, "probe_samples": 24, "alpha": 0.4, "steps": 100, "seeds": 2}

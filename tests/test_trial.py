@@ -18,10 +18,6 @@ SENTENCE = re.compile(
 )
 
 
-def moved(config: ToyConfig, **fields: object) -> ToyConfig:
-    return ToyConfig(**{**dict(config), **fields})
-
-
 def test_a_report_says_what_was_seen_at_the_value_it_advises() -> None:
     *_, last, finished = [event for event in regime.stream(CONFIG) if event.kind != "progress"]
     report = Report.from_dict(finished.report)
@@ -31,7 +27,7 @@ def test_a_report_says_what_was_seen_at_the_value_it_advises() -> None:
     assert set(found) == {"lazy", "rich"}
     for side, match in found.items():
         alpha, border, low, high = (float(match[name]) for name in ("alpha", "border", "low", "high"))
-        assert match["label"] == side == regime.run(moved(CONFIG, alpha=alpha)).verdict.label
+        assert match["label"] == side == regime.run(CONFIG.model_copy(update={"alpha": alpha})).verdict.label
         assert low <= border <= high
         assert high <= 10.5 * low
         known = regime.find_border(CONFIG, side=side)
@@ -73,10 +69,10 @@ def test_the_cost_is_reckoned_without_the_machine() -> None:
 
 def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "CLEAR", (1e6,))
-    advice = regime.run(moved(CONFIG, alpha=4.0)).verdict.advice
+    advice = regime.run(CONFIG.model_copy(update={"alpha": 4.0})).verdict.advice
     assert len(advice) == 1
     assert re.fullmatch(r"No alpha tried on the way to rich was clearly there: .+ at 0\.\d+", advice[0])
 
 
 def test_there_is_nothing_to_try_where_nothing_moved() -> None:
-    assert regime.run(moved(CONFIG, trainable="readout")).verdict.advice == []
+    assert regime.run(CONFIG.model_copy(update={"trainable": "readout"})).verdict.advice == []

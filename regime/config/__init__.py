@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from regime.config.base import Config, ConfigError, describe, show
+from regime.config.base import Config, ConfigError, describe, named_fields, show
 from regime.config.models import CheckpointConfig, MonitorConfig, ProbeConfig
 from regime.config.sweep import SweepConfig
 from regime.config.toy import WORKSPACE_LIMIT, ToyConfig
@@ -46,8 +46,7 @@ def config_from_dict(fields: Any, kind: str | None = None) -> Runnable:
     Raises:
         ConfigError: not a dict, an unknown or contradicting kind, or a bad field.
     """
-    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
-        raise ConfigError(f"config = {show(fields)} is not allowed; allowed: an object of named fields")
+    fields = named_fields(fields)
     named, allowed = fields.get("kind", kind), [kind] if kind else list(KINDS)
     if named not in allowed:
         raise ConfigError(f"kind = {show(named)} is not allowed; allowed: one of {', '.join(map(repr, allowed))}")

@@ -1,11 +1,13 @@
 """What every configuration has in common: frozen fields, validated once; errors name field, value and what is allowed."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 from urllib.parse import parse_qsl, urlencode
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 SEED_LIMIT = 2**31 - 1
 Device = Literal["auto", "cpu", "cuda"]
@@ -51,8 +53,54 @@ def describe(schema: dict[str, Any]) -> str:
     return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
 
 
+class FrozenDict(dict):
+    """A dict that cannot be changed, and so has a hash."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a configuration is frozen: model_copy(update={...}) gives another one")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type, tuple[dict]]:
+        return FrozenDict, (dict(self),)
+
+
+FROM_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""For fields that are tuples: JSON has lists."""
+
+
+PLAIN = {bool, int, float, str, type(None)}
+
+
+def plain(value: Any) -> Any:
+    """Return a value with NumPy's numbers and arrays as Python's, also inside lists, tuples and dicts."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return value
+
+
+def named_fields(fields: Any) -> dict[str, Any]:
+    """Return a mapping of names to values as a dict; raises ConfigError where it is none."""
+    if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
+        raise ConfigError(f"config = {show(fields)} is not allowed; allowed: an object of named fields")
+    return dict(fields)
+
+
 class Config(BaseModel):
-    """Base of every configuration: frozen, strict about types, closed to unknown fields.
+    """Base of every configuration: frozen, strict about types, closed to unknown fields; NumPy's numbers are numbers.
 
     Raises:
         ConfigError: a field is unknown, of the wrong type, not finite or out of range, or two fields contradict.
@@ -64,7 +112,7 @@ class Config(BaseModel):
 
     def __init__(self, **fields: Any) -> None:
         try:
-            super().__init__(**fields)
+            super().__init__(**{name: plain(value) for name, value in fields.items()})
         except ValidationError as error:
             raise self._explain(error) from None
 
@@ -97,7 +145,18 @@ class Config(BaseModel):
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        return cls(**named_fields(fields))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002 - all is frozen
+        """Return a configuration with some fields changed, validated as any other; raises ConfigError."""
+        return type(self)(**{**dict(self), **(update or {})})
+
+    copy = model_copy
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **fields: Any) -> Self:
+        """Return a configuration of these fields: there is no way around validation."""
         return cls(**fields)
 
     def changes(self) -> dict[str, Any]:
@@ -113,6 +172,8 @@ class Config(BaseModel):
     @classmethod
     def from_query(cls, query: str) -> Self:
         """Inverse of `to_query`; raises ConfigError as the constructor does."""
+        if not isinstance(query, str):
+            raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
         pairs = parse_qsl(query, keep_blank_values=True)
         fields = {name: _parse(text, cls.properties().get(name, {})) for name, text in pairs}
         return cls(**fields)

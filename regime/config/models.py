@@ -1,10 +1,10 @@
 """Configurations of runs on transformers: fine-tuning, checkpoints of one model, and networks that are only watched."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from regime.config.base import SEED_LIMIT, Config, Device
+from regime.config.base import FROM_LIST, SEED_LIMIT, Config, Device
 from regime.models.rows import Table, parse
 
 PROBE_TOKEN_LIMIT = 8192
@@ -15,14 +15,6 @@ ADDITION = "modular-addition"
 """A task, and the shipped trajectory that was trained on it."""
 
 Name = Annotated[str, Field(min_length=1, max_length=96)]
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-_FROM_LIST = BeforeValidator(_tuple)
-"""JSON has no tuples."""
 
 
 class _TextConfig(Config):
@@ -37,7 +29,7 @@ class _TextConfig(Config):
     prompt: str | None = Field(
         None, max_length=400, description="for 'prompt': a template with {text} and {mask}; null: the task's own"
     )
-    words: Annotated[tuple[Name, ...], Field(max_length=10), _FROM_LIST] = Field(
+    words: Annotated[tuple[Name, ...], Field(max_length=10), FROM_LIST] = Field(
         (), description="for 'prompt': the word that stands for each label, labels in alphabetical order; empty: the task's own"
     )
     max_tokens: int = Field(32, ge=4, le=128, description="longer texts are cut")
@@ -119,7 +111,7 @@ class ProbeConfig(_TextConfig):
     )
     samples: int = Field(64, ge=4, le=512, description="training texts; as many again, at most 128, are held out")
     probe_samples: int = Field(32, ge=8, le=128, description="held-out texts on which kernels are compared")
-    trainable: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16), _FROM_LIST] = Field(
+    trainable: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16), FROM_LIST] = Field(
         ("*",), description="globs on modules or parameters that are trained: encoder.layer.1.*, or **.bias for all biases"
     )
     random_init: bool = Field(False, description="the same architecture from random weights instead")
@@ -203,7 +195,7 @@ class CheckpointConfig(_TextConfig):
 
     kind: Literal["checkpoints"] = "checkpoints"
     model: Name = Field(ADDITION, description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
-    revisions: Annotated[tuple[Name, ...], Field(max_length=40), _FROM_LIST] = Field(
+    revisions: Annotated[tuple[Name, ...], Field(max_length=40), FROM_LIST] = Field(
         (), description="in order: branches, tags, subfolders, or other-model@revision; empty: all that ship with the model"
     )
     task: Literal["modular-addition", "sentiment", "source", "own"] = ADDITION

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from regime.config.base import OWN, Config, ConfigError, show
+from regime.config.base import FROM_LIST, OWN, Config, ConfigError, FrozenDict, show
 from regime.config.models import ProbeConfig
 from regime.config.toy import ToyConfig
 
 Scalar = bool | int | float | str | None
+Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]
 BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
 FIXED = ("kind", "seeds", "max_seeds", "device", *OWN)
 """Fields of a base that are no axis."""
@@ -26,10 +27,8 @@ def _base(value: Any) -> Any:
     kind = value.get("kind", "toy")
     if not isinstance(kind, str) or kind not in BASES:
         raise ValueError(f"base.kind = {show(kind)} is not allowed; allowed: one of {', '.join(map(repr, BASES))}")
-    if not all(isinstance(name, str) for name in value):
-        raise ValueError("base is not allowed; allowed: an object of named fields")
     try:
-        return BASES[kind](**value)
+        return BASES[kind].from_dict(value)
     except ConfigError as error:
         raise ValueError(f"base: {error}") from None
 
@@ -45,7 +44,7 @@ class SweepConfig(Config):
     base: Annotated[ToyConfig | ProbeConfig, Field(discriminator="kind"), BeforeValidator(_base)] = Field(
         ToyConfig(), description="what all cells have in common"
     )
-    axes: dict[str, list[Scalar]] = Field(
+    axes: Axes = Field(
         {"width": [32, 64, 128, 256], "alpha": [0.125, 0.5, 2.0, 8.0]},
         max_length=AXES,
         description="field of the base -> the values it takes; cells are all combinations",
@@ -88,14 +87,16 @@ class SweepConfig(Config):
                 pass
         return self
 
-    def _check_axis(self, name: str, values: list[Scalar]) -> None:
+    def _check_axis(self, name: str, values: tuple[Scalar, ...]) -> None:
         known = [field for field in type(self.base).model_fields if field not in FIXED]
         if name not in known:
             raise ValueError(f"axes.{name} is not allowed: no field to sweep; allowed: {', '.join(known)}")
         if not values or len(values) > VALUES:
             raise ValueError(f"axes.{name} has {len(values)} values; allowed: 1 to {VALUES}")
         if len({(isinstance(value, bool), value) for value in values}) < len(values):
-            raise ValueError(f"axes.{name} = {show(values)} is not allowed: a value is there twice; allowed: different ones")
+            raise ValueError(
+                f"axes.{name} = {show(list(values))} is not allowed: a value is there twice; allowed: different ones"
+            )
         if self.size > CHECKED:
             for value in values:
                 self._cell({name: value})
@@ -124,7 +125,7 @@ class SweepConfig(Config):
     def _cell(self, point: dict[str, Scalar]) -> ToyConfig | ProbeConfig:
         more = {} if self.seeds is None else {"seeds": self.seeds}
         try:
-            return type(self.base)(**{**dict(self.base), **point, **more})
+            return self.base.model_copy(update=point | more)
         except ConfigError as error:
             where = ", ".join(f"{name} = {show(value)}" for name, value in point.items())
             raise ConfigError(f"axes at {where}: {error}") from None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ def check_batch(name: str, batch: object) -> None:
     Raises:
         ValueError: it names the field, the value and what is allowed.
     """
-    if not isinstance(batch, Tensor | Mapping):
+    if not isinstance(batch, Tensor) and not (isinstance(batch, Mapping) and all(isinstance(part, str) for part in batch)):
         raise ValueError(f"{name}: a tensor or a dict of keyword tensors is needed, got {type(batch).__name__}")
     for part, value in {name: batch}.items() if isinstance(batch, Tensor) else batch.items():
         ragged = isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value)
@@ -41,22 +42,62 @@ def select(batch: Batch, index: slice | list[int]) -> Batch:
     return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
+class Projected:
+    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs."""
+
+    def __init__(self, readout: Readout | None, count: int, seed: int) -> None:
+        self.readout, self.count, self.seed = readout, count, seed
+
+    def __call__(self, output: Any, batch: Batch) -> Tensor:
+        whole = output if self.readout is None else self.readout(output, batch)
+        if not isinstance(whole, Tensor) or whole.dim() != 2:
+            return whole  # refused by whoever asks for (n, C)
+        generator = torch.Generator().manual_seed(self.seed)
+        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
+        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers in less than single precision."""
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Half precision as single precision; anything else as it is."""
+    return tensor.float() if is_half(tensor) else tensor
+
+
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
     """The outputs that are differentiated.
 
     Raises:
-        ValueError: what the model, or the readout, gives is not a tensor (n, C), or not finite.
+        ValueError: as `check_outputs` does.
     """
-    n = size(batch)
+    output = called(model, batch, readout)
+    check_outputs(model, output, size(batch))
+    return output
+
+
+def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
+    """What the model, or the readout, gives."""
     output = model(batch) if isinstance(batch, Tensor) else model(**batch)
-    output = output if readout is None else readout(output, batch)
+    return output if readout is None else readout(output, batch)
+
+
+def check_outputs(model: nn.Module, output: Any, n: int) -> None:
+    """Refuse what cannot be differentiated.
+
+    Raises:
+        ValueError: the outputs are not a real tensor (n, C), or not finite.
+    """
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n or not output.shape[1]:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
+    if not output.is_floating_point():
+        raise ValueError(f"readout: outputs must be real numbers, got {output.dtype}; pass readout(output, batch)")
     # the sum of finite numbers can overflow, but no sum with nan or inf in it is finite: one pass, and the second is rare
     if not (bool(output.sum().isfinite()) or bool(output.isfinite().all())):
         raise ValueError(f"model: its outputs are not finite on this batch{_cause(model)}")
-    return output
 
 
 def _cause(model: nn.Module) -> str:

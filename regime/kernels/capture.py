@@ -1,26 +1,26 @@
 """One forward pass and C backward passes of any model, as one tape a layer.
 
-A recording tells where each parameter, or something made of parameters alone, meets the examples; the autograd graph says
-whether that is all: as many of its edges lead to each shared tensor as the recorded calls account for. Gradients of a few
-examples evaluated apart must reappear in the rows where the recording expects them. What does not pass takes per-example
-gradients, one evaluation of the model an example: slow, and exact for any module.
+A recording tells where each parameter, or something made of parameters alone, meets the examples. Every layer is then checked
+on a few examples (`verification`); what does not pass takes per-example gradients, one evaluation of the model an example:
+slow, and exact for any module.
 """
 
-from collections import Counter
-from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import Node
 from torch.nn import functional
 
 from regime.kernels.batch import Batch, Readout, evaluate, select, size
-from regime.kernels.local import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, contribution, lookup, near, through
+from regime.kernels.local import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, contribution, lookup, through
 from regime.kernels.ownership import Layers, check_mode, owned
-from regime.kernels.recording import Entry, Recording, Structure, Use, by_example, learn, mixture
-from regime.kernels.rowwise import learn_rows
-from regime.kernels.tapes import DensePart, Part, RowsPart, TablePart, Tape, TiedPart
+from regime.kernels.recording import Entry, Recording, Use
+from regime.kernels.structure import Structure, by_example, learn
+from regime.kernels.tapes import DensePart, Part, RowsPart, TablePart, Tape, TiedPart, real, wide
+from regime.kernels.undisturbed import undisturbed
+from regime.kernels.verification import Probe, near
 
 
 @torch.inference_mode(False)
@@ -33,7 +33,8 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     """
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
-    return learn_rows(model, batch, readout, parameters) or learn(model, batch, readout, parameters)
+    with undisturbed(model):
+        return learn(model, batch, readout, parameters)
 
 
 @torch.inference_mode(False)
@@ -57,93 +58,70 @@ def capture(
     Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
-    if structure is None:
-        structure = learn_structure(model, batch, readout, layers)
-    parameters = owned(model, layers)
-    start, stop, _ = (rows or slice(None)).indices(size(batch))
-    examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-    with torch.compiler.set_stance("force_eager"), Recording(structure, stop - start) as recording:
-        outputs = evaluate(model, examples, readout)
-    witnesses = [(k, row - start) for k, row in enumerate(structure.examples) if start <= row < stop]
-    _check_independence(outputs, structure.outputs, witnesses)
-    graph = _Graph.under(outputs)
-    _differentiate(outputs, [use for use in recording.uses if graph.count(use.edge)], graph)
-    contributions = _collected(recording, graph, witnesses)
-    tapes: dict[str, Tape | None] = {}
-    parts: dict[str, list[Part]] = {}
-    rest: Layers = {}
-    for path, own in parameters.items():
-        entries = {name: recording.entries[id(parameter)] for name, parameter in own.items()}
-        used = {name: entry for name, entry in entries.items() if graph.count(entry.edge)}
-        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
-        rest[path] = {name: own[name] for name in used if name not in sound}
-        parts[path] = _parts(sound, own)
-        tapes[path] = None
-    unsound = explicit(model, examples, readout, rest)
-    for path in parameters:
-        both = (*parts[path], *unsound.get(path, ()))
-        if both:
-            tapes[path] = Tape(both)
-    return tapes
+    with undisturbed(model) as passes:
+        if structure is None:
+            structure = learn_structure(model, batch, readout, layers)
+        parameters = owned(model, layers)
+        start, stop, _ = (rows or slice(None)).indices(size(batch))
+        examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
+        with Recording(structure, stop - start) as recording:
+            outputs = evaluate(model, examples, readout)
+        reached = _reached(outputs)
+        _differentiate(outputs, [use for use in recording.uses if use.edge.node in reached], reached)
+        contributions = _collected(recording)
+        parts: dict[str, list[Part]] = {}
+        rest: Layers = {}
+        for path, own in parameters.items():
+            used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in reached}
+            sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
+            rest[path] = {name: own[name] for name in used if name not in sound}
+            parts[path] = _parts(sound, own)
+        unsound = explicit(model, examples, readout, rest)
+        both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
+        tapes = {path: Tape(each) if each else None for path, each in both.items()}
+        probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
+        odd = {path: parameters[path] for path in probe.disagreeing(tapes, parameters)}
+        tapes |= {path: Tape(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
+        if probe.disagreeing(tapes, odd) or not probe.same(outputs):
+            _refuse(model, batch, readout, outputs, probe)
+        return tapes
 
 
-def _check_independence(outputs: Float[Tensor, "n C"], apart: Float[Tensor, "k C"], witnesses: list[tuple[int, int]]) -> None:
-    """Refuse models that give an example other outputs in other company."""
-    for k, row in witnesses:
-        difference = (outputs[row] - apart[k]).norm()
-        if difference > torch.finfo(outputs.dtype).eps ** 0.5 * (1 + outputs[row].norm() + apart[k].norm()):
-            raise ValueError(
-                "model: the output for one example changes with the other examples of the batch "
-                f"(by {difference.item():.2g}); a tangent kernel between examples needs them to be independent"
-            )
+def _probe(
+    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, rounding: float
+) -> Probe:
+    """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
+    pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
+    if pairs:
+        return Probe(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
+    middle = (rows.start + rows.stop) // 2
+    return Probe(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
 
 
-@dataclass(frozen=True)
-class _Graph:
-    """The autograd graph under the outputs: how many edges lead to each result of each node, and from which nodes."""
+def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: Probe) -> NoReturn:
+    """Say why examples are not what they are on their own: they affect one another, or each pass is another."""
+    first, second = (evaluate(model, batch, readout) for _ in range(2))
+    if not near(first, second, probe.tolerance):
+        raise ValueError("model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise")
+    difference = (outputs[probe.rows] - probe.outputs[probe.chosen]).norm().item()
+    raise ValueError(
+        "model: the output for one example changes with the other examples of the batch "
+        f"(by {difference:.2g}, or in its gradients); a tangent kernel between examples needs them to be independent"
+    )
 
-    edges: Counter[tuple[Node, int]]
-    users: dict[Node, list[Node]]
 
-    @classmethod
-    def under(cls, output: Tensor) -> "_Graph":
-        graph = cls(Counter(), {})
-        if output.grad_fn is None:
-            return graph
-        graph.edges[output.grad_fn, output.output_nr] = 1
-        graph.users[output.grad_fn] = [output.grad_fn]
-        stack = [output.grad_fn]
-        while stack:
-            node = stack.pop()
-            if node.name() == "CheckpointFunctionBackward":
-                raise ValueError("model: reentrant gradient checkpointing hides its layers; use use_reentrant=False, or none")
-            for following, position in node.next_functions:
-                if following is not None:
-                    graph.edges[following, position] += 1
-                    if following not in graph.users:
-                        graph.users[following] = []
-                        stack.append(following)
-                    graph.users[following].append(node)
-        return graph
-
-    def count(self, edge: GradientEdge) -> int:
-        return self.edges[edge.node, edge.output_nr]
-
-    def used_only_in(self, source: GradientEdge, results: set[Node]) -> bool:
-        """Whether nothing between a tensor and the results of its calls is used by anything else.
-
-        A derivative taken inside the model reaches a weight through the middle of its call.
-        """
-        stack = [] if source.node in results else list(self.users.get(source.node, ()))
-        while stack:
-            node = stack.pop()
-            if node in results:
-                continue
-            users = self.users[node]
-            if len(users) != 1 or users[0] is node:
-                return False
-            stack += users
-        return True
+def _reached(output: Tensor) -> set[Node]:
+    """The autograd graph under the outputs."""
+    stack = [] if output.grad_fn is None else [output.grad_fn]
+    found = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.name() == "CheckpointFunctionBackward":
+            raise ValueError("model: reentrant gradient checkpointing hides its layers; use use_reentrant=False, or none")
+        new = {following for following, _ in node.next_functions if following is not None} - found
+        found |= new
+        stack += new
+    return found
 
 
 ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
@@ -151,13 +129,13 @@ BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward
 """Nodes that differentiate several outputs at once in less time than one by one."""
 
 
-def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: _Graph) -> None:
+def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: set[Node]) -> None:
     """Give each use the gradients of every output with respect to its result."""
     if not uses:
         return
     n, c = outputs.shape
     edges, settings = [use.edge for use in uses], {"retain_graph": True, "materialize_grads": True}
-    if c > 1 and all(node.name() in BATCHED for node in graph.users):
+    if c > 1 and all(node.name() in BATCHED for node in graph):
         each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
         found = torch.autograd.grad(outputs, edges, each, is_grads_batched=True, **settings)
     else:
@@ -166,7 +144,7 @@ def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: _Graph
         use.gradients += [by_example(gradient, use.site.axis) for gradient in gradients]
 
 
-def _collected(recording: Recording, graph: _Graph, witnesses: list[tuple[int, int]]) -> dict[int, list[Contribution]]:
+def _collected(recording: Recording) -> dict[int, list[Contribution]]:
     """What each shared tensor contributes, from the last made to the parameters."""
     found: dict[int, list[Contribution]] = {id(entry): [] for entry in recording.order}
     made: dict[int, list[Entry]] = {id(use): [] for entry in recording.order for use in entry.uses}
@@ -174,45 +152,18 @@ def _collected(recording: Recording, graph: _Graph, witnesses: list[tuple[int, i
         if entry.source is not None:
             made[id(entry.source[0])].append(entry)
     for entry in reversed(recording.order):
-        if not graph.count(entry.edge):
-            continue
-        live = [use for use in entry.uses if use.gradients or any(graph.count(each.edge) for each in made[id(use)])]
-        accounted = sum(tensor is entry.tensor for use in live for tensor in use.tensors)
-        results = {use.edge.node for use in live} | {each.edge.node for use in live for each in made[id(use)]}
-        entry.broken |= accounted != graph.count(entry.edge) or not graph.used_only_in(entry.edge, results)
-        entry.broken |= any(each.broken for use in live for each in made[id(use)])
+        entry.broken |= any(each.broken for use in entry.uses for each in made[id(use)])
         if entry.broken:
             continue
         try:
-            for use in live:
+            for use in entry.uses:
                 if use.gradients:
-                    _check_rows(use, witnesses)
                     found[id(entry)].append(contribution(use, entry.tensor))
                 for each in made[id(use)]:
                     found[id(entry)] += _through(use, each, entry, found[id(each)])
         except UnfitError:
             entry.broken = True
     return found
-
-
-def _check_rows(use: Use, witnesses: list[tuple[int, int]]) -> None:
-    """Row i must belong to example i alone: a model may sort its batch inside."""
-    if not witnesses or not use.site.witnesses:
-        return
-    apart, here = (list(index) for index in zip(*witnesses, strict=True))
-    axes = zip(use.tensors, use.site.axes, strict=True)
-    found = [*(by_example(t, axis)[here] for t, axis in axes if axis is not None), _mixed(use.gradients, here)]
-    dtype = use.gradients[0].dtype
-    for mine, (axis, theirs) in zip(found, use.site.witnesses, strict=False):  # unused results have no gradient to compare
-        got, wanted = mine.to(dtype), by_example(theirs, axis)[apart].to(dtype)
-        if not near(got, wanted):
-            raise UnfitError
-
-
-def _mixed(gradients: list[Tensor], rows: list[int]) -> Tensor:
-    """The gradients of `mixture` in some rows."""
-    shares = mixture(gradients[0].new_empty(1, len(gradients)))
-    return sum(share * gradient[rows] for share, gradient in zip(shares, gradients, strict=True))
 
 
 def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribution]) -> list[Contribution]:
@@ -278,19 +229,14 @@ def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) 
         g = sum(each.g.sum(1) for each in contributions)
         return RowsPart(g, name, shape)
     j = sum(_explicit(each, shape) for each in contributions)
-    return RowsPart(_wide(j), name, shape)
+    return RowsPart(wide(j), name, shape)
 
 
 def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     (first, second), *more = pairs
     if more:
         first, second = (torch.cat(each, dim=1) for each in zip(*pairs, strict=True))
-    return first if not first.is_floating_point() else _wide(first), _wide(second)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
-    return tensor.detach().float() if tensor.element_size() < 4 else tensor.detach()
+    return first if not first.is_floating_point() else wide(first), wide(second)
 
 
 @torch.inference_mode(False)
@@ -305,9 +251,9 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
         output = evaluate(model, select(batch, slice(i, i + 1)), readout)[0]
         each = [torch.autograd.grad(value, flat, retain_graph=True, materialize_grads=True) for value in output]
         for row, gradients in zip(rows, zip(*each, strict=True), strict=True):
-            row.append(torch.stack([gradient.flatten() for gradient in gradients]))
-    stacked = iter([_wide(torch.stack(row)) for row in rows])
+            row.append(torch.stack([real(gradient).flatten() for gradient in gradients]))
+    stacked = iter([wide(torch.stack(row)) for row in rows])
     return {
-        path: tuple(RowsPart(next(stacked), name, tuple(parameter.shape)) for name, parameter in own.items())
+        path: tuple(RowsPart(next(stacked), name, tuple(p.shape), p.is_complex()) for name, p in own.items())
         for path, own in layers.items()
     }

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from regime.kernels import planning, rules
-from regime.kernels.batch import Batch, Readout, check_batch, select, size
+from regime.kernels.batch import Batch, Readout, select
 from regime.kernels.capture import capture, explicit, learn_structure
-from regime.kernels.ownership import Group, grouped, owned
+from regime.kernels.ownership import Group, grouped
 from regime.kernels.reference import dense_ntk
+from regime.kernels.request import Request
 from regime.kernels.tapes import Tape
+from regime.kernels.undisturbed import undisturbed
 
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
@@ -81,15 +83,12 @@ def empirical_ntk(
         ValueError: an argument is not allowed, the output is not (n, C), nothing is trainable, no layer matches, a module is
             random or couples examples, or not one example fits the memory.
     """
-    _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+    request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
+    with undisturbed(model):
         if outputs == "projection":
-            halves = [
-                _ntk(model, batch, other, _Projected(readout, count, seed + half), "trace", layers, group, method, memory)
-                for half, count in enumerate((projections - projections // 2, projections // 2))
-            ]
-            return _averaged(*halves)
-        return NTK(_ntk(model, batch, other, readout, outputs, layers, group, method, memory))
+            counts = (projections - projections // 2, projections // 2)
+            return _averaged(*(_ntk(request.projected(count, seed + half)) for half, count in enumerate(counts)))
+        return NTK(_ntk(request))
 
 
 def plan_ntk(
@@ -113,139 +112,72 @@ def plan_ntk(
     Raises:
         ValueError: as `empirical_ntk` does.
     """
-    _check_arguments(model, batch, other, outputs, layers, group, method, memory, projections)
-    sizes = size(batch), None if other is None else size(other)
-    if outputs == "projection":
-        readout, outputs = _Projected(readout, projections, seed), "trace"
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
-        return planning.plan(model, batch, sizes, readout, outputs, layers, group, method, memory)
+    request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
+    with undisturbed(model):
+        return planning.plan(request.projected(projections, seed) if outputs == "projection" else request)
 
 
-def _check_arguments(
-    model: object, batch: object, other: object, outputs: object, layers: object, group: object, method: object,
-    memory: object, projections: object,
-) -> None:  # fmt: skip
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
-    _check("outputs", outputs, ("trace", "full", "projection"))
-    _check("group", group, ("layer", "block", "total"))
-    _check("method", method, ("auto", "token-gram", "per-example", "dense"))
-    check_batch("batch", batch)
-    if other is not None:
-        check_batch("other", other)
-    if isinstance(layers, str):
-        raise ValueError(f"layers = {layers!r} is not allowed; allowed: a list of globs, such as [{layers!r}]")
-    for name, value, least in (("memory", memory, 1), ("projections", projections, 2)):
-        if not (value is None and name == "memory") and (type(value) is not int or value < least):
-            raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
-
-
-def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} = {value!r} is not allowed; allowed: {', '.join(map(repr, allowed))}")
-
-
-def _ntk(
-    model: nn.Module,
-    batch: Batch,
-    other: Batch | None,
-    readout: Readout | None,
-    outputs: rules.Outputs,
-    layers: list[str] | None,
-    group: Group,
-    method: Method,
-    memory: int | None,
-) -> dict[str, Tensor | None]:
+def _ntk(request: Request) -> dict[str, Tensor | None]:
     """The kernels by group."""
-    if method == "dense":
-        kernels = _summed(dense_ntk(model, batch, other, readout, outputs, layers), group)
-    else:
-        kernels = _structured(model, batch, other, readout, outputs, layers, group, method, memory)
+    kernels = _dense(request) if request.method == "dense" else _structured(request)
     if all(kernel is None for kernel in kernels.values()):
         raise ValueError("model: its outputs do not depend on any trainable parameter")
     return kernels
 
 
-def _summed(kernels: dict[str, Tensor | None], group: Group) -> dict[str, Tensor | None]:
+def _dense(r: Request) -> dict[str, Tensor | None]:
+    """From explicit Jacobians."""
     summed: dict[str, Tensor | None] = {}
-    for path, kernel in kernels.items():
-        before = summed.get(name := grouped(path, group))
+    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, r.outputs, r.layers).items():
+        before = summed.get(name := grouped(path, r.group))
         summed[name] = kernel if before is None else before if kernel is None else before + kernel
     return summed
 
 
-def _structured(
-    model: nn.Module,
-    batch: Batch,
-    other: Batch | None,
-    readout: Readout | None,
-    outputs: rules.Outputs,
-    layers: list[str] | None,
-    group: Group,
-    method: rules.Method,
-    memory: int | None,
-) -> dict[str, Tensor | None]:
+def _structured(r: Request) -> dict[str, Tensor | None]:
     """From tapes, block by block."""
-    names = {path: grouped(path, group) for path in owned(model, layers)}
+    names = r.names
     kernels: dict[str, Tensor | None] = dict.fromkeys(names.values())
-    structure = learn_structure(model, batch, readout, layers)
-    opposite = structure if other is None else learn_structure(model, other, readout, layers)
-    sizes = size(batch), None if other is None else size(other)
-    shape = planning.blocks(structure, sizes, len(kernels), outputs, memory)
+    structure = learn_structure(r.model, r.batch, r.readout, r.layers)
+    opposite = structure if r.other is None else learn_structure(r.model, r.other, r.readout, r.layers)
+    shape = planning.blocks(structure, r, len(kernels))
     with torch.no_grad():
         for rows in shape.rows():
-            left = capture(model, batch, readout, layers, structure, rows)
+            left = capture(r.model, r.batch, r.readout, r.layers, structure, rows)
             for columns in shape.columns(rows):
                 if shape.symmetric and columns == rows:
                     right = left
                 else:
-                    against = batch if other is None else other
-                    right = capture(model, against, readout, layers, opposite, columns)
-                    left, right = _comparable(model, (batch, rows, left), (against, columns, right), readout, layers)
+                    against = r.batch if r.other is None else r.other
+                    right = capture(r.model, against, r.readout, r.layers, opposite, columns)
+                    left, right = _comparable(r, (r.batch, rows, left), (against, columns, right))
                 for path, tape in left.items():
                     if tape is None:
                         continue
                     name = names[path]
                     if kernels[name] is None:
-                        kernels[name] = tape.zeros(shape.m, outputs, shape.n)
+                        kernels[name] = tape.zeros(shape.m, r.outputs, shape.n)
                     block = kernels[name][rows, columns]
-                    tape.kernel(right[path], outputs, method, block, shape.workspace)
+                    tape.kernel(right[path], r.outputs, r.method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
-                rules.mirror(kernel, outputs)
+                rules.mirror(kernel, r.outputs)
     return kernels
 
 
 Side = tuple[Batch, slice, Mapping[str, Tape | None]]
 
 
-def _comparable(
-    model: nn.Module, one: Side, two: Side, readout: Readout | None, layers: list[str] | None
-) -> list[dict[str, Tape | None]]:
+def _comparable(r: Request, one: Side, two: Side) -> list[dict[str, Tape | None]]:
     """The same tapes; a layer that has another form on the other batch becomes explicit on both."""
     left, right = one[2], two[2]
     odd = [path for path in left if (left[path] and left[path].form) != (right[path] and right[path].form)]
-    parameters = {path: own for path, own in owned(model, layers).items() if path in odd}
+    parameters = {path: own for path, own in r.parameters.items() if path in odd}
     sides = []
     for batch, index, tapes in (one, two):
-        rows = explicit(model, select(batch, index), readout, parameters)
+        rows = explicit(r.model, select(batch, index), r.readout, parameters)
         sides.append({**tapes, **{path: Tape(parts) for path, parts in rows.items()}})
     return sides
-
-
-class _Projected:
-    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs."""
-
-    def __init__(self, readout: Readout | None, count: int, seed: int) -> None:
-        self.readout, self.count, self.seed = readout, count, seed
-
-    def __call__(self, output: Any, batch: Batch) -> Tensor:
-        whole = output if self.readout is None else self.readout(output, batch)
-        if not isinstance(whole, Tensor) or whole.dim() != 2:
-            return whole  # refused by whoever asks for (n, C)
-        generator = torch.Generator().manual_seed(self.seed)
-        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
-        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
 
 def _averaged(one: dict[str, Tensor | None], two: dict[str, Tensor | None]) -> NTK:

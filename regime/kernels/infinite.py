@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import asinh, isfinite, pi, sqrt
+from math import asinh, pi, sqrt
 from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from regime.numbers import is_finite, is_integer
 
 Function = Callable[[Tensor], Tensor]
 Formula = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -25,6 +27,14 @@ TERMS = 2048
 """The most terms that are summed one by one."""
 TAIL = 1e-14
 """Share of E[phi^2] that may stay in the remainder, whose sum is exact but whose dependence on the correlation is not."""
+EDGE = 1e-10
+"""Share of E[phi^2] that may come from the last node: with more, the rest lies beyond."""
+NEAR = 6.0
+"""Standard deviations within which a jump matters: exp(-x^2/2) is 1e-8 there."""
+TRIED = (256, 128)
+"""Shape of the random tensor on which a function is tried for whether it is elementwise."""
+ALIKE = 1e-6
+"""What two computations of one entry may differ by, relative to its size: a function may compute in float32 inside."""
 ROWS = 256
 """Points on each side of a block: its values at the nodes, their gradients and coefficients take about 100 MiB."""
 
@@ -80,7 +90,9 @@ def infinite_ntk(
         a kink at 0, any variance       1e-8; 1e-7 and 3e-3 there
 
     A kink elsewhere costs up to 1e-7 and 7e-3 at any correlation, rho = 1 too (shifted relu, kink within 2.5 standard
-    deviations). A jump has an infinite tangent kernel, which is not noticed.
+    deviations). Refused are functions that are not elementwise, as tried on random tensors (softmax, normalizations, dropout);
+    that jump, since their tangent kernel is infinite, or bend too sharply for the nodes; that grow so fast that E[phi^2] lies
+    beyond them.
 
     Closed forms and series work in float64. The diagonal of the kernel of x with itself is exact and the matrix symmetric; for
     other pairs the rounding of the correlation limits an angle to about 1e-8, and with it Theta of "relu" to about 1e-8.
@@ -90,7 +102,7 @@ def infinite_ntk(
         other: m points; None: the points x themselves.
         depth: hidden layers; 0 is a linear model.
         activation: "relu", "erf", "linear", "tanh", "gelu" (the exact one), or an elementwise function of tensors, continuous,
-            with a derivative by autograd, that grows no faster than a polynomial.
+            with a derivative by autograd, that grows about as a polynomial; it may work in place.
         weight_std: positive scale of the weights.
         bias_std: scale of the biases; 0: none.
         speeds: for each layer, readout last, how fast weights and biases learn: the squares of their multipliers, the weights'
@@ -103,18 +115,16 @@ def infinite_ntk(
     _check_points("x", x)
     if other is not None:
         _check_points("other", other, x)
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+    if not is_integer(depth) or depth < 0:
         raise ValueError(f"depth = {depth!r} is not allowed; allowed: an integer from 0 up")
-    _check_scale("weight_std", weight_std, zero=False)
-    _check_scale("bias_std", bias_std, zero=True)
+    weight = _number("weight_std", weight_std, zero=False) ** 2
+    bias = _number("bias_std", bias_std, zero=True) ** 2
     moments = _moments(activation, x.device)
-    own = [(weight_std**2, bias_std**2)] * (depth + 1) if speeds is None else list(speeds)
-    if len(own) != depth + 1:
-        raise ValueError(f"speeds: {len(own)} pairs are not allowed; allowed: one for each of {depth + 1} layers")
+    own = [(weight, bias)] * (int(depth) + 1) if speeds is None else _speeds(speeds, int(depth) + 1)
 
     left = x.double()
     right = left if other is None else other.double()
-    weight, bias, inputs = weight_std**2, bias_std**2, x.shape[1]
+    inputs = x.shape[1]
     gram = left @ right.mT / inputs
     if other is None:
         gram.diagonal().copy_(left.square().sum(1) / inputs)
@@ -208,6 +218,7 @@ class Series:
         return values, slopes
 
     def own(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        self._check(torch.stack([q.min(), q.max()]))
         blocks = [[part.square().sum((0, 2)) for part in self._parts(block)] for block in q.split(ROWS)]
         values, slopes = (torch.cat(kind) for kind in zip(*blocks, strict=True))
         return values, slopes
@@ -219,6 +230,17 @@ class Series:
         scale = self.root * self.gauss
         values, slopes = (torch.stack([(u + d) / 2, (u - d) / 2]) * scale for u, d in zip(up, down, strict=True))
         return values, slopes
+
+    def _check(self, q: Float[Tensor, " r"]) -> None:
+        """Refuse a function that jumps, or grows too fast, at these variances."""
+        for part in self._parts(q):
+            squares = part.square().sum(0)
+            if (squares[:, -1] > EDGE * squares.sum(1)).any():
+                most = REACH * q.max().sqrt().item()
+                raise ValueError(f"activation: it grows too fast for arguments up to {most:.3g}; allowed: as a polynomial")
+        near = self.nodes[self.nodes < NEAR]
+        at = q.sqrt().unsqueeze(1) * torch.cat([-near.flip(0), near])
+        _check_jumps(at, *_evaluate(self.function, at))
 
     def _sum(self, a: Float[Tensor, "2 r Q"], b: Float[Tensor, "2 c Q"], rho: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
         ours, theirs = [], []
@@ -258,7 +280,10 @@ def _evaluate(function: Function, at: Tensor) -> tuple[Tensor, Tensor]:
     """phi and phi'."""
     with torch.inference_mode(False), torch.enable_grad():
         at = at.clone().requires_grad_()
-        value = function(at)
+        try:
+            value = function(at.clone())  # which it may overwrite
+        except Exception as error:
+            raise _failed(error, at) from error
         if not isinstance(value, Tensor) or value.shape != at.shape or value.dtype != at.dtype:
             got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"activation: it returned {got}; allowed: elementwise, here {at.dtype} {tuple(at.shape)}")
@@ -266,11 +291,51 @@ def _evaluate(function: Function, at: Tensor) -> tuple[Tensor, Tensor]:
             raise ValueError(
                 "activation: autograd does not see its output depend on its input; allowed: differentiable functions"
             )
-        (slope,) = torch.autograd.grad(value.sum(), at)
+        try:
+            (slope,) = torch.autograd.grad(value.sum(), at)
+        except Exception as error:
+            raise _failed(error, at) from error
     for name, tensor in (("value", value), ("derivative", slope)):
         if not tensor.isfinite().all():
             raise ValueError(f"activation: its {name} is not finite for arguments up to {at.abs().max().item():.3g}")
     return value.detach(), slope
+
+
+def _failed(error: Exception, at: Tensor) -> ValueError:
+    said = f"activation: it failed on {at.dtype} {tuple(at.shape)} with {type(error).__name__}: {error!s:.200}"
+    return ValueError(f"{said}; allowed: elementwise functions, of tensors of any shape")
+
+
+def _check_elementwise(function: Function, device: torch.device) -> None:
+    """Refuse a function by whose output, or derivative, an entry depends on more than itself.
+
+    Each entry has to be the same in a second call, in another place of a tensor of another shape, and among fewer entries.
+    """
+    generator = torch.Generator().manual_seed(0)
+    at = 3 * torch.randn(TRIED, generator=generator, dtype=torch.float64).to(device)
+    order = torch.randperm(at.numel(), generator=generator).to(device)
+    whole = _evaluate(function, at)
+    others = "other entries, on its place or on the shape"
+    for cause, places in (
+        ("chance, or on calls before", torch.arange(at.numel(), device=device).view(TRIED)),
+        (others, order.view(TRIED[::-1])),
+        (others, order[:11].unsqueeze(1)),
+        (others, order[:11].unsqueeze(0)),
+    ):
+        for found, part in zip(_evaluate(function, at.flatten()[places]), whole, strict=True):
+            wanted = part.flatten()[places]
+            if (found - wanted).abs().max() > ALIKE * wanted.abs().max():
+                raise ValueError(f"activation: an entry of its output depends on {cause}; allowed: elementwise functions")
+
+
+def _check_jumps(at: Float[Tensor, "r Q"], value: Float[Tensor, "r Q"], slope: Float[Tensor, "r Q"]) -> None:
+    """Refuse a function that changes between neighboring arguments by more than twice what its derivative there allows."""
+    steepest = torch.nn.functional.max_pool1d(slope.abs(), 3, 1, 1)
+    allowed = 2 * at.diff() * torch.maximum(steepest[:, 1:], steepest[:, :-1])
+    beyond = value.diff().abs() > allowed + ALIKE * value.abs().amax(1, keepdim=True)
+    if beyond.any():
+        where = at[:, 1:][beyond].abs().min().item()
+        raise ValueError(f"activation: it jumps near +-{where:.3g}; allowed: continuous functions, not too steep")
 
 
 CLOSED: dict[str, Formula] = {"relu": _relu, "erf": _erf, "linear": _linear}
@@ -283,6 +348,7 @@ def _moments(activation: str | Function, device: torch.device) -> Moments:
     if isinstance(activation, str) and activation in SMOOTH:
         return Series(SMOOTH[activation], device)
     if callable(activation):
+        _check_elementwise(activation, device)
         return Series(activation, device)
     names = ", ".join(map(repr, (*CLOSED, *SMOOTH)))
     raise ValueError(f"activation = {activation!r} is not allowed; allowed: {names}, or an elementwise function of tensors")
@@ -304,7 +370,14 @@ def _check_points(name: str, points: Tensor, like: Tensor | None = None) -> None
         raise ValueError(f"{name}: it has entries that are not finite; allowed: finite numbers")
 
 
-def _check_scale(name: str, value: float, *, zero: bool) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not isfinite(value) or value < 0 or (value == 0 and not zero):
+def _number(name: str, value: float, *, zero: bool) -> float:
+    if not is_finite(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} = {value!r} is not allowed; allowed: a finite number {'from 0 up' if zero else 'above 0'}")
+    return float(value)
+
+
+def _speeds(speeds: Sequence[tuple[float, float]], layers: int) -> list[tuple[float, float]]:
+    pairs = list(speeds) if isinstance(speeds, Sequence) else []
+    if len(pairs) != layers or not all(isinstance(pair, Sequence) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"speeds = {speeds!r:.80} is not allowed; allowed: one pair of numbers for each of {layers} layers")
+    return [tuple(_number("speeds", speed, zero=True) for speed in pair) for pair in pairs]

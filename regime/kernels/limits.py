@@ -5,12 +5,15 @@ empirical or infinite: (n, m), shared by all C outputs, which then evolve indepe
 Everything is computed in float64 and returned in the dtype of the targets.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from regime.numbers import is_finite
 
 Kernel = Float[Tensor, "n m"] | Float[Tensor, "n m C C"]
 
@@ -53,9 +56,7 @@ def gradient_flow(
     _check_outputs("initial", initial, len(targets), targets)
     if (cross_kernel is None) != (cross_initial is None):
         raise ValueError("cross_initial: it is needed with cross_kernel, and allowed only with it")
-    times = torch.as_tensor(time, dtype=torch.float64, device=targets.device)
-    if not (times >= 0).all():
-        raise ValueError(f"time = {times.min().item()} is not allowed; allowed: zero or more, or inf")
+    times = _times(time, targets.device)
     modes = Modes.of(train_kernel, targets)
     times = times.unsqueeze(-1) / len(targets)
     finite = times.nan_to_num(posinf=0.0)
@@ -101,14 +102,14 @@ def kernel_regression(
     _check_targets(targets)
     if (initial is None) != (cross_initial is None):
         raise ValueError("cross_initial: it is needed with initial, and allowed only with it")
-    if not 0 <= ridge < inf:
-        raise ValueError(f"ridge = {ridge} is not allowed; allowed: a finite number from 0 up")
+    if not is_finite(ridge) or ridge < 0:
+        raise ValueError(f"ridge = {ridge!r:.80} is not allowed; allowed: a finite number from 0 up")
     modes = Modes.of(train_kernel, targets)
     residual = targets.double()
     if initial is not None:
         _check_outputs("initial", initial, len(targets), targets)
         residual = residual - initial.double()
-    weights = modes.apply(1 / (modes.values + ridge) if ridge > 0 else modes.inverse(), residual)
+    weights = modes.apply(1 / (modes.values + float(ridge)) if ridge > 0 else modes.inverse(), residual)
     _check_kernel("cross_kernel", cross_kernel, None, targets)
     _check_same_kind(train_kernel, cross_kernel)
     outputs = _product(cross_kernel, weights)
@@ -167,6 +168,16 @@ class Modes:
         columns = outputs.reshape(len(self.values), -1)  # D = N C takes points and outputs together
         result = self.vectors @ (function.unsqueeze(-1) * (self.vectors.mT @ columns))
         return result.reshape(*function.shape[:-1], *outputs.shape)
+
+
+def _times(time: object, device: torch.device) -> Float[Tensor, "*t"]:
+    with suppress(TypeError, ValueError, RuntimeError):
+        kind = torch.as_tensor(time).dtype
+        if not kind.is_complex and kind != torch.bool:
+            times = torch.as_tensor(time, dtype=torch.float64, device=device)
+            if (times >= 0).all():
+                return times
+    raise ValueError(f"time = {time!r:.80} is not allowed; allowed: zero or more, or inf")
 
 
 def _matrix(kernel: Kernel) -> Float[Tensor, "n m"]:

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.batch import Batch, Readout, evaluate
+from regime.kernels.batch import Batch, Readout, evaluate, widened
 from regime.kernels.capture import capture
 from regime.kernels.spectrum import lanczos_top
 from regime.kernels.tapes import Tape
+from regime.kernels.undisturbed import full_precision, undisturbed
 
 Directions = Mapping[str, Mapping[str, Tensor]]
 """One tensor a parameter, by the path of its layer, then by its name there; absent ones do not move."""
@@ -22,7 +23,8 @@ class Linearization:
     """f_lin(x; theta + d) = f(x; theta) + J(x) d, with J as it was when this was made (Lee et al. 2019, arXiv 1902.06720).
 
     `tapes` hold inputs and output gradients of every layer, so that each product is a matmul a layer: no further passes
-    through the model. Memory grows with n alone, where a kernel's grows with n^2.
+    through the model. Memory grows with n alone, where a kernel's grows with n^2. Products with models in half precision are
+    in float32.
     """
 
     outputs: Float[Tensor, "n C"]
@@ -37,22 +39,27 @@ class Linearization:
         Raises:
             ValueError: as `regime.empirical_ntk` does.
         """
-        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+        with undisturbed(model):
             tapes = {path: tape for path, tape in capture(model, batch, readout, layers).items() if tape is not None}
             with torch.no_grad():
-                return cls(evaluate(model, batch, readout), tapes)
+                return cls(widened(evaluate(model, batch, readout)), tapes)
 
+    @full_precision()
     def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:
         """J d."""
-        moved = [tape.product(directions[path]) for path, tape in self.tapes.items() if path in directions]
+        wide = {path: {name: widened(d) for name, d in own.items()} for path, own in directions.items()}
+        moved = [tape.product(wide[path]) for path, tape in self.tapes.items() if path in wide]
         return sum(moved, torch.zeros_like(self.outputs))
 
+    @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
         """J^T v."""
-        return {path: tape.pullback(v) for path, tape in self.tapes.items()}
+        return {path: tape.pullback(widened(v)) for path, tape in self.tapes.items()}
 
+    @full_precision()
     def kernel_product(self, v: Float[Tensor, "n C"]) -> Float[Tensor, "n C"]:
         """Theta v = J (J^T v), a layer at a time."""
+        v = widened(v)
         return sum((tape.product(tape.pullback(v)) for tape in self.tapes.values()), torch.zeros_like(v))
 
     @cached_property

@@ -3,10 +3,14 @@
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 ROOT = "(root)"
 """The path of parameters that the model itself owns."""
+
+SHARDED = ("placements", "_is_flat_param", "ds_tensor")
+"""What tells the parameters of FSDP2, FSDP and DeepSpeed from others."""
 
 Group = Literal["layer", "block", "total"]
 TOTAL = "total"
@@ -72,11 +76,14 @@ def grouped(path: str, group: Group) -> str:
 
 
 def check_mode(model: nn.Module) -> None:
-    """Refuse modules in training mode whose output for one example depends on others, or on chance.
+    """Refuse networks whose parameters are elsewhere, and modules in training mode that mix examples or depend on chance.
 
     Raises:
-        ValueError: it names the first such module, and the mend.
+        ValueError: it names the first such parameter or module, and the mend.
     """
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if (where := _elsewhere(tensor)) is not None:
+            raise ValueError(f"model: {name} is not here: {where}")
     for path, module in model.named_modules():
         name = f"{path or ROOT} ({type(module).__name__})"
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -86,6 +93,17 @@ def check_mode(model: nn.Module) -> None:
                 raise ValueError(f"model: {name} couples the examples of a batch in training mode; call model.eval() first")
         if module.training and _is_random(module):
             raise ValueError(f"model: {name} is random in training mode; call model.eval() first")
+
+
+def _elsewhere(tensor: Tensor) -> str | None:
+    """Where a parameter is, if it is not in the network itself; None if it is."""
+    if is_lazy(tensor):
+        return "it is made at the first forward pass; pass a batch through the network first"
+    if any(hasattr(tensor, mark) for mark in SHARDED):
+        return "it is sharded over processes; gather the whole network in one of them, and measure that"
+    if tensor.is_meta:
+        return "it is on the meta device, offloaded or never loaded; load the whole network on a device"
+    return None
 
 
 def _is_random(module: nn.Module) -> bool:

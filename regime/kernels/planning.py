@@ -8,10 +8,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from regime.kernels import rules
-from regime.kernels.batch import Batch, Readout, evaluate, select
+from regime.kernels.batch import Batch, Projected, Readout, evaluate, select, size
 from regime.kernels.capture import capture, learn_structure
-from regime.kernels.ownership import Group, grouped, owned
-from regime.kernels.recording import PROBES, Structure
+from regime.kernels.request import Request
+from regime.kernels.structure import PROBES, Structure
 from regime.kernels.tapes import Tape
 from regime.machine import free_memory, matmul_rate
 
@@ -84,24 +84,17 @@ def _slices(n: int, most: int) -> Iterator[slice]:
         yield slice(start, min(n, start + most))
 
 
-def blocks(
-    structure: Structure, sizes: tuple[int, int | None], kernels: int, outputs: rules.Outputs, memory: int | None
-) -> Blocks:
-    """The largest blocks that fit.
-
-    Args:
-        sizes: n, and m; None for a symmetric kernel.
-        kernels: matrices that are summed into.
-        memory: bytes; None: half of what is free.
+def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
+    """The largest blocks that fit, with so many matrices that are summed into.
 
     Raises:
         ValueError: not one example fits; it says how much is needed.
     """
-    n, m = sizes
-    symmetric, m = m is None, n if m is None else m
+    n, m = request.sizes
+    symmetric, m, memory = m is None, n if m is None else m, request.memory
     c = structure.outputs.shape[1]
-    budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else memory
-    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if outputs == "full" else 1)
+    budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else int(memory)
+    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if request.outputs == "full" else 1)
     each = structure.bytes_per_example()
     least = result + LEAST + 2 * each
     if budget < least:
@@ -118,49 +111,68 @@ def blocks(
 
 
 @torch.no_grad()
-def plan(
-    model: nn.Module,
-    batch: Batch,
-    sizes: tuple[int, int | None],
-    readout: Readout | None,
-    outputs: rules.Outputs,
-    layers: list[str] | None,
-    group: Group,
-    method: str,
-    memory: int | None,
-) -> Plan:
+def plan(request: Request) -> Plan:
     """From counted operations, two examples passed through the model, and this machine's matmul rate."""
-    structure = learn_structure(model, batch, readout, layers)
-    n, m = sizes
-    paths = owned(model, layers)
-    shape = blocks(structure, sizes, len({grouped(path, group) for path in paths}), outputs, memory)
+    model, batch, readout, method = request.model, request.batch, request.readout, request.method
+    structure = learn_structure(model, batch, readout, request.layers)
+    n, m = request.sizes
+    shape = blocks(structure, request, len(set(request.names.values())))
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]
-    with FlopCounterMode(display=False) as counter:
-        evaluate(model, select(batch, few), readout)
-    forward = counter.get_total_flops() / 2 / len(few)
+    forward = forward_operations(model, select(batch, few), readout)
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     if method == "dense":
         whole = n + (m or 0)
-        size = {path: sum(parameter.numel() for parameter in own.values()) for path, own in paths.items()}
+        size = {path: sum(parameter.numel() for parameter in own.values()) for path, own in request.parameters.items()}
         plans = {path: LayerPlan("dense", n * (m or n) * c * c * p, 4 * whole * c * p) for path, p in size.items()}
         passes, alone = whole * c, 0.0
         kept = sum(each.bytes for each in plans.values())
         return Plan(_seconds(plans, passes * whole * 2 * forward, rate, passes), shape.bytes + kept, max(n, m or 0), plans)
-    tapes = capture(model, batch, readout, layers, structure, slice(0, PROBES[0]))
-    plans = {path: _layer(tape, sizes, outputs, method, shape.examples) for path, tape in tapes.items()}
+    tapes = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
+    plans = {path: _layer(tape, request, shape.examples) for path, tape in tapes.items()}
     passed = shape.passed()
     alone = ALONE * passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
     return Plan(_seconds(plans, (passed + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
 
 
-def _layer(
-    tape: Tape | None, sizes: tuple[int, int | None], outputs: rules.Outputs, method: rules.Method, most: int
-) -> LayerPlan:
+@torch.no_grad()
+def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
+    """Multiply-adds of a forward pass, for one example."""
+    with FlopCounterMode(display=False) as counter:
+        evaluate(model, batch, readout)
+    return counter.get_total_flops() / 2 / size(batch)
+
+
+def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int, blocks: int) -> tuple[float, int]:
+    """Return the seconds of measuring a network once against its start, and the bytes at the peak, before any of it is done.
+
+    Layers are captured with one and with two of the outputs alone: operations and bytes grow linearly from there.
+
+    Args:
+        chunk: examples that are captured at once.
+        blocks: parts of the network that are also moved alone.
+    """
+    n, structure = size(batch), learn_structure(model, batch, readout)
+    c, few = structure.outputs.shape[1], select(batch, structure.examples[: PROBES[0]])
+    operations, kept = [], []
+    for outputs in (1, 2):
+        tapes = [tape for tape in capture(model, few, Projected(readout, outputs, 0)).values() if tape is not None]
+        operations.append(sum(part.cost(n, None, "trace", "auto").operations for tape in tapes for part in tape.parts))
+        kept.append(sum(n * tape.nbytes / tape.examples for tape in tapes))
+    layers, tape = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
+    passes = 3 + c + blocks + (ALONE * (1 + c) if structure.unknown() else 0)
+    rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
+    seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
+    matrices = 2 * len(tapes) * n * n * max(4, structure.outputs.element_size())
+    copies = 2 * sum(parameter.nbytes for parameter in model.parameters())
+    return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
+
+
+def _layer(tape: Tape | None, request: Request, most: int) -> LayerPlan:
     if tape is None:
         return LayerPlan(None, 0, 0)
-    costs = [part.cost(*sizes, outputs, method) for part in tape.parts]
-    kept = sum(min(each, most) for each in sizes if each is not None)
+    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in tape.parts]
+    kept = sum(min(each, most) for each in request.sizes if each is not None)
     name = ", ".join(dict.fromkeys(cost.method for cost in costs))
     return LayerPlan(name, sum(cost.operations for cost in costs), tape.nbytes // tape.examples * kept)
 

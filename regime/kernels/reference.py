@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from regime.kernels.batch import Batch, Readout, evaluate, size
 from regime.kernels.ownership import check_mode, owned
 from regime.kernels.rules import Outputs
+from regime.kernels.tapes import real
 
 
 @torch.inference_mode(False)
@@ -13,7 +14,10 @@ from regime.kernels.rules import Outputs
 def jacobian(
     model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
 ) -> dict[str, Tensor | None]:
-    """The Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches the layer."""
+    """The Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches the layer.
+
+    A complex parameter is two real ones, its real and its imaginary part.
+    """
     check_mode(model)
     size(batch)
     parameters = owned(model, layers)
@@ -28,7 +32,7 @@ def jacobian(
     for path, own in parameters.items():
         used = [p for p in own.values() if any(gradient is not None for gradient in found[id(p)])]
         columns = [
-            torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]]).reshape(outputs.numel(), -1)
+            real(torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]])).reshape(outputs.numel(), -1)
             for p in used
         ]
         result[path] = torch.cat(columns, 1).unflatten(0, outputs.shape) if used else None

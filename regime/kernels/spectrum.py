@@ -56,8 +56,7 @@ def lanczos_top(
         basis.append(torch.where(alive.unsqueeze(-1), w / norm.unsqueeze(-1), torch.zeros_like(w)))
     small = torch.diag_embed(torch.stack(diagonal, -1))
     if len(diagonal) > 1:
-        off = torch.stack(beside[:-1], -1)
-        small = small + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
+        small = small + torch.diag_embed(torch.stack(beside[:-1], -1), -1)  # eigvalsh reads the lower triangle alone
     finite = small.isfinite().all(-1).all(-1)
     top = torch.linalg.eigvalsh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))[..., -1]
     return torch.where(finite, top, torch.full_like(top, torch.nan))

@@ -4,9 +4,9 @@ A layer is a sum of parts, each with parameters of its own: a dense part through
 through the tokens that looked it up, and anything else through explicit gradients of every example.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -27,53 +27,63 @@ class Cost:
     operations: float | int
 
 
-@runtime_checkable
-class Part(Protocol):
-    """The parameters `names` of one layer, on n examples."""
+@dataclass(frozen=True)
+class Part(ABC):
+    """Some parameters of one layer, on n examples: tensors with examples first, and parts like it."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters, in their module."""
 
     @property
-    def nbytes(self) -> int: ...
-
-    @property
+    @abstractmethod
     def gradients(self) -> Float[Tensor, "n *_ C _"]:
         """Of the outputs with respect to the layer's own, or to its parameter."""
-        ...
 
+    @abstractmethod
     def add_kernel(self, out: Tensor, other: "Part", outputs: rules.Outputs, method: rules.Method, workspace: int) -> None:
         """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least."""
-        ...
 
+    @abstractmethod
     def cost(self, n: int, m: int | None, outputs: rules.Outputs, method: rules.Method) -> Cost:
         """Of a kernel of n against m such examples; None: against themselves."""
-        ...
 
+    @abstractmethod
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over these parameters."""
-        ...
 
+    @abstractmethod
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v."""
-        ...
 
+    @abstractmethod
     def explicit(self) -> Float[Tensor, "n C P"]:
         """The gradients themselves, of the one parameter there is."""
-        ...
 
-    def rows(self, index: Index) -> "Part":
-        """Some of the examples."""
-        ...
+    @abstractmethod
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        """The part with the C gradients of every position changed."""
 
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        """One part of all the examples, in order."""
-        ...
+    @property
+    def nbytes(self) -> int:
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))
+
+    def each(self, change: Callable[..., Tensor], *others: "Part") -> "Part":
+        """The part with every tensor changed, together with the same ones of other parts."""
+        values = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | Part)}
+        sides = {name: [getattr(other, name) for other in others] for name in values}
+        return replace(
+            self,
+            **{
+                name: change(value, *sides[name]) if isinstance(value, Tensor) else value.each(change, *sides[name])
+                for name, value in values.items()
+            },
+        )
 
 
 @dataclass(frozen=True)
-class DensePart:
+class DensePart(Part):
     """h = W a + b at T positions, the bias or none; `transposed` says that W is stored (i, o)."""
 
     a: Float[Tensor, "n T i"]
@@ -87,10 +97,6 @@ class DensePart:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
-
-    @property
-    def nbytes(self) -> int:
-        return self.a.nbytes + self.g.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -124,18 +130,12 @@ class DensePart:
         c = g.shape[-2]
         return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, a=self.a[index], g=self.g[index])
-
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        first = parts[0]
-        a, g = torch.cat([part.a for part in parts]), torch.cat([part.g for part in parts])
-        return cls(a, g, first.weight, first.bias, first.transposed, first.shape)
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, g=change(self.g))
 
 
 @dataclass(frozen=True)
-class TablePart:
+class TablePart(Part):
     """h_t = table[id_t], a table (vocabulary, d)."""
 
     ids: Int[Tensor, "n T"]
@@ -146,10 +146,6 @@ class TablePart:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
-
-    @property
-    def nbytes(self) -> int:
-        return self.ids.nbytes + self.g.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -181,17 +177,12 @@ class TablePart:
         j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
         return j.transpose(1, 2).flatten(2)
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, ids=self.ids[index], g=self.g[index])
-
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        ids, g = torch.cat([part.ids for part in parts]), torch.cat([part.g for part in parts])
-        return cls(ids, g, parts[0].name, parts[0].vocabulary)
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, g=change(self.g))
 
 
 @dataclass(frozen=True)
-class TiedPart:
+class TiedPart(Part):
     """One table that is an embedding and an output layer at once: four terms, and one parameter."""
 
     table: TablePart
@@ -200,10 +191,6 @@ class TiedPart:
     @property
     def names(self) -> tuple[str, ...]:
         return self.table.names
-
-    @property
-    def nbytes(self) -> int:
-        return self.table.nbytes + self.dense.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -233,29 +220,22 @@ class TiedPart:
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, table=self.table.rows(index), dense=self.dense.rows(index))
-
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        return cls(TablePart.join([part.table for part in parts]), DensePart.join([part.dense for part in parts]))
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, table=self.table.of_outputs(change), dense=self.dense.of_outputs(change))
 
 
 @dataclass(frozen=True)
-class RowsPart:
-    """Explicit gradients of every example and output, of a parameter of any shape."""
+class RowsPart(Part):
+    """Explicit gradients of every example and output, of a parameter of any shape; a complex one is two real ones."""
 
     j: Float[Tensor, "n C P"]
     name: str
     shape: tuple[int, ...]
+    is_complex: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
-
-    @property
-    def nbytes(self) -> int:
-        return self.j.nbytes
 
     @property
     def gradients(self) -> Tensor:
@@ -271,20 +251,19 @@ class RowsPart:
         return Cost("per-example", n * (n if m is None else m) * size * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return rules.rows_product(self.j, direction[self.name].flatten()) if self.name in direction else 0 * self.j[..., 0]
+        if self.name not in direction:
+            return 0 * self.j[..., 0]
+        return rules.rows_product(self.j, real(direction[self.name]).flatten())
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        return {self.name: rules.rows_pullback(self.j, v).view(self.shape)}
+        pulled = rules.rows_pullback(self.j, v)
+        return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
 
-    def rows(self, index: Index) -> "Part":
-        return replace(self, j=self.j[index])
-
-    @classmethod
-    def join(cls, parts: Sequence["Part"]) -> "Part":
-        return cls(torch.cat([part.j for part in parts]), parts[0].name, parts[0].shape)
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
+        return replace(self, j=change(self.j))
 
 
 @dataclass(frozen=True)
@@ -344,20 +323,32 @@ class Tape:
 
     def rows(self, index: Index) -> "Tape":
         """The layer on some of the examples."""
-        return Tape(tuple(part.rows(index) for part in self.parts))
+        return self.each(lambda tensor: tensor[index])
+
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Tape":
+        """The layer under other outputs: some of the C, or sums of them; `change` takes gradients (..., C, p)."""
+        return Tape(tuple(part.of_outputs(change) for part in self.parts))
 
     def bare(self) -> "Tape":
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
-        return Tape(tuple(map(_bare, self.parts)))
+        return self.each(lambda tensor: tensor.to("meta"))
 
     @staticmethod
     def join(tapes: Sequence["Tape"]) -> "Tape":
         """One tape of all the examples, in order."""
-        parts = zip(*(tape.parts for tape in tapes), strict=True)
-        return Tape(tuple(type(each[0]).join(each) for each in parts))
+        return tapes[0].each(lambda *tensors: torch.cat(tensors), *tapes[1:])
+
+    def each(self, change: Callable[..., Tensor], *others: "Tape") -> "Tape":
+        """The tape with every tensor changed, together with the same ones of other tapes."""
+        sides = zip(self.parts, *(other.parts for other in others), strict=True)
+        return Tape(tuple(part.each(change, *more) for part, *more in sides))
 
 
-def _bare(part: Part) -> Part:
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
-    tensors = {name: value.to("meta") for name, value in values.items() if isinstance(value, Tensor)}
-    return replace(part, **tensors, **{name: _bare(value) for name, value in values.items() if isinstance(value, Part)})
+def real(tensor: Tensor) -> Tensor:
+    """A complex tensor as its real and imaginary parts, on one more axis."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
+    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))

@@ -4,9 +4,11 @@ A measure varies over seeds and over the choice of probe points, which all seeds
 
     (variance over seeds) / S + (variance that the probe points give to the mean over seeds)
 
-and Satterthwaite's degrees of freedom. Random halves of the points, without replacement, tell the second part: what they give
-spreads as that of independent sets of all the points does. What the halves do to one seed and not to the others is in the first
-part already, and is counted once.
+and Satterthwaite's degrees of freedom. The second part is told by random subsets that leave an eighth of the points out (the
+delete-d jackknife, Shao and Wu 1989): with d of P points left out a measure varies (P - d) / d times less than over independent
+sets of points. Halves would need no factor, but a measure of half the points is not that of all: of the centered kernels of a
+small BERT's blocks, intervals from halves held the truth in 86 to 94%, from subsets of seven eighths in 90 to 97.
+What the subsets do to one seed and not to the others is in the first part already, and is counted once.
 """
 
 from typing import NamedTuple
@@ -21,6 +23,8 @@ LEVEL = 0.95
 """Of every interval, unless a run may look at its evidence several times."""
 DRAWS = 1000
 """Resamples of seeds behind a fit's interval."""
+SUBSETS = 100
+"""Of the probe points, behind every other."""
 
 
 class Estimate(NamedTuple):
@@ -36,9 +40,9 @@ def normal(level: float = LEVEL) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def student(degrees: float, level: float = LEVEL) -> float:
+def student(degrees: float | np.ndarray, level: float = LEVEL) -> float | np.ndarray:
     """Return t such that Student's variable of these degrees of freedom is within -t and t with probability `level`."""
-    return float(stdtrit(degrees, (1 + level) / 2))
+    return stdtrit(degrees, (1 + level) / 2)
 
 
 def at_looks(looks: int) -> float:
@@ -46,49 +50,77 @@ def at_looks(looks: int) -> float:
     return 1 - (1 - LEVEL) / looks
 
 
-def half_width(
-    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
-) -> Float[Tensor, "*k"]:
-    """Return t times the standard error of the mean over seeds.
+def left_out(points: int) -> int:
+    """Return how many points each subset lacks."""
+    return max(1, points // 8)
 
-    With two-way effects, value = mean + seed + points + both, the halves' mean over seeds has the variance of `points` and a
-    1/S of that of `both`; within seeds, about that mean, they have (1 - 1/S) of that of `both`.
+
+def subsets(points: int) -> Float[Tensor, "B P"]:
+    """Return random subsets of the points as rows of ones and zeros, the same ones every time."""
+    order = torch.rand(SUBSETS, points, generator=torch.Generator().manual_seed(0)).argsort(1)
+    return (order >= left_out(points)).double()
+
+
+def deviation(drawn: Float[Tensor, "*k B"], points: int) -> Float[Tensor, "*k"]:
+    """Return the standard error over the choice of probe points that a measure on `subsets` tells."""
+    return drawn.std(-1) * (points / left_out(points) - 1) ** 0.5
+
+
+class Variance(NamedTuple):
+    """Of a mean over seeds."""
+
+    seeds: Float[Tensor, "*k"]
+    points: Float[Tensor, "*k"]
+    degrees: Float[Tensor, "*k"]
+    """Of freedom, of the sum (Satterthwaite 1946)."""
+
+
+def variance_of_mean(values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int) -> Variance:
+    """Return the variance of the mean over seeds, by where it comes from.
+
+    With two-way effects, value = mean + seed + points + both, the subsets' mean over seeds has the variance of `points` and a
+    1/S of that of `both`; about that mean, each seed's subsets have (1 - 1/S) of that of `both`.
 
     Args:
         values: the measure of each seed, on all the probe points.
-        drawn: the same on B random halves of the points; None counts seeds alone, of which there must be two.
+        drawn: the same on B `subsets` of the points; None counts seeds alone, of which there must be two.
         points: how many probe points there are.
-        level: probability that the interval covers the mean.
     """
     seeds = values.shape[-1]
-    between, along = torch.zeros_like(values[..., 0]), torch.zeros_like(values[..., 0])
-    inverse = 0.0
-    if seeds > 1:
-        between = values.var(-1) / seeds
-        inverse = between**2 / (seeds - 1)
+    between = values.var(-1) / seeds if seeds > 1 else torch.zeros_like(values[..., 0])
+    along, inverse = torch.zeros_like(between), between**2 / max(1, seeds - 1)
     if drawn is not None:
         mean = drawn.mean(-2, keepdim=True)
-        along = mean.var(-1).squeeze(-1)
+        along = deviation(mean.squeeze(-2), points) ** 2
         if seeds > 1:
-            along = (along - (drawn - mean).var(-1).sum(-1) / (seeds - 1) / seeds).clamp(min=0)
+            both = (deviation(drawn - mean, points) ** 2).sum(-1) / (seeds - 1)
+            along = (along - both / seeds).clamp(min=0)
         inverse = inverse + along**2 * (1 / (points - 1) + 1 / (drawn.shape[-1] - 1))
-    variance = between + along
-    degrees = torch.where(variance > 0, variance**2 / inverse, 1.0)
-    quantile = torch.as_tensor(stdtrit(degrees.cpu().numpy(), (1 + level) / 2), dtype=values.dtype, device=values.device)
-    return quantile * variance.sqrt()
+    whole = between + along
+    return Variance(between, along, torch.where(whole > 0, whole**2 / inverse, 1.0))
+
+
+def _student(degrees: Tensor, level: float) -> Tensor:
+    return torch.as_tensor(student(degrees.cpu().numpy(), level), dtype=degrees.dtype, device=degrees.device)
 
 
 def interval_of_mean(
     values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
 ) -> tuple[Float[Tensor, "*k"], Float[Tensor, "*k"]]:
-    """Return the interval of the mean over seeds of measures that are never negative: mean times exp(-+ half_width / mean).
+    """Return the interval of the mean over seeds of measures that are never negative, on a log scale.
 
-    On a log scale, since measures of change are skewed to the right: at four seeds of a log-normal of deviation 0.4 it covers
-    the mean in 94%, the symmetric one in 93; of deviation 0.8 in 92 and 87.
+    Measures of change are skewed, about as log-normals. With r the variance over the squared mean, and c the coefficient of
+    variation over seeds, the log of the mean is low by r / 2, and its variance r + c^4 / (2 (S - 1)): the second term, as in
+    Cox's interval of a log-normal's mean (Zhou and Gao 1997), is for not knowing c.
     """
-    mean = values.mean(-1)
-    factor = torch.where(mean > 0, half_width(values, drawn, points, level) / mean, 0.0).exp()
-    return mean / factor, mean * factor
+    seeds, mean = values.shape[-1], values.mean(-1)
+    variance = variance_of_mean(values, drawn, points)
+    of_seeds, of_points = (part / mean**2 for part in variance[:2])
+    relative = of_seeds + of_points
+    spread = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
+    center, half = relative / 2, _student(variance.degrees, level) * spread
+    low, high = (mean * (center + side * half).exp() for side in (-1, 1))
+    return torch.where(mean > 0, low, 0.0), torch.where(mean > 0, high, 0.0)
 
 
 def interval_of_geometric_mean(
@@ -97,15 +129,16 @@ def interval_of_geometric_mean(
     """Return the interval of the geometric mean over seeds; None where it is not defined.
 
     Args:
-        values, drawn, points, level: as for `half_width`; one seed needs `drawn`.
+        values, drawn, points, level: as for `interval_of_mean`; one seed needs `drawn`.
         least: smaller values count as this: noise among tiny values says nothing.
     """
     if drawn is None and len(values) < 2:
         return None
     if not all(bool(part.isfinite().all()) for part in (values, drawn) if part is not None):
         return None
-    logs, halves = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
-    mean, half = logs.mean(), half_width(logs, halves, points, level)
+    logs, parts = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
+    variance = variance_of_mean(logs, parts, points)
+    mean, half = logs.mean(), _student(variance.degrees, level) * (variance.seeds + variance.points).sqrt()
     return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
 
 
@@ -120,7 +153,7 @@ def mean_over_seeds(values: np.ndarray) -> Estimate:
 
 
 def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
-    """Return means over seeds (B, K) of cells (K, S), seeds drawn with replacement, widened for few seeds.
+    """Return means over seeds (B, K) of cells (K, S), seeds drawn with replacement; they vary as much as means of S seeds do.
 
     Args:
         values: (K, S), seeds last.
@@ -131,15 +164,27 @@ def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarr
     chosen = np.random.default_rng(seed).integers(seeds, size=(DRAWS, 1 if paired else cells, seeds))
     means = np.take_along_axis(values[None], np.broadcast_to(chosen, (DRAWS, cells, seeds)), 2).mean(2)
     center = values.mean(1)
-    return center + (means - center) * widening(seeds)
+    return center + (means - center) * (seeds / (seeds - 1)) ** 0.5
 
 
-def widening(seeds: int) -> float:
-    """Return what the spread of a bootstrap over so few seeds is multiplied by: sqrt(S / (S - 1)) t / z."""
-    return (seeds / (seeds - 1)) ** 0.5 * student(seeds - 1) / normal()
+def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | None = None) -> Estimate:
+    """Return a fitted number with the quantiles of its bootstrap, widened by t / z for few seeds; nan draws are left out.
 
+    Student's degrees of freedom are S - 1 for each independent part that the number depends on, of which there are in effect
+    (sum v)^2 / sum v^2 with v what a part gives to its variance (Satterthwaite 1946).
 
-def percentile(value: float, drawn: np.ndarray) -> Estimate:
-    """Return a fitted number with the quantiles of its bootstrap; draws without one are left out."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    Args:
+        value: fitted to the whole.
+        drawn: (B,), fitted to each resample.
+        seeds: how many there are.
+        parts: (B, K), the independent means, or numbers, that each resample's was fitted to; None if all draw the same seeds.
+    """
+    good = np.isfinite(drawn)
+    count = 1.0
+    if parts is not None and drawn[good].std() > 0:
+        centered = parts[good] - parts[good].mean(0)
+        shares = ((drawn[good] - drawn[good].mean()) @ centered) ** 2 / np.maximum((centered**2).sum(0), np.finfo(float).tiny)
+        count = shares.sum() ** 2 / (shares**2).sum()
+    wide = value + (drawn[good] - value) * student(count * (seeds - 1)) / normal()
+    low, high = np.quantile(wide, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))

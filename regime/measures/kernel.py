@@ -1,5 +1,7 @@
 """How far a kernel moved. Kernels are (*s, n, n) with any leading dimensions; results keep those."""
 
+from collections.abc import Callable
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,10 +19,14 @@ def _inner(a: Kernel, b: Kernel) -> Float[Tensor, "*s"]:
 
 
 def center(kernel: Kernel) -> Kernel:
-    """H K H with H = I - 11^T/n: the kernel of features whose mean over the n points is removed."""
+    """Return H K H with H = I - 11^T/n: the kernel of features whose mean over the n points is removed.
+
+    A large constant part goes first and as a whole, since differences of near numbers are exact.
+    """
     kernel = kernel.double()
-    rows = kernel.mean(-1, keepdim=True)
-    return kernel - rows - kernel.mean(-2, keepdim=True) + rows.mean(-2, keepdim=True)
+    for part in ((-2, -1), -1, -2):
+        kernel = kernel - kernel.mean(part, keepdim=True)
+    return kernel
 
 
 def kernel_change(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
@@ -45,24 +51,36 @@ def kernel_distance_centered(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
 
 
 def resampled(now: Kernel, start: Kernel, weights: Weights) -> dict[str, Float[Tensor, "*s B"]]:
-    """The three measures above on B weightings of the points.
+    """Return the three measures above on B subsets of the points, each a row of ones and zeros.
 
-    With n = sum of w, <H a H, H b H> = w.(a b).w - 2/n sum_i w_i (a w)_i (b w)_i + (w.a.w) (w.b.w) / n^2.
+    With n = sum of w, <H a H, H b H> = w.(a b).w - 2/n sum_i w_i (a w)_i (b w)_i + (w.a.w) (w.b.w) / n^2, of kernels that are
+    centered over all points before, so that nothing large cancels.
     """
     now, start, n = now.double(), start.double(), weights.sum(-1)
+
+    def plain(a: Kernel, b: Kernel) -> Float[Tensor, "*s B"]:
+        return weighted(a * b, weights)
+
+    def centered(a: Kernel, b: Kernel) -> Float[Tensor, "*s B"]:
+        rows = weights @ a, weights @ b
+        wholes = [(row * weights).sum(-1) for row in rows]
+        return plain(a, b) - 2 / n * (rows[0] * rows[1] * weights).sum(-1) + wholes[0] * wholes[1] / n**2
+
     difference = now - start
-    plain, centered = {}, {}
-    rows = {"t": weights @ now, "0": weights @ start}
-    whole = {name: (row * weights).sum(-1) for name, row in rows.items()}
-    for pair, product in {"tt": now * now, "t0": now * start, "00": start * start}.items():
-        a, b = pair
-        plain[pair] = weighted(product, weights)
-        centered[pair] = plain[pair] - 2 / n * (rows[a] * rows[b] * weights).sum(-1) + whole[a] * whole[b] / n**2
     return {
-        "kernel_change": (weighted(difference * difference, weights) / plain["00"]).sqrt(),
-        "kernel_distance": 1 - plain["t0"] / (plain["tt"] * plain["00"]).sqrt(),
-        "kernel_distance_centered": 1 - centered["t0"] / (centered["tt"] * centered["00"]).sqrt(),
+        "kernel_change": (plain(difference, difference) / plain(start, start)).sqrt(),
+        "kernel_distance": _distance(now, start, plain),
+        "kernel_distance_centered": _distance(center(now), center(start), centered),
     }
+
+
+def _distance(now: Kernel, start: Kernel, inner: Callable[[Kernel, Kernel], Float[Tensor, "*s B"]]) -> Float[Tensor, "*s B"]:
+    """1 - cosine in an inner product: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
+    unit, moved = (kernel / _inner(kernel, kernel).sqrt()[..., None, None] for kernel in (start, now))
+    difference = moved - unit
+    size, along, across = inner(unit, unit), inner(unit, difference), inner(difference, difference)
+    whole = size + 2 * along + across
+    return ((across - along**2 / size) / whole).clamp(min=0) / (1 + (size + along) / (size * whole).sqrt())
 
 
 def trace(kernel: Kernel) -> Float[Tensor, "*s"]:

@@ -1,7 +1,7 @@
 """All measures of a snapshot against the first one, with the floor below which each says nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -10,13 +10,11 @@ from torch import Tensor
 
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.intervals import normal
+from regime.measures.intervals import deviation, normal, subsets
 from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
-from regime.snapshots import TWIN_GAP, Snapshot
+from regime.snapshots import TWIN_GAP, Snapshot, Start
 
-DRAWS = 100
-"""Random halves of the probe points behind floors and intervals."""
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
@@ -55,6 +53,9 @@ DEFINITIONS = {
     "linearization_gap_max": "the largest linearization gap along the run",
     "taylor_gap": "distance of the network from f_0 + J_0 (theta_t - theta_0), relative to how far it moved; "
     "of a layer or block, with that one moved alone",
+    "buffer_change": "what buffers (running statistics) and all else that is not trained did to the kernel of the start alone; "
+    "every other change is measured against the start as it would be with them as they are now",
+    "projection_error": "relative standard error of the kernel, where random projections stand for its outputs",
     "stability": "step size times the top eigenvalue of Theta / N; descent on mse is stable below 2, "
     "with momentum below 2 (1 + beta)",
     "target_alignment": "centered cosine of Theta_t and y y^T on the training points",
@@ -73,6 +74,7 @@ REASONS = {
     "parameters": "the initial parameters are zero",
     "overflow": "not finite: training diverged",
     "velocity": "it needs a measurement before this one",
+    "state": "buffers, or what is trained, changed since the measurement before",
     "alignment": "the kernel or the targets are constant",
     "isolated": "taken for whole blocks, not for this layer alone",
 }
@@ -92,7 +94,7 @@ class Along(NamedTuple):
 
     gap: Float[Tensor, "S"]
     drawn: Float[Tensor, "S B"]
-    """The gap on random halves of the probe points."""
+    """The gap on random subsets of the probe points."""
     rounding: Float[Tensor, "S"]
     """How far rounding alone may move the gap."""
     missed: Float[Tensor, "S"]
@@ -114,9 +116,11 @@ class Measurement:
     rounding: dict[str, Float[Tensor, "S"]]
     """The part of the floors that is rounding."""
     drawn: dict[str, Float[Tensor, "S B"]]
-    """Measures on random halves of the probe points, which spread as much as new probe sets; named as the floors are."""
+    """Measures on random subsets of the probe points; named as the floors are."""
     modes: Float[Tensor, "S K"]
     """The gap of the first linear prediction by band of modes of Theta_0."""
+    shares: Float[Tensor, "S K"]
+    """Of the bands in the trace of Theta_0."""
     along: Along | None
     """Of the twin, where there is one."""
 
@@ -145,17 +149,19 @@ class Baseline:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
-        halves = torch.rand(DRAWS, points, generator=torch.Generator().manual_seed(0)).argsort(1) < points // 2
-        self.halves: Float[Tensor, "B P"] = halves.double().to(start.outputs.device)
-        """Half the points without replacement: results spread as those of independent sets of all the points do."""
+        self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
         values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
         self.bands = [slice(2**k - 1, min(2 ** (k + 1) - 1, points)) for k in range(points.bit_length())]
         self.bands = [band for band in self.bands if band.start < points]
         parts = torch.stack([values[..., band].sum(-1) for band in self.bands], -1)
-        self.shares: Float[Tensor, " K"] = (parts / values.sum(-1, keepdim=True)).mean(0)
+        self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
+
+    def at(self, start: Start | None) -> "Baseline":
+        """The same with another start of the same points, where there is one."""
+        return self if start is None else Baseline(replace(self.start, **start._asdict()))
 
     def measure(self, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
         """Every measure of `now`, whole and by layer and block; layers sum to the whole before norms are taken.
@@ -166,16 +172,19 @@ class Baseline:
         """
         return _Measuring(self, now).all(previous)
 
-    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"]) -> Along:
+    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
         """A point of the path: outputs, and the twin's."""
         start = self.start.outputs
-        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.halves)
-        return Along(*gaps, self.rounding(outputs, self.start), *unexplained(outputs, linear, start))
+        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
+        return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
 
-    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot) -> Float[Tensor, "S"]:
-        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says."""
+    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
+        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says.
+
+        With a `step`, of network and twin apart: every step rounds the parameters, and errors add up as a random walk does.
+        """
         moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
-        return ROUNDING * near.rounding * near.size.double() / moved
+        return ROUNDING * near.rounding * near.size.double() * max(1, step) ** 0.5 / moved
 
 
 class _Measuring:
@@ -204,7 +213,11 @@ class _Measuring:
         model = {name: value.double() for name, value in (now.losses | now.scalars).items()} | whole
         for name, linear in now.linear.items():
             model[name] = self._gap(name, now.outputs, linear)
+            if now.start is not None:  # what only buffers moved, the expansion tells exactly
+                model[name] = model[name].masked_fill((now.outputs == linear).flatten(1).all(1), 0.0)
             self.undefined[name] = REASONS["gap"]
+        if now.halves is not None:
+            model["projection_error"] = self._projected(list(now.linear.items()))
         model["kernel_velocity"] = self._velocity(previous)
         model["effective_rank"] = effective_rank(self.kernel)
         self.undefined["effective_rank"] = REASONS["kernel"]
@@ -216,27 +229,43 @@ class _Measuring:
             self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
-        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP]) if TWIN_GAP in now.linear else None
+        along = self.baseline.along(now.outputs, now.linear[TWIN_GAP], now.step) if TWIN_GAP in now.linear else None
         spread = self.floors, self.rounding, self.drawn
-        return Measurement(model, layers, blocks, self.undefined, *spread, modes, along)
+        return Measurement(model, layers, blocks, self.undefined, *spread, modes, self.baseline.shares, along)
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""
         start = self.start.outputs
         if self.moved:
-            drawn = linear_gap(outputs, linear, start, self.baseline.halves)
-            self._spread(name, drawn, self.baseline.rounding(outputs, self.now))
+            drawn = linear_gap(outputs, linear, start, self.baseline.subsets)
+            apart = self.now.step if name == TWIN_GAP else 1
+            self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
         return linear_gap(outputs, linear, start)
 
     def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
-        self.floors[name] = normal() * drawn.std(-1) + rounding
+        self.floors[name] = normal() * deviation(drawn, self.baseline.subsets.shape[1]) + rounding
+
+    def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
+        """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
+
+        Two halves of the projections are independent estimates: half their difference is the standard error of their mean.
+        """
+        now, start = self.now, self.start
+        pairs = {name: [fn(now.halves[:, k], start.halves[:, k]) for k in (0, 1)] for name, fn in KERNEL.items()}
+        for name, linear in predictions:
+            halves = zip(*(part.tensor_split(2, -1) for part in (now.outputs, linear, start.outputs)), strict=True)
+            pairs[name] = [linear_gap(*half) for half in halves]
+        for name, (one, two) in pairs.items() if self.moved else ():
+            self.floors[name] = self.floors.get(name, 0.0) + NORMAL * (one - two).abs() / 2
+        one, two = now.halves.double().flatten(2).unbind(1)
+        return (one - two).norm(dim=1) / (one + two).norm(dim=1)
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:
-            self.undefined["kernel_velocity"] = REASONS["velocity"]
+            self.undefined["kernel_velocity"] = REASONS["state" if self.now.anew else "velocity"]
             return torch.full_like(self.kernel[:, 0, 0], torch.nan)
         self.undefined["kernel_velocity"] = REASONS["kernel"]
         return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])
@@ -247,15 +276,16 @@ class _Measuring:
         prefix = f"{name}/" if key is None else key
         nothing = torch.full_like(self.kernel[:, 0, 0], torch.nan)
         row = dict.fromkeys(ROW, nothing)
-        present = [layer for layer in members if layer in now.kernels]
-        here = name in now.representations
+        present = [layer for layer in members if layer in now.kernels or layer in start.kernels]
+        here = name in now.representations and name in start.representations
         if not present and not here:
             self._explain(dict.fromkeys(ROW, REASONS["missing"]), prefix)
             return row
         reasons = dict.fromkeys(ROW, REASONS["kernel"])
         rounding = ROUNDING * now.rounding
         if present:
-            pair = [_sum(snapshot.kernels[layer] for layer in present) for snapshot in (now, start)]
+            nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches, then or now
+            pair = [_sum(snapshot.kernels.get(layer, nil) for layer in present) for snapshot in (now, start)]
             row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
             row |= {measure: function(*pair) for measure, function in KERNEL.items()}
             if self.moved:
@@ -266,7 +296,7 @@ class _Measuring:
                     "kernel_distance": rounding**2,
                     "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
                 }
-                for measure, values in resampled(*pair, self.baseline.halves).items():
+                for measure, values in resampled(*pair, self.baseline.subsets).items():
                     self._spread(prefix + measure, values, sizes[measure])
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
@@ -283,15 +313,15 @@ class _Measuring:
 
     def _representation(self, name: str, prefix: str) -> dict[str, Tensor]:
         """How far a representation moved; taken once for its own row and for the model's."""
-        now, halves = self.now.representations[name], self.baseline.halves
+        now, chosen = self.now.representations[name], self.baseline.subsets
         if name not in self.represented:
             gram, start = hollow(now), self.baseline.start.representations[name]
-            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(halves[:1]), halves]))
+            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(chosen[:1]), chosen]))
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),
                 "drawn/representation_change": drawn[..., 1:].clamp(min=0),
-                "drawn/feature_movement": feature_movement(now, start, halves),
+                "drawn/feature_movement": feature_movement(now, start, chosen),
             }
         known = self.represented[name]
         if self.moved:

@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import struct
+import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,16 @@ from regime.config import ConfigError
 from regime.limits import limits
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "tf_model.h5", "flax_model.msgpack")
 TYPES = ("bert", "distilbert", "roberta", "electra", "gpt2", "gpt_neo", "gpt_neox", "llama", "qwen2", "opt")
 """Architectures that the tests cover."""
 MASKED = ("bert", "distilbert", "roberta", "electra")
 """Those whose language model predicts masked words; the others predict the next one."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,95}|refs/pr/\d{1,6}", re.ASCII)
+PICKLED = (".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+"""Endings of files that are never loaded."""
+SETTLED = 2 * 10**9
+"""Nanoseconds since its last change after which a file's times tell it from a later one."""
 JSON_LIMIT = 2**20
 HEADER_LIMIT = 2**25
 BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -149,7 +154,7 @@ def check_files(name: str, files: list[str]) -> None:
         raise ModelError(f"model = {name!r} is not allowed: it has {found[0]}; allowed: the weights as {WEIGHTS} alone")
     if WEIGHTS in files or INDEX in files:
         return
-    if found := [file for file in files if file in PICKLES or file.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]:
+    if found := [file for file in files if file.endswith(PICKLED)]:
         raise ModelError(
             f"model = {name!r} is not allowed: it has its weights as {found[0]} only, which may run code when loaded; allowed: "
             "safetensors. Load it yourself, save it by save_pretrained, and put that folder into REGIME_MODELS_DIR"
@@ -157,10 +162,30 @@ def check_files(name: str, files: list[str]) -> None:
     raise ModelError(f"model = {name!r} is not allowed: there is no {WEIGHTS} among its files")
 
 
+def digest(path: Path) -> str:
+    """Return a file's SHA-256. It is read anew where it was written since: the time of its last change cannot be set back."""
+    stat = path.stat()
+    if time.time_ns() - stat.st_ctime_ns < SETTLED:  # a change so soon may have the same time
+        return _digest.__wrapped__(path)
+    return _digest(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, *stat: int) -> str:  # noqa: ARG001 - what the file is known by
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of what a model's files hold, and of their names; hidden and pickled ones are never loaded."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.endswith(PICKLED))
+    held = "".join(f"{path.name} {digest(path)}\n" for path in files if not path.name.startswith("."))
+    return hashlib.sha256(held.encode()).hexdigest()
+
+
 def check_hash(name: str, path: Path, published: str) -> None:
     """Compare a file with its published SHA-256; raises ModelError."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path)
     if found != published:
         raise ModelError(
             f"model = {name!r}: its {path.name} has SHA-256 {found}, not the published {published}; "

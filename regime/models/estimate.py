@@ -15,6 +15,7 @@ from regime.kernels.capture import capture, learn_structure
 from regime.kernels.ownership import block_of, owned
 from regime.kernels.planning import EFFICIENCY
 from regime.kernels.tapes import Tape
+from regime.kernels.undisturbed import undisturbed
 from regime.limits import limits
 from regime.machine import SHARE, free_memory, matmul_rate
 from regime.models.functions import Inputs
@@ -118,8 +119,9 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
     (n, length), device = inputs["input_ids"].shape, inputs["input_ids"].device
     few, half = min(n, chunk), max(1, min(n, chunk) // 2)
     batch = {name: tensor[:few] for name, tensor in inputs.items()}
-    structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
-    tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
+    with undisturbed(model):
+        structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
+        tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
     known = {path: tape for path, tape in tapes.items() if tape is not None}
     outputs, backward = _timed(lambda: _pass(model, batch), device)
     with torch.no_grad():

@@ -32,6 +32,7 @@ from regime.models.checks import (
     check_name,
     check_revision,
     describe,
+    fingerprint,
     shapes,
 )
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
@@ -75,9 +76,9 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
         ModelError: it cannot be had or trusted, or has no such head.
     """
     found = find(name, revision)
-    stamp = max(path.stat().st_mtime_ns for path in found.folder.iterdir())
+    held = fingerprint(found.folder)
     with _LOADING:
-        return _read(name, found, language_model, stamp)
+        return _read(name, found, language_model, held)
 
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
@@ -88,6 +89,11 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
         torch.manual_seed(seed)
         model = _class(found, language_model).from_config(config).float().eval()
         return Pretrained(model, _tokenizer(name, found), found.source)
+
+
+def weights(name: str, revision: str = MAIN) -> str:
+    """Return the SHA-256 of a model's files, tokenizer and all; raises ModelError as `load` does."""
+    return fingerprint(find(name, revision).folder)
 
 
 def find(name: str, revision: str = MAIN) -> Found:
@@ -124,9 +130,9 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, found: Found, language_model: bool, stamp: int) -> Pretrained:
-    """`stamp` is when the files were last written: a folder may be written again."""
-    del stamp
+def _read(name: str, found: Found, language_model: bool, held: str) -> Pretrained:
+    """`held` is what the files hold: a folder may be written again."""
+    del held
     if found.published is not None:
         check_hash(name, found.folder / WEIGHTS, found.published)
     config = _config(name, found, language_model)

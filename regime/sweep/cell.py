@@ -1,7 +1,5 @@
-"""A finished cell of a sweep, and the key under which it is kept."""
+"""A finished cell of a sweep."""
 
-import hashlib
-import json
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,7 +8,7 @@ from regime.config.sweep import Scalar
 from regime.events import Interval, Measured, Message, Number
 from regime.measures.verdict import Verdict
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Of what a cell holds and how it is computed: a change makes stores of before those of another version."""
 LEFT_OUT = ("kernel_velocity",)
 """Between measurements, which sweeps do not make."""
@@ -21,7 +19,7 @@ class Cell(Message):
 
     index: int = Field(description="place among the cells, the last axis turning fastest")
     point: dict[str, Scalar] = Field(description="the axes' values here")
-    key: str = Field(description="SHA-256 of the configuration and of what is measured")
+    key: str = Field(description="SHA-256 of the configuration, a probe's model files and the version; empty without the files")
     status: Literal["finished", "diverged", "failed"]
     reached: bool = Field(description="whether the loss that was asked for was reached; true where none was")
     step: int = Field(description="at which it was measured")
@@ -36,12 +34,6 @@ class Cell(Message):
     training_seconds: float = Field(description="spent in steps: its share of its batch's")
     seconds: float = Field(description="spent in all: its share of its batch's")
     error: str | None = Field(description="why it failed")
-
-
-def key(fields: dict[str, Any], at_loss: float | None) -> str:
-    """Of one cell's configuration as a dict: the same wherever and whenever its result is."""
-    asked = {"version": RESULT_VERSION, "config": fields, "at_loss": at_loss}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from regime.events import Estimate, Finished, Message, Number, Progress
+from regime.events import Estimate, Fetching, Finished, Message, Number, Progress
 from regime.sweep.cell import Cell
 
 
@@ -30,4 +30,4 @@ class CellMeasured(Message):
     cell: Cell
 
 
-SweepEvent = Annotated[SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]
+SweepEvent = Annotated[Fetching | SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]

@@ -179,9 +179,14 @@ class Table:
                 continue
             held = [name for name in self.axes if name != axis]
             for at, places in self.slices(held):
-                y = self.line(measure, [axis], dict(zip(held, places, strict=True)))
+                where = dict(zip(held, places, strict=True))
+                y = self.line(measure, [axis], where)
                 good = np.isfinite(y).all(1) & (np.nan_to_num(y) > 0).all(1)
-                yield Line(measure, axis, at, scales[good], y[good], self.config.base.model_copy(update=at))
+                yield Line(measure, axis, at, scales[good], y[good], self.first(where))
+
+    def first(self, places: dict[str, int]) -> ToyConfig:
+        """Return the first cell's configuration along a line: the base with what is held alone may contradict itself."""
+        return self.config.cell(int(np.ravel_multi_index([places.get(name, 0) for name in self.axes], self.shape)))
 
     def line(self, measure: str, axes: Sequence[str], places: dict[str, int]) -> np.ndarray:
         """Values along some axes, in this order, the others held: (*axes, S)."""
@@ -243,13 +248,14 @@ def contours(
             continue
         held = [name for name in config.axes if name not in (axis, knob)]
         for at, places in table.slices(held):
-            y = table.line(measure, [axis, knob], dict(zip(held, places, strict=True)))
+            where = dict(zip(held, places, strict=True))
+            y = table.line(measure, [axis, knob], where)
             try:
                 how = {"logarithmic": measure != INDEX, "paired": knob not in SHAPES, "least": LEAST.get(axis, 0.0)}
                 edge = laws.boundary(sizes, turned, y, level, **how)
             except ValueError:
                 continue
-            base = config.base.model_copy(update=at)
+            base = table.first(where)
             expected = expectation(f"{knob} at {measure} = {level:g}", axis, base)
             head = {"measure": measure, "level": level, "knob": knob, "axis": axis, "at": at}
             crossings = [

@@ -12,7 +12,6 @@ from regime.config import ConfigError, ProbeConfig, ToyConfig
 from regime.config.sweep import Scalar, SweepConfig
 from regime.limits import limits
 from regime.machine import matmul_rate, pick_device
-from regime.sweep.cell import key
 from regime.toy import cost
 from regime.toy.start import precision, shape
 
@@ -34,7 +33,6 @@ class Place(NamedTuple):
     index: int
     point: dict[str, Scalar]
     config: ToyConfig | ProbeConfig
-    key: str
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,7 @@ def places(config: SweepConfig) -> list[Place]:
             f"axes make {config.size:,} cells, about {_spelled(_sampled(config))} of one core; "
             f"allowed: at most {allowed:,} (REGIME_MAX_CELLS)"
         )
-    return [
-        Place(index, config.point(cell), cell, key(cell.to_dict(), config.at_loss)) for index, cell in enumerate(config.cells())
-    ]
+    return [Place(index, config.point(cell), cell) for index, cell in enumerate(config.cells())]
 
 
 def _sampled(config: SweepConfig) -> float:
@@ -86,7 +82,7 @@ def batches(found: Iterable[Place], workers: int) -> list[Batch]:
     groups: dict[object, list[Place]] = {}
     for place in found:
         toy = place.config.kind == "toy"
-        groups.setdefault((shape(place.config), precision(place.config)) if toy else place.key, []).append(place)
+        groups.setdefault((shape(place.config), precision(place.config)) if toy else place.index, []).append(place)
     heap = [_batch(part) for group in groups.values() for part in _fitting(group)]
     heapq.heapify(heap)
     share = sum(batch.seconds for batch in heap) / (2 * workers)

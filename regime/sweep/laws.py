@@ -5,6 +5,7 @@ bootstrap over seeds: drawn anew in every cell by itself, or, where all cells ha
 in all.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,15 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slope, y.mean(-1) - slope * x.mean()
 
 
+def _intervals(
+    values: Sequence[float], logs: np.ndarray, paired: bool, fit: Callable[[np.ndarray], np.ndarray]
+) -> list[Estimate]:
+    """Several numbers (L,) with their intervals, of a fit (B, K) -> (B, L) to means over seeds of cells (K, S)."""
+    means = resampled_means(logs, paired)
+    parts = None if paired else means
+    return [percentile(value, drawn, logs.shape[1], parts) for value, drawn in zip(values, fit(means).T, strict=True)]
+
+
 def from_least(x: np.ndarray, least: float) -> np.ndarray:
     """Which points a fit takes: those from `least` up where they are enough for one, else all."""
     asymptotic = x >= least
@@ -61,7 +71,7 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
     taken = from_least(np.asarray(x, dtype=float), least)
     log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
-    exponent = percentile(slope, _line(log_x, resampled_means(log_y, paired))[0])
+    (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
     return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
 
 
@@ -149,15 +159,17 @@ def boundary(
         least: where the level is crossed at five sizes or more from here up, the law is that of those alone.
 
     Raises:
-        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two seeds.
+        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two values
+            of the knob, or two seeds.
     """
     size, knob, y = (np.asarray(part, dtype=float) for part in (size, knob, y))
-    if y.shape[:2] != (len(size), len(knob)) or y.shape[2] < 2:
-        raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {(len(size), len(knob))} and at least 2 seeds")
+    if y.ndim != 3 or y.shape[:2] != (len(size), len(knob)) or min(y.shape[1:]) < 2:
+        shape = f"{(len(size), len(knob))} and at least 2 seeds, of 2 values of the knob or more"
+        raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {shape}")
     logs, mark = (np.log(np.where(y > 0, y, np.nan)), np.log(level)) if logarithmic else (y, level)
     order = np.argsort(knob)
     log_knob, logs = np.log(knob[order]), logs[:, order]
-    centers = crossing(log_knob, logs.mean(2), mark)
+    seeds, centers = y.shape[2], crossing(log_knob, logs.mean(2), mark)
     drawn = np.stack([crossing(log_knob, resampled_means(part, paired, number), mark) for number, part in enumerate(logs)], 1)
     there = np.isfinite(centers) & (np.isfinite(drawn).mean(0) > 0.9)
     if there.sum() < 3:
@@ -167,10 +179,9 @@ def boundary(
     slope, height = _line(log_size, centers[there][fitted])
     whole = drawn[:, there][:, fitted]
     whole = whole[np.isfinite(whole).all(1)]
-    crossings = [
-        percentile(np.exp(center), np.exp(part)) for center, part in zip(centers[there], drawn[:, there].T, strict=True)
-    ]
-    exponent = percentile(slope, _line(log_size, whole)[0])
+    found = [percentile(center, part, seeds) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
+    crossings = [Estimate(*np.exp(estimate).tolist()) for estimate in found]
+    exponent = percentile(slope, _line(log_size, whole)[0], seeds, whole)
     return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(size[there][fitted].min()))
 
 
@@ -191,9 +202,9 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
         ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
     """
     log_x, log_y = _logs(x, y, 4)
-    exponent, floor, coefficient = _floored(log_x, log_y.mean(1)[None])[0]
-    drawn = _floored(log_x, resampled_means(log_y, paired))
-    return ScalingLaw(percentile(exponent, drawn[:, 0]), percentile(floor, drawn[:, 1]), float(coefficient))
+    best = _floored(log_x, log_y.mean(1)[None])[0]
+    exponent, floor, _ = _intervals(best, log_y, paired, lambda means: _floored(log_x, means))
+    return ScalingLaw(exponent, floor._replace(low=max(0.0, floor.low)), float(best[2]))
 
 
 def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
@@ -232,6 +243,5 @@ def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
         top = int(means.argmax())
         return np.array([log_x[top], means[top] - means[: top + 1].min(), means[top] - means[top:].min()])
 
-    best = np.exp(shape(log_y.mean(1)))
-    drawn = np.exp(np.stack([shape(means) for means in resampled_means(log_y, paired)]))
-    return Peak(*(percentile(best[k], drawn[:, k]) for k in range(3)))
+    found = _intervals(shape(log_y.mean(1)), log_y, paired, lambda means: np.stack([shape(row) for row in means]))
+    return Peak(*(Estimate(*np.exp(estimate).tolist()) for estimate in found))

@@ -1,9 +1,9 @@
 """A sweep that ended: its cells, the laws they obey, and what it took."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regime.config.sweep import SweepConfig
 from regime.events import Message
@@ -40,6 +40,12 @@ class SweepReport(Saved):
     scaling: list[Scaling]
     descents: list[Descent]
     provenance: SweepProvenance
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if [cell.index for cell in self.cells] != list(range(self.config.size)):
+            raise ValueError(f"cells: {len(self.cells)} are not allowed; allowed: one for each of {self.config.size}, in order")
+        return self
 
     def values(self, measure: str) -> np.ndarray:
         """A measure seed by seed, (*axes, S); nan where a cell has none. `regime_index` is the verdict's."""

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from regime.config import ConfigError
 from regime.config.base import OWN
-from regime.sweep.cell import RESULT_VERSION
+from regime.saved import first_problem
+from regime.sweep.cell import RESULT_VERSION, Cell
 
 APPLICATION = 0x52474D45
 """SQLite's application_id of these files."""
@@ -104,14 +106,26 @@ class Store:
         return target
 
     def get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The results that are there, by key."""
+        """The results that are there, by key; raises ConfigError where one of them is none."""
         wanted, found = list(keys), {}
         with self._open() as database:
             for first in range(0, len(wanted), AT_ONCE):
                 part = wanted[first : first + AT_ONCE]
                 rows = database.execute(f"SELECT key, result FROM cells WHERE key IN ({','.join('?' * len(part))})", part)
-                found |= {key: json.loads(result) for key, result in rows}
+                found |= {key: self._read(key, result) for key, result in rows}
         return found
+
+    def _read(self, key: str, text: str) -> dict[str, Any]:
+        """A result as it was put; raises ConfigError where it is none."""
+        try:
+            result = json.loads(text)
+            Cell(index=0, point={}, key=key, **result)
+        except (TypeError, ValueError) as error:
+            said = first_problem(error) if isinstance(error, ValidationError) else error
+            raise ConfigError(
+                f"store = {str(self.path)!r:.200} holds a cell that is none ({said}); allowed: what sweeps wrote, or a new file"
+            ) from None
+        return result
 
     def put(self, results: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
         """Keep results: key -> configuration, whose own rows are left out, and result. One that is there already stays."""
@@ -132,10 +146,10 @@ class Store:
             return database.execute("SELECT count(*) FROM cells").fetchone()[0]
 
     def to_csv(self) -> str:
-        """Every cell as a row: its configuration, what came of it, and its measures, means over seeds."""
+        """Every cell as a row: its configuration, what came of it, and its measures, means over seeds; raises as `get` does."""
         with self._open() as database:
-            rows = database.execute("SELECT config, result FROM cells ORDER BY written, key").fetchall()
-        return table([(json.loads(config), json.loads(result)) for config, result in rows])
+            rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
+        return table([(json.loads(config), self._read(key, result)) for key, config, result in rows])
 
 
 def _begin(database: sqlite3.Connection) -> None:

@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from regime.config import ConfigError, SweepConfig
-from regime.events import Estimate, Finished, Progress
+from regime.events import Estimate, Fetching, Finished, Progress
 from regime.limits import limits
 from regime.machine import SHARE, free_memory, pick_device
 from regime.recorder import versions
-from regime.session import HEARTBEAT
+from regime.session import HEARTBEAT, fetching
 from regime.sweep import grid, local
-from regime.sweep.cell import Cell
+from regime.sweep.cell import Cell, failure
 from regime.sweep.cluster import Cluster
 from regime.sweep.curves import descents, scaling_laws
 from regime.sweep.events import CellMeasured, SweepEvent, SweepStarted
 from regime.sweep.findings import contours, power_laws
 from regime.sweep.grid import Batch, Place
+from regime.sweep.keys import keys
 from regime.sweep.report import SweepProvenance, SweepReport
 from regime.sweep.store import Store
 
@@ -36,6 +37,8 @@ class Sweep:
         self.places = grid.places(config)
         self.store = store or (Store(config.store) if config.store is not None else None)
         self.cells: dict[int, Cell] = {}
+        self.keys: list[str | None] = []
+        """Of each cell, as its model is now; None where that is not here, but on a cluster."""
         self._seconds = 0.0
         self._found = 0
 
@@ -49,6 +52,8 @@ class Sweep:
             ConfigError: there is no such scheduler, or not enough memory.
         """
         began = time.perf_counter() - self._seconds
+        yield from self._fetch(began)
+        self.keys = keys([place.config for place in self.places], self.config.at_loss)
         with self._engine() as (engine, workers):
             self._look_up()
             batches = grid.batches(self._left(), workers)
@@ -105,23 +110,39 @@ class Sweep:
 
     def _take(self, batch: Batch, results: list[dict[str, Any]]) -> list[Cell]:
         """A batch's results as cells; durable before anybody hears of them. What failed is tried again another time."""
-        pairs = list(zip(batch.places, results, strict=True))
+        cells = [self._cell(place, result) for place, result in zip(batch.places, results, strict=True)]
         if self.store is not None:
-            sound = {place.key: (place.config.to_dict(), result) for place, result in pairs if result["status"] != "failed"}
-            self.store.put(sound)
-        cells = [_cell(place, result) for place, result in pairs]
+            sound = [cell for cell in cells if cell.status != "failed" and cell.key]
+            self.store.put({cell.key: (self.places[cell.index].config.to_dict(), _result(cell)) for cell in sound})
         self.cells |= {cell.index: cell for cell in cells}
         return cells
 
     def _look_up(self) -> None:
-        """What the store has of the cells that are left; cells that failed before are left again."""
-        self.cells = {index: cell for index, cell in self.cells.items() if cell.status != "failed"}
+        """What the store has of the cells that are left; those that failed before, or of another model, are left again."""
+        sound = (
+            cell for cell in self.cells.values() if cell.status != "failed" and cell.key == (self.keys[cell.index] or cell.key)
+        )
+        self.cells = {cell.index: cell for cell in sound}
         if self.store is None:
             return
-        left = {place.key: place for place in self._left()}
+        left = {key: place for place in self._left() if (key := self.keys[place.index])}
         found = self.store.get(left)
         self._found += len(found)
-        self.cells |= {left[key].index: _cell(left[key], result) for key, result in found.items()}
+        self.cells |= {left[key].index: self._cell(left[key], {**result, "key": key}) for key, result in found.items()}
+
+    def _cell(self, place: Place, result: dict[str, Any]) -> Cell:
+        """A result at its place; of another version or other weights, it is a failure."""
+        known = self.keys[place.index]
+        made = result.get("key")
+        if known and made != known and result["status"] != "failed":
+            result = failure("it was run by another version of this package, or with other weights than are here")
+        return Cell(index=place.index, point=place.point, **{**result, "key": known or made or ""})
+
+    def _fetch(self, began: float) -> Iterator[Fetching]:
+        """How far the files are of probes' models, which keys need; one that cannot be had here fails where its cells run."""
+        for model in dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe"):
+            with suppress(ConfigError):
+                yield from fetching([model], lambda: time.perf_counter() - began)
 
     def _left(self) -> list[Place]:
         return [place for place in self.places if place.index not in self.cells]
@@ -164,8 +185,9 @@ class Sweep:
         )
 
 
-def _cell(place: Place, result: dict[str, Any]) -> Cell:
-    return Cell(index=place.index, point=place.point, key=place.key, **result)
+def _result(cell: Cell) -> dict[str, Any]:
+    """What a store keeps of a cell: all but where it is in this sweep."""
+    return cell.model_dump(mode="json", exclude={"index", "point", "key"})
 
 
 def _bytes(batch: Batch) -> int:

@@ -9,18 +9,26 @@ from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
 from regime.recorder import Recorder
 from regime.session import Session, skim_together
 from regime.sweep.cell import failure, of_event
+from regime.sweep.keys import keys
 
 log = logging.getLogger(__name__)
 Result = dict[str, Any]
-"""A cell's results: the fields of `Cell` but index, point and key."""
+"""A cell's results: the fields of `Cell` but index and point."""
 
 
 def work(configs: list[dict[str, Any]], at_loss: float | None) -> Iterator[float | list[Result]]:
     """Run cells that may be one batch: how much of it is done, now and then, and at the end a result for each.
 
-    A cell that cannot be run is a result too: a failure that says why. It takes no other with it.
+    A cell that cannot be run is a result too: a failure that says why. It takes no other with it. A result has the key of what
+    it was made of, where it was made.
     """
     cells = [config_from_dict(fields) for fields in configs]
+    known = keys(cells, at_loss)
+    for item in _results(cells, at_loss):
+        yield item if isinstance(item, float) else [{**result, "key": key} for result, key in zip(item, known, strict=True)]
+
+
+def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) -> Iterator[float | list[Result]]:
     try:
         yield from _toys(cells, at_loss) if cells[0].kind == "toy" else _one(cells[0])
     except Exception as error:
@@ -31,12 +39,12 @@ def work(configs: list[dict[str, Any]], at_loss: float | None) -> Iterator[float
             yield [failure(str(error) if known else f"it failed with {type(error).__name__}; the cause is in the log")]
             return
         results: list[Result] = []
-        for fields in configs:  # whichever of them it was
-            for item in work([fields], at_loss):
+        for cell in cells:  # whichever of them it was
+            for item in _results([cell], at_loss):
                 if isinstance(item, list):
                     results += item
                 else:
-                    yield (len(results) + item) / len(configs)
+                    yield (len(results) + item) / len(cells)
         yield results
 
 

@@ -144,6 +144,9 @@ class Bench:
         return {"step": self.step, "order": self.order.get_state(), "tensors": [part.clone() for part in parts]}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`; raises ValueError where it is not one of this run."""
+        if _form(state) != _form(self.state()) or not 0 <= state["step"] <= self.run.config.steps:
+            raise ValueError("state: its numbers are not those of a run of this configuration; allowed: what `state` gave")
         self.step = state["step"]
         self.order.set_state(state["order"])
         own = len(self.training.state())
@@ -305,6 +308,15 @@ class Bench:
                 losses[f"{prefix}{name}_loss"].append(value if isfinite(value) else None)
         twin.state = path[0]
         return losses
+
+
+def _form(value: Any) -> object:
+    """What is the same of all states of one run: names, kinds, shapes."""
+    if isinstance(value, dict):
+        return {name: _form(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_form(part) for part in value]
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else type(value)
 
 
 def _first_seed(tape: Tape) -> Tape:

@@ -1,7 +1,10 @@
 """A toy run at step 0: data, networks, their tangent kernel, and the step size that follows from it."""
 
 from collections.abc import Sequence
-from math import isfinite
+from contextlib import suppress
+from functools import lru_cache
+from math import inf, isfinite
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -17,8 +20,17 @@ from regime.toy.network import Layer, Network, Tape
 from regime.toy.step_size import adam_steps, descent_steps
 from regime.toy.training import Descent, PerRow, tensors
 
-FLOAT32_ALPHA = 16.0
-"""Above this output scale runs take float64: f - f0 is of size 1/alpha, and float32 rounding would pass for a gap."""
+FLOAT32 = 100.0
+"""Where outputs are computed from numbers this many times as large as their distance to the targets, runs take float64: the
+rounding of float32 would pass for a gap."""
+FLOAT32_KERNEL = (1e-20, 1e20)
+"""Diagonals of the kernel that float32 can square."""
+REFERENCE = 4
+"""Seeds, from 0 up, whose kernels choose a step size that is left open: the same for every set of seeds."""
+SLACK = 2.0
+"""How much larger than its own kernel would choose that step may be for the stiffest seed of a run."""
+SIZED = 16
+"""Training points on which sizes are taken."""
 VARIES = ("alpha", "learning_rate", "seed")
 """Fields in which configurations may differ and still be trained as one batch."""
 GRID = {1: 121, 2: 32}
@@ -57,10 +69,9 @@ class Start:
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
         self.tape = self.network.tape(self.initial, self.data.train.x)
-        start = self.scaled(self.tape.outputs, self.tape.outputs)
         adam = config.optimizer == "adam"
         self.kernel = None if adam else self.network.full_kernel(self.tape, self.tape)
-        self.learning_rates = self._learning_rates(start)
+        self.learning_rates = self._learning_rates()
         self.learning_rate = self.learning_rates[0]
         scaled = [rate * (1.0 if adam else self.network.step) for rate in self.learning_rates]
         self.descent = Descent.of(config, self._per_row(scaled))
@@ -80,17 +91,39 @@ class Start:
     def draw(self, seed: int) -> list[Layer]:
         return self.network.init(self.config.seeds, seed, self.device, self.dtype)
 
-    def _learning_rates(self, start: Float[Tensor, "S N C"]) -> list[float]:
-        """Each cell's own, or for its stiffest seed what the kernel allows."""
-        config, given = self.config, [cell.learning_rate for cell in self.cells]
+    def _learning_rates(self) -> list[float]:
+        """Each cell's own, or what the kernels of the first REFERENCE seeds allow, whatever the run's seeds are.
+
+        A step that followed the run's own seeds would be one more thing that differs between sets of seeds, and that no spread
+        within a run tells of.
+        """
+        given = [cell.learning_rate for cell in self.cells]
         if None not in given:
             return given
-        if self.kernel is None:
-            steps = adam_steps(self.network, self.tape, start, self.data.train.y, self.loss)
-        else:
-            steps = descent_steps(config, self.network, self.kernel, self.loss)
-        chosen = steps.view(len(given), config.seeds).min(1).values.tolist()
-        return [own if rate is None else rate for rate, own in zip(given, chosen, strict=True)]
+        own = self._steps(self.tape, self.kernel, self.alpha).view(len(given), -1)
+        return [
+            rate or min(self._reference(cell, steps), SLACK * steps.min().item())
+            for rate, cell, steps in zip(given, self.cells, own, strict=True)
+        ]
+
+    def _reference(self, config: ToyConfig, own: Float[Tensor, " S"]) -> float:
+        """The step that the stiffest of the first seeds allows."""
+        if config.seed == 0 and len(own) >= REFERENCE:
+            return own[:REFERENCE].min().item()
+        steps = []
+        for seed in range(REFERENCE):
+            tape = self.network.tape(self.network.init(1, seed, self.device, self.dtype), self.data.train.x)
+            kernel = None if self.kernel is None else self.network.full_kernel(tape, tape)
+            with suppress(ConfigError):  # a network that is dead says nothing of others
+                steps.append(self._steps(tape, kernel, config.alpha).item())
+        return min(steps, default=inf)
+
+    def _steps(self, tape: Tape, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:
+        """What each network's own kernel allows."""
+        if kernel is not None:
+            return descent_steps(self.config, self.network, kernel, self.loss)
+        start = torch.zeros_like(tape.outputs) if self.config.centered else alpha * tape.outputs
+        return adam_steps(self.network, tape, start, self.data.train.y, self.loss)
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
         """F = alpha (f - f0), or alpha f."""
@@ -172,15 +205,47 @@ class Start:
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
 
-def shape(config: ToyConfig) -> ToyConfig:
-    """What has to be the same of configurations that are trained as one batch."""
-    known = ToyConfig()
-    return config.model_copy(update={name: getattr(known, name) for name in VARIES})
+def shape(config: ToyConfig) -> tuple[object, ...]:
+    """Return what has to be the same of configurations that are trained as one batch."""
+    return tuple(value for name, value in config if name not in VARIES)
 
 
 def precision(config: ToyConfig) -> torch.dtype:
-    """What a run computes in, where nothing else is asked for; a batch, what its largest output scale needs."""
-    return torch.float32 if config.alpha <= FLOAT32_ALPHA else torch.float64
+    """Return what a run computes in, where nothing else is asked for; a batch takes what its largest output scale needs.
+
+    float32 where its rounding is small beside the way that the outputs have to go.
+    """
+    sizes = _sizes(config.model_copy(update={name: ToyConfig.model_fields[name].default for name in VARIES}))
+    distance = sizes.targets if config.centered else (sizes.targets**2 + (config.alpha * sizes.outputs) ** 2) ** 0.5
+    fits = config.alpha * sizes.terms <= FLOAT32 * distance and FLOAT32_KERNEL[0] < sizes.kernel < FLOAT32_KERNEL[1]
+    return torch.float32 if fits else torch.float64
+
+
+class Sizes(NamedTuple):
+    """Root mean squares at step 0, and the kernel's mean diagonal."""
+
+    targets: float
+    outputs: float
+    terms: float
+    """Of what f_0 is computed from: itself, and what each layer's parameters, taken as noise, do to it."""
+    kernel: float
+
+
+@lru_cache(maxsize=256)
+def _sizes(config: ToyConfig) -> Sizes:
+    """Of one network of this shape, on some of its training points."""
+    device = torch.device("cpu")
+    x, y = (part[:SIZED] for part in tasks.load(config, device, torch.float64).train)
+    network = Network.of(config)
+    initial = network.init(1, 0, device, torch.float64)
+    tape = network.tape(initial, x)
+    kernels = [kernel.diagonal(dim1=-2, dim2=-1).mean().item() for kernel in network.kernels(tape, tape).values()]
+    noise = sum(
+        kernel * torch.cat([part.flatten() for part in tensors(initial[layer])]).square().mean().item()
+        for kernel, layer in zip(kernels, network.trained, strict=True)
+    )
+    outputs = tape.outputs.square().mean().item()
+    return Sizes(y.square().mean().item() ** 0.5, outputs**0.5, (outputs + noise) ** 0.5, sum(kernels))
 
 
 def joined(draws: list[list[Layer]]) -> list[Layer]:

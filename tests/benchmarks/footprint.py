@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 import regime
 from regime.kernels.empirical import NTK
-from regime.models.readout import MeanPooled
+from regime.models.readout import HeadReadout
 from tests.benchmarks.memory import peak
 from tests.benchmarks.mlp import Size, inputs, network
 from tests.benchmarks.report import Row, Section, Table
@@ -56,7 +56,7 @@ def bert(n: int, budget: bool) -> Callable[[], NTK]:
     """The call for a small transformer with random weights and a mean-pooled readout, after a small one."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net = MeanPooled(BertModel(BertConfig(**BERT)).eval(), seed=0)
+        net = HeadReadout(BertModel(BertConfig(**BERT)).eval(), "mean", 1, seed=0)
     ids = torch.randint(BERT["vocab_size"], (n, BERT_TOKENS), generator=torch.Generator().manual_seed(1))
     tokens = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     regime.empirical_ntk(net, {name: tensor[:8] for name, tensor in tokens.items()}, group="total")

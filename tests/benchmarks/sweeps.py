@@ -147,7 +147,7 @@ def _inline(config: SweepConfig) -> float:
             began = time.perf_counter()
             for place in grid.places(config):
                 *_, (result,) = work([place.config.to_dict()], None)
-                store.put({place.key: (place.config.to_dict(), result)})
+                store.put({result["key"]: (place.config.to_dict(), result)})
             return (time.perf_counter() - began) / config.size
     finally:
         torch.set_num_threads(cores())

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, vmap
 import regime
 from regime.kernels.empirical import NTK
 from regime.models import loading, texts
-from regime.models.readout import MeanPooled, mean_pool
+from regime.models.readout import HeadReadout, mean_pool
 from tests.benchmarks.memory import peak
 from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import in_turn, ratio, turn
@@ -34,12 +34,12 @@ def batch(variant: str) -> Inputs:
         tokens = pretrained.tokenizer(sentences, **options)
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
     special, generator = max(pretrained.tokenizer.all_special_ids), torch.Generator().manual_seed(0)
-    ids = torch.randint(special + 1, pretrained.encoder.config.vocab_size, (SENTENCES, TOKENS), generator=generator)
+    ids = torch.randint(special + 1, pretrained.model.config.vocab_size, (SENTENCES, TOKENS), generator=generator)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def model() -> MeanPooled:
-    return MeanPooled(loading.load("minilm").encoder, seed=0)
+def model() -> HeadReadout:
+    return HeadReadout(loading.load("minilm").model, "mean", 1, seed=0)
 
 
 def one_pass(net: nn.Module, inputs: Inputs) -> tuple[Tensor | None, ...]:
@@ -79,26 +79,26 @@ def vectorized(net: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
     def output(parameters: dict[str, Tensor], ids: Tensor, mask: Tensor, added: Tensor) -> Tensor:
         return functional_call(masked, parameters, (ids[None], mask[None], added[None]))[0, 0]
 
-    attention = net.encoder.config._attn_implementation
+    attention = net.model.config._attn_implementation
     masked = _Masked(net)
-    net.encoder.set_attn_implementation("eager")
+    net.model.set_attn_implementation("eager")
     try:
         parameters = {f"net.{name}": parameter for name, parameter in parameters.items()}
         gradients = vmap(grad(output), (None, 0, 0, 0))(parameters, inputs["input_ids"], mask, added)
     finally:
-        net.encoder.set_attn_implementation(attention)
+        net.model.set_attn_implementation(attention)
     return _by_layer({name.removeprefix("net."): each.flatten(1) for name, each in gradients.items()})
 
 
 class _Masked(nn.Module):
     """The same model with the attention mask ready-made."""
 
-    def __init__(self, net: MeanPooled) -> None:
+    def __init__(self, net: HeadReadout) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, input_ids: Tensor, mask: Tensor, added: Tensor) -> Tensor:
-        hidden = self.net.encoder(input_ids=input_ids, attention_mask=added).last_hidden_state
+        hidden = self.net.model(input_ids=input_ids, attention_mask=added).last_hidden_state
         return self.net.head(mean_pool(hidden, mask))
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import integrate
 from torch import Tensor
+from torch.nn import functional
 
 from regime.kernels.infinite import Series, infinite_ntk
 from regime.toy.activations import ACTIVATIONS
@@ -320,7 +321,7 @@ def test_speeds_weigh_the_layers_of_a_wide_network(trained: tuple[bool, ...]) ->
     assert torch.equal(
         infinite_ntk(x, depth=2, activation="tanh", weight_std=1.5, bias_std=0.4, speeds=[tuple(own)] * 3).ntk, plain
     )
-    with pytest.raises(ValueError, match="one for each of 3 layers"):
+    with pytest.raises(ValueError, match="one pair of numbers for each of 3 layers"):
         infinite_ntk(x, depth=2, speeds=[speed])
 
 
@@ -423,6 +424,102 @@ def test_bad_settings_are_refused_by_name(field: str, value: object) -> None:
 def test_bad_functions_are_refused(function: Callable) -> None:
     with pytest.raises(ValueError, match=r"^activation: "):
         infinite_ntk(X, depth=1, activation=function)
+
+
+class Straight(torch.autograd.Function):
+    """The sign, with a derivative that is made up."""
+
+    @staticmethod
+    def forward(_: object, u: Tensor) -> Tensor:
+        return u.sign()
+
+    @staticmethod
+    def backward(_: object, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class Counting:
+    calls = 0
+
+    def __call__(self, u: Tensor) -> Tensor:
+        self.calls += 1
+        return u * (1 + self.calls)
+
+
+OTHERS, CHANCE, JUMPS = "depends on other entries", "depends on chance, or on calls before", "it jumps near"
+OUTSIDE = {
+    "softmax": (lambda u: u.softmax(-1), OTHERS),
+    "softmax over points": (lambda u: u.softmax(0), OTHERS),
+    "LayerNorm": (lambda u: functional.layer_norm(u, u.shape[-1:]), OTHERS),
+    "cumsum": (lambda u: u.cumsum(-1), OTHERS),
+    "sort": (lambda u: u.sort(-1).values, OTHERS),
+    "pooling": (lambda u: functional.max_pool1d(u, 3, 1, 1), OTHERS),
+    "centered": (lambda u: u - u.mean(), OTHERS),
+    "clipped at a share of the largest": (lambda u: u.clamp(max=0.99 * u.max()), OTHERS),
+    "by place": (lambda u: u * torch.linspace(0, 1, u.shape[-1], dtype=u.dtype), OTHERS),
+    "by shape": (lambda u: u * len(u), OTHERS),
+    "in the derivative alone": (lambda u: u * (1 + u.mean() - u.mean().detach()), OTHERS),
+    "BatchNorm": (torch.nn.BatchNorm1d(128, dtype=torch.float64), r"failed on torch.float64 \(128, 256\)"),
+    "another dtype": (torch.nn.PReLU(), "failed on torch.float64"),
+    "no derivative": (lambda u: torch.heaviside(u, u), "failed on torch.float64"),
+    "dropout": (lambda u: functional.dropout(u, 0.001), CHANCE),
+    "noise": (lambda u: u + 0.001 * torch.randn_like(u), CHANCE),
+    "counting": (Counting(), CHANCE),
+    "sign": (torch.sign, JUMPS),
+    "straight through": (Straight.apply, JUMPS),
+    "hardshrink": (functional.hardshrink, JUMPS),
+    "rounded": (lambda u: u + (u.round() - u).detach(), JUMPS),
+    "a cliff": (lambda u: torch.tanh(1e7 * u), JUMPS),
+    "exp(u^2)": (lambda u: (u * u).exp(), "it grows too fast"),
+}
+
+
+@pytest.mark.parametrize(("function", "message"), OUTSIDE.values(), ids=OUTSIDE)
+def test_functions_outside_the_theory_are_refused(function: Callable, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^activation: .*{message}.*; allowed: "):
+        infinite_ntk(X, depth=1, activation=function)
+
+
+@pytest.mark.parametrize(
+    ("function", "same"),
+    [
+        (functional.relu_, torch.relu),
+        (torch.nn.ReLU(inplace=True), torch.relu),
+        (lambda u: u.mul_(2).tanh_(), lambda u: torch.tanh(2 * u)),
+        (lambda u: torch.tanh(u.float()).double(), torch.tanh),
+        (torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Dropout(0.5).eval()), torch.tanh),
+        (lambda u: u.clamp(-1, 1), functional.hardtanh),
+    ],
+)
+def test_how_an_elementwise_function_is_written_does_not_matter(function: Callable, same: Callable) -> None:
+    got, want = (infinite_ntk(X, depth=2, activation=one, weight_std=1.5, bias_std=0.3) for one in (function, same))
+    assert (got.nngp - want.nngp).abs().max() < 1e-6
+    assert (got.ntk - want.ntk).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize(
+    "function",
+    [functional.elu, functional.silu, functional.mish, functional.hardswish, functional.softplus, torch.sin, torch.abs],
+)
+def test_usual_functions_are_taken_at_any_scale(function: Callable, scale: float) -> None:
+    assert infinite_ntk(scale * X, depth=2, activation=function).ntk.isfinite().all()
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    want = infinite_ntk(X, depth=2, weight_std=float(np.float32(1.3)), bias_std=0.5)
+    got = infinite_ntk(X, depth=np.int64(2), weight_std=np.float32(1.3), bias_std=np.float16(0.5))
+    assert torch.equal(got.ntk, want.ntk)
+    speeds = [(np.float32(1.0), np.int64(2))] * 2
+    assert torch.equal(
+        infinite_ntk(X, depth=1, speeds=speeds).ntk, infinite_ntk(X, depth=np.uint8(1), speeds=[(1, 2), (1.0, 2.0)]).ntk
+    )
+
+
+@pytest.mark.parametrize("speeds", [3, [1.0, 2.0], [(1.0,), (1.0, 2.0)], [(1.0, -1.0)] * 2, [("1", 1.0)] * 2, [(1.0, 1.0)]])
+def test_speeds_that_are_none_are_refused(speeds: object) -> None:
+    with pytest.raises(ValueError, match=r"^speeds = .* is not allowed; allowed: "):
+        infinite_ntk(X, depth=1, speeds=speeds)
 
 
 def test_overflow_is_refused() -> None:

@@ -234,7 +234,33 @@ def test_bad_input_is_refused_by_name(field: str, value: Tensor | None) -> None:
         kernel_regression(**arguments)
 
 
-@pytest.mark.parametrize("time", [-1.0, float("nan"), torch.tensor([1.0, -2.0])])
+@pytest.mark.parametrize(("size", "fits"), [(0.9e-4, True), (1.1e-4, False)])
+def test_what_may_be_rounding_is_relative_to_the_largest(size: float, fits: bool) -> None:
+    """1e-4 of the largest entry, or eigenvalue, of a kernel of any scale."""
+    skewed = 1000 * torch.eye(3, dtype=torch.float64)
+    skewed[0, 1] = 1000 * size
+    negative = torch.diag(torch.tensor([1000.0, 1.0, -1000 * size], dtype=torch.float64))
+    for kernel, said in ((skewed, "differ by up to"), (negative, "an eigenvalue is -")):
+        zero = torch.zeros(3, 1, dtype=torch.float64)
+        if fits:
+            assert gradient_flow(kernel, zero, zero, 1.0).abs().max() == 0
+        else:
+            with pytest.raises(ValueError, match=said):
+                gradient_flow(kernel, zero, zero, 1.0)
+
+
+def test_directions_without_a_kernel_fade_by_the_stated_ridge() -> None:
+    """10 D eps mean(diagonal), eps of the kernel's dtype: here D = 2 and the mean is 3."""
+    from regime.kernels.limits import interpolation_weights
+
+    residual = torch.tensor([6.0, 1.0], dtype=torch.float64)
+    for dtype in (torch.float32, torch.float64):
+        weights = interpolation_weights(torch.diag(torch.tensor([6.0, 0.0], dtype=dtype)), residual)
+        assert weights[0].item() == pytest.approx(1.0, rel=1e-4)
+        assert weights[1].item() == pytest.approx(1 / (10 * 2 * torch.finfo(dtype).eps * 3))
+
+
+@pytest.mark.parametrize("time", [-1.0, float("nan"), torch.tensor([1.0, -2.0]), torch.tensor(1j), torch.tensor(True), "1"])
 def test_bad_times_are_refused(time: float | Tensor) -> None:
     with pytest.raises(ValueError, match=r"^time = "):
         GOOD.train(time)

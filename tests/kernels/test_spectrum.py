@@ -17,6 +17,14 @@ def test_top_eigenvalue_against_a_full_decomposition() -> None:
     assert ((top_eigenvalue(kernels) - want).abs() / want).max() < 1e-8
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_top_eigenvalue_scales(scale: float) -> None:
+    a = normal(3, 30, 6)  # of rank 6: the Krylov space is soon exhausted
+    kernels = a @ a.mT
+    want = torch.linalg.eigvalsh(kernels)[:, -1]
+    assert (top_eigenvalue(scale * kernels) / scale / want - 1).abs().max() < 1e-12
+
+
 def test_small_singular_and_not_finite_matrices() -> None:
     assert top_eigenvalue(torch.full((1, 1), 3.0)).item() == 3.0
     assert abs(top_eigenvalue(torch.ones(4, 4, dtype=torch.float64)).item() - 4) < 1e-12
@@ -48,6 +56,19 @@ def test_lanczos_without_a_formed_kernel() -> None:
     short = lanczos_top(product, 1e-3 * start, 8)
     assert (short < want * (1 + 1e-13)).all()
     assert (short > 0.8 * want).all()
+
+
+def test_products_are_no_more_than_forty_or_than_the_size() -> None:
+    for size, want in ((100, 40), (7, 7)):
+        kernel, products = torch.diag(torch.arange(1.0, size + 1, dtype=torch.float64)), []
+
+        def product(v: Tensor, kernel: Tensor = kernel, products: list = products) -> Tensor:
+            products.append(v)
+            return kernel @ v
+
+        top = lanczos_top(product, torch.ones(size, dtype=torch.float64))
+        assert len(products) == want
+        assert abs(top / size - 1) < 1e-4
 
 
 def test_effective_rank_of_equal_eigenvalues_is_their_number() -> None:
@@ -84,10 +105,13 @@ def test_alignment_does_not_see_constants_and_scales() -> None:
     want = alignment(kernel, y)
     assert abs(alignment(5 * kernel + 100, -2 * y + 30) - want) < 1e-12
     assert abs(alignment(y @ y.mT + 7, y) - 1) < 1e-12
+    for scale in (1e-15, 1e15):
+        assert abs(alignment(scale * kernel, y) - want) < 1e-12
+        assert abs(alignment(kernel, scale * y) - want) < 1e-12
     assert 0 < want < 1
 
 
-@pytest.mark.parametrize("targets", [torch.full((6, 2), 0.1), torch.zeros(6, 2)])
+@pytest.mark.parametrize("targets", [torch.full((6, 2), 0.1), torch.zeros(6, 2), torch.full((6, 2), 1e9 / 7).double()])
 def test_alignment_with_constant_targets_is_undefined(targets: Tensor) -> None:
     a = normal(6, 4)
     assert alignment(a @ a.mT, targets.double()).isnan()

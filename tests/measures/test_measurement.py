@@ -2,7 +2,7 @@ import torch
 
 from regime.kernels.spectrum import alignment
 from regime.measures.function import linear_gap
-from regime.measures.intervals import normal
+from regime.measures.intervals import deviation, subsets
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled
 from regime.measures.measurement import DEFINITIONS, KERNEL, ROUNDING, ROW, Baseline, Measurement, between
 from regime.measures.representation import feature_movement, representation_change
@@ -66,44 +66,45 @@ def test_what_is_undefined_is_nan_and_says_why() -> None:
     assert Baseline(snapshot(0, 1.0)).measure(snapshot(0, 1.0), None).model["taylor_gap"].isinf().all()
 
 
-def test_floors_and_intervals_are_measures_on_random_halves() -> None:
+def test_floors_and_intervals_are_measures_on_random_subsets() -> None:
     start, now = snapshot(0, 1.0, seeds=1), snapshot(1, 2.0, seeds=1)
     baseline = Baseline(start)
     result = baseline.measure(now, None)
-    halves = baseline.halves.bool()
-    assert (halves.sum(1) == POINTS // 2).all()
+    chosen = baseline.subsets.bool()
+    assert (chosen.sum(1) == POINTS - 2).all()
+    normal = 1.959964 * (18 / 2) ** 0.5
     k0, k1 = (3 * part.kernels["a.0.x"][0] for part in (start, now))
     for name, function in (("kernel_change", kernel_change), ("kernel_distance_centered", kernel_distance_centered)):
-        want = torch.stack([function(k1[half][:, half], k0[half][:, half]) for half in halves])
+        want = torch.stack([function(k1[part][:, part], k0[part][:, part]) for part in chosen])
         assert torch.allclose(result.drawn[f"a.0.x/{name}"][0], want)
         rounding = ROUNDING * 1e-7 if name == "kernel_change" else 0.0
-        assert torch.allclose(result.floors[name], normal() * want.std() + rounding)
+        assert torch.allclose(result.floors[name], normal * want.std() + rounding)
     h0, h1 = (part.representations["a.0"][0] for part in (start, now))
     for name, function in (("representation_change", representation_change), ("feature_movement", feature_movement)):
-        want = torch.stack([function(h1[half], h0[half]) for half in halves])
-        assert torch.allclose(result.floors[name], normal() * want.std(), rtol=1e-4)
+        want = torch.stack([function(h1[part], h0[part]) for part in chosen])
+        assert torch.allclose(result.floors[name], normal * want.std(), rtol=1e-4)
     f0, f1, linear = start.outputs[0], now.outputs[0], now.linear["taylor_gap"][0]
-    want = torch.stack([linear_gap(f1[half], linear[half], f0[half]) for half in halves])
+    want = torch.stack([linear_gap(f1[part], linear[part], f0[part]) for part in chosen])
     assert torch.allclose(result.drawn["taylor_gap"][0], want)
     assert set(result.floors) >= {"a.0.x/kernel_change", "a.0/kernel_distance"}
     assert not measure(start, start).floors
 
 
-def test_random_halves_spread_as_much_as_fresh_points_do() -> None:
+def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
     """The standard error that a floor claims is that of many independent probe sets."""
     generator = torch.Generator().manual_seed(3)
     h0 = torch.randn(300, 40, 6, generator=generator, dtype=torch.float64)
     h1 = h0 * torch.linspace(0.5, 2, 6, dtype=torch.float64) + 0.3 * torch.randn(
         300, 40, 6, generator=generator, dtype=torch.float64
     )
-    halves = (torch.rand(200, 40, generator=generator).argsort(1) < 20).double()
+    chosen = subsets(40)
     kernels = h1 @ h1.mT, h0 @ h0.mT
-    drawn = resampled(*kernels, halves) | {"representation_change": representation_change(h1, h0, halves)}
+    drawn = resampled(*kernels, chosen) | {"representation_change": representation_change(h1, h0, chosen)}
     fresh = {name: function(*kernels) for name, function in KERNEL.items()} | {
         "representation_change": representation_change(h1, h0)
     }
     for name, values in fresh.items():
-        assert 0.75 < drawn[name].std(-1).mean() / values.std() < 1.35, name
+        assert 0.85 < deviation(drawn[name], 40).mean() / values.std() < 1.25, name
 
 
 def test_velocity_alignments_and_modes() -> None:
@@ -114,7 +115,7 @@ def test_velocity_alignments_and_modes() -> None:
     assert torch.allclose(result.model["kernel_velocity"], kernel_distance(k3, k0))
     assert torch.allclose(result.model["target_alignment"], alignment(now.train.kernel, now.train.targets.expand(2, -1, -1)))
     assert [(band.start, band.stop) for band in baseline.bands] == [(0, 1), (1, 3), (3, 7), (7, 15), (15, 20)]
-    assert abs(baseline.shares.sum() - 1) < 1e-6
+    assert abs(baseline.shares.mean(0).sum() - 1) < 1e-6
     missed, moved = now.outputs - now.linear["taylor_gap"], now.outputs - start.outputs
     vectors = torch.linalg.eigh(k0).eigenvectors[..., -1:].float()
     want = (vectors.mT @ missed).abs().flatten() / (vectors.mT @ moved).abs().flatten()

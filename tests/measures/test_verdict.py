@@ -1,4 +1,5 @@
 from itertools import pairwise
+from math import log10
 
 import pytest
 import torch
@@ -118,3 +119,24 @@ def test_a_tie_of_seeds_goes_to_the_label_of_the_whole() -> None:
     low = verdict([0.02, 0.3], [0.05, 0.05])
     assert low.agree == "1 of 2 seeds lazy"
     assert low.index < ZONES[0]
+
+
+def test_the_index_by_hand() -> None:
+    """log10(kernel) from 0.01 to 10, within what the gap allows: 1/3 and more above 0.1, rich only as far as it is above."""
+    rich = (log10(0.5) + 2) / 3
+    assert pytest.approx((1 / 3, rich)) == ZONES
+    assert regime_index(0.05, 0.01) == pytest.approx((log10(0.05) + 2) / 3)
+    assert regime_index(0.05, 0.3) == pytest.approx(1 / 3)
+    assert regime_index(0.001, 0.03) == pytest.approx((log10(0.03) + 2) / 3)
+    assert regime_index(9.0, 0.2) == pytest.approx(rich + (1 - rich) * log10(2))
+    assert regime_index(9.0, 0.05) == pytest.approx(rich)
+    assert regime_index(9.0, 5.0) == pytest.approx((log10(9) + 2) / 3)
+    assert regime_index(50.0, 5.0) == 1.0
+    assert regime_index(0.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("loss", "learned"), [(0.89, True), (0.91, False), (1.2, False)])
+def test_a_tenth_of_the_loss_has_to_be_gone(loss: float, learned: bool) -> None:
+    result = verdict([0.01, 0.01], [0.01, 0.01], loss=loss)
+    assert (result.label == "lazy") == learned
+    assert ("rose" in result.reasons[0]) == (loss > 1)

@@ -464,3 +464,28 @@ def test_a_run_tells_how_far_its_model_is_and_can_be_stopped_meanwhile(bert: Pat
         drip.clear()
         kinds = [event.kind for event in regime.stream(config)]
         assert [kind for kind in kinds if kind not in ("fetching", "progress")] == ["started", "measured", "finished"]
+
+
+@pytest.mark.usefixtures("online")
+def test_a_branch_that_moved_has_other_cells_in_a_store(bert: Path, tmp_path: Path, monkeypatch) -> None:
+    """Its files come before the sweep starts, and say so."""
+    base = {"kind": "probe", "model": "org/tiny", "samples": 4, "probe_samples": 8, "max_tokens": 6, "steps": 1}
+    config = regime.SweepConfig(
+        base=base | {"forecast": False}, axes={"learning_rate": [1e-3]}, store=str(tmp_path / "cells.sqlite")
+    )
+    repository = Repository(bert, drip={"model.safetensors": 1.5})
+    with serve({"org/tiny": repository}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        first = list(regime.stream(config))
+        kinds = [event.kind for event in first]
+        assert kinds[:2] == ["fetching"] * 2
+        assert kinds.index("started") == kinds.count("fetching")
+        assert [event.found for event in regime.stream(config) if event.kind == "started"] == [1]
+        moved = COMMIT[::-1]
+        monkeypatch.setattr("tests.models.hub.COMMIT", moved)
+        repository.folder = tiny.write(tmp_path / "moved", "bert", language_model=True, seed=1)
+        repository.revisions = ("main", moved)
+        again = list(regime.stream(config))
+    assert [event.found for event in again if event.kind == "started"] == [0]
+    losses = [events[-1].report["cells"][0]["measures"]["train_loss"] for events in (first, again)]
+    assert losses[0] != losses[1]

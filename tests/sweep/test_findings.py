@@ -94,6 +94,33 @@ def test_further_axes_are_held():
 
 
 @pytest.mark.parametrize(
+    "axes",
+    [
+        {"width": [8], "alpha": [1.0]},
+        {"width": [8, 16, 32, 64], "alpha": [0.5]},
+        {"alpha": [0.5], "samples": [8, 16, 32], "width": [8]},
+        {"depth": [2]},
+        {"learning_rate": [None]},
+    ],
+)
+@pytest.mark.parametrize("result", [{}, {"status": "failed", "verdict": None}, {"seeds": {"kernel_change": [None, None]}}])
+def test_an_axis_of_one_value_has_no_boundary(axes, result):
+    config = SweepConfig(axes=axes, seeds=2)
+    cells = made(config, lambda cell: 2 / cell.alpha, **{str(index): result for index in range(config.size)})
+    assert contours(config, cells) == []
+    long = {name for name, values in axes.items() if len(values) > 2}
+    assert {law.axis for law in power_laws(config, cells)} == (set() if result else long)
+
+
+def test_a_line_is_named_by_a_cell_of_its_own():
+    """The base with what is held alone contradicts itself: a third layer of two."""
+    config = SweepConfig(axes={"depth": [3, 4, 5], "bottleneck_layer": [3], "alpha": [0.25, 1.0, 4.0, 16.0]}, seeds=2)
+    assert {law.axis for law in power_laws(config, made(config, lambda cell: cell.depth / cell.alpha))} == {"depth", "alpha"}
+    edges = contours(config, made(config, lambda cell: cell.depth / 10 / cell.alpha))
+    assert {(edge.axis, edge.activation) for edge in edges} == {("depth", "relu")}
+
+
+@pytest.mark.parametrize(
     "axes", [{"width": [8, 16]}, {"activation": ["relu", "tanh", "erf"]}, {"width": [8, 16, 32], "alpha": [1.0, 2.0]}]
 )
 def test_one_seed_or_no_scale_has_no_law(axes):
@@ -150,3 +177,11 @@ def test_test_error_scales_with_samples():
     assert law.exponent.low > 0.5
     foretold = law.floor.value + law.coefficient * samples**-law.exponent.value
     assert foretold == pytest.approx(np.exp(np.log(losses).mean(1)), rel=0.4)
+
+
+def test_a_sweep_of_one_column_ends_in_its_report():
+    base = ToyConfig(samples=8, test_samples=8, probe_samples=8, steps=2, measure_every=1)
+    report = regime.run(SweepConfig(base=base, axes={"width": [4, 8, 16], "alpha": [1.0]}, seeds=2))
+    assert len(report.cells) == 3
+    assert report.contours == []
+    assert {law.axis for law in report.laws} == {"width"}

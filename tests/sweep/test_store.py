@@ -2,15 +2,21 @@
 
 import csv
 import io
+import json
+import os
 import sqlite3
 import subprocess
 import sys
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from regime import ConfigError, ToyConfig
-from regime.sweep.cell import failure, key
+import regime
+from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
+from regime.sweep.cell import failure
+from regime.sweep.keys import key, keys
 from regime.sweep.store import Store
+from tests.models import tiny
 
 RESULT = failure("none") | {
     "status": "finished",
@@ -81,6 +87,29 @@ def test_a_store_that_cannot_be_used_is_kept_aside(tmp_path, spoil):
     assert Store(path).count() == 1
     assert Store(path).kept is None
     assert store.kept.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "must be a mapping"),
+        ("{}", "status: Field required"),
+        (json.dumps(RESULT | {"measures": {"kernel_change": "large"}}), "measures.kernel_change: "),
+        (json.dumps(RESULT | {"more": 1}), "more: "),
+        (json.dumps(RESULT | {"index": 3}), "multiple values"),
+    ],
+)
+def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a", "b"))
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE cells SET result = ? WHERE key = 'b'", [result])
+    database.close()
+    assert set(store.get(["a"])) == {"a"}
+    for read in (lambda: store.get(["a", "b"]), store.to_csv):
+        with pytest.raises(ConfigError, match=f"holds a cell that is none .*{message}"):
+            read()
 
 
 def test_a_database_of_something_else_is_left_alone(tmp_path):
@@ -176,6 +205,89 @@ def test_a_table_of_the_cells(tmp_path):
 
 def test_keys_tell_apart_what_gives_other_numbers():
     base = ToyConfig().to_dict()
-    keys = {key(base, None), key(base, 0.1), key(base | {"width": 64}, None), key(base | {"alpha": 2.0}, None)}
-    assert len(keys) == 4
+    known = {key(base, None), key(base, 0.1), key(base | {"width": 64}, None), key(base | {"alpha": 2.0}, None)}
+    known |= {key(base, None, "some weights"), key(base, None, "others")}
+    assert len(known) == 6
     assert key(dict(reversed(base.items())), None) == key(base, None)
+
+
+def test_a_cell_of_one_map_is_that_of_another():
+    axes = {"width": [8, 16], "alpha": [0.5, 1, 32.0]}
+    cells, turned = (list(SweepConfig(axes=part).cells()) for part in (axes, dict(reversed(axes.items()))))
+    assert dict(zip(cells, keys(cells, None), strict=True)) == dict(zip(turned, keys(turned, None), strict=True))
+    assert not set(keys(cells, None)) & set(keys(cells, 0.5))
+
+
+def test_another_version_has_other_cells(tmp_path, monkeypatch):
+    config = SweepConfig(
+        base=ToyConfig(samples=8, test_samples=8, probe_samples=8, steps=1, measure_every=1, seeds=1),
+        axes={"width": [4, 8]},
+        store=str(tmp_path / "cells.sqlite"),
+    )
+    assert [regime.run(config).provenance.found for _ in range(2)] == [0, 2]
+    monkeypatch.setattr("regime.sweep.keys.VERSION", "0.2.0")
+    assert [regime.run(config).provenance.found for _ in range(2)] == [0, 2]
+    assert Store(config.store).count() == 4
+
+
+PROBE = ProbeConfig(model="one", samples=4, probe_samples=8, max_tokens=6, steps=1, measure_every=1, forecast=False)
+
+
+def write_over(folder) -> None:
+    """Other weights in the file that is there, of the same size, with the times that it had."""
+    path = folder / "model.safetensors"
+    before = path.stat()
+    save_file({name: 1.5 * tensor for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def tokens_in_another_order(folder) -> None:
+    path = folder / "tokenizer.json"
+    words = json.loads(path.read_text())
+    vocab = words["model"]["vocab"]
+    names = [name for name in vocab if name.isalpha()]
+    words["model"]["vocab"] = vocab | dict(zip(names, [vocab[name] for name in reversed(names)], strict=True))
+    path.write_text(json.dumps(words))
+
+
+CHANGES = {
+    "another seed": lambda folder: tiny.write(folder, "bert", language_model=False, seed=1),
+    "the same size and times": write_over,
+    "the tokenizer": tokens_in_another_order,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_model_folder_that_changed_has_other_cells(tmp_path, monkeypatch, change):
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    tiny.write(tmp_path / "one", "bert", language_model=False)
+    config = SweepConfig(base=PROBE, axes={"learning_rate": [1e-3]}, store=str(tmp_path / "cells.sqlite"))
+    before, again = (regime.run(config) for _ in range(2))
+    assert again.provenance.found == 1
+    change(tmp_path / "one")
+    after = regime.run(config)
+    assert after.provenance.found == 0
+    assert after.cells[0].status == "finished"
+    assert after.cells[0].measures["train_loss"] != before.cells[0].measures["train_loss"]
+    assert after.cells[0].measures["train_loss"] == regime.run(config.cell(0)).final["train_loss"]
+
+
+def test_a_model_that_changes_meanwhile_is_a_failure_that_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    tiny.write(tmp_path / "one", "bert", language_model=False)
+    config = SweepConfig(base=PROBE, axes={"learning_rate": [1e-3, 2e-3]}, store=str(tmp_path / "cells.sqlite"))
+    for event in regime.stream(config):
+        if event.kind == "measured" and event.step == 1:
+            write_over(tmp_path / "one")
+    bad, good = sorted(regime.SweepReport.from_dict(event.report).cells, key=lambda cell: cell.status)
+    assert (good.status, bad.status) == ("finished", "failed")
+    assert "with other weights" in bad.error
+    assert Store(config.store).count() == 1
+
+
+def test_a_model_that_is_nowhere_fails_in_its_cells(tmp_path):
+    config = SweepConfig(base=PROBE, axes={"model": ["nowhere"]}, store=str(tmp_path / "cells.sqlite"))
+    (cell,) = regime.run(config).cells
+    assert (cell.status, cell.key) == ("failed", "")
+    assert "there is none of that name" in cell.error

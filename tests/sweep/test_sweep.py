@@ -67,6 +67,10 @@ def test_a_report_is_saved_and_loaded(tmp_path):
     assert {law.measure for law in again.laws} >= {"kernel_change", "parameter_movement"}
     with pytest.raises(ValueError, match="not a report of this version"):
         regime.SweepReport.from_dict({"kind": "sweep-report"})
+    fields = report.to_dict()
+    for cells in (fields["cells"][1:], fields["cells"][::-1], [*fields["cells"], fields["cells"][0]]):
+        with pytest.raises(ValueError, match=r"cells: \d+ are not allowed; allowed: one for each of 12, in order"):
+            regime.SweepReport.from_dict(fields | {"cells": cells})
 
 
 def test_what_is_stopped_goes_on(tmp_path):

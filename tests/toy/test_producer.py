@@ -41,8 +41,8 @@ CASES = {
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-9)
 
 
-def snapshots(run: ToyRun) -> list[Snapshot]:
-    return [item for item in run.snapshots() if isinstance(item, Snapshot)]
+def snapshots(run: ToyRun, state: dict | None = None) -> list[Snapshot]:
+    return [item for item in run.snapshots(state) if isinstance(item, Snapshot)]
 
 
 class Oracle:
@@ -119,6 +119,24 @@ def test_snapshots_are_those_of_plain_networks_and_explicit_twins(case: str) -> 
             partial_batch = config.batch < config.samples
             everything = torch.arange(config.samples)
             oracle.step(torch.randperm(config.samples, generator=order)[: config.batch] if partial_batch else everything)
+
+
+@pytest.mark.parametrize("case", ["sgd, off the beat", "momentum, coupled decay", "adam, batches, coupled decay"])
+def test_a_run_goes_on_from_its_state(case: str) -> None:
+    run = ToyRun(ToyConfig(**CONFIG | CASES[case]))
+    state, after = None, []
+    for snapshot in run.snapshots():
+        if isinstance(snapshot, Snapshot):
+            after += [snapshot] if state else []
+            state = run.state() if snapshot.step == 4 else state
+    again = snapshots(ToyRun(run.config), state)[1:]
+    for one, other in zip(after, again, strict=True):
+        assert (one.step, one.time) == (other.step, other.time)
+        assert torch.equal(one.outputs, other.outputs)
+        assert torch.equal(one.linear["linearization_gap"], other.linear["linearization_gap"])
+    short = {**state, "tensors": state["tensors"][1:]}
+    with pytest.raises(ValueError, match="not those of a run of this configuration"):
+        snapshots(ToyRun(run.config), short)
 
 
 def test_kernel_regressions_are_those_of_the_kernels_at_the_start_and_at_the_end() -> None:

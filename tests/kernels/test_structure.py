@@ -1,4 +1,4 @@
-"""Which models are known from one example, and that the others still go through the probes."""
+"""Which models are known from one probe, and that the others still go through two."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regime import empirical_ntk, plan_ntk
-from regime.kernels.rowwise import learn_rows
+from regime.kernels.structure import learn
 from tests.kernels.architectures import relative
 
 
@@ -47,6 +47,15 @@ def _model(function: Callable) -> Forward:
     return Forward(function).double()
 
 
+def _passes(model: nn.Module, x: Tensor) -> int:
+    """How often it takes a look at the model to know its structure."""
+    seen: list[int] = []
+    handle = model.register_forward_hook(lambda *_: seen.append(1))
+    learn(model, x, None, model.parameters())
+    handle.remove()
+    return len(seen)
+
+
 def _inputs() -> Tensor:
     return torch.randn(6, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -55,8 +64,7 @@ def _inputs() -> Tensor:
 @pytest.mark.parametrize("outputs", ["trace", "full"])
 def test_either_way_the_kernel_is_the_oracles(name: str, outputs: str) -> None:
     model, x = _model({**APART, **OTHERWISE}[name]), _inputs()
-    known = learn_rows(model, x, None, model.parameters())
-    assert (known is not None) == (name in APART)
+    assert _passes(model, x) == (1 if name in APART else 2)
     fast = empirical_ntk(model, x, outputs=outputs)
     slow = empirical_ntk(model, x, outputs=outputs, method="dense")
     assert [k for k, v in fast.layers.items() if v is None] == [k for k, v in slow.layers.items() if v is None]
@@ -68,7 +76,7 @@ def test_either_way_the_kernel_is_the_oracles(name: str, outputs: str) -> None:
 @pytest.mark.parametrize("name", COUPLED)
 def test_models_that_couple_examples_are_not_taken_for_rows(name: str) -> None:
     model, x = _model(COUPLED[name]), _inputs()
-    assert learn_rows(model, x, None, model.parameters()) is None
+    assert _passes(model, x) == 2
     with pytest.raises(ValueError, match="the output for one example changes"):
         empirical_ntk(model, x)
 

@@ -1,0 +1,77 @@
+"""What kernel is asked for: the arguments of `empirical_ntk` and `plan_ntk`, checked once and handed on whole."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import nn
+
+from regime.kernels.batch import Batch, Projected, Readout, check_batch, size
+from regime.kernels.ownership import Group, Layers, grouped, owned
+from regime.numbers import is_integer
+
+ALLOWED = {
+    "outputs": ("trace", "full", "projection"),
+    "group": ("layer", "block", "total"),
+    "method": ("auto", "token-gram", "per-example", "dense"),
+}
+LEAST = {"memory": 1, "projections": 2, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Request:
+    """The kernel of a model between two batches; `empirical_ntk` documents each field.
+
+    Raises:
+        ValueError: an argument is not allowed; it names the field, the value and what is allowed.
+    """
+
+    model: nn.Module
+    batch: Batch
+    other: Batch | None
+    readout: Readout | None
+    outputs: Literal["trace", "full", "projection"]
+    layers: list[str] | None
+    group: Group
+    method: Literal["auto", "token-gram", "per-example", "dense"]
+    memory: int | None
+    projections: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise ValueError(f"model: an nn.Module is needed, got {type(self.model).__name__}")
+        for name, allowed in ALLOWED.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} = {value!r} is not allowed; allowed: {', '.join(map(repr, allowed))}")
+        check_batch("batch", self.batch)
+        if self.other is not None:
+            check_batch("other", self.other)
+        if self.readout is not None and not callable(self.readout):
+            raise ValueError(f"readout = {self.readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+        globs = self.layers
+        if globs is not None and not (isinstance(globs, list | tuple) and all(isinstance(glob, str) for glob in globs)):
+            some = globs if isinstance(globs, str) else "encoder.*"
+            raise ValueError(f"layers = {globs!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if not (value is None and name == "memory") and (not is_integer(value) or value < least):
+                raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
+
+    @property
+    def sizes(self) -> tuple[int, int | None]:
+        """Examples n, and m of the other batch; None for a symmetric kernel."""
+        return size(self.batch), None if self.other is None else size(self.other)
+
+    @property
+    def parameters(self) -> Layers:
+        """Those that the kernel is of."""
+        return owned(self.model, self.layers)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The name under which each layer's kernel is summed."""
+        return {path: grouped(path, self.group) for path in self.parameters}
+
+    def projected(self, count: int, seed: int) -> "Request":
+        """The trace of so many random signs of the outputs."""
+        return replace(self, readout=Projected(self.readout, count, seed), outputs="trace")

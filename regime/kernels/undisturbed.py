@@ -1,0 +1,224 @@
+"""Measuring a network without leaving a trace: every pass begins at the state it was found in, and it comes back so.
+
+A forward pass may write: running statistics, vectors of a power iteration, embeddings that are renormalized, counters. It may
+also be compiled, take a fused path that hides its layers, or switch autocast on by itself.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PARTS = ("_parameters", "_buffers", "_modules")
+HOOKS = [name for name in vars(nn.Module()) if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> "Iterator[Passes]":
+    """Take a network's passes as it is now, and give it back bit for bit.
+
+    Parameters, buffers, attributes of its modules and the state of random numbers are what they were, whatever a pass writes;
+    each pass begins with them. Passes run eagerly, without autocast, and without the fused paths of attention. Several
+    threads take turns at one network.
+    """
+    model = unwrapped(model)
+    with _lock:
+        held = _held.setdefault(model, _Held())
+    with held.turn:
+        if held.passes is not None:
+            yield held.passes
+            return
+        with _eager(), full_precision():
+            held.passes = Passes(model)
+            try:
+                yield held.passes
+            finally:
+                held.passes.end()
+                held.passes = None
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside what was made to train it: data parallel, compiled or averaged."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel | torch.optim.swa_utils.AveragedModel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        else:
+            return model
+
+
+@dataclass
+class _Held:
+    """A network that is being measured, and whose turn it is."""
+
+    turn: Any = field(default_factory=threading.RLock)
+    passes: "Passes | None" = None
+
+
+_lock = threading.Lock()
+_held: "WeakKeyDictionary[nn.Module, _Held]" = WeakKeyDictionary()
+_stances: list[Any] = []
+"""The compiler's stance belongs to the process: held once for every network measured, and put back by the last."""
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Run compiled modules as they were written."""
+    with _lock:
+        _stances.append(_stances[0] if _stances else torch.compiler.set_stance("force_eager"))
+    try:
+        yield
+    finally:
+        with _lock:
+            stance = _stances.pop()
+            if not _stances:
+                stance.__exit__(None, None, None)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Switch autocast off."""
+    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+        yield
+
+
+class Passes:
+    """The passes through a network that leave no trace."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.dicts = [(kept, dict(kept)) for module in model.modules() for kept in _dicts(module)]
+        """What modules keep, and what is in it."""
+        self.buffers = [module._buffers for module in model.modules() if "_buffers" in vars(module)]
+        self.tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        self.written: dict[int, Tensor] = {}
+        """What they were before a pass wrote into them."""
+        self.dtypes: set[torch.dtype] = set()
+        self.random: list[Tensor] = [
+            torch.get_rng_state(),
+            *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []),
+        ]
+        self.drew = False
+        self.depth = 0
+        self.modes = ExitStack()
+        self.hooks = [
+            model.register_forward_pre_hook(self._before, prepend=True),
+            model.register_forward_hook(self._after, always_call=True),
+        ]
+
+    @property
+    def rounding(self) -> float:
+        """Unit of rounding of the coarsest numbers that the passes so far computed."""
+        return max(torch.finfo(dtype).eps for dtype in self.dtypes)
+
+    def end(self) -> None:
+        """Put everything back."""
+        self.modes.close()
+        for hook in self.hooks:
+            hook.remove()
+        self._restore()
+        for kept, before in self.dicts:
+            for key in kept.keys() - before.keys():
+                del kept[key]
+        if self.drew:
+            torch.set_rng_state(self.random[0])
+            if self.random[1:]:
+                torch.cuda.set_rng_state_all(self.random[1:])
+
+    def _before(self, module: nn.Module, args: Any) -> None:
+        del module, args
+        self.depth += 1
+        if self.depth > 1:
+            return  # a network that calls itself
+        self._restore()
+        copies: dict[int, Tensor] = {}
+        for buffers in self.buffers:
+            for name, buffer in buffers.items():
+                if buffer is not None:
+                    if id(buffer) not in copies:
+                        copies[id(buffer)] = buffer.detach().clone().requires_grad_(buffer.requires_grad)
+                    buffers[name] = copies[id(buffer)]
+        self.modes.enter_context(_Eyes(self))
+        self.modes.enter_context(_Plain())
+
+    def _after(self, module: nn.Module, args: Any, output: Any) -> None:
+        del module, args, output
+        self.depth -= 1
+        if not self.depth:
+            self.modes.close()
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        for kept, before in self.dicts:
+            kept.update({key: value for key, value in before.items() if kept.get(key, self) is not value})
+        for key, before in self.written.items():
+            self.tensors[key].copy_(before)
+        self.written.clear()
+
+    @cached_property
+    def storages(self) -> dict[int, list[Tensor]]:
+        """The network's tensors by the memory they lie in."""
+        found: dict[int, list[Tensor]] = {}
+        for tensor in self.tensors.values():
+            if torch._C._has_storage(tensor) and tensor.numel():
+                found.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
+        return found
+
+    def keep(self, tensor: Tensor) -> None:
+        """Keep what a tensor of the network is, before something is written where it lies."""
+        if torch._C._has_storage(tensor):
+            for own in self.storages.get(tensor.untyped_storage().data_ptr(), ()):
+                if id(own) not in self.written:
+                    self.written[id(own)] = own.detach().clone()
+
+
+def _dicts(module: nn.Module) -> Iterator[dict[str, Any]]:
+    """Where a module keeps things; scripted modules keep most elsewhere."""
+    own = vars(module)
+    yield own
+    yield from (own[name] for name in (*PARTS, *HOOKS) if name in own)
+
+
+class _Eyes(TorchDispatchMode):
+    """Sees every operation: what it writes into, how coarse its results are, and whether it draws random numbers."""
+
+    def __init__(self, passes: Passes) -> None:
+        super().__init__()
+        self.passes = passes
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        passes = self.passes
+        if function._schema.is_mutable:
+            for argument, value in zip(function._schema.arguments, args, strict=False):
+                if isinstance(value, Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
+                    passes.keep(value)
+            for value in kwargs.values():
+                if isinstance(value, Tensor):
+                    passes.keep(value)
+        passes.drew |= torch.Tag.nondeterministic_seeded in function.tags
+        output = function(*args, **kwargs)
+        for each in output if isinstance(output, tuple | list) else (output,):
+            if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
+                passes.dtypes.add(each.dtype)
+        return output
+
+
+class _Plain(TorchFunctionMode):
+    """Runs every function without autocast, also where the forward pass switches it on; fused paths keep away by themselves."""
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        if torch._C._is_any_autocast_enabled():
+            with full_precision():
+                return function(*args, **(kwargs or {}))
+        return function(*args, **(kwargs or {}))

@@ -1,0 +1,42 @@
+"""The keys under which finished cells are kept: of all that their numbers depend on."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from regime.config import ConfigError, ProbeConfig, ToyConfig
+from regime.recorder import VERSION
+from regime.session import IMPORTING
+from regime.sweep.cell import RESULT_VERSION
+
+
+def key(fields: dict[str, Any], at_loss: float | None, weights: str | None = None) -> str:
+    """Return the SHA-256 of a cell's configuration, its model's weights and this version: the same wherever its result is."""
+    version = {"package": VERSION, "version": RESULT_VERSION}
+    asked = version | {"config": fields, "at_loss": at_loss, "weights": weights}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def keys(cells: Sequence[ToyConfig | ProbeConfig], at_loss: float | None) -> list[str | None]:
+    """Return the key of each cell; None where its model cannot be had here.
+
+    A model counts by what its files hold now, read once for all cells: a folder or a branch may change under its name.
+    """
+    models = {cell.named[0] for cell in cells if cell.kind == "probe"}
+    known = {model: _weights(*model) for model in models}
+
+    def of(cell: ToyConfig | ProbeConfig) -> str | None:
+        weights = None if cell.kind == "toy" else known[cell.named[0]]
+        return None if cell.kind == "probe" and weights is None else key(cell.to_dict(), at_loss, weights)
+
+    return list(map(of, cells))
+
+
+def _weights(model: str, revision: str) -> str | None:
+    with IMPORTING:
+        from regime.models.loading import weights
+    try:
+        return weights(model, revision)
+    except ConfigError:
+        return None
