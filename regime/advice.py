@@ -16,8 +16,9 @@ RICH_KERNEL = 3.0
 """Kernel change that a toy aims at for rich: where it was that large, the gap was above its bound too (measured)."""
 SMOOTH_GROWTH = 1.25
 """Power of 1/alpha with which the kernel change grows on the way from lazy to rich, without ReLU (measured: 0.9 to 2)."""
-RELU_FALL = 1 / 3
-"""Power with which a ReLU network's gap falls with alpha: slower than a smooth one's, because of its kinks (measured)."""
+FALL, RELU_FALL = 3 / 4, 1 / 3
+"""Powers with which kernel change and gap fall with alpha on the way to lazy, and a ReLU network's gap, slower because of its
+kinks (measured)."""
 
 
 def advise(
@@ -39,10 +40,11 @@ def extrapolate(
 ) -> dict[Side, float]:
     """Return the value of alpha, or of a probe's learning_rate, that should carry a run to each other side.
 
-    Towards lazy, kernel change and gap fall about as 1/alpha (Chizat et al. 2019), a ReLU network's gap as alpha**(-1/3); the
-    one that asks for the larger change decides, in every seed. Towards rich the kernel change decides, its geometric mean over
-    seeds: it grows as 1/alpha with ReLU, as alpha**-1.25 without, and much further on lies divergence. A probe's grow about in
-    proportion to the step, and both have to cross. Empty where a seed did not move at all.
+    In the lazy limit kernel change and gap fall as 1/alpha (Chizat et al. 2019). On the way there they fall as slowly as
+    alpha**-0.75, a ReLU network's gap as alpha**(-1/3); the one that asks for the larger change decides, in every seed. Towards
+    rich the kernel change decides, its geometric mean over seeds: it grows as 1/alpha with ReLU, as alpha**-1.25 without, and
+    much further on lies divergence. A probe's grow about in proportion to the step, and both have to cross. Empty where a seed
+    did not move at all.
 
     Args:
         config, learning_rate: the run, and the step size it took.
@@ -52,12 +54,13 @@ def extrapolate(
     if min(*kernel, *gap) <= 0:
         return {}
     toy = config.kind == "toy"
-    smooth = not toy or config.activation != "relu"
-    lazy = max(max(kernel) * BEYOND / LAZY_BELOW, (max(gap) * BEYOND / LAZY_BELOW) ** (1 if smooth else 1 / RELU_FALL))
+    excess = [BEYOND * max(evidence) / LAZY_BELOW for evidence in (kernel, gap)]
     if toy:
-        rich = (RICH_KERNEL / geometric_mean(kernel)) ** (1 / SMOOTH_GROWTH if smooth else 1)
+        relu = config.activation == "relu"
+        lazy = max(excess[0] ** (1 / FALL), excess[1] ** (1 / (RELU_FALL if relu else FALL)))
+        rich = (RICH_KERNEL / geometric_mean(kernel)) ** (1 if relu else 1 / SMOOTH_GROWTH)
     else:
-        rich = max(RICH_ABOVE / min(kernel), LAZY_BELOW / min(gap)) * BEYOND
+        lazy, rich = max(excess), BEYOND * max(RICH_ABOVE / min(kernel), LAZY_BELOW / min(gap))
     _, now = _knob(config, learning_rate)
     low, high = (1e-4, 1e4) if toy else (0.0, 10.0)
     values: dict[Side, float] = {}

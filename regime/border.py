@@ -148,7 +148,7 @@ def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[f
     places = []
     for index, value in enumerate(values):
         try:
-            places.append(Place(index, {axis: value}, ToyConfig(**{**dict(config), axis: value})))
+            places.append(Place(index, {axis: value}, config.model_copy(update={axis: value}), key=""))
         except ConfigError as error:
             yield _failed(value, error)
     done = 0
@@ -213,10 +213,10 @@ class Search:
             raise ConfigError(
                 f"within = {show(within)} is not allowed; allowed: two increasing values from {low:g} to {high:g}"
             )
-        config = ToyConfig(**{**dict(config), "seeds": config.max_seeds or config.seeds, "max_seeds": None})
+        config = config.model_copy(update={"seeds": config.max_seeds or config.seeds, "max_seeds": None})
         own = getattr(config, axis)
         own = produce(config).learning_rate if own is None else own
-        return cls(config, axis, side, start=min(max(own, smallest), largest), within=(smallest, largest))
+        return cls(config, axis, side, start=type(own)(min(max(own, smallest), largest)), within=(smallest, largest))
 
     def next_values(self, seen: Sequence[Seen]) -> list[float]:
         """The values to try next; none where the border is known, or that there is none."""
@@ -315,7 +315,8 @@ class Search:
 
     def _rounded(self, value: float) -> float:
         low, high = self.within
-        return min(max(round(value) if self.axis == "width" else float(f"{value:.4g}"), low), high)
+        clipped = min(max(float(f"{value:.4g}"), low), high)
+        return round(clipped) if self.axis == "width" else clipped
 
     def _found(self, known: list[Seen], value: float, ends: list[Seen | None]) -> list[str]:
         """A border in words."""

@@ -188,6 +188,11 @@ class Recorder:
             whole.history.append(whole._event(whole.points[-1], event.seconds, event.seconds_left, event.view))
         return whole
 
+    def advise(self, advice: list[str]) -> None:
+        """Put advice that was tried in the place of the last verdict's."""
+        last = self.history[-1]
+        self.history[-1] = last.model_copy(update={"verdict": last.verdict.model_copy(update={"advice": advice})})
+
     def _event(self, point: Point, seconds: float, left: Number, view: dict[str, Any]) -> Measured:
         measurement = point.measurement
         return Measured(

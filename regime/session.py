@@ -262,6 +262,8 @@ class Session:
             self._recorder = self._recorder.joined(self._part)
             if len(self._part.history) > before:
                 yield self._recorder.history[-1]
+        if config.kind == "toy":
+            yield from self._try_advice()
         finished = self._recorder.finished(producer, self._elapsed())
         self._producer = producer = None  # what was trained is no longer needed, and may be large
         yield finished
@@ -290,6 +292,18 @@ class Session:
     def _state(self) -> dict[str, Any]:
         """Where the batch of seeds that is trained stands."""
         return {"producer": self._producer.state(), "recorder": self._part.state()}
+
+    def _try_advice(self) -> Iterator[Progress]:
+        """Try what the last verdict advises, and let the report say what was seen."""
+        from regime.trial import try_advice
+
+        steps, recorder = self._producer.steps, self._recorder
+        for item in try_advice(self.config, recorder.learning_rate, recorder.history[-1]):
+            if isinstance(item, list):
+                recorder.advise(item)
+            elif (now := self._elapsed()) - self._spoke > HEARTBEAT:
+                self._spoke = now
+                yield Progress(step=steps, steps=steps, seconds=now, seconds_left=None)
 
     def _elapsed(self) -> float:
         """Seconds this run has been running, without those it was held."""

@@ -16,13 +16,13 @@ from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
 
 CONFIG = ToyConfig(
-    width=48, activation="tanh", alpha=0.3, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=8
+    width=48, activation="erf", alpha=0.3, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=8
 )
 
 
 def along(field: str, values: list[float]) -> list[regime.Report]:
     """Direct runs, one after another."""
-    return [regime.run(ToyConfig(**{**dict(CONFIG), field: value})) for value in values]
+    return [regime.run(CONFIG.model_copy(update={field: value})) for value in values]
 
 
 @pytest.mark.parametrize("side", ["lazy", "rich"])
@@ -31,7 +31,7 @@ def test_a_border_along_alpha_is_that_of_a_dense_grid(side: str) -> None:
     low, high = border.interval
     assert low < border.value < high
     grid = [border.value * 1.05**k for k in range(-15, 16)]
-    configs = [ToyConfig(**{**dict(CONFIG), "alpha": alpha}) for alpha in grid]
+    configs = [CONFIG.model_copy(update={"alpha": alpha}) for alpha in grid]
     events = [(cell, event) for cell, event in regime.stream_together(configs) if event.kind == "measured"]
     verdicts = {cell: event.verdict for cell, event in events if event.step == CONFIG.steps}
     bound = ZONES[0] if side == "lazy" else ZONES[1]
@@ -56,13 +56,13 @@ def test_what_was_seen_is_what_a_direct_run_gives() -> None:
 
 
 def test_along_the_step_lazy_lies_below() -> None:
-    config = ToyConfig(**{**dict(CONFIG), "alpha": 2.0})
+    config = CONFIG.model_copy(update={"alpha": 2.0})
     border = find_border(config, "learning_rate")
     own = next(item for item in border.seen if item.label == "lazy")
     assert own.value < border.value
     assert border.below.label == "lazy"
     assert border.above.label == "mixed"
-    report = regime.run(ToyConfig(**{**dict(config), "learning_rate": border.above.value}))
+    report = regime.run(config.model_copy(update={"learning_rate": border.above.value}))
     assert report.verdict.label == "mixed"
 
 
@@ -81,28 +81,28 @@ def test_events_are_plain_and_end_in_the_border() -> None:
 
 
 def test_a_border_that_is_not_there_is_said_with_both_ends() -> None:
-    border = find_border(ToyConfig(**{**dict(CONFIG), "trainable": "readout"}), side="rich", within=(0.01, 100.0))
+    border = find_border(CONFIG.model_copy(update={"trainable": "readout"}), side="rich", within=(0.01, 100.0))
     assert (border.value, border.interval, border.below, border.above) == (None, None, None, None)
     assert [border.seen[0].value, border.seen[-1].value] == [0.01, 100.0]
     assert border.reasons == ["No border at which rich begins from alpha = 0.01 to 100: lazy at 0.01, lazy at 100"]
 
 
 def test_divergence_on_one_side_is_said() -> None:
-    border = find_border(ToyConfig(**{**dict(CONFIG), "activation": "relu"}), "learning_rate", side="rich")
+    border = find_border(CONFIG.model_copy(update={"activation": "relu"}), "learning_rate", side="rich")
     assert border.below.label == "mixed"
     assert border.above.label == "rich"
     assert border.reasons[-1].startswith("Above: diverged at ")
 
 
 def test_no_steps_no_border() -> None:
-    border = find_border(ToyConfig(**{**dict(CONFIG), "steps": 0}), within=(0.1, 1.0))
+    border = find_border(CONFIG.model_copy(update={"steps": 0}), within=(0.1, 1.0))
     assert border.value is None
     assert border.reasons[0].endswith("nothing moved at 0.1, nothing moved at 1")
 
 
 def test_a_closed_search_leaves_nothing_running() -> None:
     threads = threading.active_count()
-    events = stream_border(ToyConfig(**{**dict(CONFIG), "steps": 50_000, "measure_every": 1000}))
+    events = stream_border(CONFIG.model_copy(update={"steps": 50_000, "measure_every": 1000}))
     next(event for event in events if event.kind == "trying" and event.fraction > 0)
     began = time.perf_counter()
     events.close()

@@ -16,7 +16,7 @@ ADDRESS = "http://127.0.0.1:7860"
 
 def test_the_readme_has_its_parts() -> None:
     assert README.startswith("---\ntitle: Lazy or rich?\n")
-    assert len(SNIPPETS) == 14
+    assert len(SNIPPETS) == 15
     for link in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / link).exists(), link
 

@@ -8,7 +8,7 @@ from regime.reproductions.claim import train_to
 from regime.sweep.work import work
 
 FIELDS = {"samples": 24, "test_samples": 16, "probe_samples": 16, "width": 16, "seeds": 3, "steps": 25, "measure_every": 10}
-DOUBLE = 17.0
+DOUBLE = 1000.0
 """An alpha at which runs take float64, so that batches agree with single runs far below rounding."""
 
 
@@ -39,7 +39,7 @@ def same(one: float | None, other: float | None) -> bool:
     ids=str,
 )
 def test_a_batch_gives_what_runs_of_each_give(fields):
-    configs = [ToyConfig(**FIELDS | fields, alpha=alpha, seed=seed) for alpha, seed in ((DOUBLE, 0), (40.0, 5))]
+    configs = [ToyConfig(**FIELDS | fields, alpha=alpha, seed=seed) for alpha, seed in ((DOUBLE, 0), (2000.0, 5))]
     for config, result in zip(configs, results(configs), strict=True):
         report = regime.run(config)
         left_out = {"kernel_velocity"}
@@ -57,7 +57,7 @@ def test_a_batch_gives_what_runs_of_each_give(fields):
 
 
 def test_cells_are_measured_where_their_loss_was_reached():
-    configs = [ToyConfig(**FIELDS | {"steps": 2000}, alpha=alpha) for alpha in (DOUBLE, 64.0)]
+    configs = [ToyConfig(**FIELDS | {"steps": 2000}, alpha=alpha) for alpha in (DOUBLE, 2000.0)]
     for config, result in zip(configs, results(configs, at_loss=0.3), strict=True):
         oracle = train_to(config, 0.3)
         assert result["reached"]
