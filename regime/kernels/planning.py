@@ -95,19 +95,19 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
     c = structure.outputs.shape[1]
     budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else int(memory)
     result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if request.outputs == "full" else 1)
-    each = structure.bytes_per_example()
-    least = result + LEAST + 2 * each
+    each, check = structure.bytes_per_example(), structure.bytes_of_check()
+    least = result + LEAST + check + 2 * each
     if budget < least:
         raise ValueError(
             f"memory = {budget} bytes is too little: {least} are needed, "
-            f"{result} for the result and {2 * each} for one pair of examples"
+            f"{result} for the result, {2 * each} for one pair of examples and {check} for the gradients of a check"
         )
     workspace = min(rules.WORKSPACE, LEAST + (budget - least) // 4)
-    room, whole = budget - result - workspace, n if symmetric else n + m
-    if whole * each <= room:
-        return Blocks(n, m, symmetric, max(n, m), workspace, result + workspace + whole * each)
-    examples = room // (2 * each)
-    return Blocks(n, m, symmetric, examples, workspace, result + workspace + 2 * examples * each)
+    fixed, whole = result + check + workspace, n if symmetric else n + m
+    if fixed + whole * each <= budget:
+        return Blocks(n, m, symmetric, max(n, m), workspace, fixed + whole * each)
+    examples = (budget - fixed) // (2 * each)
+    return Blocks(n, m, symmetric, examples, workspace, fixed + 2 * examples * each)
 
 
 @torch.no_grad()

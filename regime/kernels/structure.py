@@ -18,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from regime.kernels.batch import Batch, Readout, called, check_outputs, evaluate, select, size
 
+CHECKED = 2**28
+"""Bytes of gradients that a check of them holds at once, but for a single layer's."""
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
 
@@ -81,6 +83,11 @@ class Structure:
         """What a capture holds: results and their gradients (in float32 at least), and the unknown parameters' gradients."""
         c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
         return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
+
+    def bytes_of_check(self) -> int:
+        """What the gradients take that a capture is checked against."""
+        each = [max(4, p.element_size()) * p.numel() for p in self.shared]
+        return min(sum(each), max(CHECKED, *each))
 
 
 ENTRYWISE = {

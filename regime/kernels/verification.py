@@ -14,12 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.kernels.ownership import Layers
+from regime.kernels.structure import CHECKED
 from regime.kernels.tapes import Direction, Tape, real, wide
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
-BYTES = 2**28
-"""Of gradients that are held at once, but for a single layer's."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _by_layer(value: Tensor, layers: Layers) -> Iterator[tuple[str, Direction]]:
     left = dict(layers)
     while left:
         group, size = {}, 0
-        while left and (not group or size < BYTES):
+        while left and (not group or size < CHECKED):
             path = next(iter(left))
             group[path] = left.pop(path)
             size += sum(parameter.nbytes for parameter in group[path].values())
