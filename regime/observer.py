@@ -20,7 +20,7 @@ from regime.kernels.capture import capture, explicit, learn_structure
 from regime.kernels.ownership import ROOT, block_of, check_mode, owned
 from regime.kernels.planning import watching
 from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import undisturbed
+from regime.kernels.undisturbed import Passes, undisturbed
 from regime.placed import placed
 from regime.representations import MASK, find, hooked
 from regime.snapshots import Moved, Snapshot, Start
@@ -33,6 +33,8 @@ FROZEN = "this layer is not trained"
 OUTPUTS = "the readout gives outputs, not features"
 OF_FEATURES = ("representation_change", "feature_movement")
 OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
+NUDGE = 1 + 2**-10
+"""What parameters are multiplied with to tell how their network rounds."""
 NUMBERS = bool | int | float | complex | str | None
 INTERNAL = vars(nn.Module()).keys()
 """What modules keep that is not of the function."""
@@ -107,6 +109,8 @@ class Observer:
     """Of no name where no module gives a representation."""
     rounding: float = field(init=False, default=0.0)
     """Unit of rounding of the coarsest numbers in a pass."""
+    noise: float = field(init=False, default=0.0)
+    """Norm over the examples of what rounding makes of the outputs; 0 where it cannot be told."""
 
     @property
     def start(self) -> Float[Tensor, "P C"]:
@@ -125,6 +129,7 @@ class Observer:
         yield
         self.first = self.origin = yield from self._refer(dict(self.initial))
         self.unmoved = self.first.kernels
+        self.noise = yield from self._noise()
 
     def prepare(self) -> None:
         """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
@@ -298,11 +303,7 @@ class Observer:
 
     def _suited(self, batch: Batch) -> Batch:
         """The batch in the precision of the passes."""
-        if not self.wide:
-            return batch
-        if isinstance(batch, Tensor):
-            return widened(batch)
-        return {name: widened(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+        return _each(widened, batch) if self.wide else batch
 
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
         """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
@@ -323,16 +324,14 @@ class Observer:
         theta = self._theta(trained)
         for name, value in self.origin.state.items():
             if name in own and name not in trained and isinstance(value, Tensor):
-                value = widened(value) if self.wide else value
-                theta[name] = nn.Parameter(value, requires_grad=False) if isinstance(own[name], nn.Parameter) else value
+                theta[name] = widened(value) if self.wide else value
         return theta
 
     @contextmanager
-    def _as(self, theta: dict[str, Tensor]) -> Iterator[None]:
+    def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
         """The network with these parameters, in eval mode, undisturbed; not to be left open between turns."""
         with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
-            yield
-            self.rounding = max(self.rounding, passes.rounding)
+            yield passes
 
     def _kernels(self, tapes: dict[str, Tape | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
         kernels = {}
@@ -394,10 +393,35 @@ class Observer:
 
     @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
-        batch = self._suited(batch)
-        with self._as(theta):
-            output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
-            return widened(output if self.readout is None else self.readout(output, batch))
+        with self._as(theta) as passes:
+            output = widened(self._output(self._suited(batch)))
+            self.rounding = max(self.rounding, passes.rounding)
+        return output
+
+    def _output(self, batch: Batch) -> Float[Tensor, "n C"]:
+        output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
+        return output if self.readout is None else self.readout(output, batch)
+
+    @torch.no_grad()
+    def _noise(self) -> Turns[float]:
+        """How far outputs are from the same in double precision: they may be small differences of large numbers.
+
+        It is told where trained parameters have moved a little: at the start such differences may vanish, rounding and all.
+        """
+        own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        own |= {name: widened(tensor) for name, tensor in own.items()} if self.wide else {}
+        nudged = {name: own[name] * NUDGE for name in self._names()}
+        rounded = yield from self._evaluate(self.batch, self._theta() | nudged)
+        theta = {name: _double(tensor) for name, tensor in (own | nudged).items() if tensor.is_floating_point()}
+        exact = []
+        try:
+            for rows in self._chunks(self.size):
+                with self._as(theta):
+                    exact.append(self._output(_each(_double, select(self.batch, rows))))
+                yield
+        except (RuntimeError, TypeError):  # it casts by itself, or the device has no such numbers
+            return 0.0
+        return (rounded - torch.cat(exact)).norm().item()
 
     def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> Turns[dict[str, tuple[Tensor, Tensor]]]:
         """Each block moved alone; where there is but one, that is the model."""
@@ -497,7 +521,7 @@ def snapshot(
         blocks=first.blocks,
         last_hidden=first.last_hidden,
         rounding=max(observer.rounding for observer in observers),
-        size=outputs.flatten(1).norm(dim=1),
+        size=torch.stack([_rounded(*pair) for pair in zip(observers, sights, strict=True)]),
         start=_started([sight.first for sight in sights]) if moved else None,
         anew=any(sight.anew for sight in sights),
         unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
@@ -528,6 +552,11 @@ def _started(starts: list[First]) -> Start:
     )
 
 
+def _rounded(observer: Observer, sight: Sight) -> Float[Tensor, ""]:
+    """Norm of the numbers that the outputs' rounding is a share of: their own, or of what they are differences of."""
+    return sight.outputs.norm().clamp(min=observer.noise / observer.rounding)
+
+
 def _total(seeds: Sequence[dict[str, Tensor]]) -> Float[Tensor, "S P P"]:
     return torch.stack([torch.stack([kernel.double() for kernel in kernels.values()]).sum(0) for kernels in seeds])
 
@@ -552,6 +581,17 @@ def _settled(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _each(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """A batch with every tensor in it changed."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    return {name: change(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().double() if tensor.is_floating_point() else tensor
 
 
 def _copy(value: Any) -> Any:

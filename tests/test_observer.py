@@ -228,22 +228,29 @@ def test_half_precision_is_measured_as_the_same_network_in_float32(dtype: torch.
     half, single = (monitor.measure(1) for monitor in monitors)
     for measure in ("kernel_change", "taylor_gap", "representation_change"):
         assert half.measures[measure] == pytest.approx(single.measures[measure], rel=1e-3)
+    assert (monitors[0]._observer.noise > 0) != mixed  # a network that casts by itself has no double precision
     assert half.floors["taylor_gap"] == pytest.approx(single.floors["taylor_gap"], rel=1e-3)
     assert {parameter.dtype for parameter in model.parameters()} == ({dtype, torch.float32} if mixed else {dtype})
     ones = {path: {name: torch.ones_like(p) for name, p in model[int(path)].named_parameters()} for path in ("0", "1", "3")}
     assert linear.jvp(ones).dtype == linear.kernel_product(linear.outputs.to(dtype)).dtype == torch.float32
 
 
-def test_what_a_forward_rounds_by_itself_is_in_the_floor() -> None:
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_what_a_forward_rounds_by_itself_is_in_the_floor(stored: torch.dtype) -> None:
+    """Outputs are float32, and so may be the parameters; the numbers between are not."""
+
     class Casting(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.linear(x.bfloat16(), self.weight.bfloat16(), self.bias.bfloat16()).float()
+            weight, bias = (t.bfloat16() if stored == torch.float32 else t for t in (self.weight, self.bias))
+            return nn.functional.linear(x.bfloat16(), weight, bias).float()
 
     torch.manual_seed(0)
-    model = nn.Sequential(Casting(6, 32), nn.Tanh(), Casting(32, 1))
+    model = nn.Sequential(Casting(6, 32), nn.Tanh(), Casting(32, 1)).to(stored)
     monitor = regime.Monitor(model, X)
-    for parameter in model.parameters():
-        parameter.data += 1e-4 * torch.randn(parameter.shape)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 4 * 2**-8 * parameter.abs().max() * torch.randn(parameter.shape).sign() * (stored == torch.bfloat16)
+            parameter += 1e-4 * torch.randn(parameter.shape)
     event = monitor.measure(1)
     assert event.floors["taylor_gap"] > event.measures["taylor_gap"]
     assert event.floors["kernel_change"] > 0.01
@@ -398,3 +405,29 @@ def test_a_mask_of_padding_reaches_pooling_and_no_fused_path_hides_it() -> None:
     want = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     assert torch.allclose(observer.first.representations["body.layers.1"], want, atol=1e-5)
     assert representation_change(want.detach(), want.detach()).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_outputs_that_are_small_differences_of_large_numbers_have_a_floor_of_their_own() -> None:
+    """alpha (f - f_0) in float32: what is left of the gap is rounding, and the floor says so."""
+
+    class Centered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.f, self.frozen = deep(), deep().requires_grad_(False)
+            self.frozen.load_state_dict(self.f.state_dict())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 1000 * (self.f(x) - self.frozen(x))
+
+    torch.manual_seed(0)
+    events = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(0)
+        model = Centered().to(dtype)
+        monitor = regime.Monitor(model, X.to(dtype))
+        for parameter in model.f.parameters():
+            parameter.data *= 1 + 2e-6
+        events.append(monitor.measure(1))
+    single, double = events
+    assert single.floors["taylor_gap"] > single.measures["taylor_gap"] > 0.01
+    assert double.measures["taylor_gap"] < 1e-4 > double.floors["taylor_gap"]

@@ -181,7 +181,7 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(tapes) * n * n * max(4, structure.outputs.element_size())
-    copies = 2 * sum(parameter.nbytes for parameter in model.parameters())
+    copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
     return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
 
 
