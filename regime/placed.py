@@ -15,6 +15,9 @@ def placed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     Args:
         tensors: by full names; those in the place of parameters require gradients where they are parameters themselves.
     """
+    if not tensors:
+        yield
+        return
     own = dict(model.named_parameters()) | dict(model.named_buffers())
     others = {id(own[name]): _suited(tensor, own[name]) for name, tensor in tensors.items()}
     places = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ ALONE = 3
 """Cost of passing examples one at a time, relative to passing them together (measured)."""
 LEAST = 2**16
 """Bytes of workspace, at least."""
+_counting = Lock()
+"""Counting sets flags of the whole process, and puts back what it found: one thread at a time, or they stay set."""
 OVERHEAD = 0.005
 """Seconds around every pass."""
 
@@ -155,7 +158,7 @@ def plan(
 @torch.no_grad()
 def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
     """Multiply-adds of a forward pass, for one example."""
-    with FlopCounterMode(display=False) as counter:
+    with _counting, FlopCounterMode(display=False) as counter:
         evaluate(model, batch, readout)
     return counter.get_total_flops() / 2 / size(batch)
 
