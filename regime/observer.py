@@ -339,6 +339,8 @@ class Observer:
             if tape is not None:
                 kernels[self.names[path]] = _kernel(tape)
                 yield
+        if not kernels:
+            raise ValueError("model: its outputs do not depend on any trainable parameter")
         return kernels
 
     def _halves(self, tapes: dict[str, Tape | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
@@ -461,10 +463,11 @@ class Observer:
         return {self.names[path]: _squared(tensors) for path, tensors in owners.items()}
 
     def _modules(self) -> dict[str, nn.Module]:
-        """The layers that own parameters, and the blocks around them, by name."""
+        """The layers that own parameters, and the blocks around them, by name; what scripted ones give cannot be seen."""
         known = {self.rename(path): module for path, module in self.model.named_modules() if path}
         wanted = dict.fromkeys([*self.names.values(), *self.blocks.values()])
-        return {name: module for name, module in known.items() if name in wanted}
+        scripted = torch.jit.RecursiveScriptModule
+        return {name: module for name, module in known.items() if name in wanted and not isinstance(module, scripted)}
 
     def _representations(self, theta: dict[str, Tensor]) -> Turns[dict[str, Float[Tensor, "P _"]]]:
         """What layers and blocks give for each example, averaged over its positions."""
@@ -624,7 +627,11 @@ def _kernel(tape: Tape) -> Float[Tensor, "P P"]:
 
 
 def _squared(tensors: Any) -> Tensor:
-    return sum(torch.linalg.vector_norm(tensor, dtype=torch.float64).square() for tensor in tensors)
+    return sum(torch.linalg.vector_norm(_real(tensor), dtype=torch.float64).square() for tensor in tensors)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _stacked(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -320,6 +320,26 @@ class ChannelsLast(nn.Module):
         return self.head(self.second(self.norm(self.first(x)).relu()).tanh().mean((1, 2)))
 
 
+class Embed(nn.Module):
+    """A table of positions beside a convolution: it acts on positions, and is no feature axis for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.map = nn.Parameter(torch.randn(4, 5)), nn.Conv2d(3, 5, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x).flatten(2).mT + self.table
+
+
+class Patches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.out, self.head = Embed(), nn.Linear(5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.out(self.embed(x).tanh()).tanh().mean(1))
+
+
 def places(model: nn.Module, batch: Tensor) -> tuple[Observer, dict[str, tuple[int, tuple[int, ...]]]]:
     observer = Observer(model.eval(), batch)
     finish(observer.begin())
@@ -332,6 +352,7 @@ def test_features_lie_where_parameters_act() -> None:
     assert places(sound, torch.randn(8, 3, 9))[1] == {"0": (0, (1,)), "1": (0, (1,)), "3": (0, (1,))}
     last = (0, (3,))
     assert places(ChannelsLast(), torch.randn(8, 4, 4, 3))[1] == {"first": last, "norm": last, "second": last}
+    assert places(Patches(), torch.randn(8, 3, 4, 4))[1] == {"embed": (0, (2,)), "embed.map": (0, (1,)), "out": (0, (2,))}
     square = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Flatten(), nn.Linear(25, 1))
     observer, found = places(square, torch.randn(8, 5, 5))
     assert found == {"0": (0, (2,)), "2": (0, (2,))}
@@ -431,3 +452,37 @@ def test_outputs_that_are_small_differences_of_large_numbers_have_a_floor_of_the
     single, double = events
     assert single.floors["taylor_gap"] > single.measures["taylor_gap"] > 0.01
     assert double.measures["taylor_gap"] < 1e-4 > double.floors["taylor_gap"]
+
+
+class Parts(nn.Module):
+    def __init__(self, change: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        self.body, self.head = change(nn.Sequential(nn.Linear(6, 16), nn.Tanh())), nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    return torch.compile(module, backend="eager")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("change", [torch.jit.script, compiled])
+def test_scripted_and_compiled_parts_are_measured_as_they_were_written(
+    change: Callable[[nn.Module], nn.Module], whole: bool
+) -> None:
+    measures = []
+    for changed in (False, True):
+        torch.manual_seed(0)
+        make = change if changed else nn.Module.train
+        model = make(Parts(nn.Module.train)) if whole else Parts(make)
+        model(X)
+        monitor = regime.Monitor(model, X)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter *= 1.1
+        measures.append(monitor.measure(1).measures)
+    plain, other = measures
+    for measure in ("kernel_change", "taylor_gap", "parameter_movement"):
+        assert other[measure] == pytest.approx(plain[measure], rel=1e-4)

@@ -5,7 +5,7 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -97,12 +97,11 @@ class Passes:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         modules = [vars(module) for module in model.modules()]
-        kept = [own for module in modules for own in (module, *(module[name] for name in PARTS if name in module))]
-        self.dicts = [(own, dict(own)) for own in kept]
+        self.dicts = [(own, dict(own)) for module in modules for own in (module, *_within(module, PARTS))]
         """What modules keep, and what is in it."""
-        self.added_to = [(own, len(own)) for module in modules for own in (module[name] for name in HOOKS if name in module)]
+        self.added_to = [(own, len(own)) for module in modules for own in _within(module, HOOKS)]
         """Their hooks, in order, and how many there are."""
-        self.buffers = [module["_buffers"] for module in modules if module.get("_buffers")]
+        self.buffers = [own for module in modules for own in _within(module, ("_buffers",)) if own]
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
@@ -113,10 +112,14 @@ class Passes:
         self.drew = False
         self.depth = 0
         self.modes = ExitStack()
-        self.hooks = [
-            model.register_forward_pre_hook(self._before, prepend=True),
-            model.register_forward_hook(self._after, always_call=True),
-        ]
+        self.hooks: list[Any] = []
+        if isinstance(model, torch.jit.RecursiveScriptModule):
+            self._before(model, ())  # no hook can tell its passes apart: watched throughout
+        else:
+            self.hooks += [
+                model.register_forward_pre_hook(self._before, prepend=True),
+                model.register_forward_hook(self._after, always_call=True),
+            ]
 
     @property
     def rounding(self) -> float:
@@ -189,6 +192,11 @@ class Passes:
             for own in self.storages.get(tensor.untyped_storage().data_ptr(), ()):
                 if own not in self.written:
                     self.written[own] = own.detach().clone()
+
+
+def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
+    return [own for own in map(module.get, names) if isinstance(own, dict)]
 
 
 @cache
