@@ -187,6 +187,36 @@ def test_networks_are_seen_through_what_trains_them(name: str) -> None:
         assert monitor.measure(1).measures == want.final
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_distributed_training_goes_on_after_a_measurement(dtype: torch.dtype) -> None:
+    """Its hooks on the gradients of the very parameters are still called."""
+    from torch import distributed
+
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        inner, batch = network().to(dtype), data()[0].to(dtype)
+        model, called = nn.parallel.DistributedDataParallel(inner), []
+
+        def hook(state: object, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+            called.append(state)
+            done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+            done.set_result(bucket.buffer())
+            return done
+
+        model.register_comm_hook("state", hook)
+        monitor = regime.Monitor(model, batch)
+        assert set(regime.empirical_ntk(inner, batch).layers) == {row.layer for row in monitor.report().history[0].layers}
+        for step in (1, 2):
+            model(batch).sum().backward()
+            assert len(called) == step
+            with torch.no_grad():
+                for parameter in inner.parameters():
+                    parameter -= 0.1 * parameter.grad
+            assert monitor.measure(step).measures["kernel_change"] > 0
+    finally:
+        distributed.destroy_process_group()
+
+
 def test_a_prefix_that_differs_is_named() -> None:
     class Wrapper(nn.Module):
         def __init__(self, inner: nn.Module) -> None:

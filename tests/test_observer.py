@@ -235,6 +235,18 @@ def test_half_precision_is_measured_as_the_same_network_in_float32(dtype: torch.
     assert linear.jvp(ones).dtype == linear.kernel_product(linear.outputs.to(dtype)).dtype == torch.float32
 
 
+def test_a_network_that_goes_to_half_precision_meanwhile() -> None:
+    torch.manual_seed(0)
+    model = deep()
+    monitor = regime.Monitor(model, X)
+    event = monitor.measure(1)
+    assert event.measures["kernel_change"] == 0
+    model.bfloat16()
+    event = monitor.measure(2)
+    assert 0 < event.measures["kernel_change"] < 0.02
+    assert event.measures["taylor_gap"] < 0.05, "what rounding made of the parameters is a movement like any other"
+
+
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
 def test_what_a_forward_rounds_by_itself_is_in_the_floor(stored: torch.dtype) -> None:
     """Outputs are float32, and so may be the parameters; the numbers between are not."""
