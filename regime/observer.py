@@ -180,10 +180,11 @@ class Observer(Watched):
         """Find where modules give representations."""
         every = {name for name, value in self.initial.items() if value.is_floating_point() or value.is_complex()}
         theta = self._theta(trained=every)
+        readout = self.readout.readout if isinstance(self.readout, Projected) else self.readout
         with self._as(theta):
             own = dict(self.model.named_parameters())
             trained = {own[name] for name in self._names()}
-            found = find(self.model, self._modules(), self._suited(self.batch), self.readout, trained)
+            found = find(self.model, self._modules(), self._suited(self.batch), readout, trained)
         self.gives, self.hidden = found.outputs, found.hidden
         self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
 
