@@ -72,6 +72,8 @@ class Monitor:
     ) -> None:
         self.learning_rate = 0.0
         self.source = "a network of your own"
+        if outputs == "projection":
+            self.source += f"; {projections} random projections of its outputs"
         self._began = time.perf_counter()
         self._observer = _observer(model, batch, readout, chunk, outputs, projections, seed)
         self.estimate = _estimate(self._observer)

@@ -6,36 +6,25 @@ Watching takes turns: its generators yield between pieces of work, so that whoev
 is whole. The network comes back as it was.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.batch import Batch, Projected, Readout, is_half, select, size, widened
-from regime.kernels.capture import capture, explicit, learn_structure
-from regime.kernels.ownership import ROOT, block_of, check_mode, owned
-from regime.kernels.planning import watching
+from regime.kernels.batch import Projected, select, widened
+from regime.kernels.ownership import ROOT
 from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import undisturbed
-from regime.placed import placed
 from regime.representations import MASK, find, hooked
 from regime.snapshots import Moved, Snapshot, Start
-
-Value = TypeVar("Value")
-Turns = Generator[None, None, Value]
-"""Work in pieces, and what it comes to."""
+from regime.watched import Turns, Watched, copied, same, same_value
 
 FROZEN = "this layer is not trained"
 OUTPUTS = "the readout gives outputs, not features"
 OF_FEATURES = ("representation_change", "feature_movement")
 OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
-NUMBERS = bool | int | float | complex | str | None
-INTERNAL = vars(nn.Module()).keys()
-"""What modules keep that is not of the function."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +61,9 @@ class Sight:
 
 
 @dataclass
-class Observer:
-    """A network, its probe batch, and what it was when `begin` was called.
+class Observer(Watched):
+    """A network that is watched, and what it was when `begin` was called; arguments as of `Watched`."""
 
-    It is passed in eval mode, without autocast, in the precision of its parameters or float32, whichever is finer: half
-    precision is widened, except where the network insists on it.
-
-    Args:
-        model: any module whose examples do not affect one another in eval mode; parameters that do not require gradients count
-            as frozen, and are trained from when they do.
-        batch, readout: as in `regime.empirical_ntk`.
-        chunk: examples to pass at once; None: all.
-        rename: a module's path -> the name to report it under.
-    """
-
-    model: nn.Module
-    batch: Batch
-    readout: Readout | None = None
-    chunk: int | None = None
-    rename: Callable[[str], str] = str
     first: First = field(init=False)
     origin: First = field(init=False)
     """The first of all."""
@@ -98,15 +71,11 @@ class Observer:
     """The kernels of what is trained, with everything as it was then."""
     tapes: dict[str, Tape | None] = field(init=False)
     """J_0, by path."""
-    initial: dict[str, Tensor] = field(init=False)
-    """theta_0 by the parameters' full names, and the frozen ones beside it."""
-    blocks: dict[str, str] = field(init=False)
-    """The block of every layer that owns parameters."""
     undefined: dict[str, str] = field(init=False)
     last_hidden: str = field(init=False)
     """Of no name where no module gives a representation."""
-    rounding: float = field(init=False, default=0.0)
-    """Unit of rounding of the coarsest numbers in a pass."""
+    noise: float = field(init=False, default=0.0)
+    """Norm over the examples of what rounding makes of the outputs; 0 where it cannot be told."""
 
     @property
     def start(self) -> Float[Tensor, "P C"]:
@@ -125,31 +94,7 @@ class Observer:
         yield
         self.first = self.origin = yield from self._refer(dict(self.initial))
         self.unmoved = self.first.kernels
-
-    def prepare(self) -> None:
-        """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
-        self.size = size(self.batch)
-        with _settled(self.model):
-            check_mode(self.model)
-        owned(self.model)
-        self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
-        owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
-        self.names = {path: self.rename(path) for path in owners}
-        self.blocks = {name: block_of(name) for name in self.names.values()}
-        self.trained: dict[str, dict[str, str]] = {}
-        self._meet()
-        self.wide = self._widens()
-
-    def cost(self) -> tuple[float, int]:
-        """Seconds of observing once, and bytes at the peak, after `prepare`."""
-        theta = self._theta()
-        with self._as(theta):
-            blocks = len(set(self.blocks.values()))
-            return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
-
-    def evaluate(self, batch: Batch) -> Turns[Float[Tensor, "n C"]]:
-        """The outputs on any batch, finite or not."""
-        return (yield from self._evaluate(batch, self._theta()))
+        self.noise = yield from self._noise()
 
     def observe(self) -> Turns[Sight]:
         """What the network is now, and how far each part of it moved.
@@ -158,8 +103,9 @@ class Observer:
             ValueError: parameters appeared, vanished or changed their shape since the start; the message names them.
         """
         self._check_same()
+        self.wide = self.wide or self._widens()
         met = self._meet()
-        anew = met or not _same(self.first.state, self._state())
+        anew = met or not same(self.first.state, self._state())
         if anew:
             self.first = yield from self._refer(self.initial | self.first.state)
         if met:
@@ -194,55 +140,11 @@ class Observer:
             anew=anew,
         )
 
-    def capture(self, batch: Batch) -> Turns[dict[str, Tape]]:
-        """The tapes of all layers that the function depends on, by path, at the parameters of now."""
-        tapes = yield from self._capture(batch, self._theta())
-        return {path: tape for path, tape in tapes.items() if tape is not None}
-
-    def by_layer(self) -> dict[str, dict[str, Tensor]]:
-        """The trained parameters by path and name."""
-        now = dict(self.model.named_parameters())
-        return {path: {own: now[name].detach() for own, name in names.items()} for path, names in self.trained.items()}
-
-    def _names(self) -> set[str]:
-        """The full names of trained parameters."""
-        return {name for own in self.trained.values() for name in own.values()}
-
-    def _meet(self) -> bool:
-        """Count what is trainable now as trained from the start on; whether any of it is new."""
-        known = self._names()
-        trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad} | known
-        self.trained = {}
-        for name in self.initial:
-            if name in trained:
-                path, _, own = name.rpartition(".")
-                self.trained.setdefault(path or ROOT, {})[own] = name
-        return trained != known
-
-    def _check_same(self) -> None:
-        now = {name: parameter.shape for name, parameter in self.model.named_parameters()}
-        odd = [name for name in {**self.initial, **now} if name not in now or name not in self.initial]
-        odd += [name for name in now if name not in odd and now[name] != self.initial[name].shape]
-        if odd:
-            raise ValueError(
-                f"model: parameters appeared, vanished or changed their shape since the start: {', '.join(odd[:3])}; "
-                "begin again with the network as it is now"
-            )
-
-    def _state(self) -> dict[str, Any]:
-        """What the function depends on beside trained parameters."""
-        trained = self._names()
-        state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
-        state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
-        for path, module in self.model.named_modules():
-            numbers = {name: v for name, v in vars(module).items() if isinstance(v, NUMBERS) and name not in INTERNAL}
-            state |= {f"{path}.{name}": value for name, value in numbers.items()}
-        return state
-
     def _refer(self, known: dict[str, Any]) -> Turns[First]:
         """The start, with everything but trained parameters as it is now; what is `known` of that is not copied."""
         state = {
-            name: known[name] if name in known and _equal(known[name], v) else _copy(v) for name, v in self._state().items()
+            name: known[name] if name in known and same_value(known[name], v) else copied(v)
+            for name, v in self._state().items()
         }
         start = self._theta(self._names())
         self.tapes = yield from self._capture(self.batch, start)
@@ -278,44 +180,13 @@ class Observer:
         """Find where modules give representations."""
         every = {name for name, value in self.initial.items() if value.is_floating_point() or value.is_complex()}
         theta = self._theta(trained=every)
+        readout = self.readout.readout if isinstance(self.readout, Projected) else self.readout
         with self._as(theta):
             own = dict(self.model.named_parameters())
             trained = {own[name] for name in self._names()}
-            found = find(self.model, self._modules(), self._suited(self.batch), self.readout, trained)
+            found = find(self.model, self._modules(), self._suited(self.batch), readout, trained)
         self.gives, self.hidden = found.outputs, found.hidden
         self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
-
-    def _widens(self) -> bool:
-        """Whether there is half precision, and the network can be passed in float32; not where it casts by itself."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        self.wide = any(map(is_half, tensors))
-        if self.wide:
-            try:
-                self._forward(select(self.batch, slice(0, 2)), self._theta())
-            except RuntimeError:
-                return False
-        return self.wide
-
-    def _suited(self, batch: Batch) -> Batch:
-        """The batch in the precision of the passes."""
-        if not self.wide:
-            return batch
-        if isinstance(batch, Tensor):
-            return widened(batch)
-        return {name: widened(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
-
-    def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
-        """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
-        trained = self._names() if trained is None else trained
-        theta: dict[str, Tensor] = {}
-        for name, own in self.model.named_parameters():
-            value = self.initial[name] if name in at_start else own.detach()
-            value = widened(value) if self.wide else value
-            if name in at_start or value.dtype != own.dtype or own.requires_grad != (name in trained):
-                theta[name] = nn.Parameter(value, requires_grad=name in trained)
-        if self.wide:
-            theta |= {name: widened(buffer) for name, buffer in self.model.named_buffers() if is_half(buffer)}
-        return theta
 
     def _as_begun(self) -> dict[str, Tensor]:
         """What to put in the place of the network's own tensors to have it as it was at the start, all of it."""
@@ -323,16 +194,8 @@ class Observer:
         theta = self._theta(trained)
         for name, value in self.origin.state.items():
             if name in own and name not in trained and isinstance(value, Tensor):
-                value = widened(value) if self.wide else value
-                theta[name] = nn.Parameter(value, requires_grad=False) if isinstance(own[name], nn.Parameter) else value
+                theta[name] = widened(value) if self.wide else value
         return theta
-
-    @contextmanager
-    def _as(self, theta: dict[str, Tensor]) -> Iterator[None]:
-        """The network with these parameters, in eval mode, undisturbed; not to be left open between turns."""
-        with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
-            yield
-            self.rounding = max(self.rounding, passes.rounding)
 
     def _kernels(self, tapes: dict[str, Tape | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
         kernels = {}
@@ -340,6 +203,8 @@ class Observer:
             if tape is not None:
                 kernels[self.names[path]] = _kernel(tape)
                 yield
+        if not kernels:
+            raise ValueError("model: its outputs do not depend on any trainable parameter")
         return kernels
 
     def _halves(self, tapes: dict[str, Tape | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
@@ -355,49 +220,6 @@ class Observer:
                     yield
             halves.append(total)
         return torch.stack(halves)
-
-    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, Tape | None]]:
-        batch = self._suited(batch)
-        with self._as(theta):
-            structure = learn_structure(self.model, batch, self.readout)
-        yield
-        parts = []
-        chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
-        for rows in chunks:
-            with self._as(theta):
-                parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
-            yield
-        forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
-        odd = [path for path in forms if len(forms[path]) > 1]
-        for part, rows in zip(parts, chunks if odd else [], strict=bool(odd)):
-            with self._as(theta):
-                layers = {path: own for path, own in owned(self.model).items() if path in odd}
-                gradients = explicit(self.model, select(batch, rows), self.readout, layers)
-            part.update({path: Tape(rows) for path, rows in gradients.items()})
-            yield
-        return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
-
-    def _at_once(self, n: int) -> int:
-        """Examples to capture at once: half as many as to pass, since a capture goes back, too."""
-        return max(1, (self.chunk or n) // 2)
-
-    def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
-        chunk = chunk or self.chunk or n
-        return (slice(first, min(n, first + chunk)) for first in range(0, n, chunk))
-
-    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[Float[Tensor, "n C"]]:
-        outputs = []
-        for rows in self._chunks(size(batch)):
-            outputs.append(self._forward(select(batch, rows), theta))
-            yield
-        return torch.cat(outputs)
-
-    @torch.no_grad()
-    def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
-        batch = self._suited(batch)
-        with self._as(theta):
-            output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
-            return widened(output if self.readout is None else self.readout(output, batch))
 
     def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> Turns[dict[str, tuple[Tensor, Tensor]]]:
         """Each block moved alone; where there is but one, that is the model."""
@@ -417,15 +239,6 @@ class Observer:
                 moved[block] = (yield from self._evaluate(self.batch, self._theta(self._names() - changed))), linear
         return moved
 
-    @torch.no_grad()
-    def _displaced(self) -> dict[str, dict[str, Tensor]]:
-        """theta_t - theta_0 of what is trained, by layer and name."""
-        now = dict(self.model.named_parameters())
-        return {
-            path: {own: widened(now[name]) - widened(self.initial[name]) for own, name in names.items()}
-            for path, names in self.trained.items()
-        }
-
     def _magnitude(self) -> dict[str, Tensor]:
         """Squared norm of theta_0 by layer; of a trained layer's trained parameters."""
         owners: dict[str, list[Tensor]] = {}
@@ -437,10 +250,11 @@ class Observer:
         return {self.names[path]: _squared(tensors) for path, tensors in owners.items()}
 
     def _modules(self) -> dict[str, nn.Module]:
-        """The layers that own parameters, and the blocks around them, by name."""
+        """The layers that own parameters, and the blocks around them, by name; what scripted ones give cannot be seen."""
         known = {self.rename(path): module for path, module in self.model.named_modules() if path}
         wanted = dict.fromkeys([*self.names.values(), *self.blocks.values()])
-        return {name: module for name, module in known.items() if name in wanted}
+        scripted = torch.jit.RecursiveScriptModule
+        return {name: module for name, module in known.items() if name in wanted and not isinstance(module, scripted)}
 
     def _representations(self, theta: dict[str, Tensor]) -> Turns[dict[str, Float[Tensor, "P _"]]]:
         """What layers and blocks give for each example, averaged over its positions."""
@@ -465,7 +279,7 @@ def snapshot(
     observers: Sequence[Observer],
     sights: Sequence[Sight],
     *,
-    step: int,
+    step: float,
     fraction: float,
     time: float,
     losses: dict[str, Float[Tensor, "S"]],
@@ -497,7 +311,7 @@ def snapshot(
         blocks=first.blocks,
         last_hidden=first.last_hidden,
         rounding=max(observer.rounding for observer in observers),
-        size=outputs.flatten(1).norm(dim=1),
+        size=torch.stack([_rounded(*pair) for pair in zip(observers, sights, strict=True)]),
         start=_started([sight.first for sight in sights]) if moved else None,
         anew=any(sight.anew for sight in sights),
         unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
@@ -528,6 +342,11 @@ def _started(starts: list[First]) -> Start:
     )
 
 
+def _rounded(observer: Observer, sight: Sight) -> Float[Tensor, ""]:
+    """Norm of the numbers that the outputs' rounding is a share of: their own, or of what they are differences of."""
+    return sight.outputs.norm().clamp(min=observer.noise / observer.rounding)
+
+
 def _total(seeds: Sequence[dict[str, Tensor]]) -> Float[Tensor, "S P P"]:
     return torch.stack([torch.stack([kernel.double() for kernel in kernels.values()]).sum(0) for kernels in seeds])
 
@@ -541,38 +360,6 @@ def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
     return None if seeds[0].halves is None else torch.stack([seed.halves for seed in seeds])
 
 
-@contextmanager
-def _settled(model: nn.Module) -> Iterator[None]:
-    """All modules in eval mode, and back."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _same(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    return one.keys() == two.keys() and all(_equal(value, two[name]) for name, value in one.items())
-
-
-def _equal(one: Any, two: Any) -> bool:
-    """Whether two tensors, or numbers, are the same, nan and all."""
-    if not (isinstance(one, Tensor) and isinstance(two, Tensor)):
-        return type(one) is type(two) and (one == two or (one != one and two != two))
-    return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())
-
-
-def _full(path: str, own: str) -> str:
-    return own if path == ROOT else f"{path}.{own}"
-
-
 @torch.no_grad()
 def _product(tape: Tape, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
     return tape.product(direction)
@@ -584,7 +371,11 @@ def _kernel(tape: Tape) -> Float[Tensor, "P P"]:
 
 
 def _squared(tensors: Any) -> Tensor:
-    return sum(torch.linalg.vector_norm(tensor, dtype=torch.float64).square() for tensor in tensors)
+    return sum(torch.linalg.vector_norm(_real(tensor), dtype=torch.float64).square() for tensor in tensors)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _stacked(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:

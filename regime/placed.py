@@ -13,10 +13,13 @@ def placed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     Its own are not touched: their gradients, hooks and versions stay as they are.
 
     Args:
-        tensors: by full names; parameters for parameters.
+        tensors: by full names; those in the place of parameters require gradients where they are parameters themselves.
     """
+    if not tensors:
+        yield
+        return
     own = dict(model.named_parameters()) | dict(model.named_buffers())
-    others = {id(own[name]): tensor for name, tensor in tensors.items()}
+    others = {id(own[name]): _suited(tensor, own[name]) for name, tensor in tensors.items()}
     places = [
         (module, name, tensor)
         for module in model.modules()
@@ -31,3 +34,8 @@ def placed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     finally:
         for module, name, tensor in places:
             setattr(module, name, tensor)
+
+
+def _suited(tensor: Tensor, own: Tensor) -> Tensor:
+    bare = isinstance(own, nn.Parameter) and not isinstance(tensor, nn.Parameter)
+    return nn.Parameter(tensor, requires_grad=False) if bare else tensor

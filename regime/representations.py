@@ -120,31 +120,34 @@ def _features(hidden: Tensor, examples: int, parameters: list[nn.Parameter]) -> 
         return (1,)
     if not hidden.requires_grad or not parameters:
         return ()
-    return tuple(axis for axis in range(1, hidden.dim()) if hidden.shape[axis] > 1 and _acts(hidden, axis, parameters))
+    found = {axis: _acting(hidden, axis, parameters) for axis in range(1, hidden.dim()) if hidden.shape[axis] > 1}
+    # a table of positions acts on positions, where all else in its module is shared: the axis that everything acts on is meant
+    full = [axis for axis, (acting, reached) in found.items() if acting and acting == reached]
+    return tuple(full or [axis for axis, (acting, _) in found.items() if acting])
 
 
-def _acts(hidden: Tensor, axis: int, parameters: list[nn.Parameter]) -> bool:
-    """Whether each slice along an axis depends on the same slice of some parameter, and on no other slice of it."""
+def _acting(hidden: Tensor, axis: int, parameters: list[nn.Parameter]) -> tuple[set[int], set[int]]:
+    """The parameters that act along an axis, and all that reach the result.
+
+    One acts where each slice of the result depends on the same slice of it, and on no other.
+    """
     size = hidden.shape[axis]
-    candidates = {(k, b) for k, p in enumerate(parameters) for b in range(p.dim()) if p.shape[b] == size}
-    alive: set[tuple[int, int]] = set()
+    fits = {(k, b) for k, p in enumerate(parameters) for b in range(p.dim()) if p.shape[b] == size}
+    reached: set[int] = set()
     for index in range(0, size, max(1, size // SLICES)):
-        if not candidates:
-            return False
+        if not fits:
+            break
         chosen = hidden.select(axis, index)
         weights = torch.cos(torch.arange(chosen.numel(), device=chosen.device) ** 2.0).to(chosen).view_as(chosen)
-        gradients = torch.autograd.grad((chosen * weights).sum(), parameters, retain_graph=True, allow_unused=True)
-        for k, b in list(candidates):
-            if gradients[k] is None:
-                candidates.discard((k, b))
-                continue
-            rows = gradients[k].movedim(b, 0).flatten(1).ne(0).any(1) if gradients[k].dim() > 1 else gradients[k].ne(0)
-            touched = rows.nonzero().flatten().tolist()
-            if touched == [index]:
-                alive.add((k, b))
-            elif touched:
-                candidates.discard((k, b))
-    return bool(candidates & alive)
+        gradients = torch.autograd.grad((chosen * weights).sum(), parameters, retain_graph=True, materialize_grads=True)
+        reached |= {k for k, gradient in enumerate(gradients) if bool(gradient.any())}
+        fits -= {(k, b) for k, b in fits if not set(_touched(gradients[k], b)) <= {index}}
+    return {k for k, _ in fits} & reached, reached
+
+
+def _touched(gradient: Tensor, axis: int) -> list[int]:
+    """The slices that are not zero."""
+    return gradient.movedim(axis, 0).reshape(gradient.shape[axis], -1).any(1).nonzero().flatten().tolist()
 
 
 class _Flow(TorchFunctionMode):

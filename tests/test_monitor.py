@@ -2,8 +2,10 @@
 
 import copy
 import json
+from fractions import Fraction
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -140,6 +142,180 @@ def test_comparing_two_checkpoints_is_one_step_of_a_monitor() -> None:
     assert report.verdict == want.verdict
     for model, state in zip((before, after), states, strict=True):
         assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+
+
+def averaged(model: nn.Module) -> nn.Module:
+    return torch.optim.swa_utils.AveragedModel(model)
+
+
+def autocasting(model: nn.Module) -> nn.Module:
+    """A forward that is bound to the model it was taken from, as accelerate's: a copy would still call the first."""
+    forward = model.forward
+
+    def wrapped(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return forward(x).float()
+
+    model.forward = wrapped
+    return model
+
+
+WRAPPERS = {
+    "data parallel": nn.DataParallel,
+    "compiled": lambda model: torch.compile(model, backend="eager"),
+    "averaged": averaged,
+    "compiled, then averaged": lambda model: averaged(torch.compile(model, backend="eager")),
+    "autocast": autocasting,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_networks_are_seen_through_what_trains_them(name: str) -> None:
+    before, batch = network(), data(64)[0][40:]
+    after = copy.deepcopy(before)
+    train(after, 20)
+    want = regime.compare(before, after, batch)
+    assert want.final["kernel_change"] > 0
+    wrap = WRAPPERS[name]
+    assert regime.compare(wrap(copy.deepcopy(before)), after, batch).final == want.final
+    assert regime.compare(before, wrap(copy.deepcopy(after)), batch).final == want.final
+    inside = copy.deepcopy(before)
+    monitor = regime.Monitor(wrap(inside), batch)
+    assert monitor.report().config.model == "Sequential"
+    if "averaged" not in name:  # an average is a copy
+        inside.load_state_dict(after.state_dict())
+        assert monitor.measure(1).measures == want.final
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_distributed_training_goes_on_after_a_measurement(dtype: torch.dtype) -> None:
+    """Its hooks on the gradients of the very parameters are still called."""
+    from torch import distributed
+
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        inner, batch = network().to(dtype), data()[0].to(dtype)
+        model, called = nn.parallel.DistributedDataParallel(inner), []
+
+        def hook(state: object, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+            called.append(state)
+            done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+            done.set_result(bucket.buffer())
+            return done
+
+        model.register_comm_hook("state", hook)
+        monitor = regime.Monitor(model, batch)
+        assert set(regime.empirical_ntk(inner, batch).layers) == {row.layer for row in monitor.report().history[0].layers}
+        for step in (1, 2):
+            model(batch).sum().backward()
+            assert len(called) == step
+            with torch.no_grad():
+                for parameter in inner.parameters():
+                    parameter -= 0.1 * parameter.grad
+            assert monitor.measure(step).measures["kernel_change"] > 0
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_a_prefix_that_differs_is_named() -> None:
+    class Wrapper(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(inner)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x)
+
+    with pytest.raises(ValueError, match=r"after: its parameters are those of the other under the prefix 'inner\.0\.'"):
+        regime.compare(network(), Wrapper(network()), data()[0])
+
+
+def test_two_checkpoints_of_different_precision_and_buffers() -> None:
+    torch.manual_seed(0)
+    before = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.Linear(16, 1))
+    after = copy.deepcopy(before)
+    after.train()(data()[0])
+    report = regime.compare(before, after, data()[0])
+    assert report.final["kernel_change"] == 0
+    assert report.final["buffer_change"] > 0
+    after[2].weight.data += 0.1
+    want, got = (regime.compare(*each, data()[0]) for each in ((before, after), (before, copy.deepcopy(after).bfloat16())))
+    assert got.final["kernel_change"] == pytest.approx(want.final["kernel_change"], rel=0.1)
+    assert got.final["taylor_gap"] < 0.2
+
+
+def test_what_measuring_costs_is_told_and_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = network(), data()[0]
+    plan = regime.Monitor.plan(model, batch)
+    more = regime.Monitor.plan(model, batch.repeat(4, 1))
+    assert 0 < plan.seconds < more.seconds
+    assert 3 * plan.bytes < more.bytes
+    assert regime.Monitor(model, batch).estimate.bytes == plan.bytes
+    wide = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5000))
+    monkeypatch.setattr("regime.monitor.free_memory", lambda _: 2**27)
+    assert regime.Monitor.plan(wide, batch).bytes > 2**27
+    with pytest.raises(ValueError, match=r"takes about .* GiB, and 0\.12 are free; pass fewer examples, or of many outputs"):
+        regime.Monitor(wide, batch)
+    regime.Monitor(wide, batch, outputs="projection")
+
+
+def test_projected_outputs_estimate_all_with_a_stated_error() -> None:
+    torch.manual_seed(0)
+    model, batch = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 300)), data()[0]
+    settings = [{}, *({"outputs": "projection", "projections": 32, "seed": seed} for seed in range(3))]
+    monitors = [regime.Monitor(model, batch, **each) for each in settings]
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    exact, *projected = (monitor.measure(1) for monitor in monitors)
+    assert "projection_error" not in exact.measures
+    for event in projected:
+        assert 0 < event.measures["projection_error"] < 0.2
+        for measure in ("kernel_change", "taylor_gap"):
+            assert abs(event.measures[measure] - exact.measures[measure]) < 2 * event.floors[measure]
+            assert event.measures[measure] != exact.measures[measure]
+
+
+def test_steps_are_any_numbers_that_grow() -> None:
+    monitor = regime.Monitor(network(), data()[0])
+    for step in (numpy.int64(1), 1.5, numpy.float32(2.25), Fraction(5, 2)):
+        monitor.measure(step)
+    steps = [event.step for event in monitor.report().history]
+    assert steps == [0, 1, 1.5, 2.25, 2.5]
+    assert [type(step) for step in steps] == [int, int, float, float, float]
+    report = monitor.report()
+    assert regime.Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+class Offloaded(nn.Linear):
+    """Parameters that are only there during a forward pass, as accelerate's offloading has them."""
+
+    def __init__(self) -> None:
+        super().__init__(6, 2)
+        self.kept = self.weight.data
+        self.weight = nn.Parameter(self.kept.to("meta"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.kept, self.bias)
+
+
+def sharded() -> nn.Module:
+    model = nn.Linear(6, 2)
+    model.weight.placements = ("Shard(0)",)  # as tensors of torch.distributed.tensor have it
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Offloaded, "the parameter weight is not here: it is on the meta device, offloaded or never loaded"),
+        (sharded, "the parameter weight is not here: it is sharded over processes"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), "the parameter 0.weight is not here: it is made at the first forward pass"),
+    ],
+)
+@pytest.mark.parametrize("call", [regime.Monitor, regime.empirical_ntk, regime.plan_ntk, regime.Linearization.of])
+def test_parameters_that_are_elsewhere_are_refused(make, message: str, call) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(make(), data()[0])
 
 
 def test_kernels_can_be_taken_away(tmp_path: Path) -> None:

@@ -228,22 +228,41 @@ def test_half_precision_is_measured_as_the_same_network_in_float32(dtype: torch.
     half, single = (monitor.measure(1) for monitor in monitors)
     for measure in ("kernel_change", "taylor_gap", "representation_change"):
         assert half.measures[measure] == pytest.approx(single.measures[measure], rel=1e-3)
+    assert (monitors[0]._observer.noise > 0) != mixed  # a network that casts by itself has no double precision
     assert half.floors["taylor_gap"] == pytest.approx(single.floors["taylor_gap"], rel=1e-3)
     assert {parameter.dtype for parameter in model.parameters()} == ({dtype, torch.float32} if mixed else {dtype})
     ones = {path: {name: torch.ones_like(p) for name, p in model[int(path)].named_parameters()} for path in ("0", "1", "3")}
     assert linear.jvp(ones).dtype == linear.kernel_product(linear.outputs.to(dtype)).dtype == torch.float32
 
 
-def test_what_a_forward_rounds_by_itself_is_in_the_floor() -> None:
+def test_a_network_that_goes_to_half_precision_meanwhile() -> None:
+    torch.manual_seed(0)
+    model = deep()
+    monitor = regime.Monitor(model, X)
+    event = monitor.measure(1)
+    assert event.measures["kernel_change"] == 0
+    model.bfloat16()
+    event = monitor.measure(2)
+    assert 0 < event.measures["kernel_change"] < 0.02
+    assert event.measures["taylor_gap"] < 0.05, "what rounding made of the parameters is a movement like any other"
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_what_a_forward_rounds_by_itself_is_in_the_floor(stored: torch.dtype) -> None:
+    """Outputs are float32, and so may be the parameters; the numbers between are not."""
+
     class Casting(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.linear(x.bfloat16(), self.weight.bfloat16(), self.bias.bfloat16()).float()
+            weight, bias = (t.bfloat16() if stored == torch.float32 else t for t in (self.weight, self.bias))
+            return nn.functional.linear(x.bfloat16(), weight, bias).float()
 
     torch.manual_seed(0)
-    model = nn.Sequential(Casting(6, 32), nn.Tanh(), Casting(32, 1))
+    model = nn.Sequential(Casting(6, 32), nn.Tanh(), Casting(32, 1)).to(stored)
     monitor = regime.Monitor(model, X)
-    for parameter in model.parameters():
-        parameter.data += 1e-4 * torch.randn(parameter.shape)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 4 * 2**-8 * parameter.abs().max() * torch.randn(parameter.shape).sign() * (stored == torch.bfloat16)
+            parameter += 1e-4 * torch.randn(parameter.shape)
     event = monitor.measure(1)
     assert event.floors["taylor_gap"] > event.measures["taylor_gap"]
     assert event.floors["kernel_change"] > 0.01
@@ -313,6 +332,26 @@ class ChannelsLast(nn.Module):
         return self.head(self.second(self.norm(self.first(x)).relu()).tanh().mean((1, 2)))
 
 
+class Embed(nn.Module):
+    """A table of positions beside a convolution: it acts on positions, and is no feature axis for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.map = nn.Parameter(torch.randn(4, 5)), nn.Conv2d(3, 5, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x).flatten(2).mT + self.table
+
+
+class Patches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.out, self.head = Embed(), nn.Linear(5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.out(self.embed(x).tanh()).tanh().mean(1))
+
+
 def places(model: nn.Module, batch: Tensor) -> tuple[Observer, dict[str, tuple[int, tuple[int, ...]]]]:
     observer = Observer(model.eval(), batch)
     finish(observer.begin())
@@ -325,6 +364,7 @@ def test_features_lie_where_parameters_act() -> None:
     assert places(sound, torch.randn(8, 3, 9))[1] == {"0": (0, (1,)), "1": (0, (1,)), "3": (0, (1,))}
     last = (0, (3,))
     assert places(ChannelsLast(), torch.randn(8, 4, 4, 3))[1] == {"first": last, "norm": last, "second": last}
+    assert places(Patches(), torch.randn(8, 3, 4, 4))[1] == {"embed": (0, (2,)), "embed.map": (0, (1,)), "out": (0, (2,))}
     square = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Flatten(), nn.Linear(25, 1))
     observer, found = places(square, torch.randn(8, 5, 5))
     assert found == {"0": (0, (2,)), "2": (0, (2,))}
@@ -398,3 +438,63 @@ def test_a_mask_of_padding_reaches_pooling_and_no_fused_path_hides_it() -> None:
     want = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     assert torch.allclose(observer.first.representations["body.layers.1"], want, atol=1e-5)
     assert representation_change(want.detach(), want.detach()).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_outputs_that_are_small_differences_of_large_numbers_have_a_floor_of_their_own() -> None:
+    """alpha (f - f_0) in float32: what is left of the gap is rounding, and the floor says so."""
+
+    class Centered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.f, self.frozen = deep(), deep().requires_grad_(False)
+            self.frozen.load_state_dict(self.f.state_dict())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 1000 * (self.f(x) - self.frozen(x))
+
+    torch.manual_seed(0)
+    events = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(0)
+        model = Centered().to(dtype)
+        monitor = regime.Monitor(model, X.to(dtype))
+        for parameter in model.f.parameters():
+            parameter.data *= 1 + 2e-6
+        events.append(monitor.measure(1))
+    single, double = events
+    assert single.floors["taylor_gap"] > single.measures["taylor_gap"] > 0.01
+    assert double.measures["taylor_gap"] < 1e-4 > double.floors["taylor_gap"]
+
+
+class Parts(nn.Module):
+    def __init__(self, change: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        self.body, self.head = change(nn.Sequential(nn.Linear(6, 16), nn.Tanh())), nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    return torch.compile(module, backend="eager")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("change", [torch.jit.script, compiled])
+def test_scripted_and_compiled_parts_are_measured_as_they_were_written(
+    change: Callable[[nn.Module], nn.Module], whole: bool
+) -> None:
+    measures = []
+    for changed in (False, True):
+        torch.manual_seed(0)
+        make = change if changed else nn.Module.train
+        model = make(Parts(nn.Module.train)) if whole else Parts(make)
+        model(X)
+        monitor = regime.Monitor(model, X)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter *= 1.1
+        measures.append(monitor.measure(1).measures)
+    plain, other = measures
+    for measure in ("kernel_change", "taylor_gap", "parameter_movement"):
+        assert other[measure] == pytest.approx(plain[measure], rel=1e-4)

@@ -81,9 +81,10 @@ def check_mode(model: nn.Module) -> None:
     Raises:
         ValueError: it names the first such parameter or module, and the mend.
     """
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if (where := _elsewhere(tensor)) is not None:
-            raise ValueError(f"model: {name} is not here: {where}")
+    for kind, tensors in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
+        for name, tensor in tensors:
+            if (where := _elsewhere(tensor)) is not None:
+                raise ValueError(f"model: the {kind} {name} is not here: {where}")
     for path, module in model.named_modules():
         name = f"{path or ROOT} ({type(module).__name__})"
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ ALONE = 3
 """Cost of passing examples one at a time, relative to passing them together (measured)."""
 LEAST = 2**16
 """Bytes of workspace, at least."""
+_counting = Lock()
+"""Counting sets flags of the whole process, and puts back what it found: one thread at a time, or they stay set."""
 OVERHEAD = 0.005
 """Seconds around every pass."""
 
@@ -138,7 +141,7 @@ def plan(request: Request) -> Plan:
 @torch.no_grad()
 def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
     """Multiply-adds of a forward pass, for one example."""
-    with FlopCounterMode(display=False) as counter:
+    with _counting, FlopCounterMode(display=False) as counter:
         evaluate(model, batch, readout)
     return counter.get_total_flops() / 2 / size(batch)
 
@@ -164,7 +167,7 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(tapes) * n * n * max(4, structure.outputs.element_size())
-    copies = 2 * sum(parameter.nbytes for parameter in model.parameters())
+    copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
     return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
 
 

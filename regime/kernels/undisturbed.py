@@ -5,17 +5,17 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 PARTS = ("_parameters", "_buffers", "_modules")
 HOOKS = [name for name in vars(nn.Module()) if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
@@ -95,12 +95,15 @@ class Passes:
     """The passes through a network that leave no trace."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.dicts = [(kept, dict(kept)) for module in model.modules() for kept in _dicts(module)]
+        self.model = model
+        modules = [vars(module) for module in model.modules()]
+        self.dicts = [(own, dict(own)) for module in modules for own in (module, *_within(module, PARTS))]
         """What modules keep, and what is in it."""
-        self.buffers = [module._buffers for module in model.modules() if "_buffers" in vars(module)]
-        self.tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-        self.written: dict[int, Tensor] = {}
-        """What they were before a pass wrote into them."""
+        self.added_to = [(own, len(own)) for module in modules for own in _within(module, HOOKS)]
+        """Their hooks, in order, and how many there are."""
+        self.buffers = [own for module in modules for own in _within(module, ("_buffers",)) if own]
+        self.written: dict[Tensor, Tensor] = {}
+        """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
         self.random: list[Tensor] = [
             torch.get_rng_state(),
@@ -109,10 +112,14 @@ class Passes:
         self.drew = False
         self.depth = 0
         self.modes = ExitStack()
-        self.hooks = [
-            model.register_forward_pre_hook(self._before, prepend=True),
-            model.register_forward_hook(self._after, always_call=True),
-        ]
+        self.hooks: list[Any] = []
+        if isinstance(model, torch.jit.RecursiveScriptModule):
+            self._before(model, ())  # no hook can tell its passes apart: watched throughout
+        else:
+            self.hooks += [
+                model.register_forward_pre_hook(self._before, prepend=True),
+                model.register_forward_hook(self._after, always_call=True),
+            ]
 
     @property
     def rounding(self) -> float:
@@ -125,9 +132,12 @@ class Passes:
         for hook in self.hooks:
             hook.remove()
         self._restore()
-        for kept, before in self.dicts:
-            for key in kept.keys() - before.keys():
-                del kept[key]
+        for own, before in self.dicts:
+            for key in own.keys() - before.keys() if own.keys() != before.keys() else ():
+                del own[key]
+        for hooks, count in self.added_to:
+            for key in list(hooks)[count:]:
+                del hooks[key]
         if self.drew:
             torch.set_rng_state(self.random[0])
             if self.random[1:]:
@@ -146,7 +156,9 @@ class Passes:
                     if id(buffer) not in copies:
                         copies[id(buffer)] = buffer.detach().clone().requires_grad_(buffer.requires_grad)
                     buffers[name] = copies[id(buffer)]
-        self.modes.enter_context(_Eyes(self))
+        # pushed by hand: entering a dispatch mode sets flags of the whole process, which threads leave set
+        _push_mode(_Eyes(self))
+        self.modes.callback(_pop_mode)
         self.modes.enter_context(_Plain())
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> None:
@@ -157,17 +169,19 @@ class Passes:
 
     @torch.no_grad()
     def _restore(self) -> None:
-        for kept, before in self.dicts:
-            kept.update({key: value for key, value in before.items() if kept.get(key, self) is not value})
-        for key, before in self.written.items():
-            self.tensors[key].copy_(before)
+        for own, before in self.dicts:
+            for key, value in before.items():
+                if own.get(key, self) is not value:
+                    own[key] = value
+        for tensor, before in self.written.items():
+            tensor.copy_(before)
         self.written.clear()
 
     @cached_property
     def storages(self) -> dict[int, list[Tensor]]:
         """The network's tensors by the memory they lie in."""
         found: dict[int, list[Tensor]] = {}
-        for tensor in self.tensors.values():
+        for tensor in (*self.model.parameters(), *self.model.buffers()):
             if torch._C._has_storage(tensor) and tensor.numel():
                 found.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
         return found
@@ -176,15 +190,19 @@ class Passes:
         """Keep what a tensor of the network is, before something is written where it lies."""
         if torch._C._has_storage(tensor):
             for own in self.storages.get(tensor.untyped_storage().data_ptr(), ()):
-                if id(own) not in self.written:
-                    self.written[id(own)] = own.detach().clone()
+                if own not in self.written:
+                    self.written[own] = own.detach().clone()
 
 
-def _dicts(module: nn.Module) -> Iterator[dict[str, Any]]:
-    """Where a module keeps things; scripted modules keep most elsewhere."""
-    own = vars(module)
-    yield own
-    yield from (own[name] for name in (*PARTS, *HOOKS) if name in own)
+def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
+    return [own for own in map(module.get, names) if isinstance(own, dict)]
+
+
+@cache
+def _facts(function: Any) -> tuple[bool, bool]:
+    """Whether an operation writes into its arguments, and whether it draws random numbers."""
+    return function._schema.is_mutable, torch.Tag.nondeterministic_seeded in function.tags
 
 
 class _Eyes(TorchDispatchMode):
@@ -194,18 +212,23 @@ class _Eyes(TorchDispatchMode):
         super().__init__()
         self.passes = passes
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled meanwhile, and to say so at every operation takes time
+
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         kwargs = kwargs or {}
         passes = self.passes
-        if function._schema.is_mutable:
+        writes, draws = _facts(function)
+        passes.drew |= draws
+        if writes:
             for argument, value in zip(function._schema.arguments, args, strict=False):
                 if isinstance(value, Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
                     passes.keep(value)
             for value in kwargs.values():
                 if isinstance(value, Tensor):
                     passes.keep(value)
-        passes.drew |= torch.Tag.nondeterministic_seeded in function.tags
         output = function(*args, **kwargs)
         for each in output if isinstance(output, tuple | list) else (output,):
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):

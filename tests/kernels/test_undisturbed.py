@@ -133,10 +133,13 @@ def test_the_coarsest_numbers_of_a_pass_are_known() -> None:
 
 def test_threads_leave_the_compiler_as_it_was() -> None:
     from torch._dynamo import eval_frame
+    from torch.utils import _python_dispatch
 
     def measure() -> None:
         for _ in range(3):
-            regime.empirical_ntk(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), X)
+            model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+            regime.empirical_ntk(model, X)
+            regime.plan_ntk(model, X)
 
     shared = torch.compile(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), backend="eager")
     totals: list[Tensor] = []
@@ -147,6 +150,7 @@ def test_threads_leave_the_compiler_as_it_was() -> None:
     for thread in threads:
         thread.join()
     assert eval_frame._stance.stance == "default"
+    assert not _python_dispatch.is_in_torch_dispatch_mode(), "compiled networks would run as written from now on"
     want = regime.empirical_ntk(shared._orig_mod, X).total
     assert len(totals) == 2
     assert all(torch.equal(total, want) for total in totals)
