@@ -297,7 +297,7 @@ def dense_product(
     """J d = sum_t g_t.(D_W a_t + D_b) for a direction (D_W, D_b); None where the parameter does not move."""
     moved = a.new_zeros(*g.shape[:-2], g.shape[-1])
     if weight is not None:
-        moved = moved + a @ weight.mT.unsqueeze(-3)
+        moved = moved + a @ (weight.mT if weight.dim() == 2 else weight.mT.unsqueeze(-3))
     if bias is not None:
         moved = moved + bias.unsqueeze(-2).unsqueeze(-2)
     return (g * moved.unsqueeze(-2)).sum(-1).sum(-2)

@@ -131,7 +131,7 @@ class Rows(Log):
         output = super().__torch_function__(function, types, args, kwargs)
         if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
             self.known[id(output)] = output
-        else:
+        elif any(True for _ in tensors_in((args, kwargs or {}))):
             self.known = {}
         return output
 

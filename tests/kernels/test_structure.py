@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regime import empirical_ntk, plan_ntk
-from regime.kernels.structure import learn
+from regime.kernels.capture import learn_structure
 from tests.kernels.architectures import relative
 
 
@@ -51,7 +51,7 @@ def _passes(model: nn.Module, x: Tensor) -> int:
     """How often it takes a look at the model to know its structure."""
     seen: list[int] = []
     handle = model.register_forward_hook(lambda *_: seen.append(1))
-    learn(model, x, None, model.parameters())
+    learn_structure(model, x, None)
     handle.remove()
     return len(seen)
 
