@@ -173,7 +173,7 @@ def test_the_verdict_rests_on_the_interval_of_the_seeds_widened_by_rounding() ->
     strict = recorder(max_seeds=8)
     strict.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
     wide = strict.record(replace(grown, kernels={"a": grown.kernels["a"] * (1 + factor)}), 0.0, 0.0)
-    half = student(1, 1 - 0.05 / 3) * (log(1.5) ** 2 / 2 / 2) ** 0.5
+    half = student(1, 1 - 0.05 / 4) * (log(1.5) ** 2 / 2 / 2) ** 0.5
     assert f"to {(0.2 * 0.3) ** 0.5 * exp(half):.2g})" in " ".join(wide.verdict.reasons), "three looks: 2, 4 and 8 seeds"
 
 
