@@ -57,9 +57,7 @@ class Row(Message):
     measures: dict[str, Number]
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
-    intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval, by a bootstrap over probe points and seeds"
-    )
+    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
     regime: Regime | None = Field(description="of a block: its verdict, from its own kernel and its own Taylor gap")
 
 
@@ -112,9 +110,7 @@ class Measured(Message):
     measures: dict[str, Number] = Field(description="whole-model measures, mean over seeds")
     spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
-    intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval, by a bootstrap over probe points and seeds"
-    )
+    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
     layers: list[Row]
     blocks: list[Row]
     undefined: dict[str, str] = Field(description="measure -> why it is null")

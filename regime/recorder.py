@@ -5,6 +5,7 @@ import platform
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from itertools import accumulate
 from math import isfinite
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from regime.advice import advise
 from regime.config import AnyConfig, ToyConfig
 from regime.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
 from regime.files import whole
-from regime.measures.intervals import at_looks, interval_of_geometric_mean, interval_of_mean
+from regime.measures.intervals import at_look, interval_of_geometric_mean, interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import REASONS, Along, Baseline, Measurement, total
 from regime.measures.verdict import AXIS, Evidence, Verdict, judge
@@ -294,7 +295,9 @@ class Recorder:
         return self._of(name, row[measure], drawn, rounding)
 
     def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
-        points, level = self.baseline.subsets.shape[1], at_looks(max(1, len(self.rounds)))
+        ran = list(accumulate(self.rounds or [len(values)]))
+        level = at_look(ran.index(len(values)) if len(values) in ran else 0, len(ran))
+        points = self.baseline.subsets.shape[1]
         interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
         return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
 

@@ -9,11 +9,12 @@ import torch
 from regime import ToyConfig
 from regime.config import MonitorConfig
 from regime.measures.intervals import student
-from regime.measures.measurement import ROUNDING
 from regime.recorder import Recorder
 from regime.snapshots import Glance, Snapshot
 
 POINTS, EPS = 16, 1e-6
+ROUNDING = 8.0
+"""Units of rounding that a measure may be off by."""
 
 
 def snapshot(step: int, moved: float, kernel: float, gap: float, seeds: int = 2, **more: object) -> Snapshot:
@@ -57,8 +58,64 @@ def test_the_largest_gap_its_rounding_and_the_forecast() -> None:
     assert last.floors["linearization_gap"] == pytest.approx(ROUNDING * EPS * 10 / (4 * POINTS**0.5) * 16**0.5)
     assert last.floors["taylor_gap"] == pytest.approx(ROUNDING * EPS * 10 / (4 * POINTS**0.5)), "one precision, one moment"
     assert last.floors["kernel_change"] == pytest.approx(ROUNDING * EPS)
-    assert last.floors["kernel_distance"] == pytest.approx((ROUNDING * EPS) ** 2)
+    assert last.floors["feature_movement"] == pytest.approx(ROUNDING * EPS)
+    for name in ("kernel_distance", "kernel_distance_centered", "representation_change"):
+        assert last.floors[name] == pytest.approx((ROUNDING * EPS) ** 2, rel=1e-2), "of one minus a cosine"
     assert last.measures["forecast_skill"] is None, "nothing varies over the probe points"
+
+
+def straddling(config: ToyConfig, seeds: int = 2) -> Recorder:
+    """Half the seeds lazy, half mixed."""
+    whole = Recorder(config, 0.25, [], 4)
+    whole.record(snapshot(0, 0.0, 0.0, 0.0, seeds), 0.0, 1.0)
+    last = snapshot(4, 1.0, 0.0, 0.05, seeds)
+    factor = torch.linspace(1.05, 1.3, seeds, dtype=torch.float64)[:, None, None]
+    whole.record(replace(last, kernels={"a": last.kernels["a"] * factor}), 0.0, 0.0)
+    return whole
+
+
+def test_more_seeds_are_asked_for_where_the_verdict_straddles_and_more_may_run() -> None:
+    more = straddling(ToyConfig(seeds=2, max_seeds=16, seed=7)).more()
+    assert (more.seed, more.seeds, more.learning_rate, more.max_seeds) == (9, 2, 0.25, None)
+    more = straddling(ToyConfig(seeds=2, max_seeds=7), seeds=4).more()
+    assert (more.seed, more.seeds) == (4, 3)
+    assert straddling(ToyConfig(seeds=2, max_seeds=7), seeds=7).more() is None
+    assert straddling(ToyConfig(seeds=2)).more() is None
+    settled = Recorder(ToyConfig(seeds=2, max_seeds=16), 0.25, [], 4)
+    settled.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
+    assert not settled.ended
+    settled.record(snapshot(4, 1.0, 0.3, 0.3), 0.0, 1.0)
+    assert settled.ended
+    assert settled.more() is None
+    network = Recorder(MonitorConfig(model="Net", examples=POINTS, outputs=1), 0.0, [], None)
+    network.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
+    last = snapshot(4, 1.0, 0.0, 0.05)
+    factor = torch.tensor([1.05, 1.3], dtype=torch.float64)[:, None, None]
+    assert network.record(replace(last, kernels={"a": last.kernels["a"] * factor}), 0.0, 0.0).verdict.straddles
+    assert network.more() is None
+
+
+def test_records_of_two_batches_of_seeds_are_joined() -> None:
+    config = ToyConfig(seeds=2, max_seeds=4)
+    one, two = straddling(config), straddling(config)
+    whole = one.joined(two)
+    last = whole.history[-1]
+    assert last.seeds["kernel_change"] == pytest.approx([0.05, 0.3, 0.05, 0.3])
+    assert last.verdict.agree == "2 of 4 seeds mixed"
+    assert "4 seeds ran, since the interval of the first 2 had two labels in it" in last.verdict.reasons
+    assert whole.kernels()["now/a"].shape == whole.kernels()["start/a"].shape == (4, POINTS, POINTS)
+    assert one.history[-1].verdict.agree == "1 of 2 seeds mixed"
+    assert not any("seeds ran" in reason for reason in one.history[-1].verdict.reasons)
+    gone = straddling(config)
+    gone.record(replace(snapshot(5, 1.0, 0.0, 0.1), losses={"train_loss": torch.tensor([1e5, 0.1])}), 0.0, 0.0)
+    one.record(snapshot(6, 1.0, 0.0, 0.1), 0.0, 0.0)
+    one.record(snapshot(8, 1.0, 0.0, 0.1), 0.0, 0.0)
+    lost = one.joined(gone)
+    assert [event.step for event in lost.history] == [0, 4, 6], "to where the other one ended"
+    assert lost.history[-1].verdict.agree == "diverged"
+    assert lost.history[-2].verdict.agree == "2 of 4 seeds mixed"
+    assert lost.diverged
+    assert lost.more() is None
 
 
 def test_the_forecast_counts_all_points_of_the_path() -> None:
@@ -116,7 +173,7 @@ def test_the_verdict_rests_on_the_interval_of_the_seeds_widened_by_rounding() ->
     strict = recorder(max_seeds=8)
     strict.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
     wide = strict.record(replace(grown, kernels={"a": grown.kernels["a"] * (1 + factor)}), 0.0, 0.0)
-    half = student(1, 1 - 0.05 / 3) * (log(1.5) ** 2 / 2 / 2) ** 0.5
+    half = student(1, 1 - 0.05 / 4) * (log(1.5) ** 2 / 2 / 2) ** 0.5
     assert f"to {(0.2 * 0.3) ** 0.5 * exp(half):.2g})" in " ".join(wide.verdict.reasons), "three looks: 2, 4 and 8 seeds"
 
 

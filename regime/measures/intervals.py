@@ -45,9 +45,14 @@ def student(degrees: float | np.ndarray, level: float = LEVEL) -> float | np.nda
     return stdtrit(degrees, (1 + level) / 2)
 
 
-def at_looks(looks: int) -> float:
-    """Return the level of each of several intervals, taken one after another, that all hold together at LEVEL (Bonferroni)."""
-    return 1 - (1 - LEVEL) / looks
+def at_look(look: int, looks: int) -> float:
+    """Return the level of one of several intervals, taken one after another, that all hold together at LEVEL (Bonferroni).
+
+    The last one, 1 less than `looks`, has half of what may be missed: it decides what the others left open.
+    """
+    if looks == 1:
+        return LEVEL
+    return 1 - (1 - LEVEL) / 2 / (1 if look == looks - 1 else looks - 1)
 
 
 def left_out(points: int) -> int:

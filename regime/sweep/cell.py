@@ -27,7 +27,7 @@ class Cell(Message):
     measures: dict[str, Number] = Field(description="mean over seeds")
     spread: dict[str, Number] = Field(description="standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="seed by seed")
-    intervals: dict[str, Interval] = Field(description="95%, by a bootstrap over probe points and seeds")
+    intervals: dict[str, Interval] = Field(description="95%, over seeds and the choice of probe points")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
     verdict: Verdict | None

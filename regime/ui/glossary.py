@@ -11,7 +11,7 @@ TERMS = {
     "kernel": "The tangent kernel says how far a training step on one point moves the output at another; while it stays "
     "constant, training is linear (Jacot et al. 2018).",
     "infinite": "What infinitely many units in each layer would compute: there the kernel cannot move, and no seed matters.",
-    "interval": "In 95 of 100 repetitions of the run with other seeds, such a bar contains the mean over all seeds.",
+    "interval": "In 95 of 100 repetitions with other seeds and probe points, such a bar contains the mean over all of them.",
     "floor": "What rounding and the choice of probe points alone can make of the measure: below it, nothing is shown to move.",
 }
 

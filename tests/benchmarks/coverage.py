@@ -31,7 +31,7 @@ from tests.benchmarks.report import Section, Table, command
 SEEDS, POINTS = 32, 512
 """Trained together, and probe points that they are measured on, for repetitions to choose from."""
 PROBES = 48
-BASE = {"samples": 32, "test_samples": 8, "probe_samples": POINTS, "steps": 200, "measure_every": 20, "width": 64}
+BASE = {"samples": 32, "test_samples": 8, "steps": 200, "measure_every": 20, "width": 64}
 TOYS = {
     "mixed: rings, ReLU, alpha 0.5": {"alpha": 0.5},
     "rich: rings, ReLU, alpha 0.05": {"alpha": 0.05},
@@ -104,7 +104,7 @@ def of_seeds(fields: dict, seeds: int, pools: int, each: int, max_seeds: int | N
     """Repeat a toy with other seeds and other probe points."""
     rng = np.random.default_rng(0)
     for number in range(pools):
-        config = ToyConfig(**BASE | fields, seeds=SEEDS, seed=number * SEEDS)
+        config = ToyConfig(**BASE | fields, probe_samples=POINTS, seeds=SEEDS, seed=number * SEEDS)
         items = pool(config, 1000 + number)
         small = config.model_copy(update={"seeds": seeds, "max_seeds": max_seeds})
         for _ in range(each):
@@ -120,7 +120,7 @@ def of_seeds(fields: dict, seeds: int, pools: int, each: int, max_seeds: int | N
 def of_probes(fields: dict, pools: int) -> Iterator[Repetition]:
     """Measure networks, each on many sets of probe points."""
     rng = np.random.default_rng(0)
-    config = ToyConfig(**BASE | fields, seeds=SEEDS)
+    config = ToyConfig(**BASE | fields, probe_samples=POINTS, seeds=SEEDS)
     for number in range(pools):
         items = pool(config, 1000 + number)
         for seed in range(SEEDS):

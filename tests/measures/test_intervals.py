@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regime.measures.intervals import (
-    at_looks,
+    at_look,
     interval_of_geometric_mean,
     interval_of_mean,
     left_out,
@@ -33,7 +33,9 @@ def test_quantiles_are_those_of_tables() -> None:
     assert normal(0.99) == pytest.approx(2.575829, abs=1e-6)
     assert [student(k) for k in (1, 2, 3)] == pytest.approx([T1, T2, T3], abs=1e-5)
     assert student(3, 0.99) == pytest.approx(5.840909, abs=1e-5)
-    assert [at_looks(k) for k in (1, 2, 5)] == pytest.approx([0.95, 0.975, 0.99])
+    assert at_look(0, 1) == 0.95
+    assert [at_look(k, 2) for k in range(2)] == pytest.approx([0.975, 0.975])
+    assert [at_look(k, 6) for k in range(6)] == pytest.approx([*[0.995] * 5, 0.975])
 
 
 def test_variance_of_seeds_alone() -> None:
