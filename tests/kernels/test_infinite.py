@@ -480,6 +480,22 @@ def test_functions_outside_the_theory_are_refused(function: Callable, message: s
         infinite_ntk(X, depth=1, activation=function)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1.0, 1e100])
+def test_growth_and_jumps_are_refused_at_any_size(size: float) -> None:
+    """Thirteen standard deviations of 2."""
+    with pytest.raises(ValueError, match=r"^activation: it grows too fast for arguments up to 26; allowed: "):
+        infinite_ntk(torch.full((1, 1), 2.0).double(), depth=1, activation=lambda u: size * (0.2 * u * u).exp())
+    with pytest.raises(ValueError, match=r"^activation: it jumps near "):
+        infinite_ntk(X, depth=1, activation=lambda u: size * torch.where(u > 0.5, u + 0.01, u))
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e8])
+def test_a_function_times_a_number_has_its_square_times_the_kernels(size: float) -> None:
+    one, times = (infinite_ntk(X, depth=1, activation=phi) for phi in (torch.erf, lambda u: size * torch.erf(u)))
+    assert (times.nngp / size**2 - one.nngp).abs().max() < 1e-13
+    assert (times.ntk / size**2 - one.ntk).abs().max() < 1e-13
+
+
 @pytest.mark.parametrize(
     ("function", "same"),
     [
@@ -527,3 +543,7 @@ def test_overflow_is_refused() -> None:
         infinite_ntk(1e30 * X.float(), depth=1)
     with pytest.raises(ValueError, match=r"^x: its kernel overflows"):
         infinite_ntk(X, depth=1000, weight_std=100.0)
+    x = torch.tensor([[2e38]]).sqrt()  # the covariance is 2e38, the tangent kernel twice that
+    with pytest.raises(ValueError, match=r"^x: its kernel overflows"):
+        infinite_ntk(x, depth=1, activation="linear")
+    assert infinite_ntk(x, depth=0, activation="linear").ntk.isfinite().all()

@@ -26,7 +26,7 @@ CASES = {
     "momentum, coupled decay": {"optimizer": "momentum", "momentum": 0.5, "weight_decay": 3.0, "alpha": 0.5},
     "momentum, decoupled decay": {"optimizer": "momentum", "weight_decay": 3.0, "decoupled": True, "alpha": 2.0},
     "adam": {"optimizer": "adam", "activation": "gelu", "alpha": 0.5},
-    "adam, batches, coupled decay": {"optimizer": "adam", "batch_size": 7, "weight_decay": 0.1},
+    "adam, batches, coupled decay": {"optimizer": "adam", "batch_size": 7, "weight_decay": 0.1, "alpha": 2.0},
     "adam, decoupled decay, mup": {
         "optimizer": "adam", "weight_decay": 0.2, "decoupled": True, "parameterization": "mup", "learning_rate": 0.05,
     },
