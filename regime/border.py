@@ -148,7 +148,7 @@ def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[f
     places = []
     for index, value in enumerate(values):
         try:
-            places.append(Place(index, {axis: value}, config.model_copy(update={axis: value}), key=""))
+            places.append(Place(index, {axis: value}, config.model_copy(update={axis: value})))
         except ConfigError as error:
             yield _failed(value, error)
     done = 0
