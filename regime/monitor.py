@@ -13,6 +13,7 @@ from regime.events import Estimate, Measured
 from regime.kernels.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.undisturbed import full_precision, unwrapped
 from regime.machine import SHARE, free_memory
+from regime.numbers import is_finite, is_integer
 from regime.observer import Observer, snapshot
 from regime.placed import placed
 from regime.recorder import Recorder, save_kernels
