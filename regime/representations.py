@@ -56,6 +56,8 @@ class Places:
     """Those that stand before the outputs, the best candidates for the last hidden layer alone."""
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def find(
     model: nn.Module, modules: Mapping[str, nn.Module], batch: Batch, readout: Readout | None, trained: set[nn.Parameter]
 ) -> Places:
@@ -73,7 +75,7 @@ def find(
             seen[name] = [*seen.pop(name, []), hidden]  # in the order of the last call
 
         part = select(batch, slice(0, count))
-        with torch.enable_grad(), hooked(modules, see), _Flow() as flow:
+        with hooked(modules, see), _Flow() as flow:
             result = model(part) if isinstance(part, Tensor) else model(**part)
             outputs = result if readout is None else readout(result, part)
         shapes.append({name: [hidden.shape for hidden in each] for name, each in seen.items()})

@@ -62,6 +62,7 @@ class Watched:
     rounding: float = field(init=False, default=0.0)
     """Unit of rounding of the coarsest numbers in a pass."""
 
+    @torch.inference_mode(False)
     def prepare(self) -> None:
         """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
         self.size = size(self.batch)
@@ -150,6 +151,7 @@ class Watched:
         """The batch in the precision of the passes."""
         return _each(widened, batch) if self.wide else batch
 
+    @torch.inference_mode(False)
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
         """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
         trained = self._names() if trained is None else trained

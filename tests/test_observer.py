@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -268,12 +269,13 @@ def test_what_a_forward_rounds_by_itself_is_in_the_floor(stored: torch.dtype) ->
     assert event.floors["kernel_change"] > 0.01
 
 
-def test_autocast_around_a_measurement_changes_nothing() -> None:
+@pytest.mark.parametrize("ambient", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", dtype=torch.bfloat16)])
+def test_modes_around_a_measurement_change_nothing(ambient: Callable[[], AbstractContextManager]) -> None:
     events = []
-    for enabled in (False, True):
+    for context in (nullcontext, ambient):
         torch.manual_seed(0)
         model = deep()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled), torch.inference_mode(enabled):
+        with context():
             monitor = regime.Monitor(model, X)
             model[0].weight.data[:, 0] += 0.1
             events.append(monitor.measure(1).measures)
