@@ -259,7 +259,9 @@ class _Measuring:
             halves = zip(*(part.tensor_split(2, -1) for part in (now.outputs, linear, start.outputs)), strict=True)
             pairs[name] = [linear_gap(*half) for half in halves]
         for name, (one, two) in pairs.items() if self.moved else ():
-            self.floors[name] = self.floors.get(name, 0.0) + NORMAL * (one - two).abs() / 2
+            error = normal() * (one - two).abs() / 2
+            self.floors[name] = self.floors.get(name, 0.0) + error
+            self.rounding[name] = self.rounding.get(name, 0.0) + error
         one, two = now.halves.double().flatten(2).unbind(1)
         return (one - two).norm(dim=1) / (one + two).norm(dim=1)
 
