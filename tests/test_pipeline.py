@@ -89,7 +89,7 @@ def test_a_very_large_alpha_is_lazy_not_rounding(alpha: float) -> None:
 
 def test_a_zero_kernel_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"learning_rate = None is not allowed.*the kernel at initialization is zero"):
-        regime.run(ToyConfig(weight_std=1e-30, bias_std=0.0))
+        regime.run(ToyConfig(weight_std=1e-150, bias_std=0.0))
 
 
 def test_zero_steps_give_no_verdict() -> None:
