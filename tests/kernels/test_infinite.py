@@ -481,12 +481,14 @@ def test_functions_outside_the_theory_are_refused(function: Callable, message: s
 
 
 @pytest.mark.parametrize("size", [1e-150, 1.0, 1e100])
-def test_growth_and_jumps_are_refused_at_any_size(size: float) -> None:
+def test_what_is_outside_is_refused_at_any_size(size: float) -> None:
     """Thirteen standard deviations of 2."""
     with pytest.raises(ValueError, match=r"^activation: it grows too fast for arguments up to 26; allowed: "):
         infinite_ntk(torch.full((1, 1), 2.0).double(), depth=1, activation=lambda u: size * (0.2 * u * u).exp())
     with pytest.raises(ValueError, match=r"^activation: it jumps near "):
         infinite_ntk(X, depth=1, activation=lambda u: size * torch.where(u > 0.5, u + 0.01, u))
+    with pytest.raises(ValueError, match=OTHERS):
+        infinite_ntk(X, depth=1, activation=lambda u: size * u.softmax(-1))
 
 
 @pytest.mark.parametrize("size", [1e-8, 1e8])
