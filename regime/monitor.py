@@ -71,6 +71,7 @@ class Monitor:
         projections: int = 16,
         seed: int = 0,
     ) -> None:
+        loss = None if loss is None else _number(loss)
         self.learning_rate = 0.0
         self.source = "a network of your own"
         if outputs == "projection":
@@ -130,7 +131,7 @@ class Monitor:
         if not is_finite(step) or not after < step:
             raise ValueError(f"step = {step!r:.80} is not allowed; allowed: a finite number above {after}")
         step = int(step) if is_integer(step) else float(step)
-        losses = {} if loss is None else {"train_loss": torch.tensor([float(loss)], dtype=torch.float64)}
+        losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64)}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
         sight = finish(self._observer.observe())
@@ -173,9 +174,11 @@ def compare(
     for name, model in (("before", before), ("after", after)):
         if not isinstance(model, nn.Module):
             raise ValueError(f"{name}: an nn.Module is needed, got {type(model).__name__}")
+    if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
+        raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
     before, after = unwrapped(before), unwrapped(after)
     then = _others(before, after)
-    start, end = losses if losses is not None else (None, None)
+    start, end = losses or (None, None)
     monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
     with placed(before, then):
         monitor.measure(1, loss=end)
@@ -195,6 +198,8 @@ def _observer(
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
     check_batch("batch", batch)
+    if readout is not None and not callable(readout):
+        raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
     if outputs not in get_args(Outputs):
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
     for name, value, least in (("chunk", chunk, 1), ("projections", projections, 4)):
@@ -207,6 +212,14 @@ def _observer(
     if observer.size < LEAST:
         raise ValueError(f"batch: {observer.size} examples are not allowed; allowed: at least {LEAST}")
     return observer
+
+
+def _number(loss: object) -> float:
+    """A training loss; one that is not finite says that training diverged."""
+    try:
+        return float(loss)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"loss = {loss!r:.80} is not allowed; allowed: a number, or None") from None
 
 
 def _estimate(observer: Observer) -> Estimate:
