@@ -200,3 +200,13 @@ def test_rounding_of_a_centered_kernel_grows_with_the_constant_that_is_gone() ->
     larger = shifted[0].norm() / (h @ shifted[0] @ h).norm()
     assert event.floors["kernel_distance_centered"] == pytest.approx((ROUNDING * EPS * larger.item()) ** 2, rel=1e-6)
     assert larger > 10
+
+
+def test_before_anything_moved_there_are_no_modes_and_a_kernel_that_is_zero_is_named() -> None:
+    whole = recorder()
+    nothing = {"a": torch.zeros(2, POINTS, POINTS, dtype=torch.float64)}
+    assert whole.record(replace(snapshot(0, 0.0, 0.0, 0.0), kernels=nothing), 0.0, 1.0).verdict.agree == "nothing moved"
+    assert whole.record(replace(snapshot(4, 1.0, 0.0, 0.1), kernels=nothing), 0.0, 1.0).verdict.agree == "no kernel"
+    other = recorder()
+    assert other.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0).modes == []
+    assert len(other.record(snapshot(4, 1.0, 0.0, 0.1), 0.0, 1.0).modes) == POINTS.bit_length()
