@@ -2,6 +2,7 @@
 
     p1       MLPs against neural-tangents            p6       memory for many examples
     p2       MiniLM against per-example gradients    growth   time against every size
+    check    what the check of every kernel costs
 
 neural-tangents needs an environment of its own. Without --peer one is made, in --peer-folder or in a temporary directory.
 Run it on an idle machine: OpenMP's threads wait for one another by spinning, so that one other busy process can cost torch a
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import footprint, growth, mlp, transformer
+from tests.benchmarks import check, footprint, growth, mlp, transformer
 from tests.benchmarks.environment import cores, environment
 from tests.benchmarks.peer import PeerError, environment_in, running
 from tests.benchmarks.report import RESULTS, Section, record, terminal
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], Section]] = {
     "p1": against_peer,
     "p2": lambda options: transformer.section(options.repeats or transformer.ROUNDS),
     "p6": lambda _: footprint.section(),
+    "check": lambda options: check.section(options.repeats or check.ROUNDS),
     "growth": lambda options: growth.section(options.repeats or growth.ROUNDS),
 }
 

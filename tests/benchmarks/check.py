@@ -1,0 +1,78 @@
+"""What the check of every kernel costs: its share of a call, for P1's MLPs and for P2's transformer."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+import regime
+from regime.kernels.verification import Probe
+from tests.benchmarks import mlp, transformer
+from tests.benchmarks.report import Section, Table
+from tests.benchmarks.timing import SETTLE, ratio
+
+ROUNDS = 15
+SHARES = {"P1": 0.10, "P2": 0.05}
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Seconds that the checks take meanwhile, one entry each."""
+    seconds, check = [], Probe.disagreeing
+
+    def disagreeing(self: Probe, *args: object) -> list[str]:
+        start = time.perf_counter()
+        found = check(self, *args)
+        seconds.append(time.perf_counter() - start)
+        return found
+
+    Probe.disagreeing = disagreeing
+    try:
+        yield seconds
+    finally:
+        Probe.disagreeing = check
+
+
+def cases() -> dict[str, Callable[[], object]]:
+    """The calls of P1 and P2."""
+    settings = {"outputs": "full", "group": "total"}
+    found = {
+        f"P1 {tuple(size)}": partial(regime.empirical_ntk, mlp.network(size), mlp.inputs(size), **settings)
+        for size in mlp.CASES
+    }
+    net = transformer.model()
+    return found | {f"P2 {name}": partial(transformer.kernel, net, transformer.batch(name)) for name in transformer.VARIANTS}
+
+
+def section(rounds: int = ROUNDS) -> Section:
+    """Each call's seconds, and those of the check within it."""
+    result = Section(
+        "The check of every kernel against gradients by plain autograd: its share of a call",
+        [
+            f"{rounds} rounds with every call in turn, each after one untimed call; medians, 95% intervals by bootstrap over rounds."
+        ],
+    )
+    calls = cases()
+    whole: dict[str, list[float]] = {name: [] for name in calls}
+    checks: dict[str, list[float]] = {name: [] for name in calls}
+    with timed() as seconds:
+        for _ in range(rounds):
+            for name, call in calls.items():
+                time.sleep(SETTLE)
+                call()
+                seconds.clear()
+                start = time.perf_counter()
+                call()
+                whole[name].append(time.perf_counter() - start)
+                checks[name].append(sum(seconds))
+    result.seconds = {"call": whole, "check": checks}
+    rows = []
+    for name in calls:
+        share, most = ratio(checks[name], whole[name]), SHARES[name[:2]]
+        median, checked = (1e3 * float(np.median(part[name])) for part in (whole, checks))
+        rows.append({"call": name, "ms": median, "check, ms": checked, "share": str(share)})
+        result.promise(f"{name}: at most {most:.0%} of the call", share, at_most=most)
+    result.tables.append(Table("Milliseconds", rows))
+    return result
