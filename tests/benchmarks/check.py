@@ -50,9 +50,7 @@ def section(rounds: int = ROUNDS) -> Section:
     """Each call's seconds, and those of the check within it."""
     result = Section(
         "The check of every kernel against gradients by plain autograd: its share of a call",
-        [
-            f"{rounds} rounds with every call in turn, each after one untimed call; medians, 95% intervals by bootstrap over rounds."
-        ],
+        [f"{rounds} rounds, every call in turn after an untimed one; medians, 95% intervals by bootstrap over rounds."],
     )
     calls = cases()
     whole: dict[str, list[float]] = {name: [] for name in calls}
