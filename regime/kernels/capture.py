@@ -5,12 +5,11 @@ on a few examples (`verification`); what does not pass takes per-example gradien
 slow, and exact for any module.
 """
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.graph import Node
 from torch.nn import functional
 
 from regime.kernels.batch import Batch, Readout, evaluate, select, size
@@ -110,8 +109,8 @@ def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Te
     )
 
 
-def _reached(output: Tensor) -> set[Node]:
-    """The autograd graph under the outputs."""
+def _reached(output: Tensor) -> set[Any]:
+    """The nodes of the autograd graph under the outputs; those of scripted modules are of another class."""
     stack = [] if output.grad_fn is None else [output.grad_fn]
     found = set(stack)
     while stack:
@@ -129,7 +128,7 @@ BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward
 """Nodes that differentiate several outputs at once in less time than one by one."""
 
 
-def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: set[Node]) -> None:
+def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: set[Any]) -> None:
     """Give each use the gradients of every output with respect to its result."""
     if not uses:
         return
