@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 ADDRESS = "http://127.0.0.1:7860"
+RESULTS = sorted((ROOT / "tests" / "benchmarks" / "results").glob("*.md"))
+COMMANDS = sorted(
+    {name for text in (README, *map(Path.read_text, RESULTS)) for name in re.findall(r"python -m ([\w.]+)", text)}
+)
 
 
 def test_the_readme_has_its_parts() -> None:
@@ -24,6 +29,17 @@ def test_the_readme_has_its_parts() -> None:
 def test_the_space_asks_for_the_installed_gradio() -> None:
     (version,) = re.findall(r"^sdk_version: (.*)$", README, flags=re.MULTILINE)
     assert f"gradio=={version}\n" in (ROOT / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_is_named_starts(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [command, "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module(command, run_name="__main__")
+    assert end.value.code == 0
+    assert f"usage: python -m {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
