@@ -6,7 +6,8 @@ of the mixed outputs on these examples, K c must be J G, and c.K c must be ||G||
 only for the gradient itself. The weights c and r are in no special proportion, so that no error hides in their sum.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.kernels.ownership import Layers
-from regime.kernels.structure import CHECKED
-from regime.kernels.tapes import Direction, Tape, real, wide
+from regime.kernels.tapes import Tape, real, wide
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
@@ -44,16 +44,25 @@ class Probe:
 
     def disagreeing(self, tapes: dict[str, Tape | None], layers: Layers) -> list[str]:
         """The layers whose tapes, on the batch, are not those of these examples."""
-        examples, outputs = (_weights(n).to(self.outputs) for n in (len(self.rows), self.outputs.shape[1]))
+        c, r = (_weights(n).to(self.outputs) for n in (len(self.rows), self.outputs.shape[1]))
+        here = {
+            path: tapes[path] and tapes[path].rows(self.rows).of_outputs(lambda g: r.to(g).unsqueeze(0) @ g) for path in layers
+        }
+        sizes, products = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0.0)
+
+        def take(path: str, name: str, gradient: Tensor) -> None:
+            gradient = wide(gradient)
+            flat = real(gradient).flatten()
+            sizes[path] += float(torch.dot(flat, flat))
+            if here[path] is not None:
+                products[path] = products[path] + here[path].product({name: gradient}).squeeze(-1)
+
         with torch.enable_grad():
-            value = examples @ (self.outputs[self.chosen] @ outputs)
-        errors, sizes = {}, {}
-        for path, gradients in _by_layer(value, layers):
-            sizes[path] = sum(float(torch.dot(flat, flat)) for flat in (real(g).flatten() for g in gradients.values()))
-            tape = tapes[path] and tapes[path].rows(self.rows).of_outputs(lambda g: outputs.to(g).unsqueeze(0) @ g)
-            errors[path] = sizes[path] if tape is None else _error(tape, examples, gradients, sizes[path])
+            value = c @ (self.outputs[self.chosen] @ r)
+        _each_gradient(value, layers, take)
         # a layer whose gradients vanish in their sum, as those of keys' biases do, has rounding to compare, and nothing else
         noise = 10 * self.tolerance**3 * sum(sizes.values())
+        errors = {p: sizes[p] if tape is None else _error(tape, c, products[p], sizes[p]) for p, tape in here.items()}
         return [path for path, error in errors.items() if not error <= self.tolerance * sizes[path] + noise]
 
 
@@ -66,24 +75,38 @@ def _weights(n: int) -> Float[Tensor, " n"]:
     return 1 + torch.cos(torch.arange(n, dtype=torch.float64) ** 2) / 2
 
 
-def _by_layer(value: Tensor, layers: Layers) -> Iterator[tuple[str, Direction]]:
-    """The gradients of each layer's parameters, in groups of so many bytes; none of a parameter that is not reached."""
-    left = dict(layers)
-    while left:
-        group, size = {}, 0
-        while left and (not group or size < CHECKED):
-            path = next(iter(left))
-            group[path] = left.pop(path)
-            size += sum(parameter.nbytes for parameter in group[path].values())
-        flat = [parameter for own in group.values() for parameter in own.values()]
-        found = dict(zip(flat, torch.autograd.grad(value, flat, retain_graph=True, allow_unused=True), strict=True))
-        for path, own in group.items():
-            yield path, {name: wide(found[p]) for name, p in own.items() if found[p] is not None}
+def _each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tensor], None]) -> None:
+    """Call `take` with the gradient of every parameter that is reached, by its layer's path and its name there.
+
+    On a CPU each is let go at once: the backward pass runs in this thread, where a hook can take a gradient from it.
+    """
+    named = {parameter: (path, name) for path, own in layers.items() for name, parameter in own.items()}
+    thread = threading.get_ident()
+
+    def hook(place: tuple[str, str]) -> Callable[[Tensor], Tensor | None]:
+        def seen(gradient: Tensor) -> Tensor | None:
+            if threading.get_ident() != thread:  # a backward pass of somebody else's
+                return None
+            with torch.no_grad():
+                take(*place, gradient)
+            return gradient.new_zeros(()).expand(gradient.shape)
+
+        return seen
+
+    hooks = [p.register_hook(hook(place)) for p, place in named.items()] if value.device.type == "cpu" else []
+    try:
+        found = torch.autograd.grad(value, list(named), retain_graph=True, allow_unused=True)
+    finally:
+        for each in hooks:
+            each.remove()
+    for place, gradient in zip(named.values(), found, strict=True) if not hooks else ():
+        if gradient is not None:
+            take(*place, gradient)
 
 
-def _error(tape: Tape, c: Float[Tensor, " k"], gradients: Direction, size: float) -> float:
+def _error(tape: Tape, c: Float[Tensor, " k"], product: Float[Tensor, " k"] | float, size: float) -> float:
     """The larger of |c.K c - ||G||^2| and ||c|| ||K c - J G||, of a tape with one output."""
     kernel = tape.kernel(tape, "trace")
     c = c.to(kernel)
-    mixed, reached = kernel @ c, tape.product(gradients).squeeze(-1)
-    return max(abs(float(c @ mixed) - size), float(c.norm() * (mixed - reached).norm()))
+    mixed = kernel @ c
+    return max(abs(float(c @ mixed) - size), float(c.norm() * (mixed - product).norm()))
