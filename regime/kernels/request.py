@@ -74,4 +74,4 @@ class Request:
 
     def projected(self, count: int, seed: int) -> "Request":
         """The trace of so many random signs of the outputs."""
-        return replace(self, readout=Projected(self.readout, count, seed), outputs="trace")
+        return replace(self, readout=Projected(self.readout, int(count), int(seed)), outputs="trace")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from regime import ConfigError, ToyConfig
-from regime.toy.start import FLOAT32, REFERENCE, SLACK, Start, _sizes, precision, shape
+from regime.toy.start import FLOAT32, REFERENCE, SLACK, Start, _sizes, precision
 
 SMALL = {"width": 16, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -35,7 +35,7 @@ def test_precision_follows_from_the_sizes_at_the_start(fields: dict, dtype: torc
 def test_sizes_are_those_of_a_layer_by_hand() -> None:
     """A readout alone, f = sum w a / sqrt(n) + b: its kernel is |a|^2 / n + 1, and what noise of its parameters' size does to f
     that, times their mean square."""
-    config = shape(ToyConfig(**SMALL, trainable="readout", bias_std=1.0, weight_std=1.0))
+    config = ToyConfig(**SMALL, trainable="readout", bias_std=1.0, weight_std=1.0)
     sizes, start = _sizes(config), Start(config, torch.float64)
     a, readout = start.tape.inputs[0][0], start.initial[-1]
     kernel = (a.square().sum(1) / 16 + 1).mean().item()

@@ -110,7 +110,7 @@ def test_a_bad_run_leaves_what_is_shown(monkeypatch):
     visitor = Visit("toy")
     shown = visitor.board
     with pytest.raises(gr.Error, match="learning_rate = None is not allowed"):
-        play(visitor, CONFIG.model_copy(update={"weight_std": 1e-30, "bias": False}))
+        play(visitor, CONFIG.model_copy(update={"weight_std": 1e-200, "bias": False}))
     assert visitor.board is shown
     with pytest.raises(gr.Error, match="limit of 0 s"):
         play(visitor)
