@@ -210,7 +210,7 @@ class Watched:
     @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
-            output = widened(self._output(self._suited(batch)))
+            output = widened(self._output(self._suited(batch))).detach()
             self.rounding = max(self.rounding, passes.rounding)
         return output
 
