@@ -1,7 +1,6 @@
 """How far a kernel moved. Kernels are (*s, n, n) with any leading dimensions; results keep those."""
 
-from collections.abc import Callable
-
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -56,29 +55,27 @@ def resampled(now: Kernel, start: Kernel, weights: Weights) -> dict[str, Float[T
     With n = sum of w, <H a H, H b H> = w.(a b).w - 2/n sum_i w_i (a w)_i (b w)_i + (w.a.w) (w.b.w) / n^2, of kernels that are
     centered over all points before, so that nothing large cancels.
     """
-    now, start, n = now.double(), start.double(), weights.sum(-1)
-
-    def plain(a: Kernel, b: Kernel) -> Float[Tensor, "*s B"]:
-        return weighted(a * b, weights)
-
-    def centered(a: Kernel, b: Kernel) -> Float[Tensor, "*s B"]:
-        rows = weights @ a, weights @ b
-        wholes = [(row * weights).sum(-1) for row in rows]
-        return plain(a, b) - 2 / n * (rows[0] * rows[1] * weights).sum(-1) + wholes[0] * wholes[1] / n**2
-
-    difference = now - start
+    now, start = now.double(), start.double()
+    change = weighted(torch.stack([(now - start).square(), start.square()]), weights)
     return {
-        "kernel_change": (plain(difference, difference) / plain(start, start)).sqrt(),
-        "kernel_distance": _distance(now, start, plain),
-        "kernel_distance_centered": _distance(center(now), center(start), centered),
+        "kernel_change": (change[0] / change[1]).sqrt(),
+        "kernel_distance": _distance(now, start, weights),
+        "kernel_distance_centered": _distance(center(now), center(start), weights, centered=True),
     }
 
 
-def _distance(now: Kernel, start: Kernel, inner: Callable[[Kernel, Kernel], Float[Tensor, "*s B"]]) -> Float[Tensor, "*s B"]:
-    """1 - cosine in an inner product: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
+def _distance(now: Kernel, start: Kernel, weights: Weights, centered: bool = False) -> Float[Tensor, "*s B"]:
+    """1 - cosine on each subset: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
     unit, moved = (kernel / _inner(kernel, kernel).sqrt()[..., None, None] for kernel in (start, now))
-    difference = moved - unit
-    size, along, across = inner(unit, unit), inner(unit, difference), inner(difference, difference)
+    pair = unit, moved - unit
+    size, along, across = weighted(torch.stack([pair[0].square(), pair[0] * pair[1], pair[1].square()]), weights)
+    if centered:
+        n, rows = weights.sum(-1), [weights @ kernel for kernel in pair]
+        wholes = [(row * weights).sum(-1) for row in rows]
+        size, along, across = (
+            product - 2 / n * (rows[i] * rows[j] * weights).sum(-1) + wholes[i] * wholes[j] / n**2
+            for product, (i, j) in zip((size, along, across), ((0, 0), (0, 1), (1, 1)), strict=True)
+        )
     whole = size + 2 * along + across
     return ((across - along**2 / size) / whole).clamp(min=0) / (1 + (size + along) / (size * whole).sqrt())
 
