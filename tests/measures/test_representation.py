@@ -49,3 +49,14 @@ def test_rotation_and_scale_change_no_representation() -> None:
 def test_too_few_points_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 4 points, got 3"):
         debiased_cka(torch.ones(3, 2), torch.ones(3, 2))
+
+
+def test_subsets_are_the_measures_of_the_points_they_have() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, y = (torch.randn(2, 12, d, generator=generator, dtype=torch.float64) + 1 for d in (4, 4))
+    weights = torch.ones(3, 12, dtype=torch.float64)
+    weights[0, :5] = weights[1, ::3] = weights[2, 11] = 0
+    for measure in (representation_change, feature_movement):
+        found = measure(x, y, weights)
+        for k, row in enumerate(weights):
+            assert torch.allclose(found[:, k], measure(x[:, row > 0], y[:, row > 0]), rtol=1e-10), (measure, k)
