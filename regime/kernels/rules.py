@@ -9,6 +9,7 @@ equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Literal
 
@@ -301,6 +302,13 @@ def dense_product(
     if bias is not None:
         moved = moved + bias.unsqueeze(-2).unsqueeze(-2)
     return (g * moved.unsqueeze(-2)).sum(-1).sum(-2)
+
+
+@lru_cache(64)
+def direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " _"]:
+    """A random direction, the same in every call, along which matrices are compared."""
+    generator = torch.Generator().manual_seed(size)
+    return torch.randn(size, generator=generator, dtype=torch.float64).to(device, dtype)
 
 
 def dense_pullback(

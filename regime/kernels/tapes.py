@@ -16,7 +16,7 @@ from regime.kernels import rules
 
 Direction = Mapping[str, Tensor]
 """A direction in the layer's parameters, by their names in the module; absent ones do not move."""
-Index = slice | list[int]
+Index = slice | list[int] | Tensor
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class Part(ABC):
     @abstractmethod
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v."""
+
+    @abstractmethod
+    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """J^T 1 of a parameter, and a gradient that should be it, both along a random direction of its inputs."""
 
     @abstractmethod
     def explicit(self) -> Float[Tensor, "n C P"]:
@@ -123,6 +127,14 @@ class DensePart(Part):
         pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
         return {name: pulled[name] for name in self.names}
 
+    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        g = self.g.sum(2).flatten(0, 1)
+        if name == self.bias:
+            return g.sum(0), gradient
+        direction = rules.direction(self.a.shape[-1], g.dtype, g.device)
+        weight = gradient.mT if self.transposed else gradient.flatten(1)
+        return (self.a.flatten(0, 1) @ direction) @ g, weight @ direction
+
     def explicit(self) -> Float[Tensor, "n C P"]:
         a, g = self.a, self.g
         if not self.transposed:
@@ -171,6 +183,12 @@ class TablePart(Part):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         return {self.name: rules.embedding_pullback(self.ids, self.g, v, self.vocabulary)}
 
+    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        del name  # there is one
+        direction = rules.direction(self.g.shape[-1], self.g.dtype, self.g.device)
+        moved = self.g.sum(2) @ direction
+        return moved.new_zeros(self.vocabulary).index_add_(0, self.ids.flatten(), moved.flatten()), gradient @ direction
+
     def explicit(self) -> Float[Tensor, "n C P"]:
         n, _, c, d = self.g.shape
         j = self.g.new_zeros(n, self.vocabulary, c, d)
@@ -217,6 +235,10 @@ class TiedPart(Part):
         table, dense = self.table.pullback(v), self.dense.pullback(v)
         return {name: table[name] + dense[name] for name in self.names}
 
+    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        (table, theirs), (dense, _) = (part.sketches(name, gradient) for part in (self.table, self.dense))
+        return table + dense, theirs
+
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
 
@@ -258,6 +280,10 @@ class RowsPart(Part):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         pulled = rules.rows_pullback(self.j, v)
         return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
+
+    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        del name  # there is one
+        return self.j.sum((0, 1)), real(gradient).flatten()
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
