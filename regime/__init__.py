@@ -1,17 +1,17 @@
 """Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
 
-from regime.border import Border, find_border, stream_border
+from regime.composer.border import Border, find_border, stream_border
+from regime.composer.monitor import Monitor, compare
+from regime.composer.session import Session, stream_together
 from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
-from regime.events import Estimate, Finished, Measured, Progress, Started
+from regime.kernels.closed_form import gradient_flow, kernel_regression
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
 from regime.kernels.infinite import InfiniteKernel, infinite_ntk
-from regime.kernels.limits import gradient_flow, kernel_regression
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
-from regime.monitor import Monitor, compare
-from regime.pipeline import estimate, run, stream, within
-from regime.report import Report
-from regime.session import Session, stream_together
+from regime.record.events import Estimate, Finished, Measured, Progress, Started
+from regime.record.report import Report
+from regime.run import estimate, run, stream, within
 from regime.sweep.report import SweepReport
 
 __all__ = [

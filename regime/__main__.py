@@ -13,7 +13,7 @@ from typing import Any
 
 import regime
 from regime.config import config_from_dict
-from regime.events import Fetching, Measured, Progress
+from regime.record.events import Fetching, Measured, Progress
 from regime.sweep.findings import Contour, Law
 
 PACE = {True: 0.2, False: 10.0}

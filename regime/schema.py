@@ -6,14 +6,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from regime.border import Border, BorderEvent
+from regime.composer.border import Border, BorderEvent
 from regime.config import KINDS
-from regime.events import Event
-from regime.report import Report
+from regime.data import FOLDER
+from regime.record.events import Event
+from regime.record.report import Report
 from regime.sweep.events import SweepEvent
 from regime.sweep.report import SweepReport
 
-FOLDER = Path(__file__).parents[1] / "assets" / "schemas"
+SCHEMAS = FOLDER / "schemas"
 """Where the schemas ship, one file each."""
 
 
@@ -30,7 +31,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     }
 
 
-def write(folder: Path = FOLDER) -> None:
+def write(folder: Path = SCHEMAS) -> None:
     """Write every schema to `folder`; `python -m regime.schema` refreshes the shipped ones."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in schemas().items():

@@ -7,14 +7,14 @@ import pytest
 
 import regime
 from regime import ProbeConfig, ToyConfig
-from regime.schema import FOLDER, schemas
+from regime.schema import SCHEMAS, schemas
 
 CONFIG = ToyConfig(samples=16, test_samples=8, probe_samples=8, width=8, seeds=1, steps=4, measure_every=2)
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))
 def test_shipped_schemas_are_current(name: str) -> None:
-    shipped = json.loads((FOLDER / f"{name}.json").read_text())
+    shipped = json.loads((SCHEMAS / f"{name}.json").read_text())
     assert shipped == schemas()[name], "refresh with: python -m regime.schema"
     jsonschema.Draft202012Validator.check_schema(shipped)
 

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from regime.config.base import Config, ConfigError, describe, named_fields, show
+from regime.config.base import Config, describe, named_fields
 from regime.config.models import CheckpointConfig, MonitorConfig, ProbeConfig
 from regime.config.sweep import SweepConfig
 from regime.config.toy import WORKSPACE_LIMIT, ToyConfig
+from regime.errors import ConfigError, show
 
 RunConfig = ToyConfig | ProbeConfig | CheckpointConfig
 """One run."""

@@ -9,24 +9,14 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from regime.errors import ConfigError, show
+
 SEED_LIMIT = 2**31 - 1
 Device = Literal["auto", "cpu", "cuda"]
 
 
 OWN = ("csv", "texts")
 """Fields that hold somebody's own rows: they stay out of links."""
-
-
-class ConfigError(ValueError):
-    """A bad configuration; the message names the field, the value, and what is allowed."""
-
-
-def show(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        text = "a number too long to show"
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _range(schema: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from regime.config.base import FROM_LIST, SEED_LIMIT, Config, Device
-from regime.models.rows import Table, parse
+from regime.config.rows import Table, parse
 
 PROBE_TOKEN_LIMIT = 8192
 """Probe tokens whose activations and gradients a probe holds at once, over all its seeds."""

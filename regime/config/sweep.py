@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from regime.config.base import FROM_LIST, OWN, Config, ConfigError, FrozenDict, show
+from regime.config.base import FROM_LIST, OWN, Config, FrozenDict
 from regime.config.models import ProbeConfig
 from regime.config.toy import ToyConfig
+from regime.errors import ConfigError, show
 
 Scalar = bool | int | float | str | None
 Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]

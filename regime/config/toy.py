@@ -5,9 +5,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from regime.config.base import SEED_LIMIT, Config, Device, show
-from regime.toy.catalog import CSV, CSV_MEANING, TASKS, Task
-from regime.toy.table import parse
+from regime.config.base import SEED_LIMIT, Config, Device
+from regime.config.table import parse
+from regime.config.tasks import CSV, CSV_MEANING, TASKS, Task
+from regime.errors import show
 
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""

@@ -8,14 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from regime.kernels import planning, rules
-from regime.kernels.batch import Batch, Readout, select
-from regime.kernels.capture import capture, explicit, learn_structure
-from regime.kernels.ownership import Group, grouped
-from regime.kernels.reference import dense_ntk
+from regime.kernels import planning
+from regime.kernels.jacobian import contraction
+from regime.kernels.jacobian.batch import Batch, Readout, select
+from regime.kernels.jacobian.capture import capture, explicit, learn_structure
+from regime.kernels.jacobian.dense import dense_ntk
+from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.parameters import Group, grouped
+from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
-from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import undisturbed
 
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
@@ -161,7 +162,7 @@ def _structured(r: Request) -> dict[str, Tensor | None]:
                     tape.kernel(right[path], r.outputs, r.method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
-                rules.mirror(kernel, r.outputs)
+                contraction.mirror(kernel, r.outputs)
     return kernels
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.numbers import is_finite, is_integer
+from regime.errors import is_finite, is_integer
 
 Function = Callable[[Tensor], Tensor]
 Formula = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

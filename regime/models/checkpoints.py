@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
-from regime.config import CheckpointConfig, ConfigError
+from regime.config import CheckpointConfig
 from regime.config.models import ADDITION
-from regime.events import Estimate, Reference
-from regime.losses import error
-from regime.machine import pick_device
+from regime.dynamics.losses import error
+from regime.dynamics.snapshot import Pause, Snapshot, paused
+from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split, targets
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
-from regime.observer import Observer, Sight, Turns, overwrite, snapshot
-from regime.snapshots import Pause, Snapshot, paused
+from regime.observe.observer import Observer, Sight, Turns, overwrite, snapshot
+from regime.record.events import Estimate, Reference
+from regime.resources.device import pick_device
 
 SUMS = 512
 """Most sums that losses and accuracies of modular addition are taken over, beside those that are compared."""

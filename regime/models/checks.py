@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from regime.config import ConfigError
-from regime.limits import limits
+from regime.errors import ConfigError
+from regime.resources.limits import limits
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TYPES = ("bert", "distilbert", "roberta", "electra", "gpt2", "gpt_neo", "gpt_neox", "llama", "qwen2", "opt")

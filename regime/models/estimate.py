@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from regime.config import ConfigError, ProbeConfig
-from regime.events import Estimate
-from regime.kernels.capture import capture, learn_structure
-from regime.kernels.ownership import block_of, owned
+from regime.config import ProbeConfig
+from regime.dynamics.snapshot import Pause, paused
+from regime.errors import ConfigError
+from regime.kernels.jacobian.capture import capture, learn_structure
+from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.parameters import block_of, owned
+from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.planning import EFFICIENCY
-from regime.kernels.tapes import Tape
-from regime.kernels.undisturbed import undisturbed
-from regime.limits import limits
-from regime.machine import SHARE, free_memory, matmul_rate
 from regime.models.functions import Inputs
-from regime.observer import Turns
-from regime.snapshots import Pause, paused
+from regime.observe.observer import Turns
+from regime.record.events import Estimate
+from regime.resources.device import SHARE, free_memory, matmul_rate
+from regime.resources.limits import limits
 
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from regime.config import CheckpointConfig, ConfigError, ProbeConfig
-from regime.losses import Loss, loss_named
+from regime.config import CheckpointConfig, ProbeConfig
+from regime.dynamics.losses import Loss, loss_named
+from regime.errors import ConfigError
 from regime.models import loading, texts
 from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
 

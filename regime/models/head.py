@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.config import ConfigError
+from regime.errors import ConfigError
 from regime.models.readout import HeadReadout
-from regime.observer import Turns
+from regime.observe.observer import Turns
 
 PENALTIES = [10.0**k for k in range(-4, 5)]
 

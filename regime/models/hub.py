@@ -20,8 +20,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm, validate_repo_id
 
-from regime.limits import limits
 from regime.models.checks import CONFIG, INDEX, WEIGHTS, ModelError, check_config, check_files, check_size, is_shard, read_json
+from regime.resources.limits import limits
 
 FILES = (
     CONFIG,

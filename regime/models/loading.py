@@ -1,4 +1,4 @@
-"""Loading models: from REGIME_MODELS_DIR, from a package or the assets, or from the Hub, in this order, and checked."""
+"""Loading models: from REGIME_MODELS_DIR, from a package or the data that ship, or from the Hub, in this order, and checked."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ from transformers import (
 from transformers.utils import logging
 
 from regime.config.models import MAIN
+from regime.dynamics.snapshot import finish
 from regime.models import hub
 from regime.models.catalog import CATALOG
 from regime.models.checks import (
@@ -37,7 +38,6 @@ from regime.models.checks import (
 )
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
 from regime.models.sources import available, here, offline, shipped
-from regime.snapshots import finish
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()

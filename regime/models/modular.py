@@ -7,7 +7,6 @@ arXiv 2201.02177; Nanda et al. 2023, arXiv 2301.05217).
 import csv
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,7 +16,9 @@ from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
 
-FOLDER = Path(__file__).parents[2] / "assets" / "modular-addition"
+from regime.data import FOLDER
+
+CHECKPOINTS = FOLDER / "modular-addition"
 P = 59
 SHARE = 0.4
 """Of all sums, trained on."""
@@ -89,7 +90,7 @@ def scores(model: GPT2LMHeadModel) -> dict[str, float]:
 
 def revisions() -> list[str]:
     """The shipped checkpoints, in order."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
+    return sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json"))
 
 
 def make() -> None:
@@ -97,16 +98,16 @@ def make() -> None:
     logging.disable_progress_bar()
     model = new_model()
     for old in revisions():
-        shutil.rmtree(FOLDER / old)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "curves.csv").open("w", newline="") as file:
+        shutil.rmtree(CHECKPOINTS / old)
+    CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    with (CHECKPOINTS / "curves.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for step in train(model, STEPS):
             if step % EVERY == 0:
                 writer.writerow({"step": step, **{name: f"{value:.6g}" for name, value in scores(model).items()}})
             if step in SAVED:
-                folder = FOLDER / f"step-{step:05}"
+                folder = CHECKPOINTS / f"step-{step:05}"
                 model.save_pretrained(folder)
                 (folder / "generation_config.json").unlink(missing_ok=True)
 

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.config import ProbeConfig
-from regime.events import Estimate, Reference
-from regime.kernels.limits import interpolation_weights
-from regime.kernels.tapes import Tape
-from regime.losses import error
-from regime.machine import pick_device
+from regime.dynamics.losses import error
+from regime.dynamics.snapshot import TWIN_GAP, Pause, Snapshot, diverged
+from regime.dynamics.twin import Points
+from regime.kernels.closed_form import interpolation_weights
+from regime.kernels.jacobian.layer import Tape
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, split, targets
 from regime.models.head import check_labels, fit_head
@@ -20,9 +20,9 @@ from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
-from regime.observer import Observer, Sight, Turns, snapshot
-from regime.snapshots import TWIN_GAP, Pause, Snapshot, diverged
-from regime.toy.twin import Points
+from regime.observe.observer import Observer, Sight, Turns, snapshot
+from regime.record.events import Estimate, Reference
+from regime.resources.device import pick_device
 
 CHUNK_TOKENS = {"cpu": 512, "cuda": 16384}
 """Tokens that go through the model at once: some tenths of a second on two cores, so that a stop is never far."""

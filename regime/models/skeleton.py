@@ -6,8 +6,8 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from regime.limits import limits
 from regime.models.checks import ModelError, check_size
+from regime.resources.limits import limits
 
 
 def skeleton(kind: type, config: PretrainedConfig) -> PreTrainedModel:

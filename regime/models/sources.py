@@ -1,4 +1,4 @@
-"""Where a model may be without a network: REGIME_MODELS_DIR, a package, the assets; and what there is."""
+"""Where a model may be without a network: REGIME_MODELS_DIR, a package, the data that ship; and what there is."""
 
 import importlib.util
 import os
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regime.config.models import MAIN
+from regime.data import FOLDER
 from regime.models.catalog import CATALOG
 from regime.models.checks import CONFIG, ModelError, describe
 
 MODELS_DIR = "REGIME_MODELS_DIR"
-ASSETS = Path(__file__).parents[2] / "assets"
 
 
 def available() -> dict[str, dict[str, object]]:
@@ -62,7 +62,7 @@ def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
         if spec is not None and spec.submodule_search_locations:
             yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"
     if model.asset and inner:
-        yield ASSETS.joinpath(model.asset, *inner), "/".join(("assets", model.asset, *inner))
+        yield FOLDER.joinpath(model.asset, *inner), "/".join(("regime/data", model.asset, *inner))
 
 
 def here(name: str, revision: str) -> tuple[Path, str] | None:
@@ -79,7 +79,7 @@ def remote(name: str, revision: str) -> bool:
 def shipped(name: str) -> tuple[str, ...]:
     """Revisions that ship with a model of the catalog."""
     model = CATALOG[name]
-    folders = ASSETS.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
+    folders = FOLDER.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
     return tuple(sorted(path.parent.name for path in folders))
 
 

@@ -3,17 +3,17 @@
 import csv
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from regime.models.rows import Table, parse
+from regime.config.rows import Table, parse
+from regime.data import FOLDER
 
-REVIEWS = Path(__file__).parents[2] / "assets" / "reviews.csv"
-"""1,200 review sentences with the attribution beside them in assets/README.md."""
+REVIEWS = FOLDER / "reviews.csv"
+"""1,200 review sentences with the attribution beside them in README.md."""
 OWN = "own"
 CLASSES = {"sentiment": ("negative", "positive"), "source": ("product", "movie")}
 """Task (a column of the file) -> its labels; of two the second is +1, the first -1."""
@@ -21,7 +21,7 @@ MEANINGS = {
     "sentiment": "Is the review sentence positive (+1) or negative (-1)?",
     "source": "Is the sentence about a movie (+1) or a product (-1)?",
 }
-SOURCES = {**dict.fromkeys(CLASSES, "sentences from assets/reviews.csv"), OWN: "own rows"}
+SOURCES = {**dict.fromkeys(CLASSES, "sentences from regime/data/reviews.csv"), OWN: "own rows"}
 
 
 class Prompt(NamedTuple):

@@ -6,8 +6,9 @@ from math import cos, pi
 import torch
 from torch import Tensor, nn
 
-from regime.config import ConfigError, ProbeConfig
-from regime.kernels.ownership import matches
+from regime.config import ProbeConfig
+from regime.errors import ConfigError
+from regime.kernels.jacobian.parameters import matches
 
 
 def freeze(model: nn.Module, globs: Iterable[str], name: Callable[[str], str]) -> None:

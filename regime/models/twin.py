@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ProbeConfig
-from regime.kernels.tapes import Tape
-from regime.losses import Loss
+from regime.dynamics.losses import Loss
+from regime.dynamics.optimizers import Descent
+from regime.dynamics.twin import Points, Twin
+from regime.kernels.jacobian.layer import Tape
 from regime.models.training import make_optimizer
-from regime.observer import Turns
-from regime.toy.training import Descent
-from regime.toy.twin import Points, Twin
+from regime.observe.observer import Turns
 
 Tapes = Mapping[str, Tape]
 

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
-from regime.report import Report
+from regime.record.report import Report
 
 COLORS = {"network": "#1F4FA3", "twin": "#C2500A", "ink": "#14181F", "quiet": "#4B5562", "ring": "#6B2C91"}
 ZONE_COLORS = ("#EDE8F2", "#DCCDE8", "#C3A4D8")

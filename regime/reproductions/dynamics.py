@@ -4,18 +4,19 @@ import numpy as np
 import torch
 
 from regime.config import ToyConfig
-from regime.fits import power_law
-from regime.kernels.limits import gradient_flow
-from regime.losses import LOSSES
+from regime.dynamics.losses import LOSSES
+from regime.dynamics.optimizers import Descent
+from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import Estimate, mean_over_seeds
-from regime.pipeline import run
+from regime.measures.power_law import power_law
 from regime.reproductions.claim import Result
+from regime.run import run
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.bench import Bench
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import scales
 from regime.toy.producer import ToyRun
-from regime.toy.training import Descent, Training
+from regime.toy.training import Training
 
 CATAPULT_WIDTH = 1024
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from regime.config import SweepConfig, ToyConfig
 from regime.measures.verdict import RICH_ABOVE
-from regime.pipeline import run
 from regime.reproductions.claim import Result
-from regime.reproductions.laws import BASE, LOSS, STEP, widths
-from regime.sweep import laws
+from regime.reproductions.scaling import BASE, LOSS, STEP, widths
+from regime.run import run
+from regime.sweep import fits
 
 ALPHAS = {"ntk": [2.0**k for k in range(-6, 1)], "mup": [2.0**k for k in range(-1, 4)]}
 """Output scales on both sides of the boundary at every width."""
@@ -26,7 +26,7 @@ def boundary(full: bool) -> list[Result]:
             base = ToyConfig(**BASE, activation=activation, parameterization=name, steps=4000, measure_every=50)
             axes = {"width": sizes, "alpha": ALPHAS[name]}
             report = run(SweepConfig(base=base, seeds=10 if full else 5, at_loss=LOSS, axes=axes))
-            edge = laws.boundary(np.array(sizes), np.array(ALPHAS[name]), report.values("kernel_change"), RICH_ABOVE)
+            edge = fits.boundary(np.array(sizes), np.array(ALPHAS[name]), report.values("kernel_change"), RICH_ABOVE)
             claim = f"alpha at which kernel_change is {RICH_ABOVE:g}, against width, {activation}, {name}, {STEP}"
             results.append(Result("S18", claim, want, edge.exponent, low, high))
     return results
@@ -44,7 +44,7 @@ def double_descent(full: bool) -> list[Result]:
     base = ToyConfig(**known, depth=1, trainable="readout", steps=1, measure_every=1)
     sizes = [count - 1 for count in features]  # the bias is a feature, too
     report = run(SweepConfig(base=base, axes={"width": sizes}, seeds=40 if full else 20))
-    found = laws.peak(np.array(ratios), report.values("kernel_start_test_loss"))
+    found = fits.peak(np.array(ratios), report.values("kernel_start_test_loss"))
     claim = "test loss of the least-norm fit of random features"
     return [
         Result("S11", f"{claim}: features over samples at its peak", "1", found.x, 0.75, 1.5),

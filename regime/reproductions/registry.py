@@ -1,19 +1,19 @@
 """Every claim by name: a function of whether to take the full effort, giving results."""
 
-from regime.reproductions import dynamics, laws, maps
+from regime.reproductions import dynamics, maps, scaling
 
 CLAIMS = {
-    "movement": laws.movement,
-    "kernel-movement": laws.kernel_movement,
-    "movement-by-layer": laws.movement_by_layer,
-    "movement-by-scale": laws.movement_by_scale,
+    "movement": scaling.movement,
+    "kernel-movement": scaling.kernel_movement,
+    "movement-by-layer": scaling.movement_by_layer,
+    "movement-by-scale": scaling.movement_by_scale,
     "catapult": dynamics.catapult,
-    "kernel-at-initialization": laws.kernel_at_initialization,
-    "features": laws.features,
-    "kernel-regression": laws.kernel_regression_limit,
+    "kernel-at-initialization": scaling.kernel_at_initialization,
+    "features": scaling.features,
+    "kernel-regression": scaling.kernel_regression_limit,
     "closed-form": dynamics.closed_form,
-    "bottleneck": laws.bottleneck,
-    "fluctuation": laws.fluctuation,
+    "bottleneck": scaling.bottleneck,
+    "fluctuation": scaling.fluctuation,
     "forecast": dynamics.forecast,
     "boundary": maps.boundary,
     "double-descent": maps.double_descent,

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from regime.config.sweep import Scalar
-from regime.events import Interval, Measured, Message, Number
 from regime.measures.verdict import Verdict
+from regime.record.events import Interval, Measured, Message, Number
 
 RESULT_VERSION = 2
 """Of what a cell holds and how it is computed: a change makes stores of before those of another version."""

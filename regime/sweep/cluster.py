@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
-from regime.config import ConfigError
-from regime.session import HEARTBEAT
+from regime.composer.grid import Batch
+from regime.composer.session import HEARTBEAT
+from regime.errors import ConfigError
 from regime.sweep.cell import RESULT_VERSION, failure
-from regime.sweep.grid import Batch
 from regime.sweep.local import Done
 from regime.sweep.work import Result, work
 

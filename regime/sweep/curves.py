@@ -6,8 +6,8 @@ from pydantic import Field
 
 from regime.config import SweepConfig
 from regime.config.sweep import Scalar
-from regime.events import Interval, Message
-from regime.sweep import laws
+from regime.record.events import Interval, Message
+from regime.sweep import fits
 from regime.sweep.cell import Cell
 from regime.sweep.findings import Table
 
@@ -59,7 +59,7 @@ def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
     found = []
     for line in Table(config, cells).lines([LEARNED], SIZES):
         try:
-            law = laws.scaling_law(line.x, line.y, paired=line.paired)
+            law = fits.scaling_law(line.x, line.y, paired=line.paired)
         except ValueError:
             continue
         floor = {"floor": law.floor.value, "floor_interval": law.floor[1:], "coefficient": law.coefficient}
@@ -76,7 +76,7 @@ def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[Descent]:
     found = []
     for line in Table(config, cells).lines([LEAST_NORM], SIZES):
         try:
-            top = laws.peak(line.x, line.y, paired=line.paired)
+            top = fits.peak(line.x, line.y, paired=line.paired)
         except ValueError:
             continue
         parts = {"peak": top.x, "before": top.before, "after": top.after}

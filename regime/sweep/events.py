@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from regime.events import Estimate, Fetching, Finished, Message, Number, Progress
+from regime.record.events import Estimate, Fetching, Finished, Message, Number, Progress
 from regime.sweep.cell import Cell
 
 

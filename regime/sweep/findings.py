@@ -10,9 +10,9 @@ from pydantic import Field
 
 from regime.config import ToyConfig
 from regime.config.sweep import Scalar, SweepConfig
-from regime.events import Interval, Message
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
-from regime.sweep import laws
+from regime.record.events import Interval, Message
+from regime.sweep import fits
 from regime.sweep.cell import Cell
 
 INDEX = "regime_index"
@@ -214,7 +214,7 @@ def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[st
     for line in Table(config, cells).lines(measures):
         least = LEAST.get(line.axis, 0.0)
         try:
-            law = laws.power_law(line.x, line.y, paired=line.paired, least=least)
+            law = fits.power_law(line.x, line.y, paired=line.paired, least=least)
         except ValueError:
             continue
         fit = {"coefficient": law.coefficient, "smallest": law.smallest, "points": law.points}
@@ -228,7 +228,7 @@ def _foretold(x: np.ndarray, y: np.ndarray) -> list[Foretold]:
     """The last two points, from a fit of the others, where these are three or more."""
     if len(x) < 5:
         return []
-    points = laws.extrapolate(x, y, upto=float(np.sort(x)[-3]))
+    points = fits.extrapolate(x, y, upto=float(np.sort(x)[-3]))
     return [
         Foretold(x=p.x, predicted=p.predicted.value, interval=p.predicted[1:], measured=p.measured, inside=p.inside)
         for p in points
@@ -252,7 +252,7 @@ def contours(
             y = table.line(measure, [axis, knob], where)
             try:
                 how = {"logarithmic": measure != INDEX, "paired": knob not in SHAPES, "least": LEAST.get(axis, 0.0)}
-                edge = laws.boundary(sizes, turned, y, level, **how)
+                edge = fits.boundary(sizes, turned, y, level, **how)
             except ValueError:
                 continue
             base = table.first(where)
@@ -273,7 +273,7 @@ def _named(measure: str, base: ToyConfig, seeds: int) -> dict[str, Any]:
     return {"norm": NORMS.get(measure, measure), "seeds": seeds, **named}
 
 
-def _judged(exponent: laws.Estimate, expected: Expected | None) -> dict[str, Any]:
+def _judged(exponent: fits.Estimate, expected: Expected | None) -> dict[str, Any]:
     agrees = None if expected is None else exponent.low <= expected.high and exponent.high >= expected.low
     ends = exponent.low, exponent.high
     return {"exponent": exponent.value, "interval": ends, "expected": expected, "agrees": agrees}

@@ -5,15 +5,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from regime.config import ConfigError, ProbeConfig, ToyConfig
-from regime.recorder import VERSION
-from regime.session import IMPORTING
+from regime.composer.session import IMPORTING
+from regime.config import ProbeConfig, ToyConfig
+from regime.errors import ConfigError
 from regime.sweep.cell import RESULT_VERSION
+from regime.version import __version__
 
 
 def key(fields: dict[str, Any], at_loss: float | None, weights: str | None = None) -> str:
     """Return the SHA-256 of a cell's configuration, its model's weights and this version: the same wherever its result is."""
-    version = {"package": VERSION, "version": RESULT_VERSION}
+    version = {"package": __version__, "version": RESULT_VERSION}
     asked = version | {"config": fields, "at_loss": at_loss, "weights": weights}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

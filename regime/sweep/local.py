@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from regime.session import HEARTBEAT
+import regime
+from regime.composer.grid import Batch
+from regime.composer.session import HEARTBEAT
 from regime.sweep.cell import failure
-from regime.sweep.grid import Batch
 from regime.sweep.work import Result, work
 
 Done = tuple[int, float | list[Result]] | None
@@ -25,7 +26,7 @@ STARTING = 4.0
 """Seconds that a process takes to start."""
 TRIES = 2
 """Times that a batch is tried whose process is lost."""
-ROOT = Path(__file__).parents[2]
+ROOT = Path(regime.__file__).parents[1]
 COMMAND = [sys.executable, "-m", "regime.sweep.worker"]
 
 

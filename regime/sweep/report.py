@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from regime.config.sweep import SweepConfig
-from regime.events import Message
-from regime.saved import Saved
+from regime.record.events import Message
+from regime.record.saved import Saved
 from regime.sweep.cell import Cell
 from regime.sweep.curves import Descent, Scaling
 from regime.sweep.findings import Contour, Law, Table

@@ -14,9 +14,9 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from regime.config import ConfigError
 from regime.config.base import OWN
-from regime.saved import first_problem
+from regime.errors import ConfigError
+from regime.record.saved import first_problem
 from regime.sweep.cell import RESULT_VERSION, Cell
 
 APPLICATION = 0x52474D45

@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from regime.config import ConfigError, SweepConfig
-from regime.events import Estimate, Fetching, Finished, Progress
-from regime.limits import limits
-from regime.machine import SHARE, free_memory, pick_device
-from regime.recorder import versions
-from regime.session import HEARTBEAT, fetching
-from regime.sweep import grid, local
+from regime.composer import grid
+from regime.composer.grid import Batch, Place
+from regime.composer.session import HEARTBEAT, fetching
+from regime.config import SweepConfig
+from regime.errors import ConfigError
+from regime.record.events import Estimate, Fetching, Finished, Progress
+from regime.record.recorder import versions
+from regime.resources.device import SHARE, free_memory, pick_device
+from regime.resources.limits import limits
+from regime.sweep import local
 from regime.sweep.cell import Cell, failure
 from regime.sweep.cluster import Cluster
 from regime.sweep.curves import descents, scaling_laws
 from regime.sweep.events import CellMeasured, SweepEvent, SweepStarted
 from regime.sweep.findings import contours, power_laws
-from regime.sweep.grid import Batch, Place
 from regime.sweep.keys import keys
 from regime.sweep.report import SweepProvenance, SweepReport
 from regime.sweep.store import Store

@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from regime.config import ConfigError, ProbeConfig, ToyConfig, config_from_dict
-from regime.recorder import Recorder
-from regime.session import Session, skim_together
+from regime.composer.session import Session, skim_together
+from regime.config import ProbeConfig, ToyConfig, config_from_dict
+from regime.errors import ConfigError
+from regime.record.recorder import Recorder
 from regime.sweep.cell import failure, of_event
 from regime.sweep.keys import keys
 

@@ -10,17 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.limits import interpolation_weights
+from regime.dynamics.losses import error
+from regime.dynamics.optimizers import tensors
+from regime.dynamics.snapshot import TWIN_GAP, Glance, Moved, Pause, Snapshot, Targets
+from regime.dynamics.twin import Points, State, Twin
+from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
-from regime.losses import error
-from regime.packing import pack
-from regime.snapshots import TWIN_GAP, Glance, Moved, Pause, Snapshot, Targets
+from regime.record.packing import pack
 from regime.toy import limit
 from regime.toy.cost import PRODUCTS
 from regime.toy.network import Layer, Tape
 from regime.toy.start import Start
-from regime.toy.training import Training, tensors
-from regime.toy.twin import AdamTwin, Points, State, Twin, difference
+from regime.toy.training import Training
+from regime.toy.twin import AdamTwin, difference
 
 AT_THE_END = "taken when the run ends"
 LEFT_OUT = "not asked for"

@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.dynamics.twin import Points
 from regime.kernels.infinite import infinite_ntk
 from regime.toy.network import Network
-from regime.toy.twin import Points
 
 
 def missing(config: ToyConfig) -> str | None:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.kernels import rules
+from regime.kernels.jacobian import contraction
 from regime.toy.activations import ACTIVATIONS, Activation
 from regime.toy.parameterization import Scale, scales
 
@@ -133,10 +133,10 @@ class Network:
         hidden = inputs[1:]
         return Tape(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
 
-    def kernel(self, index: int, tape: "Tape", other: "Tape", outputs: rules.Outputs) -> Tensor:
+    def kernel(self, index: int, tape: "Tape", other: "Tape", outputs: contraction.Outputs) -> Tensor:
         """Theta^(l) between two tapes' points, by the dense rule, of the layer with that index among the trained ones."""
         scale = self.scales[self.first_trained + index]
-        return rules.dense(
+        return contraction.dense(
             tape.inputs[index].unsqueeze(-2),
             tape.gradients[index].unsqueeze(-3),
             other.inputs[index].unsqueeze(-2),

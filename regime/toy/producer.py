@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.events import Estimate, Reference
+from regime.dynamics.snapshot import Glance, Pause, Snapshot, diverged
 from regime.kernels.spectrum import top_eigenvalue
-from regime.machine import matmul_rate
-from regime.snapshots import Glance, Pause, Snapshot, diverged
+from regime.record.events import Estimate, Reference
+from regime.resources.device import matmul_rate
 from regime.toy import cost
 from regime.toy.bench import Bench
 from regime.toy.start import GRID, Start, joined

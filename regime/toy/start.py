@@ -10,15 +10,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.config import WORKSPACE_LIMIT, ConfigError, ToyConfig
-from regime.losses import loss_named
-from regime.machine import pick_device
-from regime.packing import pack
-from regime.snapshots import Snapshot
+from regime.config import WORKSPACE_LIMIT, ToyConfig
+from regime.dynamics.losses import loss_named
+from regime.dynamics.optimizers import Descent, PerRow, tensors
+from regime.dynamics.snapshot import Snapshot
+from regime.errors import ConfigError
+from regime.record.packing import pack
+from regime.resources.device import pick_device
 from regime.toy import tasks
 from regime.toy.network import Layer, Network, Tape
 from regime.toy.step_size import adam_steps, descent_steps
-from regime.toy.training import Descent, PerRow, tensors
 
 FLOAT32 = 100.0
 """Where outputs are computed from numbers this many times as large as their distance to the targets, runs take float64: the

@@ -3,9 +3,10 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.config import ConfigError, ToyConfig
+from regime.config import ToyConfig
+from regime.dynamics.losses import Loss
+from regime.errors import ConfigError
 from regime.kernels.spectrum import top_eigenvalue
-from regime.losses import Loss
 from regime.toy.network import Layer, Network, Tape
 
 STABLE = 0.25

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.toy.catalog import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
-from regime.toy.table import parse
+from regime.config.table import parse
+from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
 
 REFERENCE = 8192
 """Draws that a target without a known mean and variance is standardized by."""

@@ -8,12 +8,12 @@ import gradio as gr
 import regime
 from regime.config import config_from_dict
 from regime.config.models import ADDITION
-from regime.limits import limits
+from regime.config.tasks import CSV, CSV_MEANING, TASKS
 from regime.measures.measurement import DEFINITIONS
 from regime.models.sources import available
 from regime.models.texts import MEANINGS, OWN
-from regime.toy.catalog import CSV, CSV_MEANING, TASKS
-from regime.ui.runs import COMPUTE, beyond, events, readable
+from regime.resources.limits import limits
+from regime.ui.run.runs import COMPUTE, beyond, events, readable
 
 ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 

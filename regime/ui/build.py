@@ -5,16 +5,16 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config import ConfigError
+from regime.errors import ConfigError
 from regime.ui.api import endpoints
-from regime.ui.glossary import glossary
-from regime.ui.link import linked
-from regime.ui.pretraining import connect, pretraining_tab
-from regime.ui.probe import probe_tab
-from regime.ui.stage import HIDDEN, Stage, Updates, markup
-from regime.ui.sweep import connect_cells, map_tab
+from regime.ui.panels.glossary import glossary
+from regime.ui.run.link import linked
+from regime.ui.screen import HIDDEN, Stage, Updates, markup
+from regime.ui.screens.map import connect_cells, map_tab
+from regime.ui.screens.pretraining import connect, pretraining_tab
+from regime.ui.screens.probe import probe_tab
+from regime.ui.screens.train import train_tab
 from regime.ui.theme import head, theme
-from regime.ui.train import train_tab
 
 TITLE = "Lazy or rich?"
 HEADER = f"""

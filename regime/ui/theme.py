@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 
-STYLE = Path(__file__).with_name("style.css")
+STYLE = Path(__file__).with_name("static") / "style.css"
 
 
 def theme() -> gr.themes.Base:

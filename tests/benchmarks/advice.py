@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import regime
-from regime import Report, ToyConfig, trial
-from regime.border import RANGES, Search, judged_at
+from regime import Report, ToyConfig
+from regime.composer import trial
+from regime.composer.border import RANGES, Search, judged_at
+from regime.config.tasks import TASKS
 from regime.measures.verdict import Verdict
-from regime.toy.catalog import TASKS
 from tests.benchmarks.report import Row, Section, Table, command
 
 COUNT, SEED = 40, 0

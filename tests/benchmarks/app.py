@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from gradio_client import Client
 
-from regime.ui.form import ALPHAS, WIDTHS
+from regime.ui.form.toy import ALPHAS, WIDTHS
 from tests.benchmarks.environment import environment
 from tests.benchmarks.report import RESULTS, Row, Section, Table, record, terminal
 from tests.benchmarks.timing import in_turn, ratio

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import regime
-from regime.kernels.verification import Probe
+from regime.kernels.jacobian.verify import Probe
 from tests.benchmarks import mlp, transformer
 from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import SETTLE, ratio

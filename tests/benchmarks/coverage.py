@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 import regime
 from regime import ToyConfig
-from regime.events import Measured
+from regime.dynamics.snapshot import Glance, Moved, Snapshot
 from regime.measures.intervals import Estimate
-from regime.recorder import Recorder
-from regime.snapshots import Glance, Moved, Snapshot
-from regime.sweep import laws
+from regime.record.events import Measured
+from regime.record.recorder import Recorder
+from regime.sweep import fits
 from regime.toy import tasks
 from regime.toy.producer import ToyRun
 from tests.benchmarks.report import Section, Table, command
@@ -162,9 +162,9 @@ def of_laws(repetitions: int, seeds: int = 5, pools: int = 4) -> Iterator[Repeti
     level = float(np.exp(np.log(table).mean()))
     for _ in range(repetitions):
         y = np.stack([part[:, rng.permutation(pools * SEEDS)[:seeds]] for part in table])  # of each width other networks
-        edge = laws.boundary(np.array(WIDTHS), np.array(ALPHAS), y, level, paired=True)
+        edge = fits.boundary(np.array(WIDTHS), np.array(ALPHAS), y, level, paired=True)
         found = {f"alpha on the boundary, width {size:g}": c for size, c in zip(edge.sizes, edge.crossings, strict=True)}
-        law = laws.power_law(np.array(WIDTHS), y[:, ALPHAS.index(1.0)])
+        law = fits.power_law(np.array(WIDTHS), y[:, ALPHAS.index(1.0)])
         yield Repetition(None, {"exponent": law.exponent, "exponent of the boundary": edge.exponent, **found})
 
 
@@ -207,11 +207,11 @@ def blocks() -> Section:
     return section
 
 
-def fits() -> Section:
+def sweep_fits() -> Section:
     section = Section("Fits over widths 16 to 128, five seeds", ["kernel_change of tanh networks; a boundary in alpha."])
     section.tables.append(Table("exponents and crossings", coverage(list(of_laws(1000)))))
     return section
 
 
 if __name__ == "__main__":
-    sys.exit(command("coverage", __doc__, {"seeds": seeds, "probes": probes, "blocks": blocks, "laws": fits}))
+    sys.exit(command("coverage", __doc__, {"seeds": seeds, "probes": probes, "blocks": blocks, "laws": sweep_fits}))

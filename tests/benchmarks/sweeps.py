@@ -18,11 +18,11 @@ import torch
 
 import regime
 from regime import SweepConfig, ToyConfig
-from regime.sweep import grid
+from regime.composer import grid
 from regime.sweep.cluster import Cluster
 from regime.sweep.store import Store
 from regime.sweep.work import work
-from regime.ui.presets import first
+from regime.ui.form.presets import first
 from tests.benchmarks.environment import cores
 from tests.benchmarks.report import Section, Table, command
 from tests.benchmarks.timing import matmul_rate, matmul_turn

@@ -9,9 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from regime import empirical_ntk, infinite_ntk
-from regime.kernels import rules
+from regime.kernels.jacobian import contraction
 from regime.kernels.spectrum import lanczos_top
-from tests.kernels.architectures import ARCHITECTURES
+from tests.kernels.jacobian.architectures import ARCHITECTURES
 
 
 class OneDevice(TorchDispatchMode):
@@ -35,10 +35,10 @@ def test_rules_keep_to_one_device(outputs: str, method: str, same: bool) -> None
     a, g = on_meta(3, 5, 2, 4), on_meta(3, 5, 2, 2, 6)
     a2, g2 = (a, g) if same else (on_meta(3, 7, 1, 4), on_meta(3, 7, 1, 2, 6))
     with OneDevice():
-        kernel = rules.dense(a, g, a2, g2, weight=2.0, bias=0.5, outputs=outputs, method=method)
-        explicit = rules.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
-        moved = rules.dense_product(a, g, on_meta(3, 6, 4), on_meta(3, 6))
-        pulled = rules.dense_pullback(a[0], g[0], on_meta(5, 2))
+        kernel = contraction.dense(a, g, a2, g2, weight=2.0, bias=0.5, outputs=outputs, method=method)
+        explicit = contraction.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
+        moved = contraction.dense_product(a, g, on_meta(3, 6, 4), on_meta(3, 6))
+        pulled = contraction.dense_pullback(a[0], g[0], on_meta(5, 2))
     assert kernel.device.type == explicit.device.type == moved.device.type == pulled[0].device.type == "meta"
 
 

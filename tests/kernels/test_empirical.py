@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, GPT2Model, LlamaConfig, LlamaModel
 
 from regime import empirical_ntk
-from regime.kernels.ownership import block_of
+from regime.kernels.jacobian.parameters import block_of
 
 TOLERANCE = 1e-10
 METHODS = ("auto", "token-gram", "per-example")

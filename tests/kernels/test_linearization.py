@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from regime import Linearization, empirical_ntk
-from regime.kernels.ownership import owned
-from regime.kernels.reference import jacobian
-from tests.kernels.architectures import ARCHITECTURES
+from regime.kernels.jacobian.dense import jacobian
+from regime.kernels.jacobian.parameters import owned
+from tests.kernels.jacobian.architectures import ARCHITECTURES
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "gpt2 with tied head", "t5 encoder", "vit", "mobilenet", "lstm, packed"])

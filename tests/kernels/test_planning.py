@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from regime import empirical_ntk, plan_ntk
-from tests.kernels.architectures import ARCHITECTURES
+from tests.kernels.jacobian.architectures import ARCHITECTURES
 
 MIB = 2**20
 

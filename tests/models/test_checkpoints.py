@@ -107,7 +107,7 @@ def test_a_report_names_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("a", "b"):
         tiny.write(tmp_path / name, "bert", language_model=False)
     report = regime.run(CheckpointConfig(model="a", revisions=("main", "b@main", "a@main"), **TEXTS))
-    sources = "REGIME_MODELS_DIR/a; REGIME_MODELS_DIR/b; sentences from assets/reviews.csv"
+    sources = "REGIME_MODELS_DIR/a; REGIME_MODELS_DIR/b; sentences from regime/data/reviews.csv"
     assert report.provenance.source == sources
 
 

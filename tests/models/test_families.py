@@ -13,7 +13,7 @@ from regime.models.functions import TextFunction
 from regime.models.readout import naming
 from regime.models.sources import available
 from regime.models.training import freeze
-from regime.observer import Observer
+from regime.observe.observer import Observer
 from tests.models import tiny
 
 SMALL = {"samples": 8, "probe_samples": 8, "max_tokens": 14, "steps": 2, "measure_every": 1, "learning_rate": 1e-3}

@@ -11,14 +11,14 @@ from regime.models import loading, modular
 
 
 def curves() -> dict[int, dict[str, float]]:
-    with (modular.FOLDER / "curves.csv").open(newline="") as file:
+    with (modular.CHECKPOINTS / "curves.csv").open(newline="") as file:
         return {int(row["step"]): {k: float(v) for k, v in row.items()} for row in csv.DictReader(file)}
 
 
 def test_what_ships_is_small_and_complete() -> None:
     assert modular.revisions() == [f"step-{step:05}" for step in modular.SAVED]
-    assert sum(path.stat().st_size for path in modular.FOLDER.rglob("*") if path.is_file()) < 8e6
-    config = json.loads((modular.FOLDER / "step-00000" / "config.json").read_text())
+    assert sum(path.stat().st_size for path in modular.CHECKPOINTS.rglob("*") if path.is_file()) < 8e6
+    config = json.loads((modular.CHECKPOINTS / "step-00000" / "config.json").read_text())
     assert (config["n_embd"], config["n_layer"], config["vocab_size"]) == (64, 1, modular.P + 1)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import regime
 from regime import ProbeConfig, empirical_ntk
-from regime.kernels.capture import capture
+from regime.kernels.jacobian.capture import capture
 from regime.models import estimate, loading, texts
 from regime.models.functions import TextFunction
 

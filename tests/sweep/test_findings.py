@@ -6,7 +6,7 @@ import pytest
 import regime
 from regime import SweepConfig, ToyConfig
 from regime.measures.verdict import Verdict
-from regime.sweep import laws
+from regime.sweep import fits
 from regime.sweep.cell import Cell, failure
 from regime.sweep.findings import INDEX, Table, contours, expectation, power_laws
 
@@ -162,7 +162,7 @@ def test_a_law_of_narrow_networks_foretells_wide_ones():
     )
     report = regime.run(config)
     for measure in ("kernel_change", "parameter_movement"):
-        found = laws.extrapolate(np.array(config.axes["width"]), report.values(measure), upto=181)
+        found = fits.extrapolate(np.array(config.axes["width"]), report.values(measure), upto=181)
         assert [point.x for point in found] == [256, 512]
         assert all(point.inside for point in found), (measure, found)
         assert all(point.predicted.high < 3 * point.predicted.low for point in found), "an interval that says nothing"
@@ -173,7 +173,7 @@ def test_test_error_scales_with_samples():
     base = ToyConfig(task="circle", frequency=3, test_samples=256, probe_samples=16, width=128, steps=300, measure_every=300)
     report = regime.run(SweepConfig(base=base, axes=axes, seeds=5))
     losses, samples = report.values("test_loss"), np.array(axes["samples"])
-    law = laws.scaling_law(samples, losses, paired=True)
+    law = fits.scaling_law(samples, losses, paired=True)
     assert law.exponent.low > 0.5
     foretold = law.floor.value + law.coefficient * samples**-law.exponent.value
     assert foretold == pytest.approx(np.exp(np.log(losses).mean(1)), rel=0.4)

@@ -225,7 +225,7 @@ def test_another_version_has_other_cells(tmp_path, monkeypatch):
         store=str(tmp_path / "cells.sqlite"),
     )
     assert [regime.run(config).provenance.found for _ in range(2)] == [0, 2]
-    monkeypatch.setattr("regime.sweep.keys.VERSION", "0.2.0")
+    monkeypatch.setattr("regime.sweep.keys.__version__", "0.2.0")
     assert [regime.run(config).provenance.found for _ in range(2)] == [0, 2]
     assert Store(config.store).count() == 4
 

@@ -16,8 +16,9 @@ import pytest
 
 import regime
 from regime import SweepConfig, ToyConfig
+from regime.composer import grid
 from regime.schema import schemas
-from regime.sweep import grid, local
+from regime.sweep import local
 from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
 from tests.conftest import ROOT

@@ -5,7 +5,7 @@ import torch
 
 import regime
 from regime import ConfigError, Report, ToyConfig
-from regime.snapshots import Snapshot
+from regime.dynamics.snapshot import Snapshot
 from regime.toy.producer import ToyRun
 
 BASE = {"width": 16, "samples": 20, "test_samples": 6, "probe_samples": 12, "seeds": 2, "steps": 25, "measure_every": 10}

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from regime import ToyConfig
-from regime.losses import LOSSES
+from regime.dynamics.losses import LOSSES
+from regime.dynamics.optimizers import Descent
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import Scale, scales
-from regime.toy.training import Descent, Training
+from regime.toy.training import Training
 
 # Powers of n: (m, s) of first, hidden and last layer, biases of hidden and last, and of the step. a = -power of m, b of s.
 TABLE = {

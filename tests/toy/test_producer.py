@@ -9,9 +9,9 @@ from torch import Tensor
 
 import regime
 from regime import ToyConfig, empirical_ntk, infinite_ntk, kernel_regression
-from regime.losses import error
-from regime.packing import unpack
-from regime.snapshots import Snapshot
+from regime.dynamics.losses import error
+from regime.dynamics.snapshot import Snapshot
+from regime.record.packing import unpack
 from regime.toy.producer import ToyRun
 from tests.toy.plain import Optimizer, Plain, call, linearized, loss
 

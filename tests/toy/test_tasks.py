@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from regime import ConfigError, ToyConfig
+from regime.config.tasks import MODULUS, TASKS
 from regime.toy import tasks
-from regime.toy.catalog import MODULUS, TASKS
 
 CSV = "a,b,label\n" + "\n".join(f"{k},{k * k % 7},{'yes' if k % 3 else 'no'}" for k in range(80))
 

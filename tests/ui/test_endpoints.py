@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from gradio_client import Client
 
-from regime.toy.catalog import TASKS
+from regime.config.tasks import TASKS
 
 SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
 LONG = {"width": 64, "steps": 20_000, "measure_every": 200, "seeds": 1}

@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 import regime
-from regime.ui.link import linked, query
-from regime.ui.presets import PRESETS, matching, pressed
+from regime.ui.form.presets import PRESETS, matching, pressed
+from regime.ui.run.link import linked, query
 
 
 @pytest.mark.parametrize("preset", [preset for kind in PRESETS.values() for preset in kind], ids=lambda preset: preset.name)

@@ -8,8 +8,8 @@ import pytest
 import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models import hub
-from regime.ui.pretraining import Pretraining
-from regime.ui.probe import Probe
+from regime.ui.screens.pretraining import Pretraining
+from regime.ui.screens.probe import Probe
 
 LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", "readout": "mean"}
 

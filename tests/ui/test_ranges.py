@@ -3,7 +3,7 @@
 import pytest
 
 from regime import ConfigError
-from regime.ui.ranges import read, write
+from regime.ui.form.ranges import read, write
 
 
 @pytest.mark.parametrize(

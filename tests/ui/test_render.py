@@ -6,23 +6,23 @@ from copy import deepcopy
 import pytest
 
 import regime
-from regime.toy.catalog import CSV, TASKS
-from regime.ui.board import Board, thin
-from regime.ui.charts import TOY_LOSSES, curves, multiples
-from regime.ui.compare import compare
-from regime.ui.dial import dial
-from regime.ui.examples import CONFIGS, example
-from regime.ui.form import SETTINGS, summary
-from regime.ui.glossary import glossary
-from regime.ui.kernel import kernels
-from regime.ui.outcome import PREDICTORS, errors, scaling
-from regime.ui.picture import pictures
-from regime.ui.plot import Axis, decades, line
-from regime.ui.progress import announcement, progress
-from regime.ui.stage import INTRO
-from regime.ui.table import HEAT, block_table, finding, full_table, layer_table, shade
+from regime.config.tasks import CSV, TASKS
+from regime.ui.form.thumbs import THUMBS
+from regime.ui.form.toy import SETTINGS, summary
+from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
+from regime.ui.panels.compare import compare
+from regime.ui.panels.dial import dial
+from regime.ui.panels.glossary import glossary
+from regime.ui.panels.kernel import kernels
+from regime.ui.panels.outcome import PREDICTORS, errors, scaling
+from regime.ui.panels.picture import pictures
+from regime.ui.panels.plot import Axis, decades, line
+from regime.ui.panels.progress import announcement, progress
+from regime.ui.panels.table import HEAT, block_table, finding, full_table, layer_table, shade
+from regime.ui.run.board import Board, thin
+from regime.ui.run.examples import CONFIGS, example
+from regime.ui.screen import INTRO
 from regime.ui.text import block_name, duration, number
-from regime.ui.thumbs import THUMBS
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 HOSTILE = "<img src=x onerror=alert(1)>\"'"

@@ -7,9 +7,9 @@ import gradio as gr
 import pytest
 
 import regime
-from regime.ui import runs
-from regime.ui.examples import example
-from regime.ui.export import files, snippet, table
+from regime.ui.run import runs
+from regime.ui.run.examples import example
+from regime.ui.run.export import files, snippet, table
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 

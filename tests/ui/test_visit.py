@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import constants
 
 import regime
-from regime.ui import visit
-from regime.ui.progress import fetching
-from regime.ui.visit import SHELF, Visit
+from regime.ui.panels.progress import fetching
+from regime.ui.run import visit
+from regime.ui.run.visit import SHELF, Visit
 from tests.models import tiny
 from tests.models.hub import Repository, serve
 

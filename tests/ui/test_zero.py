@@ -20,15 +20,15 @@ def GPU(task, duration):
 sys.modules["spaces"] = types.SimpleNamespace(GPU=GPU)
 
 import torch, regime
-from regime import machine
-from regime.ui.board import Board
-from regime.ui.export import files
-from regime.ui.visit import SHELF, Visit
-from regime.ui import zero
+from regime.resources import device
+from regime.ui.run.board import Board
+from regime.ui.run.export import files
+from regime.ui.run.visit import SHELF, Visit
+from regime.ui.run import zero
 
 torch.cuda.is_available = lambda: True   # as in a Space's main process, where no GPU is there
-before = str(machine.pick_device("auto"))
-machine._has_cuda = lambda: False        # this machine has none to lend
+before = str(device.pick_device("auto"))
+device._has_cuda = lambda: False        # this machine has none to lend
 config = regime.ProbeConfig(samples=8, probe_samples=8, max_tokens=12, steps=2, measure_every=1, forecast=False)
 visit = Visit("probe")
 kinds = [event["kind"] for event in visit.play(config, visit.press(), fresh=True, ahead=1)]
@@ -39,7 +39,7 @@ os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp()
 paths = files(visit.board.report, visit.finished)
 from safetensors.torch import load_file
 toy = type(zero.new_session(regime.ToyConfig())).__name__
-ended = [visit.board.status, len(load_file(paths[4])) > 50, asked, toy, machine._lent]
+ended = [visit.board.status, len(load_file(paths[4])) > 50, asked, toy, device._lent]
 print(json.dumps([before, kinds[0], held, shelved, *ended]))
 """
 

@@ -1,0 +1,270 @@
+"""Anybody's network in anybody's training loop, and two checkpoints of one: the same report as of a run."""
+
+import os
+import time
+from math import inf
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from regime.config import MonitorConfig
+from regime.dynamics.snapshot import finish
+from regime.errors import is_finite, is_integer
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
+from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
+from regime.observe.observer import Observer, snapshot
+from regime.observe.placed import placed
+from regime.record.events import Estimate, Measured
+from regime.record.recorder import Recorder, save_kernels
+from regime.record.report import Report
+from regime.resources.device import SHARE, free_memory
+
+LEAST = 8
+"""Examples below which representations and intervals mean little."""
+Outputs = Literal["trace", "projection"]
+
+
+class Monitor:
+    """Measures a network against what it is now, while somebody else trains it.
+
+        monitor = regime.Monitor(model, batch)
+        for step in range(1, 101):
+            ...                                  # a training step of your own
+            if step % 10 == 0:
+                monitor.measure(step, loss=loss.item())
+        monitor.report().verdict
+
+    Every measurement passes the batch through the network in eval mode, without dropout and autocast, eagerly, in float32 at
+    least, and gives it back bit for bit as it was. One costs about a forward pass for every block of layers and a few forward
+    and backward passes; `estimate` tells beforehand. Where buffers moved since the start, such as running statistics, or
+    layers were unfrozen, the start is taken again with them as they are: changes are those of training. What buffers did
+    alone is `buffer_change`.
+
+    Args:
+        model: any module whose examples do not affect one another in eval mode, also as wrapped for data parallel training, by
+            a compiler or as an average of weights. Parameters that do not require gradients count as frozen.
+        batch: at least 8 held-out examples: a tensor, or a dict of keyword tensors, examples first.
+        readout: (model output, batch) -> (n, C); None where the model's output is that already.
+        loss: the training loss before the first step; without it, a verdict does not know whether anything was learned.
+        chunk: examples to pass at once; None: all.
+        outputs: "trace": all outputs; "projection": `projections` random signs of them, for many, such as a vocabulary's, as in
+            `regime.empirical_ntk`. `projection_error` and the floors say how far off that is.
+        projections, seed: random outputs, at least 4, and what they are drawn from.
+
+    Raises:
+        ValueError: an argument is not allowed, the output is not (n, C) or not finite, nothing is trainable, a module couples
+            examples, parameters are not in memory (offloaded, sharded), or there is no memory for measuring.
+    """
+
+    @torch.inference_mode(False)
+    @full_precision()
+    def __init__(
+        self,
+        model: nn.Module,
+        batch: Batch,
+        readout: Readout | None = None,
+        *,
+        loss: float | None = None,
+        chunk: int | None = None,
+        outputs: Outputs = "trace",
+        projections: int = 16,
+        seed: int = 0,
+    ) -> None:
+        loss = None if loss is None else _number(loss)
+        self.learning_rate = 0.0
+        self.source = "a network of your own"
+        if outputs == "projection":
+            self.source += f"; {projections} random projections of its outputs"
+        self._began = time.perf_counter()
+        self._observer = _observer(model, batch, readout, chunk, outputs, projections, seed)
+        self.estimate = _estimate(self._observer)
+        _check_memory(self.estimate, self._observer)
+        finish(self._observer.begin())
+        examples, count = self._observer.start.shape
+        self.device = self._observer.start.device
+        self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        config = MonitorConfig(model=type(self._observer.model).__name__, examples=examples, outputs=count)
+        self._recorder = Recorder(config, self.learning_rate, [], None)
+        self.measure(0, loss=loss)
+
+    @staticmethod
+    @torch.inference_mode(False)
+    @full_precision()
+    def plan(
+        model: nn.Module,
+        batch: Batch,
+        readout: Readout | None = None,
+        *,
+        chunk: int | None = None,
+        outputs: Outputs = "trace",
+        projections: int = 16,
+        seed: int = 0,
+    ) -> Estimate:
+        """Return the seconds of one measurement and the bytes at its peak, beside the network, without measuring.
+
+        The start takes about as long again. A few examples pass through the network; nothing else is computed.
+
+        Raises:
+            ValueError: as for a Monitor of the same arguments, except where there is no memory for it.
+        """
+        return _estimate(_observer(model, batch, readout, chunk, outputs, projections, seed))
+
+    def view(self) -> dict[str, object]:
+        return {}
+
+    @torch.inference_mode(False)
+    @full_precision()
+    def measure(self, step: float, *, loss: float | None = None) -> Measured:
+        """Measure the network as it is now.
+
+        Args:
+            step: a number that grows: steps, epochs (also half ones), tokens; `kernel_velocity` is per unit of it.
+            loss: the training loss now; one that is not finite has diverged, and so has the run from then on.
+
+        Raises:
+            ValueError: the step is not beyond the last one, a loss is given at some measurements alone, the network's outputs
+                are not finite, or parameters appeared, vanished or changed their shape.
+        """
+        history = self._recorder.history
+        after = history[-1].step if history else -inf
+        if not is_finite(step) or not after < step:
+            raise ValueError(f"step = {step!r:.80} is not allowed; allowed: a finite number above {after}")
+        step = int(step) if is_integer(step) else float(step)
+        losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64)}
+        if history and ("train_loss" in history[0].measures) != bool(losses):
+            raise ValueError("loss: pass it at the start and at every measurement, or never")
+        sight = finish(self._observer.observe())
+        now = snapshot([self._observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
+        return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
+
+    def save_kernels(self, path: str | os.PathLike[str]) -> None:
+        """Write each layer's tangent kernel at the first measurement and the last, as `Session.save_kernels` does."""
+        save_kernels(self._recorder, path)
+
+    def report(self) -> Report:
+        """The report so far."""
+        return self._recorder.report(self, time.perf_counter() - self._began)
+
+
+@torch.inference_mode(False)
+@full_precision()
+def compare(
+    before: nn.Module,
+    after: nn.Module,
+    batch: Batch,
+    *,
+    readout: Readout | None = None,
+    losses: tuple[float, float] | None = None,
+    chunk: int | None = None,
+    outputs: Outputs = "trace",
+    projections: int = 16,
+    seed: int = 0,
+) -> Report:
+    """Two checkpoints of one architecture: what `Monitor` reports of a network that went from one to the other in one step.
+
+    Args:
+        before, after: modules with the same parameters and buffers, wrapped or not; neither is changed.
+        batch, readout, chunk, outputs, projections, seed: as for `Monitor`.
+        losses: the training loss before and after, where known.
+
+    Raises:
+        ValueError: as `Monitor` does, and where the two have other parameters or shapes.
+    """
+    for name, model in (("before", before), ("after", after)):
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"{name}: an nn.Module is needed, got {type(model).__name__}")
+    if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
+        raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
+    before, after = unwrapped(before), unwrapped(after)
+    then = _others(before, after)
+    start, end = losses or (None, None)
+    monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
+    with placed(before, then):
+        monitor.measure(1, loss=end)
+    return monitor.report()
+
+
+def _observer(
+    model: nn.Module,
+    batch: Batch,
+    readout: Readout | None,
+    chunk: int | None,
+    outputs: Outputs,
+    projections: int,
+    seed: int,
+) -> Observer:
+    """An observer that is prepared, of arguments that are checked."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
+    check_batch("batch", batch)
+    if readout is not None and not callable(readout):
+        raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+    if outputs not in get_args(Outputs):
+        raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
+    for name, value, least in (("chunk", chunk, 1), ("projections", projections, 4)):
+        allowed = is_integer(value) and value >= least
+        if not (allowed or (name == "chunk" and value is None)):
+            raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
+    readout = Projected(readout, int(projections), seed) if outputs == "projection" else readout
+    observer = Observer(unwrapped(model), batch, readout, None if chunk is None else int(chunk))
+    observer.prepare()
+    if observer.size < LEAST:
+        raise ValueError(f"batch: {observer.size} examples are not allowed; allowed: at least {LEAST}")
+    return observer
+
+
+def _number(loss: object) -> float:
+    """A training loss; one that is not finite says that training diverged."""
+    try:
+        return float(loss)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"loss = {loss!r:.80} is not allowed; allowed: a number, or None") from None
+
+
+def _estimate(observer: Observer) -> Estimate:
+    seconds, size = observer.cost()
+    return Estimate(seconds=seconds, bytes=size)
+
+
+def _check_memory(estimate: Estimate, observer: Observer) -> None:
+    free = free_memory(next(observer.model.parameters()).device)
+    if estimate.bytes > SHARE * free:
+        raise ValueError(
+            f"batch: measuring this network on {observer.size} examples takes about {estimate.bytes / 2**30:.2g} GiB, and "
+            f"{free / 2**30:.2g} are free; pass fewer examples, or of many outputs outputs='projection'"
+        )
+
+
+def _others(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:
+    """The tensors of `after`, to be put in the place of those of `before`.
+
+    Raises:
+        ValueError: it has other ones, or of other shapes; the message names the first, or the prefix of all.
+    """
+    own, others = before.state_dict(), after.state_dict()
+    for name, one, two in (("before", own, others), ("after", others, own)):
+        longest = max(one, key=len, default="")
+        prefix = next((longest.removesuffix(other) for other in two if other and longest.endswith(f".{other}")), "")
+        if prefix and {f"{prefix}{other}" for other in two} == one.keys():
+            raise ValueError(f"{name}: its parameters are those of the other under the prefix {prefix!r}; pass that module")
+    parts = [dict(model.named_parameters()) | dict(model.named_buffers()) for model in (before, after)]
+    odd = sorted(own.keys() ^ others.keys()) or [name for name in own if _shape(own[name]) != _shape(others[name])]
+    odd = odd or sorted(dict(before.named_parameters()).keys() ^ dict(after.named_parameters()).keys())
+    if odd:
+        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
+    return {
+        name: _like(tensor, parts[0][name])
+        for name, tensor in parts[1].items()
+        if name in parts[0] and tensor.shape == parts[0][name].shape
+    }
+
+
+def _shape(value: object) -> torch.Size | None:
+    return value.shape if isinstance(value, Tensor) else None
+
+
+def _like(tensor: Tensor, own: Tensor) -> Tensor:
+    """A tensor where another is, and at least as fine."""
+    value = tensor.detach().to(own.device, torch.promote_types(tensor.dtype, own.dtype))
+    return nn.Parameter(value, requires_grad=tensor.requires_grad) if isinstance(own, nn.Parameter) else value

@@ -1,0 +1,311 @@
+"""How the outputs of each example depend on a shared tensor through one call: from the call's arguments and output gradients.
+
+The functions that networks are made of have rules of their own; any other is differentiated by itself, one example at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+from torch.utils._pytree import tree_map
+
+from regime.kernels.jacobian.recording import Use
+from regime.kernels.jacobian.trace import Axis, by_example, tensors_in
+
+
+class UnfitError(Exception):
+    """No way to tell the examples of this call apart: its parameters need gradients of one example after another."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """h = W a: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
+
+    a: Float[Tensor, "n T i"]
+    g: Float[Tensor, "n T C o"]
+    use: Use
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class Bias:
+    """h = ... + b: gradients sum_t g_t."""
+
+    g: Float[Tensor, "n T C o"]
+    use: Use
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """h_t = table[id_t]."""
+
+    ids: Int[Tensor, "n T"]
+    g: Float[Tensor, "n T C d"]
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """The gradients themselves, (n, C, shape of the shared tensor)."""
+
+    j: Tensor
+
+
+Contribution = Weight | Bias | Lookup | Explicit
+Rule = Callable[[Use, Tensor], Contribution | None]
+
+
+def contribution(use: Use, tensor: Tensor) -> Contribution:
+    """What the examples' outputs owe to `tensor` through this call.
+
+    Raises:
+        UnfitError: the call's function cannot be taken apart by examples.
+    """
+    if any(each.is_complex() for each in (*use.tensors, *use.gradients)):
+        raise UnfitError
+    rule = RULES.get(use.site.function)
+    once = sum(each is tensor for each in use.tensors) == 1
+    found = rule(use, tensor) if rule is not None and once else None
+    return found if found is not None else _differentiated(use, tensor)
+
+
+def _argument(use: Use, position: int, name: str, default: object = None) -> object:
+    return use.args[position] if len(use.args) > position else use.kwargs.get(name, default)
+
+
+def _axis_of(use: Use, tensor: object) -> Axis | None:
+    """The axis of examples of one of the call's arguments."""
+    axes = (axis for each, axis in zip(use.tensors, use.site.axes, strict=True) if each is tensor)
+    return next(axes, None)
+
+
+def _positions(use: Use, x: Tensor) -> Tensor | None:
+    """The argument x as (n, T, i); None where its examples are not where the result has them, or in its last axis."""
+    axis = _axis_of(use, x)
+    if axis != use.site.axis or axis.position >= x.dim() - 1:
+        return None
+    return by_example(x, axis).flatten(1, -2)
+
+
+def _dense(use: Use, tensor: Tensor, x: object, weight: object, bias: object, transposed: bool) -> Contribution | None:
+    a = _positions(use, x) if isinstance(x, Tensor) and x is not tensor else None
+    if a is None:
+        return None
+    if tensor is weight and weight.dim() == 2:
+        return Weight(a, use.position_gradients, use, transposed)
+    whole = tensor is bias and bias.shape == use.position_gradients.shape[-1:]
+    return Bias(use.position_gradients, use) if whole else None
+
+
+def _linear(use: Use, tensor: Tensor) -> Contribution | None:
+    x, weight, bias = (_argument(use, k, name) for k, name in enumerate(("input", "weight", "bias")))
+    return _dense(use, tensor, x, weight, bias, transposed=False)
+
+
+def _addmm(use: Use, tensor: Tensor) -> Contribution | None:
+    if use.kwargs.get("alpha", 1) != 1 or use.kwargs.get("beta", 1) != 1:
+        return None
+    bias, x, weight = (_argument(use, k, name) for k, name in enumerate(("input", "mat1", "mat2")))
+    return _dense(use, tensor, x, weight, bias, transposed=True)
+
+
+def _matmul(use: Use, tensor: Tensor) -> Contribution | None:
+    x, weight = (_argument(use, k, name) for k, name in enumerate(("input", "other")))
+    return _dense(use, tensor, x, weight, None, transposed=True)
+
+
+def _embedding(use: Use, tensor: Tensor) -> Contribution | None:
+    ids = _argument(use, 0, "input")
+    if tensor is ids or _axis_of(use, ids) != use.site.axis:
+        return None
+    return lookup(use, tensor, by_example(ids, use.site.axis).flatten(1), use.position_gradients)
+
+
+def lookup(use: Use, table: Tensor, ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"]) -> Lookup:
+    """An embedding's contribution; autograd gives the padding token no gradient.
+
+    Raises:
+        UnfitError: the embedding changes its table, or counts its tokens.
+    """
+    names = {2: "padding_idx", 3: "max_norm", 5: "scale_grad_by_freq"}
+    padding, max_norm, by_frequency = (_argument(use, k, name) for k, name in names.items())
+    if max_norm is not None or by_frequency:
+        raise UnfitError
+    return Lookup(ids, g if padding is None else g * (ids != padding % len(table)).to(g.dtype)[..., None, None])
+
+
+def _convolution(use: Use, tensor: Tensor) -> Contribution | None:
+    """A dense layer at every place of the output, its inputs the patch of the image seen from there."""
+    names = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    x, weight, bias, *settings, groups = (_argument(use, k, name, default) for k, (name, default) in enumerate(names.items()))
+    if tensor is x or _axis_of(use, x) != Axis(0, 1) or use.site.axis != Axis(0, 1):
+        return None
+    g = [gradient.squeeze(1).flatten(2).mT for gradient in use.gradients]
+    g = torch.stack(g, dim=-2)
+    if tensor is bias:
+        return Bias(g, use)
+    a = _patches(x, weight, *settings)
+    if groups == 1:
+        return Weight(a, g, use)
+    a, g = a.unflatten(-1, (groups, -1)), g.unflatten(-1, (groups, -1))
+    return Explicit(torch.einsum("ntgi,ntcgo->ncgoi", a, g).reshape(len(a), g.shape[2], *weight.shape))
+
+
+def _patches(x: Tensor, weight: Tensor, stride: object, padding: object, dilation: object) -> Float[Tensor, "n T i"]:
+    size, wide = weight.shape[2:], weight.dim() - 2
+    stride, dilation = (value if isinstance(value, tuple | list) else (value,) * wide for value in (stride, dilation))
+    if padding == "same":
+        missing = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
+        x = functional.pad(x, [side for total in reversed(missing) for side in (total // 2, total - total // 2)])
+    if isinstance(padding, str):
+        padding = 0
+    padding = padding if isinstance(padding, tuple | list) else (padding,) * wide
+    if wide == 1:
+        x, size, stride, dilation, padding = x.unsqueeze(2), (1, *size), (1, *stride), (1, *dilation), (0, *padding)
+    return functional.unfold(x, tuple(size), tuple(dilation), tuple(padding), tuple(stride)).mT
+
+
+def _normalization(use: Use, tensor: Tensor) -> Contribution | None:
+    """Scale and shift after normalization over the last axes."""
+    x, shape = (_argument(use, k, name) for k, name in enumerate(("input", "normalized_shape")))
+    plain = use.site.function.__name__ == "rms_norm"
+    weight, bias, eps = (
+        _argument(use, 2, "weight"),
+        None if plain else _argument(use, 3, "bias"),
+        _argument(use, 3 if plain else 4, "eps"),
+    )
+    if tensor is bias:
+        return _summed(result_gradients(use), tensor)
+    if tensor is not weight or _axis_of(use, x) != use.site.axis:
+        return None
+    settings = {} if eps is None else {"eps": eps}
+    normalized = use.site.function(x, shape, **settings)
+    return _summed(result_gradients(use) * by_row(normalized, use.site.axis).unsqueeze(1), tensor)
+
+
+def _multiplication(use: Use, tensor: Tensor) -> Contribution | None:
+    x, y = (_argument(use, k, name) for k, name in enumerate(("input", "other")))
+    factor = y if x is tensor else x
+    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != _dimensions(use):
+        return None
+    return _summed(result_gradients(use) * by_row(factor, use.site.axis).unsqueeze(1), tensor)
+
+
+def _addition(use: Use, tensor: Tensor) -> Contribution | None:
+    if use.kwargs.get("alpha", 1) != 1:
+        return None
+    return _summed(result_gradients(use), tensor)
+
+
+def _expansion(use: Use, tensor: Tensor) -> Contribution | None:
+    """Every example is given the same: one of them shows how all depend on it."""
+    if any(axis is not None for each, axis in zip(use.tensors, use.site.axes, strict=True) if each.requires_grad):
+        return None
+    source, result = _again(use, tensor)
+    g = result_gradients(use)
+    return Explicit(_pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2]))
+
+
+def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+    """A batch of gradients of one result of a call, as gradients of its argument `tensor`; by this call alone."""
+    source, result = _again(use, tensor)
+    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][position]
+    return _pulled_back(results, source, gradients)
+
+
+def _again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
+    """The call repeated on a copy of `tensor`, all else constant.
+
+    Raises:
+        UnfitError: repeated, its result does not depend on the copy.
+    """
+    source = tensor.detach().requires_grad_()
+    values = {id(each): each.detach() for each in use.tensors} | {id(tensor): source.clone()}
+    args, kwargs = tree_map(lambda v: values[id(v)] if isinstance(v, Tensor) else v, (use.args, use.kwargs))
+    with torch.enable_grad():
+        result = use.site.function(*args, **kwargs)
+    if not any(each.requires_grad for each in tensors_in(result)):
+        raise UnfitError
+    return source, result
+
+
+def _dimensions(use: Use) -> int:
+    return use.gradients[0].dim() - 1
+
+
+def result_gradients(use: Use) -> Tensor:
+    """(n, C, shape of one example's part of the result)."""
+    return torch.stack(use.gradients, dim=1).movedim(2, 2 + use.site.axis.position)
+
+
+def by_row(tensor: Tensor, axis: Axis) -> Tensor:
+    """(n, shape of one example's part)."""
+    return by_example(tensor, axis).movedim(1, 1 + axis.position)
+
+
+def _summed(gradients: Tensor, tensor: Tensor) -> Explicit:
+    """Sums over the axes that `tensor` was broadcast along."""
+    extra = gradients.dim() - 2 - tensor.dim()
+    summed = gradients.flatten(2, 1 + extra).sum(2) if extra else gradients
+    ones = [2 + k for k, length in enumerate(tensor.shape) if length == 1 and summed.shape[2 + k] != 1]
+    return Explicit(summed.sum(ones, keepdim=True) if ones else summed)
+
+
+def _pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
+    settings = {"retain_graph": True, "materialize_grads": True}
+    try:
+        return torch.autograd.grad(result, source, gradients.reshape(-1, *result.shape), is_grads_batched=True, **settings)[0]
+    except RuntimeError:  # not every backward function can be batched
+        pulled = [torch.autograd.grad(result, source, each.reshape(result.shape), **settings)[0] for each in gradients]
+        return torch.stack(pulled)
+
+
+def _differentiated(use: Use, tensor: Tensor) -> Explicit:
+    """The call's own derivative, example by example.
+
+    Raises:
+        UnfitError: no argument has examples, or the function cannot be batched.
+    """
+    moved = {id(t): by_row(t.detach(), axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None}
+    if not moved:
+        raise UnfitError
+    names = list(moved)
+
+    def result(shared: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
+        values = dict(zip(names, parts, strict=True)) | {id(tensor): shared}
+        args, kwargs = tree_map(lambda v: values.get(id(v), v.detach()) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
+        return use.site.function(*args, **kwargs)
+
+    def one(gradients: Tensor, *parts: Tensor) -> Tensor:
+        _, pull = torch.func.vjp(lambda shared: result(shared, parts), tensor.detach())
+        return torch.func.vmap(lambda gradient: pull(gradient)[0])(gradients)
+
+    gradients = result_gradients(use)
+    try:
+        j = torch.func.vmap(one)(gradients, *moved.values())
+    except Exception as error:  # functions fail under vmap in ways of their own
+        raise UnfitError from error
+    if j.shape != (*gradients.shape[:2], *tensor.shape):
+        raise UnfitError
+    return Explicit(j)
+
+
+def _named(*names: str) -> list[Callable]:
+    """What torch has under these names; a function of somebody else's may be called the same."""
+    return [getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)]
+
+
+RULES: dict[Callable, Rule] = {
+    **dict.fromkeys(_named("linear"), _linear),
+    **dict.fromkeys(_named("addmm"), _addmm),
+    **dict.fromkeys(_named("matmul", "__matmul__", "mm"), _matmul),
+    **dict.fromkeys(_named("embedding"), _embedding),
+    **dict.fromkeys(_named("conv1d", "conv2d"), _convolution),
+    **dict.fromkeys(_named("layer_norm", "rms_norm"), _normalization),
+    **dict.fromkeys(_named("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"), _multiplication),
+    **dict.fromkeys(_named("add", "__add__", "__radd__", "add_", "__iadd__"), _addition),
+    **dict.fromkeys(_named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
+}
+"""Function -> (call, shared tensor) -> what the examples' outputs owe to it; None where a rule does not cover the call."""

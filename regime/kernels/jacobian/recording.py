@@ -1,0 +1,124 @@
+"""A recording of a batch: every call at which a parameter, or something made of parameters alone, meets the examples.
+
+All of a model's functions pass here, whichever modules they are called from.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.overrides import TorchFunctionMode
+
+from regime.kernels.jacobian.trace import (
+    Shared,
+    Site,
+    Structure,
+    changes_in_place,
+    differentiable,
+    returns_its_argument,
+    tensors_in,
+)
+
+
+@dataclass(eq=False)
+class Entry:
+    """A shared tensor in a recording."""
+
+    tensor: Tensor
+    shared: Shared
+    uses: "list[Use]" = field(default_factory=list)
+    source: "tuple[Use, int] | None" = None
+    """The call that made it, and which of its outputs it is; None for a parameter."""
+    broken: bool = False
+    """Something happened that the probes did not show."""
+    edge: GradientEdge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.edge = get_gradient_edge(self.tensor)
+
+    def next_site(self) -> Site | None:
+        sites = self.shared.sites
+        return sites[len(self.uses)] if sites is not None and len(self.uses) < len(sites) else None
+
+
+@dataclass(eq=False)
+class Use:
+    """A call that met shared tensors."""
+
+    site: Site
+    args: tuple
+    kwargs: dict[str, Any]
+    tensors: list[Tensor]
+    edge: GradientEdge
+    gradients: list[Tensor] = field(default_factory=list)
+    """Of each model output with respect to this call's, by example; none where no output depends on it."""
+
+    @cached_property
+    def position_gradients(self) -> Float[Tensor, "n T C o"]:
+        """The same, of every position of the result: weight and bias share them."""
+        flat = [gradient.flatten(1, -2) for gradient in self.gradients]
+        return flat[0].unsqueeze(-2) if len(flat) == 1 else torch.stack(flat, dim=-2)
+
+
+class Recording(TorchFunctionMode):
+    """Keeps the calls at which something shared takes part, as a structure foresees them."""
+
+    def __init__(self, structure: Structure, n: int) -> None:
+        super().__init__()
+        self.n = n
+        self.entries = {id(p): Entry(p, shared) for p, shared in structure.shared.items()}
+        self.order: list[Entry] = list(self.entries.values())
+        self.uses: list[Use] = []
+        """Those whose result has examples."""
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        tensors = list(tensors_in((args, kwargs)))
+        met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
+        if not met:
+            return function(*args, **kwargs)
+        if changes_in_place(function) and args and isinstance(args[0], Tensor) and id(args[0]) not in met:
+            before = args[0].detach().clone()
+            kept = (before, *args[1:])
+        else:
+            kept = args
+        output = function(*args, **kwargs)
+        outputs = differentiable(output)
+        if not outputs or returns_its_argument(function, tensors, outputs):
+            return output
+        sites = {id(site): site for site in (entry.next_site() for entry in met.values())}
+        site = next(iter(sites.values()))
+        if len(sites) > 1 or not self._fits(site, function, tensors, outputs):
+            for entry in met.values():
+                entry.broken = True
+            return output
+        tensors = list(tensors_in((kept, kwargs)))
+        use = Use(site, kept, kwargs, tensors, get_gradient_edge(outputs[0]))
+        for entry in met.values():
+            entry.uses.append(use)
+        if site.axis is None:
+            for position, (tensor, shared) in enumerate(zip(outputs, site.outputs, strict=True)):
+                entry = Entry(tensor, shared, source=(use, position))
+                self.entries[id(tensor)] = entry
+                self.order.append(entry)
+        else:
+            self.uses.append(use)
+        return output
+
+    def _fits(self, site: Site | None, function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
+        """Whether a call is what the probes foresaw."""
+        if site is None or site.function != function or len(tensors) != len(site.axes):
+            return False
+        pairs = [*zip(tensors, site.axes, strict=True), *((output, site.axis) for output in outputs)]
+        if any(
+            axis is not None and tensor.shape[axis.position : axis.position + 1] != (self.n * axis.each,)
+            for tensor, axis in pairs
+        ):
+            return False
+        return site.axis is not None or len(site.outputs) == len(outputs)

@@ -1,0 +1,271 @@
+"""Which functions a model applies to its parameters, and which axis of their results counts the examples.
+
+Two probes of a model, with two and with three of the examples, are compared call by call. What is made of parameters alone
+has one shape in both; where the examples come in, an axis grows from 2k to 3k. Sizes of one batch could not tell n from T.
+One probe does for a model whose functions all treat rows apart, such as an MLP: by induction over its calls, rows of the batch
+belong to one example each, and so do rows of any such function, whatever the other rows are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+
+PROBES = (2, 3)
+"""Examples in the two probes; one would do for a first, but models often treat a single example apart."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The axis of a tensor that counts examples, `each` entries for every one of them."""
+
+    position: int
+    each: int
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a torch function whose result needs gradients."""
+
+    function: Callable[..., Any]
+    args: tuple
+    kwargs: dict[str, Any]
+    tensors: list[Tensor]
+    outputs: list[Tensor]
+    edges: list[GradientEdge]
+
+
+@dataclass(eq=False)
+class Site:
+    """What the probes showed of a call that meets something shared: its result is shared, or has examples on an axis."""
+
+    function: Callable[..., Any]
+    axis: Axis | None
+    axes: tuple[Axis | None, ...]
+    """Of the tensor arguments, in order; None for one without examples."""
+    outputs: "list[Shared]"
+    """Where the result is shared."""
+
+
+@dataclass(eq=False)
+class Shared:
+    """A parameter, or a tensor made of parameters alone, and the calls that meet it; None where the probes disagree."""
+
+    sites: list[Site] | None = None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How a model uses its parameters, as far as two small probes tell."""
+
+    shared: dict[nn.Parameter, Shared]
+    examples: list[int]
+    """The rows of the batch in the larger probe."""
+    outputs: Tensor
+    """Of the larger probe, with their graph."""
+    result_bytes: int
+    """Of all results in a forward pass that need gradients, for one example."""
+
+    def unknown(self) -> list[nn.Parameter]:
+        """Parameters of which the two probes told different stories, so that one example is taken after another."""
+        return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
+
+    def bytes_per_example(self) -> int:
+        """What a capture holds: results and their gradients (in float32 at least), and the unknown parameters' gradients."""
+        c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
+        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
+
+    def bytes_of_check(self) -> int:
+        """What the gradients take that a capture is checked against: one at a time, but on a GPU."""
+        each = [max(4, p.element_size()) * p.numel() for p in self.shared]
+        return max(each) if self.outputs.device.type == "cpu" else sum(each)
+
+
+ENTRYWISE = {
+    functional.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, torch.erf, Tensor.erf, functional.gelu,
+    functional.silu, functional.elu, functional.selu, functional.leaky_relu, functional.softplus, functional.mish,
+    torch.sigmoid, Tensor.sigmoid, torch.sin, torch.cos, torch.add, torch.mul, torch.sub,
+    Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
+}  # fmt: skip
+"""Functions of entries in the same place, and of numbers."""
+
+
+class Log(TorchFunctionMode):
+    """Keeps every call whose result needs gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        output = function(*args, **kwargs)
+        outputs = differentiable(output)
+        if outputs:
+            tensors = list(tensors_in((args, kwargs)))
+            if not returns_its_argument(function, tensors, outputs):
+                edges = [get_gradient_edge(each) for each in outputs]
+                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges))
+        return output
+
+
+class Rows(Log):
+    """Logs calls, and whether each treats the rows (n, features) of what came before apart."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__()
+        rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
+        self.known = {id(batch): batch} if rows else {}
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        output = super().__torch_function__(function, types, args, kwargs)
+        if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
+            self.known[id(output)] = output
+        elif any(True for _ in tensors_in((args, kwargs or {}))):
+            self.known = {}
+        return output
+
+    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict | None) -> bool:
+        met = list(tensors_in((args, kwargs or {})))
+        if function is functional.linear:
+            return id(met[0]) in self.known and all(isinstance(each, nn.Parameter) for each in met[1:])
+        return function in ENTRYWISE and all(id(each) in self.known for each in met)
+
+
+def tensors_in(values: Any) -> Iterable[Tensor]:
+    """The tensors of nested arguments, in order."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors_in(value)
+    elif isinstance(values, Mapping):
+        yield from tensors_in(tuple(values.values()))
+
+
+def differentiable(output: Any) -> list[Tensor]:
+    """The results of a call that gradients flow through; none under `torch.no_grad`, where views still ask for them."""
+    found = tensors_in(output) if isinstance(output, Tensor | list | tuple) and torch.is_grad_enabled() else ()
+    return [each for each in found if each.requires_grad]
+
+
+def changes_in_place(function: Callable) -> bool:
+    name = function.__name__
+    return (name.endswith("_") and not name.endswith("__")) or (
+        name.startswith("__i") and name not in ("__invert__", "__index__")
+    )
+
+
+def returns_its_argument(function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
+    """x.to(x.dtype), x.contiguous() and the like may give x itself: nothing happened."""
+    return not changes_in_place(function) and any(output is tensor for output in outputs for tensor in tensors)
+
+
+def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter]) -> Structure:
+    """The structure of the model, from a few of the examples, the last first.
+
+    Raises:
+        ValueError: as `evaluate` and `size` do.
+    """
+    n = size(batch)
+    few, more = PROBES
+    examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
+    probe = select(batch, examples)
+    with Rows(probe) as log:
+        outputs = called(model, probe, readout)
+    check_outputs(model, outputs, more)
+    if id(outputs) in log.known:
+        shared = _by_rows(parameters, log.calls)
+    else:
+        with Log() as smaller:
+            evaluate(model, select(batch, examples[:few]), readout)
+        shared = _matched(parameters, smaller.calls, log.calls)
+    return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)
+
+
+def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> dict[nn.Parameter, Shared]:
+    """The calls of a model that treats rows apart."""
+    users, row = consumers(calls), Axis(0, 1)
+    sites = {
+        id(call): Site(call.function, row, tuple(None if isinstance(t, nn.Parameter) else row for t in call.tensors), [])
+        for call in calls
+    }
+    return {parameter: Shared([sites[id(call)] for call in users.get(id(parameter), [])]) for parameter in parameters}
+
+
+def _matched(parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]) -> dict[nn.Parameter, Shared]:
+    """What the two probes have in common, from the parameters on."""
+    users, users2 = consumers(calls), consumers(calls2)
+    shared = {parameter: Shared() for parameter in parameters}
+    work = [(parameter, parameter, entry) for parameter, entry in shared.items()]
+    sites: dict[int, tuple[Site, Call]] = {}
+    while work:
+        one, two, entry = work.pop()
+        met, met2 = users.get(id(one), []), users2.get(id(two), [])
+        pairs = list(zip(met, met2, strict=False))
+        if len(met) != len(met2) or not all(_alike(*pair) for pair in pairs):
+            continue
+        entry.sites = []
+        for call, call2 in pairs:
+            site, known = sites.get(id(call), (None, call2))
+            if known is not call2:
+                entry.sites = None
+                break
+            if site is None:
+                site = _site(call, call2)
+                sites[id(call)] = (site, call2)
+                work += zip(call.outputs, call2.outputs, site.outputs, strict=False)
+            entry.sites.append(site)
+    return shared
+
+
+def consumers(calls: list[Call]) -> dict[int, list[Call]]:
+    """The calls that take each tensor, by its id."""
+    found: dict[int, list[Call]] = {}
+    for call in calls:
+        for tensor in {id(tensor): tensor for tensor in call.tensors if tensor.requires_grad}.values():
+            found.setdefault(id(tensor), []).append(call)
+    return found
+
+
+def _alike(call: Call, call2: Call) -> bool:
+    return (
+        call.function == call2.function
+        and len(call.outputs) == len(call2.outputs)
+        and len(call.tensors) == len(call2.tensors)
+        and all(one.dim() == two.dim() for one, two in zip(call.tensors, call2.tensors, strict=True))
+    )
+
+
+def _site(call: Call, call2: Call) -> Site:
+    axes = tuple(_axis(one, two) for one, two in zip(call.tensors, call2.tensors, strict=True))
+    results = [_axis(one, two) for one, two in zip(call.outputs, call2.outputs, strict=True)]
+    if all(result is None for result in results) and all(
+        o.shape == p.shape for o, p in zip(call.outputs, call2.outputs, strict=True)
+    ):
+        return Site(call.function, None, axes, [Shared() for _ in results])
+    return Site(call.function, results[0] if len(results) == 1 else None, axes, [])
+
+
+def _axis(one: Tensor, two: Tensor) -> Axis | None:
+    """The one axis that grows with the number of examples, if that is all that differs."""
+    few, more = PROBES
+    if one.dim() != two.dim():
+        return None
+    grown = [position for position, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a != b]
+    if len(grown) != 1 or one.shape[grown[0]] * more != two.shape[grown[0]] * few:
+        return None
+    return Axis(grown[0], one.shape[grown[0]] // few)
+
+
+def by_example(gradient: Tensor, axis: Axis) -> Tensor:
+    """(n, each, ...): the axis of examples first, then what each example has of it."""
+    return gradient.movedim(axis.position, 0).unflatten(0, (-1, axis.each))

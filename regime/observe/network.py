@@ -1,0 +1,288 @@
+"""Somebody's network, passed as measurement wants it: its parameters of now or of the start, and all else as it is.
+
+It is passed in eval mode, without autocast, in the precision of its parameters or float32, whichever is finer: half precision
+is widened, except where the network insists on it. It comes back as it was.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from regime.kernels.jacobian.batch import Batch, Readout, is_half, select, size, widened
+from regime.kernels.jacobian.capture import capture, explicit, learn_structure
+from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
+from regime.kernels.jacobian.undisturbed import Passes, undisturbed
+from regime.kernels.planning import watching
+from regime.observe.placed import placed
+
+Value = TypeVar("Value")
+Turns = Generator[None, None, Value]
+"""Work in pieces, and what it comes to."""
+
+NUDGE = 1 + 2**-10
+"""What parameters are multiplied with to tell how their network rounds."""
+NUMBERS = bool | int | float | complex | str | None
+INTERNAL = vars(nn.Module()).keys()
+"""What modules keep that is not of the function."""
+
+
+@dataclass
+class Watched:
+    """A network, its probe batch, and its parameters at the start.
+
+    Args:
+        model: any module whose examples do not affect one another in eval mode; parameters that do not require gradients count
+            as frozen, and are trained from when they do.
+        batch, readout: as in `regime.empirical_ntk`.
+        chunk: examples to pass at once; None: all.
+        rename: a module's path -> the name to report it under.
+    """
+
+    model: nn.Module
+    batch: Batch
+    readout: Readout | None = None
+    chunk: int | None = None
+    rename: Callable[[str], str] = str
+    initial: dict[str, Tensor] = field(init=False)
+    """theta_0 by the parameters' full names, and the frozen ones beside it."""
+    names: dict[str, str] = field(init=False)
+    """What the layers that own parameters are called, by path."""
+    blocks: dict[str, str] = field(init=False)
+    """The block of every such layer, by name."""
+    trained: dict[str, dict[str, str]] = field(init=False)
+    """Parameters that were trained at any time: their full names, by path and own name."""
+    wide: bool = field(init=False, default=False)
+    """Whether half precision is widened."""
+    rounding: float = field(init=False, default=0.0)
+    """Unit of rounding of the coarsest numbers in a pass."""
+
+    @torch.inference_mode(False)
+    def prepare(self) -> None:
+        """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
+        self.size = size(self.batch)
+        with _settled(self.model):
+            check_mode(self.model)
+        owned(self.model)
+        self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
+        owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
+        self.names = {path: self.rename(path) for path in owners}
+        self.blocks = {name: block_of(name) for name in self.names.values()}
+        self.trained = {}
+        self._meet()
+        self.wide = self._widens()
+
+    def cost(self) -> tuple[float, int]:
+        """Seconds of observing once, and bytes at the peak, after `prepare`."""
+        theta = self._theta()
+        with self._as(theta):
+            blocks = len(set(self.blocks.values()))
+            return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
+
+    def evaluate(self, batch: Batch) -> Turns[Float[Tensor, "n C"]]:
+        """The outputs on any batch, finite or not."""
+        return (yield from self._evaluate(batch, self._theta()))
+
+    def capture(self, batch: Batch) -> Turns[dict[str, Tape]]:
+        """The tapes of all layers that the function depends on, by path, at the parameters of now."""
+        tapes = yield from self._capture(batch, self._theta())
+        return {path: tape for path, tape in tapes.items() if tape is not None}
+
+    def by_layer(self) -> dict[str, dict[str, Tensor]]:
+        """The trained parameters by path and name."""
+        now = dict(self.model.named_parameters())
+        return {path: {own: now[name].detach() for own, name in names.items()} for path, names in self.trained.items()}
+
+    def _names(self) -> set[str]:
+        """The full names of trained parameters."""
+        return {name for own in self.trained.values() for name in own.values()}
+
+    def _meet(self) -> bool:
+        """Count what is trainable now as trained from the start on; whether any of it is new."""
+        known = self._names()
+        trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad} | known
+        self.trained = {}
+        for name in self.initial:
+            if name in trained:
+                path, _, own = name.rpartition(".")
+                self.trained.setdefault(path or ROOT, {})[own] = name
+        return trained != known
+
+    def _check_same(self) -> None:
+        now = {name: parameter.shape for name, parameter in self.model.named_parameters()}
+        odd = [name for name in {**self.initial, **now} if name not in now or name not in self.initial]
+        odd += [name for name in now if name not in odd and now[name] != self.initial[name].shape]
+        if odd:
+            raise ValueError(
+                f"model: parameters appeared, vanished or changed their shape since the start: {', '.join(odd[:3])}; "
+                "begin again with the network as it is now"
+            )
+        moved = [n for n, parameter in self.model.named_parameters() if parameter.device != self.initial[n].device]
+        if moved:
+            raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
+
+    def _state(self) -> dict[str, Any]:
+        """What the function depends on beside trained parameters."""
+        trained = self._names()
+        state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
+        state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
+        for path, module in self.model.named_modules():
+            numbers = {name: v for name, v in vars(module).items() if isinstance(v, NUMBERS) and name not in INTERNAL}
+            state |= {f"{path}.{name}": value for name, value in numbers.items()}
+        return state
+
+    def _widens(self) -> bool:
+        """Whether there is half precision, and the network can be passed in float32; not where it casts by itself."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        self.wide = any(map(is_half, tensors))
+        if self.wide:
+            try:
+                self._forward(select(self.batch, slice(0, 2)), self._theta())
+            except RuntimeError:
+                return False
+        return self.wide
+
+    def _suited(self, batch: Batch) -> Batch:
+        """The batch in the precision of the passes."""
+        return _each(widened, batch) if self.wide else batch
+
+    @torch.inference_mode(False)
+    def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
+        """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
+        trained = self._names() if trained is None else trained
+        theta: dict[str, Tensor] = {}
+        for name, own in self.model.named_parameters():
+            value = self.initial[name] if name in at_start else own.detach()
+            value = widened(value) if self.wide else value
+            if name in at_start or value.dtype != own.dtype or own.requires_grad != (name in trained):
+                theta[name] = nn.Parameter(value, requires_grad=name in trained)
+        if self.wide:
+            theta |= {name: widened(buffer) for name, buffer in self.model.named_buffers() if is_half(buffer)}
+        return theta
+
+    @contextmanager
+    def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
+        """The network with these parameters, in eval mode, undisturbed; not to be left open between turns."""
+        with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
+            yield passes
+
+    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, Tape | None]]:
+        batch = self._suited(batch)
+        with self._as(theta):
+            structure = learn_structure(self.model, batch, self.readout)
+        yield
+        parts = []
+        chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
+        for rows in chunks:
+            with self._as(theta):
+                parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
+            yield
+        forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
+        odd = [path for path in forms if len(forms[path]) > 1]
+        for part, rows in zip(parts, chunks, strict=True) if odd else ():
+            with self._as(theta):
+                layers = {path: own for path, own in owned(self.model).items() if path in odd}
+                gradients = explicit(self.model, select(batch, rows), self.readout, layers)
+            part.update({path: Tape(rows) for path, rows in gradients.items()})
+            yield
+        return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
+
+    def _at_once(self, n: int) -> int:
+        """Examples to capture at once: half as many as to pass, since a capture goes back, too."""
+        return max(1, (self.chunk or n) // 2)
+
+    def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
+        chunk = chunk or self.chunk or n
+        return (slice(first, min(n, first + chunk)) for first in range(0, n, chunk))
+
+    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[Float[Tensor, "n C"]]:
+        outputs = []
+        for rows in self._chunks(size(batch)):
+            outputs.append(self._forward(select(batch, rows), theta))
+            yield
+        return torch.cat(outputs)
+
+    @torch.no_grad()
+    def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
+        with self._as(theta) as passes:
+            output = widened(self._output(self._suited(batch))).detach()
+            self.rounding = max(self.rounding, passes.rounding)
+        return output
+
+    def _output(self, batch: Batch) -> Float[Tensor, "n C"]:
+        output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
+        return output if self.readout is None else self.readout(output, batch)
+
+    @torch.no_grad()
+    def _noise(self) -> Turns[float]:
+        """How far outputs are from the same in double precision: they may be small differences of large numbers.
+
+        It is told where trained parameters have moved a little: at the start such differences may vanish, rounding and all.
+        """
+        own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        own |= {name: widened(tensor) for name, tensor in own.items()} if self.wide else {}
+        nudged = {name: own[name] * NUDGE for name in self._names()}
+        rounded = yield from self._evaluate(self.batch, self._theta() | nudged)
+        theta = {name: _double(tensor) for name, tensor in (own | nudged).items() if tensor.is_floating_point()}
+        exact = []
+        try:
+            for rows in self._chunks(self.size):
+                with self._as(theta):
+                    exact.append(self._output(_each(_double, select(self.batch, rows))))
+                yield
+        except (RuntimeError, TypeError):  # it casts by itself, or the device has no such numbers
+            return 0.0
+        return (rounded - torch.cat(exact)).norm().item()
+
+    @torch.no_grad()
+    def _displaced(self) -> dict[str, dict[str, Tensor]]:
+        """theta_t - theta_0 of what is trained, by layer and name."""
+        now = dict(self.model.named_parameters())
+        return {
+            path: {own: widened(now[name]) - widened(self.initial[name]) for own, name in names.items()}
+            for path, names in self.trained.items()
+        }
+
+
+@contextmanager
+def _settled(model: nn.Module) -> Iterator[None]:
+    """All modules in eval mode, and back."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _each(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """A batch with every tensor in it changed."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    return {name: change(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().double() if tensor.is_floating_point() else tensor
+
+
+def copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return one.keys() == two.keys() and all(same_value(value, two[name]) for name, value in one.items())
+
+
+def same_value(one: Any, two: Any) -> bool:
+    """Whether two tensors, or numbers, are the same, nan and all."""
+    if not (isinstance(one, Tensor) and isinstance(two, Tensor)):
+        return type(one) is type(two) and (one == two or (one != one and two != two))
+    return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())

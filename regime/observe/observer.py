@@ -1,0 +1,382 @@
+"""One network of anybody's, watched from a start on: what training moved in it since, on a batch of probe examples.
+
+It is a function of trained parameters theta and of everything else, s: buffers, frozen parameters, numbers that modules keep.
+Where s moved, the start is taken again at (theta_0, s_t), and measures compare (theta_t, s_t) with that: what training did.
+Watching takes turns: its generators yield between pieces of work, so that whoever drives them can stop, and what they return
+is whole. The network comes back as it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from regime.dynamics.snapshot import Moved, Snapshot, Start
+from regime.kernels.jacobian.batch import Projected, select, widened
+from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.parameters import ROOT
+from regime.observe.network import Turns, Watched, copied, same, same_value
+from regime.observe.representations import MASK, find, hooked
+
+FROZEN = "this layer is not trained"
+OUTPUTS = "the readout gives outputs, not features"
+OF_FEATURES = ("representation_change", "feature_movement")
+OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
+
+
+@dataclass(frozen=True)
+class First:
+    """The network with its first parameters, and everything else as it was lately: P examples, C outputs."""
+
+    state: dict[str, Any]
+    """That else."""
+    outputs: Float[Tensor, "P C"]
+    kernels: dict[str, Float[Tensor, "P P"]]
+    representations: dict[str, Float[Tensor, "P _"]]
+    halves: Float[Tensor, "2 P P"] | None
+    """The kernel by halves of the outputs, where these are random projections."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A network at one time, on P examples with C outputs; layers by name, from input to output."""
+
+    outputs: Float[Tensor, "P C"]
+    expansion: Float[Tensor, "P C"]
+    """f_0 + J_0 (theta_t - theta_0)."""
+    kernels: dict[str, Float[Tensor, "P P"]]
+    representations: dict[str, Float[Tensor, "P _"]]
+    halves: Float[Tensor, "2 P P"] | None
+    moved: dict[str, tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]]
+    """By block: f with that block alone moved, and its linear prediction f_0 + J_0 D_b."""
+    displacement: dict[str, Float[Tensor, ""]]
+    magnitude: dict[str, Float[Tensor, ""]]
+    first: First
+    """What f_0 and J_0 are of."""
+    anew: bool
+    """Whether that was taken again since the network was observed before."""
+
+
+@dataclass
+class Observer(Watched):
+    """A network that is watched, and what it was when `begin` was called; arguments as of `Watched`."""
+
+    first: First = field(init=False)
+    origin: First = field(init=False)
+    """The first of all."""
+    unmoved: dict[str, Float[Tensor, "P P"]] = field(init=False)
+    """The kernels of what is trained, with everything as it was then."""
+    tapes: dict[str, Tape | None] = field(init=False)
+    """J_0, by path."""
+    undefined: dict[str, str] = field(init=False)
+    last_hidden: str = field(init=False)
+    """Of no name where no module gives a representation."""
+    noise: float = field(init=False, default=0.0)
+    """Norm over the examples of what rounding makes of the outputs; 0 where it cannot be told."""
+
+    @property
+    def start(self) -> Float[Tensor, "P C"]:
+        """f_0."""
+        return self.first.outputs
+
+    def begin(self) -> Turns[None]:
+        """Take the network as it is now for the start.
+
+        Raises:
+            ValueError: as `regime.empirical_ntk` does.
+        """
+        self.prepare()
+        yield
+        self._look()
+        yield
+        self.first = self.origin = yield from self._refer(dict(self.initial))
+        self.unmoved = self.first.kernels
+        self.noise = yield from self._noise()
+
+    def observe(self) -> Turns[Sight]:
+        """What the network is now, and how far each part of it moved.
+
+        Raises:
+            ValueError: parameters appeared, vanished or changed their shape since the start; the message names them.
+        """
+        self._check_same()
+        self.wide = self.wide or self._widens()
+        met = self._meet()
+        anew = met or not same(self.first.state, self._state())
+        if anew:
+            self.first = yield from self._refer(self.initial | self.first.state)
+        if met:
+            self.unmoved = yield from self._kernels((yield from self._capture(self.batch, self._as_begun())))
+        first, displaced = self.first, self._displaced()
+        outputs, kernels, representations, halves = first.outputs, first.kernels, first.representations, first.halves
+        if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
+            now = self._theta()
+            outputs = yield from self._evaluate(self.batch, now)
+            representations = yield from self._representations(now)
+            tapes = yield from self._capture(self.batch, now)
+            kernels = yield from self._kernels(tapes)
+            halves = yield from self._halves(tapes)
+        parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
+        for path, tape in self.tapes.items():
+            if tape is not None:
+                parts[path] = _product(tape, displaced[path])
+                yield
+        moved = yield from self._moved(parts, outputs)
+        lengths = {path: _squared(own.values()) for path, own in displaced.items()}
+        none = torch.zeros((), dtype=torch.float64, device=outputs.device)
+        return Sight(
+            outputs=outputs,
+            expansion=sum(parts.values(), first.outputs.clone()),
+            kernels=kernels,
+            representations=representations,
+            halves=halves,
+            moved=moved,
+            displacement={name: lengths.get(path, none) for path, name in self.names.items()},
+            magnitude=self._magnitude(),
+            first=first,
+            anew=anew,
+        )
+
+    def _refer(self, known: dict[str, Any]) -> Turns[First]:
+        """The start, with everything but trained parameters as it is now; what is `known` of that is not copied."""
+        state = {
+            name: known[name] if name in known and same_value(known[name], v) else copied(v)
+            for name, v in self._state().items()
+        }
+        start = self._theta(self._names())
+        self.tapes = yield from self._capture(self.batch, start)
+        self._explain()
+        return First(
+            state,
+            outputs=(yield from self._evaluate(self.batch, start)),
+            kernels=(yield from self._kernels(self.tapes)),
+            representations=(yield from self._representations(start)),
+            halves=(yield from self._halves(self.tapes)),
+        )
+
+    def _explain(self) -> None:
+        """Say what is frozen and what gives outputs; what no gradient reaches gives no features of the function."""
+        members: dict[str, list[str]] = {}
+        for path, name in self.names.items():
+            members.setdefault(self.blocks[name], []).append(path)
+        frozen = {name for path, name in self.names.items() if path not in self.trained}
+        for block, paths in members.items():
+            trained = [path for path in paths if path in self.trained]
+            if not trained:
+                frozen.add(block)
+            elif all(self.tapes[path] is None for path in trained):
+                for name in (block, *(self.names[path] for path in trained)):
+                    self.places.pop(name, None)
+        self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
+        self.undefined |= {f"{name}/{measure}": OUTPUTS for name in self.gives for measure in OF_FEATURES}
+        hidden = [name for name in self.hidden if name in self.places] or list(self.places)
+        repeated = [name for name in hidden if name.rpartition(".")[2].isdigit() and name not in self.blocks]
+        self.last_hidden = (repeated or hidden or [""])[-1]
+
+    def _look(self) -> None:
+        """Find where modules give representations."""
+        every = {name for name, value in self.initial.items() if value.is_floating_point() or value.is_complex()}
+        theta = self._theta(trained=every)
+        readout = self.readout.readout if isinstance(self.readout, Projected) else self.readout
+        with self._as(theta):
+            own = dict(self.model.named_parameters())
+            trained = {own[name] for name in self._names()}
+            found = find(self.model, self._modules(), self._suited(self.batch), readout, trained)
+        self.gives, self.hidden = found.outputs, found.hidden
+        self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
+
+    def _as_begun(self) -> dict[str, Tensor]:
+        """What to put in the place of the network's own tensors to have it as it was at the start, all of it."""
+        own, trained = dict(self.model.named_parameters()) | dict(self.model.named_buffers()), self._names()
+        theta = self._theta(trained)
+        for name, value in self.origin.state.items():
+            if name in own and name not in trained and isinstance(value, Tensor):
+                theta[name] = widened(value) if self.wide else value
+        return theta
+
+    def _kernels(self, tapes: dict[str, Tape | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
+        kernels = {}
+        for path, tape in tapes.items():
+            if tape is not None:
+                kernels[self.names[path]] = _kernel(tape)
+                yield
+        if not kernels:
+            raise ValueError("model: its outputs do not depend on any trainable parameter")
+        return kernels
+
+    def _halves(self, tapes: dict[str, Tape | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
+        """The kernel by halves of the outputs, where these are random projections: how far they are apart is their error."""
+        if not isinstance(self.readout, Projected):
+            return None
+        half, halves = self.readout.count // 2, []
+        for some in (lambda g: g[..., :half, :], lambda g: g[..., half:, :]):
+            total = torch.zeros(())
+            for tape in tapes.values():
+                if tape is not None:
+                    total = total + _kernel(tape.of_outputs(some))
+                    yield
+            halves.append(total)
+        return torch.stack(halves)
+
+    def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> Turns[dict[str, tuple[Tensor, Tensor]]]:
+        """Each block moved alone; where there is but one, that is the model."""
+        members: dict[str, list[str]] = {}
+        for path in parts:
+            members.setdefault(self.blocks[self.names[path]], []).append(path)
+        now = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+        moved = {}
+        for block, paths in members.items():
+            linear = sum((parts[path] for path in paths), self.start.clone())
+            changed = {name for path in paths for name in self.trained[path].values()}
+            if all(torch.equal(now[name], self.initial[name]) for name in changed):
+                moved[block] = self.start, linear
+            elif len(members) == 1:
+                moved[block] = outputs, linear
+            else:
+                moved[block] = (yield from self._evaluate(self.batch, self._theta(self._names() - changed))), linear
+        return moved
+
+    def _magnitude(self) -> dict[str, Tensor]:
+        """Squared norm of theta_0 by layer; of a trained layer's trained parameters."""
+        owners: dict[str, list[Tensor]] = {}
+        for name, tensor in self.initial.items():
+            path, _, own = name.rpartition(".")
+            trained = self.trained.get(path or ROOT)
+            if trained is None or own in trained:
+                owners.setdefault(path or ROOT, []).append(tensor)
+        return {self.names[path]: _squared(tensors) for path, tensors in owners.items()}
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """The layers that own parameters, and the blocks around them, by name; what scripted ones give cannot be seen."""
+        known = {self.rename(path): module for path, module in self.model.named_modules() if path}
+        wanted = dict.fromkeys([*self.names.values(), *self.blocks.values()])
+        scripted = torch.jit.RecursiveScriptModule
+        return {name: module for name, module in known.items() if name in wanted and not isinstance(module, scripted)}
+
+    def _representations(self, theta: dict[str, Tensor]) -> Turns[dict[str, Float[Tensor, "P _"]]]:
+        """What layers and blocks give for each example, averaged over its positions."""
+        modules = {name: module for name, module in self._modules().items() if name in self.places}
+        parts: dict[str, list[Tensor]] = {name: [] for name in modules}
+        for rows in self._chunks(self.size) if modules else ():
+            batch = select(self.batch, rows)
+            mask = None if isinstance(batch, Tensor) else batch.get(MASK)
+
+            def see(name: str, hidden: Tensor, mask: Tensor | None = mask) -> None:
+                parts[name].append(widened(self.places[name].rows(hidden, mask)))
+
+            with hooked(modules, see):
+                self._forward(batch, theta)
+            yield
+        joined = {name: torch.cat(part) for name, part in parts.items() if part}
+        # a module called several times has no one representation
+        return {name: rows for name, rows in joined.items() if len(rows) == self.size}
+
+
+def snapshot(
+    observers: Sequence[Observer],
+    sights: Sequence[Sight],
+    *,
+    step: float,
+    fraction: float,
+    time: float,
+    losses: dict[str, Float[Tensor, "S"]],
+    linear: dict[str, Float[Tensor, "S P C"]] | None = None,
+    undefined: dict[str, str] | None = None,
+    view: dict[str, object] | None = None,
+) -> Snapshot:
+    """Networks of one architecture at one time, one a seed, as a snapshot.
+
+    Args:
+        linear: other linear predictions of the outputs, under the names of their gaps.
+    """
+    first, outputs = observers[0], torch.stack([sight.outputs for sight in sights])
+    moved = any(sight.first is not observer.origin for observer, sight in zip(observers, sights, strict=True))
+    pairs = [sight.moved for sight in sights]
+    return Snapshot(
+        step=step,
+        fraction=fraction,
+        time=time,
+        losses=losses,
+        outputs=outputs,
+        linear={"taylor_gap": torch.stack([sight.expansion for sight in sights]), **(linear or {})},
+        kernels=_stacked([sight.kernels for sight in sights]),
+        representations=_stacked([sight.representations for sight in sights]),
+        halves=_halves(sights),
+        displacement=_stacked([sight.displacement for sight in sights]),
+        magnitude=_stacked([sight.magnitude for sight in sights]),
+        moved={block: Moved(*map(torch.stack, zip(*(pair[block] for pair in pairs), strict=True))) for block in pairs[0]},
+        blocks=first.blocks,
+        last_hidden=first.last_hidden,
+        rounding=max(observer.rounding for observer in observers),
+        size=torch.stack([_rounded(*pair) for pair in zip(observers, sights, strict=True)]),
+        start=_started([sight.first for sight in sights]) if moved else None,
+        anew=any(sight.anew for sight in sights),
+        unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
+        undefined=first.undefined | (undefined or {}),
+        view=view or {},
+    )
+
+
+def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load another model's tensors.
+
+    Raises:
+        ValueError: it has other ones, or of other shapes; the message names the first.
+    """
+    own = model.state_dict()
+    odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
+    if odd:
+        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
+    model.load_state_dict(state)
+
+
+def _started(starts: list[First]) -> Start:
+    return Start(
+        torch.stack([start.outputs for start in starts]),
+        _stacked([start.kernels for start in starts]),
+        _stacked([start.representations for start in starts]),
+        _halves(starts),
+    )
+
+
+def _rounded(observer: Observer, sight: Sight) -> Float[Tensor, ""]:
+    """Norm of the numbers that the outputs' rounding is a share of: their own, or of what they are differences of."""
+    return sight.outputs.norm().clamp(min=observer.noise / observer.rounding)
+
+
+def _total(seeds: Sequence[dict[str, Tensor]]) -> Float[Tensor, "S P P"]:
+    return torch.stack([torch.stack([kernel.double() for kernel in kernels.values()]).sum(0) for kernels in seeds])
+
+
+def _has_numbers(model: nn.Module) -> bool:
+    """Whether there are buffers that training may move."""
+    return any(buffer.is_floating_point() for buffer in model.buffers())
+
+
+def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
+    return None if seeds[0].halves is None else torch.stack([seed.halves for seed in seeds])
+
+
+@torch.no_grad()
+def _product(tape: Tape, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
+    return tape.product(direction)
+
+
+@torch.no_grad()
+def _kernel(tape: Tape) -> Float[Tensor, "P P"]:
+    return tape.kernel(tape, "trace")
+
+
+def _squared(tensors: Any) -> Tensor:
+    return sum(torch.linalg.vector_norm(_real(tensor), dtype=torch.float64).square() for tensor in tensors)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def _stacked(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([seed[name] for seed in seeds]) for name in seeds[0]}

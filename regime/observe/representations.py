@@ -1,0 +1,238 @@
+"""Where the modules of any network give a representation of each example: found by dataflow, never by names, order or rank.
+
+Two passes, of two and of three examples, tell the axis of examples: it is the one that grows. The features lie along the axes
+that the parameters of a module act on: there, and nowhere else, one slice of the result owes its gradient to one slice of a
+parameter. Over all other axes, such as positions or pixels, a representation is averaged. What the outputs are computed from
+with further parameters is hidden; what becomes the outputs without any gives outputs, not features.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from regime.kernels.jacobian.batch import Batch, Readout, select
+from regime.kernels.jacobian.trace import PROBES, tensors_in
+
+MASK = "attention_mask"
+"""The part of a batch that says which positions are padding."""
+SLICES = 4
+"""Slices of an axis that are looked at: some may be dead, as behind a rectifier."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The axis of examples in what a module gives; with it first, the axes of features: none where they cannot be told."""
+
+    examples: int
+    features: tuple[int, ...]
+
+    def rows(self, hidden: Tensor, mask: Tensor | None) -> Float[Tensor, "n d"]:
+        """One row an example: the mean over positions that are not padding, or all entries where features cannot be told."""
+        hidden = hidden.movedim(self.examples, 0)
+        positions = [axis for axis in range(1, hidden.dim()) if axis not in self.features]
+        if not self.features or not positions:
+            return hidden.flatten(1)
+        if len(positions) == 1 and mask is not None and mask.shape == (len(hidden), hidden.shape[positions[0]]):
+            hidden = hidden.movedim(positions[0], 1).flatten(2)
+            weight = mask.unsqueeze(-1).to(hidden.dtype)
+            return (hidden * weight).sum(1) / weight.sum(1)
+        return hidden.mean(positions).flatten(1)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Modules that give something for each example, in the order in which they are done, by name."""
+
+    places: dict[str, Place]
+    outputs: list[str]
+    """Modules that give the outputs, or what becomes them without parameters."""
+    hidden: list[str]
+    """Those that stand before the outputs, the best candidates for the last hidden layer alone."""
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def find(
+    model: nn.Module, modules: Mapping[str, nn.Module], batch: Batch, readout: Readout | None, trained: set[nn.Parameter]
+) -> Places:
+    """Where the modules give representations.
+
+    Args:
+        model: all its parameters require gradients, frozen ones too.
+        trained: the parameters that are trained: what depends on none of them, such as a frozen copy, is a last resort.
+    """
+    shapes: list[dict[str, list[torch.Size]]] = []
+    for count in PROBES:
+        seen: dict[str, list[Tensor]] = {}
+
+        def see(name: str, hidden: Tensor, seen: dict[str, list[Tensor]] = seen) -> None:
+            seen[name] = [*seen.pop(name, []), hidden]  # in the order of the last call
+
+        part = select(batch, slice(0, count))
+        with hooked(modules, see), _Flow() as flow:
+            result = model(part) if isinstance(part, Tensor) else model(**part)
+            outputs = result if readout is None else readout(result, part)
+        shapes.append({name: [hidden.shape for hidden in each] for name, each in seen.items()})
+    axes = {name: _grown(shapes[0].get(name, []), found) for name, found in shapes[1].items()}
+    known = {name: seen[name][0] for name, axis in axes.items() if axis is not None}
+    ways = _Ways(flow, part, outputs, set(model.parameters()), trained)
+    final = [outputs, getattr(result, "logits", result)]
+    width = outputs.numel() // len(outputs)
+    gives = [
+        name
+        for name, hidden in known.items()
+        if not ways.weighted(hidden) and (any(hidden is each for each in final) or hidden.numel() == width * PROBES[1])
+    ]
+    places = {
+        name: Place(axes[name], _features(hidden, axes[name], _last_layer(modules, name, seen)))
+        for name, hidden in known.items()
+    }
+    before = [name for name in known if name not in gives]
+    for fits in (lambda name: ways.weighted(known[name]) and ways.moves(known[name]), lambda name: ways.weighted(known[name])):
+        if best := [name for name in before if fits(name)]:
+            return Places(places, gives, best)
+    return Places(places, gives, before)
+
+
+def _grown(few: list[torch.Size], more: list[torch.Size]) -> int | None:
+    """The axis of examples of a module that is called once, if it gives more than a number for each."""
+    if len(few) != 1 or len(more) != 1 or len(few[0]) != len(more[0]) or len(more[0]) < 2:
+        return None
+    grown = [axis for axis, sizes in enumerate(zip(few[0], more[0], strict=True)) if sizes[0] != sizes[1]]
+    return grown[0] if len(grown) == 1 and (few[0][grown[0]], more[0][grown[0]]) == PROBES else None
+
+
+def _last_layer(modules: Mapping[str, nn.Module], name: str, seen: Mapping[str, Any]) -> list[nn.Parameter]:
+    """The parameters that had their say last in what a module gives: its own, or those of its last layer."""
+    inside = set(modules[name].modules())
+    layers = [modules[other] for other in seen if modules[other] in inside and modules[other]._parameters]
+    return [p for p in (layers[-1] if layers else modules[name]).parameters() if p.is_floating_point() and p.dim()]
+
+
+def _features(hidden: Tensor, examples: int, parameters: list[nn.Parameter]) -> tuple[int, ...]:
+    """The axes along which the parameters act."""
+    hidden = hidden.movedim(examples, 0)
+    if hidden.dim() == 2:
+        return (1,)
+    if not hidden.requires_grad or not parameters:
+        return ()
+    found = {axis: _acting(hidden, axis, parameters) for axis in range(1, hidden.dim()) if hidden.shape[axis] > 1}
+    # a table of positions acts on positions, where all else in its module is shared: the axis that everything acts on is meant
+    full = [axis for axis, (acting, reached) in found.items() if acting and acting == reached]
+    return tuple(full or [axis for axis, (acting, _) in found.items() if acting])
+
+
+def _acting(hidden: Tensor, axis: int, parameters: list[nn.Parameter]) -> tuple[set[int], set[int]]:
+    """The parameters that act along an axis, and all that reach the result.
+
+    One acts where each slice of the result depends on the same slice of it, and on no other.
+    """
+    size = hidden.shape[axis]
+    fits = {(k, b) for k, p in enumerate(parameters) for b in range(p.dim()) if p.shape[b] == size}
+    reached: set[int] = set()
+    for index in range(0, size, max(1, size // SLICES)):
+        if not fits:
+            break
+        chosen = hidden.select(axis, index)
+        weights = torch.cos(torch.arange(chosen.numel(), device=chosen.device) ** 2.0).to(chosen).view_as(chosen)
+        gradients = torch.autograd.grad((chosen * weights).sum(), parameters, retain_graph=True, materialize_grads=True)
+        reached |= {k for k, gradient in enumerate(gradients) if bool(gradient.any())}
+        fits -= {(k, b) for k, b in fits if not set(_touched(gradients[k], b)) <= {index}}
+    return {k for k, _ in fits} & reached, reached
+
+
+def _touched(gradient: Tensor, axis: int) -> list[int]:
+    """The slices that are not zero."""
+    return gradient.movedim(axis, 0).reshape(gradient.shape[axis], -1).any(1).nonzero().flatten().tolist()
+
+
+class _Flow(TorchFunctionMode):
+    """Keeps what every function takes and gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[list[Tensor], list[Tensor]]] = []
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        output = function(*args, **(kwargs or {}))
+        gives = args[:1] if function is Tensor.__setitem__ else output
+        if given := list(tensors_in(gives)):
+            self.calls.append((list(tensors_in((args, kwargs or {}))), given))
+        return output
+
+
+class _Ways:
+    """From the calls of a pass: what the outputs are computed from, and where parameters still come in on the way."""
+
+    def __init__(
+        self, flow: _Flow, batch: Batch, outputs: Tensor, parameters: set[nn.Parameter], trained: set[nn.Parameter]
+    ) -> None:
+        examples = {_key(tensor) for tensor in tensors_in(batch)}
+        shared = {_key(parameter) for parameter in parameters}
+        self._moving = {_key(parameter) for parameter in trained}
+        meetings = []
+        for takes, gives in flow.calls:
+            taken, given = {_key(t) for t in takes}, {_key(t) for t in gives}
+            meetings.append(bool(taken & examples) and bool(taken & shared - examples))
+            if taken & examples:
+                examples |= given
+            elif taken & shared:
+                shared |= given
+            if taken & self._moving:
+                self._moving |= given
+        needed, self._weighted = {_key(outputs)}, set()
+        for (takes, gives), meets in zip(reversed(flow.calls), reversed(meetings), strict=True):
+            given = {_key(t) for t in gives}
+            if given & needed:
+                taken = {_key(t) for t in takes}
+                needed |= taken
+                if meets or given & self._weighted:
+                    self._weighted |= taken
+
+    def weighted(self, hidden: Tensor) -> bool:
+        """Whether the outputs are computed from it with further parameters."""
+        return _key(hidden) in self._weighted
+
+    def moves(self, hidden: Tensor) -> bool:
+        """Whether it depends on parameters that are trained."""
+        return _key(hidden) in self._moving
+
+
+def _key(tensor: Tensor) -> int:
+    """Views are what they are views of: what is written into one is in the other."""
+    return id(tensor if tensor._base is None else tensor._base)
+
+
+@contextmanager
+def hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Tensor], Any]) -> Iterator[None]:
+    """Call `see(name, tensor)` with what modules give, before anybody else's hook changes it."""
+
+    def hook(name: str) -> Callable[..., None]:
+        def look(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+            if (hidden := _tensor(output)) is not None:
+                see(name, hidden)
+
+        return look
+
+    handles = [module.register_forward_hook(hook(name), prepend=True) for name, module in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensor(output: Any) -> Tensor | None:
+    """The first tensor of numbers in what a module gives."""
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    if isinstance(output, tuple | list):
+        output = next(iter(output), None)
+    return output if isinstance(output, Tensor) and output.is_floating_point() else None

@@ -1,0 +1,85 @@
+"""A finished run: its verdict, its numbers, and where they came from."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from regime.config import AnyConfig
+from regime.measures.verdict import Verdict
+from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
+from regime.record.saved import Saved
+
+
+class Provenance(Message):
+    """What a number needs to be trusted and made again."""
+
+    versions: dict[str, str]
+    device: str
+    threads: int
+    seconds: float
+    seed: int
+    learning_rate: float
+    parameters: int
+    source: str = Field(description="where data and weights came from")
+    seeds: int | None = Field(None, description="how many ran, those that max_seeds added included; null in older reports")
+
+
+class Report(Saved):
+    """The result of `regime.run`, and of every stream's last event.
+
+    `final`, `spread` and `seeds` hold the whole-model measures of the last measurement: mean over seeds, standard deviation,
+    and seed by seed. `layers` and `blocks` hold rows; `history` every measurement.
+    """
+
+    file: ClassVar[str] = "report.json"
+
+    kind: Literal["report"] = "report"
+    version: Literal[3] = 3
+    config: AnyConfig
+    verdict: Verdict
+    final: dict[str, Number]
+    spread: dict[str, Number]
+    seeds: dict[str, list[Number]]
+    layers: list[dict[str, Any]] = Field(
+        description="one flat row a layer: layer, block, measures, undefined, floors, intervals; a block's its regime"
+    )
+    blocks: list[dict[str, Any]]
+    undefined: dict[str, str]
+    floors: dict[str, float]
+    intervals: dict[str, Interval]
+    modes: list[Band]
+    references: list[Reference]
+    diverged: bool
+    history: list[Measured]
+    provenance: Provenance
+
+    @classmethod
+    def from_history(
+        cls, config: AnyConfig, history: list[Measured], *, references: list[Reference], diverged: bool, provenance: Provenance
+    ) -> Self:
+        last = history[-1]
+        return cls(
+            config=config,
+            verdict=last.verdict,
+            final=last.measures,
+            spread=last.spread,
+            seeds=last.seeds,
+            layers=[flat(row) for row in last.layers],
+            blocks=[flat(row) for row in last.blocks],
+            undefined=last.undefined,
+            floors=last.floors,
+            intervals=last.intervals,
+            modes=last.modes,
+            references=references,
+            diverged=diverged,
+            history=history,
+            provenance=provenance,
+        )
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """A row as one flat dict, the form tables take."""
+    more = {} if row.regime is None else {"regime": row.regime.to_dict()}
+    intervals = {name: list(interval) for name, interval in row.intervals.items()}
+    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": intervals}
+    return {"layer": row.layer, "block": row.block, **row.measures, **more, **rest}

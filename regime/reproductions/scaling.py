@@ -1,0 +1,213 @@
+"""How training's movements scale with width, output scale and depth: S1 to S4, S6 to S8, S15 and S17."""
+
+from collections.abc import Callable, Sequence
+from math import log, sqrt
+
+import numpy as np
+import torch
+
+from regime.config import ToyConfig
+from regime.kernels.closed_form import kernel_regression
+from regime.kernels.infinite import infinite_ntk
+from regime.measures.intervals import mean_over_seeds
+from regime.measures.measurement import Measurement
+from regime.measures.power_law import power_law
+from regime.reproductions.claim import STEPS, Result, train_to
+from regime.toy.bench import Bench
+from regime.toy.producer import ToyRun
+
+BASE = {"task": "circle", "samples": 24, "test_samples": 8, "probe_samples": 48}
+CONVERGED = 1e-7
+"""Training loss at which a network has ended."""
+LOSS = 0.1
+"""Share of the initial loss that training stops at."""
+STEP = f"to {LOSS:g} of the loss"
+Pick = Callable[[Measurement], torch.Tensor]
+
+
+def widths(full: bool) -> list[int]:
+    return [64, 128, 256, 512, 1024, *([2048] if full else [])]
+
+
+def sweep(field: str, values: Sequence[float], picks: dict[str, Pick], **fields: object) -> dict[str, np.ndarray]:
+    """Measures (K, S) of runs trained to LOSS, one for each value of a field."""
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in picks}
+    for value in values:
+        measurement = train_to(ToyConfig(**{**BASE, **fields, field: value}), LOSS)
+        for name, pick in picks.items():
+            rows[name].append(pick(measurement).numpy())
+    return {name: np.stack(row) for name, row in rows.items()}
+
+
+def of_model(name: str) -> Pick:
+    return lambda measurement: measurement.model[name]
+
+
+def of_layer(layer: str, name: str) -> Pick:
+    return lambda measurement: measurement.layers[layer][name]
+
+
+def movement(full: bool) -> list[Result]:
+    """S1: two layers of weights, NTK parameterization (Lee et al. 2019, arXiv 1902.06720)."""
+    results = []
+    for activation in ("tanh", "relu"):
+        picks = {"moved": of_model("parameter_movement")}
+        measured = sweep("width", widths(full), picks, depth=1, activation=activation, seeds=20 if full else 10)
+        claim = f"parameter_movement against width, two layers, {activation}, {STEP}"
+        results.append(Result("S1", claim, "-0.50", power_law(widths(full), measured["moved"]), -0.55, -0.45))
+    return results
+
+
+def kernel_movement(full: bool) -> list[Result]:
+    """S2: how fast the kernel freezes depends on the activation; the bound of Lee et al. 2019, -1/2, is not reached."""
+    results = []
+    expected = {"tanh": ("-0.96 to -1.00", -1.10, -0.86), "relu": ("-0.67 to -0.78", -0.85, -0.60)}
+    for activation, (text, low, high) in expected.items():
+        picks = {name: of_model(name) for name in ("kernel_change", "kernel_distance")}
+        measured = sweep("width", widths(full), picks, activation=activation, seeds=30 if full else 20)
+        for name, times in (("kernel_change", 1), ("kernel_distance", 2)):
+            slope = power_law(widths(full), measured[name])
+            claim = f"{name} against width, two hidden layers, {activation}, {STEP}"
+            results.append(Result("S2", claim, text if times == 1 else "twice that", slope, times * low, times * high))
+    return results
+
+
+def movement_by_layer(full: bool) -> list[Result]:
+    """S3: four layers; the first and the last move by n^-1/2 of their size, those between by 1/n."""
+    names = ["hidden 1", "hidden 2", "hidden 3", "readout"]
+    picks = {name: of_layer(name, "parameter_movement") for name in names}
+    values = [64, 128, 256, 512, 1024] if full else [64, 96, 128, 192, 256, 384]
+    measured = sweep("width", values, picks, depth=3, activation="tanh", seeds=10 if full else 5)
+    results = []
+    for name in names:
+        between = name in names[1:3]
+        want, low, high = ("-1.0", -1.1, -0.9) if between else ("-0.5", -0.65, -0.40)
+        slope = power_law(values, measured[name])
+        results.append(Result("S3", f"parameter_movement of {name} against width, four layers, {STEP}", want, slope, low, high))
+    return results
+
+
+def movement_by_scale(full: bool) -> list[Result]:
+    """S4: a larger output scale needs smaller steps of the parameters (Chizat et al. 2019, arXiv 1812.07956)."""
+    scales = [1.0, 2.0, 4.0, 8.0, 16.0, *([32.0, 64.0] if full else [])]
+    results = []
+    for activation in ("relu", "tanh"):
+        picks = {"moved": of_model("parameter_movement")}
+        measured = sweep("alpha", scales, picks, width=128, activation=activation, seeds=10 if full else 5)
+        slope = power_law(scales, measured["moved"])
+        claim = f"parameter_movement against alpha >= 1, width 128, {activation}, {STEP}"
+        results.append(Result("S4", claim, "-1", slope, -1.1, -0.9))
+    return results
+
+
+def kernel_at_initialization(full: bool) -> list[Result]:
+    """S6: the initial kernel approaches its infinite-width limit as n^-1/2."""
+    values, results = widths(False), []
+    for activation in ("relu", "tanh"):
+        rows = []
+        for width in values:
+            run = ToyRun(ToyConfig(**BASE, width=width, activation=activation, seeds=64 if full else 48), torch.float64)
+            limit = infinite_ntk(run.data.train.x, depth=2, activation=activation, weight_std=sqrt(2), bias_std=1.0).ntk
+            rows.append(((run.kernel - limit).norm(dim=(1, 2)) / limit.norm()).numpy())
+        claim = f"||Theta_n - Theta_inf|| / ||Theta_inf|| at initialization against width, {activation}"
+        results.append(Result("S6", claim, "-1/2", power_law(values, np.stack(rows)), -0.57, -0.43))
+    return results
+
+
+def features(full: bool) -> list[Result]:
+    """S7: features move at any width under muP, less and less in NTK parameterization (Yang and Hu 2021, arXiv 2011.14522)."""
+    results = []
+    for name, (want, low, high) in {"ntk": ("-1/2", -0.6, -0.4), "mup": ("0 +- 0.15", -0.15, 0.15)}.items():
+        picks = {"moved": of_model("feature_movement")}
+        measured = sweep("width", widths(full), picks, parameterization=name, seeds=10 if full else 5)
+        slope = power_law(widths(full), measured["moved"])
+        results.append(
+            Result("S7", f"feature_movement of the last hidden layer against width, {name}, {STEP}", want, slope, low, high)
+        )
+    return results
+
+
+def kernel_regression_limit(full: bool) -> list[Result]:
+    """S8: one hidden layer trained to the end against kernel regression, with its own Theta_0 and with Theta_inf.
+
+    Theta_inf is off by the fluctuation of Theta_0 (S6), -1/2. With its own Theta_0 only the kernel's movement is left, and the
+    exponent is that of S2: smooth activations come close to -1.
+    """
+    results = []
+    own_expected = {"erf": ("-1/2 to -1", -1.15, -0.6), "relu": ("-1/2 to -1", -1.0, -0.4)}
+    for activation, (text, low, high) in own_expected.items():
+        values = [64, 128, 256, 512, 1024, *([2048] if full else [])]
+        pairs = [_against_regression(activation, width, seeds=20 if full else 10) for width in values]
+        own, infinite = (power_law(values, np.stack(part)) for part in zip(*pairs, strict=True))
+        claim = f"trained network against kernel regression, one hidden layer, {activation}, against width, with"
+        results += [
+            Result("S8", f"{claim} its Theta_0", text, own, low, high),
+            Result("S8", f"{claim} Theta_inf", "-1/2", infinite, -0.65, -0.35),
+        ]
+    return results
+
+
+def _against_regression(activation: str, width: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Relative distance on the probe points from kernel regression with each seed's Theta_0, and with Theta_inf."""
+    fields = {"task": "circle", "frequency": 1, "samples": 8, "test_samples": 8, "probe_samples": 48, "depth": 1}
+    config = ToyConfig(**fields, activation=activation, width=width, seeds=seeds)
+    step = 4 * ToyRun(config, torch.float64).learning_rate  # eta lambda_max = 1
+    run = ToyRun(config.model_copy(update={"learning_rate": step}), torch.float64)
+    bench = Bench(run)
+    for _ in range(STEPS):
+        if bench.training.step().max() < CONVERGED:
+            break
+    y, probe = run.data.train.y, run.data.probe
+    outputs = run.scaled(run.network.forward(bench.training.parameters, probe.x).outputs, bench.offsets["probe"])
+    rows = bench.points["probe"].rows
+    own = torch.stack([kernel_regression(kernel, row, y) for kernel, row in zip(run.kernel, rows, strict=True)])
+    infinite = kernel_regression(bench.limit_points["train"].rows[0], bench.limit_points["probe"].rows[0], y)
+    return tuple(((outputs - want).norm(dim=(1, 2)) / outputs.norm(dim=(1, 2))).numpy() for want in (own, infinite))
+
+
+def bottleneck(full: bool) -> list[Result]:
+    """S15: the narrower one layer, the more the kernel changes."""
+    units = [4, 8, 16, 32, 64, 128]
+    picks = {"change": of_model("kernel_change")}
+    measured = sweep("bottleneck", units, picks, depth=3, bottleneck_layer=2, width=256, seeds=20 if full else 10)
+    slope = power_law(units, measured["change"])
+    return [
+        Result("S15", f"kernel_change against units of the bottleneck, width 256, relu, {STEP}", "negative", slope, -2.0, -0.1)
+    ]
+
+
+def fluctuation(full: bool) -> list[Result]:
+    """S17: the spread of Theta_0(x, x) over seeds depends on depth/width alone (Hanin and Nica 2019, arXiv 1909.05989)."""
+    ratios, depths = [1 / 32, 1 / 16, 1 / 8, 1 / 4], [2, 4, 6] if full else [2, 4]
+    seeds, batches = (2048, 8) if full else (512, 8)
+    spread = np.empty((len(ratios), len(depths), batches))
+    for i, ratio in enumerate(ratios):
+        for j, depth in enumerate(depths):
+            spread[i, j] = _relative_variance(depth, round(depth / ratio), seeds, batches)
+    growth = power_law(ratios, np.log1p(spread.mean(1)))
+    # At one ratio the deepest and the shallowest spread alike: their log quotient, over the growth that a doubling brings.
+    apart = mean_over_seeds((np.log(np.log1p(spread[:, -1])) - np.log(np.log1p(spread[:, 0]))).mean(0) / log(2))
+    return [
+        Result("S17", "log(1 + var/mean^2) of Theta_0(x, x) over seeds, against depth/width, relu", "1", growth, 0.8, 1.2),
+        Result(
+            "S17",
+            f"curves of depth {depths[0]} and {depths[-1]} apart at one ratio, in doublings of it",
+            "0",
+            apart,
+            -0.35,
+            0.35,
+        ),
+    ]
+
+
+def _relative_variance(depth: int, width: int, seeds: int, batches: int) -> np.ndarray:
+    """var/mean^2 of Theta_0(x, x) over seeds, one number a batch of seeds."""
+    config = ToyConfig(depth=depth, width=width, bias=False, samples=4, seeds=64)
+    network = ToyRun(config.model_copy(update={"seeds": 1})).network
+    x = torch.tensor([[1.0, 1.0]])
+    values = []
+    for first in range(0, seeds * batches, 64):
+        tape = network.tape(network.init(64, first, x.device, x.dtype), x)
+        values.append(network.full_kernel(tape, tape).flatten())
+    kernel = torch.cat(values).double().view(batches, seeds)
+    return (kernel.var(1) / kernel.mean(1) ** 2).numpy()

@@ -1,0 +1,66 @@
+"""The machine a run happens on: which device, and how fast it multiplies."""
+
+import contextlib
+import os
+import time
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from regime.errors import ConfigError
+
+ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+"""Whether this is a Space whose GPU is lent to one function at a time, in a process of its own."""
+SHARE = 0.9
+"""Of the free memory that a run may take."""
+_lent = False
+
+
+def lend() -> None:
+    """Say that this process has been lent the Space's GPU."""
+    global _lent
+    _lent = True
+
+
+def _has_cuda() -> bool:
+    return torch.cuda.is_available() and (_lent or not ZERO_GPU)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device a configuration names; "auto" is CUDA where there is one, and where it is lent, while it is.
+
+    Raises:
+        ConfigError: "cuda" where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if _has_cuda() else "cpu")
+    if name == "cuda" and not _has_cuda():
+        raise ConfigError("device = 'cuda' is not allowed: this machine has no CUDA device; allowed: 'auto', 'cpu'")
+    return torch.device(name)
+
+
+@cache
+def matmul_rate(device: torch.device) -> float:
+    """Floating-point operations a second in a 1024-cubed fp32 matmul, the best of three; measured once."""
+    a = torch.ones(1024, 1024, device=device)
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * 1024**3 / best
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free now: of the GPU, or of this machine or the container it runs in, whichever has less."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]  # where a system does not say, half of what it has
+    with contextlib.suppress(OSError):
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = [int(lines["MemAvailable"].split()[0]) * 1024]
+    with contextlib.suppress(OSError, ValueError):
+        used, limit = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("current", "max"))
+        free.append(int(limit) - int(used))
+    return max(0, min(free))

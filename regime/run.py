@@ -1,0 +1,73 @@
+"""The one composer: any configuration as a stream of events that ends in a report; what it costs, and what would cost less."""
+
+from collections.abc import Iterator
+
+from regime.composer.session import Session, produce
+from regime.config import RunConfig, Runnable, SweepConfig
+from regime.errors import ConfigError, is_finite
+from regime.record.events import Estimate, Event
+from regime.record.report import Report
+from regime.sweep.events import SweepEvent
+from regime.sweep.report import SweepReport
+
+
+def stream(config: Runnable) -> Iterator[Event | SweepEvent]:
+    """Run a configuration, one event at a time: started, measured (progress between distant ones), finished.
+
+    A sweep's measurements are its cells. Closing the iterator stops the run at once; nothing of it stays, but what a sweep's
+    store has.
+
+    Raises:
+        ConfigError: not a configuration, or one that cannot run on this machine.
+    """
+    _check(config)
+    if config.kind == "sweep":
+        from regime.sweep.sweep import Sweep
+
+        yield from Sweep(config).stream()
+    else:
+        yield from Session(config).stream()
+
+
+def run(config: Runnable) -> Report | SweepReport:
+    """The report at the end of `stream`; a sweep's is a SweepReport."""
+    *_, last = stream(config)
+    return (SweepReport if config.kind == "sweep" else Report).from_dict(last.report)
+
+
+def estimate(config: Runnable) -> Estimate:
+    """Seconds and bytes that a run will take on this machine; a few passes through its model are made and timed.
+
+    A sweep's are counted from its configuration alone, without what its store already has.
+
+    Raises:
+        ConfigError: not a configuration, or one that cannot run on this machine; where memory is short, what would fit.
+    """
+    _check(config)
+    if config.kind == "sweep":
+        from regime.sweep.sweep import estimate as of_sweep
+
+        return of_sweep(config)
+    return produce(config).estimate()
+
+
+def within(config: Runnable, seconds: float) -> str:
+    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does, or ValueError of `seconds`."""
+    if not is_finite(seconds) or seconds < 0:
+        raise ValueError(f"seconds = {seconds!r:.80} is not allowed; allowed: a finite number from 0 up")
+    whole = estimate(config).seconds
+    if config.kind == "sweep":
+        return f"about {max(1, int(config.size * seconds / whole))} of its {config.size} cells would fit, or fewer steps"
+    if config.kind == "probe" and config.steps:
+        start = produce(config.model_copy(update={"steps": 0, "warmup": 0})).estimate().seconds
+        steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
+        if steps > 0:
+            return f"steps = {steps} would fit"
+    return f"ask for fewer samples, a smaller model, or {'fewer revisions' if config.kind == 'checkpoints' else 'no forecast'}"
+
+
+def _check(config: object) -> None:
+    if not isinstance(config, RunConfig | SweepConfig):
+        raise ConfigError(
+            f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig, CheckpointConfig or SweepConfig"
+        )

@@ -1,0 +1,151 @@
+"""The form of the Map tab: two axes and their values, and what all cells have in common."""
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from regime.config import SweepConfig, ToyConfig
+from regime.config.sweep import BASES
+from regime.config.tasks import TASKS
+from regime.errors import ConfigError
+from regime.ui.form import ranges
+from regime.ui.form.inputs import choice, line_field, number_field, select, text_field
+from regime.ui.text import FIELDS
+
+KIND = "sweep"
+NONE = "none"
+AXES = (
+    "width",
+    "alpha",
+    "depth",
+    "samples",
+    "learning_rate",
+    "bottleneck",
+    "init_scale",
+    "weight_std",
+    "bias_std",
+    "label_noise",
+    "steps",
+    "activation",
+    "parameterization",
+    "task",
+    "optimizer",
+)
+"""What the page offers; any other field goes into the line for further axes."""
+BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "samples", "steps")
+"""Fields of the base that have a control of their own."""
+Fields = dict[str, Any]
+
+
+def sweep_form(start: SweepConfig) -> dict[str, gr.components.Component]:
+    """Build the controls, by name."""
+    shown = written(start)
+    axes = {name: FIELDS[name] for name in AXES}
+    return {
+        "across": select(KIND, "across", "Across", axes, shown["across"]),
+        "across_values": line_field(
+            KIND, "across-values", "Its values", shown["across_values"], "16, 32, 64, or 16 to 512 in 6: evenly on a log scale."
+        ),
+        "up": select(KIND, "up", "Up", {NONE: "Nothing: one row", **axes}, shown["up"]),
+        "up_values": line_field(KIND, "up-values", "Its values", shown["up_values"], "As above; words for fields of words."),
+        "seeds": choice("Seeds of each cell", (1, 2, 3, 4, 8), shown["seeds"], elem_id="sweep-seeds"),
+        "at_loss": number_field(
+            KIND, "at_loss", "Stop at loss", shown["at_loss"], "As a share of the first. Empty: after the last step."
+        ),
+        **_base(shown),
+    }
+
+
+def _base(shown: Fields) -> dict[str, gr.components.Component]:
+    with gr.Accordion("All settings", open=False, elem_classes="all-settings"):
+        controls: dict[str, gr.components.Component] = {
+            "task": select(KIND, "task", "Task", {name: name.replace("-", " ").capitalize() for name in TASKS}, shown["task"]),
+            "activation": select(KIND, "activation", "Activation", _options("activation"), shown["activation"]),
+            "parameterization": select(
+                KIND, "parameterization", "Parameterization", _options("parameterization"), shown["parameterization"]
+            ),
+        }
+        for name in ("depth", "width", "alpha", "samples", "steps"):
+            controls[name] = number_field(KIND, name, FIELDS[name], shown[name], "Where it is no axis.")
+        controls["also"] = line_field(
+            KIND, "also", "Further axes", shown["also"], "depth: 1, 2; seed: 0, 10. The map then shows one value of each."
+        )
+        note = 'Any other fields, as JSON. A probe\'s begin with "kind": "probe".'
+        controls["rest"] = text_field(KIND, "rest", "Other settings", note, '{"optimizer": "adam"}', shown["rest"])
+    return controls
+
+
+def _options(name: str) -> dict[str, str]:
+    return {value: value for value in ToyConfig.properties()[name]["enum"]}
+
+
+def written(config: SweepConfig) -> Fields:
+    """What the controls hold of a configuration."""
+    base, names = config.base, list(config.axes)
+    lines = {name: ranges.write(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
+    two = [name for name in names[:2] if name in AXES] if names[0] in AXES else []
+    rest = [name for name in names if name not in two]
+    changed = base.changes()
+    other = (
+        {name: value for name, value in changed.items() if name not in BASE}
+        if base.kind == "toy"
+        else {"kind": "probe", **changed}
+    )
+    own = base if base.kind == "toy" else ToyConfig()
+    return {
+        "across": two[0] if two else AXES[0],
+        "across_values": lines[two[0]] if two else "",
+        "up": two[1] if len(two) > 1 else NONE,
+        "up_values": lines[two[1]] if len(two) > 1 else "",
+        "seeds": config.seeds or base.seeds,
+        "at_loss": config.at_loss,
+        "also": "; ".join(f"{name}: {lines[name]}" for name in rest),
+        "rest": json.dumps(other) if other else "",
+        **{name: getattr(own, name) for name in BASE},
+    }
+
+
+def read(fields: Fields) -> SweepConfig:
+    """The configuration that the controls' values describe; raises ConfigError."""
+    rest = _rest(fields["rest"])
+    kind = rest.get("kind", "toy")
+    given = {name: fields[name] for name in BASE if fields[name] is not None} if kind == "toy" else {}
+    axes = _axes(fields, kind)
+    for name in axes:
+        given.pop(name, None)  # an axis overrides it, and it may not suit the others
+    return SweepConfig(base=given | rest, axes=axes, seeds=fields["seeds"], at_loss=fields["at_loss"])
+
+
+def _axes(fields: Fields, kind: str) -> dict[str, list[Any]]:
+    named = [(fields["across"], fields["across_values"]), (fields["up"], fields["up_values"])]
+    for part in filter(None, (part.strip() for part in str(fields["also"] or "").split(";"))):
+        name, colon, line = part.partition(":")
+        if not colon:
+            raise ConfigError(f"further axes = {part!r:.80} is not allowed; allowed: name: values; name: values")
+        named.append((name.strip(), line))
+    axes: dict[str, list[Any]] = {}
+    for name, line in named:
+        if name == NONE or (not line and fields["also"]):
+            continue
+        if name in axes:
+            raise ConfigError(f"axes.{name} is there twice; allowed: different fields")
+        axes[name] = ranges.read(line, name, whole=_whole(kind, name))
+    return axes
+
+
+def _rest(text: str | None) -> Fields:
+    try:
+        rest = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        rest = None
+    if not isinstance(rest, dict):
+        raise ConfigError(f"other settings = {text!r:.80} is not allowed; allowed: a JSON object of named fields")
+    return rest
+
+
+def _whole(kind: str, name: str) -> bool:
+    """Whether a field takes whole numbers."""
+    known = isinstance(kind, str) and kind in BASES
+    schema = BASES[kind].properties().get(name, {}) if known else {}
+    return any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))

@@ -1,0 +1,44 @@
+"""The pinned run beside the one that is shown."""
+
+from regime.measures.measurement import DEFINITIONS
+from regime.ui.run.board import Board
+from regime.ui.text import NAMES, escape, number
+
+ROWS = (
+    "kernel_change",
+    "linearization_gap",
+    "taylor_gap",
+    "representation_change",
+    "train_loss",
+    "test_loss",
+    "test_error",
+)
+
+
+def compare(board: Board) -> str:
+    """What differs between the two, and their measures side by side; nothing without a pinned run."""
+    pinned = board.pinned
+    if pinned is None or pinned.last is None:
+        return ""
+    runs = (pinned, board)
+    names = [name for name, value in board.config.items() if pinned.config.get(name, value) != value and name != "csv"]
+    if not names:
+        differ = "The two have the same settings."
+    else:
+        said = [f"{escape(name)} {escape(pinned.config[name])} &rarr; {escape(board.config[name])}" for name in names]
+        differ = f"Pinned &rarr; this run: {', '.join(said)}."
+    verdicts = "".join(f"<td>{escape(run.last['verdict']['label'] if run.last else 'starting')}</td>" for run in runs)
+    body = f'<tr><th scope="row">Verdict</th>{verdicts}</tr>'
+    for name in ROWS:
+        values = [run.last["measures"].get(name) if run.last else None for run in runs]
+        if any(value is not None for value in values):
+            cells = "".join(f"<td>{number(value)}</td>" for value in values)
+            title = escape(DEFINITIONS.get(name, ""))
+            body += f'<tr title="{title}"><th scope="row">{escape(NAMES[name])}</th>{cells}</tr>'
+    steps = "".join(
+        f'<th scope="col">{title}, step {run.step}</th>' for title, run in zip(("Pinned", "This run"), runs, strict=True)
+    )
+    return (
+        f'<h3>Beside the pinned run</h3><p class="sub">{differ}</p><div class="scroll"><table class="rows compared">'
+        f'<thead><tr><th scope="col">Measure</th>{steps}</tr></thead><tbody>{body}</tbody></table></div>'
+    )

@@ -1,0 +1,109 @@
+"""What a map says in words: how many cells of each regime, the boundary's slope, and the power laws along its edges."""
+
+from typing import Any
+
+from regime.ui.panels.heatmap import boundaries
+from regime.ui.run.mapboard import MapBoard
+from regime.ui.text import FIELDS, MINUS, NAMES, escape, number
+
+ORDER = ("lazy", "mixed", "rich", "no verdict", "diverged", "failed")
+SHOWN = ("kernel_change", "parameter_movement", "feature_movement")
+
+
+def counts(board: MapBoard) -> str:
+    """How many cells are there of each regime."""
+    labels = []
+    for cell in board.cells.values():
+        verdict = cell["verdict"]["label"] if cell["verdict"] else "failed"
+        labels.append("diverged" if cell["status"] == "diverged" else verdict)
+    parts = "".join(f"<li><b>{labels.count(label)}</b> {label}</li>" for label in ORDER if label in labels)
+    spoiled = board.started and board.started["kept"]
+    note = f'<p class="note">The store could not be used and was kept aside as {escape(spoiled)}.</p>' if spoiled else ""
+    return f'<h3>What the cells came to</h3><ul class="counts">{parts or "<li>nothing yet</li>"}</ul>{note}'
+
+
+def laws(board: MapBoard) -> str:
+    """The boundary and the laws, each with its interval, its norm, its activation, and what is expected."""
+    rows = [_row(_said(part.model_dump()), part.model_dump()) for part in (boundaries(board) if board.config else [])]
+    rows += [_row(_said(law), law, _foretold(law)) for law in _edges(board, "laws") if law["measure"] in SHOWN]
+    rows += [_row(_said(law), law | {"exponent": -law["exponent"]}, _floor(law)) for law in _edges(board, "scaling")]
+    rows += [_peak(law) for law in _edges(board, "descents")]
+    if not rows:
+        said = "They are fitted once three sizes or scales are there, each with two seeds or more."
+        return f'<h3>Boundary and laws</h3><p class="sub">{said}</p>'
+    heads = ("Law", "Exponent", "95% interval", "Expected")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    table = f'<table class="rows laws"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return (
+        '<h3>Boundary and laws</h3><p class="sub">Fitted in log-log; the report has them along every row and column.</p>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Boundary and laws">{table}</div>'
+    )
+
+
+def _edges(board: MapBoard, kind: str) -> list[dict[str, Any]]:
+    """The laws of a finished map at the far end of its other axes: their largest values."""
+    if not board.report:
+        return []
+    axes = board.config["axes"]
+    ends = {
+        name: max((value for value in values if isinstance(value, int | float)), default=None) for name, values in axes.items()
+    }
+    return [law for law in board.report[kind] if all(ends[name] in (None, value) for name, value in law["at"].items())]
+
+
+def _said(law: dict[str, Any]) -> str:
+    """A law's name: what grows how, where, of which network."""
+    axis = escape(FIELDS.get(law["axis"], law["axis"]).lower())
+    name = NAMES.get(law["measure"], law["measure"])
+    if "knob" in law:
+        name = f"Boundary: {FIELDS.get(law['knob'], law['knob']).lower()} at which {name.lower()} is {law['level']:g}"
+    at = "".join(f", {escape(FIELDS.get(name, name).lower())} {escape(_value(value))}" for name, value in law["at"].items())
+    kind = f"{law['activation']}, {law['parameterization']}; {law['norm']}"
+    return f"{escape(name)} against {axis}{at}<small>{escape(kind)}</small>"
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _foretold(law: dict[str, Any]) -> str:
+    """Whether the law of the smaller values held for the last two."""
+    points = law["foretold"]
+    if not points:
+        return ""
+    inside = sum(point["inside"] for point in points)
+    return f"<small>without its last {len(points)} points it foretells {inside} of them</small>"
+
+
+def _floor(law: dict[str, Any]) -> str:
+    low, high = law["floor_interval"]
+    return f"<small>down to a floor of {number(law['floor'])}, {number(low)} to {number(high)}</small>"
+
+
+def _peak(law: dict[str, Any]) -> str:
+    """A double descent as a row: where its peak is, and how far it falls."""
+    low, high = law["interval"]
+    falls = f"<small>{number(law['before'])} times the lowest before, {number(law['after'])} times the lowest after</small>"
+    return (
+        f'<tr><th scope="row">Peak: {_said(law)}</th><td>at {number(law["peak"])}</td>'
+        f"<td>{number(low)} to {number(high)}</td><td>{falls}</td></tr>"
+    )
+
+
+def _row(said: str, law: dict[str, Any], more: str = "") -> str:
+    low, high = sorted((-end for end in law["interval"]) if "floor" in law else law["interval"])
+    expected = law.get("expected")
+    if expected is None:
+        want = ""
+    else:
+        ends = dict.fromkeys((expected["low"], expected["high"]))
+        mark = "agrees" if law["agrees"] else "differs"
+        want = f"{' to '.join(_signed(end) for end in ends)} <small>{mark}; {escape(expected['source'])}</small>"
+    return (
+        f'<tr><th scope="row">{said}</th><td>{_signed(law["exponent"])}</td>'
+        f"<td>{_signed(low)} to {_signed(high)}</td><td>{want}{more}</td></tr>"
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", MINUS) if abs(value) < 100 else number(value)

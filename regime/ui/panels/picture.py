@@ -1,0 +1,122 @@
+"""What the network, its twin and its infinite-width limit compute: maps for two inputs, curves for one, words for more."""
+
+import base64
+from io import BytesIO
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regime.config import ToyConfig
+from regime.record.packing import unpack
+from regime.ui.panels.glossary import TERMS, term
+from regime.ui.panels.plot import Axis, chart, line
+from regime.ui.run.board import Board
+from regime.ui.text import escape
+
+NEGATIVE, POSITIVE = (0xDF, 0x8C, 0x35), (0x46, 0x82, 0xC9)
+"""Colors of -1 and +1. Zero is the background of the box, so that it follows the theme."""
+SHADE = 5
+"""Steps of opacity: finer ones are not seen, and cost bytes in every frame."""
+PANELS = {
+    "network": ("Network", "the real thing", "net"),
+    "twin": ("Linearized twin", "its tangent at step 0, trained", "twin"),
+    "infinite": ("Infinite width", "the limit, without a seed", "limit"),
+    "difference": ("Network &minus; twin", "what the linear view misses", ""),
+}
+LEARNERS = ("network", "twin", "infinite")
+
+
+def pictures(board: Board) -> str:
+    """The function of the first seed, as its inputs allow."""
+    view = board.last["view"] if board.last else {}
+    started = board.started["view"] if board.started else {}
+    if "points" not in started:
+        return _no_picture(board)
+    missing = board.last["undefined"].get("infinite_train_loss", "") if board.last else ""
+    return _maps(view, started, missing) if mapped(board) else _curves(view, started)
+
+
+def mapped(board: Board) -> bool:
+    """Whether the pictures are maps, in the colors of -1 and +1: the function has two inputs and one output."""
+    points = board.started["view"].get("points") if board.started else None
+    return bool(points) and len(points[0]) == 3
+
+
+def _no_picture(board: Board) -> str:
+    inputs, *_, outputs = ToyConfig.from_dict(board.config).sizes
+    said = f"A function from {_count(inputs, 'input')} to {_count(outputs, 'output')} has no picture."
+    return f'<div class="pictures empty"><p>{said} The curves below tell the same story.</p></div>'
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}" + "s" * (count > 1)
+
+
+def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
+    """Four maps on one color scale, or why there is no infinite width; before the first measurement, the training points."""
+    network, twin, infinite = (unpack(view[name]) if name in view else np.zeros(1) for name in LEARNERS)
+    return (
+        f'<div class="pictures">{_points(started)}'
+        + _panel("network", _map(network) + OVER)
+        + _panel("twin", _map(twin) + OVER)
+        + (_panel("infinite", f"<p>{escape(missing)}</p>", missing) if missing else _panel("infinite", _map(infinite) + OVER))
+        + _panel("difference", _map(network - twin))
+        + "</div>"
+    )
+
+
+def _panel(name: str, inside: str, said: str = "") -> str:
+    title, note, key = PANELS[name]
+    mark = f'<i class="key {key}"></i>' if key else ""
+    shown = term(name, title) if name in TERMS else title
+    return (
+        f'<figure><div class="map" role="img" aria-label="{title}: {escape(said) or note}">{inside}</div>'
+        f"<figcaption><b>{mark}{shown}</b><span>{note}</span></figcaption></figure>"
+    )
+
+
+def _map(values: np.ndarray) -> str:
+    """A grid of values as a translucent picture: hue by sign, opacity by size up to 1. Input is x-major with y upward."""
+    size = isqrt(len(values))
+    grid = values.reshape(size, size).T[::-1].clip(-1, 1)
+    pixels = np.empty((size, size, 4), np.uint8)
+    pixels[..., :3] = np.where(grid[..., None] > 0, POSITIVE, NEGATIVE)
+    pixels[..., 3] = SHADE * np.abs(grid * 255 / SHADE).round()
+    file = BytesIO()
+    Image.fromarray(pixels, "RGBA").save(file, "PNG")
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+
+
+def _points(started: dict[str, Any]) -> str:
+    """Training points, a round one for +1, a square one for -1: strokes of no length, drawn once and referred to."""
+    extent = started["extent"]
+    spots = {1: "", -1: ""}
+    for x, y, label in started["points"]:
+        spots[1 if label > 0 else -1] += f"M{50 + 50 * x / extent:.1f} {50 - 50 * y / extent:.1f}h.01"
+    drawn = "".join(f'<path id="points-{name}" d="{spots[sign]}"/>' for name, sign in (("pos", 1), ("neg", -1)))
+    return f'<svg class="unseen" aria-hidden="true"><defs>{drawn}</defs></svg>'
+
+
+OVER = '<svg class="points" viewBox="0 0 100 100" aria-hidden="true">' + "".join(
+    f'<use href="#points-{name}" class="edge {name}"/><use href="#points-{name}" class="{name}"/>' for name in ("pos", "neg")
+)
+OVER += "</svg>"
+"""The training points over a map."""
+
+
+def _curves(view: dict[str, Any], started: dict[str, Any]) -> str:
+    extent = started["extent"]
+    x, y = Axis(-extent, extent, ticks=(-1, 0, 1)), Axis(-2, 2, ticks=(-2, -1, 0, 1, 2))
+    spots = "".join(f"M{x.place(point[0]):.1f} {100 - y.place(point[1]):.1f}h.01" for point in started["points"])
+    shapes, keys = [f'<path class="sample" d="{spots}"/>'], ""
+    for name in (name for name in LEARNERS if name in view):
+        title, _, css = PANELS[name]
+        values = unpack(view[name])
+        places = np.linspace(-extent, extent, len(values))
+        shapes.append(line(list(zip(places.tolist(), values.tolist(), strict=True)), x, y, css))
+        keys += f'<span><i class="key {css}"></i>{title}</span>'
+    label = "What each learner computes over the input, with the training points"
+    legend = f'<div class="legend always">{keys}<span>dots: training points</span></div>'
+    return f'<div class="pictures curves">{legend}{chart(shapes, x, y, label=label, css="function")}</div>'

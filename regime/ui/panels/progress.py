@@ -1,0 +1,49 @@
+"""How far a run is, and how long it will still take."""
+
+from typing import Any
+
+from regime.ui.run.board import Board
+from regime.ui.text import duration, escape, size
+
+
+def progress(board: Board) -> str:
+    """Step count, time left, and a bar."""
+    share = 100 * min(1.0, board.step / board.steps) if board.steps else 100.0 * (board.status == "finished")
+    if board.status == "waiting":
+        return _bar("waiting for a free slot", "", 0.0)
+    return _bar(f"{board.unit} {board.step} of {board.steps}", _when(board), share)
+
+
+def fetching(event: dict[str, Any]) -> str:
+    """How much of a model has come."""
+    done, total = event["bytes"], event["total"]
+    how_far = f"{size(done)} of {size(total)}" if total else "asking the Hub"
+    return _bar(f"fetching {escape(event['model'])}", how_far, 100 * min(1.0, done / total) if total else 0.0)
+
+
+def _when(board: Board) -> str:
+    if board.status == "finished":
+        return f"finished in {duration(board.report['provenance']['seconds'])}"
+    if board.status in ("paused", "stopped"):
+        return board.status
+    left = board.tick["seconds_left"] if board.tick else board.started and board.started["estimate"]["seconds"]
+    return "starting" if left is None else f"{duration(left)} left"
+
+
+def _bar(text: str, when: str, share: float) -> str:
+    return (
+        f'<div class="progress"><p><b>{text}</b><span>{when}</span></p>'
+        f'<div class="bar" role="progressbar" aria-label="Training" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0f}" aria-valuetext="{text}, {when}"><i style="width:{share:.1f}%"></i></div></div>'
+    )
+
+
+def announcement(board: Board) -> str:
+    """What a screen reader hears when a run starts, ends or stops; the steps between are not read out."""
+    if board.status in ("waiting", "running"):
+        return "Training started"
+    if board.unit != "step":
+        return f"{board.status.capitalize()}: {board.step} of {board.steps} {board.unit}s"
+    verdict = board.last["verdict"]["label"] if board.last else "no verdict"
+    ended = "Finished" if board.status == "finished" else f"{board.status.capitalize()} at step {board.step}"
+    return f"{ended}: {verdict}"

@@ -1,0 +1,101 @@
+"""What a finished run leaves behind: its report, its table, its figure, and the code that makes it again."""
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradio.utils import get_upload_folder
+
+from regime.composer.session import Session
+from regime.config import config_from_dict
+from regime.config.base import OWN, Config
+from regime.record.report import Report
+from regime.sweep.report import SweepReport
+from regime.sweep.sweep import Sweep
+from regime.ui.run.zero import Rented
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig", "sweep": "SweepConfig"}
+ROWS = 'open("rows.csv").read()'
+OF_RUN = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG", "Kernels")
+LABELS = {
+    **dict.fromkeys(("toy", "probe", "checkpoints"), OF_RUN),
+    "sweep": ("Report, JSON", "Cells, CSV", "Figure, PNG", "Figure, SVG"),
+}
+"""What is offered of a run of each kind."""
+BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
+"""What a row has that is no measure."""
+
+
+def snippet(fields: dict[str, Any]) -> str:
+    """Python that reproduces a run: the fields that differ from their defaults; own rows are read from a file."""
+    config = config_from_dict(fields)
+    if config.kind == "sweep":
+        said = (
+            "for contour in report.contours:\n    print(contour.measure, contour.level, contour.exponent, contour.interval)\n"
+        )
+    else:
+        said = "print(report.verdict.label, report.verdict.interval)\n"
+    return f"import regime\n\nconfig = {_call(config)}\nreport = regime.run(config)\n{said}"
+
+
+def _call(config: Config) -> str:
+    """The Python that builds a configuration."""
+    changed = {name: getattr(config, name) for name in config.model_dump(exclude_defaults=True)}
+    shown = [
+        f"{name}={ROWS if name in OWN else _call(value) if isinstance(value, Config) else repr(value)}"
+        for name, value in changed.items()
+    ]
+    return f"regime.{CLASSES[config.kind]}({', '.join(shown)})"
+
+
+def table(report: Report) -> str:
+    """The layer rows as CSV, then the block rows, whose layer is empty: with floors, intervals, a block's verdict.
+
+    An undefined value is empty, and its reason is in the last column.
+    """
+    rows = [*report.layers, *({**row, "layer": ""} for row in report.blocks)]
+    measures = list(dict.fromkeys(name for row in rows for name in row if name not in BESIDE))
+    floored = [name for name in measures if any(name in row["floors"] for row in rows)]
+    spread = [name for name in measures if any(name in row["intervals"] for row in rows)]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    beside = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
+    writer.writerow(["layer", "block", *measures, *beside, "regime", "regime_index", "undefined"])
+    for row in rows:
+        values, floors = [row.get(name) for name in measures], [row["floors"].get(name) for name in floored]
+        ends = [end for name in spread for end in row["intervals"].get(name, (None, None))]
+        own = row.get("regime", {})
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
+        writer.writerow([row["layer"], row["block"], *values, *floors, *ends, own.get("label"), own.get("index"), reasons])
+    return out.getvalue()
+
+
+def files(fields: dict[str, Any], session: Session | Rented | Sweep) -> list[str]:
+    """Write a run's files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
+    cache = Path(get_upload_folder())
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="regime-", dir=cache))
+    if isinstance(session, Sweep):
+        from regime.plots.map import figure as map_figure
+
+        report = SweepReport.from_dict(fields)
+        return [str(report.save(folder)), *_drawn(folder, "cells.csv", report.to_csv(), map_figure(report))]
+    from regime.plots.figure import figure
+
+    report, kernels = Report.from_dict(fields), folder / "kernels.safetensors"
+    session.save_kernels(kernels)
+    return [str(report.save(folder)), *_drawn(folder, "layers.csv", table(report), figure(report)), str(kernels)]
+
+
+def _drawn(folder: Path, name: str, rows: str, drawing: "Figure") -> list[str]:
+    """The table under its name, and the figure as PNG and SVG."""
+    paths = [folder / name, folder / "figure.png", folder / "figure.svg"]
+    paths[0].write_text(rows)
+    for path in paths[1:]:
+        drawing.savefig(path, dpi=150)
+    return [str(path) for path in paths]

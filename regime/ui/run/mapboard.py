@@ -1,0 +1,59 @@
+"""What one page knows of one sweep: its cells, folded from its events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from regime.config import SweepConfig
+from regime.ui.run.board import Board
+
+AGAIN = 16
+
+
+@dataclass
+class MapBoard(Board):
+    """State of one visitor's sweep; `history` stays empty, cells are here."""
+
+    cells: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unit = "cell"
+    opening = 0
+    painted: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Cells as the page draws them."""
+    _parsed: SweepConfig | None = None
+    _lines: tuple[int, list[Any]] = (0, [])
+    """Contours, and of how many cells they are."""
+
+    def parsed(self) -> SweepConfig:
+        """The configuration, checked once: of many cells that takes a second."""
+        if self._parsed is None:
+            self._parsed = SweepConfig(**self.config)
+        return self._parsed
+
+    def worked_out(self, contours: Callable[[], list[Any]]) -> list[Any]:
+        """Contours, worked out again after every sixteenth of the cells: it takes some tenths of a second."""
+        if len(self.cells) >= self._lines[0] + max(1, self.steps // AGAIN):
+            self._lines = len(self.cells), contours()
+        return self._lines[1]
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Fold in one event."""
+        match event["kind"]:
+            case "measured":
+                self.tick = event
+                self.cells[event["cell"]["index"]] = event["cell"]
+            case "finished":
+                self.report, self.status = event["report"], "finished"
+                self.config = self.report["config"]
+                self.cells = {cell["index"]: cell for cell in self.report["cells"]}
+            case _:
+                super().take(event)
+
+    @property
+    def steps(self) -> int:
+        """Cells in all."""
+        return self.started["cells"] if self.started else 0
+
+    @property
+    def step(self) -> int:
+        """Cells that are there."""
+        return len(self.cells)

@@ -1,0 +1,67 @@
+"""One run for one visitor: a configuration's events as dicts, with errors and a deadline that a visitor can read."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import gradio as gr
+
+import regime
+from regime.config import Runnable, config_from_dict
+from regime.record.events import Estimate, Event
+from regime.resources.limits import limits
+from regime.ui.run.zero import new_session
+from regime.ui.text import duration
+
+COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
+"""All runs of all visitors share these slots; further ones wait in the queue."""
+log = logging.getLogger(__name__)
+
+
+def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
+    """The events of the run that `fields` describe. Closing the iterator stops the run.
+
+    Raises:
+        gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
+    """
+    with readable(), closing(new_session(config_from_dict(fields, kind)).stream()) as stream:
+        yield from limited(stream)
+
+
+def beyond(config: Runnable, cost: Estimate) -> str | None:
+    """Why a run is too long for this server, and what would fit; None where it is not."""
+    limit = limits().max_seconds
+    if config.kind == "toy" or cost.seconds <= limit:
+        return None  # what a toy takes is known only within a factor of two, and it is ended at the limit
+    fits = regime.within(config, limit)
+    return f"That is longer than a run may take here, {duration(limit)}; {fits}."
+
+
+def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
+    """The same events as dicts, until a run has taken the time that one may take; raises gr.Error as `events` does."""
+    limit = limits().max_seconds
+    with readable():
+        for event in stream:
+            if event.kind == "started" and (refused := beyond(config_from_dict(event.config), event.estimate)):
+                raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
+            yield event.to_dict()
+            if event.kind in ("fetching", "progress", "measured") and event.seconds > limit:
+                raise gr.Error(
+                    f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
+                    print_exception=False,
+                )
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Errors as a visitor can read them."""
+    try:
+        yield
+    except regime.ConfigError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception:
+        log.exception("a run failed")
+        raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None

@@ -1,0 +1,119 @@
+"""What the server keeps for one visitor of one tab: the run that is shown, and the session that can go on."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+import regime
+from regime.config import Config, Runnable
+from regime.resources.limits import limits
+from regime.sweep.sweep import Sweep
+from regime.ui.run.examples import example
+from regime.ui.run.runs import limited
+from regime.ui.run.zero import Rented, new_session
+
+Events = Iterator[dict[str, Any]]
+
+
+class Shelf:
+    """Paused sessions of all visitors. Where they need more than there is room, those paused longest are let go."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, tuple[regime.Session, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def put(self, key: str, session: regime.Session, size: int) -> None:
+        with self._lock:
+            self._held[key] = session, size
+            while sum(size for _, size in self._held.values()) > limits().held_bytes:
+                self._held.popitem(last=False)
+
+    def take(self, key: str) -> regime.Session | None:
+        with self._lock:
+            session, _ = self._held.pop(key, (None, 0))
+            return session
+
+
+SHELF = Shelf()
+
+
+class Visit:
+    """One visitor's tab. Only the newest press of a button counts: a run that an older press began holds at its next event."""
+
+    def __init__(self, kind: str) -> None:
+        self.board = example(kind)
+        self.key = uuid4().hex
+        self.turn = 0
+        self.against: Runnable | None = None
+        """What the run of the newest press is to be compared with: it is run and pinned before."""
+        self.finished: regime.Session | Rented | Sweep | None = None
+        """The session of the run that is shown, once it has ended: a run's kernels can be saved."""
+        self._playing = Lock()
+
+    def press(self, against: Runnable | None = None) -> int:
+        """A button was pressed; the number that its run has to show."""
+        self.turn += 1
+        self.against = against
+        return self.turn
+
+    def holds(self, config: Config) -> bool:
+        """Whether a run of this configuration is paused here."""
+        return self.board.status == "paused" and self.board.config == config.to_dict()
+
+    def pin(self) -> None:
+        """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
+        self.board.pinned = None if self.board.pinned else self.board.copy()
+
+    def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+        """Go on with a paused run of this configuration, or begin one, and fold its events into the board.
+
+        It ends with its last step, or `ahead` measurements after step 0 or where it was paused, or when a newer button is
+        pressed; then it is paused. One that was let go in between begins again, with the same numbers.
+        """
+        with self._playing:
+            if turn == self.turn and self.against:
+                yield from self._stream(self.against, turn, fresh=True, ahead=None)
+                if turn == self.turn:
+                    self.board.pinned = self.board.copy()
+            if turn == self.turn:
+                yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
+
+    def _stream(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+        again = not fresh and self.holds(config)
+        session = SHELF.take(self.key) if again else None
+        if session:
+            self.board.status = "running"
+        elif ahead is not None:
+            ahead += max(1, len(self.board.history)) if again else self.board.opening
+        session = session or new_session(config)
+        try:
+            with closing(limited(session.stream(ahead))) as events:
+                for event in events:
+                    if event["kind"] == "started":
+                        self.board, self.finished = type(self.board)(config={}, pinned=self.board.pinned), None
+                    if event["kind"] != "fetching":  # what is shown stays until the run begins
+                        self.board.take(event)
+                    if event["kind"] == "finished":
+                        self.finished = session
+                    yield event
+                    if turn != self.turn:
+                        break
+        except Exception:
+            self.board.stop()
+            raise
+        finally:
+            if self.board.status == "running":
+                self.board.status = "paused"
+                if isinstance(session, regime.Session):
+                    SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
+
+    def settled(self, turn: int) -> bool:
+        """Wait until no run is going on; False if a newer press has taken over."""
+        while turn == self.turn:
+            if self._playing.acquire(timeout=0.1):
+                self._playing.release()
+                return True
+        return False

@@ -1,0 +1,74 @@
+"""Runs on Spaces with ZeroGPU, whose GPU is lent to a function for so many seconds, in a forked process of its own.
+
+What goes in and comes out is pickled, and nothing set inside comes back. So a run there cannot be held: continued, it begins
+again, with the same numbers. Toys do not need a GPU and stay in this process. Elsewhere runs are plain sessions.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+from safetensors.torch import save_file
+from torch import Tensor
+
+import regime
+from regime.config import RunConfig, Runnable, config_from_dict
+from regime.record.events import Event
+from regime.resources.device import ZERO_GPU, lend
+from regime.sweep.sweep import Sweep
+from regime.ui.run.shared import shared_sweep
+
+LEAST, MOST = 15, 120
+"""Seconds to ask for."""
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def seconds(fields: dict[str, Any], measurements: int | None = None) -> int:
+    """What to ask for: the run's time on this machine's CPU, which a GPU does not need, within what may be asked for."""
+    del measurements
+    return int(min(MOST, max(LEAST, regime.estimate(config_from_dict(fields)).seconds)))
+
+
+def run(fields: dict[str, Any], measurements: int | None = None) -> Iterator[dict[str, Any]]:
+    """A run's events as dicts; after the last one, its kernels."""
+    lend()
+    session = regime.Session(config_from_dict(fields))
+    for event in session.stream(measurements):
+        yield event.to_dict()
+    if session.finished:
+        yield {"kind": "kernels", "kernels": session.kernels()}
+
+
+if ZERO_GPU:
+    import spaces
+
+    run = spaces.GPU(run, duration=seconds)
+
+
+class Rented:
+    """A session whose run happens on a lent GPU."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config, self.finished = config, False
+        self._kernels: dict[str, Tensor] = {}
+
+    def stream(self, measurements: int | None = None) -> Iterator[Event]:
+        """The events, from the start."""
+        for fields in run(self.config.to_dict(), measurements):
+            if fields["kind"] == "kernels":
+                self._kernels = fields["kernels"]
+                continue
+            event = EVENT.validate_python(fields)
+            self.finished = event.kind == "finished"
+            yield event
+
+    def save_kernels(self, path: str) -> None:
+        """As `regime.Session.save_kernels`."""
+        save_file({name: kernel.contiguous() for name, kernel in self._kernels.items()}, path)
+
+
+def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
+    """A run of the configuration, where it is best done; raises ConfigError as `shared_sweep` does."""
+    if config.kind == "sweep":
+        return shared_sweep(config)
+    return Rented(config) if ZERO_GPU and config.kind != "toy" else regime.Session(config)

@@ -1,0 +1,79 @@
+"""A small run's advice was tried: what it says is what a run there gives. A large run's is extrapolated, and says so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import regime
+from regime import Report, Session, ToyConfig
+from regime.composer import session, trial
+from regime.toy import cost
+
+CONFIG = ToyConfig(
+    width=48, activation="erf", alpha=0.28, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=6
+)
+SENTENCE = re.compile(
+    r"For (?P<side>lazy|rich), try alpha near (?P<alpha>\S+) \(now (?P<now>\S+)\): (?P<label>\w+) when tried; "
+    r"(lazy ends|rich begins) near (?P<border>\S+) \(95% (?P<low>\S+) to (?P<high>\S+)\)"
+)
+
+
+def test_a_report_says_what_was_seen_at_the_value_it_advises() -> None:
+    *_, last, finished = [event for event in regime.stream(CONFIG) if event.kind != "progress"]
+    report = Report.from_dict(finished.report)
+    assert report.verdict.label == "mixed"
+    assert all(line.endswith(", extrapolated") for line in last.verdict.advice), "while it runs nothing is tried"
+    found = {match["side"]: match for match in map(SENTENCE.fullmatch, report.verdict.advice)}
+    assert set(found) == {"lazy", "rich"}
+    for side, match in found.items():
+        alpha, border, low, high = (float(match[name]) for name in ("alpha", "border", "low", "high"))
+        assert match["label"] == side == regime.run(CONFIG.model_copy(update={"alpha": alpha})).verdict.label
+        assert low <= border <= high
+        assert high <= 10.5 * low
+        known = regime.find_border(CONFIG, side=side)
+        assert low <= known.value <= high
+    assert float(found["lazy"]["alpha"]) > 0.28 > float(found["rich"]["alpha"])
+    assert report.history[-1].verdict == report.verdict
+    assert report.verdict == last.verdict.model_copy(update={"advice": report.verdict.advice})
+
+
+def test_a_run_held_while_advice_is_tried_says_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    want = regime.run(CONFIG).verdict
+    monkeypatch.setattr(session, "HEARTBEAT", -1.0)
+    held = Session(CONFIG)
+    for event in held.stream():
+        if event.kind == "progress" and held._recorder.ended:
+            break
+    assert (event.step, event.seconds_left) == (40, None)
+    held.save(tmp_path / "held.pt")
+    for again in (held, Session.load(tmp_path / "held.pt")):
+        *_, last = again.stream()
+        assert Report.from_dict(last.report).verdict == want
+
+
+def test_what_costs_much_is_extrapolated_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "AFFORDABLE", trial.seconds(CONFIG, 6) * 0.99)
+    report = regime.run(CONFIG)
+    assert [line.endswith(", extrapolated") for line in report.verdict.advice] == [True, True]
+    monkeypatch.setattr(trial, "AFFORDABLE", trial.seconds(CONFIG, 6))
+    assert all(SENTENCE.fullmatch(line) for line in regime.run(CONFIG).verdict.advice)
+
+
+def test_the_cost_is_reckoned_without_the_machine() -> None:
+    operations = 2 * 6 * (40 * (cost.step(CONFIG) + 30 * 4 * 16**2) + 2 * cost.measurement(CONFIG))
+    assert trial.seconds(CONFIG, 2) == pytest.approx(operations / 5e10 + 40 * 1.2e-3)
+    assert trial.seconds(ToyConfig(width=64), 6) < trial.AFFORDABLE < trial.seconds(ToyConfig(), 3), (
+        "the page's first run is not"
+    )
+
+
+def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "CLEAR", (1e6,))
+    advice = regime.run(CONFIG.model_copy(update={"alpha": 4.0})).verdict.advice
+    assert len(advice) == 1
+    assert re.fullmatch(r"No alpha tried on the way to rich was clearly there: .+ at 0\.\d+", advice[0])
+
+
+def test_there_is_nothing_to_try_where_nothing_moved() -> None:
+    assert regime.run(CONFIG.model_copy(update={"trainable": "readout"})).verdict.advice == []

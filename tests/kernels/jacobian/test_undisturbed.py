@@ -1,0 +1,159 @@
+"""Networks that write, draw, compile or cast in their forward pass: measured as they are, and left as they were."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import regime
+from regime.kernels.jacobian.undisturbed import undisturbed
+
+
+class Counting(nn.Module):
+    """Every pass changes a buffer, an attribute, and a parameter behind autograd's back; none may reach the next pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.calls = nn.Linear(4, 3), 0
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.seen = self.seen + 1
+        self.inner.weight.data.mul_(1.01)
+        with torch.no_grad():
+            self.inner.bias += 1
+        return self.inner(x).tanh() * self.calls * self.seen
+
+
+class Iterating(nn.Module):
+    """A weight divided by its norm along a vector that each pass turns towards the largest singular one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.out = nn.Parameter(torch.randn(5, 4)), nn.Linear(5, 3)
+        self.register_buffer("u", torch.ones(4) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight.detach()
+        self.u.copy_(functional.normalize(w.mT @ (w @ self.u), dim=0))
+        return self.out((x @ self.weight.mT).tanh() / (self.weight @ self.u.clone()).norm())
+
+
+def looking() -> nn.Module:
+    return nn.Sequential(nn.Embedding(7, 4, max_norm=0.5), nn.Flatten(), nn.Linear(8, 3))
+
+
+def normalized() -> nn.Module:
+    return nn.Sequential(nn.Unflatten(1, (2, 2)), nn.InstanceNorm1d(2, track_running_stats=True), nn.Flatten(), nn.Linear(4, 3))
+
+
+X, IDS = torch.randn(9, 4, generator=torch.Generator().manual_seed(1)), torch.arange(18).view(9, 2) % 7
+WRITING: dict[str, tuple[Callable[[], nn.Module], Tensor]] = {
+    "counters": (Counting, X),
+    "instance norm": (normalized, X),
+    "renormalized table": (looking, IDS),
+    "power iteration": (Iterating, X),
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_what_a_pass_writes_is_put_back_and_does_not_reach_the_next(name: str) -> None:
+    torch.manual_seed(0)
+    make, batch = WRITING[name]
+    model = make().train()
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    kernel = regime.empirical_ntk(model, batch, outputs="full")
+    oracle = regime.empirical_ntk(model, batch, outputs="full", method="dense")
+    regime.plan_ntk(model, batch)
+    regime.Linearization.of(model, batch)
+    monitor = regime.Monitor(model, batch)
+    monitor.measure(1)
+    regime.compare(model, model, batch)
+    assert torch.allclose(kernel.total, oracle.total, rtol=1e-4, atol=1e-5)
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert getattr(model, "calls", 0) == 0
+    assert model.training
+    assert not model._forward_hooks
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_random_numbers_that_a_pass_draws_are_given_back() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)).train()
+    torch.manual_seed(3)
+    with undisturbed(model):
+        model(X)
+    drawn = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(2))
+
+
+def test_a_forward_that_fails_leaves_nothing_behind() -> None:
+    model = Counting()
+    with pytest.raises(RuntimeError), undisturbed(model):
+        model(torch.randn(2, 5))
+    assert model.calls == 0
+    assert model.seen == 0
+    assert not torch.overrides._get_current_function_mode_stack()
+    assert not torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+
+
+def test_autocast_inside_the_forward_does_not_reach_the_measurement() -> None:
+    """As accelerate's prepare_model makes it: autocast around the forward, outputs cast back to float32."""
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    want = regime.empirical_ntk(plain, X).total
+    forward = plain.forward
+
+    def autocasting(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return forward(x).float()
+
+    plain.forward = autocasting
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(regime.empirical_ntk(plain, X).total, want)
+        with undisturbed(plain) as passes:
+            plain(X)
+        assert passes.rounding == torch.finfo(torch.float32).eps
+
+
+def test_the_coarsest_numbers_of_a_pass_are_known() -> None:
+    class Casting(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.linear(x.bfloat16(), self.weight.bfloat16()).float()
+
+    with undisturbed(model := Casting(4, 2)) as passes:
+        model(X)
+    assert passes.rounding == torch.finfo(torch.bfloat16).eps
+
+
+def test_threads_leave_the_compiler_as_it_was() -> None:
+    from torch._dynamo import eval_frame
+    from torch.utils import _python_dispatch
+
+    def measure() -> None:
+        for _ in range(3):
+            model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+            regime.empirical_ntk(model, X)
+            regime.plan_ntk(model, X)
+
+    shared = torch.compile(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), backend="eager")
+    totals: list[Tensor] = []
+    work = [measure, measure] + 2 * [lambda: totals.append(regime.empirical_ntk(shared, X).total)]
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert eval_frame._stance.stance == "default"
+    assert not _python_dispatch.is_in_torch_dispatch_mode(), "compiled networks would run as written from now on"
+    want = regime.empirical_ntk(shared._orig_mod, X).total
+    assert len(totals) == 2
+    assert all(torch.equal(total, want) for total in totals)
+    with torch.compiler.set_stance("eager_on_recompile"):
+        measure()
+        assert eval_frame._stance.stance == "eager_on_recompile"

@@ -1,0 +1,214 @@
+"""The check of every call: a fast path that is wrong is found and replaced, and what cannot be mended is refused by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from regime import Linearization, empirical_ntk, plan_ntk
+from regime.kernels.jacobian import calls
+from regime.kernels.jacobian.calls import RULES
+from regime.kernels.jacobian.capture import capture, learn_structure
+from regime.kernels.jacobian.layer import DensePart, RowsPart
+from regime.kernels.jacobian.verify import Probe
+from tests.kernels.jacobian.architectures import relative
+
+
+class Net(nn.Module):
+    """Parameters w (5, 5), b and v (2, 5), used as `function(net, x)` says."""
+
+    def __init__(self, function: Callable[["Net", Tensor], Tensor], bias: tuple[int, ...] = (5,), **options: object) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        shapes = {"w": (5, 5), "b": bias, "v": (2, 5)}
+        for name, shape in shapes.items():
+            options = {"dtype": torch.float64} | options
+            setattr(self, name, nn.Parameter(torch.randn(shape, generator=generator, **options)))
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def inputs(n: int = 9) -> Tensor:
+    return torch.randn(n, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def explicit_layers(model: nn.Module, x: Tensor, **options: object) -> int:
+    """How many parameters of the model have gradients one by one."""
+    tapes = capture(model, x, **options)
+    return sum(isinstance(part, RowsPart) for tape in tapes.values() if tape is not None for part in tape.parts)
+
+
+def assert_exact(model: nn.Module, x: Tensor, **options: object) -> None:
+    for outputs in ("trace", "full"):
+        fast = empirical_ntk(model, x, outputs=outputs, **options).total
+        assert relative(fast, empirical_ntk(model, x, outputs=outputs, method="dense").total) < 1e-10
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    if torch.overrides.has_torch_function((x, weight)):
+        return torch.overrides.handle_torch_function(linear, (x, weight), x, weight)
+    return 3 * (x @ weight.T.sin())
+
+
+def layer_norm(x: Tensor, shape: tuple[int, ...], weight: Tensor) -> Tensor:
+    if torch.overrides.has_torch_function((x, weight)):
+        return torch.overrides.handle_torch_function(layer_norm, (x, weight), x, shape, weight)
+    return functional.layer_norm(x, shape) * weight.exp()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: linear(x, net.w) @ net.v.T,
+        lambda net, x: layer_norm(x @ net.w, (5,), net.b) @ net.v.T,
+    ],
+    ids=["linear", "layer_norm"],
+)
+def test_rules_belong_to_functions_and_not_to_names(function: Callable) -> None:
+    assert_exact(Net(function), inputs())
+
+
+CALLS = {
+    "linear": lambda net, x: functional.linear(x, net.w, net.b),
+    "addmm": lambda net, x: torch.addmm(net.b, x, net.w),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "bias"), [("linear", (1,)), ("linear", (5,)), *(("addmm", bias) for bias in [(1,), (5,), (1, 1), (1, 5)])]
+)
+def test_a_broadcast_bias_has_its_own_shape(call: str, bias: tuple[int, ...]) -> None:
+    model = Net(lambda net, x: CALLS[call](net, x).tanh() @ net.v.T, bias)
+    x = inputs()
+    assert_exact(model, x)
+    linearization = Linearization.of(model, x)
+    v = torch.randn(9, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    pulled = linearization.vjp(v)["(root)"]
+    want = torch.autograd.grad((model(x) * v).sum(), [model.w, model.b, model.v])
+    for (name, mine), gradient in zip(sorted(pulled.items()), sorted(zip("wbv", want, strict=True)), strict=True):
+        assert name == gradient[0]
+        assert mine.shape == gradient[1].shape
+        assert relative(mine, gradient[1]) < 1e-12
+
+
+def test_complex_parameters_are_two_real_ones() -> None:
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            self.w = nn.Parameter(torch.randn(5, 3, generator=generator, dtype=torch.complex128))
+            self.v = nn.Parameter(torch.randn(3, 2, generator=generator, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return ((x.to(self.w.dtype) * 1j) @ self.w).abs().sin() @ self.v
+
+    model, x = Spectral(), inputs()
+    assert_exact(model, x)
+    linearization = Linearization.of(model, x)
+    v = torch.randn(9, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    want = torch.autograd.grad((model(x) * v).sum(), [model.w, model.v])
+    pulled = linearization.vjp(v)["(root)"]
+    assert relative(pulled["w"], want[0]) < 1e-12
+    moved = linearization.jvp({"(root)": {"w": pulled["w"], "v": pulled["v"]}})
+    assert relative(moved, linearization.kernel_product(v)) < 1e-12
+    assert linearization.top_eigenvalue > 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize(
+    "coupled",
+    [
+        lambda net, x: (x - x.mean(0)) @ net.w @ net.v.T,
+        lambda net, x: (x @ net.w).tanh() @ net.v.T / len(x),
+        lambda net, x: (x @ net.w).tanh() @ net.v.T * (1 + (x @ net.w).std()),
+    ],
+    ids=["mean", "number", "spread"],
+)
+def test_examples_that_affect_one_another_are_refused_at_any_scale(scale: float, coupled: Callable) -> None:
+    model = Net(lambda net, x: scale * coupled(net, x))
+    for call in (empirical_ntk, plan_ntk, Linearization.of):
+        with pytest.raises(ValueError, match="changes with the other examples"):
+            call(model, inputs())
+
+
+def test_outputs_that_cancel_are_not_taken_for_coupled() -> None:
+    """f - f0 is rounding at the start, in whichever company."""
+    start = Net(lambda net, x: (x @ net.w).tanh() @ net.v.T, dtype=torch.float32).requires_grad_(False)
+    model = Net(lambda net, x: 1e4 * ((x @ net.w).tanh() @ net.v.T - start(x)), dtype=torch.float32)
+    with torch.no_grad():
+        model.w += 1e-6
+    assert empirical_ntk(model, inputs().float()).total.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda net, x: functional.dropout(x @ net.w, 0.5) @ net.v.T, "it is random: two passes of the same examples differ"),
+        (lambda net, x: (x @ net.w + torch.randn_like(x)).tanh() @ net.v.T, "it is random"),
+        (
+            lambda net, x: checkpoint(lambda h: h @ net.w, x + 0 * net.b, use_reentrant=True) @ net.v.T,
+            "reentrant gradient check",
+        ),
+        (lambda net, x: torch.complex(x @ net.w, x), "outputs must be real numbers"),
+    ],
+    ids=["dropout", "noise", "checkpoint", "complex outputs"],
+)
+def test_what_cannot_be_measured_is_called_what_it_is(function: Callable, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        empirical_ntk(Net(function), inputs())
+
+
+WRONG = {
+    "another weight": lambda rule: lambda use, t: _changed(rule(use, t), lambda a: 1.1 * a),
+    "rows turned round": lambda rule: lambda use, t: _changed(rule(use, t), lambda a: a.flip(0)),
+    "one example": lambda rule: lambda use, t: _changed(rule(use, t), lambda a: torch.cat([0 * a[:1], a[1:]])),
+}
+
+
+def _changed(found: calls.Weight, change: Callable[[Tensor], Tensor]) -> calls.Weight:
+    return replace(found, a=change(found.a)) if isinstance(found, calls.Weight) else found
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("memory", [None, 70_000])
+def test_a_rule_that_is_wrong_is_found_and_replaced(name: str, memory: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every block of examples, and in the other batch."""
+    model, x = Net(lambda net, x: functional.linear(x, net.w, net.b).tanh() @ net.v.T), inputs()
+    assert explicit_layers(model, x) == 0
+    right = RULES[functional.linear]
+    monkeypatch.setitem(RULES, functional.linear, WRONG[name](right))
+    assert explicit_layers(model, x) == 3
+    assert_exact(model, x, memory=memory)
+    crossed = empirical_ntk(model, x, inputs(13)[9:], memory=memory).total
+    assert relative(crossed, empirical_ntk(model, x, inputs(13)[9:], method="dense").total) < 1e-10
+
+
+def test_a_kernel_rule_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The products may be right where the kernel is not."""
+    model, x = Net(lambda net, x: functional.linear(x, net.w, net.b).tanh() @ net.v.T), inputs()
+    add = DensePart.add_kernel
+
+    def without_bias(self: DensePart, *args: object) -> None:
+        add(replace(self, bias=None), *args)
+
+    monkeypatch.setattr(DensePart, "add_kernel", without_bias)
+    assert_exact(model, x)
+
+
+@pytest.mark.parametrize("error", [1e-2, 1e-4, 1e-8])
+def test_a_tape_is_held_to_the_gradients_of_autograd(error: float) -> None:
+    model, x = Net(lambda net, x: functional.linear(x, net.w, net.b).tanh() @ net.v.T), inputs()
+    structure = learn_structure(model, x, None)
+    layers = {"(root)": dict(model.named_parameters())}
+    tapes = capture(model, x, structure=structure)
+    probe = Probe(structure.outputs, [0, 1, 2], structure.examples, 1e-16)
+    assert probe.disagreeing(tapes, layers) == []
+    off = {"(root)": tapes["(root)"].of_outputs(lambda g: (1 + error) * g)}
+    assert bool(probe.disagreeing(off, layers)) == (error > 1e-6)
+    assert probe.disagreeing({"(root)": None}, layers) == ["(root)"]

@@ -1,0 +1,175 @@
+"""Fits against laws that are known, and intervals against how often they hold them."""
+
+import numpy as np
+import pytest
+
+from regime.sweep import fits
+
+WIDTHS = np.array([64.0, 128.0, 256.0, 512.0, 1024.0])
+
+
+def noisy(values: np.ndarray, seeds: int, spread: float, seed: int = 0) -> np.ndarray:
+    draws = np.random.default_rng(seed).normal(0.0, spread, (*values.shape, seeds))
+    return values[..., None] * np.exp(draws)
+
+
+def test_an_exact_power_law_is_found_exactly():
+    law = fits.power_law(WIDTHS, np.repeat(3 * WIDTHS[:, None] ** -0.75, 2, 1))
+    assert law.exponent.value == pytest.approx(-0.75, abs=1e-12)
+    assert (law.exponent.low, law.exponent.high) == pytest.approx((-0.75, -0.75), abs=1e-12)
+    assert law.coefficient == pytest.approx(3.0)
+
+
+def test_a_fit_takes_the_asymptotic_part_where_that_is_five_points() -> None:
+    x = np.array([16.0, *WIDTHS])
+    y = np.repeat((x**-0.5 * np.array([3.0, 1, 1, 1, 1, 1]))[:, None], 2, 1)
+    law = fits.power_law(x, y, least=64)
+    assert (law.smallest, law.points) == (64, 5)
+    assert law.exponent.value == pytest.approx(-0.5)
+    for least in (0.0, 65.0):
+        whole = fits.power_law(x, y, least=least)
+        assert (whole.smallest, whole.points) == (16, 6)
+        assert whole.exponent.value == pytest.approx(np.polyfit(np.log(x), np.log(y[:, 0]), 1)[0])
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+@pytest.mark.parametrize("paired", [False, True])
+def test_intervals_hold_the_truth_as_often_as_they_say(seeds, paired):
+    held = 0
+    for trial in range(200):
+        y = noisy(WIDTHS**-0.5, seeds, 0.2, trial)
+        if paired:  # every seed has an exponent and a height of its own
+            draws = np.random.default_rng(trial).normal(0.0, 0.1, (2, seeds))
+            y = np.exp((-0.5 + draws[0]) * np.log(WIDTHS)[:, None] + draws[1])
+        exponent = fits.power_law(WIDTHS, y, paired=paired).exponent
+        held += exponent.low <= -0.5 <= exponent.high
+    assert held >= 180  # 95% of 200 are 190; fewer than 180 has probability 0.1%
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (WIDTHS[:2], np.ones((2, 3))),
+        (WIDTHS, np.ones((5, 1))),
+        (WIDTHS, np.zeros((5, 3))),
+        (WIDTHS, np.full((5, 3), np.nan)),
+        (WIDTHS, np.ones((4, 3))),
+        (-WIDTHS, np.ones((5, 3))),
+    ],
+)
+def test_points_without_a_law_are_refused(x, y):
+    for fit in (fits.power_law, fits.scaling_law, fits.peak):
+        with pytest.raises(ValueError, match="allowed"):
+            fit(x, y)
+
+
+def test_the_boundary_of_a_known_surface():
+    """kernel_change = (alpha sqrt(width))^-1 takes 0.1 at alpha = 10 width^-1/2."""
+    alphas = 2.0 ** np.arange(-4, 4)
+    surface = (alphas * WIDTHS[:, None] ** 0.5) ** -1.0
+    edge = fits.boundary(WIDTHS, alphas, noisy(surface, 5, 0.05), 0.1)
+    assert edge.exponent.low <= -0.5 <= edge.exponent.high
+    assert edge.exponent.high - edge.exponent.low < 0.2
+    for size, found in zip(edge.sizes, edge.crossings, strict=True):
+        assert found.value == pytest.approx(10 * size**-0.5, rel=0.1)
+        assert found.low <= found.value <= found.high
+    exact = fits.boundary(WIDTHS, alphas[::-1], np.repeat(surface[:, ::-1, None], 2, 2), 0.1)
+    assert exact.exponent.value == pytest.approx(-0.5, abs=1e-9)
+    assert exact.coefficient == pytest.approx(10.0)
+
+
+def test_cells_without_a_number_do_not_move_a_boundary():
+    alphas = 2.0 ** np.arange(-4, 4)
+    surface = np.repeat(((alphas * WIDTHS[:, None] ** 0.5) ** -1.0)[..., None], 2, 2)
+    whole = fits.boundary(WIDTHS, alphas, surface, 0.1)
+    surface[:, :2] = np.nan  # the rich end, where training diverged
+    surface[4, -1, 0] = np.nan
+    holed = fits.boundary(WIDTHS, alphas, surface, 0.1)
+    assert holed.exponent.value == pytest.approx(whole.exponent.value)
+    surface[0] = np.nan
+    assert fits.boundary(WIDTHS, alphas, surface, 0.1).sizes.tolist() == WIDTHS[1:].tolist()
+
+
+def test_a_boundary_outside_the_map_is_none():
+    surface = np.ones((5, 4, 3)) * np.array([0.9, 0.8, 0.7, 0.6])[:, None]
+    with pytest.raises(ValueError, match="crossed at 0 sizes"):
+        fits.boundary(WIDTHS, np.array([1.0, 2.0, 4.0, 8.0]), surface, 0.1)
+
+
+def test_crossings_are_taken_from_the_large_end():
+    log_knob = np.log(np.array([1.0, 2.0, 4.0, 8.0]))
+    waves = np.array([[0.3, 0.05, 0.3, 0.1], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    found = fits.crossing(log_knob, waves, 0.2)
+    assert found[0] == pytest.approx(np.log(4.0) + np.log(2.0) / 2)
+    assert np.isnan(found[1:]).all()
+
+
+def test_extrapolation_holds_what_it_did_not_see():
+    inside = []
+    for trial in range(100):
+        found = fits.extrapolate(WIDTHS, noisy(2 * WIDTHS**-0.8, 4, 0.1, trial), upto=256)
+        assert [point.x for point in found] == [512, 1024]
+        inside += [point.inside for point in found]
+    assert np.mean(inside) > 0.88
+    kinked = np.where(WIDTHS <= 256, 1.0 / WIDTHS, 1 / 256)
+    assert not any(point.inside for point in fits.extrapolate(WIDTHS, noisy(kinked, 4, 0.01), upto=256))
+
+
+def test_a_prediction_interval_is_students() -> None:
+    """Of a new mean, at two degrees of freedom: t = 4.302653."""
+    x, logs = np.array([1.0, 2.0, 4.0, 8.0, 32.0]), np.array([0.1, -0.4, -1.0, -1.2, -3.0])
+    (found,) = fits.extrapolate(x, np.exp(logs)[:, None] * np.exp([[-0.3, 0.3]]), upto=8)
+    log_x = np.log(x)
+    slope, height = np.polyfit(log_x[:4], logs[:4], 1)
+    variance = ((logs[:4] - slope * log_x[:4] - height) ** 2).sum() / 2
+    far = (log_x[4] - log_x[:4].mean()) ** 2 / ((log_x[:4] - log_x[:4].mean()) ** 2).sum()
+    half = 4.302653 * np.sqrt(variance * (1 + 1 / 4 + far))
+    center = slope * log_x[4] + height
+    assert found.predicted == pytest.approx(np.exp([center, center - half, center + half]), rel=1e-6)
+    assert found.measured == pytest.approx(np.exp(-3.0))
+    assert found.x == 32
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 3, 3), (4, 4, 3), (5, 4, 1), (5, 1, 3), (5, 4, 3, 1)])
+def test_a_surface_of_another_shape_is_refused(shape) -> None:
+    knob = np.array([1.0]) if shape[1] == 1 else np.array([1.0, 2.0, 4.0, 8.0])
+    with pytest.raises(ValueError, match="is not allowed; allowed: "):
+        fits.boundary(WIDTHS, knob, np.ones(shape), 0.5)
+
+
+def test_a_power_law_with_a_floor():
+    samples = 2.0 ** np.arange(4, 12)
+    law = fits.scaling_law(samples, noisy(0.02 + 3 * samples**-0.8, 5, 0.03))
+    assert law.exponent.low <= 0.8 <= law.exponent.high
+    assert law.floor.low <= 0.02 <= law.floor.high
+    assert law.coefficient == pytest.approx(3.0, rel=0.3)
+    assert law.exponent.high - law.exponent.low < 0.3
+
+
+def test_a_floor_on_the_grid_is_found_exactly() -> None:
+    """Of the 64 floors between 0 and 0.99 of the lowest mean, here the 41st; four points are enough, three are not."""
+    x, share = np.array([1.0, 2.0, 4.0, 8.0]), 1 - 0.01 ** (40 / 63)
+    floor = 0.3
+    values = floor + floor * (1 - share) / share * (x / 8) ** -0.7
+    law = fits.scaling_law(x, np.repeat(values[:, None], 2, 1))
+    assert law.exponent.value == pytest.approx(0.7, rel=1e-9)
+    assert law.floor.value == pytest.approx(floor, rel=1e-9)
+    assert law.coefficient == pytest.approx(floor * (1 - share) / share * 8**0.7, rel=1e-9)
+    with pytest.raises(ValueError, match="at least 4 different x"):
+        fits.scaling_law(x[1:], np.repeat(values[1:, None], 2, 1))
+
+
+def test_a_peak_and_both_descents():
+    ratio = 2.0 ** np.arange(-3.0, 4.0)
+    curve = 0.1 + 1 / (0.05 + np.log(ratio) ** 2)
+    found = fits.peak(ratio, noisy(curve, 6, 0.1))
+    assert found.x.value == pytest.approx(1.0)
+    assert found.x.low == pytest.approx(1.0)
+    assert found.before.low > 5
+    assert found.after.low > 5
+
+
+def test_the_heights_of_a_peak_are_ratios() -> None:
+    """Three points are enough, and their order does not matter."""
+    found = fits.peak(np.array([4.0, 1.0, 2.0]), np.repeat(np.array([[2.0], [3.0], [12.0]]), 2, 1))
+    assert (found.x.value, found.before.value, found.after.value) == pytest.approx((2.0, 4.0, 6.0))
