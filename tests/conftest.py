@@ -33,7 +33,7 @@ NAMES = (
     "rowwise",
     "rules",
     "spectrum",
-    "tapes",
+    "jacobians",
 )
 KERNELS = [f"regime.kernels.{name}" for name in NAMES]
 # what is called at every step has a process of its own (tests/test_shapes.py); the rest check their own arguments

@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field
 
 from regime.composer import grid
-from regime.composer.grid import Place
-from regime.composer.session import produce, skim_together
+from regime.composer.grid import GridCell
+from regime.composer.session import produce, train_together
 from regime.config import ToyConfig
 from regime.errors import ConfigError, show
 from regime.measures.advice import Side
@@ -36,7 +36,7 @@ TOLERANCE = 1.1
 FAILED = "failed"
 
 
-class Seen(Message):
+class Trial(Message):
     """What the run at one value came to."""
 
     value: float
@@ -75,9 +75,9 @@ class Border(Saved):
     interval: tuple[Number, Number] | None = Field(
         description="95%: the nearest values at which the verdict's own interval leaves the bound; null where there is none"
     )
-    below: Seen | None = Field(description="the run at the interval's lower end")
-    above: Seen | None = Field(description="the run at its upper end")
-    seen: list[Seen] = Field(description="every run, by value")
+    below: Trial | None = Field(description="the run at the interval's lower end")
+    above: Trial | None = Field(description="the run at its upper end")
+    seen: list[Trial] = Field(description="every run, by value")
     reasons: list[str] = Field(description="the border in words, or why there is none")
 
 
@@ -94,7 +94,7 @@ class Tried(Message):
     """Sent when a run has come to its end."""
 
     kind: Literal["tried"] = "tried"
-    seen: Seen
+    seen: Trial
     seconds: float = Field(description="wall time since the start")
 
 
@@ -130,12 +130,12 @@ def stream_border(
     """
     search = Search.of(config, axis, side, within)
     began = time.perf_counter()
-    seen: list[Seen] = []
+    seen: list[Trial] = []
     while values := search.next_values(seen):
         with closing(run_at(search.config, axis, values)) as items:
             for item in items:
                 seconds = time.perf_counter() - began
-                if isinstance(item, Seen):
+                if isinstance(item, Trial):
                     seen.append(item)
                     yield Tried(seen=item, seconds=seconds)
                 else:
@@ -143,27 +143,27 @@ def stream_border(
     yield Finished(report=search.border(seen).to_dict())
 
 
-def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[float | Seen]:
+def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[float | Trial]:
     """Run a configuration at several values of one field: how much is done, now and then, and what each came to."""
     places = []
     for index, value in enumerate(values):
         try:
-            places.append(Place(index, {axis: value}, config.model_copy(update={axis: value})))
+            places.append(GridCell(index, {axis: value}, config.model_copy(update={axis: value})))
         except ConfigError as error:
             yield _failed(value, error)
     done = 0
     for batch in grid.batches(places, workers=1):
         yield done / len(values)
         for item in _run(batch.places, axis):
-            yield item if isinstance(item, Seen) else (done + item * len(batch.places)) / len(values)
+            yield item if isinstance(item, Trial) else (done + item * len(batch.places)) / len(values)
         done += len(batch.places)
 
 
-def _run(places: Sequence[Place], axis: Axis) -> Iterator[float | Seen]:
+def _run(places: Sequence[GridCell], axis: Axis) -> Iterator[float | Trial]:
     """One batch; where one of its runs is refused, each of them alone."""
     values = [place.point[axis] for place in places]
     try:
-        recorders, _ = yield from skim_together([place.config for place in places], learners=False)
+        recorders, _ = yield from train_together([place.config for place in places], learners=False)
     except ConfigError as error:
         if len(places) == 1:
             yield _failed(*values, error)
@@ -174,15 +174,15 @@ def _run(places: Sequence[Place], axis: Axis) -> Iterator[float | Seen]:
         yield judged_at(value, recorder.learning_rate, recorder.history[-1].verdict)
 
 
-def judged_at(value: float, learning_rate: float, verdict: Verdict) -> Seen:
+def judged_at(value: float, learning_rate: float, verdict: Verdict) -> Trial:
     """A run's verdict as seen at a value."""
     known = {name: getattr(verdict, name) for name in ("label", "index", "interval", "agree", "reasons")}
-    return Seen(value=value, learning_rate=learning_rate, **known)
+    return Trial(value=value, learning_rate=learning_rate, **known)
 
 
-def _failed(value: float, error: ConfigError) -> Seen:
+def _failed(value: float, error: ConfigError) -> Trial:
     fields = {"learning_rate": None, "index": None, "interval": None}
-    return Seen(value=value, label="no verdict", agree=FAILED, reasons=[str(error)], **fields)
+    return Trial(value=value, label="no verdict", agree=FAILED, reasons=[str(error)], **fields)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Search:
         own = produce(config).learning_rate if own is None else own
         return cls(config, axis, side, start=type(own)(min(max(own, smallest), largest)), within=(smallest, largest))
 
-    def next_values(self, seen: Sequence[Seen]) -> list[float]:
+    def next_values(self, seen: Sequence[Trial]) -> list[float]:
         """The values to try next; none where the border is known, or that there is none."""
         if not seen:
             return sorted({self.start, *self._outwards(self.start, -1), *self._outwards(self.start, 1)})
@@ -234,7 +234,7 @@ class Search:
                 wanted += self._between(known[outer], known[outer - step])
         return sorted(set(wanted) - {item.value for item in known})
 
-    def border(self, seen: Sequence[Seen]) -> Border:
+    def border(self, seen: Sequence[Trial]) -> Border:
         """What was seen comes to."""
         known = _ordered(seen)
         fields = {"config": self.config, "axis": self.axis, "side": self.side, "seen": known}
@@ -250,7 +250,7 @@ class Search:
         """Whether an index is on the rich side of the bound."""
         return index >= ZONES[0] if self.side == "lazy" else index > ZONES[1]
 
-    def sure(self, seen: Seen, clear: float = 1.0) -> bool:
+    def sure(self, seen: Trial, clear: float = 1.0) -> bool:
         """Whether the whole interval, so many times as wide, is on one side of the bound."""
         return seen.judged and len({self.past(seen.index + clear * (end - seen.index)) for end in seen.interval}) == 1
 
@@ -262,28 +262,28 @@ class Search:
         """The value at a share of the way there from the start, on a log scale."""
         return self._rounded(self.start * (value / self.start) ** share)
 
-    def _crossings(self, known: list[Seen]) -> list[tuple[int, int]]:
+    def _crossings(self, known: list[Trial]) -> list[tuple[int, int]]:
         """The places of neighbors on different sides, nearest the start first."""
         judged = [place for place, item in enumerate(known) if item.judged]
         pairs = [(a, b) for a, b in pairwise(judged) if self.past(known[a].index) != self.past(known[b].index)]
         return sorted(pairs, key=lambda pair: self.distance(sqrt(known[pair[0]].value * known[pair[1]].value)))
 
-    def _crossing(self, known: list[Seen]) -> tuple[int, int] | None:
+    def _crossing(self, known: list[Trial]) -> tuple[int, int] | None:
         return next(iter(self._crossings(known)), None)
 
-    def _end(self, known: list[Seen], inner: int, step: int) -> int:
+    def _end(self, known: list[Trial], inner: int, step: int) -> int:
         """The place, going outwards, of the first run that is sure of its side or not judged; past the last if none is."""
         while 0 <= inner < len(known) and known[inner].judged and not self.sure(known[inner]):
             inner += step
         return inner
 
-    def _sure_end(self, known: list[Seen], inner: int, step: int) -> Seen | None:
+    def _sure_end(self, known: list[Trial], inner: int, step: int) -> Trial | None:
         """The run there, where it is sure of the side that is expected of it."""
         outer = self._end(known, inner, step)
         sure = 0 <= outer < len(known) and self.sure(known[outer])
         return known[outer] if sure and self.past(known[outer].index) == self.past(known[inner].index) else None
 
-    def _approach(self, known: list[Seen]) -> list[float]:
+    def _approach(self, known: list[Trial]) -> list[float]:
         """Values further out while all are on one side: to the ends of the range, or to where runs are lost."""
         judged = [place for place, item in enumerate(known) if item.judged]
         if not judged:
@@ -299,7 +299,7 @@ class Search:
                 return wanted
         return []
 
-    def _between(self, one: Seen, other: Seen) -> list[float]:
+    def _between(self, one: Trial, other: Trial) -> list[float]:
         """Values that divide a bracket evenly on a log scale; none where it is narrow enough."""
         low, high = sorted((one.value, other.value))
         if high <= TOLERANCE * low:
@@ -318,7 +318,7 @@ class Search:
         clipped = min(max(float(f"{value:.4g}"), low), high)
         return round(clipped) if self.axis == "width" else clipped
 
-    def _found(self, known: list[Seen], value: float, ends: list[Seen | None]) -> list[str]:
+    def _found(self, known: list[Trial], value: float, ends: list[Trial | None]) -> list[str]:
         """A border in words."""
         low, high = (f"{end.value:.3g}" if end else "?" for end in ends)
         seeds = f"{self.config.seeds} seeds" if self.config.seeds > 1 else "one seed"
@@ -331,18 +331,18 @@ class Search:
             reasons.append(f"The index passes the bound more than once; this is nearest {self.axis} = {self.start:.3g}")
         return reasons + _lost(known, value)
 
-    def _missing(self, known: list[Seen]) -> list[str]:
+    def _missing(self, known: list[Trial]) -> list[str]:
         """Why there is none, in words."""
         edge = "lazy ends" if self.side == "lazy" else "rich begins"
         searched = f"from {self.axis} = {known[0].value:.3g} to {known[-1].value:.3g}"
         return [f"No border at which {edge} {searched}: {known[0]}, {known[-1]}", *_lost(known, self.start)]
 
 
-def _ordered(seen: Sequence[Seen]) -> list[Seen]:
+def _ordered(seen: Sequence[Trial]) -> list[Trial]:
     return sorted(seen, key=lambda item: item.value)
 
 
-def _lost(known: list[Seen], value: float) -> list[str]:
+def _lost(known: list[Trial], value: float) -> list[str]:
     """The runs nearest a value, on both its sides, that came to nothing."""
     nearest = sorted((item for item in known if not item.judged), key=lambda item: abs(log(item.value / value)))
     sides = {item.value > value: item for item in reversed(nearest)}

@@ -28,7 +28,7 @@ SAMPLED = 64
 """Cells from whose cost that of very many is told."""
 
 
-class Place(NamedTuple):
+class GridCell(NamedTuple):
     """One cell to be."""
 
     index: int
@@ -40,14 +40,14 @@ class Place(NamedTuple):
 class Batch:
     """Cells that are trained together, and about how long that takes on one core."""
 
-    places: Sequence[Place]
+    places: Sequence[GridCell]
     seconds: float
 
     def __lt__(self, other: "Batch") -> bool:
         return self.seconds > other.seconds  # the longest is the first of a heap
 
 
-def places(config: SweepConfig) -> list[Place]:
+def places(config: SweepConfig) -> list[GridCell]:
     """Every cell, the last axis turning fastest.
 
     Raises:
@@ -60,7 +60,7 @@ def places(config: SweepConfig) -> list[Place]:
             f"axes make {config.size:,} cells, about {_spelled(_sampled(config))} of one core; "
             f"allowed: at most {allowed:,} (REGIME_MAX_CELLS)"
         )
-    return [Place(index, config.point(cell), cell) for index, cell in enumerate(config.cells())]
+    return [GridCell(index, config.point(cell), cell) for index, cell in enumerate(config.cells())]
 
 
 def _sampled(config: SweepConfig) -> float:
@@ -78,9 +78,9 @@ def _spelled(seconds: float) -> str:
     return f"{seconds / max(1, size):.0f} {unit}"
 
 
-def batches(found: Iterable[Place], workers: int) -> list[Batch]:
+def batches(found: Iterable[GridCell], workers: int) -> list[Batch]:
     """Cells of one shape together, the longest batch first, split until as many cores as there are can share the work."""
-    groups: dict[object, list[Place]] = {}
+    groups: dict[object, list[GridCell]] = {}
     for place in found:
         toy = place.config.kind == "toy"
         groups.setdefault((shape(place.config), precision(place.config)) if toy else place.index, []).append(place)
@@ -94,11 +94,11 @@ def batches(found: Iterable[Place], workers: int) -> list[Batch]:
     return sorted(heap)
 
 
-def _batch(group: Sequence[Place]) -> Batch:
+def _batch(group: Sequence[GridCell]) -> Batch:
     return Batch(group, seconds([place.config for place in group]))
 
 
-def _fitting(group: list[Place]) -> list[list[Place]]:
+def _fitting(group: list[GridCell]) -> list[list[GridCell]]:
     """A group in as few parts as fit into memory, and into a core's cache."""
     config = group[0].config
     if config.kind == "probe":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regime.config import RunConfig, ToyConfig, config_from_dict
-from regime.dynamics.snapshot import Glance, Pause, Snapshot
+from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot
 from regime.errors import ConfigError, is_integer
 from regime.measures.measurement import between
 from regime.record import held
@@ -92,12 +92,12 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
         yield cell, recorder.finished(producer, time.perf_counter() - began)
 
 
-def skim_together(
+def train_together(
     configs: Sequence[ToyConfig], at_loss: float | None = None, *, learners: bool = True
 ) -> Generator[float, None, tuple[list[Recorder], float]]:
     """Train configurations of one shape as one batch, each measured at its end alone: how much is done, five times a second.
 
-    Returns each one's record, and the seconds spent in steps. See `ToyRun.skim` for `at_loss` and `learners`.
+    Returns each one's record, and the seconds spent in steps. See `ToyRun.endpoints` for `at_loss` and `learners`.
 
     Raises:
         ConfigError: they differ in more than alpha, learning_rate and seed, or one of them cannot run on this machine.
@@ -107,16 +107,16 @@ def skim_together(
     spoke = time.perf_counter()
     run = ToyRun(configs)
     recorders = [Recorder(config, rate, [], run.steps) for config, rate in zip(configs, run.learning_rates, strict=True)]
-    for item in run.skim(at_loss, learners=learners):
-        if isinstance(item, Glance):
-            recorders[item.cell].glance(item)
+    for item in run.endpoints(at_loss, learners=learners):
+        if isinstance(item, GapSnapshot):
+            recorders[item.cell].record_gap(item)
         elif isinstance(item, Snapshot):
             recorder = recorders[item.cell]
             recorder.record(item, 0.0, 0.0) if recorder.baseline else recorder.begin(item)
         if time.perf_counter() - spoke > HEARTBEAT:
             spoke = time.perf_counter()
             yield item.fraction
-    return recorders, run.bench.seconds
+    return recorders, run.experiment.seconds
 
 
 class Session:

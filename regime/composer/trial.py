@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from regime.composer.border import Search, Seen, judged_at, run_at
+from regime.composer.border import Search, Trial, judged_at, run_at
 from regime.config import ToyConfig
 from regime.measures.advice import extrapolate, sentence
 from regime.record.events import Measured
@@ -44,7 +44,7 @@ def try_advice(config: ToyConfig, learning_rate: float, last: Measured) -> Itera
     values = {searches[side].on_the_way(value, share) for side, value in wanted.items() for share in SHARES}
     for share in (*FURTHER, None):
         for item in run_at(config, "alpha", sorted(values - {known.value for known in seen})):
-            if isinstance(item, Seen):
+            if isinstance(item, Trial):
                 seen.append(item)
             else:
                 yield item
@@ -63,13 +63,13 @@ def seconds(config: ToyConfig, runs: int) -> float:
     return runs * config.seeds * operations / RATE + config.steps * STEP
 
 
-def _close(search: Search, seen: list[Seen]) -> bool:
+def _close(search: Search, seen: list[Trial]) -> bool:
     """Whether the border is known well enough."""
     low, high = search.border(seen).interval
     return low is not None and high is not None and high <= CLOSE * low
 
 
-def _landed(search: Search, seen: list[Seen], clear: Sequence[float]) -> Seen | None:
+def _landed(search: Search, seen: list[Trial], clear: Sequence[float]) -> Trial | None:
     """The run nearest the start that is clearly on the side that was sought; of runs that are equally clear."""
     for times in clear:
         runs = [item for item in seen if item.label == search.side and search.sure(item, times)]
@@ -78,7 +78,7 @@ def _landed(search: Search, seen: list[Seen], clear: Sequence[float]) -> Seen | 
     return None
 
 
-def _said(search: Search, seen: list[Seen]) -> str:
+def _said(search: Search, seen: list[Trial]) -> str:
     """The advice, and what was seen of the border on the way."""
     landed = _landed(search, seen, CLEAR)
     if landed is None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from regime.config.base import FROM_LIST, SEED_LIMIT, Config, Device
-from regime.config.rows import Table, parse
+from regime.config.rows import OwnTexts, parse
 
 PROBE_TOKEN_LIMIT = 8192
 """Probe tokens whose activations and gradients a probe holds at once, over all its seeds."""
@@ -50,7 +50,7 @@ class _TextConfig(Config):
         if (table := self.table) is not None:
             self._check_words(table)
 
-    def _check_words(self, table: Table) -> None:
+    def _check_words(self, table: OwnTexts) -> None:
         if self.readout == "prompt" and (self.prompt is None or len(self.words) != len(table.classes)):
             raise ValueError(
                 f"words = {list(self.words)!r:.80} is not allowed with your own rows; allowed: a prompt, and a word for each "
@@ -63,7 +63,7 @@ class _TextConfig(Config):
         return self.readout != "next-token"
 
     @property
-    def table(self) -> Table | None:
+    def table(self) -> OwnTexts | None:
         """Somebody's own rows.
 
         Raises:

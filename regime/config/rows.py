@@ -18,7 +18,7 @@ LABEL_NAMES = ("label", "class", "target", "sentiment", "category")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-class Table(NamedTuple):
+class OwnTexts(NamedTuple):
     """Texts, the number of each one's label in `classes`, and the labels in alphabetical order; of unlabeled texts neither."""
 
     texts: tuple[str, ...]
@@ -42,7 +42,7 @@ def decode(data: bytes) -> str:
 
 
 @lru_cache(maxsize=8)
-def parse(source: str, labeled: bool = True) -> Table:
+def parse(source: str, labeled: bool = True) -> OwnTexts:
     """Texts with a label each, in two columns; or texts alone, one a line or in the column that a header calls text.
 
     Columns are parted by commas, semicolons or tabs, and cells may be quoted. A header is a first row that names a column text
@@ -78,13 +78,13 @@ def parse(source: str, labeled: bool = True) -> Table:
         if labeled:
             names.append(_cell(row[label], "label", number))
     if not labeled:
-        return Table(tuple(texts), (), ())
+        return OwnTexts(tuple(texts), (), ())
     classes = sorted(set(names))
     if not LABELS[0] <= len(classes) <= LABELS[1]:
         some = ", ".join(repr(_short(name)) for name in classes[:3])
         raise ValueError(f"it has {len(classes)} different labels ({some}{', ...' * (len(classes) > 3)}); allowed: 2 to 10")
     numbers = {name: number for number, name in enumerate(classes)}
-    return Table(tuple(texts), tuple(numbers[name] for name in names), tuple(classes))
+    return OwnTexts(tuple(texts), tuple(numbers[name] for name in names), tuple(classes))
 
 
 def _check_characters(source: str) -> None:

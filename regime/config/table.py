@@ -12,7 +12,7 @@ COLUMNS = 257
 CLASSES = 10
 
 
-class Table(NamedTuple):
+class OwnRows(NamedTuple):
     """Points, and what to predict: numbers where `classes` is empty, else indices into it."""
 
     x: tuple[tuple[float, ...], ...]
@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def parse(text: str) -> Table:
+def parse(text: str) -> OwnRows:
     """Rows of comma-separated numbers, the target last; a first row that holds names is skipped.
 
     Targets that are words, or whole numbers of at most 10 values, are classes; other numbers are a regression.
@@ -61,8 +61,8 @@ def parse(text: str) -> Table:
         if len(distinct) > CLASSES:
             raise ValueError(f"its target has {len(distinct)} classes; allowed: 2 to {CLASSES}")
         classes = tuple(sorted(distinct, key=_class_order))
-        return Table(x, tuple(float(classes.index(cell)) for cell in targets), classes)
-    return Table(x, tuple(value for value in values if value is not None), ())
+        return OwnRows(x, tuple(float(classes.index(cell)) for cell in targets), classes)
+    return OwnRows(x, tuple(value for value in values if value is not None), ())
 
 
 def _class_order(name: str) -> tuple[float, str]:

@@ -201,7 +201,7 @@ class ToyConfig(Config):
         parameters = sum((i + 1) * o for i, o in pairwise(self.sizes))
         points = self.samples + self.test_samples + self.probe_samples
         kernels = self.outputs**2 * self.samples * points
-        tape = points * sum(self.sizes[1:]) * (self.outputs + 2)
+        jacobian = points * sum(self.sizes[1:]) * (self.outputs + 2)
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
         copies = 10 if self.optimizer == "adam" else 6
-        return 4 * max(self.rounds) * (copies * parameters + 2 * kernels + 2 * tape + forecast)
+        return 4 * max(self.rounds) * (copies * parameters + 2 * kernels + 2 * jacobian + forecast)

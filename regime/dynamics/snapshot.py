@@ -30,7 +30,7 @@ class Pause:
     fraction: float
 
 
-class Glance(NamedTuple):
+class GapSnapshot(NamedTuple):
     """A point of the path that only the twin's gap is taken at: what is cheap of a snapshot."""
 
     step: int
@@ -40,7 +40,7 @@ class Glance(NamedTuple):
     """The twin's."""
     cell: int = 0
 
-    def rows(self, chosen: slice, cell: int) -> "Glance":
+    def rows(self, chosen: slice, cell: int) -> "GapSnapshot":
         """The same of some of the seeds."""
         return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
 
@@ -88,7 +88,7 @@ class Moved(NamedTuple):
     linear: Float[Tensor, "S P C"]
 
 
-class Start(NamedTuple):
+class Baseline(NamedTuple):
     """The start as it would be if all but trained parameters, such as buffers, were then what they are now."""
 
     outputs: Float[Tensor, "S P C"]
@@ -139,7 +139,7 @@ class Snapshot:
     """By layer, what its parameters' movement does alone."""
     halves: Float[Tensor, "S 2 P P"] | None = None
     """Theta by halves of the outputs, where these are random projections of more."""
-    start: Start | None = None
+    start: Baseline | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
     anew: bool = False
     """Whether they did since the snapshot before."""

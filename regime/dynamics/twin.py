@@ -20,7 +20,7 @@ from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Descent, PerRow
 
 
-class Points(NamedTuple):
+class TwinPoints(NamedTuple):
     """M points as the twins see them. Kernels are full, all pairs of outputs, or where outputs do not mix one for them all."""
 
     start: Float[Tensor, "S M C"]
@@ -29,7 +29,7 @@ class Points(NamedTuple):
     """Theta_0 between these and the training points; None for Adam."""
     along: Float[Tensor, "S M C"] | None = None
     """U_0 = alpha J_0 theta_0; None without weight decay, and for Adam."""
-    tape: Any = None
+    jacobian: Any = None
     """For Adam: what J_0 is made of."""
 
 
@@ -44,7 +44,7 @@ class State(NamedTuple):
 class Twin:
     """S linearized models at once, in function space; `descent.learning_rate` includes the parameterization's n^-c."""
 
-    train: Points
+    train: TwinPoints
     y: Float[Tensor, "N C"]
     loss: Loss
     descent: Descent
@@ -73,7 +73,7 @@ class Twin:
         kept = self.descent.shrink
         self.state = State(kept * self.state.coefficients - rate * force, kept * self.state.share - rate * pull)
 
-    def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
+    def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
         """F_lin; points of fewer seeds take the first ones."""
         coefficients = self.state.coefficients[: points.start.shape[0]]
         if points.rows.shape[-1] == coefficients.shape[-2]:

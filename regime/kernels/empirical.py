@@ -13,7 +13,7 @@ from regime.kernels.jacobian import contraction
 from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.dense import dense_ntk
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, grouped
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
@@ -136,7 +136,7 @@ def _dense(r: Request) -> dict[str, Tensor | None]:
 
 
 def _structured(r: Request) -> dict[str, Tensor | None]:
-    """From tapes, block by block."""
+    """From Jacobians, block by block."""
     names = r.names
     kernels: dict[str, Tensor | None] = dict.fromkeys(names.values())
     structure = learn_structure(r.model, r.batch, r.readout, r.layers)
@@ -152,32 +152,32 @@ def _structured(r: Request) -> dict[str, Tensor | None]:
                     against = r.batch if r.other is None else r.other
                     right = capture(r.model, against, r.readout, r.layers, opposite, columns)
                     left, right = _comparable(r, (r.batch, rows, left), (against, columns, right))
-                for path, tape in left.items():
-                    if tape is None:
+                for path, jacobian in left.items():
+                    if jacobian is None:
                         continue
                     name = names[path]
                     if kernels[name] is None:
-                        kernels[name] = tape.zeros(shape.m, r.outputs, shape.n)
+                        kernels[name] = jacobian.zeros(shape.m, r.outputs, shape.n)
                     block = kernels[name][rows, columns]
-                    tape.kernel(right[path], r.outputs, r.method, block, shape.workspace)
+                    jacobian.kernel(right[path], r.outputs, r.method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
                 contraction.mirror(kernel, r.outputs)
     return kernels
 
 
-Side = tuple[Batch, slice, Mapping[str, Tape | None]]
+Side = tuple[Batch, slice, Mapping[str, LayerJacobian | None]]
 
 
-def _comparable(r: Request, one: Side, two: Side) -> list[dict[str, Tape | None]]:
-    """The same tapes; a layer that has another form on the other batch becomes explicit on both."""
+def _comparable(r: Request, one: Side, two: Side) -> list[dict[str, LayerJacobian | None]]:
+    """The same Jacobians; a layer that has another form on the other batch becomes explicit on both."""
     left, right = one[2], two[2]
     odd = [path for path in left if (left[path] and left[path].form) != (right[path] and right[path].form)]
     parameters = {path: own for path, own in r.parameters.items() if path in odd}
     sides = []
-    for batch, index, tapes in (one, two):
+    for batch, index, jacobians in (one, two):
         rows = explicit(r.model, select(batch, index), r.readout, parameters)
-        sides.append({**tapes, **{path: Tape(parts) for path, parts in rows.items()}})
+        sides.append({**jacobians, **{path: LayerJacobian(parts) for path, parts in rows.items()}})
     return sides
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, widened
 from regime.kernels.jacobian.capture import capture
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.undisturbed import full_precision, undisturbed
 from regime.kernels.spectrum import lanczos_top
 
@@ -22,13 +22,13 @@ Directions = Mapping[str, Mapping[str, Tensor]]
 class Linearization:
     """f_lin(x; theta + d) = f(x; theta) + J(x) d, with J as it was when this was made (Lee et al. 2019, arXiv 1902.06720).
 
-    `tapes` hold inputs and output gradients of every layer, so that each product is a matmul a layer: no further passes
+    `jacobians` hold inputs and output gradients of every layer, so that each product is a matmul a layer: no further passes
     through the model. Memory grows with n alone, where a kernel's grows with n^2. Products with models in half precision are
     in float32.
     """
 
     outputs: Float[Tensor, "n C"]
-    tapes: dict[str, Tape]
+    jacobians: dict[str, LayerJacobian]
 
     @classmethod
     def of(
@@ -40,27 +40,29 @@ class Linearization:
             ValueError: as `regime.empirical_ntk` does.
         """
         with undisturbed(model):
-            tapes = {path: tape for path, tape in capture(model, batch, readout, layers).items() if tape is not None}
+            jacobians = {
+                path: jacobian for path, jacobian in capture(model, batch, readout, layers).items() if jacobian is not None
+            }
             with torch.no_grad():
-                return cls(widened(evaluate(model, batch, readout)), tapes)
+                return cls(widened(evaluate(model, batch, readout)), jacobians)
 
     @full_precision()
     def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:
         """J d."""
         wide = {path: {name: widened(d) for name, d in own.items()} for path, own in directions.items()}
-        moved = [tape.product(wide[path]) for path, tape in self.tapes.items() if path in wide]
+        moved = [jacobian.product(wide[path]) for path, jacobian in self.jacobians.items() if path in wide]
         return sum(moved, torch.zeros_like(self.outputs))
 
     @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
         """J^T v."""
-        return {path: tape.pullback(widened(v)) for path, tape in self.tapes.items()}
+        return {path: jacobian.pullback(widened(v)) for path, jacobian in self.jacobians.items()}
 
     @full_precision()
     def kernel_product(self, v: Float[Tensor, "n C"]) -> Float[Tensor, "n C"]:
         """Theta v = J (J^T v), a layer at a time."""
         v = widened(v)
-        return sum((tape.product(tape.pullback(v)) for tape in self.tapes.values()), torch.zeros_like(v))
+        return sum((jacobian.product(jacobian.pullback(v)) for jacobian in self.jacobians.values()), torch.zeros_like(v))
 
     @cached_property
     def top_eigenvalue(self) -> float:

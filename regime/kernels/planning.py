@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from regime.kernels.jacobian import contraction
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, select, size
 from regime.kernels.jacobian.capture import capture, learn_structure
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.trace import PROBES, Structure
 from regime.kernels.request import Request
 from regime.resources.device import free_memory, matmul_rate
@@ -130,8 +130,8 @@ def plan(request: Request) -> Plan:
         passes, alone = whole * c, 0.0
         kept = sum(each.bytes for each in plans.values())
         return Plan(_seconds(plans, passes * whole * 2 * forward, rate, passes), shape.bytes + kept, max(n, m or 0), plans)
-    tapes = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
-    plans = {path: _layer(tape, request, shape.examples) for path, tape in tapes.items()}
+    jacobians = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
+    plans = {path: _layer(jacobian, request, shape.examples) for path, jacobian in jacobians.items()}
     passed = shape.passed()
     alone = ALONE * passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
@@ -159,25 +159,29 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     c, few = structure.outputs.shape[1], select(batch, structure.examples[: PROBES[0]])
     operations, kept = [], []
     for outputs in (1, 2):
-        tapes = [tape for tape in capture(model, few, Projected(readout, outputs, 0)).values() if tape is not None]
-        operations.append(sum(part.cost(n, None, "trace", "auto").operations for tape in tapes for part in tape.parts))
-        kept.append(sum(n * tape.nbytes / tape.examples for tape in tapes))
-    layers, tape = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
+        jacobians = [
+            jacobian for jacobian in capture(model, few, Projected(readout, outputs, 0)).values() if jacobian is not None
+        ]
+        operations.append(
+            sum(part.cost(n, None, "trace", "auto").operations for jacobian in jacobians for part in jacobian.parts)
+        )
+        kept.append(sum(n * jacobian.nbytes / jacobian.examples for jacobian in jacobians))
+    layers, jacobian = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
     passes = 3 + c + blocks + (ALONE * (1 + c) if structure.unknown() else 0)
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
-    matrices = 2 * len(tapes) * n * n * max(4, structure.outputs.element_size())
+    matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())
     copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
-    return seconds, int(2 * tape) + chunk * structure.bytes_per_example() + matrices + copies
+    return seconds, int(2 * jacobian) + chunk * structure.bytes_per_example() + matrices + copies
 
 
-def _layer(tape: Tape | None, request: Request, most: int) -> LayerPlan:
-    if tape is None:
+def _layer(jacobian: LayerJacobian | None, request: Request, most: int) -> LayerPlan:
+    if jacobian is None:
         return LayerPlan(None, 0, 0)
-    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in tape.parts]
+    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in jacobian.parts]
     kept = sum(min(each, most) for each in request.sizes if each is not None)
     name = ", ".join(dict.fromkeys(cost.method for cost in costs))
-    return LayerPlan(name, sum(cost.operations for cost in costs), tape.nbytes // tape.examples * kept)
+    return LayerPlan(name, sum(cost.operations for cost in costs), jacobian.nbytes // jacobian.examples * kept)
 
 
 def _seconds(plans: dict[str, LayerPlan], passing: float | int, rate: float, passes: float | int) -> float:

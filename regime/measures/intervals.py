@@ -27,7 +27,7 @@ SUBSETS = 100
 """Of the probe points, behind every other."""
 
 
-class Estimate(NamedTuple):
+class PointEstimate(NamedTuple):
     """A number and its 95% interval."""
 
     value: float
@@ -147,14 +147,14 @@ def interval_of_geometric_mean(
     return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
 
 
-def mean_over_seeds(values: np.ndarray) -> Estimate:
+def mean_over_seeds(values: np.ndarray) -> PointEstimate:
     """Return mean and Student's 95% interval of values (S,), S at least 2."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"values = {values!r:.80} is not allowed; allowed: finite numbers of at least two seeds")
     half = student(len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
-    return Estimate(mean, mean - half, mean + half)
+    return PointEstimate(mean, mean - half, mean + half)
 
 
 def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarray:
@@ -172,7 +172,7 @@ def resampled_means(values: np.ndarray, paired: bool, seed: int = 0) -> np.ndarr
     return center + (means - center) * (seeds / (seeds - 1)) ** 0.5
 
 
-def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | None = None) -> Estimate:
+def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | None = None) -> PointEstimate:
     """Return a fitted number with the quantiles of its bootstrap, widened by t / z for few seeds; nan draws are left out.
 
     Student's degrees of freedom are S - 1 for each independent part that the number depends on, of which there are in effect
@@ -192,4 +192,4 @@ def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | 
         count = shares.sum() ** 2 / (shares**2).sum()
     wide = value + (drawn[good] - value) * student(count * (seeds - 1)) / normal()
     low, high = np.quantile(wide, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(low), float(high))
+    return PointEstimate(float(value), float(low), float(high))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.dynamics.snapshot import TWIN_GAP, Snapshot, Start
+from regime.dynamics.snapshot import TWIN_GAP, Baseline, Snapshot
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.intervals import deviation, normal, subsets
@@ -159,7 +159,7 @@ class Baseline:
         self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
 
-    def at(self, start: Start | None) -> "Baseline":
+    def at(self, start: Baseline | None) -> "Baseline":
         """The same with another start of the same points, where there is one."""
         return self if start is None else Baseline(replace(self.start, **start._asdict()))
 

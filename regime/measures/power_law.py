@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from regime.measures.intervals import Estimate, mean_over_seeds
+from regime.measures.intervals import PointEstimate, mean_over_seeds
 
 
-def power_law(x: np.ndarray, y: np.ndarray) -> Estimate:
+def power_law(x: np.ndarray, y: np.ndarray) -> PointEstimate:
     """The exponent p of y ~ x^p: the least-squares slope of log y on log x, fitted seed by seed.
 
     Args:

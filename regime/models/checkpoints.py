@@ -112,7 +112,7 @@ class CheckpointRun:
         return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
 
     def _bytes(self, samples: int) -> int:
-        """Four times the weights (loaded, copied, at the start, put together), and the tapes at the start and now."""
+        """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
         return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
 
     def references(self) -> list[Reference]:

@@ -13,7 +13,7 @@ from regime.config import ProbeConfig
 from regime.dynamics.snapshot import Pause, paused
 from regime.errors import ConfigError
 from regime.kernels.jacobian.capture import capture, learn_structure
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import block_of, owned
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.planning import EFFICIENCY
@@ -46,9 +46,9 @@ class Pilot:
     pullback: float
     update: float
     """Seconds of one optimizer step."""
-    tapes: dict[str, Tape]
+    jacobians: dict[str, LayerJacobian]
     tokens: int
-    """In a tape."""
+    """In a Jacobian."""
     length: int
     """Tokens in a text."""
     parameters: int
@@ -59,13 +59,13 @@ class Pilot:
 
     def kernel(self, n: int, m: int | None = None, outputs: str = "trace") -> float:
         """Seconds of a kernel of all layers, of n texts against m, or themselves."""
-        parts = [part for tape in self.tapes.values() for part in tape.parts]
+        parts = [part for jacobian in self.jacobians.values() for part in jacobian.parts]
         return sum(part.cost(n, m, outputs, "auto").operations for part in parts) / self.rate
 
     @property
     def tape_bytes(self) -> float:
         """What is kept of one token."""
-        return sum(tape.nbytes for tape in self.tapes.values()) / self.tokens
+        return sum(jacobian.nbytes for jacobian in self.jacobians.values()) / self.tokens
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,14 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
     batch = {name: tensor[:few] for name, tensor in inputs.items()}
     with undisturbed(model):
         structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
-        tapes, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
-    known = {path: tape for path, tape in tapes.items() if tape is not None}
+        jacobians, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
+    known = {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
     outputs, backward = _timed(lambda: _pass(model, batch), device)
     with torch.no_grad():
         _, forward = _timed(lambda: model(**batch), device)
         like = {path: {name: p.detach() for name, p in own.items()} for path, own in owned(model).items()}
-        _, product = _timed(lambda: [tape.product(like[path]) for path, tape in known.items()], device)
-        _, pullback = _timed(lambda: [tape.pullback(outputs[:half]) for tape in known.values()], device)
+        _, product = _timed(lambda: [jacobian.product(like[path]) for path, jacobian in known.items()], device)
+        _, pullback = _timed(lambda: [jacobian.pullback(outputs[:half]) for jacobian in known.values()], device)
     return Pilot(
         forward=forward / (few * length),
         backward=backward / (few * length),
@@ -138,7 +138,7 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
         product=product / (half * length),
         pullback=pullback / (half * length),
         update=update,
-        tapes={path: tape.bare() for path, tape in known.items()},
+        jacobians={path: jacobian.bare() for path, jacobian in known.items()},
         tokens=half * length,
         length=length,
         parameters=sum(p.numel() for p in model.parameters()),

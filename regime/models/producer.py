@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from regime.config import ProbeConfig
 from regime.dynamics.losses import error
 from regime.dynamics.snapshot import TWIN_GAP, Pause, Snapshot, diverged
-from regime.dynamics.twin import Points
+from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, split, targets
 from regime.models.head import check_labels, fit_head
@@ -142,17 +142,19 @@ class ProbeRun:
             learner.start = {}
             for name in ("train", "test"):
                 learner.start[name] = yield from observer.evaluate(self.inputs[name])
-            tapes = yield from observer.capture(self.inputs["train"])
-            kernel = yield from full_kernel(tapes, tapes)
-            cross = yield from self._against(observer, "test", tapes)
+            jacobians = yield from observer.capture(self.inputs["train"])
+            kernel = yield from full_kernel(jacobians, jacobians)
+            cross = yield from self._against(observer, "test", jacobians)
             learner.regressed = self._regression(learner, kernel, cross)
-            train = Linearized(learner.start["train"], tapes)
-            probe = Linearized(observer.start, {path: tape for path, tape in observer.tapes.items() if tape is not None})
+            train = Linearized(learner.start["train"], jacobians)
+            probe = Linearized(
+                observer.start, {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
+            )
             if config.optimizer == "adamw":
                 learner.twin = ParameterTwin(config, train, probe, self.targets["train"], self.loss, observer.by_layer())
             else:
-                rows = yield from full_kernel(probe.tapes, train.tapes)
-                points = Points(train.start[None], kernel[None]), Points(probe.start[None], rows[None])
+                rows = yield from full_kernel(probe.jacobians, train.jacobians)
+                points = TwinPoints(train.start[None], kernel[None]), TwinPoints(probe.start[None], rows[None])
                 learner.twin = KernelTwin(config, *points, self.targets["train"], self.loss)
         return learner
 
@@ -221,19 +223,19 @@ class ProbeRun:
 
     def _regressed_now(self, learner: _Learner) -> Turns[dict[str, Tensor]]:
         """With the last kernel; what the run itself needed of the first one is let go before."""
-        learner.twin, learner.observer.tapes = None, {}
-        tapes = yield from learner.observer.capture(self.inputs["train"])
-        kernel = yield from full_kernel(tapes, tapes)
-        cross = yield from self._against(learner.observer, "test", tapes)
+        learner.twin, learner.observer.jacobians = None, {}
+        jacobians = yield from learner.observer.capture(self.inputs["train"])
+        kernel = yield from full_kernel(jacobians, jacobians)
+        cross = yield from self._against(learner.observer, "test", jacobians)
         return self._regression(learner, kernel, cross)
 
-    def _against(self, observer: Observer, name: str, train: dict[str, Tape]) -> Turns[Float[Tensor, "MC NC"]]:
-        """The kernel of some texts against the training texts, a chunk of them at a time: their tapes are not kept."""
+    def _against(self, observer: Observer, name: str, train: dict[str, LayerJacobian]) -> Turns[Float[Tensor, "MC NC"]]:
+        """The kernel of some texts against the training texts, a chunk of them at a time: their Jacobians are not kept."""
         inputs, rows = self.inputs[name], []
         for first in range(0, len(self.targets[name]), self.chunk):
             part = {key: tensor[first : first + self.chunk] for key, tensor in inputs.items()}
-            tapes = yield from observer.capture(part)
-            rows.append((yield from full_kernel(tapes, train)))
+            jacobians = yield from observer.capture(part)
+            rows.append((yield from full_kernel(jacobians, train)))
         return torch.cat(rows)
 
     def _regression(self, learner: _Learner, kernel: Tensor, cross: Tensor) -> dict[str, Float[Tensor, "n C"]]:

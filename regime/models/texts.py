@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from regime.config.rows import Table, parse
+from regime.config.rows import OwnTexts, parse
 from regime.data import FOLDER
 
 REVIEWS = FOLDER / "reviews.csv"
@@ -38,7 +38,7 @@ PROMPTS = {
 """The first as in Gao et al. 2021 (arXiv 2012.15723), which Malladi et al. 2023 (arXiv 2210.05643) use."""
 
 
-class Rows(NamedTuple):
+class TextRows(NamedTuple):
     """Some texts with the number of each one's label; of unlabeled texts all 0."""
 
     texts: list[str]
@@ -51,14 +51,14 @@ def prompt_prefix(template: str) -> str:
 
 
 @cache
-def _reviews(task: str) -> Table:
+def _reviews(task: str) -> OwnTexts:
     with REVIEWS.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     classes = CLASSES[task]
-    return Table(tuple(row["text"] for row in rows), tuple(classes.index(row[task]) for row in rows), classes)
+    return OwnTexts(tuple(row["text"] for row in rows), tuple(classes.index(row[task]) for row in rows), classes)
 
 
-def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = None, labeled: bool = True) -> list[Rows]:
+def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = None, labeled: bool = True) -> list[TextRows]:
     """Disjoint groups of rows of these sizes, drawn by one seed; labels as even in each as the rows allow.
 
     Args:
@@ -78,12 +78,12 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = N
     for size in sizes:
         rows = order[start : start + size]
         labels = torch.tensor([table.labels[row] if table.labels else 0 for row in rows])
-        groups.append(Rows([table.texts[row] for row in rows], labels))
+        groups.append(TextRows([table.texts[row] for row in rows], labels))
         start += size
     return groups
 
 
-def _even(table: Table, seed: int, total: int) -> list[int]:
+def _even(table: OwnTexts, seed: int, total: int) -> list[int]:
     """Row numbers in random order: labels as even as there are rows, each spread evenly over the whole draw."""
     order = torch.randperm(len(table.texts), generator=torch.Generator().manual_seed(seed)).tolist()
     if not table.labels:

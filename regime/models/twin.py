@@ -10,28 +10,28 @@ from torch import Tensor
 from regime.config import ProbeConfig
 from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Descent
-from regime.dynamics.twin import Points, Twin
-from regime.kernels.jacobian.layer import Tape
+from regime.dynamics.twin import Twin, TwinPoints
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models.training import make_optimizer
 from regime.observe.observer import Turns
 
-Tapes = Mapping[str, Tape]
+Jacobians = Mapping[str, LayerJacobian]
 
 
 @dataclass(frozen=True)
 class Linearized:
-    """Examples as a linear model sees them: f_0, and J_0 as tapes by layer."""
+    """Examples as a linear model sees them: f_0, and J_0 as Jacobians by layer."""
 
     start: Float[Tensor, "n C"]
-    tapes: Tapes
+    jacobians: Jacobians
 
 
-def full_kernel(one: Tapes, other: Tapes) -> Turns[Float[Tensor, "nC mC"]]:
+def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"]]:
     """Theta between examples, all pairs of outputs, summed over layers."""
     total = None
-    for path, tape in one.items():
+    for path, jacobian in one.items():
         with torch.no_grad():
-            term = tape.kernel(other[path], "full")
+            term = jacobian.kernel(other[path], "full")
             total = term if total is None else total.add_(term)
         yield
     n, m, c, _ = total.shape
@@ -44,7 +44,7 @@ class KernelTwin:
     Its whole path is known before the first step of the model.
     """
 
-    def __init__(self, config: ProbeConfig, train: Points, probe: Points, y: Tensor, loss: Loss) -> None:
+    def __init__(self, config: ProbeConfig, train: TwinPoints, probe: TwinPoints, y: Tensor, loss: Loss) -> None:
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         self.train, self.probe = train, probe
         self.twin = Twin(self.train, y, loss, Descent(config.step_size, momentum))
@@ -65,7 +65,7 @@ class KernelTwin:
 
 
 class ParameterTwin:
-    """For AdamW, which scales every parameter by itself: in parameter space, on J_0's tapes."""
+    """For AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class ParameterTwin:
         """`like` are parameters by layer and name."""
         self.train, self.probe, self.y, self.loss = train, probe, y, loss
         self.moved = {
-            path: {name: torch.zeros_like(like[path][name]) for part in tape.parts for name in part.names}
-            for path, tape in train.tapes.items()
+            path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}
+            for path, jacobian in train.jacobians.items()
         }
         self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
 
@@ -91,12 +91,14 @@ class ParameterTwin:
         part = (
             self.train
             if whole
-            else Linearized(self.train.start[rows], {path: tape.rows(rows) for path, tape in self.train.tapes.items()})
+            else Linearized(
+                self.train.start[rows], {path: jacobian.rows(rows) for path, jacobian in self.train.jacobians.items()}
+            )
         )
         outputs = yield from self._outputs(part)
         force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
-        for path, tape in part.tapes.items():
-            self._pull(path, tape, force)
+        for path, jacobian in part.jacobians.items():
+            self._pull(path, jacobian, force)
             yield
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -110,16 +112,16 @@ class ParameterTwin:
 
     def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:
         outputs = at.start.clone()
-        for path, tape in at.tapes.items():
-            outputs += self._product(path, tape)
+        for path, jacobian in at.jacobians.items():
+            outputs += self._product(path, jacobian)
             yield
         return outputs
 
     @torch.no_grad()
-    def _product(self, path: str, tape: Tape) -> Float[Tensor, "n C"]:
-        return tape.product(self.moved[path])
+    def _product(self, path: str, jacobian: LayerJacobian) -> Float[Tensor, "n C"]:
+        return jacobian.product(self.moved[path])
 
     @torch.no_grad()
-    def _pull(self, path: str, tape: Tape, force: Float[Tensor, "n C"]) -> None:
-        for name, gradient in tape.pullback(force).items():
+    def _pull(self, path: str, jacobian: LayerJacobian, force: Float[Tensor, "n C"]) -> None:
+        for name, gradient in jacobian.pullback(force).items():
             self.moved[path][name].grad = gradient.contiguous()  # a fused step reads memory in order, whatever the strides

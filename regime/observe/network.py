@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
@@ -88,10 +88,10 @@ class Watched:
         """The outputs on any batch, finite or not."""
         return (yield from self._evaluate(batch, self._theta()))
 
-    def capture(self, batch: Batch) -> Turns[dict[str, Tape]]:
-        """The tapes of all layers that the function depends on, by path, at the parameters of now."""
-        tapes = yield from self._capture(batch, self._theta())
-        return {path: tape for path, tape in tapes.items() if tape is not None}
+    def capture(self, batch: Batch) -> Turns[dict[str, LayerJacobian]]:
+        """The Jacobians of all layers that the function depends on, by path, at the parameters of now."""
+        jacobians = yield from self._capture(batch, self._theta())
+        return {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
 
     def by_layer(self) -> dict[str, dict[str, Tensor]]:
         """The trained parameters by path and name."""
@@ -171,7 +171,7 @@ class Watched:
         with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
             yield passes
 
-    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, Tape | None]]:
+    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, LayerJacobian | None]]:
         batch = self._suited(batch)
         with self._as(theta):
             structure = learn_structure(self.model, batch, self.readout)
@@ -188,9 +188,9 @@ class Watched:
             with self._as(theta):
                 layers = {path: own for path, own in owned(self.model).items() if path in odd}
                 gradients = explicit(self.model, select(batch, rows), self.readout, layers)
-            part.update({path: Tape(rows) for path, rows in gradients.items()})
+            part.update({path: LayerJacobian(rows) for path, rows in gradients.items()})
             yield
-        return {path: tape and Tape.join([part[path] for part in parts]) for path, tape in parts[0].items()}
+        return {path: jacobian and LayerJacobian.join([part[path] for part in parts]) for path, jacobian in parts[0].items()}
 
     def _at_once(self, n: int) -> int:
         """Examples to capture at once: half as many as to pass, since a capture goes back, too."""

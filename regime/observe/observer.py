@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.dynamics.snapshot import Moved, Snapshot, Start
+from regime.dynamics.snapshot import Baseline, Moved, Snapshot
 from regime.kernels.jacobian.batch import Projected, select, widened
-from regime.kernels.jacobian.layer import Tape
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT
 from regime.observe.network import Turns, Watched, copied, same, same_value
 from regime.observe.representations import MASK, find, hooked
@@ -69,7 +69,7 @@ class Observer(Watched):
     """The first of all."""
     unmoved: dict[str, Float[Tensor, "P P"]] = field(init=False)
     """The kernels of what is trained, with everything as it was then."""
-    tapes: dict[str, Tape | None] = field(init=False)
+    jacobians: dict[str, LayerJacobian | None] = field(init=False)
     """J_0, by path."""
     undefined: dict[str, str] = field(init=False)
     last_hidden: str = field(init=False)
@@ -116,13 +116,13 @@ class Observer(Watched):
             now = self._theta()
             outputs = yield from self._evaluate(self.batch, now)
             representations = yield from self._representations(now)
-            tapes = yield from self._capture(self.batch, now)
-            kernels = yield from self._kernels(tapes)
-            halves = yield from self._halves(tapes)
+            jacobians = yield from self._capture(self.batch, now)
+            kernels = yield from self._kernels(jacobians)
+            halves = yield from self._halves(jacobians)
         parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
-        for path, tape in self.tapes.items():
-            if tape is not None:
-                parts[path] = _product(tape, displaced[path])
+        for path, jacobian in self.jacobians.items():
+            if jacobian is not None:
+                parts[path] = _product(jacobian, displaced[path])
                 yield
         moved = yield from self._moved(parts, outputs)
         lengths = {path: _squared(own.values()) for path, own in displaced.items()}
@@ -147,14 +147,14 @@ class Observer(Watched):
             for name, v in self._state().items()
         }
         start = self._theta(self._names())
-        self.tapes = yield from self._capture(self.batch, start)
+        self.jacobians = yield from self._capture(self.batch, start)
         self._explain()
         return First(
             state,
             outputs=(yield from self._evaluate(self.batch, start)),
-            kernels=(yield from self._kernels(self.tapes)),
+            kernels=(yield from self._kernels(self.jacobians)),
             representations=(yield from self._representations(start)),
-            halves=(yield from self._halves(self.tapes)),
+            halves=(yield from self._halves(self.jacobians)),
         )
 
     def _explain(self) -> None:
@@ -167,7 +167,7 @@ class Observer(Watched):
             trained = [path for path in paths if path in self.trained]
             if not trained:
                 frozen.add(block)
-            elif all(self.tapes[path] is None for path in trained):
+            elif all(self.jacobians[path] is None for path in trained):
                 for name in (block, *(self.names[path] for path in trained)):
                     self.places.pop(name, None)
         self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
@@ -197,26 +197,26 @@ class Observer(Watched):
                 theta[name] = widened(value) if self.wide else value
         return theta
 
-    def _kernels(self, tapes: dict[str, Tape | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
+    def _kernels(self, jacobians: dict[str, LayerJacobian | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
         kernels = {}
-        for path, tape in tapes.items():
-            if tape is not None:
-                kernels[self.names[path]] = _kernel(tape)
+        for path, jacobian in jacobians.items():
+            if jacobian is not None:
+                kernels[self.names[path]] = _kernel(jacobian)
                 yield
         if not kernels:
             raise ValueError("model: its outputs do not depend on any trainable parameter")
         return kernels
 
-    def _halves(self, tapes: dict[str, Tape | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
+    def _halves(self, jacobians: dict[str, LayerJacobian | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
         """The kernel by halves of the outputs, where these are random projections: how far they are apart is their error."""
         if not isinstance(self.readout, Projected):
             return None
         half, halves = self.readout.count // 2, []
         for some in (lambda g: g[..., :half, :], lambda g: g[..., half:, :]):
             total = torch.zeros(())
-            for tape in tapes.values():
-                if tape is not None:
-                    total = total + _kernel(tape.of_outputs(some))
+            for jacobian in jacobians.values():
+                if jacobian is not None:
+                    total = total + _kernel(jacobian.of_outputs(some))
                     yield
             halves.append(total)
         return torch.stack(halves)
@@ -333,8 +333,8 @@ def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
     model.load_state_dict(state)
 
 
-def _started(starts: list[First]) -> Start:
-    return Start(
+def _started(starts: list[First]) -> Baseline:
+    return Baseline(
         torch.stack([start.outputs for start in starts]),
         _stacked([start.kernels for start in starts]),
         _stacked([start.representations for start in starts]),
@@ -361,13 +361,13 @@ def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
 
 
 @torch.no_grad()
-def _product(tape: Tape, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
-    return tape.product(direction)
+def _product(jacobian: LayerJacobian, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
+    return jacobian.product(direction)
 
 
 @torch.no_grad()
-def _kernel(tape: Tape) -> Float[Tensor, "P P"]:
-    return tape.kernel(tape, "trace")
+def _kernel(jacobian: LayerJacobian) -> Float[Tensor, "P P"]:
+    return jacobian.kernel(jacobian, "trace")
 
 
 def _squared(tensors: Any) -> Tensor:

@@ -26,7 +26,7 @@ SLICES = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class RepresentationSite:
     """The axis of examples in what a module gives; with it first, the axes of features: none where they cannot be told."""
 
     examples: int
@@ -49,7 +49,7 @@ class Place:
 class Places:
     """Modules that give something for each example, in the order in which they are done, by name."""
 
-    places: dict[str, Place]
+    places: dict[str, RepresentationSite]
     outputs: list[str]
     """Modules that give the outputs, or what becomes them without parameters."""
     hidden: list[str]
@@ -90,7 +90,7 @@ def find(
         if not ways.weighted(hidden) and (any(hidden is each for each in final) or hidden.numel() == width * PROBES[1])
     ]
     places = {
-        name: Place(axes[name], _features(hidden, axes[name], _last_layer(modules, name, seen)))
+        name: RepresentationSite(axes[name], _features(hidden, axes[name], _last_layer(modules, name, seen)))
         for name, hidden in known.items()
     }
     before = [name for name in known if name not in gives]

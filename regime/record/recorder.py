@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
-from regime.dynamics.snapshot import TWIN_GAP, Glance, Snapshot, diverged, joined
+from regime.dynamics.snapshot import TWIN_GAP, GapSnapshot, Snapshot, diverged, joined
 from regime.measures.advice import advise
 from regime.measures.intervals import at_look, interval_of_geometric_mean, interval_of_mean
 from regime.measures.kernel import kernel_change
@@ -228,7 +228,7 @@ class Recorder:
             for band, share, gap in bands
         ]
 
-    def glance(self, glance: Glance) -> None:
+    def record_gap(self, glance: GapSnapshot) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
         self._follow(self.baseline.along(glance.outputs, glance.linear, glance.step))
 

@@ -6,9 +6,9 @@ from math import inf
 import torch
 
 from regime.config import ToyConfig
-from regime.measures.intervals import Estimate
+from regime.measures.intervals import PointEstimate
 from regime.measures.measurement import Baseline, Measurement
-from regime.toy.bench import Bench
+from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 
 STEPS = 50_000
@@ -22,7 +22,7 @@ class Result:
     id: str
     claim: str
     expected: str
-    ours: Estimate
+    ours: PointEstimate
     low: float = -inf
     high: float = inf
 
@@ -37,10 +37,10 @@ def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) 
     Raises:
         RuntimeError: it does not, or training diverges.
     """
-    bench = Bench(ToyRun(config, dtype))
-    baseline = Baseline(bench.snapshot())
+    experiment = Experiment(ToyRun(config, dtype))
+    baseline = Baseline(experiment.snapshot())
     target = share * baseline.start.losses["train_loss"].mean()
     for _ in range(STEPS):
-        if bench.advance().mean() <= target:
-            return baseline.measure(bench.snapshot(), None)
+        if experiment.advance().mean() <= target:
+            return baseline.measure(experiment.snapshot(), None)
     raise RuntimeError(f"the training loss did not fall to {share:g} of its start in {STEPS} steps")

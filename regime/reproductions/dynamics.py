@@ -7,12 +7,12 @@ from regime.config import ToyConfig
 from regime.dynamics.losses import LOSSES
 from regime.dynamics.optimizers import Descent
 from regime.kernels.closed_form import gradient_flow
-from regime.measures.intervals import Estimate, mean_over_seeds
+from regime.measures.intervals import PointEstimate, mean_over_seeds
 from regime.measures.power_law import power_law
 from regime.reproductions.claim import Result
 from regime.run import run
 from regime.toy.activations import ACTIVATIONS
-from regime.toy.bench import Bench
+from regime.toy.experiment import Experiment
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import scales
 from regime.toy.producer import ToyRun
@@ -39,8 +39,8 @@ def catapult(full: bool) -> list[Result]:
     ]
 
 
-def _least(values: np.ndarray) -> Estimate:
-    return Estimate(float(values.min()), float(values.min()), float(values.max()))
+def _least(values: np.ndarray) -> PointEstimate:
+    return PointEstimate(float(values.min()), float(values.min()), float(values.max()))
 
 
 def _uv_path(stability: float, seeds: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +62,8 @@ def _uv_path(stability: float, seeds: int, steps: int) -> tuple[np.ndarray, np.n
 
 
 def _top(network: Network, parameters: list[Layer], x: torch.Tensor) -> float:
-    tape = network.tape(parameters, x)
-    return network.full_kernel(tape, tape).item()
+    jacobian = network.jacobian(parameters, x)
+    return network.full_kernel(jacobian, jacobian).item()
 
 
 def closed_form(full: bool) -> list[Result]:
@@ -74,12 +74,12 @@ def closed_form(full: bool) -> list[Result]:
     for k in halvings:
         base = ToyRun(ToyConfig(**fields), torch.float64)
         steps, rate = 20 * 2**k, base.learning_rate / 2**k
-        bench = Bench(ToyRun(ToyConfig(**fields, learning_rate=rate, steps=steps), torch.float64))
+        experiment = Experiment(ToyRun(ToyConfig(**fields, learning_rate=rate, steps=steps), torch.float64))
         for _ in range(steps):
-            bench.twin.step()
-        y, zero = bench.run.data.train.y, torch.zeros_like(bench.run.data.train.y)
-        want = [gradient_flow(kernel, zero, y, steps * rate) for kernel in bench.run.kernel]
-        errors.append((bench.twin.outputs(bench.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).numpy())
+            experiment.twin.step()
+        y, zero = experiment.run.data.train.y, torch.zeros_like(experiment.run.data.train.y)
+        want = [gradient_flow(kernel, zero, y, steps * rate) for kernel in experiment.run.kernel]
+        errors.append((experiment.twin.outputs(experiment.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).numpy())
     slope = power_law([2.0**-k for k in halvings], np.stack(errors))
     return [Result("S9", "twin by GD against gradient flow at one time: error against the step", "1", slope, 0.97, 1.03)]
 

@@ -13,7 +13,7 @@ from regime.measures.intervals import mean_over_seeds
 from regime.measures.measurement import Measurement
 from regime.measures.power_law import power_law
 from regime.reproductions.claim import STEPS, Result, train_to
-from regime.toy.bench import Bench
+from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 
 BASE = {"task": "circle", "samples": 24, "test_samples": 8, "probe_samples": 48}
@@ -153,15 +153,15 @@ def _against_regression(activation: str, width: int, seeds: int) -> tuple[np.nda
     config = ToyConfig(**fields, activation=activation, width=width, seeds=seeds)
     step = 4 * ToyRun(config, torch.float64).learning_rate  # eta lambda_max = 1
     run = ToyRun(config.model_copy(update={"learning_rate": step}), torch.float64)
-    bench = Bench(run)
+    experiment = Experiment(run)
     for _ in range(STEPS):
-        if bench.training.step().max() < CONVERGED:
+        if experiment.training.step().max() < CONVERGED:
             break
     y, probe = run.data.train.y, run.data.probe
-    outputs = run.scaled(run.network.forward(bench.training.parameters, probe.x).outputs, bench.offsets["probe"])
-    rows = bench.points["probe"].rows
+    outputs = run.scaled(run.network.forward(experiment.training.parameters, probe.x).outputs, experiment.offsets["probe"])
+    rows = experiment.points["probe"].rows
     own = torch.stack([kernel_regression(kernel, row, y) for kernel, row in zip(run.kernel, rows, strict=True)])
-    infinite = kernel_regression(bench.limit_points["train"].rows[0], bench.limit_points["probe"].rows[0], y)
+    infinite = kernel_regression(experiment.limit_points["train"].rows[0], experiment.limit_points["probe"].rows[0], y)
     return tuple(((outputs - want).norm(dim=(1, 2)) / outputs.norm(dim=(1, 2))).numpy() for want in (own, infinite))
 
 
@@ -207,7 +207,7 @@ def _relative_variance(depth: int, width: int, seeds: int, batches: int) -> np.n
     x = torch.tensor([[1.0, 1.0]])
     values = []
     for first in range(0, seeds * batches, 64):
-        tape = network.tape(network.init(64, first, x.device, x.dtype), x)
-        values.append(network.full_kernel(tape, tape).flatten())
+        jacobian = network.jacobian(network.init(64, first, x.device, x.dtype), x)
+        values.append(network.full_kernel(jacobian, jacobian).flatten())
     kernel = torch.cat(values).double().view(batches, seeds)
     return (kernel.var(1) / kernel.mean(1) ** 2).numpy()

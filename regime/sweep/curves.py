@@ -9,7 +9,7 @@ from regime.config.sweep import Scalar
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
-from regime.sweep.findings import Table
+from regime.sweep.findings import FitTable
 
 SIZES = ("width", "samples")
 LEARNED = "test_loss"
@@ -35,7 +35,7 @@ class Scaling(Message):
     parameterization: str
 
 
-class Descent(Message):
+class DoubleDescent(Message):
     """Where the loss of the least-norm fit peaks along a size, and how far it falls on both sides (Belkin et al. 2019)."""
 
     measure: str
@@ -57,7 +57,7 @@ class Descent(Message):
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
     """Of the test loss along width and samples, of four values or more, at each combination of the other axes' values."""
     found = []
-    for line in Table(config, cells).lines([LEARNED], SIZES):
+    for line in FitTable(config, cells).lines([LEARNED], SIZES):
         try:
             law = fits.scaling_law(line.x, line.y, paired=line.paired)
         except ValueError:
@@ -69,12 +69,12 @@ def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
     return found
 
 
-def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[Descent]:
+def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[DoubleDescent]:
     """Peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
     if config.base.kind != "toy" or config.base.trainable != "readout":
         return []
     found = []
-    for line in Table(config, cells).lines([LEAST_NORM], SIZES):
+    for line in FitTable(config, cells).lines([LEAST_NORM], SIZES):
         try:
             top = fits.peak(line.x, line.y, paired=line.paired)
         except ValueError:
@@ -82,5 +82,5 @@ def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[Descent]:
         parts = {"peak": top.x, "before": top.before, "after": top.after}
         ends = {"interval" if name == "peak" else f"{name}_interval": part[1:] for name, part in parts.items()}
         values = {name: part.value for name, part in parts.items()}
-        found.append(Descent(**line.named(), **values, **ends, points=len(line.x)))
+        found.append(DoubleDescent(**line.named(), **values, **ends, points=len(line.x)))
     return found

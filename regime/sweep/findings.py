@@ -131,7 +131,7 @@ class Line:
         return {"measure": self.measure, "axis": self.axis, "at": self.at, **_named(self.measure, self.base, self.y.shape[1])}
 
 
-class Table:
+class FitTable:
     """A sweep's cells as an array over its axes; a cell counts where it finished and reached what was asked."""
 
     def __init__(self, config: SweepConfig, cells: Sequence[Cell]) -> None:
@@ -211,7 +211,7 @@ def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[st
     None where fewer than three cells of the line have it; a toy's alone.
     """
     found = []
-    for line in Table(config, cells).lines(measures):
+    for line in FitTable(config, cells).lines(measures):
         least = LEAST.get(line.axis, 0.0)
         try:
             law = fits.power_law(line.x, line.y, paired=line.paired, least=least)
@@ -241,7 +241,7 @@ def contours(
     """The knob's value at each level against every other axis of three or more positive numbers; none without seeds."""
     if config.base.kind != "toy" or knob not in config.axes:
         return []
-    table, found = Table(config, cells), []
+    table, found = FitTable(config, cells), []
     turned = table.scales(knob)
     for axis, (measure, level) in product(config.axes, levels):
         if axis == knob or (sizes := table.scales(axis)) is None:
@@ -273,7 +273,7 @@ def _named(measure: str, base: ToyConfig, seeds: int) -> dict[str, Any]:
     return {"norm": NORMS.get(measure, measure), "seeds": seeds, **named}
 
 
-def _judged(exponent: fits.Estimate, expected: Expected | None) -> dict[str, Any]:
+def _judged(exponent: fits.PointEstimate, expected: Expected | None) -> dict[str, Any]:
     agrees = None if expected is None else exponent.low <= expected.high and exponent.high >= expected.low
     ends = exponent.low, exponent.high
     return {"exponent": exponent.value, "interval": ends, "expected": expected, "agrees": agrees}

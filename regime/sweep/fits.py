@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regime.measures.intervals import Estimate, percentile, resampled_means, student
+from regime.measures.intervals import PointEstimate, percentile, resampled_means, student
 
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
@@ -39,7 +39,7 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _intervals(
     values: Sequence[float], logs: np.ndarray, paired: bool, fit: Callable[[np.ndarray], np.ndarray]
-) -> list[Estimate]:
+) -> list[PointEstimate]:
     """Several numbers (L,) with their intervals, of a fit (B, K) -> (B, L) to means over seeds of cells (K, S)."""
     means = resampled_means(logs, paired)
     parts = None if paired else means
@@ -55,7 +55,7 @@ def from_least(x: np.ndarray, least: float) -> np.ndarray:
 class PowerLaw(NamedTuple):
     """y = coefficient x^exponent, for x from `smallest` up."""
 
-    exponent: Estimate
+    exponent: PointEstimate
     coefficient: float
     smallest: float
     points: int
@@ -79,7 +79,7 @@ class Extrapolation(NamedTuple):
     """What a law fitted to small x says of larger ones, and what is there."""
 
     x: float
-    predicted: Estimate
+    predicted: PointEstimate
     measured: float
 
     @property
@@ -107,7 +107,7 @@ def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation
     for value, cell in zip(x[high], y[high], strict=True):
         center = slope * np.log(value) + height
         half = student(count - 2) * (variance * (1 + 1 / count + (np.log(value) - log_x.mean()) ** 2 / spread)) ** 0.5
-        predicted = Estimate(*(float(np.exp(center + side * half)) for side in (0, -1, 1)))
+        predicted = PointEstimate(*(float(np.exp(center + side * half)) for side in (0, -1, 1)))
         found.append(Extrapolation(float(value), predicted, float(np.exp(np.log(cell).mean()))))
     return found
 
@@ -116,8 +116,8 @@ class Boundary(NamedTuple):
     """Where a measure takes one level: the knob's value there against a size, and the power law through it."""
 
     sizes: np.ndarray
-    crossings: list[Estimate]
-    exponent: Estimate
+    crossings: list[PointEstimate]
+    exponent: PointEstimate
     coefficient: float
     smallest: float
     """Size that the law begins with."""
@@ -180,7 +180,7 @@ def boundary(
     whole = drawn[:, there][:, fitted]
     whole = whole[np.isfinite(whole).all(1)]
     found = [percentile(center, part, seeds) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
-    crossings = [Estimate(*np.exp(estimate).tolist()) for estimate in found]
+    crossings = [PointEstimate(*np.exp(estimate).tolist()) for estimate in found]
     exponent = percentile(slope, _line(log_size, whole)[0], seeds, whole)
     return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(size[there][fitted].min()))
 
@@ -188,8 +188,8 @@ def boundary(
 class ScalingLaw(NamedTuple):
     """y = floor + coefficient x^-exponent."""
 
-    exponent: Estimate
-    floor: Estimate
+    exponent: PointEstimate
+    floor: PointEstimate
     coefficient: float
 
 
@@ -222,10 +222,10 @@ def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
 class Peak(NamedTuple):
     """The largest value along a field, and how far the curve falls on either side: the shape of double descent."""
 
-    x: Estimate
-    before: Estimate
+    x: PointEstimate
+    before: PointEstimate
     """Peak over the lowest value before it."""
-    after: Estimate
+    after: PointEstimate
     """Peak over the lowest value after it."""
 
 
@@ -244,4 +244,4 @@ def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
         return np.array([log_x[top], means[top] - means[: top + 1].min(), means[top] - means[top:].min()])
 
     found = _intervals(shape(log_y.mean(1)), log_y, paired, lambda means: np.stack([shape(row) for row in means]))
-    return Peak(*(Estimate(*np.exp(estimate).tolist()) for estimate in found))
+    return Peak(*(PointEstimate(*np.exp(estimate).tolist()) for estimate in found))

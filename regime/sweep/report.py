@@ -9,8 +9,8 @@ from regime.config.sweep import SweepConfig
 from regime.record.events import Message
 from regime.record.saved import Saved
 from regime.sweep.cell import Cell
-from regime.sweep.curves import Descent, Scaling
-from regime.sweep.findings import Contour, Law, Table
+from regime.sweep.curves import DoubleDescent, Scaling
+from regime.sweep.findings import Contour, FitTable, Law
 from regime.sweep.store import table
 
 
@@ -38,7 +38,7 @@ class SweepReport(Saved):
     laws: list[Law]
     contours: list[Contour]
     scaling: list[Scaling]
-    descents: list[Descent]
+    descents: list[DoubleDescent]
     provenance: SweepProvenance
 
     @model_validator(mode="after")
@@ -49,7 +49,7 @@ class SweepReport(Saved):
 
     def values(self, measure: str) -> np.ndarray:
         """A measure seed by seed, (*axes, S); nan where a cell has none. `regime_index` is the verdict's."""
-        return Table(self.config, self.cells).values(measure)
+        return FitTable(self.config, self.cells).values(measure)
 
     def to_csv(self) -> str:
         """Every cell as a row: its point, its regime, its measures with their intervals."""

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from regime.composer import grid
-from regime.composer.grid import Batch, Place
+from regime.composer.grid import Batch, GridCell
 from regime.composer.session import HEARTBEAT, fetching
 from regime.config import SweepConfig
 from regime.errors import ConfigError
@@ -132,7 +132,7 @@ class Sweep:
         self._found += len(found)
         self.cells |= {left[key].index: self._cell(left[key], {**result, "key": key}) for key, result in found.items()}
 
-    def _cell(self, place: Place, result: dict[str, Any]) -> Cell:
+    def _cell(self, place: GridCell, result: dict[str, Any]) -> Cell:
         """A result at its place; of another version or other weights, it is a failure."""
         known = self.keys[place.index]
         made = result.get("key")
@@ -146,7 +146,7 @@ class Sweep:
             with suppress(ConfigError):
                 yield from fetching([model], lambda: time.perf_counter() - began)
 
-    def _left(self) -> list[Place]:
+    def _left(self) -> list[GridCell]:
         return [place for place in self.places if place.index not in self.cells]
 
     def _measured(self, cell: Cell, count: int, seconds: float, left: float) -> CellMeasured:

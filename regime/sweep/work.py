@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from regime.composer.session import Session, skim_together
+from regime.composer.session import Session, train_together
 from regime.config import ProbeConfig, ToyConfig, config_from_dict
 from regime.errors import ConfigError
 from regime.record.recorder import Recorder
@@ -51,7 +51,7 @@ def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) 
 
 def _toys(cells: list[ToyConfig], at_loss: float | None) -> Iterator[float | list[Result]]:
     began = time.perf_counter()
-    recorders, training = yield from skim_together(cells, at_loss)
+    recorders, training = yield from train_together(cells, at_loss)
     results = []
     for recorder in recorders:
         reached = at_loss is None or _reached(recorder, at_loss)

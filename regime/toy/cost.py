@@ -39,10 +39,10 @@ def step(config: ToyConfig) -> int:
 def measurement(config: ToyConfig) -> int:
     """Of one network's measurement: passes, kernels, the top eigenvalue."""
     c, count = config, parameters(config)
-    tapes = 2 * count * (2 + c.outputs) * (c.samples + c.probe_samples)
+    jacobians = 2 * count * (2 + c.outputs) * (c.samples + c.probe_samples)
     kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
     lanczos = MEMORY_BOUND * 2 * PRODUCTS * c.samples**2 if c.outputs == 1 else 4 * PRODUCTS * count * c.samples
-    return tapes + kernels + lanczos
+    return jacobians + kernels + lanczos
 
 
 def seconds(config: ToyConfig, networks: int, rate: float) -> float:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.dynamics.twin import Points
+from regime.dynamics.twin import TwinPoints
 from regime.kernels.infinite import infinite_ntk
 from regime.toy.network import Network
 
@@ -19,7 +19,7 @@ def missing(config: ToyConfig) -> str | None:
     return None
 
 
-def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: int) -> Points:
+def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: int) -> TwinPoints:
     """The limit's kernel between x and the training points, and what it starts from: zero in the mean. There are `rows`
     copies, one for each step size.
 
@@ -43,4 +43,4 @@ def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: 
         bias_std=config.init_scale * config.bias_std * config.bias,
         speeds=speeds,
     ).ntk
-    return Points(kernel.new_zeros(rows, len(x), config.outputs), kernel.unsqueeze(0))
+    return TwinPoints(kernel.new_zeros(rows, len(x), config.outputs), kernel.unsqueeze(0))

@@ -124,21 +124,21 @@ class Network:
             gradients.append(self.activation.descend(back, at))
         return gradients[::-1]
 
-    def tape(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> "Tape":
+    def jacobian(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> "NetworkJacobian":
         """Inputs and output gradients of every trained layer, one gradient for each of the C outputs."""
         outputs, inputs, kept = self.forward(parameters, x)
         seeds, n, c = outputs.shape
         identity = torch.eye(c, dtype=x.dtype, device=x.device).repeat(n, 1).expand(seeds, n * c, c)
         gradients = self.backward(parameters, kept, identity)
         hidden = inputs[1:]
-        return Tape(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
+        return NetworkJacobian(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
 
-    def kernel(self, index: int, tape: "Tape", other: "Tape", outputs: contraction.Outputs) -> Tensor:
-        """Theta^(l) between two tapes' points, by the dense rule, of the layer with that index among the trained ones."""
+    def kernel(self, index: int, jacobian: "NetworkJacobian", other: "NetworkJacobian", outputs: contraction.Outputs) -> Tensor:
+        """Theta^(l) between two Jacobians' points, by the dense rule, of the layer with that index among the trained ones."""
         scale = self.scales[self.first_trained + index]
         return contraction.dense(
-            tape.inputs[index].unsqueeze(-2),
-            tape.gradients[index].unsqueeze(-3),
+            jacobian.inputs[index].unsqueeze(-2),
+            jacobian.gradients[index].unsqueeze(-3),
             other.inputs[index].unsqueeze(-2),
             other.gradients[index].unsqueeze(-3),
             weight=scale.weight**2,
@@ -147,33 +147,33 @@ class Network:
             method="token-gram",
         )
 
-    def kernels(self, tape: "Tape", other: "Tape") -> dict[str, Float[Tensor, "S n m"]]:
+    def kernels(self, jacobian: "NetworkJacobian", other: "NetworkJacobian") -> dict[str, Float[Tensor, "S n m"]]:
         """Theta^(l) of the trained layers, traced over outputs and divided by C."""
-        return {self.names[layer]: self.kernel(k, tape, other, "trace") for k, layer in enumerate(self.trained)}
+        return {self.names[layer]: self.kernel(k, jacobian, other, "trace") for k, layer in enumerate(self.trained)}
 
-    def full_kernel(self, tape: "Tape", other: "Tape") -> Float[Tensor, "S nC mC"]:
+    def full_kernel(self, jacobian: "NetworkJacobian", other: "NetworkJacobian") -> Float[Tensor, "S nC mC"]:
         """Theta summed over layers, with all pairs of outputs: what dynamics needs."""
-        total = sum(self.kernel(k, tape, other, "full") for k in range(len(tape.inputs)))
+        total = sum(self.kernel(k, jacobian, other, "full") for k in range(len(jacobian.inputs)))
         return total.transpose(-3, -2).flatten(-4, -3).flatten(-2)
 
-    def product(self, tape: "Tape", trained: list[Layer]) -> Float[Tensor, "K S n C"]:
+    def product(self, jacobian: "NetworkJacobian", trained: list[Layer]) -> Float[Tensor, "K S n C"]:
         """J theta by trained layer: what a layer's parameters, moved by `trained`, do to the outputs to first order."""
         parts = []
         for k, layer in enumerate(self.trained):
-            moved = affine(tape.inputs[k], trained[k], self.scales[layer])
-            parts.append((tape.gradients[k] @ moved.unsqueeze(-1)).squeeze(-1))
+            moved = affine(jacobian.inputs[k], trained[k], self.scales[layer])
+            parts.append((jacobian.gradients[k] @ moved.unsqueeze(-1)).squeeze(-1))
         return torch.stack(parts)
 
-    def pullback(self, tape: "Tape", output_gradient: Float[Tensor, "S n C"]) -> list[Layer]:
+    def pullback(self, jacobian: "NetworkJacobian", output_gradient: Float[Tensor, "S n C"]) -> list[Layer]:
         """J^T times gradients of the outputs, by trained layer."""
         parts = []
         for k, layer in enumerate(self.trained):
-            g = (output_gradient.unsqueeze(-2) @ tape.gradients[k]).squeeze(-2)
-            parts.append(gradient(g, tape.inputs[k], self.scales[layer]))
+            g = (output_gradient.unsqueeze(-2) @ jacobian.gradients[k]).squeeze(-2)
+            parts.append(gradient(g, jacobian.inputs[k], self.scales[layer]))
         return parts
 
 
-class Tape(NamedTuple):
+class NetworkJacobian(NamedTuple):
     """One forward pass and C backward passes, kept: all hidden representations; inputs and gradients of the trained layers."""
 
     outputs: Float[Tensor, "S n C"]

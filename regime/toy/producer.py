@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.dynamics.snapshot import Glance, Pause, Snapshot, diverged
+from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot, diverged
 from regime.kernels.spectrum import top_eigenvalue
 from regime.record.events import Estimate, Reference
 from regime.resources.device import matmul_rate
 from regime.toy import cost
-from regime.toy.bench import Bench
-from regime.toy.start import GRID, Start, joined
+from regime.toy.experiment import Experiment
+from regime.toy.start import GRID, ToyStart, joined
 
 
-class ToyRun(Start):
+class ToyRun(ToyStart):
     """Everything at step 0; `snapshots` trains.
 
     Several configurations that differ in nothing but VARIES are trained as one batch, seeds and all: `cells` are theirs.
@@ -47,7 +47,7 @@ class ToyRun(Start):
     def independent(self) -> tuple[Snapshot, Snapshot]:
         """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
         shifted = joined([self.draw(cell.seed + 1) for cell in self.cells])
-        one, other = (self.bare(self.network.tape(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
+        one, other = (self.bare(self.network.jacobian(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
     def top_eigenvalue(self) -> float | None:
@@ -77,23 +77,23 @@ class ToyRun(Start):
         snapshot is that of step 0 again, since measures compare with it.
         """
         yield Pause(0, 0.0)
-        self.bench = bench = Bench(self)
+        self.experiment = experiment = Experiment(self)
         yield Pause(0, 0.0)
-        yield from bench.foresee()
-        snapshot = bench.snapshot()
+        yield from experiment.foresee()
+        snapshot = experiment.snapshot()
         start_loss = snapshot.losses["train_loss"]
         alive = range(len(self.cells))
         for cell in alive:
             yield self._of_cell(snapshot, cell)
         if state is not None:
-            bench.restore(state)
-        while bench.step < self.config.steps:
-            gone = self._diverged(alive, bench.advance(), start_loss)
-            yield Pause(bench.step, bench.step / self.config.steps)
-            beat = bench.step == self.config.steps or bench.step % self.config.measure_every == 0
+            experiment.restore(state)
+        while experiment.step < self.config.steps:
+            gone = self._diverged(alive, experiment.advance(), start_loss)
+            yield Pause(experiment.step, experiment.step / self.config.steps)
+            beat = experiment.step == self.config.steps or experiment.step % self.config.measure_every == 0
             if not beat and not gone:
                 continue
-            snapshot = bench.snapshot()
+            snapshot = experiment.snapshot()
             gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
             for cell in alive:
                 if beat or cell in gone:
@@ -102,7 +102,7 @@ class ToyRun(Start):
             if not alive:
                 return
 
-    def skim(self, at_loss: float | None = None, *, learners: bool = True) -> Iterator[Pause | Glance | Snapshot]:
+    def endpoints(self, at_loss: float | None = None, *, learners: bool = True) -> Iterator[Pause | GapSnapshot | Snapshot]:
         """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
 
         A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step before which the training
@@ -110,35 +110,35 @@ class ToyRun(Start):
         infinite width and kernel regression, which no verdict needs, are left out.
         """
         yield Pause(0, 0.0)
-        self.bench = bench = Bench(self, learners=learners)
+        self.experiment = experiment = Experiment(self, learners=learners)
         yield Pause(0, 0.0)
-        snapshot = bench.snapshot()
+        snapshot = experiment.snapshot()
         alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
         for cell in alive:
             yield self._of_cell(snapshot, cell)
         if not self.config.steps:
             yield from (self._of_cell(snapshot, cell) for cell in alive)
-        while alive and bench.step < self.config.steps:
-            whole = bench.train_loss() if at_loss is not None and self.config.batch < self.config.samples else None
-            loss = bench.advance()
-            yield Pause(bench.step, bench.fraction)
+        while alive and experiment.step < self.config.steps:
+            whole = experiment.train_loss() if at_loss is not None and self.config.batch < self.config.samples else None
+            loss = experiment.advance()
+            yield Pause(experiment.step, experiment.fraction)
             gone, ended = self._diverged(alive, loss, start_loss), set[int]()
             if at_loss is not None:
                 known = loss if whole is None else whole
                 ended = {cell for cell in alive if self._reached(cell, known, at_loss * start_loss)}
-            if bench.step == self.config.steps:
+            if experiment.step == self.config.steps:
                 ended = set(alive)
             if gone:
-                snapshot = bench.snapshot(ended=False)
+                snapshot = experiment.snapshot(ended=False)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
                 alive = [cell for cell in alive if cell not in gone]
             if ended := ended - gone:
-                snapshot = bench.snapshot(ended=learners)
+                snapshot = experiment.snapshot(ended=learners)
                 lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]
-            if alive and bench.step % self.config.measure_every == 0:
-                glance = bench.glance()
+            if alive and experiment.step % self.config.measure_every == 0:
+                glance = experiment.record_gap()
                 yield from (glance.rows(self.rows(cell), cell) for cell in alive)
 
     def _reached(self, cell: int, loss: Float[Tensor, "S"], target: Float[Tensor, "S"]) -> bool:
@@ -159,4 +159,4 @@ class ToyRun(Start):
 
     def state(self) -> dict[str, Any]:
         """Where the run stands, between two items of `snapshots`: tensors and numbers."""
-        return self.bench.state()
+        return self.experiment.state()

@@ -18,7 +18,7 @@ from regime.errors import ConfigError
 from regime.record.packing import pack
 from regime.resources.device import pick_device
 from regime.toy import tasks
-from regime.toy.network import Layer, Network, Tape
+from regime.toy.network import Layer, Network, NetworkJacobian
 from regime.toy.step_size import adam_steps, descent_steps
 
 FLOAT32 = 100.0
@@ -41,7 +41,7 @@ KERNEL_POINTS = 32
 READOUT = "the readout gives outputs, not features"
 
 
-class Start:
+class ToyStart:
     """Everything at step 0 of one configuration, or of several that differ in nothing but VARIES: `cells`.
 
     Several are one batch: the seeds of the first, then those of the second, and so on.
@@ -69,9 +69,9 @@ class Start:
         self.initial = joined([self.draw(cell.seed) for cell in self.cells])
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
-        self.tape = self.network.tape(self.initial, self.data.train.x)
+        self.jacobian = self.network.jacobian(self.initial, self.data.train.x)
         adam = config.optimizer == "adam"
-        self.kernel = None if adam else self.network.full_kernel(self.tape, self.tape)
+        self.kernel = None if adam else self.network.full_kernel(self.jacobian, self.jacobian)
         self.learning_rates = self._learning_rates()
         self.learning_rate = self.learning_rates[0]
         scaled = [rate * (1.0 if adam else self.network.step) for rate in self.learning_rates]
@@ -101,7 +101,7 @@ class Start:
         given = [cell.learning_rate for cell in self.cells]
         if None not in given:
             return given
-        own = self._steps(self.tape, self.kernel, self.alpha).view(len(given), -1)
+        own = self._steps(self.jacobian, self.kernel, self.alpha).view(len(given), -1)
         return [
             rate or min(self._reference(cell, steps), SLACK * steps.min().item())
             for rate, cell, steps in zip(given, self.cells, own, strict=True)
@@ -113,18 +113,18 @@ class Start:
             return own[:REFERENCE].min().item()
         steps = []
         for seed in range(REFERENCE):
-            tape = self.network.tape(self.network.init(1, seed, self.device, self.dtype), self.data.train.x)
-            kernel = None if self.kernel is None else self.network.full_kernel(tape, tape)
+            jacobian = self.network.jacobian(self.network.init(1, seed, self.device, self.dtype), self.data.train.x)
+            kernel = None if self.kernel is None else self.network.full_kernel(jacobian, jacobian)
             with suppress(ConfigError):  # a network that is dead says nothing of others
-                steps.append(self._steps(tape, kernel, config.alpha).item())
+                steps.append(self._steps(jacobian, kernel, config.alpha).item())
         return min(steps, default=inf)
 
-    def _steps(self, tape: Tape, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:
+    def _steps(self, jacobian: NetworkJacobian, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:
         """What each network's own kernel allows."""
         if kernel is not None:
             return descent_steps(self.config, self.network, kernel, self.loss)
-        start = torch.zeros_like(tape.outputs) if self.config.centered else alpha * tape.outputs
-        return adam_steps(self.network, tape, start, self.data.train.y, self.loss)
+        start = torch.zeros_like(jacobian.outputs) if self.config.centered else alpha * jacobian.outputs
+        return adam_steps(self.network, jacobian, start, self.data.train.y, self.loss)
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
         """F = alpha (f - f0), or alpha f."""
@@ -138,26 +138,26 @@ class Start:
         """A cell's seeds in the batch."""
         return slice(cell * self.config.seeds, (cell + 1) * self.config.seeds)
 
-    def bare(self, tape: Tape) -> Snapshot:
-        """What a tape of the probe points alone tells."""
+    def bare(self, jacobian: NetworkJacobian) -> Snapshot:
+        """What a Jacobian of the probe points alone tells."""
         names = self.network.names
-        still = dict.fromkeys(names, tape.outputs.new_zeros(tape.outputs.shape[0]))
+        still = dict.fromkeys(names, jacobian.outputs.new_zeros(jacobian.outputs.shape[0]))
         undefined = {f"readout/{measure}": READOUT for measure in ("representation_change", "feature_movement")}
         return Snapshot(
             step=0,
             fraction=0.0,
             time=0.0,
             losses={},
-            outputs=tape.outputs,
+            outputs=jacobian.outputs,
             linear={},
-            kernels=self.network.kernels(tape, tape),
-            representations=dict(zip(names, tape.hidden, strict=False)),
+            kernels=self.network.kernels(jacobian, jacobian),
+            representations=dict(zip(names, jacobian.hidden, strict=False)),
             displacement=still,
             magnitude=still,
             blocks={name: name for name in names},
             last_hidden=names[-2],
             rounding=torch.finfo(self.dtype).eps,
-            size=(self.alpha * tape.outputs).flatten(1).norm(dim=1),
+            size=(self.alpha * jacobian.outputs).flatten(1).norm(dim=1),
             undefined=undefined,
         )
 
@@ -188,8 +188,8 @@ class Start:
         """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is
         the `scale`."""
         first = [Layer(*(None if part is None else part[:1] for part in layer)) for layer in parameters]
-        tape = self.network.tape(first, self.data.probe.x[self.pictured_points()])
-        kernel = sum(self.network.kernels(tape, tape).values())[0].double()
+        jacobian = self.network.jacobian(first, self.data.probe.x[self.pictured_points()])
+        kernel = sum(self.network.kernels(jacobian, jacobian).values())[0].double()
         scale = kernel.diagonal().mean().item()
         if not (isfinite(scale) and scale > 0):
             return {"scale": None, "rows": ""}
@@ -239,13 +239,13 @@ def _sizes(config: ToyConfig) -> Sizes:
     x, y = (part[:SIZED] for part in tasks.load(config, device, torch.float64).train)
     network = Network.of(config)
     initial = network.init(1, 0, device, torch.float64)
-    tape = network.tape(initial, x)
-    kernels = [kernel.diagonal(dim1=-2, dim2=-1).mean().item() for kernel in network.kernels(tape, tape).values()]
+    jacobian = network.jacobian(initial, x)
+    kernels = [kernel.diagonal(dim1=-2, dim2=-1).mean().item() for kernel in network.kernels(jacobian, jacobian).values()]
     noise = sum(
         kernel * torch.cat([part.flatten() for part in tensors(initial[layer])]).square().mean().item()
         for kernel, layer in zip(kernels, network.trained, strict=True)
     )
-    outputs = tape.outputs.square().mean().item()
+    outputs = jacobian.outputs.square().mean().item()
     return Sizes(y.square().mean().item() ** 0.5, outputs**0.5, (outputs + noise) ** 0.5, sum(kernels))
 
 

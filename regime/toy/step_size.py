@@ -7,7 +7,7 @@ from regime.config import ToyConfig
 from regime.dynamics.losses import Loss
 from regime.errors import ConfigError
 from regime.kernels.spectrum import top_eigenvalue
-from regime.toy.network import Layer, Network, Tape
+from regime.toy.network import Layer, Network, NetworkJacobian
 
 STABLE = 0.25
 """Default learning_rate * lambda_max(Theta_0 / N), before momentum: small enough for small alpha, where the kernel grows."""
@@ -23,16 +23,16 @@ def descent_steps(config: ToyConfig, network: Network, kernel: Float[Tensor, "S 
 
 
 def adam_steps(
-    network: Network, tape: Tape, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss
+    network: Network, jacobian: NetworkJacobian, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss
 ) -> Float[Tensor, "S"]:
     """Adam's first step is learning_rate * sign(gradient), and moves F by learning_rate * J_0 sign(g)."""
-    slopes = network.pullback(tape, loss.gradient(start, targets))
+    slopes = network.pullback(jacobian, loss.gradient(start, targets))
     scales = [network.scales[layer] for layer in network.trained]
     signs = [
         Layer(g.weight.sign() * scale.adam_weight, None if g.bias is None else g.bias.sign() * scale.adam_bias)
         for g, scale in zip(slopes, scales, strict=True)
     ]
-    moved = network.product(tape, signs).sum(0).flatten(1).norm(dim=1)
+    moved = network.product(jacobian, signs).sum(0).flatten(1).norm(dim=1)
     distance = (start - targets).flatten(1).norm(dim=1)
     return _positive(ADAM_STEP, moved / distance)
 

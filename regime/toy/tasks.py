@@ -28,7 +28,7 @@ class Data(NamedTuple):
     probe: Split
 
 
-class Points(NamedTuple):
+class Drawn(NamedTuple):
     """Points as they are drawn: targets are numbers, or classes 0, 1, ..."""
 
     x: np.ndarray
@@ -87,77 +87,77 @@ def _directions(rng: np.random.Generator, inputs: int, count: int) -> np.ndarray
     return np.linalg.qr(rng.standard_normal((inputs, count)))[0]
 
 
-def _rings(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _rings(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     outer = _halves(rng, n)
     radius, angle = np.where(outer, 1.8, 0.9), rng.uniform(0, 2 * pi, n)
-    return Points(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), outer)
+    return Drawn(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), outer)
 
 
-def _spirals(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _spirals(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     arm, turn = _halves(rng, n), np.sqrt(rng.uniform(0.02, 1, n))
     angle = 3 * pi * turn + pi * arm
-    return Points(2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), arm)
+    return Drawn(2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), arm)
 
 
-def _xor(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _xor(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     label, first = _halves(rng, n), rng.integers(0, 2, n)
-    return Points(2.0 * np.stack([first, first ^ label], 1) - 1, label)
+    return Drawn(2.0 * np.stack([first, first ^ label], 1) - 1, label)
 
 
-def _moons(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _moons(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     upper, angle = _halves(rng, n), rng.uniform(0, pi, n)
     x = np.where(upper, np.cos(angle), 1 - np.cos(angle))
     y = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
     # Means 1/2 and 1/4, variances 3/4 and 9/16 - 1/pi, of the two half circles together.
-    return Points(np.stack([(x - 0.5) / sqrt(0.75), (y - 0.25) / sqrt(0.5625 - 1 / pi)], 1), upper)
+    return Drawn(np.stack([(x - 0.5) / sqrt(0.75), (y - 0.25) / sqrt(0.5625 - 1 / pi)], 1), upper)
 
 
-def _circle(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+def _circle(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     angle = rng.uniform(0, 2 * pi, n)
-    return Points(sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1), sqrt(2) * np.cos(config.frequency * angle))
+    return Drawn(sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1), sqrt(2) * np.cos(config.frequency * angle))
 
 
 def _interval(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.uniform(-sqrt(3), sqrt(3), (n, 1))
 
 
-def _sine(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+def _sine(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     x = _interval(rng, n)
     wave = np.sin(config.frequency * x[:, 0]) + 0.5 * np.sin(2.5 * config.frequency * x[:, 0])
-    return Points(x, wave / sqrt(0.625))
+    return Drawn(x, wave / sqrt(0.625))
 
 
-def _step(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _step(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     x = _interval(rng, n)
-    return Points(x, np.sign(x[:, 0]))
+    return Drawn(x, np.sign(x[:, 0]))
 
 
-def _parity(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+def _parity(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     numbers = rng.choice(2**PARITY_BITS, n, replace=False)
     bits = numbers[:, None] >> np.arange(PARITY_BITS) & 1
-    return Points(2.0 * bits - 1, bits[:, : config.sparsity].sum(1) % 2)
+    return Drawn(2.0 * bits - 1, bits[:, : config.sparsity].sum(1) % 2)
 
 
-def _single_index(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _single_index(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     direction = _directions(rng, INDEX_INPUTS, 1)[:, 0]
     x = rng.standard_normal((n, INDEX_INPUTS))
-    return Points(x, ((x @ direction) ** 2 - 1) / sqrt(2))
+    return Drawn(x, ((x @ direction) ** 2 - 1) / sqrt(2))
 
 
-def _multi_index(rng: np.random.Generator, n: int, config: ToyConfig) -> Points:
+def _multi_index(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     directions = _directions(rng, INDEX_INPUTS, config.sparsity)
     x = rng.standard_normal((n, INDEX_INPUTS))
-    return Points(x, (x @ directions).prod(1))
+    return Drawn(x, (x @ directions).prod(1))
 
 
-def _smooth(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _smooth(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     directions = _directions(rng, SMOOTH_INPUTS, 3)
     x = rng.standard_normal((n, SMOOTH_INPUTS))
     a, b, c = (x @ directions).T
-    return Points(x, (a + 0.3 * b * c) / sqrt(1.09))
+    return Drawn(x, (a + 0.3 * b * c) / sqrt(1.09))
 
 
-def _teacher(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _teacher(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     weights, readout = rng.standard_normal((SMOOTH_INPUTS, 4)), rng.standard_normal(4)
 
     def function(x: np.ndarray) -> np.ndarray:
@@ -165,42 +165,42 @@ def _teacher(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
 
     known = function(rng.standard_normal((REFERENCE, SMOOTH_INPUTS)))
     x = rng.standard_normal((n, SMOOTH_INPUTS))
-    return Points(x, (function(x) - known.mean()) / known.std())
+    return Drawn(x, (function(x) - known.mean()) / known.std())
 
 
-def _modular_addition(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _modular_addition(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     a, b = np.divmod(rng.permutation(MODULUS**2)[:n], MODULUS)
     hot = np.eye(MODULUS)
     x = np.concatenate([hot[a], hot[b]], 1)
-    return Points((x - 1 / MODULUS) / sqrt((1 - 1 / MODULUS) / MODULUS), (a + b) % MODULUS)
+    return Drawn((x - 1 / MODULUS) / sqrt((1 - 1 / MODULUS) / MODULUS), (a + b) % MODULUS)
 
 
-def _digits(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _digits(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     from sklearn.datasets import load_digits  # slow to import, and few tasks need it
 
     pixels, label = load_digits(return_X_y=True)
     chosen = rng.permutation(len(label))[:n]
-    return Points(((pixels - pixels.mean()) / pixels.std())[chosen], label[chosen])
+    return Drawn(((pixels - pixels.mean()) / pixels.std())[chosen], label[chosen])
 
 
-def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Points:
+def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     from sklearn.datasets import load_breast_cancer  # as above
 
     x, benign = load_breast_cancer(return_X_y=True)
     chosen = rng.permutation(len(x))[:n]
-    return Points(_standardized(x)[chosen], benign[chosen])
+    return Drawn(_standardized(x)[chosen], benign[chosen])
 
 
-def _table(rng: np.random.Generator, n: int, text: str) -> Points:
+def _table(rng: np.random.Generator, n: int, text: str) -> Drawn:
     table = parse(text)
     x, y = np.array(table.x), np.array(table.y)
     if not table.classes:
         y = _standardized(y)
     chosen = rng.permutation(len(x))[:n]
-    return Points(_standardized(x)[chosen], y[chosen])
+    return Drawn(_standardized(x)[chosen], y[chosen])
 
 
-_DRAWS: dict[str, Callable[[np.random.Generator, int, ToyConfig], Points]] = {
+_DRAWS: dict[str, Callable[[np.random.Generator, int, ToyConfig], Drawn]] = {
     "rings": _rings,
     "spirals": _spirals,
     "xor": _xor,

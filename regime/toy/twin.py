@@ -7,15 +7,23 @@ from torch import Tensor
 
 from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Adam, Descent, PerRow, tensors
-from regime.dynamics.twin import Points
-from regime.toy.network import Layer, Network, Tape
+from regime.dynamics.twin import TwinPoints
+from regime.toy.network import Layer, Network, NetworkJacobian
 
 
 class AdamTwin:
     """S linearized models in parameter space: gradients J_0^T dL/dF of outputs F_0 + alpha J_0 (theta - theta_0)."""
 
     def __init__(
-        self, network: Network, initial: list[Layer], train: Points, y: Tensor, *, alpha: PerRow, loss: Loss, descent: Descent
+        self,
+        network: Network,
+        initial: list[Layer],
+        train: TwinPoints,
+        y: Tensor,
+        *,
+        alpha: PerRow,
+        loss: Loss,
+        descent: Descent,
     ) -> None:
         self.network, self.train, self.y, self.alpha, self.loss = network, train, y, alpha, loss
         self.initial = [initial[layer] for layer in network.trained]
@@ -25,13 +33,15 @@ class AdamTwin:
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
         """The step the network takes on the same batch."""
-        tape, start, y = self.train.tape, self.train.start, self.y
+        jacobian, start, y = self.train.jacobian, self.train.start, self.y
         if batch is not None:
-            tape = Tape(*(part[:, batch] if isinstance(part, Tensor) else [p[:, batch] for p in part] for part in tape))
+            jacobian = NetworkJacobian(
+                *(part[:, batch] if isinstance(part, Tensor) else [p[:, batch] for p in part] for part in jacobian)
+            )
             start, y = start[:, batch], y[batch]
-        outputs = self._outputs(tape, start)
+        outputs = self._outputs(jacobian, start)
         force = self.loss.gradient(outputs, y) * (self.alpha / y.shape[0])
-        self.adam.step(self.parameters, self.network.pullback(tape, force))
+        self.adam.step(self.parameters, self.network.pullback(jacobian, force))
 
     def state_tensors(self) -> list[Tensor]:
         """Every tensor that steps change, in a fixed order."""
@@ -43,14 +53,14 @@ class AdamTwin:
             part.copy_(saved)
         self.adam.count = steps
 
-    def outputs(self, points: Points) -> Float[Tensor, "S M C"]:
+    def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
         """F_lin; points of fewer seeds take the first ones."""
-        return self._outputs(points.tape, points.start)
+        return self._outputs(points.jacobian, points.start)
 
-    def _outputs(self, tape: Tape, start: Tensor) -> Tensor:
+    def _outputs(self, jacobian: NetworkJacobian, start: Tensor) -> Tensor:
         seeds = start.shape[0]
         moved = [difference(now, then, seeds) for now, then in zip(self.parameters, self.initial, strict=True)]
-        return start + self.alpha * self.network.product(tape, moved).sum(0)
+        return start + self.alpha * self.network.product(jacobian, moved).sum(0)
 
 
 def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import regime
-from regime.kernels.jacobian.verify import Probe
+from regime.kernels.jacobian.verify import GradientCheck
 from tests.benchmarks import mlp, transformer
 from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import SETTLE, ratio
@@ -20,19 +20,19 @@ SHARES = {"P1": 0.10, "P2": 0.05}
 @contextmanager
 def timed() -> Iterator[list[float]]:
     """Seconds that the checks take meanwhile, one entry each."""
-    seconds, check = [], Probe.disagreeing
+    seconds, check = [], GradientCheck.disagreeing
 
-    def disagreeing(self: Probe, *args: object) -> list[str]:
+    def disagreeing(self: GradientCheck, *args: object) -> list[str]:
         start = time.perf_counter()
         found = check(self, *args)
         seconds.append(time.perf_counter() - start)
         return found
 
-    Probe.disagreeing = disagreeing
+    GradientCheck.disagreeing = disagreeing
     try:
         yield seconds
     finally:
-        Probe.disagreeing = check
+        GradientCheck.disagreeing = check
 
 
 def cases() -> dict[str, Callable[[], object]]:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 import regime
 from regime import ToyConfig
-from regime.dynamics.snapshot import Glance, Moved, Snapshot
-from regime.measures.intervals import Estimate
+from regime.dynamics.snapshot import GapSnapshot, Moved, Snapshot
+from regime.measures.intervals import PointEstimate
 from regime.record.events import Measured
 from regime.record.recorder import Recorder
 from regime.sweep import fits
@@ -44,7 +44,7 @@ class Repetition(NamedTuple):
     """What one repetition prints: estimates by name, and whose truth they are compared with."""
 
     group: object
-    estimates: dict[str, Estimate]
+    estimates: dict[str, PointEstimate]
 
 
 def coverage(repetitions: list[Repetition]) -> list[dict[str, str | int | float]]:
@@ -63,20 +63,20 @@ def coverage(repetitions: list[Repetition]) -> list[dict[str, str | int | float]
     return rows
 
 
-def pool(config: ToyConfig, probes: int) -> list[Glance | Snapshot]:
+def pool(config: ToyConfig, probes: int) -> list[GapSnapshot | Snapshot]:
     """Return a run's start, glances and end on probe points of their own: those of another data seed."""
     run = ToyRun(config)
     other = tasks.load(config.model_copy(update={"data_seed": probes}), run.device, run.dtype)
     run.data = run.data._replace(probe=other.probe)
-    return [item for item in run.skim() if isinstance(item, Glance | Snapshot)]
+    return [item for item in run.endpoints() if isinstance(item, GapSnapshot | Snapshot)]
 
 
-def measured(items: list[Glance | Snapshot], config: ToyConfig, seeds: list[int], points: Tensor) -> Measured:
+def measured(items: list[GapSnapshot | Snapshot], config: ToyConfig, seeds: list[int], points: Tensor) -> Measured:
     """Return what is measured of some of the seeds on some of the probe points."""
     recorder = Recorder(config, 1.0, [], config.steps)
     for item in items:
-        if isinstance(item, Glance):
-            recorder.glance(item._replace(outputs=item.outputs[seeds][:, points], linear=item.linear[seeds][:, points]))
+        if isinstance(item, GapSnapshot):
+            recorder.record_gap(item._replace(outputs=item.outputs[seeds][:, points], linear=item.linear[seeds][:, points]))
         elif recorder.baseline is None:
             recorder.begin(_on(item.rows(seeds), points))
         else:
@@ -94,10 +94,10 @@ def _on(snapshot: Snapshot, points: Tensor) -> Snapshot:
     return replace(snapshot, **parts, kernels=kernels, moved=moved, outputs=snapshot.outputs[:, points])
 
 
-def _printed(event: Measured) -> dict[str, Estimate]:
-    printed = {name: Estimate(event.measures[name], *interval) for name, interval in event.intervals.items()}
+def _printed(event: Measured) -> dict[str, PointEstimate]:
+    printed = {name: PointEstimate(event.measures[name], *interval) for name, interval in event.intervals.items()}
     verdict = event.verdict
-    return printed if verdict.interval is None else printed | {INDEX: Estimate(verdict.index, *verdict.interval)}
+    return printed if verdict.interval is None else printed | {INDEX: PointEstimate(verdict.index, *verdict.interval)}
 
 
 def of_seeds(fields: dict, seeds: int, pools: int, each: int, max_seeds: int | None = None) -> Iterator[Repetition]:
@@ -148,7 +148,7 @@ def of_blocks(repetitions: int) -> Iterator[Repetition]:
         batch = {"input_ids": torch.randint(64, (PROBES, 8))}
         report = regime.compare(before, after, batch, readout=lambda output, _: output.logits)
         for row in report.blocks:
-            known = {name: Estimate(row[name], *ends) for name, ends in row["intervals"].items()}
+            known = {name: PointEstimate(row[name], *ends) for name, ends in row["intervals"].items()}
             yield Repetition(row["block"], known)
 
 
@@ -175,7 +175,7 @@ def _kernel_changes(seed: int) -> np.ndarray:
         fields = BASE | {"width": width, "probe_samples": PROBES, "activation": "tanh", "seeds": SEEDS, "seed": seed}
         cells = [ToyConfig(**fields, alpha=alpha) for alpha in ALPHAS]
         recorders = [Recorder(cell, 1.0, [], cell.steps) for cell in cells]
-        for item in ToyRun(cells).skim():
+        for item in ToyRun(cells).endpoints():
             if isinstance(item, Snapshot):
                 recorder = recorders[item.cell]
                 recorder.record(item, 0.0, 0.0) if recorder.baseline else recorder.begin(item)

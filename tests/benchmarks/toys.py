@@ -18,7 +18,7 @@ from torch import nn
 
 import regime
 from regime import ToyConfig
-from regime.toy.bench import Bench
+from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
 from tests.benchmarks.environment import cores, environment
@@ -98,19 +98,19 @@ def batch_of_seeds(rounds: int | None) -> Section:
 @contextmanager
 def clocked(seconds: dict[str, float]) -> Iterator[None]:
     """Add up the seconds spent in training steps."""
-    advance = Bench.advance
+    advance = Experiment.advance
 
-    def timed(bench: Bench) -> torch.Tensor:
+    def timed(experiment: Experiment) -> torch.Tensor:
         start = time.perf_counter()
-        loss = advance(bench)
+        loss = advance(experiment)
         seconds["training"] += time.perf_counter() - start
         return loss
 
-    Bench.advance = timed
+    Experiment.advance = timed
     try:
         yield
     finally:
-        Bench.advance = advance
+        Experiment.advance = advance
 
 
 def live_run(rounds: int | None) -> Section:

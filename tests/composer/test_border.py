@@ -11,7 +11,7 @@ import pytest
 
 import regime
 from regime import Border, ConfigError, ProbeConfig, ToyConfig, find_border, stream_border
-from regime.composer.border import FAILED, RANGES, Search, Seen
+from regime.composer.border import FAILED, RANGES, Search, Trial
 from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
 
@@ -136,25 +136,25 @@ def test_the_whole_range_is_what_the_fields_allow() -> None:
     assert RANGES["learning_rate"][1] == fields["learning_rate"]["anyOf"][0]["maximum"]
 
 
-def seen(value: float, index: float | None, half: float = 0.0, agree: str = "4 of 4 seeds") -> Seen:
+def seen(value: float, index: float | None, half: float = 0.0, agree: str = "4 of 4 seeds") -> Trial:
     """A run as it might have been seen."""
     interval = None if index is None else (index - half, index + half)
     ends = () if index is None else tuple(sum(end >= bound for bound in ZONES) for end in interval)
     label = "no verdict" if index is None or agree == UNLEARNED or len(set(ends)) > 1 else ("lazy", "mixed", "rich")[ends[0]]
-    return Seen(value=value, learning_rate=0.1, label=label, index=index, interval=interval, agree=agree, reasons=[])
+    return Trial(value=value, learning_rate=0.1, label=label, index=index, interval=interval, agree=agree, reasons=[])
 
 
-def searched(run: Callable[[float], Seen], **fields: object) -> Border:
+def searched(run: Callable[[float], Trial], **fields: object) -> Border:
     """The border of a made-up regime."""
     search = Search(**{"config": CONFIG, "axis": "alpha", "side": "lazy", "start": 1.0, "within": RANGES["alpha"]} | fields)
-    known: list[Seen] = []
+    known: list[Trial] = []
     while values := search.next_values(known):
         assert not {item.value for item in known} & set(values), "nothing is tried twice"
         known += map(run, values)
     return search.border(known)
 
 
-def falling(value: float, half: float = 0.05) -> Seen:
+def falling(value: float, half: float = 0.05) -> Trial:
     """An index that falls by 0.3 a decade, past the lazy bound at 37 and past the rich one at 6.29."""
     return seen(value, min(1.0, max(0.0, ZONES[0] - 0.3 * log10(value / 37))), half)
 
@@ -180,7 +180,7 @@ def test_an_end_that_is_never_sure_is_left_open() -> None:
 
 
 def test_where_runs_are_lost_the_search_ends() -> None:
-    def diverges(value: float) -> Seen:
+    def diverges(value: float) -> Trial:
         return seen(value, None, agree="diverged") if value < 50 else falling(value)
 
     border = searched(diverges, start=200.0)
@@ -199,7 +199,7 @@ def test_what_cannot_run_is_not_narrowed() -> None:
 
 
 def test_of_several_borders_the_nearest_is_given() -> None:
-    def hump(value: float) -> Seen:
+    def hump(value: float) -> Trial:
         return seen(value, 0.4 if 0.3 < value < 5 else 0.2)
 
     border = searched(hump, start=2.0)

@@ -80,16 +80,16 @@ def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     """The toys' own twin, stepping with a network's full kernel, against the closed form (S9)."""
     from regime import ToyConfig
     from regime.dynamics.losses import LOSSES
+    from regime.dynamics.optimizers import Descent
+    from regime.dynamics.twin import Twin, TwinPoints
     from regime.toy import tasks
     from regime.toy.network import Network
-    from regime.dynamics.optimizers import Descent
-    from regime.dynamics.twin import Points, Twin
 
     config = ToyConfig(task="digits", samples=20, test_samples=4, probe_samples=8, width=32, seeds=1)
     data = tasks.load(config, torch.device("cpu"), torch.float64)
     net = Network.of(config)
     start = net.init(1, 0, torch.device("cpu"), torch.float64)
-    train, probe = (net.tape(start, part.x) for part in (data.train, data.probe))
+    train, probe = (net.jacobian(start, part.x) for part in (data.train, data.probe))
     kernel, cross = net.full_kernel(train, train), net.full_kernel(probe, train)
     c = data.train.y.shape[1]
     full, full_cross = (k[0].unflatten(0, (-1, c)).unflatten(-1, (-1, c)).transpose(1, 2) for k in (kernel, cross))
@@ -98,10 +98,10 @@ def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     want = gradient_flow(full, train.outputs[0], data.train.y, time, cross_kernel=full_cross, cross_initial=probe.outputs[0])
     errors = []
     for steps in (200, 400, 800):
-        twin = Twin(Points(train.outputs, kernel), data.train.y, LOSSES["mse"], Descent(time / steps))
+        twin = Twin(TwinPoints(train.outputs, kernel), data.train.y, LOSSES["mse"], Descent(time / steps))
         for _ in range(steps):
             twin.step()
-        errors.append((twin.outputs(Points(probe.outputs, cross))[0] - want).norm() / want.norm())
+        errors.append((twin.outputs(TwinPoints(probe.outputs, cross))[0] - want).norm() / want.norm())
     assert errors[0] < 1e-2
     assert abs(errors[0] / errors[1] - 2) < 0.02
     assert abs(errors[1] / errors[2] - 2) < 0.02

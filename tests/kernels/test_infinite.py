@@ -306,12 +306,12 @@ def test_speeds_weigh_the_layers_of_a_wide_network(trained: tuple[bool, ...]) ->
     """Each layer's own term, at its own speed, against the empirical sum over the layers that learn."""
     x, width, speed = normal(6, 3).float(), 4096, (2.0, 0.5)
     net = network((3, width, width, 1), "tanh", 1.5, 0.4)
-    tape = net.tape(net.init(4, 0, CPU, torch.float32), x)
+    jacobian = net.jacobian(net.init(4, 0, CPU, torch.float32), x)
     own = [1.5**2, 0.4**2]
     empirical = torch.zeros(6, 6)
     for layer, learns in enumerate(trained):
         if learns:
-            a, g = tape.inputs[layer], tape.gradients[layer].squeeze(-2)
+            a, g = jacobian.inputs[layer], jacobian.gradients[layer].squeeze(-2)
             weight = speed[0] / net.scales[layer].fan_in
             empirical += ((weight * a @ a.mT + speed[1]) * (g @ g.mT)).mean(0)
     speeds = [speed if learns else (0.0, 0.0) for learns in trained]
@@ -363,8 +363,8 @@ def test_empirical_kernel_approaches_the_limit_as_one_over_root_width(name: str)
         seeds = 40 if width > 512 else 160
         error = []
         for seed in range(1000 * index, 1000 * index + seeds, 10):
-            tape = net.tape(net.init(10, seed, CPU, torch.float32), x)
-            error.append((net.full_kernel(tape, tape).double() - want).norm(dim=(1, 2)) / want.norm())
+            jacobian = net.jacobian(net.init(10, seed, CPU, torch.float32), x)
+            error.append((net.full_kernel(jacobian, jacobian).double() - want).norm(dim=(1, 2)) / want.norm())
         errors.append(torch.cat(error))
     slope, low, high = slope_with_interval(widths, errors)
     print(f"{name}: slope {slope:.3f}, 95% interval {low:.3f} to {high:.3f}")  # noqa: T201

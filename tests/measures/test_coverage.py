@@ -39,7 +39,7 @@ def test_intervals_hold_in_a_few_repetitions(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_share_is_counted_against_the_mean_of_its_group() -> None:
     known = [(0, 1.0, 0.0, 1.5), (0, 3.0, 2.5, 4.0), (1, 5.0, 4.0, 6.0), (1, 5.0, 5.5, 6.0)]
-    rows = coverage.coverage([Repetition(group, {"x": coverage.Estimate(*ends)}) for group, *ends in known])
+    rows = coverage.coverage([Repetition(group, {"x": coverage.PointEstimate(*ends)}) for group, *ends in known])
     assert rows[0]["repetitions"] == 4
     assert rows[0]["holds the truth"] == "25.0 +- 21.7%"
     assert (rows[0]["truth below it"], rows[0]["above"]) == ("50.0%", "25.0%")

@@ -56,13 +56,13 @@ def test_kernel_of_every_layer_against_per_example_autograd() -> None:
 def test_expansion_against_finite_differences() -> None:
     batch = {name: tensor[:4] for name, tensor in sentences(8).items()}
     double = function().module(0).double()
-    tapes = capture(double, batch)
+    jacobians = capture(double, batch)
     generator = torch.Generator().manual_seed(0)
     direction = {name: torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in double.named_parameters()}
     along = sum(
-        tape.product({name.rpartition(".")[2]: d for name, d in direction.items() if name.rpartition(".")[0] == path})
-        for path, tape in tapes.items()
-        if tape is not None
+        jacobian.product({name.rpartition(".")[2]: d for name, d in direction.items() if name.rpartition(".")[0] == path})
+        for path, jacobian in jacobians.items()
+        if jacobian is not None
     )
     step, ends = 1e-6, []
     with torch.no_grad():
@@ -131,13 +131,13 @@ def test_a_fitted_head_needs_two_training_texts_of_each_label() -> None:
 
 
 def test_what_is_remembered_of_a_model_for_estimates_is_small() -> None:
-    """A longer visit with many settings must not fill the memory with tapes."""
+    """A longer visit with many settings must not fill the memory with Jacobians."""
     config = ProbeConfig(**SMALL)
     told = regime.estimate(config)
     assert regime.estimate(config).bytes == told.bytes
     for known in estimate._PILOTS.values():
         assert known.tape_bytes > 0
-        tensors = [t for tape in known.tapes.values() for part in tape.parts for t in vars(part).values()]
+        tensors = [t for jacobian in known.jacobians.values() for part in jacobian.parts for t in vars(part).values()]
         assert {t.device.type for t in tensors if isinstance(t, Tensor)} == {"meta"}
 
 

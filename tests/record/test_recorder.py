@@ -8,7 +8,7 @@ import torch
 
 from regime import ToyConfig
 from regime.config import MonitorConfig
-from regime.dynamics.snapshot import Glance, Snapshot
+from regime.dynamics.snapshot import GapSnapshot, Snapshot
 from regime.measures.intervals import student
 from regime.record.recorder import Recorder
 
@@ -49,7 +49,7 @@ def test_the_largest_gap_its_rounding_and_the_forecast() -> None:
     whole = recorder()
     whole.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
     whole.record(snapshot(4, 1.0, 0.1, 0.3), 0.5, 1.0)
-    whole.glance(Glance(9, 0.5, *(snapshot(9, 2.0, 0.0, 0.2).outputs * part for part in (1, 0.8))))
+    whole.record_gap(GapSnapshot(9, 0.5, *(snapshot(9, 2.0, 0.0, 0.2).outputs * part for part in (1, 0.8))))
     last = whole.record(snapshot(16, 4.0, 0.3, 0.1), 1.0, 0.0)
     assert last.measures["linearization_gap"] == pytest.approx(0.1)
     assert last.measures["linearization_gap_max"] == pytest.approx(0.3)

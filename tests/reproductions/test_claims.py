@@ -5,7 +5,7 @@
 
 import pytest
 
-from regime.measures.intervals import Estimate
+from regime.measures.intervals import PointEstimate
 from regime.reproductions.claim import Result, train_to
 from regime.reproductions.registry import CLAIMS
 
@@ -30,8 +30,8 @@ def test_claim_in_full(name: str) -> None:
 
 
 def test_a_result_fails_outside_its_tolerance() -> None:
-    assert Result("S0", "", "", Estimate(1.0, 0.9, 1.1), 0.95, 1.05).passed
-    assert not Result("S0", "", "", Estimate(1.06, 0.9, 1.1), 0.95, 1.05).passed
+    assert Result("S0", "", "", PointEstimate(1.0, 0.9, 1.1), 0.95, 1.05).passed
+    assert not Result("S0", "", "", PointEstimate(1.06, 0.9, 1.1), 0.95, 1.05).passed
 
 
 def test_training_to_a_loss_that_is_not_reached_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from regime import SweepConfig, ToyConfig
 from regime.measures.verdict import Verdict
 from regime.sweep import fits
 from regime.sweep.cell import Cell, failure
-from regime.sweep.findings import INDEX, Table, contours, expectation, power_laws
+from regime.sweep.findings import INDEX, FitTable, contours, expectation, power_laws
 
 WIDTHS, ALPHAS = [16, 64, 128, 256, 512, 1024], [0.25, 0.5, 1.0, 2.0, 4.0]
 
@@ -73,12 +73,12 @@ def test_what_did_not_finish_is_left_out():
         "2": {"reached": False},
         "3": {"seeds": {"kernel_change": [None, 1.0, 1.0]}},
     }
-    table = Table(CONFIG, made(CONFIG, surface, **spoiled)).values("kernel_change")
+    table = FitTable(CONFIG, made(CONFIG, surface, **spoiled)).values("kernel_change")
     assert table.shape == (6, 5, 3)
     assert np.isnan(table[0, :3]).all()
     assert np.isnan(table[0, 3]).tolist() == [True, False, False]
     assert np.isfinite(table[1:]).all()
-    assert Table(CONFIG, made(CONFIG, surface)).values(INDEX)[2, 1].tolist() == [0.4] * 3
+    assert FitTable(CONFIG, made(CONFIG, surface)).values(INDEX)[2, 1].tolist() == [0.4] * 3
 
 
 def test_further_axes_are_held():

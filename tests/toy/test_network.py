@@ -42,14 +42,14 @@ def points(net: Network, n: int) -> Tensor:
 def test_outputs_kernels_and_products_of_every_seed(case: dict) -> None:
     config, net = build(case)
     parameters, x, z = initial(net), points(net, 6), points(net, 4)
-    tape, other = net.tape(parameters, x), net.tape(parameters, z)
-    full, traces, c = net.full_kernel(tape, other), net.kernels(tape, other), config.outputs
+    jacobian, other = net.jacobian(parameters, x), net.jacobian(parameters, z)
+    full, traces, c = net.full_kernel(jacobian, other), net.kernels(jacobian, other), config.outputs
     moved = [initial(net)[layer] for layer in net.trained]
-    product = net.product(tape, moved).sum(0)
-    pulled = net.pullback(tape, torch.cos(tape.outputs))
+    product = net.product(jacobian, moved).sum(0)
+    pulled = net.pullback(jacobian, torch.cos(jacobian.outputs))
     for seed in range(3):
         plain = Plain(net, config.activation, parameters, seed)
-        assert (tape.outputs[seed] - plain(x)).abs().max() < 1e-13 * tape.outputs.abs().max()
+        assert (jacobian.outputs[seed] - plain(x)).abs().max() < 1e-13 * jacobian.outputs.abs().max()
         want = empirical_ntk(plain, x, z, outputs="full", method="dense").total
         got = full[seed].view(6, c, 4, c).transpose(1, 2)
         assert (got - want).norm() / want.norm() < 1e-12
@@ -59,7 +59,7 @@ def test_outputs_kernels_and_products_of_every_seed(case: dict) -> None:
         tangent = {name: part.detach() for name, part in theta.items()}
         _, along = torch.func.jvp(partial(call, plain, x), (theta,), (tangent,))
         assert (product[seed] - along).norm() / along.norm() < 1e-12
-        gradients = torch.autograd.grad((plain(x) * torch.cos(tape.outputs[seed])).sum(), list(theta.values()))
+        gradients = torch.autograd.grad((plain(x) * torch.cos(jacobian.outputs[seed])).sum(), list(theta.values()))
         own = [part[seed] for layer in pulled for part in layer if part is not None]
         # A module lists its parameters layer by layer, weight before bias, as the pullback does.
         for got, wanted in zip(own, gradients, strict=True):

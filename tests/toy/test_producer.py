@@ -170,7 +170,7 @@ def test_the_infinite_kernel_of_the_readout_alone_is_the_nngp() -> None:
     run = ToyRun(ToyConfig(**CONFIG | {"trainable": "readout"}), dtype=torch.float64)
     next(iter(item for item in run.snapshots() if isinstance(item, Snapshot)))
     nngp = infinite_ntk(run.data.train.x, depth=2, weight_std=2**0.5, bias_std=1.0).nngp
-    close(run.bench.limit.train.rows[0], nngp)
+    close(run.experiment.limit.train.rows[0], nngp)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> Non
     start = run.view()["kernel"]
     assert start["targets"] == sorted(start["targets"])
     order = run.pictured_points()
-    kernel = sum(run.bare(run.network.tape(run.initial, run.data.probe.x)).kernels.values())[0][order][:, order]
+    kernel = sum(run.bare(run.network.jacobian(run.initial, run.data.probe.x)).kernels.values())[0][order][:, order]
     drawn = torch.tensor(unpack(start["rows"])).view(16, 16) * start["scale"]
     assert torch.allclose(drawn, kernel, atol=1e-3 * start["scale"])
     last = [event for event in regime.stream(config) if event.kind == "measured"][-1].view["kernel"]

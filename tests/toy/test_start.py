@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from regime import ConfigError, ToyConfig
-from regime.toy.start import FLOAT32, REFERENCE, SLACK, Start, _sizes, precision
+from regime.toy.start import FLOAT32, REFERENCE, SLACK, ToyStart, _sizes, precision
 
 SMALL = {"width": 16, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -29,18 +29,18 @@ SMALL = {"width": 16, "samples": 16, "test_samples": 8, "probe_samples": 8, "see
 )
 def test_precision_follows_from_the_sizes_at_the_start(fields: dict, dtype: torch.dtype) -> None:
     assert precision(ToyConfig(**SMALL | fields)) == dtype
-    assert Start(ToyConfig(**SMALL | fields)).dtype == dtype
+    assert ToyStart(ToyConfig(**SMALL | fields)).dtype == dtype
 
 
 def test_sizes_are_those_of_a_layer_by_hand() -> None:
     """A readout alone, f = sum w a / sqrt(n) + b: its kernel is |a|^2 / n + 1, and what noise of its parameters' size does to f
     that, times their mean square."""
     config = ToyConfig(**SMALL, trainable="readout", bias_std=1.0, weight_std=1.0)
-    sizes, start = _sizes(config), Start(config, torch.float64)
-    a, readout = start.tape.inputs[0][0], start.initial[-1]
+    sizes, start = _sizes(config), ToyStart(config, torch.float64)
+    a, readout = start.jacobian.inputs[0][0], start.initial[-1]
     kernel = (a.square().sum(1) / 16 + 1).mean().item()
     noise = torch.cat([readout.weight[0].flatten(), readout.bias[0]]).square().mean().item()
-    outputs = start.tape.outputs[0].square().mean().item()
+    outputs = start.jacobian.outputs[0].square().mean().item()
     assert sizes.kernel == pytest.approx(kernel)
     assert sizes.outputs == pytest.approx(outputs**0.5)
     assert sizes.terms == pytest.approx((outputs + noise * kernel) ** 0.5)
@@ -54,25 +54,25 @@ def test_sizes_are_those_of_a_layer_by_hand() -> None:
 def test_an_open_step_size_is_the_same_for_every_set_of_seeds(optimizer: str) -> None:
     wide = SMALL | {"width": 256, "optimizer": optimizer}
     steps = {
-        Start(ToyConfig(**wide | {"seed": seed, "seeds": seeds})).learning_rate for seed, seeds in ((0, 6), (0, 1), (50, 3))
+        ToyStart(ToyConfig(**wide | {"seed": seed, "seeds": seeds})).learning_rate for seed, seeds in ((0, 6), (0, 1), (50, 3))
     }
     assert max(steps) == pytest.approx(min(steps), rel=1e-5)
-    alone = [Start(ToyConfig(**wide | {"seed": seed, "seeds": 1})) for seed in range(REFERENCE)]
-    own = [start._steps(start.tape, start.kernel, 1.0).item() for start in alone]
+    alone = [ToyStart(ToyConfig(**wide | {"seed": seed, "seeds": 1})) for seed in range(REFERENCE)]
+    own = [start._steps(start.jacobian, start.kernel, 1.0).item() for start in alone]
     assert max(steps) == pytest.approx(min(own), rel=1e-5)
 
 
 def test_a_seed_much_stiffer_than_those_gets_a_smaller_step() -> None:
     narrow = SMALL | {"width": 1, "seeds": 64, "activation": "tanh"}
-    start = Start(ToyConfig(**narrow, seed=100))
-    own = start._steps(start.tape, start.kernel, 1.0)
-    reference = Start(ToyConfig(**narrow | {"seeds": REFERENCE})).learning_rate
+    start = ToyStart(ToyConfig(**narrow, seed=100))
+    own = start._steps(start.jacobian, start.kernel, 1.0)
+    reference = ToyStart(ToyConfig(**narrow | {"seeds": REFERENCE})).learning_rate
     assert SLACK * own.min() < reference
     assert start.learning_rate == pytest.approx(SLACK * own.min().item())
 
 
 def test_dead_networks_among_the_first_seeds_do_not_count() -> None:
     dead = ToyConfig(**SMALL | {"width": 1, "seeds": 1, "bias": False, "seed": 4})
-    assert Start(dead).learning_rate > 0
+    assert ToyStart(dead).learning_rate > 0
     with pytest.raises(ConfigError, match="the kernel at initialization is zero"):
-        Start(dead.model_copy(update={"seed": 2}))
+        ToyStart(dead.model_copy(update={"seed": 2}))

@@ -1,4 +1,4 @@
-"""What the Probe and Pretraining tabs tell before a run, and the two models that they compare, without a page."""
+"""What the ProbeScreen and Pretraining tabs tell before a run, and the two models that they compare, without a page."""
 
 from types import SimpleNamespace
 
@@ -9,13 +9,13 @@ import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models import hub
 from regime.ui.screens.pretraining import Pretraining
-from regime.ui.screens.probe import Probe
+from regime.ui.screens.probe import ProbeScreen
 
 LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", "readout": "mean"}
 
 
 def told(config):
-    return Probe.ahead(SimpleNamespace(opening=SimpleNamespace(notice="notice")), config)["notice"]
+    return ProbeScreen.ahead(SimpleNamespace(opening=SimpleNamespace(notice="notice")), config)["notice"]
 
 
 @pytest.mark.parametrize(

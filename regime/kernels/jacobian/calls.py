@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.recording import Use
-from regime.kernels.jacobian.trace import Axis, by_example, tensors_in
+from regime.kernels.jacobian.trace import ExampleAxis, by_example, tensors_in
 
 
 class UnfitError(Exception):
@@ -75,7 +75,7 @@ def _argument(use: Use, position: int, name: str, default: object = None) -> obj
     return use.args[position] if len(use.args) > position else use.kwargs.get(name, default)
 
 
-def _axis_of(use: Use, tensor: object) -> Axis | None:
+def _axis_of(use: Use, tensor: object) -> ExampleAxis | None:
     """The axis of examples of one of the call's arguments."""
     axes = (axis for each, axis in zip(use.tensors, use.site.axes, strict=True) if each is tensor)
     return next(axes, None)
@@ -140,7 +140,7 @@ def _convolution(use: Use, tensor: Tensor) -> Contribution | None:
     """A dense layer at every place of the output, its inputs the patch of the image seen from there."""
     names = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
     x, weight, bias, *settings, groups = (_argument(use, k, name, default) for k, (name, default) in enumerate(names.items()))
-    if tensor is x or _axis_of(use, x) != Axis(0, 1) or use.site.axis != Axis(0, 1):
+    if tensor is x or _axis_of(use, x) != ExampleAxis(0, 1) or use.site.axis != ExampleAxis(0, 1):
         return None
     g = [gradient.squeeze(1).flatten(2).mT for gradient in use.gradients]
     g = torch.stack(g, dim=-2)
@@ -240,7 +240,7 @@ def result_gradients(use: Use) -> Tensor:
     return torch.stack(use.gradients, dim=1).movedim(2, 2 + use.site.axis.position)
 
 
-def by_row(tensor: Tensor, axis: Axis) -> Tensor:
+def by_row(tensor: Tensor, axis: ExampleAxis) -> Tensor:
     """(n, shape of one example's part)."""
     return by_example(tensor, axis).movedim(1, 1 + axis.position)
 

@@ -1,4 +1,4 @@
-"""One forward pass and C backward passes of any model, as one tape a layer.
+"""One forward pass and C backward passes of any model, as one Jacobian a layer.
 
 A recording tells where each parameter, or something made of parameters alone, meets the examples. Every layer is then checked
 on a few examples (`verification`); what does not pass takes per-example gradients, one evaluation of the model an example:
@@ -24,12 +24,12 @@ from regime.kernels.jacobian.calls import (
     lookup,
     through,
 )
-from regime.kernels.jacobian.layer import DensePart, Part, RowsPart, TablePart, Tape, TiedPart, real, wide
+from regime.kernels.jacobian.layer import DensePart, EmbeddingPart, LayerJacobian, Part, RowsPart, TiedPart, real, wide
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.trace import Structure, by_example, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.jacobian.verify import Probe, near
+from regime.kernels.jacobian.verify import GradientCheck, near
 
 
 @torch.inference_mode(False)
@@ -55,8 +55,8 @@ def capture(
     layers: list[str] | None = None,
     structure: Structure | None = None,
     rows: slice | None = None,
-) -> dict[str, Tape | None]:
-    """One tape for each layer that owns trainable parameters, in the model's order; None where no gradient reaches it.
+) -> dict[str, LayerJacobian | None]:
+    """One Jacobian for each layer that owns trainable parameters, in the model's order; None where no gradient reaches it.
 
     The model comes back as it was: its mode, gradients, hooks and dtype are untouched.
 
@@ -87,27 +87,27 @@ def capture(
             parts[path] = _parts(sound, own)
         unsound = explicit(model, examples, readout, rest)
         both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
-        tapes = {path: Tape(each) if each else None for path, each in both.items()}
+        jacobians = {path: LayerJacobian(each) if each else None for path, each in both.items()}
         probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
-        odd = {path: parameters[path] for path in probe.disagreeing(tapes, parameters)}
-        tapes |= {path: Tape(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
-        if (odd and probe.disagreeing(tapes, odd)) or not probe.same(outputs):
+        odd = {path: parameters[path] for path in probe.disagreeing(jacobians, parameters)}
+        jacobians |= {path: LayerJacobian(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
+        if (odd and probe.disagreeing(jacobians, odd)) or not probe.same(outputs):
             _refuse(model, batch, readout, outputs, probe)
-        return tapes
+        return jacobians
 
 
 def _probe(
     model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, rounding: float
-) -> Probe:
+) -> GradientCheck:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return Probe(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
+        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
     middle = (rows.start + rows.stop) // 2
-    return Probe(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
+    return GradientCheck(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
 
 
-def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: Probe) -> NoReturn:
+def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
     """Say why examples are not what they are on their own: they affect one another, or each pass is another."""
     first, second = (evaluate(model, batch, readout) for _ in range(2))
     if not near(first, second, probe.tolerance):
@@ -229,7 +229,7 @@ def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) 
     alike = len({each.transposed for each in weights}) <= 1
     if len(weights) + len(lookups) == len(contributions) and alike and contributions:
         dense = weights and DensePart(*_joined([(w.a, w.g) for w in weights]), name, None, weights[0].transposed, shape)
-        table = lookups and TablePart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
+        table = lookups and EmbeddingPart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
         if not (dense and table):
             return dense or table
         if not dense.transposed:

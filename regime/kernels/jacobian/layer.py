@@ -148,7 +148,7 @@ class DensePart(Part):
 
 
 @dataclass(frozen=True)
-class TablePart(Part):
+class EmbeddingPart(Part):
     """h_t = table[id_t], a table (vocabulary, d)."""
 
     ids: Int[Tensor, "n T"]
@@ -204,7 +204,7 @@ class TablePart(Part):
 class TiedPart(Part):
     """One table that is an embedding and an output layer at once: four terms, and one parameter."""
 
-    table: TablePart
+    table: EmbeddingPart
     dense: DensePart
 
     @property
@@ -294,14 +294,14 @@ class RowsPart(Part):
 
 
 @dataclass(frozen=True)
-class Tape:
+class LayerJacobian:
     """One layer on n examples: the sum of its parts."""
 
     parts: tuple[Part, ...]
 
     @property
     def form(self) -> tuple[tuple[type, tuple[str, ...]], ...]:
-        """Tapes of one form have a kernel between them."""
+        """Jacobians of one form have a kernel between them."""
         return tuple((type(part), part.names) for part in self.parts)
 
     @property
@@ -310,16 +310,16 @@ class Tape:
 
     def kernel(
         self,
-        other: "Tape",
+        other: "LayerJacobian",
         outputs: Outputs,
         method: Method = "auto",
         out: Tensor | None = None,
         workspace: int = contraction.WORKSPACE,
     ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-        """The layer's kernel between this tape's examples (n) and the other's (m).
+        """The layer's kernel between this Jacobian's examples (n) and the other's (m).
 
         Args:
-            out: a kernel to add to; of a tape with itself only the lower triangle is then right (`contraction.mirror`).
+            out: a kernel to add to; of a Jacobian with itself only the lower triangle is then right (`contraction.mirror`).
         """
         kernel = out
         if kernel is None:
@@ -337,7 +337,7 @@ class Tape:
         return self.parts[0].gradients.shape[-2]
 
     def zeros(self, m: int, outputs: Outputs, n: int | None = None) -> Tensor:
-        """A kernel of n examples (this tape's) against m to add to, of its dtype and device."""
+        """A kernel of n examples (this Jacobian's) against m to add to, of its dtype and device."""
         return contraction.zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
@@ -348,27 +348,27 @@ class Tape:
         """J^T v, by the layer's parameters."""
         return {name: value for part in self.parts for name, value in part.pullback(v).items()}
 
-    def rows(self, index: Index) -> "Tape":
+    def rows(self, index: Index) -> "LayerJacobian":
         """The layer on some of the examples."""
         return self.each(lambda tensor: tensor[index])
 
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Tape":
+    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "LayerJacobian":
         """The layer under other outputs: some of the C, or sums of them; `change` takes gradients (..., C, p)."""
-        return Tape(tuple(part.of_outputs(change) for part in self.parts))
+        return LayerJacobian(tuple(part.of_outputs(change) for part in self.parts))
 
-    def bare(self) -> "Tape":
+    def bare(self) -> "LayerJacobian":
         """The layer without its numbers, on the meta device: costs and bytes are told from shapes."""
         return self.each(lambda tensor: tensor.to("meta"))
 
     @staticmethod
-    def join(tapes: Sequence["Tape"]) -> "Tape":
-        """One tape of all the examples, in order."""
-        return tapes[0].each(lambda *tensors: torch.cat(tensors), *tapes[1:])
+    def join(jacobians: Sequence["LayerJacobian"]) -> "LayerJacobian":
+        """One Jacobian of all the examples, in order."""
+        return jacobians[0].each(lambda *tensors: torch.cat(tensors), *jacobians[1:])
 
-    def each(self, change: Callable[..., Tensor], *others: "Tape") -> "Tape":
-        """The tape with every tensor changed, together with the same ones of other tapes."""
+    def each(self, change: Callable[..., Tensor], *others: "LayerJacobian") -> "LayerJacobian":
+        """The Jacobian with every tensor changed, together with the same ones of other Jacobians."""
         sides = zip(self.parts, *(other.parts for other in others), strict=True)
-        return Tape(tuple(part.each(change, *more) for part, *more in sides))
+        return LayerJacobian(tuple(part.each(change, *more) for part, *more in sides))
 
 
 def real(tensor: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ PROBES = (2, 3)
 
 
 @dataclass(frozen=True)
-class Axis:
+class ExampleAxis:
     """The axis of a tensor that counts examples, `each` entries for every one of them."""
 
     position: int
@@ -47,8 +47,8 @@ class Site:
     """What the probes showed of a call that meets something shared: its result is shared, or has examples on an axis."""
 
     function: Callable[..., Any]
-    axis: Axis | None
-    axes: tuple[Axis | None, ...]
+    axis: ExampleAxis | None
+    axes: tuple[ExampleAxis | None, ...]
     """Of the tensor arguments, in order; None for one without examples."""
     outputs: "list[Shared]"
     """Where the result is shared."""
@@ -117,7 +117,7 @@ class Log(TorchFunctionMode):
         return output
 
 
-class Rows(Log):
+class RowLog(Log):
     """Logs calls, and whether each treats the rows (n, features) of what came before apart."""
 
     def __init__(self, batch: Batch) -> None:
@@ -179,7 +179,7 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
     few, more = PROBES
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
     probe = select(batch, examples)
-    with Rows(probe) as log:
+    with RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
     if id(outputs) in log.known:
@@ -193,7 +193,7 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
 
 def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> dict[nn.Parameter, Shared]:
     """The calls of a model that treats rows apart."""
-    users, row = consumers(calls), Axis(0, 1)
+    users, row = consumers(calls), ExampleAxis(0, 1)
     sites = {
         id(call): Site(call.function, row, tuple(None if isinstance(t, nn.Parameter) else row for t in call.tensors), [])
         for call in calls
@@ -255,7 +255,7 @@ def _site(call: Call, call2: Call) -> Site:
     return Site(call.function, results[0] if len(results) == 1 else None, axes, [])
 
 
-def _axis(one: Tensor, two: Tensor) -> Axis | None:
+def _axis(one: Tensor, two: Tensor) -> ExampleAxis | None:
     """The one axis that grows with the number of examples, if that is all that differs."""
     few, more = PROBES
     if one.dim() != two.dim():
@@ -263,9 +263,9 @@ def _axis(one: Tensor, two: Tensor) -> Axis | None:
     grown = [position for position, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a != b]
     if len(grown) != 1 or one.shape[grown[0]] * more != two.shape[grown[0]] * few:
         return None
-    return Axis(grown[0], one.shape[grown[0]] // few)
+    return ExampleAxis(grown[0], one.shape[grown[0]] // few)
 
 
-def by_example(gradient: Tensor, axis: Axis) -> Tensor:
+def by_example(gradient: Tensor, axis: ExampleAxis) -> Tensor:
     """(n, each, ...): the axis of examples first, then what each example has of it."""
     return gradient.movedim(axis.position, 0).unflatten(0, (-1, axis.each))

@@ -31,7 +31,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
     """
     model = unwrapped(model)
     with _lock:
-        held = _held.setdefault(model, _Held())
+        held = _held.setdefault(model, _Turn())
     with held.turn:
         if held.passes is not None:
             yield held.passes
@@ -57,7 +57,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @dataclass
-class _Held:
+class _Turn:
     """A network that is being measured, and whose turn it is."""
 
     turn: Any = field(default_factory=threading.RLock)
@@ -65,7 +65,7 @@ class _Held:
 
 
 _lock = threading.Lock()
-_held: "WeakKeyDictionary[nn.Module, _Held]" = WeakKeyDictionary()
+_held: "WeakKeyDictionary[nn.Module, _Turn]" = WeakKeyDictionary()
 _stances: list[Any] = []
 """The compiler's stance belongs to the process: held once for every network measured, and put back by the last."""
 

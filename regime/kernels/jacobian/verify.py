@@ -1,9 +1,9 @@
 """The check of every kernel in every call: what the fast path believes of a layer, against gradients by plain autograd.
 
 A few examples pass through the model apart from their batch, and one backward pass gives the gradient G of a mixture of their
-outputs, sum_ik c_i r_k f_k(x_i). For each layer J^T (c r), as its tape has it, must be that gradient, compared along a random
-direction; and of the kernel K of the mixed outputs on these examples, c.K c must be ||G||^2. The weights c and r are in no
-special proportion, so that no error hides in their sum.
+outputs, sum_ik c_i r_k f_k(x_i). Each layer's J^T (c r) must be that gradient, compared along a random direction; and of the
+kernel K of the mixed outputs on these examples, c.K c must be ||G||^2. The weights c and r are in no special proportion, so
+that no error hides in their sum.
 """
 
 import threading
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.layer import Tape, real, wide
+from regime.kernels.jacobian.layer import LayerJacobian, real, wide
 from regime.kernels.jacobian.parameters import Layers
 
 PRECISION = 1e-6
@@ -25,7 +25,7 @@ LARGE = 2**14
 
 
 @dataclass(frozen=True)
-class Probe:
+class GradientCheck:
     """A few examples on their own: their outputs, with the graph under them."""
 
     outputs: Float[Tensor, "k C"]
@@ -45,15 +45,15 @@ class Probe:
         """Whether the batch has the same outputs for these examples."""
         return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance)
 
-    def disagreeing(self, tapes: dict[str, Tape | None], layers: Layers) -> list[str]:
-        """The layers whose tapes, on the batch, are not those of these examples."""
+    def disagreeing(self, jacobians: dict[str, LayerJacobian | None], layers: Layers) -> list[str]:
+        """The layers whose Jacobians, on the batch, are not those of these examples."""
         c, r = (_weights(n, self.outputs.dtype, self.outputs.device) for n in (len(self.rows), self.outputs.shape[1]))
         rows = torch.tensor(self.rows, device=c.device)
 
         def mix(g: Tensor) -> Tensor:
             return c.to(g).view(-1, *[1] * (g.dim() - 1)) * (r.to(g).unsqueeze(0) @ g)
 
-        comparisons = {path: _Comparison((t := tapes[path]) and t.rows(rows).of_outputs(mix)) for path in layers}
+        comparisons = {path: _Comparison((t := jacobians[path]) and t.rows(rows).of_outputs(mix)) for path in layers}
         with torch.enable_grad():
             value = c @ (self.outputs[self.chosen] @ r)
         _each_gradient(value, layers, lambda path, name, gradient: comparisons[path].take(name, wide(gradient)))
@@ -64,9 +64,9 @@ class Probe:
 
 @dataclass
 class _Comparison:
-    """A layer's tape of the mixture, and the gradient of it by autograd."""
+    """A layer's Jacobian of the mixture, and the gradient of it by autograd."""
 
-    tape: Tape | None
+    jacobian: LayerJacobian | None
     size: float = 0.0
     """||G||^2."""
     error: float = 0.0
@@ -76,16 +76,16 @@ class _Comparison:
         """Compare the gradient of one parameter."""
         flat = real(gradient).flatten()
         self.size += float(torch.dot(flat, flat))
-        part = next((part for part in self.tape.parts if name in part.names), None) if self.tape is not None else None
+        part = next((part for part in self.jacobian.parts if name in part.names), None) if self.jacobian is not None else None
         if part is not None:
             ours, theirs = part.sketches(name, gradient)
             self.error += float(torch.dot(difference := ours - theirs, difference))
 
     def agrees(self, tolerance: float, noise: float) -> bool:
         """Whether both are the same, up to rounding: of the gradient itself, and of all gradients."""
-        if self.tape is None:
+        if self.jacobian is None:
             return self.size**0.5 <= noise
-        kernel = self.tape.kernel(self.tape, "trace", out=self.tape.zeros(self.tape.examples, "trace"))
+        kernel = self.jacobian.kernel(self.jacobian, "trace", out=self.jacobian.zeros(self.jacobian.examples, "trace"))
         ours, size = max(0.0, float(2 * kernel.tril().sum() - kernel.trace())) ** 0.5, self.size**0.5
         return max(abs(ours - size), self.error**0.5) <= tolerance * size + noise
 

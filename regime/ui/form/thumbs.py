@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from math import cos, pi, sin
 
-Place = tuple[float, float]
+Coordinates = tuple[float, float]
 SIZE = 1.8
 
 
@@ -31,11 +31,11 @@ def _outline(x: float, y: float, r: float) -> str:
     return f'<circle class="curve" cx="{x}" cy="{y}" r="{r}"/>'
 
 
-def _path(points: Iterable[Place]) -> str:
+def _path(points: Iterable[Coordinates]) -> str:
     return f'<path class="curve" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in points)}"/>'
 
 
-def _curve(points: list[Place], every: int) -> str:
+def _curve(points: list[Coordinates], every: int) -> str:
     """A curve and a few points on it."""
     return _svg(_path(points), *(_circle(x, y) for x, y in points[every // 3 :: every]))
 

@@ -16,15 +16,15 @@ from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.link import link_button
 from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Opening, Updates, as_text, exports, intro, markup, notice, story, transport, view
-from regime.ui.screens.probe import NAMES, Probe, layer_table
+from regime.ui.screens.probe import NAMES, ProbeScreen, layer_table
 
 START = CONFIGS["checkpoints"]
 KIND = "checkpoints"
 OWN_STORY = "Your own checkpoints: everything is measured against the first of them."
 
 
-class Pretraining(Probe):
-    """Checkpoints instead of training steps; and two models named in the Probe tab."""
+class Pretraining(ProbeScreen):
+    """Checkpoints instead of training steps; and two models named in the ProbeScreen tab."""
 
     def compare(self, visit: Visit | None, before: str, after: str) -> Updates:
         """Fill the form with two models, and start."""
@@ -73,7 +73,7 @@ def pretraining_tab() -> Pretraining:
 
 
 def connect(stage: Pretraining, button: gr.Button, named: list[gr.HTML], tabs: gr.Tabs) -> None:
-    """Let the Probe tab's comparison run in this tab."""
+    """Let the ProbeScreen tab's comparison run in this tab."""
     pressed = button.click(stage.compare, [stage.state, *named], stage.filled, **HIDDEN)
     stage.follow_filled(pressed)
     pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **HIDDEN)
@@ -123,7 +123,7 @@ def _settings() -> dict[str, gr.components.Component]:
         "samples": number_field(KIND, "samples", "Examples", START.samples, "On which everything is compared, 8 to 256."),
         "max_tokens": number_field(KIND, "max_tokens", "Tokens", START.max_tokens, "Longer texts are cut."),
         "seed": number_field(KIND, "seed", "Seed", START.seed, "Of the examples and the head."),
-        "texts": text_field(KIND, "texts", "Own rows", "As in the Probe tab.", "I liked it,good\nNot for me,bad"),
+        "texts": text_field(KIND, "texts", "Own rows", "As in the ProbeScreen tab.", "I liked it,good\nNot for me,bad"),
         "prompt": line_field(KIND, "prompt", "Prompt", None, "With {text} and {mask}. Empty: the task's."),
         "words": line_field(KIND, "words", "Words", "", "One for each label."),
     }

@@ -1,4 +1,4 @@
-"""The Probe tab: a pretrained transformer, fine-tuned and measured layer by layer."""
+"""The ProbeScreen tab: a pretrained transformer, fine-tuned and measured layer by layer."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ NAMES = {
 READOUTS = "New head on the mean, or the last token; or the model's own words: a prompt's answer, or the next token."
 
 
-class Probe(Stage):
+class ProbeScreen(Stage):
     """A tab whose runs need a model: what is told before they start is their time and memory."""
 
     def ahead(self, config: ProbeConfig | CheckpointConfig) -> Updates:
@@ -52,7 +52,7 @@ class Probe(Stage):
         return {self.opening.notice: notice(text, "bad" if cost.seconds > limits().max_seconds else "")}
 
 
-def probe_tab() -> tuple[Probe, gr.Button, list[gr.HTML]]:
+def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
     """Build the tab and wire its run; with it the button that compares two models, and the fields that name them."""
     views = {}
     board = example("probe")
@@ -82,7 +82,7 @@ def probe_tab() -> tuple[Probe, gr.Button, list[gr.HTML]]:
             with gr.Accordion("All layers, by module", open=False, elem_classes="all-layers"):
                 layers = view("probe", layer_table, "v-layers", js_on_load=SORT)
             taken = exports("probe", link)
-    stage = Probe(
+    stage = ProbeScreen(
         "probe",
         controls,
         views,

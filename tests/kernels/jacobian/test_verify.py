@@ -14,7 +14,7 @@ from regime.kernels.jacobian import calls
 from regime.kernels.jacobian.calls import RULES
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import DensePart, RowsPart
-from regime.kernels.jacobian.verify import Probe
+from regime.kernels.jacobian.verify import GradientCheck
 from tests.kernels.jacobian.architectures import relative
 
 
@@ -40,8 +40,8 @@ def inputs(n: int = 9) -> Tensor:
 
 def explicit_layers(model: nn.Module, x: Tensor, **options: object) -> int:
     """How many parameters of the model have gradients one by one."""
-    tapes = capture(model, x, **options)
-    return sum(isinstance(part, RowsPart) for tape in tapes.values() if tape is not None for part in tape.parts)
+    jacobians = capture(model, x, **options)
+    return sum(isinstance(part, RowsPart) for jacobian in jacobians.values() if jacobian is not None for part in jacobian.parts)
 
 
 def assert_exact(model: nn.Module, x: Tensor, **options: object) -> None:
@@ -206,9 +206,9 @@ def test_a_tape_is_held_to_the_gradients_of_autograd(error: float) -> None:
     model, x = Net(lambda net, x: functional.linear(x, net.w, net.b).tanh() @ net.v.T), inputs()
     structure = learn_structure(model, x, None)
     layers = {"(root)": dict(model.named_parameters())}
-    tapes = capture(model, x, structure=structure)
-    probe = Probe(structure.outputs, [0, 1, 2], structure.examples, 1e-16)
-    assert probe.disagreeing(tapes, layers) == []
-    off = {"(root)": tapes["(root)"].of_outputs(lambda g: (1 + error) * g)}
+    jacobians = capture(model, x, structure=structure)
+    probe = GradientCheck(structure.outputs, [0, 1, 2], structure.examples, 1e-16)
+    assert probe.disagreeing(jacobians, layers) == []
+    off = {"(root)": jacobians["(root)"].of_outputs(lambda g: (1 + error) * g)}
     assert bool(probe.disagreeing(off, layers)) == (error > 1e-6)
     assert probe.disagreeing({"(root)": None}, layers) == ["(root)"]

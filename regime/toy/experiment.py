@@ -1,4 +1,4 @@
-"""The bench of a toy run: a training, its twins, and snapshots of both."""
+"""The experiment of a toy run: a training, its twins, and snapshots of both."""
 
 import time
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from regime.dynamics.losses import error
 from regime.dynamics.optimizers import tensors
-from regime.dynamics.snapshot import TWIN_GAP, Glance, Moved, Pause, Snapshot, Targets
-from regime.dynamics.twin import Points, State, Twin
+from regime.dynamics.snapshot import TWIN_GAP, GapSnapshot, Moved, Pause, Snapshot, Targets
+from regime.dynamics.twin import State, Twin, TwinPoints
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
 from regime.record.packing import pack
 from regime.toy import limit
 from regime.toy.cost import PRODUCTS
-from regime.toy.network import Layer, Tape
-from regime.toy.start import Start
+from regime.toy.network import Layer, NetworkJacobian
+from regime.toy.start import ToyStart
 from regime.toy.training import Training
 from regime.toy.twin import AdamTwin, difference
 
@@ -29,13 +29,13 @@ LEFT_OUT = "not asked for"
 FROZEN = "this layer is not trained"
 
 
-class Bench:
+class Experiment:
     """A training, its twin and their points: steps both, and takes snapshots.
 
     The twin's whole path may be foreseen first; otherwise it takes each step beside the network.
     """
 
-    def __init__(self, run: Start, *, learners: bool = True) -> None:
+    def __init__(self, run: ToyStart, *, learners: bool = True) -> None:
         self.run, self.step = run, 0
         self.seconds = 0.0
         """Spent in the network's own steps; of a GPU, in asking for them."""
@@ -57,12 +57,12 @@ class Bench:
         self.offsets, self.points = {}, {}
         for name in self.x:
             self.offsets[name], self.points[name] = self._linearize(name)
-        self.probe_tape = run.network.tape(run.initial, data.probe.x)
+        self.probe_tape = run.network.jacobian(run.initial, data.probe.x)
         self.twin = self._twin()
         self.forecast: list[State] = []
         self.no_limit = limit.missing(config) if learners else LEFT_OUT
         self.limit, self.limit_points = None, {}
-        copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.tape.outputs)
+        copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.jacobian.outputs)
         if self.no_limit is None:
             try:
                 self.limit_points = {
@@ -73,20 +73,20 @@ class Bench:
                 self.no_limit = "the infinite-width kernel overflows here"
         self.limit_forecast: list[State] = []
 
-    def _linearize(self, name: str) -> tuple[Tensor, Points]:
+    def _linearize(self, name: str) -> tuple[Tensor, TwinPoints]:
         """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""
         run, network = self.run, self.run.network
         alone = name == "grid"
         parameters = self.first if alone else run.initial
-        train = _first_seed(run.tape) if alone else run.tape
-        tape = train if name == "train" else network.tape(parameters, self.x[name])
-        start = run.scaled(tape.outputs, tape.outputs)
+        train = _first_seed(run.jacobian) if alone else run.jacobian
+        jacobian = train if name == "train" else network.jacobian(parameters, self.x[name])
+        start = run.scaled(jacobian.outputs, jacobian.outputs)
         if run.kernel is None:
-            return tape.outputs, Points(start, None, tape=tape)
-        rows = run.kernel if name == "train" else network.full_kernel(tape, train)
+            return jacobian.outputs, TwinPoints(start, None, jacobian=jacobian)
+        rows = run.kernel if name == "train" else network.full_kernel(jacobian, train)
         trained = [parameters[layer] for layer in network.trained]
-        along = run.times_alpha(network.product(tape, trained).sum(0)) if run.config.weight_decay else None
-        return tape.outputs, Points(start, rows, along)
+        along = run.times_alpha(network.product(jacobian, trained).sum(0)) if run.config.weight_decay else None
+        return jacobian.outputs, TwinPoints(start, rows, along)
 
     def _twin(self) -> Twin | AdamTwin:
         run, train = self.run, self.points["train"]
@@ -157,12 +157,12 @@ class Bench:
             self.twin.restore(state["tensors"][own:], self.step)
 
     @torch.no_grad()
-    def glance(self) -> Glance:
+    def record_gap(self) -> GapSnapshot:
         """What is cheap of the run now; its twins take their steps beside it."""
         run = self.run
         outputs = run.network.forward(self.training.parameters, self.x["probe"]).outputs
         scaled = run.scaled(outputs, self.offsets["probe"])
-        return Glance(self.step, self.fraction, scaled, self.twin.outputs(self.points["probe"]))
+        return GapSnapshot(self.step, self.fraction, scaled, self.twin.outputs(self.points["probe"]))
 
     @property
     def fraction(self) -> float:
@@ -180,7 +180,7 @@ class Bench:
             if self.limit is not None:
                 self.limit.state = self.limit_forecast[measured]
         parameters, names = self.training.parameters, network.names
-        train, probe = (network.tape(parameters, self.x[name]) for name in ("train", "probe"))
+        train, probe = (network.jacobian(parameters, self.x[name]) for name in ("train", "probe"))
         test = network.forward(parameters, self.x["test"]).outputs
         outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
         scaled = {name: run.scaled(values, self.offsets[name]) for name, values in outputs.items()}
@@ -212,7 +212,9 @@ class Bench:
         frozen = self.run.network.names[: self.run.network.first_trained]
         return {f"{name}/{measure}": FROZEN for name in frozen for measure in kernels}
 
-    def _losses(self, scaled: dict[str, Tensor], train: Tape, ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def _losses(
+        self, scaled: dict[str, Tensor], train: NetworkJacobian, ended: bool
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
         run, seeds = self.run, len(train.outputs)
         learners = {"": scaled, "twin_": {name: self.twin.outputs(self.points[name]) for name in ("train", "test")}}
@@ -220,7 +222,7 @@ class Bench:
         if self.limit is not None:
             learners["infinite_"] = {name: self.limit.outputs(self.limit_points[name]) for name in ("train", "test")}
         if ended:
-            learners["kernel_start_"] = self._regression(run.tape, run.initial)
+            learners["kernel_start_"] = self._regression(run.jacobian, run.initial)
             learners["kernel_now_"] = self._regression(train, self.training.parameters)
         losses = {}
         for prefix in ("", "twin_", "infinite_", "kernel_start_", "kernel_now_"):
@@ -236,12 +238,12 @@ class Bench:
                         undefined[f"{prefix}{name}_{kind}"] = self.no_limit if prefix == "infinite_" else AT_THE_END
         return losses, undefined
 
-    def _regression(self, train: Tape, parameters: list[Layer]) -> dict[str, Tensor]:
+    def _regression(self, train: NetworkJacobian, parameters: list[Layer]) -> dict[str, Tensor]:
         """Kernel regression of the targets, from F_0, with the tangent kernel at these parameters."""
         network, start = self.run.network, self.points
         kernel = network.full_kernel(train, train)
         weights = interpolation_weights(kernel, (self.run.data.train.y - start["train"].start).flatten(1))
-        rows = {"train": kernel, "test": network.full_kernel(network.tape(parameters, self.x["test"]), train)}
+        rows = {"train": kernel, "test": network.full_kernel(network.jacobian(parameters, self.x["test"]), train)}
         return {
             name: start[name].start + (row @ weights.unsqueeze(-1)).view_as(start[name].start) for name, row in rows.items()
         }
@@ -258,7 +260,7 @@ class Bench:
             moved[network.names[layer]] = Moved(run.scaled(outputs, self.offsets["probe"]), start + part)
         return moved, start + parts.sum(0)
 
-    def _stability(self, train: Tape, kernel: Float[Tensor, "S N N"]) -> tuple[Tensor, dict[str, str]]:
+    def _stability(self, train: NetworkJacobian, kernel: Float[Tensor, "S N N"]) -> tuple[Tensor, dict[str, str]]:
         """learning_rate n^-c lambda_max(Theta / N), of the full kernel."""
         run, network = self.run, self.run.network
         if run.config.optimizer == "adam":
@@ -299,7 +301,9 @@ class Bench:
                 view["forecast"] |= self._foreseen("infinite_", self.limit, self.limit_forecast, self.limit_points)
         return view
 
-    def _foreseen(self, prefix: str, twin: Twin, path: list[State], points: dict[str, Points]) -> dict[str, list[float | None]]:
+    def _foreseen(
+        self, prefix: str, twin: Twin, path: list[State], points: dict[str, TwinPoints]
+    ) -> dict[str, list[float | None]]:
         """Losses to come along a path, seeds averaged, at each measurement."""
         run = self.run
         losses: dict[str, list[float | None]] = {f"{prefix}{name}_loss": [] for name in ("train", "test")}
@@ -321,8 +325,8 @@ def _form(value: Any) -> object:
     return (value.shape, value.dtype) if isinstance(value, Tensor) else type(value)
 
 
-def _first_seed(tape: Tape) -> Tape:
-    return Tape(*(part[:1] if isinstance(part, Tensor) else [tensor[:1] for tensor in part] for part in tape))
+def _first_seed(jacobian: NetworkJacobian) -> NetworkJacobian:
+    return NetworkJacobian(*(part[:1] if isinstance(part, Tensor) else [tensor[:1] for tensor in part] for part in jacobian))
 
 
 def _squared(layer: Layer) -> Float[Tensor, "S"]:
