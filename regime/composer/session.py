@@ -15,7 +15,8 @@ from regime.errors import ConfigError, is_integer
 from regime.measures.measurement import between
 from regime.record import held
 from regime.record.events import Estimate, Event, Fetching, Finished, Measured, Progress, Reference
-from regime.record.recorder import Recorder, finite, save_kernels
+from regime.record.recorder import Recorder, save_kernels
+from regime.record.statistics import finite
 
 IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""

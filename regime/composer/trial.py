@@ -6,7 +6,7 @@ from regime.composer.border import Search, Trial, judged_at, run_at
 from regime.config import ToyConfig
 from regime.measures.advice import extrapolate, sentence
 from regime.record.events import Measured
-from regime.record.recorder import LARGEST
+from regime.record.judging import LARGEST
 from regime.toy import cost
 
 AFFORDABLE = 2.0

@@ -1,35 +1,26 @@
 """Snapshots into measured events and a report, remembering what measures and the verdict need of the past."""
 
 import os
-import platform
-from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib.metadata import version
-from itertools import accumulate
+from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
-from regime.dynamics.snapshot import TWIN_GAP, GapSnapshot, Snapshot, diverged, joined
-from regime.measures.advice import advise
-from regime.measures.intervals import at_look, interval_of_geometric_mean, interval_of_mean
+from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined
+from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import REASONS, Along, Baseline, Measurement, total
-from regime.measures.verdict import AXIS, Evidence, Verdict, judge
-from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Regime, Row, Started
+from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.files import whole
+from regime.record.judging import LARGEST, Judge
+from regime.record.point import Point
+from regime.record.provenance import versions
 from regime.record.report import Provenance, Report
-from regime.version import __version__
-
-LARGEST = f"{TWIN_GAP}_max"
-DRIFT = 0.1
-"""What buffers alone may change the kernel by, before it is remarked on."""
-SETTLE = "Settle the buffers before the start: pass training data through the network in training mode, without training it"
+from regime.record.statistics import deviation, mean, mean_floors, numbers, own, reasons
 
 
 class Run(Protocol):
@@ -41,20 +32,6 @@ class Run(Protocol):
     source: str
 
     def view(self) -> dict[str, object]: ...
-
-
-@dataclass(frozen=True)
-class Point:
-    """What is measured of one step, seed by seed."""
-
-    step: int
-    time: float
-    loss: Float[Tensor, "S"] | None
-    blocks: dict[str, str]
-    moved: bool
-    """Whether any parameter did."""
-    diverged: bool
-    measurement: Measurement
 
 
 class Recorder:
@@ -71,7 +48,6 @@ class Recorder:
         """The layers' kernels at the last measurement."""
         self.past: dict[str, Tensor] = {}
         """The largest gap, on subsets too, and its rounding; the last kernel and its time; what the forecast missed so far."""
-        self.rounds = config.rounds if config.kind == "toy" else []
         self.points: list[Point] = []
         """The history seed by seed, kept where seeds may be added."""
 
@@ -131,6 +107,11 @@ class Recorder:
             raise ValueError("not a saved session: its measured points are not those of a run") from None
         self.points = points
 
+    @property
+    def judge(self) -> Judge:
+        """What gives verdicts against the start."""
+        return Judge(self.config, self.learning_rate, self.baseline)
+
     def begin(self, start: Snapshot) -> None:
         """Measure against this one; `record` begins with the first it is given."""
         self.baseline = Baseline(start)
@@ -153,10 +134,10 @@ class Recorder:
             measurement = self._along(measurement)
         loss = snapshot.losses.get("train_loss")
         if loss is not None:
-            self.diverged = self.diverged or snapshot.diverged or diverged(loss, self._start_loss)
+            self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)
         moved = snapshot.step > self.baseline.start.step and any(bool((d != 0).any()) for d in snapshot.displacement.values())
         point = Point(snapshot.step, snapshot.time, loss, snapshot.blocks, moved, self.diverged, measurement)
-        if len(self.rounds) > 1:
+        if len(self.judge.rounds) > 1:
             self.points.append(point)
         if self.history:
             self.history[-1] = self.history[-1].model_copy(update={"view": {}})
@@ -202,35 +183,30 @@ class Recorder:
             time=point.time,
             seconds=seconds,
             seconds_left=left,
-            measures={name: _mean(values) for name, values in measurement.model.items()},
-            spread={name: _deviation(values) for name, values in measurement.model.items()},
-            seeds={name: _numbers(values) for name, values in measurement.model.items()},
+            measures={name: mean(values) for name, values in measurement.model.items()},
+            spread={name: deviation(values) for name, values in measurement.model.items()},
+            seeds={name: numbers(values) for name, values in measurement.model.items()},
             intervals=self._intervals(measurement.model, point, ""),
             layers=self._rows(measurement.layers, point),
             blocks=self._rows(measurement.blocks, point, judged=True),
-            undefined=_reasons(measurement.model, point, ""),
-            floors=_floors(measurement.floors, ""),
+            undefined=reasons(measurement.model, point.measurement.undefined, "", diverged=point.diverged),
+            floors=mean_floors(measurement.floors, ""),
             modes=self._modes(measurement) if point.step > self.baseline.start.step else [],
-            verdict=self._verdict(point),
+            verdict=self.judge.verdict(point),
             view=view,
         )
 
-    @property
-    def _start_loss(self) -> Tensor | None:
-        """Training loss at the start, where there is one."""
-        return self.baseline.start.losses.get("train_loss")
-
     def _modes(self, measurement: Measurement) -> list[Band]:
-        gaps = [_mean(values) for values in measurement.modes.unbind(-1)]
+        gaps = [mean(values) for values in measurement.modes.unbind(-1)]
         bands = zip(self.baseline.bands, measurement.shares.mean(0).tolist(), gaps, strict=True)
         return [
             Band(first=band.start + 1, last=band.stop, share=share if isfinite(share) else 0.0, gap=gap)
             for band, share, gap in bands
         ]
 
-    def record_gap(self, glance: GapSnapshot) -> None:
+    def record_gap(self, point: GapSnapshot) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
-        self._follow(self.baseline.along(glance.outputs, glance.linear, glance.step))
+        self._follow(self.baseline.along(point.outputs, point.linear, point.step))
 
     def _follow(self, along: Along) -> None:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""
@@ -256,76 +232,23 @@ class Recorder:
             along=None,
         )
 
-    def _verdict(self, point: Point) -> Verdict:
-        """On kernel_change and the twin's largest gap; for a real model on its Taylor gap, and on how its kernel turned too."""
-        turn, model = self.config.kind != "toy", point.measurement.model
-        names = ("taylor_gap", "Taylor gap") if turn else (LARGEST, "Largest linearization gap")
-        advised = self.config.kind in ("toy", "probe")
-        verdict = self._judged(point, model, "", self._evidence(point, model, "", *names), turn=turn, advised=advised)
-        drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
-        if not drift > DRIFT:
-            return verdict
-        said = f"Buffers alone, such as running statistics, changed the kernel by {drift:.2g}; that is not counted as training"
-        return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
-
-    def _judged(
-        self, point: Point, row: dict[str, Tensor], prefix: str, gap: Evidence, *, turn: bool, advised: bool
-    ) -> Verdict:
-        parts = (row, *(_own(part, prefix) for part in (point.measurement.drawn, point.measurement.rounding)))
-        kernel = self._of(_kernel_name(row, turn=turn), *(_kernel_evidence(part, turn=turn) for part in parts))
-        loss, start_loss = (None if part is None else part.mean().item() for part in (point.loss, self._start_loss))
-        return judge(
-            kernel,
-            gap,
-            start_loss=start_loss,
-            loss=loss,
-            diverged=point.diverged,
-            moved=point.moved,
-            remarks=[*_remarks(row), *self._added(len(kernel.seeds))],
-            advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence) if advised else [],
-        )
-
-    def _added(self, seeds: int) -> list[str]:
-        if not self.rounds or seeds == self.rounds[0]:
-            return []
-        return [f"{seeds} seeds ran, since the interval of the first {self.rounds[0]} had two labels in it"]
-
-    def _evidence(self, point: Point, row: dict[str, Tensor], prefix: str, measure: str, name: str) -> Evidence:
-        drawn, rounding = (part.get(prefix + measure) for part in (point.measurement.drawn, point.measurement.rounding))
-        return self._of(name, row[measure], drawn, rounding)
-
-    def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
-        ran = list(accumulate(self.rounds or [len(values)]))
-        level = at_look(ran.index(len(values)) if len(values) in ran else 0, len(ran))
-        points = self.baseline.subsets.shape[1]
-        interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
-        return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
-
     def _rows(self, part: dict[str, dict[str, Tensor]], point: Point, *, judged: bool = False) -> list[Row]:
         return [
             Row(
                 layer=name,
                 block=point.blocks.get(name, name),
-                measures={measure: _mean(values) for measure, values in row.items()},
-                undefined=_reasons(row, point, f"{name}/"),
-                floors=_floors(point.measurement.floors, f"{name}/"),
+                measures={measure: mean(values) for measure, values in row.items()},
+                undefined=reasons(row, point.measurement.undefined, f"{name}/", diverged=point.diverged),
+                floors=mean_floors(point.measurement.floors, f"{name}/"),
                 intervals=self._intervals(row, point, f"{name}/"),
-                regime=self._regime(name, row, point) if judged else None,
+                regime=self.judge.regime(name, row, point) if judged else None,
             )
             for name, row in part.items()
         ]
 
-    def _regime(self, name: str, row: dict[str, Tensor], point: Point) -> Regime | None:
-        """A block's own verdict, from its own kernel and its own Taylor gap; None where it has none of either."""
-        if not bool(row["kernel_share"].isfinite().all()):
-            return None
-        gap = self._evidence(point, row, f"{name}/", "taylor_gap", "Taylor gap of this block alone")
-        own = self._judged(point, row, f"{name}/", gap, turn=True, advised=False)
-        return Regime(label=own.label, index=own.index, interval=own.interval, reasons=own.reasons)
-
     def _intervals(self, row: dict[str, Tensor], point: Point, prefix: str) -> dict[str, tuple[float, float]]:
         """95% intervals of what was resampled, all at once."""
-        drawn = _own(point.measurement.drawn, prefix)
+        drawn = own(point.measurement.drawn, prefix)
         names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
         if not names:
             return {}
@@ -333,13 +256,6 @@ class Recorder:
         low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
         pairs = zip(names, low.tolist(), high.tolist(), strict=True)
         return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
-
-
-@cache
-def versions() -> dict[str, str]:
-    """What a run depends on."""
-    packages = {name: version(name) for name in ("torch", "transformers", "scikit-learn", "numpy")}
-    return {"regime": __version__, "python": platform.python_version(), **packages}
 
 
 def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> None:
@@ -350,63 +266,3 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
         # the first measurement is the last one too, for a while: tensors of a file may not share memory
         copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
         save_file(copies, partial)
-
-
-def _own(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """What belongs to a layer, or with no prefix to the model, by measure."""
-    return {name.removeprefix(prefix): values for name, values in named.items() if _owner(name) == prefix}
-
-
-def _reasons(values: dict[str, Tensor], point: Point, prefix: str) -> dict[str, str]:
-    """Why each measure that is not a finite number is not."""
-    known, overflow = ({}, REASONS["overflow"]) if point.diverged else (point.measurement.undefined, "not a finite number")
-    return {name: known.get(prefix + name, overflow) for name, value in values.items() if _mean(value) is None}
-
-
-def _floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:
-    """Of the mean over seeds, which share their probe points: the mean of theirs."""
-    named = {name: _mean(values) for name, values in _own(floors, prefix).items()}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _owner(name: str) -> str:
-    """The layer a floor belongs to, with the slash, or nothing for the model's."""
-    return name[: name.rfind("/") + 1]
-
-
-def _kernel_evidence(model: dict[str, Tensor], *, turn: bool) -> Tensor | None:
-    """kernel_change, or, where it is larger, what the centered kernel's turn alone would make of it.
-
-    For kernels of equal norm ||A - B|| / ||B|| = sqrt(2 (1 - cos)), so sqrt(2 kernel_distance_centered) is on the same scale.
-    """
-    if "kernel_change" not in model:
-        return None
-    change = model["kernel_change"]
-    return torch.maximum(change, (2 * model["kernel_distance_centered"]).sqrt()) if turn else change
-
-
-def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:
-    evidence, change = (values.mean() for values in (_kernel_evidence(model, turn=turn), model["kernel_change"]))
-    return "Kernel change" if evidence <= 1.001 * change else "Kernel turn, sqrt(2 centered distance)"
-
-
-def _remarks(model: dict[str, Tensor]) -> list[str]:
-    change, distance = model["kernel_change"].mean().item(), model["kernel_distance"].mean().item()
-    grew = isfinite(change) and isfinite(distance) and change > 0.1 and (2 * distance) ** 0.5 < change / 2
-    return [f"The kernel grew more than it turned: its distance is {distance:.2g}"] if grew else []
-
-
-def finite(value: float) -> Number:
-    return value if isfinite(value) else None
-
-
-def _numbers(values: Tensor) -> list[Number]:
-    return [finite(value) for value in values.tolist()]
-
-
-def _mean(values: Tensor) -> Number:
-    return finite(values.mean().item())
-
-
-def _deviation(values: Tensor) -> Number:
-    return finite(values.std().item()) if len(values) > 1 else None

@@ -11,7 +11,7 @@ from regime.composer.session import HEARTBEAT, fetching
 from regime.config import SweepConfig
 from regime.errors import ConfigError
 from regime.record.events import Estimate, Fetching, Finished, Progress
-from regime.record.recorder import versions
+from regime.record.provenance import versions
 from regime.resources.device import SHARE, free_memory, pick_device
 from regime.resources.limits import limits
 from regime.sweep import local

@@ -1,0 +1,14 @@
+"""What a run's numbers depend on."""
+
+import platform
+from functools import cache
+from importlib.metadata import version
+
+from regime.version import __version__
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of this package, of Python and of the packages that compute."""
+    packages = {name: version(name) for name in ("torch", "transformers", "scikit-learn", "numpy")}
+    return {"regime": __version__, "python": platform.python_version(), **packages}
