@@ -2,7 +2,8 @@
 
 from regime.composer.border import Border, find_border, stream_border
 from regime.composer.monitor import Monitor, compare
-from regime.composer.session import Session, stream_together
+from regime.composer.producers import stream_together
+from regime.composer.session import Session
 from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.kernels.closed_form import gradient_flow, kernel_regression
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk

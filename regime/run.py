@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from regime.composer.session import Session, produce
+from regime.composer.producers import produce
+from regime.composer.session import Session
 from regime.config import RunConfig, Runnable, SweepConfig
 from regime.errors import ConfigError, is_finite
 from regime.record.events import Estimate, Event

@@ -1,4 +1,4 @@
-"""Every public function and class says what it does in a first line that ends in a period, and explains three arguments or more."""
+"""Every public definition says what it does in a first line that ends in a period, and explains three arguments or more."""
 
 import ast
 from collections.abc import Iterator

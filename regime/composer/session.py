@@ -1,123 +1,19 @@
 """One run: a configuration's producer, its snapshots measured, as a stream of events that ends in a report."""
 
 import os
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from threading import Lock
-from typing import Any, Protocol, Self
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
-import torch
 from torch import Tensor
 
-from regime.config import RunConfig, ToyConfig, config_from_dict
-from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot
+from regime.composer.pace import Clock
+from regime.composer.producers import Loop, Producer, distance_apart, fetching, produce
+from regime.config import RunConfig, config_from_dict
+from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError, is_integer
-from regime.measures.measurement import between
 from regime.record import held
-from regime.record.events import Estimate, Event, Fetching, Finished, Measured, Progress, Reference
+from regime.record.events import Event, Fetching, Finished, Measured, Progress
 from regime.record.recorder import Recorder, save_kernels
-from regime.record.statistics import finite
-
-IMPORTING = Lock()
-"""Two threads that import transformers for the first time, at once, find it half made."""
-HEARTBEAT = 0.2
-"""Seconds without a measurement after which progress is sent, and between two looks at what comes from the Hub."""
-
-
-class Producer(Protocol):
-    """What trains: it knows no measures."""
-
-    learning_rate: float
-    device: torch.device
-    parameters: int
-    source: str
-    steps: int
-
-    def estimate(self) -> Estimate: ...
-    def references(self) -> list[Reference]: ...
-    def independent(self) -> tuple[Snapshot, Snapshot] | None: ...
-    def view(self) -> dict[str, object]: ...
-    def snapshots(self) -> Iterator[Pause | Snapshot]: ...
-
-
-def produce(config: RunConfig, dtype: torch.dtype | None = None) -> Producer:
-    """Return the producer of a configuration, at step 0; a toy's in a dtype, if one is given.
-
-    Imports are local: toys must not wait for transformers to load.
-    """
-    if config.kind == "toy":
-        from regime.toy.producer import ToyRun
-
-        return ToyRun(config, dtype)
-    with IMPORTING:
-        from regime.models.checkpoints import CheckpointRun
-        from regime.models.producer import ProbeRun
-    return CheckpointRun(config) if config.kind == "checkpoints" else ProbeRun(config)
-
-
-def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, Event]]:
-    """Train configurations of one shape as one batch: the events that `stream` would send of each, with its number.
-
-    They may differ in alpha, learning_rate and seed; no seeds are added (`max_seeds`). Progress, of all together, has no
-    number; measurements have no pictures. Numbers agree with those of `stream` to rounding.
-
-    Raises:
-        ConfigError: they differ in more, have max_seeds, or one of them cannot run on this machine.
-    """
-    from regime.toy.producer import ToyRun
-
-    if not isinstance(configs, Sequence):
-        raise ConfigError(f"configs = {configs!r:.80} is not allowed; allowed: a list of ToyConfig")
-    if any(isinstance(config, ToyConfig) and config.max_seeds is not None for config in configs):
-        raise ConfigError("max_seeds is not allowed in configurations that train as one batch; allowed: null")
-
-    began = spoke = time.perf_counter()
-    producer = ToyRun(configs)
-    estimate = producer.estimate()
-    pair = producer.independent()
-    recorders = []
-    for cell, (config, rate) in enumerate(zip(configs, producer.learning_rates, strict=True)):
-        apart = _apart((pair[0].rows(producer.rows(cell)), pair[1].rows(producer.rows(cell))))
-        recorders.append(Recorder(config, rate, producer.references() + apart, producer.steps))
-        yield cell, recorders[cell].started(producer, estimate)
-    for item in producer.snapshots():
-        seconds = time.perf_counter() - began
-        left = seconds * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else estimate.seconds
-        if isinstance(item, Snapshot):
-            yield item.cell, recorders[item.cell].record(item, seconds, left)
-            spoke = time.perf_counter()
-        elif time.perf_counter() - spoke > HEARTBEAT:
-            spoke = time.perf_counter()
-            yield None, Progress(step=item.step, steps=configs[0].steps, seconds=seconds, seconds_left=left)
-    for cell, recorder in enumerate(recorders):
-        yield cell, recorder.finished(producer, time.perf_counter() - began)
-
-
-def train_together(
-    configs: Sequence[ToyConfig], at_loss: float | None = None, *, learners: bool = True
-) -> Generator[float, None, tuple[list[Recorder], float]]:
-    """Train configurations of one shape as one batch, each measured at its end alone: how much is done, five times a second.
-
-    Returns each one's record, and the seconds spent in steps. See `ToyRun.endpoints` for `at_loss` and `learners`.
-
-    Raises:
-        ConfigError: they differ in more than alpha, learning_rate and seed, or one of them cannot run on this machine.
-    """
-    from regime.toy.producer import ToyRun
-
-    spoke = time.perf_counter()
-    run = ToyRun(configs)
-    recorders = [Recorder(config, rate, [], run.steps) for config, rate in zip(configs, run.learning_rates, strict=True)]
-    for item in run.endpoints(at_loss, learners=learners):
-        if isinstance(item, GapSnapshot):
-            recorders[item.cell].record_gap(item)
-        elif isinstance(item, Snapshot):
-            recorder = recorders[item.cell]
-            recorder.record(item, 0.0, 0.0) if recorder.baseline else recorder.begin(item)
-        if time.perf_counter() - spoke > HEARTBEAT:
-            spoke = time.perf_counter()
-            yield item.fraction
-    return recorders, run.experiment.seconds
 
 
 class Session:
@@ -134,7 +30,8 @@ class Session:
         if not isinstance(config, RunConfig):
             raise ConfigError(f"config = {config!r:.80} is not allowed; allowed: a ToyConfig, ProbeConfig or CheckpointConfig")
         self.config, self.finished = config, False
-        self._seconds, self._spoke, self._began = 0.0, 0.0, 0.0
+        self._clock = Clock()
+        self._clock.hold()
         self._producer: Producer | None = None
         self._recorder: Recorder | None = None
         """Of all seeds whose batches have ended, or of the first batch."""
@@ -177,7 +74,7 @@ class Session:
     def _next(self) -> Event:
         if self._failure is not None:
             raise self._failure
-        self._began = time.perf_counter() - self._seconds
+        self._clock.run()
         try:
             return next(self._events)
         except BaseException as error:
@@ -187,7 +84,7 @@ class Session:
             )
             raise
         finally:
-            self._seconds = time.perf_counter() - self._began
+            self._clock.hold()
 
     def kernels(self) -> dict[str, Tensor]:
         """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them.
@@ -225,7 +122,7 @@ class Session:
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
             )
         batches = self._ended + ([self._state()] if self._part.history else [])
-        held.write({"config": self.config.to_dict(), "batches": batches, "seconds": self._seconds}, path)
+        held.write({"config": self.config.to_dict(), "batches": batches, "seconds": self._clock.seconds}, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -237,21 +134,22 @@ class Session:
         """
         state = held.read(path)
         session = cls(config_from_dict(state["config"]))
-        session._seconds = state["seconds"]
+        session._clock = Clock(state["seconds"])
+        session._clock.hold()
         session._events = session._run(state["batches"])
         return session
 
     def _run(self, states: Sequence[dict[str, Any]] = ()) -> Iterator[Event]:
         """The run from its start, or from where its batches of seeds stood; the last one may have been under way."""
-        config = self.config
-        self._began = time.perf_counter() - self._seconds
+        config, clock = self.config, self._clock
         if config.kind != "toy":
-            yield from fetching(config.named, self._elapsed)
+            yield from fetching(config.named, clock)
         self._producer = producer = produce(config)
-        references = producer.references() + _apart(producer.independent())
+        references = producer.references() + distance_apart(producer.independent())
         self._recorder = self._part = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
         yield recorder.started(producer, producer.estimate())
-        self._spoke, self._ended = self._elapsed(), []
+        self._ended = []
+        clock.spoke()
         yield from self._batch(states[0] if states else None, 0.0)
         while (more := self._recorder.more()) is not None:
             self._ended.append(self._state())
@@ -259,35 +157,27 @@ class Session:
             before = len(known["recorder"]["history"]) if known else 0
             self._producer = producer = produce(more, producer.dtype)
             self._part = Recorder(config, producer.learning_rate, [], producer.steps)
-            yield from (event for event in self._batch(known, self._elapsed()) if isinstance(event, Progress))
+            yield from (event for event in self._batch(known, clock.seconds) if isinstance(event, Progress))
             self._recorder = self._recorder.joined(self._part)
             if len(self._part.history) > before:
                 yield self._recorder.history[-1]
         if config.kind == "toy":
             yield from self._try_advice()
-        finished = self._recorder.finished(producer, self._elapsed())
+        finished = self._recorder.finished(producer, clock.seconds)
         self._producer = producer = None  # what was trained is no longer needed, and may be large
         yield finished
 
     def _batch(self, state: dict[str, Any] | None, began: float) -> Iterator[Measured | Progress]:
         """Train a batch of seeds from its start, or from `state`, and record it."""
         producer, recorder = self._producer, self._part
-        expected = producer.estimate().seconds
+        loop = Loop(self._clock, producer.steps, producer.estimate().seconds, began)
         for item in producer.snapshots(state["producer"]) if state else producer.snapshots():
-            now = self._elapsed()
-            left = (now - began) * (1 - item.fraction) / item.fraction if item.fraction > 0.02 else expected - now + began
-            if not isinstance(item, Snapshot):
-                if now - self._spoke > HEARTBEAT:
-                    self._spoke = now
-                    yield Progress(step=item.step, steps=producer.steps, seconds=now, seconds_left=max(0.0, left))
-            elif state is not None:
+            if state is not None and isinstance(item, Snapshot):
                 recorder.restore(state["recorder"], item)
                 if recorder.ended:
                     return
                 state = None
-            else:
-                event = recorder.record(item, now, max(0.0, left))
-                self._spoke = now
+            elif (event := loop.event(item, recorder)) is not None:
                 yield event
 
     def _state(self) -> dict[str, Any]:
@@ -302,31 +192,5 @@ class Session:
         for item in try_advice(self.config, recorder.learning_rate, recorder.history[-1]):
             if isinstance(item, list):
                 recorder.advise(item)
-            elif (now := self._elapsed()) - self._spoke > HEARTBEAT:
-                self._spoke = now
-                yield Progress(step=steps, steps=steps, seconds=now, seconds_left=None)
-
-    def _elapsed(self) -> float:
-        """Seconds this run has been running, without those it was held."""
-        return time.perf_counter() - self._began
-
-
-def fetching(models: Iterable[tuple[str, str]], elapsed: Callable[[], float]) -> Iterator[Fetching]:
-    """How far the files are of models that are not here. Closed, it ends the download; the next one goes on from there."""
-    with IMPORTING:
-        from regime.models.loading import finding
-    spoke = elapsed()
-    for model, revision in models:
-        for done, total in finding(model, revision):
-            if (now := elapsed()) - spoke > HEARTBEAT:
-                spoke = now
-                yield Fetching(model=model, revision=revision, bytes=done, total=total, seconds=now)
-
-
-def _apart(pair: tuple[Snapshot, Snapshot] | None) -> list[Reference]:
-    """How far apart independent initializations are."""
-    if pair is None:
-        return []
-    known = {name: finite(values.mean().item()) for name, values in between(*pair).items()}
-    meaning = "between two independent initializations"
-    return [Reference(measure=name, value=value, meaning=meaning) for name, value in known.items() if value is not None]
+            elif self._clock.due():
+                yield Progress(step=steps, steps=steps, seconds=self._clock.seconds, seconds_left=None)

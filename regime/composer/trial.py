@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from regime.composer.border import Search, Trial, judged_at, run_at
+from regime.composer.border import judged_at, run_at
+from regime.composer.search import Search, Trial
 from regime.config import ToyConfig
 from regime.measures.advice import extrapolate, sentence
 from regime.record.events import Measured

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from regime.composer.grid import Batch
-from regime.composer.session import HEARTBEAT
+from regime.composer.pace import HEARTBEAT
 from regime.errors import ConfigError
 from regime.sweep.cell import RESULT_VERSION, failure
 from regime.sweep.local import Done

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from regime.composer.session import IMPORTING
+from regime.composer.producers import IMPORTING
 from regime.config import ProbeConfig, ToyConfig
 from regime.errors import ConfigError
 from regime.sweep.cell import RESULT_VERSION

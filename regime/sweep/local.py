@@ -16,7 +16,7 @@ import torch
 
 import regime
 from regime.composer.grid import Batch
-from regime.composer.session import HEARTBEAT
+from regime.composer.pace import HEARTBEAT
 from regime.sweep.cell import failure
 from regime.sweep.work import Result, work
 

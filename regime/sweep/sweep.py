@@ -1,13 +1,13 @@
 """A sweep: its cells from the store or from an engine, as a stream of events that ends in a report."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from regime.composer import grid
 from regime.composer.grid import Batch, GridCell
-from regime.composer.session import HEARTBEAT, fetching
+from regime.composer.pace import Clock, time_left
+from regime.composer.producers import fetching
 from regime.config import SweepConfig
 from regime.errors import ConfigError
 from regime.record.events import Estimate, Fetching, Finished, Progress
@@ -41,7 +41,8 @@ class Sweep:
         self.cells: dict[int, Cell] = {}
         self.keys: list[str | None] = []
         """Of each cell, as its model is now; None where that is not here, but on a cluster."""
-        self._seconds = 0.0
+        self._clock = Clock()
+        self._clock.hold()
         self._found = 0
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
@@ -53,8 +54,14 @@ class Sweep:
         Raises:
             ConfigError: there is no such scheduler, or not enough memory.
         """
-        began = time.perf_counter() - self._seconds
-        yield from self._fetch(began)
+        self._clock.run()
+        try:
+            yield from self._events(measurements)
+        finally:
+            self._clock.hold()
+
+    def _events(self, measurements: int | None) -> Iterator[SweepEvent]:
+        yield from self._fetch()
         self.keys = keys([place.config for place in self.places], self.config.at_loss)
         with self._engine() as (engine, workers):
             self._look_up()
@@ -72,43 +79,38 @@ class Sweep:
                 kept=self.store.kept.name if self.store and self.store.kept else None,
             )
             for count, cell in enumerate(list(self.cells.values()), 1):
-                yield self._measured(cell, count, time.perf_counter() - began, cost.seconds)
+                yield self._measured(cell, count, cost.seconds)
             if measurements == 0 and self._left():
                 return
-            try:
-                with closing(self._run(engine, batches, cost.seconds, began)) as events:
-                    for event in events:
-                        yield event
-                        if isinstance(event, CellMeasured) and measurements is not None:
-                            measurements -= 1
-                            if not measurements and self._left():
-                                return
-            finally:
-                self._seconds = time.perf_counter() - began
+            with closing(self._run(engine, batches, cost.seconds)) as events:
+                for event in events:
+                    yield event
+                    if isinstance(event, CellMeasured) and measurements is not None:
+                        measurements -= 1
+                        if not measurements and self._left():
+                            return
         self.finished = True
         yield Finished(report=self.report(workers).to_dict())
 
-    def _run(self, engine: Any, batches: list[Batch], estimated: float, began: float) -> Iterator[SweepEvent]:
+    def _run(self, engine: Any, batches: list[Batch], estimated: float) -> Iterator[SweepEvent]:
         """Progress and cells, until all are there."""
         total = sum(batch.seconds for batch in batches)
         done = dict.fromkeys(range(len(batches)), 0.0)
-        started = spoke = time.perf_counter()
+        clock, began = self._clock, self._clock.seconds
         with closing(engine(batches, self.config.at_loss)) as items:
             for item in items:
-                now = time.perf_counter()
                 if item is not None:
                     number, said = item
                     done[number] = said if isinstance(said, float) else 1.0
                 share = sum(batch.seconds * done[number] for number, batch in enumerate(batches)) / total
-                left = (now - started) * (1 - share) / share if share > 0.02 else max(0.0, estimated - (now - started))
+                left = time_left(clock.seconds - began, share, estimated)
                 if item is not None and not isinstance(said, float):
                     known = len(self.cells)
                     for count, cell in enumerate(self._take(batches[number], said), known + 1):
-                        yield self._measured(cell, count, now - began, left)
-                    spoke = now
-                elif now - spoke > HEARTBEAT:
-                    spoke = now
-                    yield Progress(step=len(self.cells), steps=len(self.places), seconds=now - began, seconds_left=left)
+                        yield self._measured(cell, count, left)
+                    clock.spoke()
+                elif clock.due():
+                    yield Progress(step=len(self.cells), steps=len(self.places), seconds=clock.seconds, seconds_left=left)
 
     def _take(self, batch: Batch, results: list[dict[str, Any]]) -> list[Cell]:
         """A batch's results as cells; durable before anybody hears of them. What failed is tried again another time."""
@@ -140,17 +142,17 @@ class Sweep:
             result = failure("it was run by another version of this package, or with other weights than are here")
         return Cell(index=place.index, point=place.point, **{**result, "key": known or made or ""})
 
-    def _fetch(self, began: float) -> Iterator[Fetching]:
+    def _fetch(self) -> Iterator[Fetching]:
         """How far the files are of probes' models, which keys need; one that cannot be had here fails where its cells run."""
         for model in dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe"):
             with suppress(ConfigError):
-                yield from fetching([model], lambda: time.perf_counter() - began)
+                yield from fetching([model], self._clock)
 
     def _left(self) -> list[GridCell]:
         return [place for place in self.places if place.index not in self.cells]
 
-    def _measured(self, cell: Cell, count: int, seconds: float, left: float) -> CellMeasured:
-        return CellMeasured(step=count, steps=len(self.places), seconds=seconds, seconds_left=left, cell=cell)
+    def _measured(self, cell: Cell, count: int, left: float) -> CellMeasured:
+        return CellMeasured(step=count, steps=len(self.places), seconds=self._clock.seconds, seconds_left=left, cell=cell)
 
     @contextmanager
     def _engine(self) -> Iterator[tuple[Any, int]]:
@@ -179,7 +181,7 @@ class Sweep:
                 versions=versions(),
                 device=self.config.base.device,
                 workers=workers,
-                seconds=self._seconds,
+                seconds=self._clock.seconds,
                 training_seconds=sum(cell.training_seconds for cell in cells),
                 cell_seconds=sum(cell.seconds for cell in cells),
                 found=self._found,

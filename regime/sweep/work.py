@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from regime.composer.session import Session, train_together
+from regime.composer.producers import train_together
+from regime.composer.session import Session
 from regime.config import ProbeConfig, ToyConfig, config_from_dict
 from regime.errors import ConfigError
 from regime.record.recorder import Recorder

@@ -15,7 +15,8 @@ from unittest.mock import patch
 import regime
 from regime import Report, ToyConfig
 from regime.composer import trial
-from regime.composer.border import RANGES, Search, judged_at
+from regime.composer.border import judged_at
+from regime.composer.search import RANGES, Search
 from regime.config.tasks import TASKS
 from regime.measures.verdict import Verdict
 from tests.benchmarks.report import Row, Section, Table, command

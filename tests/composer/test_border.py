@@ -11,7 +11,7 @@ import pytest
 
 import regime
 from regime import Border, ConfigError, ProbeConfig, ToyConfig, find_border, stream_border
-from regime.composer.border import FAILED, RANGES, Search, Trial
+from regime.composer.search import FAILED, RANGES, Search, Trial
 from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
 

@@ -288,7 +288,7 @@ def test_a_run_that_adds_seeds_can_be_held_and_saved_anywhere(tmp_path: Path) ->
 
 def test_a_batch_of_seeds_can_be_held_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     want = numbers(regime.run(straddling(4)))
-    monkeypatch.setattr("regime.composer.session.HEARTBEAT", 0.0)
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.0)
     session = Session(straddling(4))
     for event in session.stream():
         if event.kind == "progress" and session._ended and event.step == 50:

@@ -7,7 +7,7 @@ import pytest
 
 import regime
 from regime import Report, Session, ToyConfig
-from regime.composer import session, trial
+from regime.composer import trial
 from regime.toy import cost
 
 CONFIG = ToyConfig(
@@ -40,7 +40,7 @@ def test_a_report_says_what_was_seen_at_the_value_it_advises() -> None:
 
 def test_a_run_held_while_advice_is_tried_says_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     want = regime.run(CONFIG).verdict
-    monkeypatch.setattr(session, "HEARTBEAT", -1.0)
+    monkeypatch.setattr(pace, "HEARTBEAT", -1.0)
     held = Session(CONFIG)
     for event in held.stream():
         if event.kind == "progress" and held._recorder.ended:
