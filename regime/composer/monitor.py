@@ -13,8 +13,9 @@ from regime.dynamics.snapshot import finish
 from regime.errors import is_finite, is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
-from regime.observe.observer import Observer, snapshot
+from regime.observe.observer import Observer
 from regime.observe.placed import placed
+from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate, Measured
 from regime.record.recorder import Recorder, save_kernels
 from regime.record.report import Report

@@ -88,7 +88,7 @@ class Moved(NamedTuple):
     linear: Float[Tensor, "S P C"]
 
 
-class Baseline(NamedTuple):
+class Restart(NamedTuple):
     """The start as it would be if all but trained parameters, such as buffers, were then what they are now."""
 
     outputs: Float[Tensor, "S P C"]
@@ -139,7 +139,7 @@ class Snapshot:
     """By layer, what its parameters' movement does alone."""
     halves: Float[Tensor, "S 2 P P"] | None = None
     """Theta by halves of the outputs, where these are random projections of more."""
-    start: Baseline | None = None
+    start: Restart | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
     anew: bool = False
     """Whether they did since the snapshot before."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels import planning
-from regime.kernels.jacobian import contraction
+from regime.kernels.jacobian import blocks
 from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.dense import dense_ntk
@@ -162,7 +162,7 @@ def _structured(r: Request) -> dict[str, Tensor | None]:
                     jacobian.kernel(right[path], r.outputs, r.method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
-                contraction.mirror(kernel, r.outputs)
+                blocks.mirror(kernel, r.outputs)
     return kernels
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regime.kernels.jacobian import contraction
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, select, size
+from regime.kernels.jacobian.blocks import WORKSPACE
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.trace import PROBES, Structure
@@ -105,7 +105,7 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
             f"memory = {budget} bytes is too little: {least} are needed, "
             f"{result} for the result, {2 * each} for one pair of examples and {check} for the gradients of a check"
         )
-    workspace = min(contraction.WORKSPACE, LEAST + (budget - least) // 4)
+    workspace = min(WORKSPACE, LEAST + (budget - least) // 4)
     fixed, whole = result + check + workspace, n if symmetric else n + m
     if fixed + whole * each <= budget:
         return Blocks(n, m, symmetric, max(n, m), workspace, fixed + whole * each)

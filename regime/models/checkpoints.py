@@ -20,7 +20,8 @@ from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split, targets
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
-from regime.observe.observer import Observer, Sight, Turns, overwrite, snapshot
+from regime.observe.observer import Observer, Sight, Turns, overwrite
+from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate, Reference
 from regime.resources.device import pick_device
 

@@ -20,7 +20,8 @@ from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
-from regime.observe.observer import Observer, Sight, Turns, snapshot
+from regime.observe.observer import Observer, Sight, Turns
+from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate, Reference
 from regime.resources.device import pick_device
 

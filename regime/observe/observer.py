@@ -6,7 +6,6 @@ Watching takes turns: its generators yield between pieces of work, so that whoev
 is whole. The network comes back as it was.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.dynamics.snapshot import Baseline, Moved, Snapshot
 from regime.kernels.jacobian.batch import Projected, select, widened
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT
+from regime.kernels.jacobian.parts import real
 from regime.observe.network import Turns, Watched, copied, same, same_value
 from regime.observe.representations import MASK, find, hooked
 
@@ -275,51 +274,6 @@ class Observer(Watched):
         return {name: rows for name, rows in joined.items() if len(rows) == self.size}
 
 
-def snapshot(
-    observers: Sequence[Observer],
-    sights: Sequence[Sight],
-    *,
-    step: float,
-    fraction: float,
-    time: float,
-    losses: dict[str, Float[Tensor, "S"]],
-    linear: dict[str, Float[Tensor, "S P C"]] | None = None,
-    undefined: dict[str, str] | None = None,
-    view: dict[str, object] | None = None,
-) -> Snapshot:
-    """Networks of one architecture at one time, one a seed, as a snapshot.
-
-    Args:
-        linear: other linear predictions of the outputs, under the names of their gaps.
-    """
-    first, outputs = observers[0], torch.stack([sight.outputs for sight in sights])
-    moved = any(sight.first is not observer.origin for observer, sight in zip(observers, sights, strict=True))
-    pairs = [sight.moved for sight in sights]
-    return Snapshot(
-        step=step,
-        fraction=fraction,
-        time=time,
-        losses=losses,
-        outputs=outputs,
-        linear={"taylor_gap": torch.stack([sight.expansion for sight in sights]), **(linear or {})},
-        kernels=_stacked([sight.kernels for sight in sights]),
-        representations=_stacked([sight.representations for sight in sights]),
-        halves=_halves(sights),
-        displacement=_stacked([sight.displacement for sight in sights]),
-        magnitude=_stacked([sight.magnitude for sight in sights]),
-        moved={block: Moved(*map(torch.stack, zip(*(pair[block] for pair in pairs), strict=True))) for block in pairs[0]},
-        blocks=first.blocks,
-        last_hidden=first.last_hidden,
-        rounding=max(observer.rounding for observer in observers),
-        size=torch.stack([_rounded(*pair) for pair in zip(observers, sights, strict=True)]),
-        start=_started([sight.first for sight in sights]) if moved else None,
-        anew=any(sight.anew for sight in sights),
-        unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
-        undefined=first.undefined | (undefined or {}),
-        view=view or {},
-    )
-
-
 def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
     """Load another model's tensors.
 
@@ -333,33 +287,6 @@ def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
     model.load_state_dict(state)
 
 
-def _started(starts: list[First]) -> Baseline:
-    return Baseline(
-        torch.stack([start.outputs for start in starts]),
-        _stacked([start.kernels for start in starts]),
-        _stacked([start.representations for start in starts]),
-        _halves(starts),
-    )
-
-
-def _rounded(observer: Observer, sight: Sight) -> Float[Tensor, ""]:
-    """Norm of the numbers that the outputs' rounding is a share of: their own, or of what they are differences of."""
-    return sight.outputs.norm().clamp(min=observer.noise / observer.rounding)
-
-
-def _total(seeds: Sequence[dict[str, Tensor]]) -> Float[Tensor, "S P P"]:
-    return torch.stack([torch.stack([kernel.double() for kernel in kernels.values()]).sum(0) for kernels in seeds])
-
-
-def _has_numbers(model: nn.Module) -> bool:
-    """Whether there are buffers that training may move."""
-    return any(buffer.is_floating_point() for buffer in model.buffers())
-
-
-def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
-    return None if seeds[0].halves is None else torch.stack([seed.halves for seed in seeds])
-
-
 @torch.no_grad()
 def _product(jacobian: LayerJacobian, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
     return jacobian.product(direction)
@@ -371,12 +298,4 @@ def _kernel(jacobian: LayerJacobian) -> Float[Tensor, "P P"]:
 
 
 def _squared(tensors: Any) -> Tensor:
-    return sum(torch.linalg.vector_norm(_real(tensor), dtype=torch.float64).square() for tensor in tensors)
-
-
-def _real(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-def _stacked(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([seed[name] for seed in seeds]) for name in seeds[0]}
+    return sum(torch.linalg.vector_norm(real(tensor), dtype=torch.float64).square() for tensor in tensors)

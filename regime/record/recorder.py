@@ -11,9 +11,10 @@ from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
 from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined
+from regime.measures.definitions import REASONS
 from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
-from regime.measures.measurement import REASONS, Along, Baseline, Measurement, total
+from regime.measures.measurement import Along, Baseline, Measurement, total
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.files import whole
 from regime.record.judging import LARGEST, Judge

@@ -4,7 +4,7 @@ from math import isfinite
 
 from torch import Tensor
 
-from regime.measures.measurement import REASONS
+from regime.measures.definitions import REASONS
 from regime.record.events import Number
 
 

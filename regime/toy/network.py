@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.kernels.jacobian import contraction
+from regime.kernels.jacobian import blocks, contraction
 from regime.toy.activations import ACTIVATIONS, Activation
 from regime.toy.parameterization import Scale, scales
 
@@ -133,7 +133,7 @@ class Network:
         hidden = inputs[1:]
         return NetworkJacobian(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
 
-    def kernel(self, index: int, jacobian: "NetworkJacobian", other: "NetworkJacobian", outputs: contraction.Outputs) -> Tensor:
+    def kernel(self, index: int, jacobian: "NetworkJacobian", other: "NetworkJacobian", outputs: blocks.Outputs) -> Tensor:
         """Theta^(l) between two Jacobians' points, by the dense rule, of the layer with that index among the trained ones."""
         scale = self.scales[self.first_trained + index]
         return contraction.dense(

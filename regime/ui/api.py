@@ -9,7 +9,7 @@ import regime
 from regime.config import config_from_dict
 from regime.config.models import ADDITION
 from regime.config.tasks import CSV, CSV_MEANING, TASKS
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.models.sources import available
 from regime.models.texts import MEANINGS, OWN
 from regime.resources.limits import limits

@@ -7,7 +7,7 @@ import pytest
 
 import regime
 from regime import Report, Session, ToyConfig
-from regime.composer import trial
+from regime.composer import pace, trial
 from regime.toy import cost
 
 CONFIG = ToyConfig(

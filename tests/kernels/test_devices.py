@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from regime import empirical_ntk, infinite_ntk
-from regime.kernels.jacobian import contraction
+from regime.kernels.jacobian import contraction, explicit
 from regime.kernels.spectrum import lanczos_top
 from tests.kernels.jacobian.architectures import ARCHITECTURES
 
@@ -36,10 +36,10 @@ def test_rules_keep_to_one_device(outputs: str, method: str, same: bool) -> None
     a2, g2 = (a, g) if same else (on_meta(3, 7, 1, 4), on_meta(3, 7, 1, 2, 6))
     with OneDevice():
         kernel = contraction.dense(a, g, a2, g2, weight=2.0, bias=0.5, outputs=outputs, method=method)
-        explicit = contraction.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
+        of_rows = explicit.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
         moved = contraction.dense_product(a, g, on_meta(3, 6, 4), on_meta(3, 6))
         pulled = contraction.dense_pullback(a[0], g[0], on_meta(5, 2))
-    assert kernel.device.type == explicit.device.type == moved.device.type == pulled[0].device.type == "meta"
+    assert kernel.device.type == of_rows.device.type == moved.device.type == pulled[0].device.type == "meta"
 
 
 def test_a_mixture_is_noticed() -> None:

@@ -11,7 +11,8 @@ from scipy import integrate
 from torch import Tensor
 from torch.nn import functional
 
-from regime.kernels.infinite import Series, infinite_ntk
+from regime.kernels.infinite import infinite_ntk
+from regime.kernels.moments import Series
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.network import Network
 from regime.toy.parameterization import scales

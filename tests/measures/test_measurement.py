@@ -4,10 +4,11 @@ import torch
 
 from regime.dynamics.snapshot import Moved, Snapshot, Targets
 from regime.kernels.spectrum import alignment
+from regime.measures.definitions import DEFINITIONS
 from regime.measures.function import linear_gap
 from regime.measures.intervals import deviation, subsets
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled
-from regime.measures.measurement import DEFINITIONS, KERNEL, ROUNDING, ROW, Baseline, Measurement, between
+from regime.measures.measurement import KERNEL, ROUNDING, ROW, Baseline, Measurement, between
 from regime.measures.representation import feature_movement, representation_change
 
 POINTS = 20

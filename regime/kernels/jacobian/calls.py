@@ -4,56 +4,30 @@ The functions that networks are made of have rules of their own; any other is di
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.recording import Use
-from regime.kernels.jacobian.trace import ExampleAxis, by_example, tensors_in
+from regime.kernels.jacobian.replay import (
+    Bias,
+    Contribution,
+    Explicit,
+    Lookup,
+    UnfitError,
+    Weight,
+    again,
+    by_row,
+    differentiated,
+    dimensions,
+    pulled_back,
+    result_gradients,
+    summed,
+)
+from regime.kernels.jacobian.trace import ExampleAxis, by_example
 
-
-class UnfitError(Exception):
-    """No way to tell the examples of this call apart: its parameters need gradients of one example after another."""
-
-
-@dataclass(frozen=True)
-class Weight:
-    """h = W a: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
-
-    a: Float[Tensor, "n T i"]
-    g: Float[Tensor, "n T C o"]
-    use: Use
-    transposed: bool = False
-
-
-@dataclass(frozen=True)
-class Bias:
-    """h = ... + b: gradients sum_t g_t."""
-
-    g: Float[Tensor, "n T C o"]
-    use: Use
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """h_t = table[id_t]."""
-
-    ids: Int[Tensor, "n T"]
-    g: Float[Tensor, "n T C d"]
-
-
-@dataclass(frozen=True)
-class Explicit:
-    """The gradients themselves, (n, C, shape of the shared tensor)."""
-
-    j: Tensor
-
-
-Contribution = Weight | Bias | Lookup | Explicit
 Rule = Callable[[Use, Tensor], Contribution | None]
 
 
@@ -68,7 +42,7 @@ def contribution(use: Use, tensor: Tensor) -> Contribution:
     rule = RULES.get(use.site.function)
     once = sum(each is tensor for each in use.tensors) == 1
     found = rule(use, tensor) if rule is not None and once else None
-    return found if found is not None else _differentiated(use, tensor)
+    return found if found is not None else differentiated(use, tensor)
 
 
 def _argument(use: Use, position: int, name: str, default: object = None) -> object:
@@ -177,119 +151,35 @@ def _normalization(use: Use, tensor: Tensor) -> Contribution | None:
         _argument(use, 3 if plain else 4, "eps"),
     )
     if tensor is bias:
-        return _summed(result_gradients(use), tensor)
+        return summed(result_gradients(use), tensor)
     if tensor is not weight or _axis_of(use, x) != use.site.axis:
         return None
     settings = {} if eps is None else {"eps": eps}
     normalized = use.site.function(x, shape, **settings)
-    return _summed(result_gradients(use) * by_row(normalized, use.site.axis).unsqueeze(1), tensor)
+    return summed(result_gradients(use) * by_row(normalized, use.site.axis).unsqueeze(1), tensor)
 
 
 def _multiplication(use: Use, tensor: Tensor) -> Contribution | None:
     x, y = (_argument(use, k, name) for k, name in enumerate(("input", "other")))
     factor = y if x is tensor else x
-    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != _dimensions(use):
+    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != dimensions(use):
         return None
-    return _summed(result_gradients(use) * by_row(factor, use.site.axis).unsqueeze(1), tensor)
+    return summed(result_gradients(use) * by_row(factor, use.site.axis).unsqueeze(1), tensor)
 
 
 def _addition(use: Use, tensor: Tensor) -> Contribution | None:
     if use.kwargs.get("alpha", 1) != 1:
         return None
-    return _summed(result_gradients(use), tensor)
+    return summed(result_gradients(use), tensor)
 
 
 def _expansion(use: Use, tensor: Tensor) -> Contribution | None:
     """Every example is given the same: one of them shows how all depend on it."""
     if any(axis is not None for each, axis in zip(use.tensors, use.site.axes, strict=True) if each.requires_grad):
         return None
-    source, result = _again(use, tensor)
+    source, result = again(use, tensor)
     g = result_gradients(use)
-    return Explicit(_pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2]))
-
-
-def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-    """A batch of gradients of one result of a call, as gradients of its argument `tensor`; by this call alone."""
-    source, result = _again(use, tensor)
-    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][position]
-    return _pulled_back(results, source, gradients)
-
-
-def _again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    """The call repeated on a copy of `tensor`, all else constant.
-
-    Raises:
-        UnfitError: repeated, its result does not depend on the copy.
-    """
-    source = tensor.detach().requires_grad_()
-    values = {id(each): each.detach() for each in use.tensors} | {id(tensor): source.clone()}
-    args, kwargs = tree_map(lambda v: values[id(v)] if isinstance(v, Tensor) else v, (use.args, use.kwargs))
-    with torch.enable_grad():
-        result = use.site.function(*args, **kwargs)
-    if not any(each.requires_grad for each in tensors_in(result)):
-        raise UnfitError
-    return source, result
-
-
-def _dimensions(use: Use) -> int:
-    return use.gradients[0].dim() - 1
-
-
-def result_gradients(use: Use) -> Tensor:
-    """(n, C, shape of one example's part of the result)."""
-    return torch.stack(use.gradients, dim=1).movedim(2, 2 + use.site.axis.position)
-
-
-def by_row(tensor: Tensor, axis: ExampleAxis) -> Tensor:
-    """(n, shape of one example's part)."""
-    return by_example(tensor, axis).movedim(1, 1 + axis.position)
-
-
-def _summed(gradients: Tensor, tensor: Tensor) -> Explicit:
-    """Sums over the axes that `tensor` was broadcast along."""
-    extra = gradients.dim() - 2 - tensor.dim()
-    summed = gradients.flatten(2, 1 + extra).sum(2) if extra else gradients
-    ones = [2 + k for k, length in enumerate(tensor.shape) if length == 1 and summed.shape[2 + k] != 1]
-    return Explicit(summed.sum(ones, keepdim=True) if ones else summed)
-
-
-def _pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
-    settings = {"retain_graph": True, "materialize_grads": True}
-    try:
-        return torch.autograd.grad(result, source, gradients.reshape(-1, *result.shape), is_grads_batched=True, **settings)[0]
-    except RuntimeError:  # not every backward function can be batched
-        pulled = [torch.autograd.grad(result, source, each.reshape(result.shape), **settings)[0] for each in gradients]
-        return torch.stack(pulled)
-
-
-def _differentiated(use: Use, tensor: Tensor) -> Explicit:
-    """The call's own derivative, example by example.
-
-    Raises:
-        UnfitError: no argument has examples, or the function cannot be batched.
-    """
-    moved = {id(t): by_row(t.detach(), axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None}
-    if not moved:
-        raise UnfitError
-    names = list(moved)
-
-    def result(shared: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
-        values = dict(zip(names, parts, strict=True)) | {id(tensor): shared}
-        args, kwargs = tree_map(lambda v: values.get(id(v), v.detach()) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
-        return use.site.function(*args, **kwargs)
-
-    def one(gradients: Tensor, *parts: Tensor) -> Tensor:
-        _, pull = torch.func.vjp(lambda shared: result(shared, parts), tensor.detach())
-        return torch.func.vmap(lambda gradient: pull(gradient)[0])(gradients)
-
-    gradients = result_gradients(use)
-    try:
-        j = torch.func.vmap(one)(gradients, *moved.values())
-    except Exception as error:  # functions fail under vmap in ways of their own
-        raise UnfitError from error
-    if j.shape != (*gradients.shape[:2], *tensor.shape):
-        raise UnfitError
-    return Explicit(j)
+    return Explicit(pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2]))
 
 
 def _named(*names: str) -> list[Callable]:

@@ -13,20 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
-from regime.kernels.jacobian.calls import (
-    Bias,
-    Contribution,
-    Explicit,
-    Lookup,
-    UnfitError,
-    Weight,
-    contribution,
-    lookup,
-    through,
-)
-from regime.kernels.jacobian.layer import DensePart, EmbeddingPart, LayerJacobian, Part, RowsPart, TiedPart, real, wide
+from regime.kernels.jacobian.calls import contribution, lookup
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
+from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, Part, RowsPart, TiedPart, real, wide
 from regime.kernels.jacobian.recording import Entry, Recording, Use
+from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, through
 from regime.kernels.jacobian.trace import Structure, by_example, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near

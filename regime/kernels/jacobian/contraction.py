@@ -8,52 +8,20 @@ Every kernel rule takes `out`, a kernel to add to, and `workspace`, the bytes it
 equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum of such kernels once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-Outputs = Literal["trace", "full"]
-Method = Literal["auto", "token-gram", "per-example"]
+from regime.kernels.jacobian.blocks import SUMMED, WORKSPACE, Method, Outputs, between, mirror, spans, step
+from regime.kernels.jacobian.explicit import rows
 
-WORKSPACE = 64 * 2**20
-"""Bytes that a rule uses at once, beside its arguments and its result."""
-SUMMED = 32768
-"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6.
-
-Explicit gradients are made so many entries at a time: few enough to stay in the cache until they are used.
-"""
-TRIANGLE = 128
-"""Rows, at least, of a Gram product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
-LONG = 32
-"""The same, of a product of explicit gradients: their long sums keep fewer rows busy."""
 MEMORY = 32
 """Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
-
-
-def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
-    """A kernel (*s, n, m) or (*s, n, m, C, C) to add to, of g's dtype and device; the latter laid out as (*s, n C, m C)."""
-    return g.new_zeros(*s, n, m) if outputs == "trace" else g.new_zeros(*s, n, c, m, c).transpose(-3, -2)
-
-
-def _between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
-    return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
-
-
-def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
-    """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
-    if outputs == "trace":
-        kernel = kernel[..., None, None]
-    for start, stop in _spans(kernel.shape[-4], max(1, TRIANGLE // kernel.shape[-1])):
-        below, square = kernel[..., start:stop, :start, :, :], kernel[..., start:stop, start:stop, :, :]
-        kernel[..., :start, start:stop, :, :] = below.transpose(-4, -3).mT
-        above = torch.ones(stop - start, stop - start, dtype=torch.bool, device=kernel.device).triu(1)
-        square.copy_(torch.where(above[..., None, None], square.transpose(-4, -3).mT, square))
-    return kernel[..., 0, 0] if outputs == "trace" else kernel
 
 
 def dense(
@@ -76,7 +44,7 @@ def dense(
     explicit per-example gradients sum_t g_t a_t^T; "auto" counts which is cheaper. Both are exact.
     """
     same = a is a2 and g is g2
-    kernel = _between(g, g2, outputs) if out is None else out
+    kernel = between(g, g2, outputs) if out is None else out
     if method == "auto":
         by_method = costs(a.shape[-3:], a2.shape[-3:], g.shape[-2:], same, outputs)
         method = min(by_method, key=by_method.get)
@@ -97,7 +65,7 @@ def costs(
     """Multiply-adds of `dense` by each method, for (n, T, i), (m, U, i) and (C, o); writing and reading gradients counts in."""
     (n, t, i), (m, u, _) = left, right
     c, o = gradients
-    pairs = n * m * (0.5 + 0.5 * min(1, _step(n, t) / n) if same else 1)
+    pairs = n * m * (0.5 + 0.5 * min(1, step(n, t) / n) if same else 1)
     across = c if outputs == "trace" else c * c
     explicit = n * t + (0 if same else m * u) + MEMORY * (n if same else n + m)
     return {
@@ -159,7 +127,7 @@ def _add_pairs(
     pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
     most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
     each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
-    for start, stop in _spans(n, min(most, _step(n, each)) if same else most):
+    for start, stop in spans(n, min(most, step(n, each)) if same else most):
         end = stop if same else m
         x, g, i = _examples(left, start, stop, n)
         y, g2, j = _examples(right, 0, end, m)
@@ -215,8 +183,8 @@ def _add_by_gradients(
     )
     columns = max(1, min(a.shape[-1], workspace // max(1, entry)))
     height = max(1, min(workspace // max(1, entry * columns), max(1, SUMMED // columns)))
-    for first, last in _spans(a.shape[-1], columns):
-        for start, stop in _spans(g.shape[-1], height):
+    for first, last in spans(a.shape[-1], columns):
+        for start, stop in spans(g.shape[-1], height):
             left = weight_gradients(a[..., first:last], g[..., start:stop])
             right = left if same else weight_gradients(a2[..., first:last], g2[..., start:stop])
             rows(left, right, outputs, scale=weight, out=kernel)
@@ -228,65 +196,6 @@ def weight_gradients(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"
     if g.shape[-3] == 1:
         return (g.squeeze(-3).unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2)
     return (g.flatten(-2).mT @ a).unflatten(-2, (c, -1)).flatten(-2)
-
-
-def rows(
-    j: Float[Tensor, "*s n C P"],
-    j2: Float[Tensor, "*s m C P"],
-    outputs: Outputs = "trace",
-    *,
-    scale: float = 1.0,
-    out: Tensor | None = None,
-) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
-    """The kernel of explicit per-example gradients, J J^T: the definition itself."""
-    same = j is j2
-    *s, n, c, _ = j.shape
-    m = j2.shape[-3]
-    kernel = out if out is not None else zeros(j, s, n, m, c, outputs)
-    flat = (-2, -1) if outputs == "trace" else (-3, -2)
-    left, right = j.flatten(*flat), j2.flatten(*flat)
-    per = 1 if outputs == "trace" else c
-    for start, stop in _spans(n, _step(n, per, LONG) if same else n):
-        end = stop if same else m
-        block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
-        if outputs == "trace":
-            kernel[..., start:stop, :end].add_(block, alpha=scale / c)
-        else:
-            block = block.unflatten(-1, (end, c)).unflatten(-3, (stop - start, c)).transpose(-3, -2)
-            kernel[..., start:stop, :end, :, :].add_(block, alpha=scale)
-    return mirror(kernel, outputs) if same and out is None else kernel
-
-
-def _inner_products(a: Tensor, b: Tensor) -> Tensor:
-    """a b^T, its long sums taken in pieces."""
-    length = a.shape[-1]
-    whole = length // SUMMED * SUMMED
-    if whole <= SUMMED or a.dim() > 2:
-        pieces = zip(a.split(SUMMED, dim=-1), b.split(SUMMED, dim=-1), strict=True)
-        return sum(left @ right.mT for left, right in pieces)
-    left, right = (x[:, :whole].unflatten(1, (-1, SUMMED)).transpose(0, 1) for x in (a, b))
-    summed = torch.bmm(left, right.mT).sum(0)
-    return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed
-
-
-def _step(n: int, each: int, least: int = TRIANGLE) -> int:
-    """Examples in a block of a symmetric kernel, `each` rows of a product for every one of them."""
-    return max(1, least // max(1, each), n // 8)
-
-
-def _spans(n: int, most: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n, most):
-        yield start, min(n, start + most)
-
-
-def rows_product(j: Float[Tensor, "*s n C P"], direction: Float[Tensor, "*s P"]) -> Float[Tensor, "*s n C"]:
-    """J d."""
-    return (j @ direction.unsqueeze(-1).unsqueeze(-3)).squeeze(-1)
-
-
-def rows_pullback(j: Float[Tensor, "n C P"], v: Float[Tensor, "n C"]) -> Float[Tensor, " P"]:
-    """J^T v."""
-    return v.flatten() @ j.flatten(0, 1)
 
 
 def dense_product(
@@ -317,110 +226,3 @@ def dense_pullback(
     """J^T v = (sum over examples and positions of (v g) a^T, the same without a)."""
     pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
     return pulled.mT @ a.flatten(0, 1), pulled.sum(0)
-
-
-def embedding(
-    ids: Int[Tensor, "n T"],
-    g: Float[Tensor, "n T C d"],
-    ids2: Int[Tensor, "m U"],
-    g2: Float[Tensor, "m U C d"],
-    *,
-    outputs: Outputs = "trace",
-    out: Tensor | None = None,
-    workspace: int = WORKSPACE,
-) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-    """Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs.
-
-    Only pairs of the same token are visited: tokens are sorted, and those that are met about equally often on either side go
-    through one batched matmul together.
-    """
-    kernel = _between(g, g2, outputs) if out is None else out
-    c = g.shape[-2]
-    left = _Tokens(ids, g)
-    right = left if ids is ids2 and g is g2 else _Tokens(ids2, g2)
-    if not len(left.values) or not len(right.values):
-        return kernel
-    matches = torch.searchsorted(right.values, left.values).clamp(max=len(right.values) - 1)
-    common = right.values[matches] == left.values
-    groups, groups2 = common.nonzero()[:, 0], matches[common]
-    heights, widths = (_power_of_two(t.counts[i]) for t, i in ((left, groups), (right, groups2)))
-    shapes = torch.stack([heights, widths])
-    per = 1 if outputs == "trace" else c
-    flat = g.new_zeros(kernel.shape[0] * kernel.shape[1], per * per)
-    for height, width in torch.unique(shapes, dim=1).mT.tolist():
-        members = ((heights == height) & (widths == width)).nonzero()[:, 0]
-        each = (height * width * per * per + (height + width) * g[0, 0].numel()) * g.element_size()
-        for some in members.split(max(1, workspace // each)):
-            x, i = left.group(groups[some], height)
-            y, j = right.group(groups2[some], width)
-            if outputs == "trace":
-                products = (x.flatten(2) @ y.flatten(2).mT / c).unsqueeze(-1)
-            else:
-                products = torch.einsum("bpcd,bqed->bpqce", x, y).flatten(-2)
-            flat.index_add_(0, (i[:, :, None] * kernel.shape[1] + j[:, None, :]).flatten(), products.flatten(0, 2))
-    kernel += flat.view(kernel.shape)
-    return kernel
-
-
-class _Tokens:
-    """Gradients summed by example and token, sorted by token."""
-
-    def __init__(self, ids: Tensor, g: Tensor) -> None:
-        n = ids.shape[0]
-        live = g.flatten(2).ne(0).any(-1)
-        example = torch.arange(n, device=ids.device)[:, None].expand_as(ids)[live]
-        keys, where = torch.unique(ids[live] * n + example, return_inverse=True)  # sorted by token, then by example
-        self.g = g.new_zeros(len(keys) + 1, *g.shape[2:]).index_add_(0, where, g[live])  # the last row stays zero
-        self.example = torch.cat([keys % n, keys.new_zeros(1)])
-        self.values, self.counts = torch.unique_consecutive(keys // n, return_counts=True)
-        self.starts = self.counts.cumsum(0) - self.counts
-
-    def group(self, tokens: Tensor, most: int) -> tuple[Tensor, Tensor]:
-        """The gradients (b, most, C, d) of some tokens, zeros after the last, and their examples (b, most)."""
-        offset = torch.arange(most, device=tokens.device)
-        index = torch.where(offset < self.counts[tokens, None], self.starts[tokens, None] + offset, len(self.g) - 1)
-        return self.g[index], self.example[index]
-
-
-def _power_of_two(counts: Tensor) -> Tensor:
-    return 2 ** counts.double().log2().ceil().long()
-
-
-def embedding_product(
-    ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], table: Float[Tensor, "vocabulary d"]
-) -> Float[Tensor, "n C"]:
-    """J d = sum_t g_t.D[id_t]."""
-    return (g * table[ids].unsqueeze(-2)).sum(-1).sum(-2)
-
-
-def embedding_pullback(
-    ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], v: Float[Tensor, "n C"], vocabulary: int
-) -> Float[Tensor, "vocabulary d"]:
-    """J^T v: every position's share at its token."""
-    pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
-    return pulled.new_zeros(vocabulary, pulled.shape[-1]).index_add_(0, ids.flatten(), pulled)
-
-
-def tied(
-    a: Float[Tensor, "n T d"],
-    g: Float[Tensor, "n T C V"],
-    ids2: Int[Tensor, "m U"],
-    g2: Float[Tensor, "m U C d"],
-    *,
-    outputs: Outputs = "trace",
-    workspace: int = WORKSPACE,
-) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-    """The cross term of a table (V, d) that is an output layer, as in `dense`, on one side and an embedding on the other.
-
-    Theta(x, x') = sum over positions t, s of (a_t.g'_s) g_t[id'_s].
-    """
-    n, t, c, _ = g.shape
-    m, u = g2.shape[:2]
-    kernel = _between(g, g2, outputs)
-    step = max(1, workspace // max(1, 2 * t * m * u * c * c * g.element_size()))
-    for start, stop in _spans(n, step):
-        picked = g[start:stop][..., ids2.flatten()].unflatten(-1, (m, u))
-        met = (a[start:stop].flatten(0, 1) @ g2.flatten(0, 2).mT).unflatten(-1, (m, u, c)).unflatten(0, (-1, t))
-        pattern = "ntcmu,ntmuc->nm" if outputs == "trace" else "ntcmu,ntmue->nmce"
-        kernel[start:stop] += torch.einsum(pattern, picked, met)
-    return kernel / c if outputs == "trace" else kernel

@@ -1,296 +1,14 @@
-"""What one layer leaves behind on a forward and backward pass: its kernel, and the products with its Jacobian.
+"""What one layer leaves behind on a forward and backward pass: its kernel, and the products with its Jacobian."""
 
-A layer is a sum of parts, each with parameters of its own: a dense part through its inputs and output gradients, a table
-through the tokens that looked it up, and anything else through explicit gradients of every example.
-"""
-
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian import contraction
-from regime.kernels.jacobian.contraction import Method, Outputs
-
-Direction = Mapping[str, Tensor]
-"""A direction in the layer's parameters, by their names in the module; absent ones do not move."""
-Index = slice | list[int] | Tensor
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Multiply-adds of a kernel, and the method that is counted."""
-
-    method: str
-    operations: float | int
-
-
-@dataclass(frozen=True)
-class Part(ABC):
-    """Some parameters of one layer, on n examples: tensors with examples first, and parts like it."""
-
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """Of the parameters, in their module."""
-
-    @property
-    @abstractmethod
-    def gradients(self) -> Float[Tensor, "n *_ C _"]:
-        """Of the outputs with respect to the layer's own, or to its parameter."""
-
-    @abstractmethod
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least."""
-
-    @abstractmethod
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        """Of a kernel of n against m such examples; None: against themselves."""
-
-    @abstractmethod
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        """J d over these parameters."""
-
-    @abstractmethod
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        """J^T v."""
-
-    @abstractmethod
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """J^T 1 of a parameter, and a gradient that should be it, both along a random direction of its inputs."""
-
-    @abstractmethod
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        """The gradients themselves, of the one parameter there is."""
-
-    @abstractmethod
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        """The part with the C gradients of every position changed."""
-
-    @property
-    def nbytes(self) -> int:
-        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))
-
-    def each(self, change: Callable[..., Tensor], *others: "Part") -> "Part":
-        """The part with every tensor changed, together with the same ones of other parts."""
-        values = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | Part)}
-        sides = {name: [getattr(other, name) for other in others] for name in values}
-        return replace(
-            self,
-            **{
-                name: change(value, *sides[name]) if isinstance(value, Tensor) else value.each(change, *sides[name])
-                for name, value in values.items()
-            },
-        )
-
-
-@dataclass(frozen=True)
-class DensePart(Part):
-    """h = W a + b at T positions, the bias or none; `transposed` says that W is stored (i, o)."""
-
-    a: Float[Tensor, "n T i"]
-    g: Float[Tensor, "n T C o"]
-    weight: str
-    bias: str | None
-    transposed: bool
-    shape: tuple[int, ...]
-    """Of the weight: a convolution's has more than two axes."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.weight,) if self.bias is None else (self.weight, self.bias)
-
-    @property
-    def gradients(self) -> Tensor:
-        return self.g
-
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        settings = {"outputs": outputs, "method": method, "out": out, "workspace": workspace}
-        contraction.dense(self.a, self.g, other.a, other.g, bias=float(self.bias is not None), **settings)
-
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        _, t, i = self.a.shape
-        by_method = contraction.costs((n, t, i), (n if m is None else m, t, i), tuple(self.g.shape[-2:]), m is None, outputs)
-        chosen = min(by_method, key=by_method.get) if method == "auto" else method
-        return Cost(chosen, by_method[chosen])
-
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        weight, bias = direction.get(self.weight), direction.get(self.bias)
-        if weight is not None:
-            weight = weight.mT if self.transposed else weight.flatten(1)
-        return contraction.dense_product(self.a, self.g, weight, bias)
-
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        weight, bias = contraction.dense_pullback(self.a, self.g, v)
-        pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
-        return {name: pulled[name] for name in self.names}
-
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        g = self.g.sum(2).flatten(0, 1)
-        if name == self.bias:
-            return g.sum(0), gradient
-        direction = contraction.direction(self.a.shape[-1], g.dtype, g.device)
-        weight = gradient.mT if self.transposed else gradient.flatten(1)
-        return (self.a.flatten(0, 1) @ direction) @ g, weight @ direction
-
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        a, g = self.a, self.g
-        if not self.transposed:
-            return contraction.weight_gradients(a, g)
-        c = g.shape[-2]
-        return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
-
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        return replace(self, g=change(self.g))
-
-
-@dataclass(frozen=True)
-class EmbeddingPart(Part):
-    """h_t = table[id_t], a table (vocabulary, d)."""
-
-    ids: Int[Tensor, "n T"]
-    g: Float[Tensor, "n T C d"]
-    name: str
-    vocabulary: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def gradients(self) -> Tensor:
-        return self.g
-
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        del method  # only pairs of equal tokens are visited, either way
-        contraction.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs, out=out, workspace=workspace)
-
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        """As if every token of a sequence were another, and all sequences had the same: more than there is to do."""
-        del method
-        _, t, c, d = self.g.shape
-        return Cost("matching tokens", n * (n if m is None else m) * t * d * c * (c if outputs == "full" else 1))
-
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return (
-            contraction.embedding_product(self.ids, self.g, direction[self.name])
-            if self.name in direction
-            else 0 * self.g[:, 0, :, 0]
-        )
-
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        return {self.name: contraction.embedding_pullback(self.ids, self.g, v, self.vocabulary)}
-
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        del name  # there is one
-        direction = contraction.direction(self.g.shape[-1], self.g.dtype, self.g.device)
-        moved = self.g.sum(2) @ direction
-        return moved.new_zeros(self.vocabulary).index_add_(0, self.ids.flatten(), moved.flatten()), gradient @ direction
-
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        n, _, c, d = self.g.shape
-        j = self.g.new_zeros(n, self.vocabulary, c, d)
-        j.index_put_((torch.arange(n, device=j.device)[:, None], self.ids), self.g, accumulate=True)
-        return j.transpose(1, 2).flatten(2)
-
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        return replace(self, g=change(self.g))
-
-
-@dataclass(frozen=True)
-class TiedPart(Part):
-    """One table that is an embedding and an output layer at once: four terms, and one parameter."""
-
-    table: EmbeddingPart
-    dense: DensePart
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.table.names
-
-    @property
-    def gradients(self) -> Tensor:
-        return self.table.g
-
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        self.table.add_kernel(out, other.table, outputs, method, workspace)
-        self.dense.add_kernel(out, other.dense, outputs, method, workspace)
-        settings = {"outputs": outputs, "workspace": workspace}
-        out += contraction.tied(self.dense.a, self.dense.g, other.table.ids, other.table.g, **settings)
-        crossed = contraction.tied(other.dense.a, other.dense.g, self.table.ids, self.table.g, **settings)
-        out += crossed.mT if outputs == "trace" else crossed.permute(1, 0, 3, 2)
-
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        table, dense = self.table.cost(n, m, outputs, method), self.dense.cost(n, m, outputs, method)
-        _, t, c, d = self.table.g.shape
-        crossed = 2 * n * (n if m is None else m) * t * self.dense.a.shape[1] * c * d
-        return Cost(f"{table.method}, {dense.method}", table.operations + dense.operations + crossed)
-
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return self.table.product(direction) + self.dense.product(direction)
-
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        table, dense = self.table.pullback(v), self.dense.pullback(v)
-        return {name: table[name] + dense[name] for name in self.names}
-
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        (table, theirs), (dense, _) = (part.sketches(name, gradient) for part in (self.table, self.dense))
-        return table + dense, theirs
-
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        return self.table.explicit() + self.dense.explicit()
-
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        return replace(self, table=self.table.of_outputs(change), dense=self.dense.of_outputs(change))
-
-
-@dataclass(frozen=True)
-class RowsPart(Part):
-    """Explicit gradients of every example and output, of a parameter of any shape; a complex one is two real ones."""
-
-    j: Float[Tensor, "n C P"]
-    name: str
-    shape: tuple[int, ...]
-    is_complex: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def gradients(self) -> Tensor:
-        return self.j
-
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        del method, workspace  # the gradients are explicit already
-        contraction.rows(self.j, other.j, outputs, out=out)
-
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        del method
-        _, c, size = self.j.shape
-        return Cost("per-example", n * (n if m is None else m) * size * c * (c if outputs == "full" else 1))
-
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        if self.name not in direction:
-            return 0 * self.j[..., 0]
-        return contraction.rows_product(self.j, real(direction[self.name]).flatten())
-
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        pulled = contraction.rows_pullback(self.j, v)
-        return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
-
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        del name  # there is one
-        return self.j.sum((0, 1)), real(gradient).flatten()
-
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        return self.j
-
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        return replace(self, j=change(self.j))
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, mirror, zeros
+from regime.kernels.jacobian.parts import Direction, Index, Part
 
 
 @dataclass(frozen=True)
@@ -314,19 +32,19 @@ class LayerJacobian:
         outputs: Outputs,
         method: Method = "auto",
         out: Tensor | None = None,
-        workspace: int = contraction.WORKSPACE,
+        workspace: int = WORKSPACE,
     ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
         """The layer's kernel between this Jacobian's examples (n) and the other's (m).
 
         Args:
-            out: a kernel to add to; of a Jacobian with itself only the lower triangle is then right (`contraction.mirror`).
+            out: a kernel to add to; of a Jacobian with itself only the lower triangle is then right (`mirror`).
         """
         kernel = out
         if kernel is None:
             kernel = self.zeros(other.examples, outputs)
         for part, opposite in zip(self.parts, other.parts, strict=True):
             part.add_kernel(kernel, opposite, outputs, method, workspace)
-        return contraction.mirror(kernel, outputs) if other is self and out is None else kernel
+        return mirror(kernel, outputs) if other is self and out is None else kernel
 
     @property
     def examples(self) -> int:
@@ -338,7 +56,7 @@ class LayerJacobian:
 
     def zeros(self, m: int, outputs: Outputs, n: int | None = None) -> Tensor:
         """A kernel of n examples (this Jacobian's) against m to add to, of its dtype and device."""
-        return contraction.zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
+        return zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""
@@ -369,13 +87,3 @@ class LayerJacobian:
         """The Jacobian with every tensor changed, together with the same ones of other Jacobians."""
         sides = zip(self.parts, *(other.parts for other in others), strict=True)
         return LayerJacobian(tuple(part.each(change, *more) for part, *more in sides))
-
-
-def real(tensor: Tensor) -> Tensor:
-    """A complex tensor as its real and imaginary parts, on one more axis."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-def wide(tensor: Tensor) -> Tensor:
-    """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
-    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))

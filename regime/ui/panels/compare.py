@@ -1,6 +1,6 @@
 """The pinned run beside the one that is shown."""
 
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.ui.run.board import Board
 from regime.ui.text import NAMES, escape, number
 

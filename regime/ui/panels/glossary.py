@@ -1,6 +1,6 @@
 """Every term in one sentence, shown where it appears: a press on a dotted word opens its definition."""
 
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.ui.text import escape
 
 TERMS = {

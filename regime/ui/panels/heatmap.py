@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from regime.config.sweep import SweepConfig
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
 from regime.sweep.cell import Cell
 from regime.sweep.findings import INDEX, Contour, contours

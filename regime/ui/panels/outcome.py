@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.ui.run.board import Board
 from regime.ui.text import DASH, escape, number
 

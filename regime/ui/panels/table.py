@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from regime.measures.measurement import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS
 from regime.ui.panels.glossary import term
 from regime.ui.panels.plot import nice
 from regime.ui.run.board import Board, thin

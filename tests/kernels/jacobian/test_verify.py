@@ -10,10 +10,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from regime import Linearization, empirical_ntk, plan_ntk
-from regime.kernels.jacobian import calls
+from regime.kernels.jacobian import replay
 from regime.kernels.jacobian.calls import RULES
 from regime.kernels.jacobian.capture import capture, learn_structure
-from regime.kernels.jacobian.layer import DensePart, RowsPart
+from regime.kernels.jacobian.parts import DensePart, RowsPart
 from regime.kernels.jacobian.verify import GradientCheck
 from tests.kernels.jacobian.architectures import relative
 
@@ -171,8 +171,8 @@ WRONG = {
 }
 
 
-def _changed(found: calls.Weight, change: Callable[[Tensor], Tensor]) -> calls.Weight:
-    return replace(found, a=change(found.a)) if isinstance(found, calls.Weight) else found
+def _changed(found: replay.Weight, change: Callable[[Tensor], Tensor]) -> replay.Weight:
+    return replace(found, a=change(found.a)) if isinstance(found, replay.Weight) else found
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -1,0 +1,54 @@
+"""Kernels in blocks of examples: where they are summed, how large blocks are, and the half that symmetry gives."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Outputs = Literal["trace", "full"]
+Method = Literal["auto", "token-gram", "per-example"]
+
+WORKSPACE = 64 * 2**20
+"""Bytes that a rule uses at once, beside its arguments and its result."""
+SUMMED = 32768
+"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6.
+
+Explicit gradients are made so many entries at a time: few enough to stay in the cache until they are used.
+"""
+TRIANGLE = 128
+"""Rows, at least, of a Gram product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
+LONG = 32
+"""The same, of a product of explicit gradients: their long sums keep fewer rows busy."""
+
+
+def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
+    """A kernel (*s, n, m) or (*s, n, m, C, C) to add to, of g's dtype and device; the latter laid out as (*s, n C, m C)."""
+    return g.new_zeros(*s, n, m) if outputs == "trace" else g.new_zeros(*s, n, c, m, c).transpose(-3, -2)
+
+
+def between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
+    return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
+
+
+def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
+    """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
+    if outputs == "trace":
+        kernel = kernel[..., None, None]
+    for start, stop in spans(kernel.shape[-4], max(1, TRIANGLE // kernel.shape[-1])):
+        below, square = kernel[..., start:stop, :start, :, :], kernel[..., start:stop, start:stop, :, :]
+        kernel[..., :start, start:stop, :, :] = below.transpose(-4, -3).mT
+        above = torch.ones(stop - start, stop - start, dtype=torch.bool, device=kernel.device).triu(1)
+        square.copy_(torch.where(above[..., None, None], square.transpose(-4, -3).mT, square))
+    return kernel[..., 0, 0] if outputs == "trace" else kernel
+
+
+def step(n: int, each: int, least: int = TRIANGLE) -> int:
+    """Examples in a block of a symmetric kernel, `each` rows of a product for every one of them."""
+    return max(1, least // max(1, each), n // 8)
+
+
+def spans(n: int, most: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, most):
+        yield start, min(n, start + most)
