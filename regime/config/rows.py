@@ -42,7 +42,7 @@ def decode(data: bytes) -> str:
 
 
 @lru_cache(maxsize=8)
-def parse(source: str, labeled: bool = True) -> OwnTexts:
+def parse_texts(source: str, labeled: bool = True) -> OwnTexts:
     """Texts with a label each, in two columns; or texts alone, one a line or in the column that a header calls text.
 
     Columns are parted by commas, semicolons or tabs, and cells may be quoted. A header is a first row that names a column text

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from regime.config.base import FROM_LIST, OWN, Config, FrozenDict
-from regime.config.models import ProbeConfig
+from regime.config.probe import ProbeConfig
 from regime.config.toy import ToyConfig
 from regime.errors import ConfigError, show
 

@@ -11,6 +11,8 @@ from torch import Tensor
 Value = TypeVar("Value")
 TWIN_GAP = "linearization_gap"
 """The gap to a twin that is trained; the other one, `taylor_gap`, needs none."""
+AT_THE_END = "taken when the run ends"
+"""Why a snapshot before the last one lacks what needs kernel regression."""
 DIVERGED = 1e4
 """A training loss this many times the initial one, or not finite, has diverged."""
 SMALL = 0.1

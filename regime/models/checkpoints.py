@@ -17,7 +17,7 @@ from regime.dynamics.losses import error
 from regime.dynamics.snapshot import Pause, Snapshot, paused
 from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
-from regime.models.functions import Inputs, TextFunction, split, targets
+from regime.models.functions import Inputs, TextFunction, split_texts, targets
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
 from regime.observe.observer import Observer, Sight, Turns, overwrite, snapshot
@@ -97,7 +97,7 @@ class CheckpointRun:
         """Texts that no revision was fine-tuned on; a new head is the same random one throughout."""
         config = self.config
         function = TextFunction(config, *self.named[0])
-        (rows,) = split(config, [config.samples])
+        (rows,) = split_texts(config, [config.samples])
         self.outputs = config.outputs
         self.inputs = {"probe": function.inputs(rows.texts)}
         self.targets = targets(rows.labels, config.classes).to(self.device)

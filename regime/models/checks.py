@@ -79,7 +79,7 @@ def check_revision(revision: str) -> None:
         )
 
 
-def describe(name: str, folder: Path, *, trusted: bool) -> Description:
+def describe_model(name: str, folder: Path, *, trusted: bool) -> Description:
     """What a model's folder holds, from its configuration and the headers of its weights.
 
     Args:

@@ -170,7 +170,7 @@ def _timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
     return result, min(times)
 
 
-def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
+def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
     """What a configuration costs, given what passes of its model take."""
     n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
     adam = config.optimizer == "adamw"
@@ -205,8 +205,8 @@ def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -
     Raises:
         ConfigError: there is not; it says how much is needed, how much there is, and what would fit.
     """
-    here = costs(config, known, chunk)
-    sizes = ((changes, costs(config.model_copy(update=changes), known, chunk).bytes) for changes in smaller(config))
+    here = probe_costs(config, known, chunk)
+    sizes = ((changes, probe_costs(config.model_copy(update=changes), known, chunk).bytes) for changes in smaller(config))
     check_memory(here.bytes, sizes, device)
     return here
 

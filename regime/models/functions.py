@@ -114,7 +114,7 @@ class TextFunction:
         return [template.replace("{mask}", mask).replace("{text}", row) for row in kept]
 
 
-def split(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:
+def split_texts(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:
     """The task's rows in groups of these sizes; raises ConfigError where there are too few."""
     try:
         return texts.split(config.task, sizes, config.seed, config.texts, config.labeled)

@@ -5,8 +5,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     api = HfApi(endpoint=endpoint, token=False)
     answer, whole = _Deadline(allowed.hub_seconds), _Deadline(allowed.download_seconds)
-    try:
+    with _explained(name, repository, revision, known, whole):
         info = yield from answer.wait(api.model_info, repository, revision=revision, files_metadata=True, token=False)
         if info.gated or info.private:
             raise ModelError(f"model = {name!r} is not allowed: it is gated or private, and no token is used here")
@@ -93,6 +94,15 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         for file in wanted:
             yield from whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
             whole.settle(sizes[file])
+    card = info.card_data.get("license") if info.card_data else None
+    return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
+
+
+@contextmanager
+def _explained(name: str, repository: str, revision: str, known: str, whole: "_Deadline") -> Iterator[None]:
+    """Turn whatever the Hub's client raises into a ModelError that says what to do."""
+    try:
+        yield
     except ModelError:
         raise
     except GatedRepoError:
@@ -111,15 +121,13 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
             raise ModelError(f"model = {name!r} cannot be stored here: {os.strerror(error.errno)}") from None
         if isinstance(error, TimeoutError) and whole.left <= 0:
             raise ModelError(
-                f"model = {name!r} cannot be had: its files did not come within {allowed.download_seconds:g} s "
+                f"model = {name!r} cannot be had: its files did not come within {limits().download_seconds:g} s "
                 f"(REGIME_DOWNLOAD_SECONDS); without a network: {known}"
             ) from None
         raise ModelError(
             f"model = {name!r} cannot be had: it is not here, and the Hub did not answer ({type(error).__name__}); "
             f"without a network: {known}"
         ) from None
-    card = info.card_data.get("license") if info.card_data else None
-    return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
 
 
 def _wanted(files: list[str]) -> list[str]:

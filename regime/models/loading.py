@@ -32,7 +32,7 @@ from regime.models.checks import (
     check_hash,
     check_name,
     check_revision,
-    describe,
+    describe_model,
     fingerprint,
     shapes,
 )
@@ -75,7 +75,7 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     Raises:
         ModelError: it cannot be had or trusted, or has no such head.
     """
-    found = find(name, revision)
+    found = find_model(name, revision)
     held = fingerprint(found.folder)
     with _LOADING:
         return _read(name, found, language_model, held)
@@ -83,7 +83,7 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
     """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
-    found = find(name, revision)
+    found = find_model(name, revision)
     with _LOADING, torch.random.fork_rng(devices=[]):
         config = _config(name, found, language_model)
         torch.manual_seed(seed)
@@ -93,10 +93,10 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
 
 def weights(name: str, revision: str = MAIN) -> str:
     """Return the SHA-256 of a model's files, tokenizer and all; raises ModelError as `load` does."""
-    return fingerprint(find(name, revision).folder)
+    return fingerprint(find_model(name, revision).folder)
 
 
-def find(name: str, revision: str = MAIN) -> Found:
+def find_model(name: str, revision: str = MAIN) -> Found:
     """A model's files, checked; raises ModelError as `finding` does."""
     return finish(finding(name, revision))
 
@@ -126,7 +126,7 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         folder, commit, _ = yield from hub.fetch(name, repository, pinned, offline(), trusted=trusted)
         source = f"{repository} at {commit}"
     published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
-    return Found(folder, source, describe(name, folder, trusted=trusted), trusted, published)
+    return Found(folder, source, describe_model(name, folder, trusted=trusted), trusted, published)
 
 
 @lru_cache(maxsize=2)

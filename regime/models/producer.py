@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from regime.config import ProbeConfig
 from regime.dynamics.losses import error
-from regime.dynamics.snapshot import TWIN_GAP, Pause, Snapshot, diverged
+from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, diverged
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models import estimate, texts
-from regime.models.functions import TextFunction, loss_of, split, targets
+from regime.models.functions import TextFunction, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
@@ -26,7 +26,6 @@ from regime.resources.device import pick_device
 
 CHUNK_TOKENS = {"cpu": 512, "cuda": 16384}
 """Tokens that go through the model at once: some tenths of a second on two cores, so that a stop is never far."""
-AT_THE_END = "taken when the run ends"
 
 
 @dataclass
@@ -57,7 +56,7 @@ class ProbeRun:
         start = "random weights" if config.random_init else "weights"
         self.source = f"{start} from {self.function.pretrained.source}; {texts.SOURCES[config.task]}"
         sizes = [config.samples, config.held_out, config.probe_samples]
-        rows = split(config, sizes)
+        rows = split_texts(config, sizes)
         if config.head == "fitted" and config.loss_name == "cross-entropy":
             check_labels(rows[0].labels, config.table.classes if config.table else texts.CLASSES[config.task])
         self.targets = {

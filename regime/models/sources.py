@@ -8,7 +8,7 @@ from pathlib import Path
 from regime.config.models import MAIN
 from regime.data import FOLDER
 from regime.models.catalog import CATALOG
-from regime.models.checks import CONFIG, ModelError, describe
+from regime.models.checks import CONFIG, ModelError, describe_model
 
 MODELS_DIR = "REGIME_MODELS_DIR"
 
@@ -32,7 +32,7 @@ def available() -> dict[str, dict[str, object]]:
         if name in listed:
             continue
         try:
-            known = describe(name, folder, trusted=False)
+            known = describe_model(name, folder, trusted=False)
         except ModelError:
             continue
         inner = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())

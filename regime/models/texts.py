@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from regime.config.rows import OwnTexts, parse
+from regime.config.rows import OwnTexts, parse_texts
 from regime.data import FOLDER
 
 REVIEWS = FOLDER / "reviews.csv"
@@ -67,7 +67,7 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = N
     Raises:
         ValueError: there are fewer rows than asked for, or `source` is not such rows.
     """
-    table = parse(source, labeled) if source is not None else _reviews(task)
+    table = parse_texts(source, labeled) if source is not None else _reviews(task)
     if len(table.texts) < sum(sizes):
         raise ValueError(
             f"{sum(sizes)} texts are asked for, {' + '.join(map(str, sizes))}, and there are {len(table.texts)}; "

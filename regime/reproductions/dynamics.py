@@ -8,8 +8,7 @@ from regime.dynamics.losses import LOSSES
 from regime.dynamics.optimizers import Descent
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import PointEstimate, mean_over_seeds
-from regime.measures.power_law import power_law
-from regime.reproductions.claim import Result
+from regime.reproductions.claim import Result, exponent
 from regime.run import run
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.experiment import Experiment
@@ -80,7 +79,7 @@ def closed_form(full: bool) -> list[Result]:
         y, zero = experiment.run.data.train.y, torch.zeros_like(experiment.run.data.train.y)
         want = [gradient_flow(kernel, zero, y, steps * rate) for kernel in experiment.run.kernel]
         errors.append((experiment.twin.outputs(experiment.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).numpy())
-    slope = power_law([2.0**-k for k in halvings], np.stack(errors))
+    slope = exponent([2.0**-k for k in halvings], np.stack(errors))
     return [Result("S9", "twin by GD against gradient flow at one time: error against the step", "1", slope, 0.97, 1.03)]
 
 

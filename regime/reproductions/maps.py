@@ -13,7 +13,7 @@ ALPHAS = {"ntk": [2.0**k for k in range(-6, 1)], "mup": [2.0**k for k in range(-
 """Output scales on both sides of the boundary at every width."""
 
 
-def boundary(full: bool) -> list[Result]:
+def lazy_rich_boundary(full: bool) -> list[Result]:
     """S18: the output scale at which the kernel changes by half of itself (Geiger et al. 2020, arXiv 1906.08034).
 
     kernel_change grows as 1 / (alpha sqrt(width)) where it is of order one, so its contours fall as width^-1/2; lower ones are

@@ -9,7 +9,7 @@ from regime.config.sweep import Scalar
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
-from regime.sweep.findings import FitTable
+from regime.sweep.lines import FitTable
 
 SIZES = ("width", "samples")
 LEARNED = "test_loss"

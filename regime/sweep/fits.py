@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regime.measures.intervals import PointEstimate, percentile, resampled_means, student
+from regime.measures.intervals import PointEstimate, mean_over_seeds, percentile, resampled_means, student
 
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
@@ -61,8 +61,15 @@ class PowerLaw(NamedTuple):
     points: int
 
 
-def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: float = 0.0) -> PowerLaw:
-    """The least-squares line of log y on log x, for y (K, S); of five points or more from `least` up, through those alone.
+def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: float = 0.0, by_seed: bool = False) -> PowerLaw:
+    """Fit y ~ x^exponent: the least-squares line of log y on log x.
+
+    Args:
+        x: scales (K,), positive, at least three different ones.
+        y: positive values (K, S), one column a seed.
+        paired: whether one column has the same networks at every x, so that the bootstrap draws the same seeds everywhere.
+        least: where five points or more are from here up, the line is fitted to those alone.
+        by_seed: fit every column by itself, for Student's interval of the mean exponent instead of the bootstrap's.
 
     Raises:
         ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
@@ -71,7 +78,10 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
     taken = from_least(np.asarray(x, dtype=float), least)
     log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
-    (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
+    if by_seed:
+        exponent = mean_over_seeds(_line(log_x, log_y.T)[0])
+    else:
+        (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
     return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
 
 

@@ -44,7 +44,7 @@ def processes(batches: Sequence[Batch], most: int) -> int:
     return wanted if saved > STARTING else 1
 
 
-def run(batches: Sequence[Batch], at_loss: float | None, most: int) -> Iterator[Done]:
+def run_batches(batches: Sequence[Batch], at_loss: float | None, most: int) -> Iterator[Done]:
     """Run batches, the first ones first; closing the iterator ends every process at once."""
     count = processes(batches, most)
     if count == 1:

@@ -149,7 +149,7 @@ class Store:
         """Every cell as a row: its configuration, what came of it, and its measures, means over seeds; raises as `get` does."""
         with self._open() as database:
             rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
-        return table([(json.loads(config), self._read(key, result)) for key, config, result in rows])
+        return cells_to_csv([(json.loads(config), self._read(key, result)) for key, config, result in rows])
 
 
 def _begin(database: sqlite3.Connection) -> None:
@@ -164,7 +164,7 @@ PRAGMAS = ("application_id", "user_version")
 SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "seconds", "error")
 
 
-def table(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
     """Cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
     where = list(dict.fromkeys(name for point, _ in rows for name in point))
     measures = list(dict.fromkeys(name for _, result in rows for name in result["measures"]))

@@ -163,7 +163,7 @@ class Sweep:
                 cluster.close()
         else:
             workers = local.cores(self.config.base.device)
-            yield (lambda batches, at_loss: local.run(batches, at_loss, workers)), workers
+            yield (lambda batches, at_loss: local.run_batches(batches, at_loss, workers)), workers
 
     def report(self, workers: int) -> SweepReport:
         """The cells that are there, and the laws that they obey."""
@@ -207,7 +207,7 @@ def _check_memory(needed: int, device: str) -> None:
         )
 
 
-def estimate(config: SweepConfig) -> Estimate:
+def estimate_sweep(config: SweepConfig) -> Estimate:
     """Of all cells, whatever a store has of them, on this machine; of a cluster's, as if its cores were this machine's.
 
     Raises:

@@ -45,7 +45,7 @@ def measurement(config: ToyConfig) -> int:
     return jacobians + kernels + lanczos
 
 
-def seconds(config: ToyConfig, networks: int, rate: float) -> float:
+def run_seconds(config: ToyConfig, networks: int, rate: float) -> float:
     """A run of so many networks side by side, measured all along; `rate` in matmul operations a second."""
     measurements = config.steps // config.measure_every + 1
     operations = networks * (config.steps * step(config) + measurements * measurement(config))

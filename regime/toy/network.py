@@ -3,9 +3,10 @@
 Every layer, the readout included, computes h = m W a + m_b b; `regime.toy.parameterization` has the multipliers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,10 @@ class Layer(NamedTuple):
 
     weight: Float[Tensor, "S o i"]
     bias: Float[Tensor, "S o"] | None
+
+    def map(self, function: Callable[..., Tensor], *others: "Layer") -> "Layer":
+        """Return the layer of function(p, q, ...) for each parameter p, with q, ... those of `others`; no bias stays none."""
+        return Layer(*(None if p is None else function(p, *rest) for p, *rest in zip(self, *others, strict=True)))
 
 
 class Pass(NamedTuple):
@@ -65,6 +70,11 @@ class Network:
         return range(self.first_trained, len(self.scales))
 
     @property
+    def adam_factors(self) -> list[tuple[float, float]]:
+        """By what Adam's steps are multiplied in each trained layer, for its weight and its bias."""
+        return [(self.scales[layer].adam_weight, self.scales[layer].adam_bias) for layer in self.trained]
+
+    @property
     def step(self) -> float:
         """n^-c: gradient descent steps by learning_rate times this, in every layer."""
         return self.scales[0].step
@@ -72,10 +82,7 @@ class Network:
     def init(self, seeds: int, seed: int, device: torch.device, dtype: torch.dtype) -> list[Layer]:
         """Gaussian parameters; initialization k depends on seed + k alone, not on how many are drawn."""
         draws = [self._draw(torch.Generator().manual_seed(seed + k)) for k in range(seeds)]
-        return [
-            Layer(*(None if part[0] is None else torch.stack(part).to(device, dtype) for part in zip(*layer, strict=True)))
-            for layer in zip(*draws, strict=True)
-        ]
+        return [one.map(lambda *parts: torch.stack(parts).to(device, dtype), *rest) for one, *rest in zip(*draws, strict=True)]
 
     def _draw(self, generator: torch.Generator) -> list[Layer]:
         """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
@@ -181,6 +188,10 @@ class NetworkJacobian(NamedTuple):
     inputs: list[Float[Tensor, "S n _"]]
     gradients: list[Float[Tensor, "S n C _"]]
 
+    def rows(self, index: Any) -> "NetworkJacobian":
+        """Return the Jacobian at an index of seeds and points, such as `np.s_[:1]` for the first seed."""
+        return NetworkJacobian(*(part[index] if isinstance(part, Tensor) else [p[index] for p in part] for part in self))
+
 
 def affine(a: Float[Tensor, "S n i"], layer: Layer, scale: Scale) -> Float[Tensor, "S n o"]:
     """m W a + m_b b."""
@@ -192,3 +203,19 @@ def affine(a: Float[Tensor, "S n i"], layer: Layer, scale: Scale) -> Float[Tenso
 def gradient(g: Float[Tensor, "S n o"], a: Float[Tensor, "S n i"], scale: Scale) -> Layer:
     """Gradients of weight and bias from those of the layer's outputs."""
     return Layer(torch.bmm(g.mT, a).mul_(scale.weight), g.sum(-2).mul_(scale.bias) if scale.has_bias else None)
+
+
+def concatenated(batches: list[list[Layer]]) -> list[Layer]:
+    """Return the layers of several batches of networks as those of one, seeds side by side."""
+    return [one.map(lambda *parts: torch.cat(parts), *rest) for one, *rest in zip(*batches, strict=True)]
+
+
+def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:
+    """Return now - then.
+
+    Args:
+        now: parameters of one layer.
+        then: the same layer's at another time.
+        seeds: how many seeds to take, from the first on; None takes all.
+    """
+    return now.map(lambda a, b: a[:seeds] - b[:seeds], then)

@@ -14,7 +14,9 @@ from regime.record.events import Estimate, Reference
 from regime.resources.device import matmul_rate
 from regime.toy import cost
 from regime.toy.experiment import Experiment
-from regime.toy.start import GRID, ToyStart, joined
+from regime.toy.network import concatenated
+from regime.toy.snapshots import record_gap, take_snapshot
+from regime.toy.start import GRID, ToyStart
 
 
 class ToyRun(ToyStart):
@@ -30,7 +32,7 @@ class ToyRun(ToyStart):
     def estimate(self) -> Estimate:
         """From counted operations and this machine's matmul rate; of all the seeds that `max_seeds` may add."""
         config = self.config
-        seconds = cost.seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
+        seconds = cost.run_seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
         return Estimate(seconds=seconds, bytes=config.workspace)
 
     def references(self) -> list[Reference]:
@@ -46,7 +48,7 @@ class ToyRun(ToyStart):
 
     def independent(self) -> tuple[Snapshot, Snapshot]:
         """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
-        shifted = joined([self.draw(cell.seed + 1) for cell in self.cells])
+        shifted = concatenated([self.draw(cell.seed + 1) for cell in self.cells])
         one, other = (self.bare(self.network.jacobian(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
@@ -80,7 +82,7 @@ class ToyRun(ToyStart):
         self.experiment = experiment = Experiment(self)
         yield Pause(0, 0.0)
         yield from experiment.foresee()
-        snapshot = experiment.snapshot()
+        snapshot = take_snapshot(experiment)
         start_loss = snapshot.losses["train_loss"]
         alive = range(len(self.cells))
         for cell in alive:
@@ -93,7 +95,7 @@ class ToyRun(ToyStart):
             beat = experiment.step == self.config.steps or experiment.step % self.config.measure_every == 0
             if not beat and not gone:
                 continue
-            snapshot = experiment.snapshot()
+            snapshot = take_snapshot(experiment)
             gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
             for cell in alive:
                 if beat or cell in gone:
@@ -112,7 +114,7 @@ class ToyRun(ToyStart):
         yield Pause(0, 0.0)
         self.experiment = experiment = Experiment(self, learners=learners)
         yield Pause(0, 0.0)
-        snapshot = experiment.snapshot()
+        snapshot = take_snapshot(experiment)
         alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
         for cell in alive:
             yield self._of_cell(snapshot, cell)
@@ -129,16 +131,16 @@ class ToyRun(ToyStart):
             if experiment.step == self.config.steps:
                 ended = set(alive)
             if gone:
-                snapshot = experiment.snapshot(ended=False)
+                snapshot = take_snapshot(experiment, ended=False)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
                 alive = [cell for cell in alive if cell not in gone]
             if ended := ended - gone:
-                snapshot = experiment.snapshot(ended=learners)
+                snapshot = take_snapshot(experiment, ended=learners)
                 lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]
             if alive and experiment.step % self.config.measure_every == 0:
-                glance = experiment.record_gap()
+                glance = record_gap(experiment)
                 yield from (glance.rows(self.rows(cell), cell) for cell in alive)
 
     def _reached(self, cell: int, loss: Float[Tensor, "S"], target: Float[Tensor, "S"]) -> bool:

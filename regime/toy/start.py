@@ -18,7 +18,7 @@ from regime.errors import ConfigError
 from regime.record.packing import pack
 from regime.resources.device import pick_device
 from regime.toy import tasks
-from regime.toy.network import Layer, Network, NetworkJacobian
+from regime.toy.network import Layer, Network, NetworkJacobian, concatenated
 from regime.toy.step_size import adam_steps, descent_steps
 
 FLOAT32 = 100.0
@@ -62,11 +62,11 @@ class ToyStart:
         self.dtype = dtype or precision(max(self.cells, key=lambda cell: cell.alpha))
         self.device = pick_device(config.device)
         self.steps = config.steps
-        self.data = tasks.load(config, self.device, self.dtype)
+        self.data = tasks.draw_data(config, self.device, self.dtype)
         self.loss = loss_named(config.loss, config.outputs)
         self.network = Network.of(config)
         self.alpha = self._per_row([cell.alpha for cell in self.cells])
-        self.initial = joined([self.draw(cell.seed) for cell in self.cells])
+        self.initial = concatenated([self.draw(cell.seed) for cell in self.cells])
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
         self.jacobian = self.network.jacobian(self.initial, self.data.train.x)
@@ -187,7 +187,7 @@ class ToyStart:
     def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
         """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is
         the `scale`."""
-        first = [Layer(*(None if part is None else part[:1] for part in layer)) for layer in parameters]
+        first = [layer.map(lambda part: part[:1]) for layer in parameters]
         jacobian = self.network.jacobian(first, self.data.probe.x[self.pictured_points()])
         kernel = sum(self.network.kernels(jacobian, jacobian).values())[0].double()
         scale = kernel.diagonal().mean().item()
@@ -236,7 +236,7 @@ class Sizes(NamedTuple):
 def _sizes(config: ToyConfig) -> Sizes:
     """Of one network of this shape, on some of its training points."""
     device = torch.device("cpu")
-    x, y = (part[:SIZED] for part in tasks.load(config, device, torch.float64).train)
+    x, y = (part[:SIZED] for part in tasks.draw_data(config, device, torch.float64).train)
     network = Network.of(config)
     initial = network.init(1, 0, device, torch.float64)
     jacobian = network.jacobian(initial, x)
@@ -247,13 +247,3 @@ def _sizes(config: ToyConfig) -> Sizes:
     )
     outputs = jacobian.outputs.square().mean().item()
     return Sizes(y.square().mean().item() ** 0.5, outputs**0.5, (outputs + noise) ** 0.5, sum(kernels))
-
-
-def joined(draws: list[list[Layer]]) -> list[Layer]:
-    """The layers of several batches of networks as those of one."""
-    if len(draws) == 1:
-        return draws[0]
-    return [
-        Layer(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*layers, strict=True)))
-        for layers in zip(*draws, strict=True)
-    ]

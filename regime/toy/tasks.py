@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.config.table import parse
+from regime.config.table import parse_rows
 from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
 
 REFERENCE = 8192
@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
     y: np.ndarray
 
 
-def load(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
+def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
     """The task's points. Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have
     regression targets. Two classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in training alone."""
     rng = np.random.default_rng(config.data_seed)
@@ -192,7 +192,7 @@ def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
 
 
 def _table(rng: np.random.Generator, n: int, text: str) -> Drawn:
-    table = parse(text)
+    table = parse_rows(text)
     x, y = np.array(table.x), np.array(table.y)
     if not table.classes:
         y = _standardized(y)

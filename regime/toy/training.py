@@ -1,6 +1,5 @@
 """Descent on the scaled, centered network, by explicit gradients, all seeds in one batched product."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,11 +29,9 @@ class Training:
 
     def __post_init__(self) -> None:
         if self.descent.adam:
-            factors = [(scale.adam_weight, scale.adam_bias) for scale in self.network.scales]
-            trained = self.network.trained
-            self.adam = Adam(self.trained, [factors[layer] for layer in trained], self.descent, self.alpha)
+            self.adam = Adam(self.trained, self.network.adam_factors, self.descent, self.alpha)
         elif self.descent.momentum:
-            self.velocity = [Layer(*(None if p is None else torch.zeros_like(p) for p in layer)) for layer in self.trained]
+            self.velocity = [layer.map(torch.zeros_like) for layer in self.trained]
 
     @classmethod
     def start(
@@ -52,8 +49,7 @@ class Training:
         """Begin at `parameters`, which are copied and left alone."""
         outputs = network.forward(parameters, x).outputs
         offset = outputs if centered else torch.zeros_like(outputs)
-        copies = [Layer(*(None if p is None else p.clone() for p in layer)) for layer in parameters]
-        return cls(network, copies, x, y, offset, alpha, loss, descent)
+        return cls(network, [layer.map(torch.clone) for layer in parameters], x, y, offset, alpha, loss, descent)
 
     @property
     def trained(self) -> list[Layer]:
@@ -63,13 +59,6 @@ class Training:
         """Every tensor that steps change, in a fixed order."""
         moments = self.adam.state() if self.adam else []
         return [p for layer in [*self.trained, *(self.velocity or [])] for p in tensors(layer)] + moments
-
-    def restore(self, state: Sequence[Tensor], steps: int) -> None:
-        """Return to a `state` after so many steps."""
-        for part, saved in zip(self.state(), state, strict=True):
-            part.copy_(saved)
-        if self.adam:
-            self.adam.count = steps
 
     @torch.no_grad()
     def step(self, batch: Int[Tensor, "B"] | None = None) -> Float[Tensor, "S"]:
