@@ -43,12 +43,18 @@ class GapSnapshot(NamedTuple):
     cell: int = 0
 
     def rows(self, chosen: slice, cell: int) -> "GapSnapshot":
-        """The same of some of the seeds."""
+        """Return the snapshot of some of the seeds, as of another cell."""
         return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
 
 
 def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[], float]) -> Generator[Pause, None, Value]:
-    """Drive work in pieces, pausing after each; what it comes to."""
+    """Drive a generator to its end, pausing at each of its yields, and return what it returns.
+
+    Args:
+        turns: yields wherever a run may be stopped.
+        step: that the run is at.
+        fraction: how much of the run is done now.
+    """
     while True:
         try:
             next(turns)
@@ -58,7 +64,7 @@ def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[]
 
 
 def finish(turns: Generator[object, None, Value]) -> Value:
-    """Drive work in pieces to its end; what it comes to."""
+    """Drive a generator to its end without a pause, and return what it returns."""
     while True:
         try:
             next(turns)
@@ -158,7 +164,7 @@ class Snapshot:
     """Which of the configurations it is of, where several are trained as one batch."""
 
     def rows(self, chosen: slice) -> "Snapshot":
-        """The snapshot of some of the seeds; what is the same for all stays."""
+        """Return the snapshot of some of the seeds; what is the same for all stays."""
         tensors = ("losses", "linear", "kernels", "representations", "displacement", "magnitude", "scalars")
         parts: dict[str, Any] = {name: {key: value[chosen] for key, value in getattr(self, name).items()} for name in tensors}
         moved = {layer: Moved(*(part[chosen] for part in pair)) for layer, pair in self.moved.items()}
@@ -166,7 +172,14 @@ class Snapshot:
         return replace(self, **parts, moved=moved, train=train, outputs=self.outputs[chosen], size=self.size[chosen], view={})
 
     def lost(self, step: int, fraction: float, time: float, losses: dict[str, Float[Tensor, "S"]]) -> "Snapshot":
-        """What is left to say of a run that diverged after this snapshot: its losses."""
+        """Return the snapshot of a run that diverged after this one: its losses, and nan for what they make meaningless.
+
+        Args:
+            step: at which it diverged.
+            fraction: how much of the run was done then.
+            time: of training then.
+            losses: of each seed then.
+        """
         gone: dict[str, Any] = {
             name: {key: torch.full_like(value, torch.nan) for key, value in getattr(self, name).items()}
             for name in ("linear", "kernels", "representations", "displacement")

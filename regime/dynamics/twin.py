@@ -56,7 +56,7 @@ class Twin:
         self.velocity = TwinState(torch.zeros_like(self.train.start), 0.0)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
-        """The step the network takes on the same batch."""
+        """Take the step that the network takes on the same batch."""
         outputs, rate, coupled = self.outputs(self.train), self.descent.learning_rate, self.descent.coupled
         if batch is None:
             force = self.loss.gradient(outputs, self.y) / self.y.shape[0]
@@ -74,7 +74,7 @@ class Twin:
         self.state = TwinState(kept * self.state.coefficients - rate * force, kept * self.state.share - rate * pull)
 
     def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
-        """F_lin; points of fewer seeds take the first ones."""
+        """Return F_lin at some points; points of fewer seeds take the first ones."""
         coefficients = self.state.coefficients[: points.start.shape[0]]
         if points.rows.shape[-1] == coefficients.shape[-2]:
             moved = points.rows @ coefficients

@@ -18,6 +18,7 @@ from regime.dynamics.snapshot import Pause, Snapshot, paused
 from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split_texts, targets
+from regime.models.pilot import passes
 from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
 from regime.observe.observer import Observer, Sight, Turns, overwrite, snapshot
@@ -41,6 +42,7 @@ class AnswerReadout(nn.Module):
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Float[Tensor, "n p"]:
+        """Return the logits of every answer."""
         del attention_mask  # every sum has as many tokens
         logits = self.model(input_ids=input_ids).logits[:, -1, : self.answers]
         return logits - logits.mean(1, keepdim=True)
@@ -71,7 +73,7 @@ class CheckpointRun:
         probe = self.inputs["probe"]["input_ids"]
         self.chunk = max(1, CHUNK_TOKENS[self.device.type] // (probe.shape[1] * max(1, self.outputs // 8)))
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.pilot = estimate.passes(self.model, self.inputs["probe"], self.chunk)
+        self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
         fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
         sizes = (({"samples": samples}, self._bytes(samples)) for samples in fewer)
         estimate.check_memory(self._bytes(config.samples), sizes, self.device)
@@ -105,7 +107,7 @@ class CheckpointRun:
         self.model = function.module(config.seed)
 
     def estimate(self) -> Estimate:
-        """From passes of a few examples, timed, and counted operations."""
+        """Return seconds, from timed passes of a few examples and counted operations, and bytes."""
         known, n = self.pilot, self.config.samples
         tokens = n * known.length
         each = known.structure + tokens * ((3 + known.blocks) * known.forward + known.capture + known.product) + known.kernel(n)
@@ -116,17 +118,19 @@ class CheckpointRun:
         return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
 
     def references(self) -> list[Reference]:
+        """Return no references: nothing is trained here that could become unstable."""
         return []
 
     def independent(self) -> None:
-        """No other initialization: the weights are what they are."""
+        """Return None: there is no other initialization, the weights are what they are."""
         return
 
     def view(self) -> dict[str, object]:
+        """Return the names of the revisions and their steps."""
         return {"revisions": self.revisions, "steps": self.places}
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
-        """One a revision; pauses between chunks of examples, and between layers."""
+        """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""
         observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model))
         count = len(self.revisions)
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):

@@ -30,7 +30,14 @@ def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
 def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str) -> Turns[None]:
     """Set the head to the linear probe of the targets, its penalty chosen by cross-validation.
 
-    For mse ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), by scikit-learn.
+    For mse it is ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), both by scikit-learn.
+
+    Args:
+        model: whose head is set.
+        inputs: N training texts as tokens.
+        y: their targets.
+        chunk: texts that go through the model at once.
+        loss: "mse" or "cross-entropy".
     """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV

@@ -49,20 +49,26 @@ class Arrival(NamedTuple):
 
 
 class Fetched(NamedTuple):
+    """A model's files in the Hub's cache, the commit they are of, and their license."""
+
     folder: Path
     commit: str
     license: str
 
 
 def fetch(name: str, repository: str, revision: str, known: str, *, trusted: bool) -> Generator[Arrival, None, Fetched]:
-    """A repository's files at the commit that a revision is now, in the Hub's cache; meanwhile, ten times a second, how far.
+    """Download a repository's files at the commit that a revision is now, yielding ten times a second how far.
 
-    Closed, it ends the download; what has come of a file is kept for the next time.
+    Closing the generator ends the download; what has come of a file is kept for the next time.
 
     Args:
         name: what the model is called in messages.
-        known: models that need no network.
-        trusted: of the catalog; the limits are for others.
+        repository: its id on the Hub.
+        revision: a branch, tag or commit.
+        known: models that need no network, for messages.
+        trusted: whether the catalog vouches for it; the limits are for others.
+
+    Closed, it ends the download; what has come of a file is kept for the next time.
 
     Raises:
         ModelError: there is no such model, it is gated, private, too large, pickled, of another architecture or needs code of

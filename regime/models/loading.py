@@ -45,6 +45,8 @@ _LOADING = Lock()
 
 
 class Pretrained(NamedTuple):
+    """A model that is loaded, with its tokenizer if it has one."""
+
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
     source: str
@@ -64,7 +66,7 @@ class Found(NamedTuple):
 
 
 def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pretrained:
-    """The named model, in eval mode, in float32. It is shared: copy it before changing it.
+    """Return the named model, in eval mode, in float32; it is shared, so copy it before changing it.
 
     Args:
         name: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id.
@@ -82,7 +84,17 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
 
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
-    """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
+    """Return the named architecture with random weights.
+
+    Args:
+        name: as for `load`.
+        revision: as for `load`.
+        language_model: as for `load`.
+        seed: of the weights.
+
+    Raises:
+        ModelError: as `load` does.
+    """
     found = find_model(name, revision)
     with _LOADING, torch.random.fork_rng(devices=[]):
         config = _config(name, found, language_model)
@@ -97,12 +109,12 @@ def weights(name: str, revision: str = MAIN) -> str:
 
 
 def find_model(name: str, revision: str = MAIN) -> Found:
-    """A model's files, checked; raises ModelError as `finding` does."""
+    """Return a model's files, checked; raises ModelError as `finding` does."""
     return finish(finding(name, revision))
 
 
 def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Found]:
-    """The same in pieces: how far the files are that have to be fetched.
+    """Return a model's files, checked, yielding how far those are that have to be fetched.
 
     Raises:
         ModelError: they cannot be had or trusted.

@@ -16,6 +16,7 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
+from regime.models.pilot import pilot
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.training import batch, freeze, make_optimizer, rate
@@ -70,7 +71,7 @@ class ProbeRun:
         self.longest = max(part["input_ids"].shape[1] for part in self.inputs.values())
         self.chunk = max(1, CHUNK_TOKENS[self.device.type] // self.longest)
         self.first = self._module(0)
-        known = estimate.pilot(config, self.first, self.inputs["probe"], self.chunk)
+        known = pilot(config, self.first, self.inputs["probe"], self.chunk)
         self.costs = estimate.check(config, known, self.chunk, self.device)
         self.parameters = sum(p.numel() for p in self.first.parameters() if p.requires_grad)
         self.dtype = training_dtype(self.first, {key: tensor[: self.chunk] for key, tensor in self.inputs["probe"].items()})
@@ -85,21 +86,23 @@ class ProbeRun:
         return model.to(self.device)
 
     def estimate(self) -> Estimate:
-        """From passes of a few texts, timed, and counted operations."""
+        """Return seconds, from timed passes of a few texts and counted operations, and bytes."""
         return self.costs.estimate()
 
     def references(self) -> list[Reference]:
+        """Return no references: no threshold of stability is known for transformers here."""
         return []
 
     def independent(self) -> None:
-        """No other initialization: the transformer is a pretrained one."""
+        """Return None: there is no other initialization of a pretrained transformer."""
         return
 
     def view(self) -> dict[str, object]:
+        """Return nothing for the page to draw beside the measures."""
         return {}
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
-        """Measured steps as snapshots; pauses between chunks of tokens, and between layers."""
+        """Fine-tune, and yield measured steps as snapshots, with pauses between chunks of tokens and between layers."""
         config = self.config
         clock = estimate.Clock(self.costs)
         learners: list[_Learner] = []

@@ -27,7 +27,7 @@ class Linearized:
 
 
 def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"]]:
-    """Theta between examples, all pairs of outputs, summed over layers."""
+    """Compute Theta between examples, all pairs of outputs, summed over layers."""
     total = None
     for path, jacobian in one.items():
         with torch.no_grad():
@@ -50,16 +50,18 @@ class KernelTwin:
         self.twin = Twin(self.train, y, loss, Descent(config.step_size, momentum))
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
-        """The step the model takes on the same batch."""
+        """Take the step that the model takes on the same batch."""
         self.twin.descent = replace(self.twin.descent, learning_rate=rate)
         self.twin.step(torch.tensor(batch, device=self.twin.y.device))
         yield
 
     def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
+        """Return f_lin on the training texts."""
         yield
         return self.twin.outputs(self.train)[0]
 
     def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
+        """Return f_lin on the probe texts."""
         yield
         return self.twin.outputs(self.probe)[0]
 
@@ -85,7 +87,7 @@ class ParameterTwin:
         self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
-        """The step the model takes on the same batch."""
+        """Take the step that the model takes on the same batch."""
         whole = len(batch) == len(self.y)
         rows = slice(None) if whole else batch
         part = (
@@ -105,9 +107,11 @@ class ParameterTwin:
         self.optimizer.step()
 
     def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
+        """Return f_lin on the training texts."""
         return self._outputs(self.train)
 
     def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
+        """Return f_lin on the probe texts."""
         return self._outputs(self.probe)
 
     def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:

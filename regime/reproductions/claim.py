@@ -32,6 +32,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether our number lies within the tolerance."""
         return self.low <= self.ours.value <= self.high
 
 
@@ -41,7 +42,12 @@ def exponent(x: Sequence[float], y: np.ndarray) -> PointEstimate:
 
 
 def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) -> Measurement:
-    """Everything measured when the training loss, averaged over seeds, first falls below `share` of its start.
+    """Return everything measured when the training loss, averaged over seeds, first falls below a share of its start.
+
+    Args:
+        config: of the run.
+        share: of the initial loss.
+        dtype: to compute in; None chooses as a run does.
 
     Raises:
         RuntimeError: it does not, or training diverges.

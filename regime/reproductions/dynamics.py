@@ -21,7 +21,7 @@ CATAPULT_WIDTH = 1024
 
 
 def catapult(full: bool) -> list[Result]:
-    """S5: f = u.v x / sqrt(n), one sample x = 1, y = 0 (Lewkowycz et al. 2020, arXiv 2003.02218)."""
+    """Show the catapult, S5: f = u.v x / sqrt(n), one sample x = 1, y = 0 (Lewkowycz et al. 2020, arXiv 2003.02218)."""
     seeds, steps = 20 if full else 5, 3000
     spike, end, growth = {}, {}, {}
     for stability in (1.9, 2.1, 3.9, 4.1):
@@ -66,7 +66,7 @@ def _top(network: Network, parameters: list[Layer], x: torch.Tensor) -> float:
 
 
 def closed_form(full: bool) -> list[Result]:
-    """S9: gradient descent on the twin against gradient flow at a fixed time: the error is proportional to the step."""
+    """Compare the twin with gradient flow at a fixed time, S9: the error is proportional to the step."""
     fields = {"task": "sine", "width": 64, "samples": 16, "test_samples": 8, "probe_samples": 16, "seeds": 5}
     halvings = range(6 if full else 5)
     errors = []
@@ -84,7 +84,7 @@ def closed_form(full: bool) -> list[Result]:
 
 
 def forecast(full: bool) -> list[Result]:
-    """The twin's forecast explains the path in the lazy limit, and less and less of it towards the rich end."""
+    """Show that the twin's forecast explains the path in the lazy limit, and less and less of it towards the rich end."""
     alphas = [64.0, 16.0, 4.0, 1.0, 0.25, 0.0625]
     fields = {"task": "rings", "width": 64, "samples": 64, "test_samples": 16, "seeds": 10 if full else 5}
     skills = []

@@ -25,11 +25,19 @@ Pick = Callable[[Measurement], torch.Tensor]
 
 
 def widths(full: bool) -> list[int]:
+    """Return the widths that exponents are fitted through."""
     return [64, 128, 256, 512, 1024, *([2048] if full else [])]
 
 
 def measure_along(field: str, values: Sequence[float], picks: dict[str, Pick], **fields: object) -> dict[str, np.ndarray]:
-    """Measures (K, S) of runs trained to LOSS, one for each value of a field."""
+    """Return measures (K, S) of runs trained to LOSS, one for each value of a field.
+
+    Args:
+        field: of `ToyConfig`.
+        values: K of them.
+        picks: the measures to take, by name.
+        fields: what all runs have in common, beside BASE.
+    """
     rows: dict[str, list[np.ndarray]] = {name: [] for name in picks}
     for value in values:
         measurement = train_to(ToyConfig(**{**BASE, **fields, field: value}), LOSS)
@@ -39,15 +47,17 @@ def measure_along(field: str, values: Sequence[float], picks: dict[str, Pick], *
 
 
 def of_model(name: str) -> Pick:
+    """Return the pick of a measure of the whole model."""
     return lambda measurement: measurement.model[name]
 
 
 def of_layer(layer: str, name: str) -> Pick:
+    """Return the pick of a measure of one layer."""
     return lambda measurement: measurement.layers[layer][name]
 
 
 def movement(full: bool) -> list[Result]:
-    """S1: two layers of weights, NTK parameterization (Lee et al. 2019, arXiv 1902.06720)."""
+    """Fit parameter movement against width, S1: two layers, NTK parameterization (Lee et al. 2019, arXiv 1902.06720)."""
     results = []
     for activation in ("tanh", "relu"):
         picks = {"moved": of_model("parameter_movement")}
@@ -58,7 +68,7 @@ def movement(full: bool) -> list[Result]:
 
 
 def kernel_movement(full: bool) -> list[Result]:
-    """S2: how fast the kernel freezes depends on the activation; the bound of Lee et al. 2019, -1/2, is not reached."""
+    """Fit kernel movement against width, S2: the activation decides; the bound of Lee et al. 2019, -1/2, is not reached."""
     results = []
     expected = {"tanh": ("-0.96 to -1.00", -1.10, -0.86), "relu": ("-0.67 to -0.78", -0.85, -0.60)}
     for activation, (text, low, high) in expected.items():
@@ -72,7 +82,7 @@ def kernel_movement(full: bool) -> list[Result]:
 
 
 def movement_by_layer(full: bool) -> list[Result]:
-    """S3: four layers; the first and the last move by n^-1/2 of their size, those between by 1/n."""
+    """Fit each layer's movement, S3: of four layers the first and the last move by n^-1/2 of their size, the others by 1/n."""
     names = ["hidden 1", "hidden 2", "hidden 3", "readout"]
     picks = {name: of_layer(name, "parameter_movement") for name in names}
     values = [64, 128, 256, 512, 1024] if full else [64, 96, 128, 192, 256, 384]
@@ -87,7 +97,7 @@ def movement_by_layer(full: bool) -> list[Result]:
 
 
 def movement_by_scale(full: bool) -> list[Result]:
-    """S4: a larger output scale needs smaller steps of the parameters (Chizat et al. 2019, arXiv 1812.07956)."""
+    """Fit movement against the output scale, S4: a larger one needs smaller steps (Chizat et al. 2019, arXiv 1812.07956)."""
     scales = [1.0, 2.0, 4.0, 8.0, 16.0, *([32.0, 64.0] if full else [])]
     results = []
     for activation in ("relu", "tanh"):
@@ -100,7 +110,7 @@ def movement_by_scale(full: bool) -> list[Result]:
 
 
 def kernel_at_initialization(full: bool) -> list[Result]:
-    """S6: the initial kernel approaches its infinite-width limit as n^-1/2."""
+    """Fit how the initial kernel approaches its infinite-width limit, S6: as n^-1/2."""
     values, results = widths(False), []
     for activation in ("relu", "tanh"):
         rows = []
@@ -114,7 +124,7 @@ def kernel_at_initialization(full: bool) -> list[Result]:
 
 
 def features(full: bool) -> list[Result]:
-    """S7: features move at any width under muP, less and less in NTK parameterization (Yang and Hu 2021, arXiv 2011.14522)."""
+    """Fit feature movement against width, S7: constant under muP alone (Yang and Hu, arXiv 2011.14522)."""
     results = []
     for name, (want, low, high) in {"ntk": ("-1/2", -0.6, -0.4), "mup": ("0 +- 0.15", -0.15, 0.15)}.items():
         picks = {"moved": of_model("feature_movement")}
@@ -127,7 +137,7 @@ def features(full: bool) -> list[Result]:
 
 
 def kernel_regression_limit(full: bool) -> list[Result]:
-    """S8: one hidden layer trained to the end against kernel regression, with its own Theta_0 and with Theta_inf.
+    """Compare trained networks of one hidden layer with kernel regression, S8, with their own Theta_0 and with Theta_inf.
 
     Theta_inf is off by the fluctuation of Theta_0 (S6), -1/2. With its own Theta_0 only the kernel's movement is left, and the
     exponent is that of S2: smooth activations come close to -1.
@@ -165,7 +175,7 @@ def _against_regression(activation: str, width: int, seeds: int) -> tuple[np.nda
 
 
 def bottleneck(full: bool) -> list[Result]:
-    """S15: the narrower one layer, the more the kernel changes."""
+    """Show that the kernel changes the more, the narrower one layer is, S15."""
     units = [4, 8, 16, 32, 64, 128]
     picks = {"change": of_model("kernel_change")}
     measured = measure_along("bottleneck", units, picks, depth=3, bottleneck_layer=2, width=256, seeds=20 if full else 10)
@@ -176,7 +186,7 @@ def bottleneck(full: bool) -> list[Result]:
 
 
 def fluctuation(full: bool) -> list[Result]:
-    """S17: the spread of Theta_0(x, x) over seeds depends on depth/width alone (Hanin and Nica 2019, arXiv 1909.05989)."""
+    """Show that the spread of Theta_0(x, x) over seeds follows depth/width, S17 (Hanin and Nica, arXiv 1909.05989)."""
     ratios, depths = [1 / 32, 1 / 16, 1 / 8, 1 / 4], [2, 4, 6] if full else [2, 4]
     seeds, batches = (2048, 8) if full else (512, 8)
     spread = np.empty((len(ratios), len(depths), batches))

@@ -82,6 +82,7 @@ class Cluster:
                 self.client.cancel(list(futures.values()), force=True)
 
     def close(self) -> None:
+        """End the connection."""
         self.client.close(timeout=PATIENCE)
 
 

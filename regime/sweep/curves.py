@@ -55,7 +55,7 @@ class DoubleDescent(Message):
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
-    """Of the test loss along width and samples, of four values or more, at each combination of the other axes' values."""
+    """Fit laws with a floor to the test loss along width and samples, of four values or more each."""
     found = []
     for line in FitTable(config, cells).lines([LEARNED], SIZES):
         try:
@@ -70,7 +70,7 @@ def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
 
 
 def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[DoubleDescent]:
-    """Peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
+    """Find the peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
     if config.base.kind != "toy" or config.base.trainable != "readout":
         return []
     found = []

@@ -21,7 +21,13 @@ class Expected(Message):
 
 
 def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:
-    """The exponent known of a measure, or of alpha where the kernel changes by half of itself, in wide networks."""
+    """Return the exponent that is known of a measure in wide networks, or None.
+
+    Args:
+        measure: its name, or RICH for the alpha at which the kernel changes by half of itself.
+        axis: the field that it is fitted along.
+        base: a configuration along the line.
+    """
     known: dict[tuple[str, str, str], tuple[float, float, str]] = {
         ("parameter_movement", "width", "ntk"): (
             (-0.5, -0.5, LEE) if base.depth == 1 else (-1.0, -1.0, f"{LEE}; square layers have most of the parameters")

@@ -83,9 +83,14 @@ class Contour(Message):
 
 
 def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[str] = FALLING) -> list[Law]:
-    """Every measure's power law along every axis of three or more positive numbers, at each combination of the others' values.
+    """Fit every measure's power law along every axis of three or more positive numbers, at each value of the other axes.
 
-    None where fewer than three cells of the line have it; a toy's alone.
+    Lines with fewer than three cells that have the measure, and sweeps of probes, have no law.
+
+    Args:
+        config: of the sweep.
+        cells: those that are there.
+        measures: to fit.
     """
     found = []
     for line in FitTable(config, cells).lines(measures):
@@ -115,7 +120,14 @@ def _foretold(x: np.ndarray, y: np.ndarray) -> list[Foretold]:
 def contours(
     config: SweepConfig, cells: Sequence[Cell], levels: Sequence[tuple[str, float]] = CONTOURS, knob: str = "alpha"
 ) -> list[Contour]:
-    """The knob's value at each level against every other axis of three or more positive numbers; none without seeds."""
+    """Find the knob's value at each level, against every other axis of three or more positive numbers.
+
+    Args:
+        config: of the sweep; of probes there are no contours.
+        cells: those that are there, with two seeds or more.
+        levels: measures and the values that they are to take.
+        knob: an axis along which the measures fall.
+    """
     if config.base.kind != "toy" or knob not in config.axes:
         return []
     table, found = FitTable(config, cells), []

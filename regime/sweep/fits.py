@@ -47,7 +47,7 @@ def _intervals(
 
 
 def from_least(x: np.ndarray, least: float) -> np.ndarray:
-    """Which points a fit takes: those from `least` up where they are enough for one, else all."""
+    """Return which points a fit takes: those from `least` up where they are enough for one, else all."""
     asymptotic = x >= least
     return asymptotic if asymptotic.sum() >= ENOUGH else np.ones_like(asymptotic)
 
@@ -94,14 +94,20 @@ class Extrapolation(NamedTuple):
 
     @property
     def inside(self) -> bool:
+        """Whether the measured value lies within the prediction's interval."""
         return self.predicted.low <= self.measured <= self.predicted.high
 
 
 def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation]:
-    """Predictions for x above `upto` from a power law fitted to the others, with Student's prediction interval of a new mean.
+    """Predict y at larger x from a power law fitted to smaller ones, with Student's prediction interval of a new mean.
 
     The residuals of the fit, curvature included, are its only source of error: s^2 (1 + 1/K + (x - mean)^2 / S_xx), K - 2
     degrees of freedom.
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        upto: the largest x that is fitted.
 
     Raises:
         ValueError: as `power_law`, of the part that is fitted.
@@ -134,9 +140,14 @@ class Boundary(NamedTuple):
 
 
 def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """log of the knob at which `values` (..., K) first cross the level, going from its large end; nan where they never do.
+    """Return the log of the knob at which values first cross a level, going from the knob's large end; nan where they never do.
 
     Between neighboring cells values are linear in log knob.
+
+    Args:
+        log_knob: (K,), increasing.
+        values: (..., K).
+        level: to cross.
     """
     above = values[..., ::-1] > level
     first = above.argmax(-1)
@@ -158,7 +169,7 @@ def boundary(
     paired: bool = True,
     least: float = 0.0,
 ) -> Boundary:
-    """The knob's value at which a measure y (M sizes, K knobs, S seeds) takes `level`, against size, and its exponent.
+    """Find the knob's value at which a measure takes one level, against size, and fit its exponent.
 
     Args:
         size: (M,), positive.
@@ -204,9 +215,14 @@ class ScalingLaw(NamedTuple):
 
 
 def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
-    """A power law that ends in a floor, for y (K, S) (Hestness et al. 2017, arXiv 1712.00409).
+    """Fit y = floor + coefficient x^-exponent, a power law that ends in a floor (Hestness et al. 2017, arXiv 1712.00409).
 
     Of floors between 0 and 0.99 of the lowest mean, the one is taken whose line through log(y - floor) misses log y least.
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        paired: as for `power_law`.
 
     Raises:
         ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
@@ -240,7 +256,12 @@ class Peak(NamedTuple):
 
 
 def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
-    """Where y (K, S) is largest, and its height over the lowest points before and after (Belkin et al. 2019, arXiv 1812.11118).
+    """Find where y is largest, and its height over the lowest points before and after (Belkin et al. 2019, arXiv 1812.11118).
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        paired: as for `power_law`.
 
     Raises:
         ValueError: as `power_law`.

@@ -44,13 +44,9 @@ class Line:
         return self.axis not in SHAPES
 
     def named(self) -> dict[str, Any]:
-        """What it is of, as a law says it."""
-        return {
-            "measure": self.measure,
-            "axis": self.axis,
-            "at": self.at,
-            **conditions(self.measure, self.base, self.y.shape[1]),
-        }
+        """Return the fields of a law that name the line: measure, axis, what is held, and the conditions."""
+        where = {"measure": self.measure, "axis": self.axis, "at": self.at}
+        return where | conditions(self.measure, self.base, self.y.shape[1])
 
 
 class FitTable:
@@ -64,7 +60,7 @@ class FitTable:
         self._known: dict[str, np.ndarray] = {}
 
     def values(self, measure: str) -> np.ndarray:
-        """(*axes, S); nan where there is none."""
+        """Return a measure as an array (*axes, S); nan where there is none."""
         if measure not in self._known:
             self._known[measure] = self._table(measure)
         return self._known[measure]
@@ -79,7 +75,7 @@ class FitTable:
         return table.reshape(*self.shape, seeds)
 
     def scales(self, name: str) -> np.ndarray | None:
-        """An axis as positive numbers; None if it is none of those, or numbers that only tell apart."""
+        """Return an axis as positive numbers; None if it is none of those, or numbers that are names."""
         values = self.axes[name]
         if name not in NAMES and all(
             isinstance(value, int | float) and not isinstance(value, bool) and value > 0 for value in values
@@ -88,12 +84,12 @@ class FitTable:
         return None
 
     def slices(self, held: Sequence[str]) -> Iterator[tuple[dict[str, Scalar], tuple[int, ...]]]:
-        """Every combination of the values of some axes, and their places."""
+        """Yield every combination of the values of some axes, and their places."""
         for places in product(*(range(len(self.axes[name])) for name in held)):
             yield {name: self.axes[name][place] for name, place in zip(held, places, strict=True)}, places
 
     def lines(self, measures: Sequence[str], axes: Sequence[str] | None = None) -> Iterator[Line]:
-        """Every measure along every axis of positive numbers, or some of them, at each combination of the others' values."""
+        """Yield every measure along every axis of positive numbers, or some of them, at each value of the other axes."""
         if self.config.base.kind != "toy":
             return
         for axis, measure in product(self.axes, measures):
@@ -111,7 +107,13 @@ class FitTable:
         return self.config.cell(int(np.ravel_multi_index([places.get(name, 0) for name in self.axes], self.shape)))
 
     def line(self, measure: str, axes: Sequence[str], places: dict[str, int]) -> np.ndarray:
-        """Values along some axes, in this order, the others held: (*axes, S)."""
+        """Return a measure (*axes, S) along some axes, the others held.
+
+        Args:
+            measure: its name.
+            axes: in this order.
+            places: where each other axis is held.
+        """
         names = list(self.axes)
         taken = self.values(measure)[tuple(places.get(name, slice(None)) for name in names)]
         left = [name for name in names if name not in places]

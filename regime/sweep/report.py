@@ -49,9 +49,9 @@ class SweepReport(Saved):
         return self
 
     def values(self, measure: str) -> np.ndarray:
-        """A measure seed by seed, (*axes, S); nan where a cell has none. `regime_index` is the verdict's."""
+        """Return a measure seed by seed, (*axes, S), nan where a cell has none; `regime_index` is the verdict's."""
         return FitTable(self.config, self.cells).values(measure)
 
     def to_csv(self) -> str:
-        """Every cell as a row: its point, its regime, its measures with their intervals."""
+        """Return every cell as a row of CSV: its point, its regime, its measures with their intervals."""
         return cells_to_csv([(cell.point, cell.model_dump(mode="json")) for cell in self.cells])

@@ -106,7 +106,7 @@ class Store:
         return target
 
     def get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The results that are there, by key; raises ConfigError where one of them is none."""
+        """Return the results that are there, by key; raises ConfigError where one of them is none."""
         wanted, found = list(keys), {}
         with self._open() as database:
             for first in range(0, len(wanted), AT_ONCE):
@@ -141,12 +141,12 @@ class Store:
             database.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?)", rows)
 
     def count(self) -> int:
-        """Cells that are kept."""
+        """Return how many cells are kept."""
         with self._open() as database:
             return database.execute("SELECT count(*) FROM cells").fetchone()[0]
 
     def to_csv(self) -> str:
-        """Every cell as a row: its configuration, what came of it, and its measures, means over seeds; raises as `get` does."""
+        """Return every cell as a row of CSV: configuration, result, and means of measures; raises as `get` does."""
         with self._open() as database:
             rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
         return cells_to_csv([(json.loads(config), self._read(key, result)) for key, config, result in rows])
@@ -165,7 +165,7 @@ SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "secon
 
 
 def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
-    """Cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
+    """Return cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
     where = list(dict.fromkeys(name for point, _ in rows for name in point))
     measures = list(dict.fromkeys(name for _, result in rows for name in result["measures"]))
     ends = list(dict.fromkeys(name for _, result in rows for name in result["intervals"]))

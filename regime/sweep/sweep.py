@@ -45,10 +45,10 @@ class Sweep:
         self._found = 0
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
-        """The events, from the start; or until there are so many cells more. Cells that are there already come at once, also
-        where no more are asked for.
+        """Yield the events of the sweep to its end, or until so many more cells are there.
 
-        Closing the iterator stops everything that runs; the next call goes on with the cells that are left.
+        Cells that are there already come at once, also where no more are asked for. Closing the iterator stops everything that
+        runs; the next call goes on with the cells that are left.
 
         Raises:
             ConfigError: there is no such scheduler, or not enough memory.
@@ -166,7 +166,7 @@ class Sweep:
             yield (lambda batches, at_loss: local.run_batches(batches, at_loss, workers)), workers
 
     def report(self, workers: int) -> SweepReport:
-        """The cells that are there, and the laws that they obey."""
+        """Return a report of the cells that are there, and the laws that they obey."""
         cells = [self.cells[index] for index in sorted(self.cells)]
         return SweepReport(
             config=self.config,
@@ -208,7 +208,9 @@ def _check_memory(needed: int, device: str) -> None:
 
 
 def estimate_sweep(config: SweepConfig) -> Estimate:
-    """Of all cells, whatever a store has of them, on this machine; of a cluster's, as if its cores were this machine's.
+    """Return what all cells cost on this machine, whatever a store has of them.
+
+    A cluster counts as if its cores were this machine's.
 
     Raises:
         ConfigError: more cells than are allowed.

@@ -121,7 +121,7 @@ class Experiment:
         return torch.randperm(config.samples, generator=order)[: config.batch].to(self.run.device)
 
     def advance(self) -> Float[Tensor, "S"]:
-        """One step of the network, and of twins not foreseen; returns the loss before it, on the batch."""
+        """Take one step of the network, and of twins that are not foreseen; return the loss (S,) before it, on the batch."""
         batch = self._batch(self.order)
         if not self.forecast:
             self._step_twins(batch)
@@ -133,7 +133,7 @@ class Experiment:
 
     @torch.no_grad()
     def train_loss(self) -> Float[Tensor, "S"]:
-        """The network's, on all training points."""
+        """Return the network's loss on all training points."""
         outputs = self.run.network.forward(self.training.parameters, self.x["train"]).outputs
         return self.run.loss.value(self.run.scaled(outputs, self.offsets["train"]), self.run.data.train.y)
 

@@ -30,13 +30,13 @@ class ToyRun(ToyStart):
     source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
     def estimate(self) -> Estimate:
-        """From counted operations and this machine's matmul rate; of all the seeds that `max_seeds` may add."""
+        """Return seconds, by counted operations, and bytes of the run with all the seeds that `max_seeds` may add."""
         config = self.config
         seconds = cost.run_seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
         return Estimate(seconds=seconds, bytes=config.workspace)
 
     def references(self) -> list[Reference]:
-        """Where descent with this optimizer and loss becomes unstable."""
+        """Return the values of `stability` at which descent with this optimizer and loss becomes unstable."""
         config = self.config
         if config.loss != "mse" or config.optimizer not in ("gd", "momentum"):
             return []
@@ -47,19 +47,19 @@ class ToyRun(ToyStart):
         return known
 
     def independent(self) -> tuple[Snapshot, Snapshot]:
-        """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
+        """Return kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
         shifted = concatenated([self.draw(cell.seed + 1) for cell in self.cells])
         one, other = (self.bare(self.network.jacobian(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
     def top_eigenvalue(self) -> float | None:
-        """Of the full kernel over the points, n^-c lambda_max(Theta_0 / N), for the stiffest seed; Adam has no use for it."""
+        """Return n^-c lambda_max(Theta_0 / N) of the stiffest seed, or None for Adam, whose steps do not depend on it."""
         if self.kernel is None:
             return None
         return self.network.step * top_eigenvalue(self.kernel).max().item() / self.config.samples
 
     def view(self) -> dict[str, object]:
-        """How layers are scaled, and the kernel; of 1-D and 2-D tasks the training points, and where the picture is taken."""
+        """Return what the page draws once: the layers' scales, the kernel, and in one or two dimensions points and grid."""
         scaled = [asdict(s) | {"weight_speed": s.weight_speed, "bias_speed": s.bias_speed} for s in self.network.scales]
         view: dict[str, object] = {"scales": scaled}
         x, y = self.data.train
@@ -72,10 +72,12 @@ class ToyRun(ToyStart):
         return view
 
     def snapshots(self, state: dict[str, Any] | None = None) -> Iterator[Pause | Snapshot]:
-        """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges.
+        """Train, and yield measured steps as snapshots and the others as pauses.
 
-        The snapshots of several cells come one after another, `cell` telling whose they are; one that diverges is left out from
-        then on. With a `state` that this run's `state` gave, it goes on from there, bit for bit as it would have; the first
+        Training that diverges ends early, after a last snapshot. The snapshots of several cells come one after another, `cell`
+        telling whose they are; a cell that diverges is left out from then on.
+
+        With a `state` that this run's `state` returned, training goes on from there, bit for bit as it would have. The first
         snapshot is that of step 0 again, since measures compare with it.
         """
         yield Pause(0, 0.0)
@@ -105,7 +107,7 @@ class ToyRun(ToyStart):
                 return
 
     def endpoints(self, at_loss: float | None = None, *, learners: bool = True) -> Iterator[Pause | GapSnapshot | Snapshot]:
-        """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
+        """Train, and yield snapshots of each cell's start and end alone, and its twin's gap at the measured steps between.
 
         A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step before which the training
         loss, on all points and averaged over seeds, was at most that share of the initial one. Without `learners` the
@@ -160,5 +162,5 @@ class ToyRun(ToyStart):
         return replace(snapshot.rows(self.rows(cell)), cell=cell, time=snapshot.step * self.learning_rates[cell])
 
     def state(self) -> dict[str, Any]:
-        """Where the run stands, between two items of `snapshots`: tensors and numbers."""
+        """Return where the run stands between two items of `snapshots`: tensors and numbers."""
         return self.experiment.state()

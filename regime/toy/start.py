@@ -90,6 +90,7 @@ class ToyStart:
         return rows.view(-1, 1, 1)
 
     def draw(self, seed: int) -> list[Layer]:
+        """Draw the parameters of one cell's networks, the first of them from `seed`."""
         return self.network.init(self.config.seeds, seed, self.device, self.dtype)
 
     def _learning_rates(self) -> list[float]:
@@ -127,19 +128,19 @@ class ToyStart:
         return adam_steps(self.network, jacobian, start, self.data.train.y, self.loss)
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
-        """F = alpha (f - f0), or alpha f."""
+        """Return F = alpha (f - f0), or alpha f where the configuration is not centered."""
         return self.times_alpha(outputs - start if self.config.centered else outputs)
 
     def times_alpha(self, outputs: Tensor) -> Tensor:
-        """alpha f; fewer rows than there are belong to the first ones."""
+        """Return alpha f; where f has fewer rows than there are seeds, they belong to the first seeds."""
         return outputs * (self.alpha[: len(outputs)] if isinstance(self.alpha, Tensor) else self.alpha)
 
     def rows(self, cell: int) -> slice:
-        """A cell's seeds in the batch."""
+        """Return where a cell's seeds are in the batch."""
         return slice(cell * self.config.seeds, (cell + 1) * self.config.seeds)
 
     def bare(self, jacobian: NetworkJacobian) -> Snapshot:
-        """What a Jacobian of the probe points alone tells."""
+        """Return a snapshot of what a Jacobian at the probe points alone tells: outputs, kernels and representations."""
         names = self.network.names
         still = dict.fromkeys(names, jacobian.outputs.new_zeros(jacobian.outputs.shape[0]))
         undefined = {f"readout/{measure}": READOUT for measure in ("representation_change", "feature_movement")}
@@ -167,7 +168,7 @@ class ToyStart:
         return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
 
     def pictured_points(self) -> Int[Tensor, "p"]:
-        """Which probe points the kernel's picture shows: evenly many, ordered by class, or by the target in regression."""
+        """Return which probe points the kernel's picture shows, ordered by class, or by the target in regression."""
         x, y = self.data.probe
         order = self._around(x)
         target = y.argmax(1) if y.shape[1] > 1 else y[:, 0]
@@ -185,8 +186,10 @@ class ToyStart:
         return torch.atan2(up, across).argsort(stable=True)
 
     def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
-        """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is
-        the `scale`."""
+        """Return the first seed's tangent kernel on `pictured_points`, outputs averaged.
+
+        `rows` are packed, relative to the mean of the kernel's diagonal, which is the `scale`.
+        """
         first = [layer.map(lambda part: part[:1]) for layer in parameters]
         jacobian = self.network.jacobian(first, self.data.probe.x[self.pictured_points()])
         kernel = sum(self.network.kernels(jacobian, jacobian).values())[0].double()
@@ -196,11 +199,11 @@ class ToyStart:
         return {"scale": scale, "rows": pack(kernel / scale)}
 
     def extent(self) -> float:
-        """How far the picture reaches from the origin."""
+        """Return how far the function's picture reaches from the origin."""
         return 1.1 * self.data.train.x.abs().max().item()
 
     def grid(self) -> Float[Tensor, "g i"]:
-        """Points of the function's picture."""
+        """Return the points of the function's picture."""
         x = self.data.train.x
         axis = torch.linspace(-self.extent(), self.extent(), GRID[x.shape[1]], dtype=x.dtype, device=x.device)
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])

@@ -18,11 +18,15 @@ REFERENCE = 8192
 
 
 class Split(NamedTuple):
+    """Inputs and targets of some points."""
+
     x: Float[Tensor, "n i"]
     y: Float[Tensor, "n C"]
 
 
 class Data(NamedTuple):
+    """The points that networks are trained, tested and measured on."""
+
     train: Split
     test: Split
     probe: Split
@@ -36,8 +40,16 @@ class Drawn(NamedTuple):
 
 
 def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
-    """The task's points. Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have
-    regression targets. Two classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in training alone."""
+    """Draw the task's points.
+
+    Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have regression targets. Two
+    classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in the training points alone.
+
+    Args:
+        config: of the run; `data_seed` alone decides the draw.
+        device: that the tensors are on.
+        dtype: of the tensors.
+    """
     rng = np.random.default_rng(config.data_seed)
     sizes = [config.samples, config.test_samples, config.probe_samples]
     points = _table(rng, sum(sizes), config.csv) if config.csv is not None else _DRAWS[config.task](rng, sum(sizes), config)

@@ -46,23 +46,35 @@ class Training:
         loss: Loss,
         descent: Descent,
     ) -> "Training":
-        """Begin at `parameters`, which are copied and left alone."""
+        """Begin to train at `parameters`, which are copied and left alone.
+
+        Args:
+            network: the architecture.
+            parameters: of S networks, by layer.
+            x: training inputs (N, i).
+            y: training targets (N, C).
+            alpha: output scale.
+            centered: whether the outputs at the start are subtracted.
+            loss: to be minimized.
+            descent: the optimizer's step.
+        """
         outputs = network.forward(parameters, x).outputs
         offset = outputs if centered else torch.zeros_like(outputs)
         return cls(network, [layer.map(torch.clone) for layer in parameters], x, y, offset, alpha, loss, descent)
 
     @property
     def trained(self) -> list[Layer]:
+        """Parameters of the layers that are trained."""
         return [self.parameters[layer] for layer in self.network.trained]
 
     def state(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order."""
+        """Return every tensor that steps change, in a fixed order."""
         moments = self.adam.state() if self.adam else []
         return [p for layer in [*self.trained, *(self.velocity or [])] for p in tensors(layer)] + moments
 
     @torch.no_grad()
     def step(self, batch: Int[Tensor, "B"] | None = None) -> Float[Tensor, "S"]:
-        """One step on the points `batch` names, or on all of them; returns their loss before it."""
+        """Take one step on the points that `batch` indexes, or on all of them; return their loss before it."""
         x, y, offset = (self.x, self.y, self.offset) if batch is None else (self.x[batch], self.y[batch], self.offset[:, batch])
         outputs, inputs, kept = self.network.forward(self.parameters, x)
         scaled = self.alpha * (outputs - offset)

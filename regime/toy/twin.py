@@ -30,7 +30,7 @@ class AdamTwin:
         self.adam = Adam(self.parameters, network.adam_factors, descent, alpha)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
-        """The step the network takes on the same batch."""
+        """Take the step that the network takes on the same batch."""
         jacobian, start, y = self.train.jacobian, self.train.start, self.y
         if batch is not None:
             jacobian, start, y = jacobian.rows((slice(None), batch)), start[:, batch], y[batch]
@@ -39,11 +39,11 @@ class AdamTwin:
         self.adam.step(self.parameters, self.network.pullback(jacobian, force))
 
     def state(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order."""
+        """Return every tensor that steps change, in a fixed order."""
         return [p for layer in self.parameters for p in tensors(layer)] + self.adam.state()
 
     def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
-        """F_lin; points of fewer seeds take the first ones."""
+        """Return F_lin at some points; points of fewer seeds take the first ones."""
         return self._outputs(points.jacobian, points.start)
 
     def _outputs(self, jacobian: NetworkJacobian, start: Tensor) -> Tensor:
