@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 MODULUS = 23
-"""Of modular addition: 529 pairs in all."""
+"""Modulus of modular addition, which has 529 pairs in all."""
 PARITY_BITS = 20
 """Inputs of parity; all but the first `sparsity` are distraction."""
 INDEX_INPUTS = 16

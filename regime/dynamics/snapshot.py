@@ -16,7 +16,7 @@ AT_THE_END = "taken when the run ends"
 DIVERGED = 1e4
 """A training loss this many times the initial one, or not finite, has diverged."""
 SMALL = 0.1
-"""An initial loss that is smaller, as after fitting the head, counts as this much: of targets of size 1, a fifth of all."""
+"""A smaller initial loss, as after fitting the head, counts as this much: a fifth of the loss of outputs 0 on targets 1."""
 
 
 def diverged(loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> bool:
@@ -33,13 +33,13 @@ class Pause:
 
 
 class GapSnapshot(NamedTuple):
-    """A point of the path that only the twin's gap is taken at: what is cheap of a snapshot."""
+    """The cheap part of a snapshot, from which the twin's gap is measured between whole snapshots."""
 
     step: int
     fraction: float
     outputs: Float[Tensor, "S P C"]
     linear: Float[Tensor, "S P C"]
-    """The twin's."""
+    """The twin's outputs."""
     cell: int = 0
 
     def rows(self, chosen: slice, cell: int) -> "GapSnapshot":
@@ -75,7 +75,7 @@ def finish(turns: Generator[object, None, Value]) -> Value:
 def joined(one: Value, other: Value) -> Value:
     """Return two batches of seeds as one: tensors, seeds first, side by side, in dicts, tuples and dataclasses too.
 
-    What is no tensor is the first one's; a dict's entries are those that both have, and strings of either.
+    Whatever is no tensor is taken from the first; a dict has the entries that both have, and strings of either.
     """
     if isinstance(one, Tensor):
         return torch.cat([one, other])
@@ -97,7 +97,7 @@ class Moved(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """The start as it would be if all but trained parameters, such as buffers, were then what they are now."""
+    """The start with all but trained parameters, such as buffers, as they are now."""
 
     outputs: Float[Tensor, "S P C"]
     kernels: dict[str, Float[Tensor, "S P P"]]
@@ -150,7 +150,7 @@ class Snapshot:
     start: Baseline | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
     anew: bool = False
-    """Whether they did since the snapshot before."""
+    """Whether buffers moved, or other parameters are trained, since the snapshot before."""
     unmoved: Float[Tensor, "S P P"] | None = None
     """Theta of the start with buffers as they were then, where there are any."""
     train: Targets | None = None

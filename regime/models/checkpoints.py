@@ -19,11 +19,10 @@ from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split_texts, targets
 from regime.models.pilot import passes
-from regime.models.producer import CHUNK_TOKENS
 from regime.models.readout import naming
+from regime.models.run import TransformerRun
 from regime.observe.observer import Observer, Sight, Turns, overwrite, snapshot
-from regime.record.events import Estimate, Reference
-from regime.resources.device import pick_device
+from regime.record.events import Estimate
 
 SUMS = 512
 """Most sums that losses and accuracies of modular addition are taken over, beside those that are compared."""
@@ -48,7 +47,7 @@ class AnswerReadout(nn.Module):
         return logits - logits.mean(1, keepdim=True)
 
 
-class CheckpointRun:
+class CheckpointRun(TransformerRun):
     """The first revision loaded; `snapshots` goes through the others.
 
     Raises:
@@ -58,8 +57,8 @@ class CheckpointRun:
     learning_rate = 1.0
 
     def __init__(self, config: CheckpointConfig) -> None:
+        super().__init__(config.device)
         self.config = config
-        self.device = pick_device(config.device)
         self.revisions = list(config.revisions) or modular.revisions()
         self.places = _steps(self.revisions)
         self.steps = self.places[-1]
@@ -68,10 +67,10 @@ class CheckpointRun:
             self._sums()
         else:
             self._texts()
-        self.inputs = {name: {key: t.to(self.device) for key, t in part.items()} for name, part in self.inputs.items()}
+        self.inputs = self.placed(self.inputs)
         self.model.to(self.device)
         probe = self.inputs["probe"]["input_ids"]
-        self.chunk = max(1, CHUNK_TOKENS[self.device.type] // (probe.shape[1] * max(1, self.outputs // 8)))
+        self.chunk = self.chunk_of(probe.shape[1] * max(1, self.outputs // 8))
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
         fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
@@ -116,14 +115,6 @@ class CheckpointRun:
     def _bytes(self, samples: int) -> int:
         """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
         return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
-
-    def references(self) -> list[Reference]:
-        """Return no references: nothing is trained here that could become unstable."""
-        return []
-
-    def independent(self) -> None:
-        """Return None: there is no other initialization, the weights are what they are."""
-        return
 
     def view(self) -> dict[str, object]:
         """Return the names of the revisions and their steps."""

@@ -17,7 +17,7 @@ def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
     """Refuse training texts on which logistic regression cannot be cross-validated.
 
     Raises:
-        ConfigError: a label has fewer than two; the message names it.
+        ConfigError: a label has fewer than two texts; the message names it.
     """
     for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:

@@ -143,7 +143,7 @@ def _wanted(files: list[str]) -> list[str]:
 
 
 class _Deadline:
-    """So many seconds from now, for several calls together, and how far they are."""
+    """A time limit that several calls share, with the bytes that they have brought so far."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -155,7 +155,7 @@ class _Deadline:
         return self._end - time.monotonic()
 
     def wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Generator[Arrival, None, Any]:
-        """What the call gives; raises TimeoutError once the time is over. Left early, the time is over for the call too."""
+        """What the call returns; raises TimeoutError once the time is over. Closing the generator ends the call's time too."""
         # a thread of its own: a timeout of requests is one between bytes, and of several tries
         thread = ThreadPoolExecutor(1, thread_name_prefix="hub")
         result = thread.submit(call, *args, **kwargs)
@@ -172,7 +172,7 @@ class _Deadline:
             thread.shutdown(wait=False, cancel_futures=True)
 
     def settle(self, size: int) -> None:
-        """A file of so many bytes is here."""
+        """Count a file of so many bytes as complete."""
         self._settled, self._coming = self._settled + size, 0
 
     def bar(self) -> type[tqdm]:

@@ -21,7 +21,7 @@ from regime.data import FOLDER
 CHECKPOINTS = FOLDER / "modular-addition"
 P = 59
 SHARE = 0.4
-"""Of all sums, trained on."""
+"""Share of all sums that are trained on."""
 SEED = 0
 LEARNING_RATE, WEIGHT_DECAY, BETAS, WARMUP = 1e-3, 1.0, (0.9, 0.98), 10
 STEPS = 2600

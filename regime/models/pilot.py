@@ -41,7 +41,7 @@ class Pilot:
     """Seconds of one optimizer step."""
     jacobians: dict[str, LayerJacobian]
     tokens: int
-    """In a Jacobian."""
+    """How many tokens the Jacobians here are of."""
     length: int
     """Tokens in a text."""
     parameters: int
@@ -63,7 +63,7 @@ class Pilot:
 
     @property
     def tape_bytes(self) -> float:
-        """What is kept of one token."""
+        """Bytes that the Jacobians keep of one token."""
         return sum(jacobian.nbytes for jacobian in self.jacobians.values()) / self.tokens
 
 

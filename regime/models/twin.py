@@ -25,6 +25,10 @@ class Linearized:
     start: Float[Tensor, "n C"]
     jacobians: Jacobians
 
+    def rows(self, chosen: list[int]) -> "Linearized":
+        """Return some of the examples."""
+        return Linearized(self.start[chosen], {path: jacobian.rows(chosen) for path, jacobian in self.jacobians.items()})
+
 
 def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"]]:
     """Compute Theta between examples, all pairs of outputs, summed over layers."""
@@ -46,8 +50,8 @@ class KernelTwin:
 
     def __init__(self, config: ProbeConfig, train: TwinPoints, probe: TwinPoints, y: Tensor, loss: Loss) -> None:
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        self.train, self.probe = train, probe
-        self.twin = Twin(self.train, y, loss, Descent(config.step_size, momentum))
+        self.points = {"train": train, "probe": probe}
+        self.twin = Twin(train, y, loss, Descent(config.step_size, momentum))
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
         """Take the step that the model takes on the same batch."""
@@ -55,15 +59,10 @@ class KernelTwin:
         self.twin.step(torch.tensor(batch, device=self.twin.y.device))
         yield
 
-    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
-        """Return f_lin on the training texts."""
+    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+        """Return f_lin on the "train" or the "probe" texts."""
         yield
-        return self.twin.outputs(self.train)[0]
-
-    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
-        """Return f_lin on the probe texts."""
-        yield
-        return self.twin.outputs(self.probe)[0]
+        return self.twin.outputs(self.points[name])[0]
 
 
 class ParameterTwin:
@@ -79,7 +78,7 @@ class ParameterTwin:
         like: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
         """`like` are parameters by layer and name."""
-        self.train, self.probe, self.y, self.loss = train, probe, y, loss
+        self.points, self.y, self.loss = {"train": train, "probe": probe}, y, loss
         self.moved = {
             path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}
             for path, jacobian in train.jacobians.items()
@@ -88,15 +87,9 @@ class ParameterTwin:
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
         """Take the step that the model takes on the same batch."""
-        whole = len(batch) == len(self.y)
-        rows = slice(None) if whole else batch
-        part = (
-            self.train
-            if whole
-            else Linearized(
-                self.train.start[rows], {path: jacobian.rows(rows) for path, jacobian in self.train.jacobians.items()}
-            )
-        )
+        part, rows = self.points["train"], slice(None)
+        if len(batch) < len(self.y):
+            part, rows = part.rows(batch), batch
         outputs = yield from self._outputs(part)
         force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
         for path, jacobian in part.jacobians.items():
@@ -106,13 +99,9 @@ class ParameterTwin:
             group["lr"] = rate
         self.optimizer.step()
 
-    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
-        """Return f_lin on the training texts."""
-        return self._outputs(self.train)
-
-    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
-        """Return f_lin on the probe texts."""
-        return self._outputs(self.probe)
+    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+        """Return f_lin on the "train" or the "probe" texts."""
+        return self._outputs(self.points[name])
 
     def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:
         outputs = at.start.clone()

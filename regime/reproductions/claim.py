@@ -1,4 +1,4 @@
-"""What a reproduction says: a claim, the number expected, and ours with its interval."""
+"""The result of a reproduction: a claim, the number expected, and ours with its interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from regime.toy.producer import ToyRun
 from regime.toy.snapshots import take_snapshot
 
 STEPS = 50_000
-"""Where training to a loss gives up."""
+"""Steps after which training to a loss gives up."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
 
 RESULT_VERSION = 2
-"""Of what a cell holds and how it is computed: a change makes stores of before those of another version."""
+"""Version of what a cell holds and of how it is computed: a store of another version is moved aside."""
 LEFT_OUT = ("kernel_velocity",)
-"""Between measurements, which sweeps do not make."""
+"""Measures between two measurements: a sweep has only the last."""
 
 
 class Cell(Message):

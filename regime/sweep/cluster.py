@@ -1,7 +1,7 @@
 """Batches over the workers of a Dask scheduler, on this machine or many: `pip install "regime[cluster]"`.
 
-Every worker needs this package. One that is lost has its batches run again elsewhere, by Dask; one whose batch was canceled
-stops within a second.
+Every worker needs this package. One that is lost has its batches run again elsewhere, by Dask; a worker whose batch was
+canceled stops within a second.
 """
 
 import os
@@ -21,7 +21,7 @@ VARIABLE = "REGIME_SCHEDULER"
 PATIENCE = 5
 """Seconds within which the scheduler has to answer."""
 ASK = 1.0
-"""Seconds between a task's looks at whether it was canceled."""
+"""Seconds after which a task asks again whether it was canceled."""
 
 
 class Cluster:

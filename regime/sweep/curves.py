@@ -14,7 +14,7 @@ from regime.sweep.lines import FitTable
 SIZES = ("width", "samples")
 LEARNED = "test_loss"
 LEAST_NORM = "kernel_start_test_loss"
-"""Of kernel regression with the first kernel: with a trained readout alone, the fit of least norm on random features."""
+"""Loss of kernel regression with the first kernel; where the readout alone is trained, of the least-norm fit."""
 
 
 class Scaling(Message):

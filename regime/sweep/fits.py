@@ -1,4 +1,4 @@
-"""What a sweep's cells obey: power laws, the lazy-rich boundary, scaling laws with a floor, peaks; and how far they reach.
+"""Laws fitted to a sweep's cells: power laws, the lazy-rich boundary, scaling laws with a floor, peaks, and predictions.
 
 Cells enter as tables (K, S): K values of a field, S seeds. Fits are of means of logarithms over seeds. Intervals are 95%, by a
 bootstrap over seeds: drawn anew in every cell by itself, or, where all cells have the same networks (`paired`), the same ones
@@ -15,7 +15,7 @@ from regime.measures.intervals import PointEstimate, mean_over_seeds, percentile
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
 SHARES = 1 - np.geomspace(1, 0.01, 64)
-"""Of the lowest mean, that a floor may be."""
+"""Shares of the lowest mean that are tried as the floor."""
 
 
 def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:

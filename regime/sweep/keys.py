@@ -1,4 +1,4 @@
-"""The keys under which finished cells are kept: of all that their numbers depend on."""
+"""The keys under which finished cells are kept: hashes of everything that a cell's numbers depend on."""
 
 import hashlib
 import json

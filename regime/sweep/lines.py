@@ -12,7 +12,7 @@ from regime.config.sweep import Scalar, SweepConfig
 from regime.sweep.cell import Cell
 
 INDEX = "regime_index"
-"""Of each seed, as the verdict has it: 0 lazy to 1 rich."""
+"""The verdict's index of each seed, from 0, lazy, to 1, rich."""
 NORMS = {
     "kernel_change": "Frobenius norm of the trace kernel on held-out points",
     "kernel_distance": "cosine of the trace kernels on held-out points",

@@ -21,7 +21,7 @@ from regime.sweep.cell import failure
 from regime.sweep.work import Result, work
 
 Done = tuple[int, float | list[Result]] | None
-"""Which batch, and how much of it is done or what came of it; None says only that time has passed."""
+"""The number of a batch, and the share of it that is done or its results; None says only that time has passed."""
 STARTING = 4.0
 """Seconds that a process takes to start."""
 TRIES = 2

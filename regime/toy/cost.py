@@ -11,9 +11,9 @@ MEMORY_BOUND = 10
 PRODUCTS = 16
 """Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
 CALLS = 3e-4
-"""Seconds of a step that are spent in asking for it."""
+"""Seconds that a step takes beside its arithmetic: the calls of its operations."""
 MEASURING = 2.5e-2
-"""Seconds of a measurement that are."""
+"""Seconds that a measurement takes beside its arithmetic."""
 
 
 def parameters(config: ToyConfig) -> int:

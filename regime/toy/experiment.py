@@ -1,4 +1,4 @@
-"""The experiment of a toy run: a training, its twins, and snapshots of both."""
+"""The experiment of a toy run: networks being trained, and beside them their linearized twin and infinite-width limit."""
 
 import time
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ LEFT_OUT = "not asked for"
 
 
 class Experiment:
-    """A training, its twin and their points: steps both, and takes snapshots.
+    """A training, its twin, and the points that both are followed at.
 
-    The twin's whole path may be foreseen first; otherwise it takes each step beside the network.
+    The twin's whole path may be foreseen first; otherwise the twin takes each step beside the network.
     """
 
     def __init__(self, run: ToyStart, *, learners: bool = True) -> None:
@@ -51,16 +51,15 @@ class Experiment:
         self.forecast: list[TwinState] = []
         self.no_limit = limit.missing(config) if learners else LEFT_OUT
         self.limit, self.limit_points = None, {}
-        copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.jacobian.outputs)
+        self.limit_forecast: list[TwinState] = []
         if self.no_limit is None:
+            copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.jacobian.outputs)
             try:
-                self.limit_points = {
-                    name: limit.points(config, run.network, x, data.train.x, copies) for name, x in self.x.items()
-                }
+                for name, x in self.x.items():
+                    self.limit_points[name] = limit.points(config, run.network, x, data.train.x, copies)
                 self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
             except ValueError:
                 self.no_limit = "the infinite-width kernel overflows here"
-        self.limit_forecast: list[TwinState] = []
 
     def _linearize(self, name: str) -> tuple[Tensor, TwinPoints]:
         """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""

@@ -121,7 +121,7 @@ class ToyStart:
         return min(steps, default=inf)
 
     def _steps(self, jacobian: NetworkJacobian, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:
-        """What each network's own kernel allows."""
+        """The learning rate that each network's own kernel allows."""
         if kernel is not None:
             return descent_steps(self.config, self.network, kernel, self.loss)
         start = torch.zeros_like(jacobian.outputs) if self.config.centered else alpha * jacobian.outputs
@@ -164,7 +164,7 @@ class ToyStart:
 
     @property
     def pictured(self) -> bool:
-        """Whether the function is one that a picture shows: one output of one or two inputs, of one cell."""
+        """Whether a picture shows the function: one output of one or two inputs, and one cell."""
         return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
 
     def pictured_points(self) -> Int[Tensor, "p"]:
@@ -177,7 +177,7 @@ class ToyStart:
 
     @staticmethod
     def _around(x: Float[Tensor, "n i"]) -> Int[Tensor, "n"]:
-        """By angle in the plane of the two leading principal components, so that neighbors are close; with one input, by it."""
+        """Order of points by angle in the plane of the two leading principal components; with one input, by that input."""
         centered = x - x.mean(0)
         if x.shape[1] == 1:
             return x[:, 0].argsort(stable=True)
@@ -210,14 +210,14 @@ class ToyStart:
 
 
 def shape(config: ToyConfig) -> tuple[object, ...]:
-    """Return what has to be the same of configurations that are trained as one batch."""
+    """Return the fields that have to be equal for configurations to be trained as one batch."""
     return tuple(value for name, value in config if name not in VARIES)
 
 
 def precision(config: ToyConfig) -> torch.dtype:
-    """Return what a run computes in, where nothing else is asked for; a batch takes what its largest output scale needs.
+    """Return the precision of a run: float32 where its rounding is small beside the way that the outputs have to go.
 
-    float32 where its rounding is small beside the way that the outputs have to go.
+    A batch of configurations takes what its largest output scale needs.
     """
     sizes = _sizes(config.model_copy(update={name: ToyConfig.model_fields[name].default for name in VARIES}))
     distance = sizes.targets if config.centered else (sizes.targets**2 + (config.alpha * sizes.outputs) ** 2) ** 0.5
@@ -231,13 +231,13 @@ class Sizes(NamedTuple):
     targets: float
     outputs: float
     terms: float
-    """Of what f_0 is computed from: itself, and what each layer's parameters, taken as noise, do to it."""
+    """Size of the terms that f_0 is the sum of: f_0 itself, and what each layer's parameters, taken as noise, do to it."""
     kernel: float
 
 
 @lru_cache(maxsize=256)
 def _sizes(config: ToyConfig) -> Sizes:
-    """Of one network of this shape, on some of its training points."""
+    """The sizes of one network of this shape, on some of its training points."""
     device = torch.device("cpu")
     x, y = (part[:SIZED] for part in tasks.draw_data(config, device, torch.float64).train)
     network = Network.of(config)

@@ -24,7 +24,7 @@ class Training:
     loss: Loss
     descent: Descent
     velocity: list[Layer] | None = field(init=False, default=None)
-    """Times the step size."""
+    """Momentum's velocity times the step size."""
     adam: Adam | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
