@@ -22,7 +22,7 @@ CHECKED = 10_000
 
 
 def _base(value: Any) -> Any:
-    """A base that is a dict, as JSON has it, as the configuration it describes."""
+    """Turn a base that is a dict, as in JSON, into the configuration that it describes."""
     if not isinstance(value, dict):
         return value
     kind = value.get("kind", "toy")

@@ -156,7 +156,7 @@ class CheckpointRun(TransformerRun):
         self.sources.append(other.source)
 
     def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
-        """How well the revision predicts: of sums, loss and share of right answers; of texts, what there is to tell."""
+        """How well the revision predicts: loss and accuracy of sums, accuracy of prompted labels, loss of next tokens."""
         found: dict[str, Tensor] = {}
         if self.config.task == ADDITION:
             for name in ("train", "test"):

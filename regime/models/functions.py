@@ -101,7 +101,7 @@ class TextFunction:
         return ids
 
     def _prompted(self, rows: Sequence[str]) -> list[str]:
-        """The template around each text; of a text too long its end is cut, never the template."""
+        """The template around each text; a text that is too long loses its end, the template nothing."""
         template = texts.prompt_prefix(self.template) if self.causal else self.template
         if "{text}" not in template:
             raise ConfigError(f"prompt = {self.template!r:.80} is not allowed with a model that reads on: {{text}} comes first")

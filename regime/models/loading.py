@@ -143,7 +143,7 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
 
 @lru_cache(maxsize=2)
 def _read(name: str, found: Found, language_model: bool, held: str) -> Pretrained:
-    """`held` is what the files hold: a folder may be written again."""
+    """Load a model from its files; `held`, their hash, keeps the cache from returning a folder as it was before it changed."""
     del held
     if found.published is not None:
         check_hash(name, found.folder / WEIGHTS, found.published)
@@ -176,7 +176,7 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
 
 @contextmanager
 def _fitting(name: str, problem: str) -> Iterator[None]:
-    """What transformers raises of files that are broken, or do not fit each other, is not documented."""
+    """Turn whatever transformers raises of files that are broken, or do not fit each other, into a ModelError."""
     try:
         yield
     except Exception as error:

@@ -146,7 +146,7 @@ def _pass(model: nn.Module, batch: Inputs) -> torch.Tensor:
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """What work gives, and the fastest of some times: the first of all allocates, and others compete for the machine."""
+    """Return the result of some work, and the fastest of several times: the first is slow, and others share the machine."""
     times: list[float] = []
     while len(times) < 2 or (len(times) < TRIES and sum(times) < LONG):
         if device.type == "cuda":

@@ -204,7 +204,7 @@ class ProbeRun(TransformerRun):
         return found, {} if ended else dict.fromkeys(found, AT_THE_END)
 
     def _regressed_now(self, learner: _Learner) -> Turns[dict[str, Tensor]]:
-        """With the last kernel; what the run itself needed of the first one is let go before."""
+        """Kernel regression with the last kernel; the twin and the first Jacobians are let go before."""
         learner.twin, learner.observer.jacobians = None, {}
         jacobians = yield from learner.observer.capture(self.inputs["train"])
         kernel = yield from full_kernel(jacobians, jacobians)

@@ -43,7 +43,7 @@ def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"
 
 
 class KernelTwin:
-    """For SGD, with momentum or without: in function space, where a step is a product with Theta_0(., X).
+    """The twin of a model trained by SGD: in function space, where a step is a product with Theta_0(., X).
 
     Its whole path is known before the first step of the model.
     """
@@ -66,7 +66,10 @@ class KernelTwin:
 
 
 class ParameterTwin:
-    """For AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians."""
+    """The twin of a model trained by AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians.
+
+    It has the interface of `KernelTwin`. The optimizer is torch's, as the model's is.
+    """
 
     def __init__(
         self,
@@ -77,7 +80,16 @@ class ParameterTwin:
         loss: Loss,
         like: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
-        """`like` are parameters by layer and name."""
+        """Begin at theta_0, from the Jacobians there.
+
+        Args:
+            config: for the optimizer.
+            train: the training texts.
+            probe: the probe texts.
+            y: targets of the training texts.
+            loss: that the model is trained on.
+            like: the model's parameters by layer and name, for their shapes.
+        """
         self.points, self.y, self.loss = {"train": train, "probe": probe}, y, loss
         self.moved = {
             path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}

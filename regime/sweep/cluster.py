@@ -97,7 +97,7 @@ def _results(future: Any, count: int) -> list[Result]:
 
 
 def _task(configs: list[dict[str, Any]], at_loss: float | None, token: str) -> tuple[int, list[Result]]:
-    """A batch on a worker, which looks now and then at whether it is still wanted; with the version of its results."""
+    """Run a batch on a worker, asking now and then whether it is wanted; return its results and their version."""
     from distributed import Event, get_client
 
     stop, asked = Event(token, client=get_client()), time.monotonic()

@@ -107,7 +107,7 @@ def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[st
 
 
 def _foretold(x: np.ndarray, y: np.ndarray) -> list[Foretold]:
-    """The last two points, from a fit of the others, where these are three or more."""
+    """Predictions of the last two points, from a fit of the others where these are three or more."""
     if len(x) < 5:
         return []
     points = fits.extrapolate(x, y, upto=float(np.sort(x)[-3]))

@@ -120,7 +120,7 @@ class _Worker:
         Thread(target=self._hear, args=(self.process,), daemon=True).start()
 
     def _hear(self, process: subprocess.Popen) -> None:
-        """What the process says, and None when it is gone."""
+        """Pass on what the process says, and None when it is gone."""
         for line in process.stdout:
             with suppress(ValueError):  # the last line of one that was killed
                 self.heard.put((self, json.loads(line)))

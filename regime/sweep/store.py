@@ -59,7 +59,7 @@ class Store:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this call's own, whose changes are made whole or not at all, and on the disk when it ends."""
+        """A connection for one call, whose changes are made whole or not at all, and are on the disk when it ends."""
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
                 database.execute("PRAGMA synchronous = FULL")
@@ -96,7 +96,7 @@ class Store:
         return None if version == RESULT_VERSION or not known else f"version-{version}"
 
     def _move_aside(self, reason: str) -> Path:
-        """The file and what SQLite keeps beside it, under a name that nothing has."""
+        """Rename the file, and what SQLite keeps beside it, to a name that nothing has."""
         target = self.path.with_name(f"{self.path.name}.{reason}-{time.time_ns()}-{os.getpid()}")
         self.path.rename(target)
         for ending in SIDECARS:
@@ -116,7 +116,7 @@ class Store:
         return found
 
     def _read(self, key: str, text: str) -> dict[str, Any]:
-        """A result as it was put; raises ConfigError where it is none."""
+        """Return a result as it was put; raises ConfigError where the text is none."""
         try:
             result = json.loads(text)
             Cell(index=0, point={}, key=key, **result)
@@ -153,7 +153,7 @@ class Store:
 
 
 def _begin(database: sqlite3.Connection) -> None:
-    """Begin a transaction that writes, in a file that is a store by then."""
+    """Begin a transaction that writes, in a file that is made a store if it is not one yet."""
     database.execute("BEGIN IMMEDIATE")
     database.execute(TABLE)
     database.execute(f"PRAGMA application_id = {APPLICATION}")

@@ -137,7 +137,7 @@ class Experiment:
         return self.run.loss.value(self.run.scaled(outputs, self.offsets["train"]), self.run.data.train.y)
 
     def _tensors(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order; a twin in function space is trained again when a run goes on."""
+        """Every tensor that steps change, in a fixed order; a twin in function space has none, as its path is foreseen."""
         return [*self.training.state(), *(self.twin.state() if isinstance(self.twin, AdamTwin) else [])]
 
     def state(self) -> dict[str, Any]:

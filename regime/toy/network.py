@@ -94,7 +94,7 @@ class Network:
         return [one.map(lambda *parts: torch.stack(parts).to(device, dtype), *rest) for one, *rest in zip(*draws, strict=True)]
 
     def _draw(self, generator: torch.Generator) -> list[Layer]:
-        """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
+        """One network's parameters, in float32 whatever torch's default is: a seed means the same numbers everywhere."""
         layers = []
         for scale, i, o in zip(self.scales, self.sizes[:-1], self.sizes[1:], strict=True):
             weight, bias = (torch.randn(*shape, generator=generator, dtype=torch.float32) for shape in ((o, i), (o,)))

@@ -94,10 +94,10 @@ class ToyStart:
         return self.network.init(self.config.seeds, seed, self.device, self.dtype)
 
     def _learning_rates(self) -> list[float]:
-        """Each cell's own, or what the kernels of the first REFERENCE seeds allow, whatever the run's seeds are.
+        """Each cell's own learning rate, or what the kernels of the first REFERENCE seeds allow, whatever the run's seeds are.
 
-        A step that followed the run's own seeds would be one more thing that differs between sets of seeds, and that no spread
-        within a run tells of.
+        A learning rate that followed the run's own seeds would be one more difference between two sets of seeds, one that no
+        spread within a run shows.
         """
         given = [cell.learning_rate for cell in self.cells]
         if None not in given:
