@@ -46,9 +46,9 @@ def estimate(config: Runnable) -> Estimate:
     """
     _check(config)
     if config.kind == "sweep":
-        from regime.sweep.sweep import estimate as of_sweep
+        from regime.sweep.sweep import estimate_sweep
 
-        return of_sweep(config)
+        return estimate_sweep(config)
     return produce(config).estimate()
 
 

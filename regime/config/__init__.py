@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from regime.config.base import Config, describe, named_fields
-from regime.config.models import CheckpointConfig, MonitorConfig, ProbeConfig
+from regime.config.checkpoints import CheckpointConfig
+from regime.config.monitor import MonitorConfig
+from regime.config.probe import ProbeConfig
 from regime.config.sweep import SweepConfig
 from regime.config.toy import WORKSPACE_LIMIT, ToyConfig
 from regime.errors import ConfigError, show

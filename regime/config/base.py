@@ -27,7 +27,7 @@ def _range(schema: dict[str, Any]) -> str:
 
 
 def describe(schema: dict[str, Any]) -> str:
-    """What a field's JSON Schema allows, in words: `an integer from 1 to 8`."""
+    """Return what a field's JSON Schema allows in words, such as `an integer from 1 to 8`."""
     if "anyOf" in schema:
         return " or ".join(describe(option) for option in schema["anyOf"])
     if "oneOf" in schema or schema.get("type") == "object":
@@ -109,7 +109,7 @@ class Config(BaseModel):
     @classmethod
     @cache
     def properties(cls) -> dict[str, dict[str, Any]]:
-        """The JSON Schema of each field, made once: it takes 10 ms, and a hostile query may have many fields."""
+        """Return the JSON Schema of each field, made once: it takes 10 ms, and a hostile query may have many fields."""
         return cls.model_json_schema()["properties"]
 
     @classmethod
@@ -132,10 +132,12 @@ class Config(BaseModel):
         return ConfigError("; ".join(lines))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them, `kind` included."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Build a configuration from a mapping of fields; raises ConfigError as the constructor does."""
         return cls(**named_fields(fields))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002 - all is frozen
@@ -150,18 +152,18 @@ class Config(BaseModel):
         return cls(**fields)
 
     def changes(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, without somebody's own rows."""
+        """Return the fields that differ from their defaults, without somebody's own rows."""
         changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
         nested = {name: value for name in changed if isinstance(value := getattr(self, name), Config)}
         return changed | {name: {"kind": value.kind, **value.changes()} for name, value in nested.items()}
 
     def to_query(self) -> str:
-        """The fields that differ from their defaults, as a URL query; somebody's own rows stay out of it."""
+        """Return the fields that differ from their defaults as a URL query, without somebody's own rows."""
         return urlencode({"kind": self.kind, **{name: _written(value) for name, value in self.changes().items()}})
 
     @classmethod
     def from_query(cls, query: str) -> Self:
-        """Inverse of `to_query`; raises ConfigError as the constructor does."""
+        """Build a configuration from what `to_query` returned; raises ConfigError as the constructor does."""
         if not isinstance(query, str):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
         pairs = parse_qsl(query, keep_blank_values=True)

@@ -27,7 +27,7 @@ class OwnTexts(NamedTuple):
 
 
 def decode(data: bytes) -> str:
-    """The text of a file in UTF-8, or in UTF-16 that says so.
+    """Return the text of a file in UTF-8, or in UTF-16 that says so.
 
     Raises:
         ValueError: it is too large, or in another encoding; the message says at which byte.
@@ -42,8 +42,8 @@ def decode(data: bytes) -> str:
 
 
 @lru_cache(maxsize=8)
-def parse(source: str, labeled: bool = True) -> OwnTexts:
-    """Texts with a label each, in two columns; or texts alone, one a line or in the column that a header calls text.
+def parse_texts(source: str, labeled: bool = True) -> OwnTexts:
+    """Return texts with a label each, in two columns; or texts alone, one a line or in the column that a header calls text.
 
     Columns are parted by commas, semicolons or tabs, and cells may be quoted. A header is a first row that names a column text
     or label; without one the label is the last column.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from regime.config.base import FROM_LIST, OWN, Config, FrozenDict
-from regime.config.models import ProbeConfig
+from regime.config.probe import ProbeConfig
 from regime.config.toy import ToyConfig
 from regime.errors import ConfigError, show
 
@@ -22,7 +22,7 @@ CHECKED = 10_000
 
 
 def _base(value: Any) -> Any:
-    """A base that is a dict, as JSON has it, as the configuration it describes."""
+    """Turn a base that is a dict, as in JSON, into the configuration that it describes."""
     if not isinstance(value, dict):
         return value
     kind = value.get("kind", "toy")
@@ -108,7 +108,7 @@ class SweepConfig(Config):
         return prod(len(values) for values in self.axes.values())
 
     def cells(self) -> Iterator[ToyConfig | ProbeConfig]:
-        """The configuration of every cell, the last axis turning fastest.
+        """Return the configurations of all cells, the last axis turning fastest.
 
         Raises:
             ConfigError: two fields contradict at one of them; the message names it.
@@ -116,7 +116,7 @@ class SweepConfig(Config):
         return map(self.cell, range(self.size))
 
     def cell(self, index: int) -> ToyConfig | ProbeConfig:
-        """The configuration of one cell, by its place in `cells`."""
+        """Return the configuration of one cell, by its place in `cells`."""
         point = {}
         for name, values in reversed(self.axes.items()):
             index, place = divmod(index, len(values))
@@ -132,5 +132,5 @@ class SweepConfig(Config):
             raise ConfigError(f"axes at {where}: {error}") from None
 
     def point(self, cell: ToyConfig | ProbeConfig) -> dict[str, Scalar]:
-        """The axes' values at a cell."""
+        """Return the axes' values at a cell."""
         return {name: getattr(cell, name) for name in self.axes}

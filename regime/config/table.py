@@ -21,8 +21,8 @@ class OwnRows(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def parse(text: str) -> OwnRows:
-    """Rows of comma-separated numbers, the target last; a first row that holds names is skipped.
+def parse_rows(text: str) -> OwnRows:
+    """Return rows of comma-separated numbers as points, the target last; a first row that holds names is skipped.
 
     Targets that are words, or whole numbers of at most 10 values, are classes; other numbers are a regression.
 

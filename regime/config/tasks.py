@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 MODULUS = 23
-"""Of modular addition: 529 pairs in all."""
+"""Modulus of modular addition, which has 529 pairs in all."""
 PARITY_BITS = 20
 """Inputs of parity; all but the first `sparsity` are distraction."""
 INDEX_INPUTS = 16
@@ -26,11 +26,12 @@ class Task(NamedTuple):
 
     @property
     def outputs(self) -> int:
+        """Outputs C of a network on the task."""
         return outputs(self.classes)
 
 
 def outputs(classes: int) -> int:
-    """Outputs C of a network for so many classes, 0 being regression."""
+    """Return the outputs C of a network for so many classes, 0 being regression."""
     return classes if classes > 2 else 1
 
 

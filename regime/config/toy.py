@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from regime.config.base import SEED_LIMIT, Config, Device
-from regime.config.table import parse
+from regime.config.table import parse_rows
 from regime.config.tasks import CSV, CSV_MEANING, TASKS, Task
 from regime.errors import show
 
@@ -133,7 +133,7 @@ class ToyConfig(Config):
             )
         if self.csv is not None:
             try:
-                parse(self.csv)
+                parse_rows(self.csv)
             except ValueError as error:
                 raise ValueError(f"csv is not allowed: {error}") from None
         total, rows = self.samples + self.test_samples + self.probe_samples, self._task.rows
@@ -153,7 +153,7 @@ class ToyConfig(Config):
     def _task(self) -> Task:
         if self.csv is None:
             return TASKS[self.task]
-        table = parse(self.csv)
+        table = parse_rows(self.csv)
         return Task(len(table.x[0]), len(table.classes), CSV_MEANING, rows=len(table.x))
 
     @property

@@ -21,17 +21,17 @@ class Loss(NamedTuple):
 
 
 def mse(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
-    """1/n sum of 1/2 ||F - y||**2."""
+    """Return 1/n sum of 1/2 ||F - y||**2."""
     return (outputs - targets).square().sum((-2, -1)) / (2 * targets.shape[-2])
 
 
 def logistic(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
-    """1/n sum of log(1 + exp(-y F)): cross-entropy of two classes."""
+    """Return the cross-entropy of two classes, 1/n sum of log(1 + exp(-y F))."""
     return functional.softplus(-targets * outputs).sum((-2, -1)) / targets.shape[-2]
 
 
 def softmax(outputs: Outputs, targets: Targets) -> Float[Tensor, "*s"]:
-    """1/n sum of log sum_c exp(F_c) - F_label: cross-entropy of C classes."""
+    """Return the cross-entropy of C classes, 1/n sum of log sum_c exp(F_c) - F_label."""
     hot = targets + 1 / targets.shape[-1]
     return (outputs.logsumexp(-1) - (hot * outputs).sum(-1)).mean(-1)
 
@@ -44,12 +44,18 @@ LOSSES = {
 
 
 def loss_named(name: str, outputs: int) -> Loss:
-    """The loss a configuration names, for so many outputs."""
+    """Return the loss that a configuration names, for so many outputs: cross-entropy of one output is logistic."""
     return LOSSES["mse" if name == "mse" else "logistic" if outputs == 1 else "softmax"]
 
 
 def error(outputs: Outputs, targets: Targets, classes: int) -> Float[Tensor, "*s"]:
-    """The share of points in the wrong class, zeros counting half; in regression squared error over the targets' variance."""
+    """Return the share of points in the wrong class, zeros counting half; in regression squared error over variance.
+
+    Args:
+        outputs: F, not a number where training diverged, and so is the error then.
+        targets: -1 and +1 for two classes, one-hot less 1/C for C, numbers in regression.
+        classes: C, or 0 in regression.
+    """
     if classes == 0:
         spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))
         return (outputs - targets).square().sum((-2, -1)) / spread

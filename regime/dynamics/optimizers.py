@@ -39,6 +39,7 @@ class Descent:
 
     @classmethod
     def of(cls, config: ToyConfig, learning_rate: PerRow) -> "Descent":
+        """Return the step of a configuration's optimizer."""
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         return cls(learning_rate, momentum, config.weight_decay, config.decoupled, config.optimizer == "adam")
 
@@ -65,7 +66,7 @@ class Adam:
         self.count = 0
 
     def state(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order."""
+        """Return every tensor that steps change, in a fixed order."""
         return [part for layer in self.moments for pair in layer for part in pair]
 
     def step(self, parameters: Sequence[Parameters], gradients: Sequence[Parameters]) -> None:
@@ -84,7 +85,7 @@ class Adam:
 
 
 def rowwise(value: PerRow, like: Tensor) -> PerRow | Tensor:
-    """`value`, shaped to multiply tensors of so many dimensions."""
+    """Return `value` in a shape that multiplies tensors of as many dimensions as `like`, seeds first."""
     return value.view(-1, *(1,) * (like.dim() - 1)) if isinstance(value, Tensor) else value
 
 
@@ -95,5 +96,5 @@ def shrink(parameter: Tensor, kept: PerRow) -> None:
 
 
 def tensors(layer: Parameters) -> list[Tensor]:
-    """A layer's parameters, without the bias it may lack."""
+    """Return a layer's parameters, without the bias that it may lack."""
     return [part for part in layer if part is not None]

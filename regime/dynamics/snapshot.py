@@ -11,10 +11,12 @@ from torch import Tensor
 Value = TypeVar("Value")
 TWIN_GAP = "linearization_gap"
 """The gap to a twin that is trained; the other one, `taylor_gap`, needs none."""
+AT_THE_END = "taken when the run ends"
+"""Why a snapshot before the last one lacks what needs kernel regression."""
 DIVERGED = 1e4
 """A training loss this many times the initial one, or not finite, has diverged."""
 SMALL = 0.1
-"""An initial loss that is smaller, as after fitting the head, counts as this much: of targets of size 1, a fifth of all."""
+"""A smaller initial loss, as after fitting the head, counts as this much: a fifth of the loss of outputs 0 on targets 1."""
 
 
 def diverged(loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> bool:
@@ -31,22 +33,28 @@ class Pause:
 
 
 class GapSnapshot(NamedTuple):
-    """A point of the path that only the twin's gap is taken at: what is cheap of a snapshot."""
+    """The cheap part of a snapshot, from which the twin's gap is measured between whole snapshots."""
 
     step: int
     fraction: float
     outputs: Float[Tensor, "S P C"]
     linear: Float[Tensor, "S P C"]
-    """The twin's."""
+    """The twin's outputs."""
     cell: int = 0
 
     def rows(self, chosen: slice, cell: int) -> "GapSnapshot":
-        """The same of some of the seeds."""
+        """Return the snapshot of some of the seeds, as of another cell."""
         return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
 
 
 def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[], float]) -> Generator[Pause, None, Value]:
-    """Drive work in pieces, pausing after each; what it comes to."""
+    """Drive a generator to its end, pausing at each of its yields, and return what it returns.
+
+    Args:
+        turns: yields wherever a run may be stopped.
+        step: that the run is at.
+        fraction: how much of the run is done now.
+    """
     while True:
         try:
             next(turns)
@@ -56,7 +64,7 @@ def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[]
 
 
 def finish(turns: Generator[object, None, Value]) -> Value:
-    """Drive work in pieces to its end; what it comes to."""
+    """Drive a generator to its end without a pause, and return what it returns."""
     while True:
         try:
             next(turns)
@@ -67,7 +75,7 @@ def finish(turns: Generator[object, None, Value]) -> Value:
 def joined(one: Value, other: Value) -> Value:
     """Return two batches of seeds as one: tensors, seeds first, side by side, in dicts, tuples and dataclasses too.
 
-    What is no tensor is the first one's; a dict's entries are those that both have, and strings of either.
+    Whatever is no tensor is taken from the first; a dict has the entries that both have, and strings of either.
     """
     if isinstance(one, Tensor):
         return torch.cat([one, other])
@@ -89,7 +97,7 @@ class Moved(NamedTuple):
 
 
 class Restart(NamedTuple):
-    """The start as it would be if all but trained parameters, such as buffers, were then what they are now."""
+    """The start with all but trained parameters, such as buffers, as they are now."""
 
     outputs: Float[Tensor, "S P C"]
     kernels: dict[str, Float[Tensor, "S P P"]]
@@ -142,7 +150,7 @@ class Snapshot:
     start: Restart | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
     anew: bool = False
-    """Whether they did since the snapshot before."""
+    """Whether buffers moved, or other parameters are trained, since the snapshot before."""
     unmoved: Float[Tensor, "S P P"] | None = None
     """Theta of the start with buffers as they were then, where there are any."""
     train: Targets | None = None
@@ -156,7 +164,7 @@ class Snapshot:
     """Which of the configurations it is of, where several are trained as one batch."""
 
     def rows(self, chosen: slice) -> "Snapshot":
-        """The snapshot of some of the seeds; what is the same for all stays."""
+        """Return the snapshot of some of the seeds; what is the same for all stays."""
         tensors = ("losses", "linear", "kernels", "representations", "displacement", "magnitude", "scalars")
         parts: dict[str, Any] = {name: {key: value[chosen] for key, value in getattr(self, name).items()} for name in tensors}
         moved = {layer: Moved(*(part[chosen] for part in pair)) for layer, pair in self.moved.items()}
@@ -164,7 +172,14 @@ class Snapshot:
         return replace(self, **parts, moved=moved, train=train, outputs=self.outputs[chosen], size=self.size[chosen], view={})
 
     def lost(self, step: int, fraction: float, time: float, losses: dict[str, Float[Tensor, "S"]]) -> "Snapshot":
-        """What is left to say of a run that diverged after this snapshot: its losses."""
+        """Return the snapshot of a run that diverged after this one: its losses, and nan for what they make meaningless.
+
+        Args:
+            step: at which it diverged.
+            fraction: how much of the run was done then.
+            time: of training then.
+            losses: of each seed then.
+        """
         gone: dict[str, Any] = {
             name: {key: torch.full_like(value, torch.nan) for key, value in getattr(self, name).items()}
             for name in ("linear", "kernels", "representations", "displacement")

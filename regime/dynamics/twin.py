@@ -33,7 +33,7 @@ class TwinPoints(NamedTuple):
     """For Adam: what J_0 is made of."""
 
 
-class State(NamedTuple):
+class TwinState(NamedTuple):
     """Where a twin in function space stands."""
 
     coefficients: Float[Tensor, "S N C"]
@@ -48,15 +48,15 @@ class Twin:
     y: Float[Tensor, "N C"]
     loss: Loss
     descent: Descent
-    state: State = field(init=False)
-    velocity: State = field(init=False)
+    state: TwinState = field(init=False)
+    velocity: TwinState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = State(torch.zeros_like(self.train.start), 1.0)
-        self.velocity = State(torch.zeros_like(self.train.start), 0.0)
+        self.state = TwinState(torch.zeros_like(self.train.start), 1.0)
+        self.velocity = TwinState(torch.zeros_like(self.train.start), 0.0)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
-        """The step the network takes on the same batch."""
+        """Take the step that the network takes on the same batch."""
         outputs, rate, coupled = self.outputs(self.train), self.descent.learning_rate, self.descent.coupled
         if batch is None:
             force = self.loss.gradient(outputs, self.y) / self.y.shape[0]
@@ -69,12 +69,12 @@ class Twin:
             force = force + self.descent.momentum * self.velocity.coefficients
             if coupled:
                 force = force + coupled * self.state.coefficients
-            self.velocity = State(force, pull)
+            self.velocity = TwinState(force, pull)
         kept = self.descent.shrink
-        self.state = State(kept * self.state.coefficients - rate * force, kept * self.state.share - rate * pull)
+        self.state = TwinState(kept * self.state.coefficients - rate * force, kept * self.state.share - rate * pull)
 
     def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
-        """F_lin; points of fewer seeds take the first ones."""
+        """Return F_lin at some points; points of fewer seeds take the first ones."""
         coefficients = self.state.coefficients[: points.start.shape[0]]
         if points.rows.shape[-1] == coefficients.shape[-2]:
             moved = points.rows @ coefficients

@@ -17,13 +17,13 @@ from regime.dynamics.losses import error
 from regime.dynamics.snapshot import Pause, Snapshot, paused
 from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
-from regime.models.functions import Inputs, TextFunction, split, targets
-from regime.models.producer import CHUNK_TOKENS
+from regime.models.functions import Inputs, TextFunction, split_texts, targets
+from regime.models.pilot import passes
 from regime.models.readout import naming
+from regime.models.run import TransformerRun
 from regime.observe.observer import Observer, Sight, Turns, overwrite
 from regime.observe.snapshots import snapshot
-from regime.record.events import Estimate, Reference
-from regime.resources.device import pick_device
+from regime.record.events import Estimate
 
 SUMS = 512
 """Most sums that losses and accuracies of modular addition are taken over, beside those that are compared."""
@@ -42,12 +42,13 @@ class AnswerReadout(nn.Module):
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Float[Tensor, "n p"]:
+        """Return the logits of every answer."""
         del attention_mask  # every sum has as many tokens
         logits = self.model(input_ids=input_ids).logits[:, -1, : self.answers]
         return logits - logits.mean(1, keepdim=True)
 
 
-class CheckpointRun:
+class CheckpointRun(TransformerRun):
     """The first revision loaded; `snapshots` goes through the others.
 
     Raises:
@@ -57,8 +58,8 @@ class CheckpointRun:
     learning_rate = 1.0
 
     def __init__(self, config: CheckpointConfig) -> None:
+        super().__init__(config.device)
         self.config = config
-        self.device = pick_device(config.device)
         self.revisions = list(config.revisions) or modular.revisions()
         self.places = _steps(self.revisions)
         self.steps = self.places[-1]
@@ -67,12 +68,12 @@ class CheckpointRun:
             self._sums()
         else:
             self._texts()
-        self.inputs = {name: {key: t.to(self.device) for key, t in part.items()} for name, part in self.inputs.items()}
+        self.inputs = self.placed(self.inputs)
         self.model.to(self.device)
         probe = self.inputs["probe"]["input_ids"]
-        self.chunk = max(1, CHUNK_TOKENS[self.device.type] // (probe.shape[1] * max(1, self.outputs // 8)))
+        self.chunk = self.chunk_of(probe.shape[1] * max(1, self.outputs // 8))
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.pilot = estimate.passes(self.model, self.inputs["probe"], self.chunk)
+        self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
         fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
         sizes = (({"samples": samples}, self._bytes(samples)) for samples in fewer)
         estimate.check_memory(self._bytes(config.samples), sizes, self.device)
@@ -98,7 +99,7 @@ class CheckpointRun:
         """Texts that no revision was fine-tuned on; a new head is the same random one throughout."""
         config = self.config
         function = TextFunction(config, *self.named[0])
-        (rows,) = split(config, [config.samples])
+        (rows,) = split_texts(config, [config.samples])
         self.outputs = config.outputs
         self.inputs = {"probe": function.inputs(rows.texts)}
         self.targets = targets(rows.labels, config.classes).to(self.device)
@@ -106,7 +107,7 @@ class CheckpointRun:
         self.model = function.module(config.seed)
 
     def estimate(self) -> Estimate:
-        """From passes of a few examples, timed, and counted operations."""
+        """Return seconds, from timed passes of a few examples and counted operations, and bytes."""
         known, n = self.pilot, self.config.samples
         tokens = n * known.length
         each = known.structure + tokens * ((3 + known.blocks) * known.forward + known.capture + known.product) + known.kernel(n)
@@ -116,18 +117,12 @@ class CheckpointRun:
         """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
         return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
 
-    def references(self) -> list[Reference]:
-        return []
-
-    def independent(self) -> None:
-        """No other initialization: the weights are what they are."""
-        return
-
     def view(self) -> dict[str, object]:
+        """Return the names of the revisions and their steps."""
         return {"revisions": self.revisions, "steps": self.places}
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
-        """One a revision; pauses between chunks of examples, and between layers."""
+        """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""
         observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model))
         count = len(self.revisions)
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
@@ -162,7 +157,7 @@ class CheckpointRun:
         self.sources.append(other.source)
 
     def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
-        """How well the revision predicts: of sums, loss and share of right answers; of texts, what there is to tell."""
+        """How well the revision predicts: loss and accuracy of sums, accuracy of prompted labels, loss of next tokens."""
         found: dict[str, Tensor] = {}
         if self.config.task == ADDITION:
             for name in ("train", "test"):

@@ -79,8 +79,8 @@ def check_revision(revision: str) -> None:
         )
 
 
-def describe(name: str, folder: Path, *, trusted: bool) -> Description:
-    """What a model's folder holds, from its configuration and the headers of its weights.
+def describe_model(name: str, folder: Path, *, trusted: bool) -> Description:
+    """Return what a model's folder holds, from its configuration and the headers of its weights.
 
     Args:
         trusted: of the catalog; the limits are for others.
@@ -102,7 +102,12 @@ def describe(name: str, folder: Path, *, trusted: bool) -> Description:
 
 
 def check_config(name: str, config: dict[str, Any], *, tokenizer: bool = False) -> str:
-    """A configuration's architecture.
+    """Return a configuration's architecture, or refuse it.
+
+    Args:
+        name: of the model, for messages.
+        config: the JSON object.
+        tokenizer: whether it is a tokenizer's configuration, which names no architecture.
 
     Raises:
         ModelError: it needs code of its own, asks for other files, is of an architecture that is not allowed, or counts more
@@ -129,7 +134,16 @@ def check_config(name: str, config: dict[str, Any], *, tokenizer: bool = False) 
 
 
 def check_size(name: str, parameters: int, size: int) -> None:
-    """Refuse what is larger than the limits; raises ModelError."""
+    """Refuse a model that is larger than the limits.
+
+    Args:
+        name: of the model, for messages.
+        parameters: how many it has.
+        size: bytes of its files.
+
+    Raises:
+        ModelError: it names the limit.
+    """
     allowed = limits()
     if parameters > allowed.max_parameters:
         raise ModelError(
@@ -184,7 +198,16 @@ def fingerprint(folder: Path) -> str:
 
 
 def check_hash(name: str, path: Path, published: str) -> None:
-    """Compare a file with its published SHA-256; raises ModelError."""
+    """Refuse a file whose SHA-256 is not the published one.
+
+    Args:
+        name: of the model, for messages.
+        path: of the file.
+        published: its SHA-256, in hexadecimal digits.
+
+    Raises:
+        ModelError: it names both hashes.
+    """
     found = digest(path)
     if found != published:
         raise ModelError(
@@ -194,6 +217,16 @@ def check_hash(name: str, path: Path, published: str) -> None:
 
 
 def read_json(name: str, path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """Return a model's JSON file as a dict.
+
+    Args:
+        name: of the model, for messages.
+        path: of the file.
+        optional: whether a file that is not there counts as an empty object.
+
+    Raises:
+        ModelError: it is missing, too large, or not a JSON object.
+    """
     if optional and not path.is_file():
         return {}
     try:
@@ -210,7 +243,7 @@ def read_json(name: str, path: Path, *, optional: bool = False) -> dict[str, Any
 
 
 def shapes(name: str, folder: Path) -> Counter[tuple[int, ...]]:
-    """How many tensors of each shape a folder's weights have, from their headers.
+    """Return how many tensors of each shape a folder's weights have, from their headers.
 
     Raises:
         ModelError: they are pickled, missing or corrupt.

@@ -1,71 +1,22 @@
-"""What a probe will cost: a few texts passed and timed, the engine's counted operations, and from both seconds and bytes."""
+"""What a probe will cost: seconds and bytes, from timed passes of a few texts and counted operations."""
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from regime.config import ProbeConfig
 from regime.dynamics.snapshot import Pause, paused
 from regime.errors import ConfigError
-from regime.kernels.jacobian.capture import capture, learn_structure
-from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import block_of, owned
-from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.planning import EFFICIENCY
-from regime.models.functions import Inputs
+from regime.models.pilot import Pilot
 from regime.observe.observer import Turns
 from regime.record.events import Estimate
-from regime.resources.device import SHARE, free_memory, matmul_rate
+from regime.resources.device import SHARE, free_memory
 from regime.resources.limits import limits
 
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
-SWEEPS = {"sgd": 3, "momentum": 4, "adamw": 6}
-"""Time of an optimizer's step and of clearing the gradients, relative to adding a number to every parameter (measured)."""
-CACHED = 16
-TRIES, LONG = 5, 0.3
-"""Most times that a pass is timed, and the seconds after which two are enough."""
-
-
-@dataclass(frozen=True)
-class Pilot:
-    """What passes took, in seconds a token; and what layers are made of, in shapes alone."""
-
-    forward: float
-    backward: float
-    """Forward and backward together."""
-    capture: float
-    structure: float
-    """Seconds of learning how the model uses its parameters, whatever the batch."""
-    product: float
-    pullback: float
-    update: float
-    """Seconds of one optimizer step."""
-    jacobians: dict[str, LayerJacobian]
-    tokens: int
-    """In a Jacobian."""
-    length: int
-    """Tokens in a text."""
-    parameters: int
-    trained: int
-    blocks: int
-    rate: float
-    """Multiply-adds a second."""
-
-    def kernel(self, n: int, m: int | None = None, outputs: str = "trace") -> float:
-        """Seconds of a kernel of all layers, of n texts against m, or themselves."""
-        parts = [part for jacobian in self.jacobians.values() for part in jacobian.parts]
-        return sum(part.cost(n, m, outputs, "auto").operations for part in parts) / self.rate
-
-    @property
-    def tape_bytes(self) -> float:
-        """What is kept of one token."""
-        return sum(jacobian.nbytes for jacobian in self.jacobians.values()) / self.tokens
 
 
 @dataclass(frozen=True)
@@ -81,97 +32,28 @@ class Costs:
 
     @property
     def measurements(self) -> int:
+        """How often the run is measured."""
         return -(-self.config.steps // self.config.measure_every) + 1
 
     @property
     def seconds(self) -> float:
+        """Seconds of the run, all seeds one after another."""
         each = self.begin + self.config.steps * self.step + self.measurements * self.measure + self.end
         return self.config.seeds * each
 
     def estimate(self) -> Estimate:
+        """Return seconds and bytes of the run."""
         return Estimate(seconds=self.seconds, bytes=self.bytes)
 
 
-_PILOTS: OrderedDict[tuple[Any, ...], Pilot] = OrderedDict()
+def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
+    """Return what a configuration costs, given what passes of its model take.
 
-
-def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
-    """Time passes of a few texts through the model, once for each model, readout and length of text."""
-    length = inputs["input_ids"].shape[1]
-    names = (config.model, config.revision, config.readout, config.trainable, config.outputs, config.optimizer)
-    key = (*names, length, str(inputs["input_ids"].device))
-    if key not in _PILOTS:
-        _PILOTS[key] = _pilot(config, model, inputs, chunk)
-        while len(_PILOTS) > CACHED:
-            _PILOTS.popitem(last=False)
-    return _PILOTS[key]
-
-
-def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
-    device = inputs["input_ids"].device
-    copies = [p.detach().clone() for p in model.parameters() if p.requires_grad]
-    _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0), device)
-    del copies
-    return passes(model, inputs, chunk, swept * SWEEPS[config.optimizer])
-
-
-def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) -> Pilot:
-    """Time passes of a few texts through the model; `update` is that of an optimizer's step, if there is one."""
-    (n, length), device = inputs["input_ids"].shape, inputs["input_ids"].device
-    few, half = min(n, chunk), max(1, min(n, chunk) // 2)
-    batch = {name: tensor[:few] for name, tensor in inputs.items()}
-    with undisturbed(model):
-        structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
-        jacobians, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
-    known = {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
-    outputs, backward = _timed(lambda: _pass(model, batch), device)
-    with torch.no_grad():
-        _, forward = _timed(lambda: model(**batch), device)
-        like = {path: {name: p.detach() for name, p in own.items()} for path, own in owned(model).items()}
-        _, product = _timed(lambda: [jacobian.product(like[path]) for path, jacobian in known.items()], device)
-        _, pullback = _timed(lambda: [jacobian.pullback(outputs[:half]) for jacobian in known.values()], device)
-    return Pilot(
-        forward=forward / (few * length),
-        backward=backward / (few * length),
-        capture=captured / (half * length),
-        structure=learning,
-        product=product / (half * length),
-        pullback=pullback / (half * length),
-        update=update,
-        jacobians={path: jacobian.bare() for path, jacobian in known.items()},
-        tokens=half * length,
-        length=length,
-        parameters=sum(p.numel() for p in model.parameters()),
-        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        blocks=len({block_of(path) for path in known}),
-        rate=EFFICIENCY * matmul_rate(outputs.device) / 2,
-    )
-
-
-@torch.enable_grad()
-def _pass(model: nn.Module, batch: Inputs) -> torch.Tensor:
-    """Forward and backward, without leaving gradients behind."""
-    outputs = model(**batch)
-    torch.autograd.grad(outputs.sum(), [p for p in model.parameters() if p.requires_grad], allow_unused=True)
-    return outputs.detach()
-
-
-def _timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """What work gives, and the fastest of some times: the first of all allocates, and others compete for the machine."""
-    times: list[float] = []
-    while len(times) < 2 or (len(times) < TRIES and sum(times) < LONG):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        result = work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return result, min(times)
-
-
-def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
-    """What a configuration costs, given what passes of its model take."""
+    Args:
+        config: of the probe.
+        known: timed passes of its model.
+        chunk: texts that go through the model at once.
+    """
     n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
     adam = config.optimizer == "adamw"
     begin = known.structure + p * (known.capture + known.forward)
@@ -200,13 +82,19 @@ def costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
 
 
 def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -> Costs:
-    """The same, if there is memory for it.
+    """Return what a configuration costs, if there is memory for it.
+
+    Args:
+        config: of the probe.
+        known: timed passes of its model.
+        chunk: texts that go through the model at once.
+        device: whose memory it is.
 
     Raises:
         ConfigError: there is not; it says how much is needed, how much there is, and what would fit.
     """
-    here = costs(config, known, chunk)
-    sizes = ((changes, costs(config.model_copy(update=changes), known, chunk).bytes) for changes in smaller(config))
+    here = probe_costs(config, known, chunk)
+    sizes = ((changes, probe_costs(config.model_copy(update=changes), known, chunk).bytes) for changes in smaller(config))
     check_memory(here.bytes, sizes, device)
     return here
 
@@ -231,7 +119,7 @@ def check_memory(needed: int, smaller: Iterable[tuple[dict[str, Any], int]], dev
 
 
 def smaller(config: ProbeConfig) -> Iterator[dict[str, Any]]:
-    """Ever smaller versions of a configuration, as changes: without the forecast, with one seed, with fewer texts."""
+    """Yield ever smaller versions of a configuration, as changes: without the forecast, with one seed, with fewer texts."""
     changes: dict[str, Any] = {}
     for name, value in (("forecast", False), ("seeds", 1)):
         if getattr(config, name) != value:
@@ -254,17 +142,21 @@ class Clock:
 
     @property
     def fraction(self) -> float:
+        """Share of the run that is done, at most 1."""
         return min(1.0, self.done / self.costs.seconds)
 
     def begun(self) -> None:
+        """Count one seed as begun."""
         self.done += self.costs.begin
 
     def trained(self) -> None:
+        """Count one seed's step as taken."""
         self.done += self.costs.step
 
     def measured(self) -> None:
+        """Count one seed's measurement as taken."""
         self.done += self.costs.measure
 
     def over(self, turns: Turns[Any], step: int) -> Iterator[Pause]:
-        """Work in pieces, with pauses that know how much is done."""
+        """Drive a generator to its end, with pauses that know how much of the run is done."""
         return paused(turns, step, lambda: self.fraction)

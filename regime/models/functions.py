@@ -47,7 +47,7 @@ class TextFunction:
         return self.tokenizer.mask_token_id is None or type(self.pretrained.model).__name__.endswith("CausalLM")
 
     def module(self, seed: int, model: nn.Module | None = None) -> nn.Module:
-        """A copy of the transformer, or `model` itself, inside its readout; its head, if new, drawn from `seed`."""
+        """Build the function: a copy of the transformer, or `model` itself, inside its readout, a new head from `seed`."""
         inner = copy.deepcopy(self.pretrained.model) if model is None else model
         if self.config.readout == "next-token":
             return NextTokenReadout(inner)
@@ -57,12 +57,16 @@ class TextFunction:
         return HeadReadout(inner, self.config.readout, self.config.outputs, None if zero else seed)
 
     def fresh(self, seed: int) -> nn.Module:
-        """The same architecture with random weights, inside its readout."""
+        """Build the function with random weights of the same architecture."""
         model = loading.fresh(self.name, self.revision, language_model=self.language_model, seed=seed).model
         return self.module(seed, model)
 
     def inputs(self, rows: Sequence[str], length: int | None = None) -> Inputs:
-        """Texts as token ids, padded on the right to `length`, or to the longest."""
+        """Return texts as token ids (n, T), padded on the right to `length`, or to the longest.
+
+        Raises:
+            ConfigError: the tokenizer and the model do not fit together, or the prompt leaves no room for a text.
+        """
         limits = {"truncation": True, "max_length": self.config.max_tokens, "return_tensors": "pt"}
         padding = {"padding": "max_length"} | {"max_length": length} if length else {"padding": True}
         asked = self._prompted(rows) if self.config.readout == "prompt" else list(rows)
@@ -97,7 +101,7 @@ class TextFunction:
         return ids
 
     def _prompted(self, rows: Sequence[str]) -> list[str]:
-        """The template around each text; of a text too long its end is cut, never the template."""
+        """The template around each text; a text that is too long loses its end, the template nothing."""
         template = texts.prompt_prefix(self.template) if self.causal else self.template
         if "{text}" not in template:
             raise ConfigError(f"prompt = {self.template!r:.80} is not allowed with a model that reads on: {{text}} comes first")
@@ -114,8 +118,8 @@ class TextFunction:
         return [template.replace("{mask}", mask).replace("{text}", row) for row in kept]
 
 
-def split(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:
-    """The task's rows in groups of these sizes; raises ConfigError where there are too few."""
+def split_texts(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:
+    """Return the task's rows in groups of these sizes; raises ConfigError where there are too few."""
     try:
         return texts.split(config.task, sizes, config.seed, config.texts, config.labeled)
     except ValueError as error:
@@ -123,7 +127,7 @@ def split(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[
 
 
 def targets(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
-    """What outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more; of unlabeled texts nothing, 0."""
+    """Return what outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more; 0 for texts without labels."""
     if classes == 0:
         return torch.zeros(len(labels), 1)
     if classes == 2:
@@ -132,5 +136,5 @@ def targets(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
 
 
 def loss_of(config: ProbeConfig) -> Loss:
-    """The loss that a configuration trains."""
+    """Return the loss that a configuration trains."""
     return NEXT_TOKEN if config.readout == "next-token" else loss_named(config.loss_name, config.outputs)

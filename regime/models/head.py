@@ -17,7 +17,7 @@ def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
     """Refuse training texts on which logistic regression cannot be cross-validated.
 
     Raises:
-        ConfigError: a label has fewer than two; the message names it.
+        ConfigError: a label has fewer than two texts; the message names it.
     """
     for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:
@@ -30,7 +30,14 @@ def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
 def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str) -> Turns[None]:
     """Set the head to the linear probe of the targets, its penalty chosen by cross-validation.
 
-    For mse ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), by scikit-learn.
+    For mse it is ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), both by scikit-learn.
+
+    Args:
+        model: whose head is set.
+        inputs: N training texts as tokens.
+        y: their targets.
+        chunk: texts that go through the model at once.
+        loss: "mse" or "cross-entropy".
     """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV

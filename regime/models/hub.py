@@ -5,8 +5,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,20 +49,26 @@ class Arrival(NamedTuple):
 
 
 class Fetched(NamedTuple):
+    """A model's files in the Hub's cache, the commit they are of, and their license."""
+
     folder: Path
     commit: str
     license: str
 
 
 def fetch(name: str, repository: str, revision: str, known: str, *, trusted: bool) -> Generator[Arrival, None, Fetched]:
-    """A repository's files at the commit that a revision is now, in the Hub's cache; meanwhile, ten times a second, how far.
+    """Download a repository's files at the commit that a revision is now, yielding ten times a second how far.
 
-    Closed, it ends the download; what has come of a file is kept for the next time.
+    Closing the generator ends the download; what has come of a file is kept for the next time.
 
     Args:
         name: what the model is called in messages.
-        known: models that need no network.
-        trusted: of the catalog; the limits are for others.
+        repository: its id on the Hub.
+        revision: a branch, tag or commit.
+        known: models that need no network, for messages.
+        trusted: whether the catalog vouches for it; the limits are for others.
+
+    Closed, it ends the download; what has come of a file is kept for the next time.
 
     Raises:
         ModelError: there is no such model, it is gated, private, too large, pickled, of another architecture or needs code of
@@ -77,7 +84,7 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     api = HfApi(endpoint=endpoint, token=False)
     answer, whole = _Deadline(allowed.hub_seconds), _Deadline(allowed.download_seconds)
-    try:
+    with _explained(name, repository, revision, known, whole):
         info = yield from answer.wait(api.model_info, repository, revision=revision, files_metadata=True, token=False)
         if info.gated or info.private:
             raise ModelError(f"model = {name!r} is not allowed: it is gated or private, and no token is used here")
@@ -93,6 +100,15 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         for file in wanted:
             yield from whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
             whole.settle(sizes[file])
+    card = info.card_data.get("license") if info.card_data else None
+    return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
+
+
+@contextmanager
+def _explained(name: str, repository: str, revision: str, known: str, whole: "_Deadline") -> Iterator[None]:
+    """Turn whatever the Hub's client raises into a ModelError that says what to do."""
+    try:
+        yield
     except ModelError:
         raise
     except GatedRepoError:
@@ -111,15 +127,13 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
             raise ModelError(f"model = {name!r} cannot be stored here: {os.strerror(error.errno)}") from None
         if isinstance(error, TimeoutError) and whole.left <= 0:
             raise ModelError(
-                f"model = {name!r} cannot be had: its files did not come within {allowed.download_seconds:g} s "
+                f"model = {name!r} cannot be had: its files did not come within {limits().download_seconds:g} s "
                 f"(REGIME_DOWNLOAD_SECONDS); without a network: {known}"
             ) from None
         raise ModelError(
             f"model = {name!r} cannot be had: it is not here, and the Hub did not answer ({type(error).__name__}); "
             f"without a network: {known}"
         ) from None
-    card = info.card_data.get("license") if info.card_data else None
-    return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
 
 
 def _wanted(files: list[str]) -> list[str]:
@@ -129,7 +143,7 @@ def _wanted(files: list[str]) -> list[str]:
 
 
 class _Deadline:
-    """So many seconds from now, for several calls together, and how far they are."""
+    """A time limit that several calls share, with the bytes that they have brought so far."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -141,7 +155,7 @@ class _Deadline:
         return self._end - time.monotonic()
 
     def wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Generator[Arrival, None, Any]:
-        """What the call gives; raises TimeoutError once the time is over. Left early, the time is over for the call too."""
+        """What the call returns; raises TimeoutError once the time is over. Closing the generator ends the call's time too."""
         # a thread of its own: a timeout of requests is one between bytes, and of several tries
         thread = ThreadPoolExecutor(1, thread_name_prefix="hub")
         result = thread.submit(call, *args, **kwargs)
@@ -158,7 +172,7 @@ class _Deadline:
             thread.shutdown(wait=False, cancel_futures=True)
 
     def settle(self, size: int) -> None:
-        """A file of so many bytes is here."""
+        """Count a file of so many bytes as complete."""
         self._settled, self._coming = self._settled + size, 0
 
     def bar(self) -> type[tqdm]:

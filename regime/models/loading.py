@@ -32,7 +32,7 @@ from regime.models.checks import (
     check_hash,
     check_name,
     check_revision,
-    describe,
+    describe_model,
     fingerprint,
     shapes,
 )
@@ -45,6 +45,8 @@ _LOADING = Lock()
 
 
 class Pretrained(NamedTuple):
+    """A model that is loaded, with its tokenizer if it has one."""
+
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
     source: str
@@ -64,7 +66,7 @@ class Found(NamedTuple):
 
 
 def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pretrained:
-    """The named model, in eval mode, in float32. It is shared: copy it before changing it.
+    """Return the named model, in eval mode, in float32; it is shared, so copy it before changing it.
 
     Args:
         name: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id.
@@ -75,15 +77,25 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     Raises:
         ModelError: it cannot be had or trusted, or has no such head.
     """
-    found = find(name, revision)
+    found = find_model(name, revision)
     held = fingerprint(found.folder)
     with _LOADING:
         return _read(name, found, language_model, held)
 
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
-    """The same architecture with random weights from `seed`; raises ModelError as `load` does."""
-    found = find(name, revision)
+    """Return the named architecture with random weights.
+
+    Args:
+        name: as for `load`.
+        revision: as for `load`.
+        language_model: as for `load`.
+        seed: of the weights.
+
+    Raises:
+        ModelError: as `load` does.
+    """
+    found = find_model(name, revision)
     with _LOADING, torch.random.fork_rng(devices=[]):
         config = _config(name, found, language_model)
         torch.manual_seed(seed)
@@ -93,16 +105,16 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
 
 def weights(name: str, revision: str = MAIN) -> str:
     """Return the SHA-256 of a model's files, tokenizer and all; raises ModelError as `load` does."""
-    return fingerprint(find(name, revision).folder)
+    return fingerprint(find_model(name, revision).folder)
 
 
-def find(name: str, revision: str = MAIN) -> Found:
-    """A model's files, checked; raises ModelError as `finding` does."""
+def find_model(name: str, revision: str = MAIN) -> Found:
+    """Return a model's files, checked; raises ModelError as `finding` does."""
     return finish(finding(name, revision))
 
 
 def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Found]:
-    """The same in pieces: how far the files are that have to be fetched.
+    """Return a model's files, checked, yielding how far those are that have to be fetched.
 
     Raises:
         ModelError: they cannot be had or trusted.
@@ -126,12 +138,12 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         folder, commit, _ = yield from hub.fetch(name, repository, pinned, offline(), trusted=trusted)
         source = f"{repository} at {commit}"
     published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
-    return Found(folder, source, describe(name, folder, trusted=trusted), trusted, published)
+    return Found(folder, source, describe_model(name, folder, trusted=trusted), trusted, published)
 
 
 @lru_cache(maxsize=2)
 def _read(name: str, found: Found, language_model: bool, held: str) -> Pretrained:
-    """`held` is what the files hold: a folder may be written again."""
+    """Load a model from its files; `held`, their hash, keeps the cache from returning a folder as it was before it changed."""
     del held
     if found.published is not None:
         check_hash(name, found.folder / WEIGHTS, found.published)
@@ -164,7 +176,7 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
 
 @contextmanager
 def _fitting(name: str, problem: str) -> Iterator[None]:
-    """What transformers raises of files that are broken, or do not fit each other, is not documented."""
+    """Turn whatever transformers raises of files that are broken, or do not fit each other, into a ModelError."""
     try:
         yield
     except Exception as error:

@@ -21,7 +21,7 @@ from regime.data import FOLDER
 CHECKPOINTS = FOLDER / "modular-addition"
 P = 59
 SHARE = 0.4
-"""Of all sums, trained on."""
+"""Share of all sums that are trained on."""
 SEED = 0
 LEARNING_RATE, WEIGHT_DECAY, BETAS, WARMUP = 1e-3, 1.0, (0.9, 0.98), 10
 STEPS = 2600
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
 
 def pairs() -> tuple[Sums, Sums]:
-    """All sums, split by a fixed seed: those trained on, and the others."""
+    """Return all sums, split by a fixed seed: those trained on, and the others."""
     numbers = torch.arange(P)
     terms = torch.cartesian_prod(numbers, numbers)
     whole = Sums(torch.cat([terms, torch.full((P * P, 1), P)], 1), terms.sum(1) % P)
@@ -50,7 +50,7 @@ def pairs() -> tuple[Sums, Sums]:
 
 
 def new_model() -> GPT2LMHeadModel:
-    """One block of width 64 with four heads, without dropout; the global random state is put back."""
+    """Build one block of width 64 with four heads, without dropout; the global random state is put back."""
     size = {"vocab_size": P + 1, "n_positions": 3, "n_embd": 64, "n_layer": 1, "n_head": 4}
     rates = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     with torch.random.fork_rng(devices=[]):
@@ -59,12 +59,12 @@ def new_model() -> GPT2LMHeadModel:
 
 
 def logits(model: GPT2LMHeadModel, ids: Int[Tensor, "n 3"]) -> Float[Tensor, "n P"]:
-    """Of the answers, after "="."""
+    """Return the logits of the answers, after "="."""
     return model(input_ids=ids).logits[:, -1, :P]
 
 
 def train(model: GPT2LMHeadModel, steps: int) -> Iterator[int]:
-    """AdamW on all training sums at once; gives each step before it is taken, and the last one after."""
+    """Train by AdamW on all training sums at once, yielding each step before it is taken, and the last one after."""
     data, _ = pairs()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, betas=BETAS)
     for step in range(steps):
@@ -79,7 +79,7 @@ def train(model: GPT2LMHeadModel, steps: int) -> Iterator[int]:
 
 @torch.no_grad()
 def scores(model: GPT2LMHeadModel) -> dict[str, float]:
-    """Loss and accuracy on both parts."""
+    """Return loss and accuracy on the training sums and on the others."""
     found = {}
     for name, data in zip(("train", "test"), pairs(), strict=True):
         outputs = logits(model, data.input_ids)
@@ -89,7 +89,7 @@ def scores(model: GPT2LMHeadModel) -> dict[str, float]:
 
 
 def revisions() -> list[str]:
-    """The shipped checkpoints, in order."""
+    """Return the names of the shipped checkpoints, in order."""
     return sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json"))
 
 

@@ -10,7 +10,7 @@ AMPERE = 8
 
 
 def training_dtype(model: nn.Module, inputs: dict[str, Tensor]) -> torch.dtype:
-    """bfloat16 on a GPU that is fast in it, if a gradient there agrees with that in float32; else float32.
+    """Return bfloat16 on a GPU that is fast in it, if a gradient there agrees with that in float32; else float32.
 
     The choice does not depend on timings, so a run that is made again makes the same.
     """
@@ -21,7 +21,7 @@ def training_dtype(model: nn.Module, inputs: dict[str, Tensor]) -> torch.dtype:
 
 
 def agreement(model: nn.Module, inputs: dict[str, Tensor]) -> float:
-    """Cosine between the gradients of the summed squares of the outputs in bfloat16 and in float32."""
+    """Return the cosine between the gradients of the summed squares of the outputs in bfloat16 and in float32."""
     one, two = (_gradient(model, inputs, dtype) for dtype in (torch.bfloat16, torch.float32))
     products = [
         sum((a.double() * b.double()).sum() for a, b in zip(*pair, strict=True))

@@ -9,25 +9,22 @@ from torch import Tensor, nn
 
 from regime.config import ProbeConfig
 from regime.dynamics.losses import error
-from regime.dynamics.snapshot import TWIN_GAP, Pause, Snapshot, diverged
+from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, diverged
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models import estimate, texts
-from regime.models.functions import TextFunction, loss_of, split, targets
+from regime.models.functions import TextFunction, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
+from regime.models.pilot import pilot
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
+from regime.models.run import TransformerRun
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
 from regime.observe.observer import Observer, Sight, Turns
 from regime.observe.snapshots import snapshot
-from regime.record.events import Estimate, Reference
-from regime.resources.device import pick_device
-
-CHUNK_TOKENS = {"cpu": 512, "cuda": 16384}
-"""Tokens that go through the model at once: some tenths of a second on two cores, so that a stop is never far."""
-AT_THE_END = "taken when the run ends"
+from regime.record.events import Estimate
 
 
 @dataclass
@@ -47,32 +44,29 @@ class _Learner:
         return self.observer.model
 
 
-class ProbeRun:
+class ProbeRun(TransformerRun):
     """Everything at step 0; `snapshots` fine-tunes. Every seed has its own copy of the transformer."""
 
     def __init__(self, config: ProbeConfig) -> None:
+        super().__init__(config.device)
         self.config = config
-        self.device = pick_device(config.device)
         self.learning_rate, self.steps = config.step_size, config.steps
         self.function = TextFunction(config, config.model, config.revision)
         start = "random weights" if config.random_init else "weights"
         self.source = f"{start} from {self.function.pretrained.source}; {texts.SOURCES[config.task]}"
         sizes = [config.samples, config.held_out, config.probe_samples]
-        rows = split(config, sizes)
+        rows = split_texts(config, sizes)
         if config.head == "fitted" and config.loss_name == "cross-entropy":
             check_labels(rows[0].labels, config.table.classes if config.table else texts.CLASSES[config.task])
         self.targets = {
             name: targets(row.labels, config.classes).to(self.device) for name, row in zip(PARTS, rows, strict=True)
         }
-        inputs = [self.function.inputs(row.texts) for row in rows]
-        self.inputs = {
-            name: {key: t.to(self.device) for key, t in part.items()} for name, part in zip(PARTS, inputs, strict=True)
-        }
+        self.inputs = self.placed({name: self.function.inputs(row.texts) for name, row in zip(PARTS, rows, strict=True)})
         self.loss = loss_of(config)
         self.longest = max(part["input_ids"].shape[1] for part in self.inputs.values())
-        self.chunk = max(1, CHUNK_TOKENS[self.device.type] // self.longest)
+        self.chunk = self.chunk_of(self.longest)
         self.first = self._module(0)
-        known = estimate.pilot(config, self.first, self.inputs["probe"], self.chunk)
+        known = pilot(config, self.first, self.inputs["probe"], self.chunk)
         self.costs = estimate.check(config, known, self.chunk, self.device)
         self.parameters = sum(p.numel() for p in self.first.parameters() if p.requires_grad)
         self.dtype = training_dtype(self.first, {key: tensor[: self.chunk] for key, tensor in self.inputs["probe"].items()})
@@ -87,21 +81,11 @@ class ProbeRun:
         return model.to(self.device)
 
     def estimate(self) -> Estimate:
-        """From passes of a few texts, timed, and counted operations."""
+        """Return seconds, from timed passes of a few texts and counted operations, and bytes."""
         return self.costs.estimate()
 
-    def references(self) -> list[Reference]:
-        return []
-
-    def independent(self) -> None:
-        """No other initialization: the transformer is a pretrained one."""
-        return
-
-    def view(self) -> dict[str, object]:
-        return {}
-
     def snapshots(self) -> Iterator[Pause | Snapshot]:
-        """Measured steps as snapshots; pauses between chunks of tokens, and between layers."""
+        """Fine-tune, and yield measured steps as snapshots, with pauses between chunks of tokens and between layers."""
         config = self.config
         clock = estimate.Clock(self.costs)
         learners: list[_Learner] = []
@@ -183,13 +167,12 @@ class ProbeRun:
 
     def _losses(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
         """Losses, and of labeled texts errors, of every seed."""
-        found: dict[str, list[Tensor]] = {}
+        rows = []
         for learner in learners:
+            rows.append({})
             for name in ("train", "test"):
-                outputs = yield from learner.observer.evaluate(self.inputs[name])
-                for measure, value in self._scores(name, outputs).items():
-                    found.setdefault(measure, []).append(value)
-        return {name: torch.stack(values).double() for name, values in found.items()}
+                rows[-1] |= self._scores(name, (yield from learner.observer.evaluate(self.inputs[name])))
+        return _stacked(rows)
 
     def _scores(self, name: str, outputs: Float[Tensor, "n C"]) -> dict[str, Float[Tensor, ""]]:
         y = self.targets[name]
@@ -198,32 +181,31 @@ class ProbeRun:
 
     def _twins(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
         """Losses of the twins on the training texts."""
-        found: dict[str, list[Tensor]] = {}
+        rows = []
         for learner in learners:
             if learner.twin is not None:
-                outputs = yield from learner.twin.train_outputs()
-                for measure, value in self._scores("train", outputs).items():
-                    found.setdefault(f"twin_{measure}", []).append(value)
-        return {name: torch.stack(values).double() for name, values in found.items()}
+                scores = self._scores("train", (yield from learner.twin.outputs("train")))
+                rows.append({f"twin_{measure}": value for measure, value in scores.items()})
+        return _stacked(rows)
 
     def _regressions(self, learners: list[_Learner], ended: bool) -> Turns[tuple[dict[str, Tensor], dict[str, str]]]:
         """Losses of kernel regression with the first kernel, and with the last, when the run ends."""
         if not (self.config.forecast and self.config.classes):
             return {}, {}
-        found: dict[str, list[Tensor]] = {}
+        rows = []
         for learner in learners:
+            rows.append({})
             now = (yield from self._regressed_now(learner)) if ended else None
             for prefix, regressed in (("kernel_start_", learner.regressed), ("kernel_now_", now)):
                 for name in ("train", "test"):
                     values = regressed[name] if ended else torch.full_like(self.targets[name], torch.nan)
-                    for measure, value in self._scores(name, values).items():
-                        found.setdefault(f"{prefix}{measure}", []).append(value)
+                    rows[-1] |= {f"{prefix}{measure}": value for measure, value in self._scores(name, values).items()}
             yield
-        undefined = {} if ended else dict.fromkeys(found, AT_THE_END)
-        return {name: torch.stack(values).double() for name, values in found.items()}, undefined
+        found = _stacked(rows)
+        return found, {} if ended else dict.fromkeys(found, AT_THE_END)
 
     def _regressed_now(self, learner: _Learner) -> Turns[dict[str, Tensor]]:
-        """With the last kernel; what the run itself needed of the first one is let go before."""
+        """Kernel regression with the last kernel; the twin and the first Jacobians are let go before."""
         learner.twin, learner.observer.jacobians = None, {}
         jacobians = yield from learner.observer.capture(self.inputs["train"])
         kernel = yield from full_kernel(jacobians, jacobians)
@@ -258,7 +240,7 @@ class ProbeRun:
         for learner in learners:
             sights.append((yield from clock.over(learner.observer.observe(), step)))
             if learner.twin is not None:
-                foreseen.append((yield from clock.over(learner.twin.probe_outputs(), step)))
+                foreseen.append((yield from clock.over(learner.twin.outputs("probe"), step)))
             clock.measured()
         linear = {TWIN_GAP: torch.stack(foreseen)} if foreseen else {}
         compared, undefined = yield from clock.over(self._regressions(learners, step == self.steps), step)
@@ -275,3 +257,8 @@ class ProbeRun:
 
 
 PARTS = ("train", "test", "probe")
+
+
+def _stacked(rows: list[dict[str, Tensor]]) -> dict[str, Float[Tensor, "S"]]:
+    """The numbers of each seed as those of all, by name."""
+    return {name: torch.stack([row[name] for row in rows]).double() for name in (rows[0] if rows else ())}

@@ -13,7 +13,7 @@ MODEL = "model"
 
 
 def naming(module: nn.Module) -> Callable[[str], str]:
-    """A path inside a readout -> the path in the transformer itself, without the language model around it: `h.0.attn.c_attn`.
+    """Return the function from a path inside a readout to the path in the transformer itself, such as `h.0.attn.c_attn`.
 
     A new head stays `head`, and a language model's own head what it is called there.
     """
@@ -27,18 +27,18 @@ def naming(module: nn.Module) -> Callable[[str], str]:
 
 
 def mean_pool(hidden: Float[Tensor, "n T d"], mask: Int[Tensor, "n T"]) -> Float[Tensor, "n d"]:
-    """The mean over positions that are not padding."""
+    """Return the mean hidden state over positions that are not padding."""
     weight = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weight).sum(1) / weight.sum(1)
 
 
 def at(hidden: Float[Tensor, "n T d"], position: Int[Tensor, "n"]) -> Float[Tensor, "n d"]:
-    """One position of each text."""
+    """Return each text's hidden state at one position."""
     return hidden.gather(1, position[:, None, None].expand(-1, 1, hidden.shape[-1])).squeeze(1)
 
 
 def last(mask: Int[Tensor, "n T"]) -> Int[Tensor, "n"]:
-    """The last position that is not padding, which is on the right."""
+    """Return the last position that is not padding, which is on the right."""
     return mask.sum(1) - 1
 
 
@@ -62,10 +62,12 @@ class HeadReadout(nn.Module):
         self.eval()
 
     def features(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> Float[Tensor, "n d"]:
+        """Return the pooled hidden states that the head is linear in."""
         hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return mean_pool(hidden, attention_mask) if self.pool == "mean" else at(hidden, last(attention_mask))
 
     def forward(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> Float[Tensor, "n C"]:
+        """Return W pool_t h_t(x) + b."""
         return self.head(self.features(input_ids, attention_mask))
 
 
@@ -82,6 +84,7 @@ class PromptReadout(nn.Module):
         self.eval()
 
     def forward(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> Float[Tensor, "n C"]:
+        """Return the logits of the words: of two their difference, of more each less their mean."""
         position = last(attention_mask) if self.mask is None else (input_ids == self.mask).int().argmax(1)
         hidden = self.model.base_model(input_ids=input_ids, attention_mask=attention_mask)[0]
         logits = _word_logits(self.model, at(hidden, position), self.words)
@@ -99,6 +102,7 @@ class NextTokenReadout(nn.Module):
         self.eval()
 
     def forward(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> Float[Tensor, "n 1"]:
+        """Return the mean log-probability of each text's tokens."""
         logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits[:, :-1]
         n, t, v = logits.shape
         known = -functional.cross_entropy(logits.reshape(n * t, v), input_ids[:, 1:].reshape(n * t), reduction="none")

@@ -11,7 +11,7 @@ from regime.resources.limits import limits
 
 
 def skeleton(kind: type, config: PretrainedConfig) -> PreTrainedModel:
-    """The model that a configuration describes, on the meta device: names and shapes alone."""
+    """Build the model that a configuration describes on the meta device: names and shapes alone."""
     with torch.device("meta"), no_init_weights():
         return kind.from_config(config)
 

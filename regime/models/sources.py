@@ -8,13 +8,13 @@ from pathlib import Path
 from regime.config.models import MAIN
 from regime.data import FOLDER
 from regime.models.catalog import CATALOG
-from regime.models.checks import CONFIG, ModelError, describe
+from regime.models.checks import CONFIG, ModelError, describe_model
 
 MODELS_DIR = "REGIME_MODELS_DIR"
 
 
 def available() -> dict[str, dict[str, object]]:
-    """Every model that may be named: the catalog, and the folders of REGIME_MODELS_DIR that pass the checks."""
+    """Return every model that may be named: the catalog, and the folders of REGIME_MODELS_DIR that pass the checks."""
     listed: dict[str, dict[str, object]] = {}
     for name, model in CATALOG.items():
         listed[name] = {
@@ -32,7 +32,7 @@ def available() -> dict[str, dict[str, object]]:
         if name in listed:
             continue
         try:
-            known = describe(name, folder, trusted=False)
+            known = describe_model(name, folder, trusted=False)
         except ModelError:
             continue
         inner = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())
@@ -43,12 +43,12 @@ def available() -> dict[str, dict[str, object]]:
 
 
 def offline() -> str:
-    """Names of the models that need no network, for messages."""
+    """Return the names of the models that need no network, for messages."""
     return ", ".join(name for name, facts in available().items() if facts["offline"])
 
 
 def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
-    """Folders that a model may be in without a network, and what to call them; none for what is no plain name."""
+    """Yield the folders that a model may be in without a network, and what to call them; none for what is no plain name."""
     inner = () if revision == MAIN else (revision,)
     if any("/" in part or "\\" in part or part.startswith(".") or not part for part in (name, *inner)):
         return
@@ -66,18 +66,18 @@ def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
 
 
 def here(name: str, revision: str) -> tuple[Path, str] | None:
-    """The folder that a model is in without a network, and what to call it; None if there is none."""
+    """Return the folder that a model is in without a network, and what to call it; None if there is none."""
     return next(((folder, source) for folder, source in local(name, revision) if folder.is_dir()), None)
 
 
 def remote(name: str, revision: str) -> bool:
-    """Whether loading it would ask the Hub."""
+    """Return whether loading a model would ask the Hub."""
     repository = CATALOG[name].repository if name in CATALOG else "/" in name
     return here(name, revision) is None and bool(repository)
 
 
 def shipped(name: str) -> tuple[str, ...]:
-    """Revisions that ship with a model of the catalog."""
+    """Return the names of the revisions that ship with a model of the catalog."""
     model = CATALOG[name]
     folders = FOLDER.joinpath(model.asset).glob(f"*/{CONFIG}") if model.asset else ()
     return tuple(sorted(path.parent.name for path in folders))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from regime.config.rows import OwnTexts, parse
+from regime.config.rows import OwnTexts, parse_texts
 from regime.data import FOLDER
 
 REVIEWS = FOLDER / "reviews.csv"
@@ -46,7 +46,7 @@ class TextRows(NamedTuple):
 
 
 def prompt_prefix(template: str) -> str:
-    """The template up to the word that is asked for: what a model that reads from left to right is given."""
+    """Return the template up to the word that is asked for, which is what a model that reads from left to right is given."""
     return template[: template.index("{mask}")].rstrip()
 
 
@@ -59,15 +59,19 @@ def _reviews(task: str) -> OwnTexts:
 
 
 def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = None, labeled: bool = True) -> list[TextRows]:
-    """Disjoint groups of rows of these sizes, drawn by one seed; labels as even in each as the rows allow.
+    """Return disjoint groups of rows of these sizes, drawn by one seed; labels are as even in each as the rows allow.
 
     Args:
+        task: a column of the shipped reviews, or "own".
+        sizes: of the groups.
+        seed: of the draw.
         source: for task "own", the rows as text.
+        labeled: whether the rows have labels.
 
     Raises:
         ValueError: there are fewer rows than asked for, or `source` is not such rows.
     """
-    table = parse(source, labeled) if source is not None else _reviews(task)
+    table = parse_texts(source, labeled) if source is not None else _reviews(task)
     if len(table.texts) < sum(sizes):
         raise ValueError(
             f"{sum(sizes)} texts are asked for, {' + '.join(map(str, sizes))}, and there are {len(table.texts)}; "

@@ -33,7 +33,7 @@ def freeze(model: nn.Module, globs: Iterable[str], name: Callable[[str], str]) -
 
 
 def make_optimizer(config: ProbeConfig, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """The configuration's optimizer, without weight decay."""
+    """Build the configuration's optimizer, without weight decay."""
     parameters = list(parameters)
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=config.step_size, weight_decay=0.0, fused=True)
@@ -41,7 +41,7 @@ def make_optimizer(config: ProbeConfig, parameters: Iterable[Tensor]) -> torch.o
 
 
 def rate(config: ProbeConfig, step: int) -> float:
-    """The learning rate of the step that follows `step` others.
+    """Return the learning rate of the step that follows `step` others.
 
     Over the first `warmup` steps it rises linearly to its full size; then, over the rest, it stays, or falls to 0 linearly or
     as half a cosine.
@@ -54,7 +54,7 @@ def rate(config: ProbeConfig, step: int) -> float:
 
 
 def batch(config: ProbeConfig, step: int) -> list[int]:
-    """The rows of one training batch; the same for every seed."""
+    """Return the rows of one training batch, which are the same for every seed."""
     if config.batch == config.samples:
         return list(range(config.samples))
     return torch.randperm(config.samples, generator=torch.Generator().manual_seed(step))[: config.batch].tolist()

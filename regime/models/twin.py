@@ -25,9 +25,13 @@ class Linearized:
     start: Float[Tensor, "n C"]
     jacobians: Jacobians
 
+    def rows(self, chosen: list[int]) -> "Linearized":
+        """Return some of the examples."""
+        return Linearized(self.start[chosen], {path: jacobian.rows(chosen) for path, jacobian in self.jacobians.items()})
+
 
 def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"]]:
-    """Theta between examples, all pairs of outputs, summed over layers."""
+    """Compute Theta between examples, all pairs of outputs, summed over layers."""
     total = None
     for path, jacobian in one.items():
         with torch.no_grad():
@@ -39,33 +43,33 @@ def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"
 
 
 class KernelTwin:
-    """For SGD, with momentum or without: in function space, where a step is a product with Theta_0(., X).
+    """The twin of a model trained by SGD: in function space, where a step is a product with Theta_0(., X).
 
     Its whole path is known before the first step of the model.
     """
 
     def __init__(self, config: ProbeConfig, train: TwinPoints, probe: TwinPoints, y: Tensor, loss: Loss) -> None:
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        self.train, self.probe = train, probe
-        self.twin = Twin(self.train, y, loss, Descent(config.step_size, momentum))
+        self.points = {"train": train, "probe": probe}
+        self.twin = Twin(train, y, loss, Descent(config.step_size, momentum))
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
-        """The step the model takes on the same batch."""
+        """Take the step that the model takes on the same batch."""
         self.twin.descent = replace(self.twin.descent, learning_rate=rate)
         self.twin.step(torch.tensor(batch, device=self.twin.y.device))
         yield
 
-    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
+    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+        """Return f_lin on the "train" or the "probe" texts."""
         yield
-        return self.twin.outputs(self.train)[0]
-
-    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
-        yield
-        return self.twin.outputs(self.probe)[0]
+        return self.twin.outputs(self.points[name])[0]
 
 
 class ParameterTwin:
-    """For AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians."""
+    """The twin of a model trained by AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians.
+
+    It has the interface of `KernelTwin`. The optimizer is torch's, as the model's is.
+    """
 
     def __init__(
         self,
@@ -76,8 +80,17 @@ class ParameterTwin:
         loss: Loss,
         like: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
-        """`like` are parameters by layer and name."""
-        self.train, self.probe, self.y, self.loss = train, probe, y, loss
+        """Begin at theta_0, from the Jacobians there.
+
+        Args:
+            config: for the optimizer.
+            train: the training texts.
+            probe: the probe texts.
+            y: targets of the training texts.
+            loss: that the model is trained on.
+            like: the model's parameters by layer and name, for their shapes.
+        """
+        self.points, self.y, self.loss = {"train": train, "probe": probe}, y, loss
         self.moved = {
             path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}
             for path, jacobian in train.jacobians.items()
@@ -85,16 +98,10 @@ class ParameterTwin:
         self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
 
     def step(self, batch: list[int], rate: float) -> Turns[None]:
-        """The step the model takes on the same batch."""
-        whole = len(batch) == len(self.y)
-        rows = slice(None) if whole else batch
-        part = (
-            self.train
-            if whole
-            else Linearized(
-                self.train.start[rows], {path: jacobian.rows(rows) for path, jacobian in self.train.jacobians.items()}
-            )
-        )
+        """Take the step that the model takes on the same batch."""
+        part, rows = self.points["train"], slice(None)
+        if len(batch) < len(self.y):
+            part, rows = part.rows(batch), batch
         outputs = yield from self._outputs(part)
         force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
         for path, jacobian in part.jacobians.items():
@@ -104,11 +111,9 @@ class ParameterTwin:
             group["lr"] = rate
         self.optimizer.step()
 
-    def train_outputs(self) -> Turns[Float[Tensor, "N C"]]:
-        return self._outputs(self.train)
-
-    def probe_outputs(self) -> Turns[Float[Tensor, "P C"]]:
-        return self._outputs(self.probe)
+    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+        """Return f_lin on the "train" or the "probe" texts."""
+        return self._outputs(self.points[name])
 
     def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:
         outputs = at.start.clone()

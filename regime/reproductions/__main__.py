@@ -10,6 +10,7 @@ HEADER = f"{'id':9} {'ours':>8}  {'95% interval':18} {'expected':>28}  {'toleran
 
 
 def main() -> int:
+    """Print the claims that are asked for as a table; return 1 where one of them failed, else 0."""
     parser = argparse.ArgumentParser(prog="python -m regime.reproductions", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more seeds and widths; some minutes")
     parser.add_argument("--only", nargs="*", choices=CLAIMS, metavar="NAME", help=", ".join(CLAIMS))

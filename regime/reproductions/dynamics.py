@@ -8,8 +8,7 @@ from regime.dynamics.losses import LOSSES
 from regime.dynamics.optimizers import Descent
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import PointEstimate, mean_over_seeds
-from regime.measures.power_law import power_law
-from regime.reproductions.claim import Result
+from regime.reproductions.claim import Result, exponent
 from regime.run import run
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.experiment import Experiment
@@ -22,7 +21,7 @@ CATAPULT_WIDTH = 1024
 
 
 def catapult(full: bool) -> list[Result]:
-    """S5: f = u.v x / sqrt(n), one sample x = 1, y = 0 (Lewkowycz et al. 2020, arXiv 2003.02218)."""
+    """Show the catapult, S5: f = u.v x / sqrt(n), one sample x = 1, y = 0 (Lewkowycz et al. 2020, arXiv 2003.02218)."""
     seeds, steps = 20 if full else 5, 3000
     spike, end, growth = {}, {}, {}
     for stability in (1.9, 2.1, 3.9, 4.1):
@@ -67,7 +66,7 @@ def _top(network: Network, parameters: list[Layer], x: torch.Tensor) -> float:
 
 
 def closed_form(full: bool) -> list[Result]:
-    """S9: gradient descent on the twin against gradient flow at a fixed time: the error is proportional to the step."""
+    """Compare the twin with gradient flow at a fixed time, S9: the error is proportional to the step."""
     fields = {"task": "sine", "width": 64, "samples": 16, "test_samples": 8, "probe_samples": 16, "seeds": 5}
     halvings = range(6 if full else 5)
     errors = []
@@ -80,12 +79,12 @@ def closed_form(full: bool) -> list[Result]:
         y, zero = experiment.run.data.train.y, torch.zeros_like(experiment.run.data.train.y)
         want = [gradient_flow(kernel, zero, y, steps * rate) for kernel in experiment.run.kernel]
         errors.append((experiment.twin.outputs(experiment.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).numpy())
-    slope = power_law([2.0**-k for k in halvings], np.stack(errors))
+    slope = exponent([2.0**-k for k in halvings], np.stack(errors))
     return [Result("S9", "twin by GD against gradient flow at one time: error against the step", "1", slope, 0.97, 1.03)]
 
 
 def forecast(full: bool) -> list[Result]:
-    """The twin's forecast explains the path in the lazy limit, and less and less of it towards the rich end."""
+    """Show that the twin's forecast explains the path in the lazy limit, and less and less of it towards the rich end."""
     alphas = [64.0, 16.0, 4.0, 1.0, 0.25, 0.0625]
     fields = {"task": "rings", "width": 64, "samples": 64, "test_samples": 16, "seeds": 10 if full else 5}
     skills = []

@@ -13,8 +13,8 @@ ALPHAS = {"ntk": [2.0**k for k in range(-6, 1)], "mup": [2.0**k for k in range(-
 """Output scales on both sides of the boundary at every width."""
 
 
-def boundary(full: bool) -> list[Result]:
-    """S18: the output scale at which the kernel changes by half of itself (Geiger et al. 2020, arXiv 1906.08034).
+def lazy_rich_boundary(full: bool) -> list[Result]:
+    """Find the output scale at which the kernel changes by half of itself, S18 (Geiger et al. 2020, arXiv 1906.08034).
 
     kernel_change grows as 1 / (alpha sqrt(width)) where it is of order one, so its contours fall as width^-1/2; lower ones are
     steeper, towards the exponent of S2. Under muP nothing of it depends on width.
@@ -33,9 +33,10 @@ def boundary(full: bool) -> list[Result]:
 
 
 def double_descent(full: bool) -> list[Result]:
-    """S11: least-norm fits of random features are worst where these are as many as samples (Belkin et al., arXiv 1812.11118).
+    """Find where least-norm fits of random features are worst, S11 (Belkin et al. 2019, arXiv 1812.11118).
 
-    The readout alone is trained, on ReLU features of a random layer and a bias; its kernel regression is the least-norm fit.
+    There are then as many features as samples. The readout alone is trained, on ReLU features of a random layer and a bias; its
+    kernel regression is the least-norm fit.
     """
     samples = 32
     ratios = [1 / 4, 1 / 2, 3 / 4, 1, 3 / 2, 2, 4, 8, 16]

@@ -15,6 +15,6 @@ CLAIMS = {
     "bottleneck": scaling.bottleneck,
     "fluctuation": scaling.fluctuation,
     "forecast": dynamics.forecast,
-    "boundary": maps.boundary,
+    "boundary": maps.lazy_rich_boundary,
     "double-descent": maps.double_descent,
 }

@@ -9,9 +9,9 @@ from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
 
 RESULT_VERSION = 2
-"""Of what a cell holds and how it is computed: a change makes stores of before those of another version."""
+"""Version of what a cell holds and of how it is computed: a store of another version is moved aside."""
 LEFT_OUT = ("kernel_velocity",)
-"""Between measurements, which sweeps do not make."""
+"""Measures between two measurements: a sweep has only the last."""
 
 
 class Cell(Message):
@@ -37,7 +37,14 @@ class Cell(Message):
 
 
 def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:
-    """A cell's results from its last measurement: all but its place and what it cost."""
+    """Return a cell's results from its last measurement: all fields but its place and what it cost.
+
+    Args:
+        event: the measurement.
+        learning_rate: that the cell was trained with.
+        diverged: whether training diverged.
+        reached: whether the loss that was asked for was reached.
+    """
 
     def kept(part: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in part.items() if name not in LEFT_OUT}
@@ -59,7 +66,7 @@ def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: 
 
 
 def failure(error: str) -> dict[str, Any]:
-    """What stands for the results of a cell that could not be run."""
+    """Return what stands for the results of a cell that could not be run."""
     empty = ("measures", "spread", "seeds", "intervals", "undefined", "layers")
     rest = {"reached": False, "step": 0, "learning_rate": None, "verdict": None, "training_seconds": 0.0, "seconds": 0.0}
     return {"status": "failed", "error": error, **{name: {} for name in empty}, **rest}

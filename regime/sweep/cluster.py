@@ -1,7 +1,7 @@
 """Batches over the workers of a Dask scheduler, on this machine or many: `pip install "regime[cluster]"`.
 
-Every worker needs this package. One that is lost has its batches run again elsewhere, by Dask; one whose batch was canceled
-stops within a second.
+Every worker needs this package. One that is lost has its batches run again elsewhere, by Dask; a worker whose batch was
+canceled stops within a second.
 """
 
 import os
@@ -21,7 +21,7 @@ VARIABLE = "REGIME_SCHEDULER"
 PATIENCE = 5
 """Seconds within which the scheduler has to answer."""
 ASK = 1.0
-"""Seconds between a task's looks at whether it was canceled."""
+"""Seconds after which a task asks again whether it was canceled."""
 
 
 class Cluster:
@@ -82,6 +82,7 @@ class Cluster:
                 self.client.cancel(list(futures.values()), force=True)
 
     def close(self) -> None:
+        """End the connection."""
         self.client.close(timeout=PATIENCE)
 
 
@@ -96,7 +97,7 @@ def _results(future: Any, count: int) -> list[Result]:
 
 
 def _task(configs: list[dict[str, Any]], at_loss: float | None, token: str) -> tuple[int, list[Result]]:
-    """A batch on a worker, which looks now and then at whether it is still wanted; with the version of its results."""
+    """Run a batch on a worker, asking now and then whether it is wanted; return its results and their version."""
     from distributed import Event, get_client
 
     stop, asked = Event(token, client=get_client()), time.monotonic()

@@ -9,12 +9,12 @@ from regime.config.sweep import Scalar
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
-from regime.sweep.findings import FitTable
+from regime.sweep.lines import FitTable
 
 SIZES = ("width", "samples")
 LEARNED = "test_loss"
 LEAST_NORM = "kernel_start_test_loss"
-"""Of kernel regression with the first kernel: with a trained readout alone, the fit of least norm on random features."""
+"""Loss of kernel regression with the first kernel; where the readout alone is trained, of the least-norm fit."""
 
 
 class Scaling(Message):
@@ -55,7 +55,7 @@ class DoubleDescent(Message):
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
-    """Of the test loss along width and samples, of four values or more, at each combination of the other axes' values."""
+    """Fit laws with a floor to the test loss along width and samples, of four values or more each."""
     found = []
     for line in FitTable(config, cells).lines([LEARNED], SIZES):
         try:
@@ -70,7 +70,7 @@ def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
 
 
 def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[DoubleDescent]:
-    """Peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
+    """Find the peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
     if config.base.kind != "toy" or config.base.trainable != "readout":
         return []
     found = []

@@ -9,6 +9,8 @@ from regime.sweep.cell import Cell
 
 
 class SweepStarted(Message):
+    """A sweep that begins, with what the store had of it."""
+
     kind: Literal["started"] = "started"
     config: dict[str, Any] = Field(description="the configuration in full")
     estimate: Estimate

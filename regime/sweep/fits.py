@@ -1,4 +1,4 @@
-"""What a sweep's cells obey: power laws, the lazy-rich boundary, scaling laws with a floor, peaks; and how far they reach.
+"""Laws fitted to a sweep's cells: power laws, the lazy-rich boundary, scaling laws with a floor, peaks, and predictions.
 
 Cells enter as tables (K, S): K values of a field, S seeds. Fits are of means of logarithms over seeds. Intervals are 95%, by a
 bootstrap over seeds: drawn anew in every cell by itself, or, where all cells have the same networks (`paired`), the same ones
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regime.measures.intervals import PointEstimate, percentile, resampled_means, student
+from regime.measures.intervals import PointEstimate, mean_over_seeds, percentile, resampled_means, student
 
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
 SHARES = 1 - np.geomspace(1, 0.01, 64)
-"""Of the lowest mean, that a floor may be."""
+"""Shares of the lowest mean that are tried as the floor."""
 
 
 def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def _intervals(
 
 
 def from_least(x: np.ndarray, least: float) -> np.ndarray:
-    """Which points a fit takes: those from `least` up where they are enough for one, else all."""
+    """Return which points a fit takes: those from `least` up where they are enough for one, else all."""
     asymptotic = x >= least
     return asymptotic if asymptotic.sum() >= ENOUGH else np.ones_like(asymptotic)
 
@@ -61,8 +61,15 @@ class PowerLaw(NamedTuple):
     points: int
 
 
-def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: float = 0.0) -> PowerLaw:
-    """The least-squares line of log y on log x, for y (K, S); of five points or more from `least` up, through those alone.
+def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: float = 0.0, by_seed: bool = False) -> PowerLaw:
+    """Fit y ~ x^exponent: the least-squares line of log y on log x.
+
+    Args:
+        x: scales (K,), positive, at least three different ones.
+        y: positive values (K, S), one column a seed.
+        paired: whether one column has the same networks at every x, so that the bootstrap draws the same seeds everywhere.
+        least: where five points or more are from here up, the line is fitted to those alone.
+        by_seed: fit every column by itself, for Student's interval of the mean exponent instead of the bootstrap's.
 
     Raises:
         ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
@@ -71,7 +78,10 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
     taken = from_least(np.asarray(x, dtype=float), least)
     log_x, log_y = log_x[taken], log_y[taken]
     slope, height = _line(log_x, log_y.mean(1))
-    (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
+    if by_seed:
+        exponent = mean_over_seeds(_line(log_x, log_y.T)[0])
+    else:
+        (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
     return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
 
 
@@ -84,14 +94,20 @@ class Extrapolation(NamedTuple):
 
     @property
     def inside(self) -> bool:
+        """Whether the measured value lies within the prediction's interval."""
         return self.predicted.low <= self.measured <= self.predicted.high
 
 
 def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation]:
-    """Predictions for x above `upto` from a power law fitted to the others, with Student's prediction interval of a new mean.
+    """Predict y at larger x from a power law fitted to smaller ones, with Student's prediction interval of a new mean.
 
     The residuals of the fit, curvature included, are its only source of error: s^2 (1 + 1/K + (x - mean)^2 / S_xx), K - 2
     degrees of freedom.
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        upto: the largest x that is fitted.
 
     Raises:
         ValueError: as `power_law`, of the part that is fitted.
@@ -124,9 +140,14 @@ class Boundary(NamedTuple):
 
 
 def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """log of the knob at which `values` (..., K) first cross the level, going from its large end; nan where they never do.
+    """Return the log of the knob at which values first cross a level, going from the knob's large end; nan where they never do.
 
     Between neighboring cells values are linear in log knob.
+
+    Args:
+        log_knob: (K,), increasing.
+        values: (..., K).
+        level: to cross.
     """
     above = values[..., ::-1] > level
     first = above.argmax(-1)
@@ -148,7 +169,7 @@ def boundary(
     paired: bool = True,
     least: float = 0.0,
 ) -> Boundary:
-    """The knob's value at which a measure y (M sizes, K knobs, S seeds) takes `level`, against size, and its exponent.
+    """Find the knob's value at which a measure takes one level, against size, and fit its exponent.
 
     Args:
         size: (M,), positive.
@@ -194,9 +215,14 @@ class ScalingLaw(NamedTuple):
 
 
 def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
-    """A power law that ends in a floor, for y (K, S) (Hestness et al. 2017, arXiv 1712.00409).
+    """Fit y = floor + coefficient x^-exponent, a power law that ends in a floor (Hestness et al. 2017, arXiv 1712.00409).
 
     Of floors between 0 and 0.99 of the lowest mean, the one is taken whose line through log(y - floor) misses log y least.
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        paired: as for `power_law`.
 
     Raises:
         ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
@@ -230,7 +256,12 @@ class Peak(NamedTuple):
 
 
 def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
-    """Where y (K, S) is largest, and its height over the lowest points before and after (Belkin et al. 2019, arXiv 1812.11118).
+    """Find where y is largest, and its height over the lowest points before and after (Belkin et al. 2019, arXiv 1812.11118).
+
+    Args:
+        x: scales (K,).
+        y: values (K, S), one column a seed.
+        paired: as for `power_law`.
 
     Raises:
         ValueError: as `power_law`.

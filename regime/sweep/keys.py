@@ -1,4 +1,4 @@
-"""The keys under which finished cells are kept: of all that their numbers depend on."""
+"""The keys under which finished cells are kept: hashes of everything that a cell's numbers depend on."""
 
 import hashlib
 import json
@@ -13,7 +13,13 @@ from regime.version import __version__
 
 
 def key(fields: dict[str, Any], at_loss: float | None, weights: str | None = None) -> str:
-    """Return the SHA-256 of a cell's configuration, its model's weights and this version: the same wherever its result is."""
+    """Return the SHA-256 of all that a cell's numbers depend on: the same wherever its result is.
+
+    Args:
+        fields: the cell's configuration as a dict.
+        at_loss: share of the initial loss that training stops at, or None.
+        weights: SHA-256 of the model's files, or None for a toy.
+    """
     version = {"package": __version__, "version": RESULT_VERSION}
     asked = version | {"config": fields, "at_loss": at_loss, "weights": weights}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

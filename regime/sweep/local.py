@@ -21,7 +21,7 @@ from regime.sweep.cell import failure
 from regime.sweep.work import Result, work
 
 Done = tuple[int, float | list[Result]] | None
-"""Which batch, and how much of it is done or what came of it; None says only that time has passed."""
+"""The number of a batch, and the share of it that is done or its results; None says only that time has passed."""
 STARTING = 4.0
 """Seconds that a process takes to start."""
 TRIES = 2
@@ -31,21 +31,27 @@ COMMAND = [sys.executable, "-m", "regime.sweep.worker"]
 
 
 def cores(device: str) -> int:
-    """Processes to share the work: one core each, or one for the GPU."""
+    """Return how many processes share the work: one a core, or one for the GPU."""
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processes(batches: Sequence[Batch], most: int) -> int:
-    """How many to start: none where they would take longer to start than they save."""
+    """Return how many processes to start: one, which is this one, where more would take longer to start than they save."""
     wanted = min(most, len(batches))
     saved = sum(batch.seconds for batch in batches) * (1 - 1 / max(1, wanted))
     return wanted if saved > STARTING else 1
 
 
-def run(batches: Sequence[Batch], at_loss: float | None, most: int) -> Iterator[Done]:
-    """Run batches, the first ones first; closing the iterator ends every process at once."""
+def run_batches(batches: Sequence[Batch], at_loss: float | None, most: int) -> Iterator[Done]:
+    """Run batches, the first ones first; closing the iterator ends every process at once.
+
+    Args:
+        batches: of cells.
+        at_loss: share of the initial loss that training stops at, or None.
+        most: processes at once.
+    """
     count = processes(batches, most)
     if count == 1:
         for number, batch in enumerate(batches):
@@ -114,7 +120,7 @@ class _Worker:
         Thread(target=self._hear, args=(self.process,), daemon=True).start()
 
     def _hear(self, process: subprocess.Popen) -> None:
-        """What the process says, and None when it is gone."""
+        """Pass on what the process says, and None when it is gone."""
         for line in process.stdout:
             with suppress(ValueError):  # the last line of one that was killed
                 self.heard.put((self, json.loads(line)))

@@ -10,8 +10,9 @@ from regime.record.events import Message
 from regime.record.saved import Saved
 from regime.sweep.cell import Cell
 from regime.sweep.curves import DoubleDescent, Scaling
-from regime.sweep.findings import Contour, FitTable, Law
-from regime.sweep.store import table
+from regime.sweep.findings import Contour, Law
+from regime.sweep.lines import FitTable
+from regime.sweep.store import cells_to_csv
 
 
 class SweepProvenance(Message):
@@ -48,9 +49,9 @@ class SweepReport(Saved):
         return self
 
     def values(self, measure: str) -> np.ndarray:
-        """A measure seed by seed, (*axes, S); nan where a cell has none. `regime_index` is the verdict's."""
+        """Return a measure seed by seed, (*axes, S), nan where a cell has none; `regime_index` is the verdict's."""
         return FitTable(self.config, self.cells).values(measure)
 
     def to_csv(self) -> str:
-        """Every cell as a row: its point, its regime, its measures with their intervals."""
-        return table([(cell.point, cell.model_dump(mode="json")) for cell in self.cells])
+        """Return every cell as a row of CSV: its point, its regime, its measures with their intervals."""
+        return cells_to_csv([(cell.point, cell.model_dump(mode="json")) for cell in self.cells])

@@ -59,7 +59,7 @@ class Store:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this call's own, whose changes are made whole or not at all, and on the disk when it ends."""
+        """A connection for one call, whose changes are made whole or not at all, and are on the disk when it ends."""
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
                 database.execute("PRAGMA synchronous = FULL")
@@ -96,7 +96,7 @@ class Store:
         return None if version == RESULT_VERSION or not known else f"version-{version}"
 
     def _move_aside(self, reason: str) -> Path:
-        """The file and what SQLite keeps beside it, under a name that nothing has."""
+        """Rename the file, and what SQLite keeps beside it, to a name that nothing has."""
         target = self.path.with_name(f"{self.path.name}.{reason}-{time.time_ns()}-{os.getpid()}")
         self.path.rename(target)
         for ending in SIDECARS:
@@ -106,7 +106,7 @@ class Store:
         return target
 
     def get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The results that are there, by key; raises ConfigError where one of them is none."""
+        """Return the results that are there, by key; raises ConfigError where one of them is none."""
         wanted, found = list(keys), {}
         with self._open() as database:
             for first in range(0, len(wanted), AT_ONCE):
@@ -116,7 +116,7 @@ class Store:
         return found
 
     def _read(self, key: str, text: str) -> dict[str, Any]:
-        """A result as it was put; raises ConfigError where it is none."""
+        """Return a result as it was put; raises ConfigError where the text is none."""
         try:
             result = json.loads(text)
             Cell(index=0, point={}, key=key, **result)
@@ -141,19 +141,19 @@ class Store:
             database.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?)", rows)
 
     def count(self) -> int:
-        """Cells that are kept."""
+        """Return how many cells are kept."""
         with self._open() as database:
             return database.execute("SELECT count(*) FROM cells").fetchone()[0]
 
     def to_csv(self) -> str:
-        """Every cell as a row: its configuration, what came of it, and its measures, means over seeds; raises as `get` does."""
+        """Return every cell as a row of CSV: configuration, result, and means of measures; raises as `get` does."""
         with self._open() as database:
             rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
-        return table([(json.loads(config), self._read(key, result)) for key, config, result in rows])
+        return cells_to_csv([(json.loads(config), self._read(key, result)) for key, config, result in rows])
 
 
 def _begin(database: sqlite3.Connection) -> None:
-    """Begin a transaction that writes, in a file that is a store by then."""
+    """Begin a transaction that writes, in a file that is made a store if it is not one yet."""
     database.execute("BEGIN IMMEDIATE")
     database.execute(TABLE)
     database.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -164,8 +164,8 @@ PRAGMAS = ("application_id", "user_version")
 SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "seconds", "error")
 
 
-def table(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
-    """Cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
+def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+    """Return cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
     where = list(dict.fromkeys(name for point, _ in rows for name in point))
     measures = list(dict.fromkeys(name for _, result in rows for name in result["measures"]))
     ends = list(dict.fromkeys(name for _, result in rows for name in result["intervals"]))

@@ -46,10 +46,10 @@ class Sweep:
         self._found = 0
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
-        """The events, from the start; or until there are so many cells more. Cells that are there already come at once, also
-        where no more are asked for.
+        """Yield the events of the sweep to its end, or until so many more cells are there.
 
-        Closing the iterator stops everything that runs; the next call goes on with the cells that are left.
+        Cells that are there already come at once, also where no more are asked for. Closing the iterator stops everything that
+        runs; the next call goes on with the cells that are left.
 
         Raises:
             ConfigError: there is no such scheduler, or not enough memory.
@@ -113,7 +113,7 @@ class Sweep:
                     yield Progress(step=len(self.cells), steps=len(self.places), seconds=clock.seconds, seconds_left=left)
 
     def _take(self, batch: Batch, results: list[dict[str, Any]]) -> list[Cell]:
-        """A batch's results as cells; durable before anybody hears of them. What failed is tried again another time."""
+        """Return a batch's results as cells, durable by then; what failed is not kept, so that it is tried again."""
         cells = [self._cell(place, result) for place, result in zip(batch.places, results, strict=True)]
         if self.store is not None:
             sound = [cell for cell in cells if cell.status != "failed" and cell.key]
@@ -122,7 +122,7 @@ class Sweep:
         return cells
 
     def _look_up(self) -> None:
-        """What the store has of the cells that are left; those that failed before, or of another model, are left again."""
+        """Take from the store what it has of the cells that are left, or that failed before."""
         sound = (
             cell for cell in self.cells.values() if cell.status != "failed" and cell.key == (self.keys[cell.index] or cell.key)
         )
@@ -143,7 +143,7 @@ class Sweep:
         return Cell(index=place.index, point=place.point, **{**result, "key": known or made or ""})
 
     def _fetch(self) -> Iterator[Fetching]:
-        """How far the files are of probes' models, which keys need; one that cannot be had here fails where its cells run."""
+        """Download the files of probes' models, which keys need; a model that cannot be had fails where its cells run."""
         for model in dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe"):
             with suppress(ConfigError):
                 yield from fetching([model], self._clock)
@@ -165,10 +165,10 @@ class Sweep:
                 cluster.close()
         else:
             workers = local.cores(self.config.base.device)
-            yield (lambda batches, at_loss: local.run(batches, at_loss, workers)), workers
+            yield (lambda batches, at_loss: local.run_batches(batches, at_loss, workers)), workers
 
     def report(self, workers: int) -> SweepReport:
-        """The cells that are there, and the laws that they obey."""
+        """Return a report of the cells that are there, and the laws that they obey."""
         cells = [self.cells[index] for index in sorted(self.cells)]
         return SweepReport(
             config=self.config,
@@ -200,7 +200,7 @@ def _bytes(batch: Batch) -> int:
 
 
 def _check_memory(needed: int, device: str) -> None:
-    """Raises ConfigError where batches that run at once need more memory than there is for a run."""
+    """Refuse batches that need more memory at once than there is for a run; raises ConfigError."""
     room = limits().max_bytes or int(SHARE * free_memory(pick_device(device)))
     if needed > room:
         raise ConfigError(
@@ -209,8 +209,10 @@ def _check_memory(needed: int, device: str) -> None:
         )
 
 
-def estimate(config: SweepConfig) -> Estimate:
-    """Of all cells, whatever a store has of them, on this machine; of a cluster's, as if its cores were this machine's.
+def estimate_sweep(config: SweepConfig) -> Estimate:
+    """Return what all cells cost on this machine, whatever a store has of them.
+
+    A cluster counts as if its cores were this machine's.
 
     Raises:
         ConfigError: more cells than are allowed.
@@ -220,7 +222,7 @@ def estimate(config: SweepConfig) -> Estimate:
 
 
 def _cost(batches: list[Batch], workers: int) -> Estimate:
-    """Seconds until the last batch ends, each given to the first worker that is free; bytes of as many of the largest."""
+    """Seconds until the last batch ends, each given to the first free worker; bytes of the largest that run at once."""
     count = local.processes(batches, workers)
     free = [local.STARTING if count > 1 else 0.0] * count
     for batch in batches:

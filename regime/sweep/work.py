@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 
 def work(configs: list[dict[str, Any]], at_loss: float | None) -> Iterator[float | list[Result]]:
-    """Run cells that may be one batch: how much of it is done, now and then, and at the end a result for each.
+    """Run cells that may be one batch, yielding how much of it is done, now and then, and at the end a result for each.
 
     A cell that cannot be run is a result too: a failure that says why. It takes no other with it. A result has the key of what
     it was made of, where it was made.

@@ -10,6 +10,7 @@ import sys
 
 
 def main() -> None:
+    """Run the tasks that come in as lines, until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what anything prints is no answer

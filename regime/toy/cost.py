@@ -11,24 +11,24 @@ MEMORY_BOUND = 10
 PRODUCTS = 16
 """Lanczos iterations for lambda_max along the run: tangent kernels have one that stands apart."""
 CALLS = 3e-4
-"""Seconds of a step that are spent in asking for it."""
+"""Seconds that a step takes beside its arithmetic: the calls of its operations."""
 MEASURING = 2.5e-2
-"""Seconds of a measurement that are."""
+"""Seconds that a measurement takes beside its arithmetic."""
 
 
 def parameters(config: ToyConfig) -> int:
-    """Of one network, those that are trained."""
+    """Return the number of trained parameters of one network."""
     layers = [(inputs + config.bias) * outputs for inputs, outputs in pairwise(config.sizes)]
     return layers[-1] if config.trainable == "readout" else sum(layers)
 
 
 def training(config: ToyConfig) -> int:
-    """Floating-point operations of one network's step: forward, backward, and the gradients' products."""
+    """Return the floating-point operations of one network's step: forward, backward, and the gradients' products."""
     return 6 * parameters(config) * config.batch
 
 
 def step(config: ToyConfig) -> int:
-    """The same, of a network's and its twin's, in operations that are as fast as a matmul's."""
+    """Return the operations of a step of one network and its twin, weighted so that each is as fast as one of a matmul."""
     count = parameters(config)
     operations = training(config) + 4 * (config.samples * config.outputs) ** 2
     if config.optimizer == "adam":
@@ -37,7 +37,7 @@ def step(config: ToyConfig) -> int:
 
 
 def measurement(config: ToyConfig) -> int:
-    """Of one network's measurement: passes, kernels, the top eigenvalue."""
+    """Return the operations of one measurement of one network: passes, kernels and the top eigenvalue."""
     c, count = config, parameters(config)
     jacobians = 2 * count * (2 + c.outputs) * (c.samples + c.probe_samples)
     kernels = 4 * c.width * c.depth * c.outputs * (c.samples**2 + c.probe_samples**2)
@@ -45,8 +45,14 @@ def measurement(config: ToyConfig) -> int:
     return jacobians + kernels + lanczos
 
 
-def seconds(config: ToyConfig, networks: int, rate: float) -> float:
-    """A run of so many networks side by side, measured all along; `rate` in matmul operations a second."""
+def run_seconds(config: ToyConfig, networks: int, rate: float) -> float:
+    """Return the seconds that a run takes, measurements included.
+
+    Args:
+        config: of the run.
+        networks: how many are trained side by side.
+        rate: operations of a matmul that this machine does in a second.
+    """
     measurements = config.steps // config.measure_every + 1
     operations = networks * (config.steps * step(config) + measurements * measurement(config))
     return operations / (EFFICIENCY * rate) + config.steps * CALLS + measurements * MEASURING

@@ -9,7 +9,7 @@ from regime.toy.network import Network
 
 
 def missing(config: ToyConfig) -> str | None:
-    """Why there is no infinite-width kernel; None where there is one."""
+    """Return why there is no infinite-width kernel, or None where there is one."""
     if config.parameterization not in ("ntk", "standard"):
         return "no kernel limit in this parameterization: features move at any width"
     if config.bottleneck is not None:
@@ -20,11 +20,17 @@ def missing(config: ToyConfig) -> str | None:
 
 
 def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: int) -> TwinPoints:
-    """The limit's kernel between x and the training points, and what it starts from: zero in the mean. There are `rows`
-    copies, one for each step size.
+    """Return the infinitely wide network at x: its start, zero in the mean, and its kernel with the training points.
 
-    In standard parameterization what the network computes is taken to its limit, how fast its layers learn is that of this
-    width: there is no other limit at a fixed step.
+    In standard parameterization the function is taken to its limit, while its layers learn as fast as at this width: there is
+    no other limit at a fixed step.
+
+    Args:
+        config: of the run.
+        network: the finite one, for which layers learn and how they are scaled.
+        x: points (M, i).
+        train: training points (N, i).
+        rows: copies of the limit, one for each step size.
 
     Raises:
         ValueError: the kernel overflows.

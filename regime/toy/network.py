@@ -3,9 +3,10 @@
 Every layer, the readout included, computes h = m W a + m_b b; `regime.toy.parameterization` has the multipliers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,10 @@ class Layer(NamedTuple):
 
     weight: Float[Tensor, "S o i"]
     bias: Float[Tensor, "S o"] | None
+
+    def map(self, function: Callable[..., Tensor], *others: "Layer") -> "Layer":
+        """Return the layer of function(p, q, ...) for each parameter p, with q, ... those of `others`; no bias stays none."""
+        return Layer(*(None if p is None else function(p, *rest) for p, *rest in zip(self, *others, strict=True)))
 
 
 class Pass(NamedTuple):
@@ -44,6 +49,7 @@ class Network:
 
     @classmethod
     def of(cls, config: ToyConfig) -> "Network":
+        """Return the architecture that a configuration describes."""
         scaled = scales(
             config.parameterization,
             config.sizes,
@@ -57,6 +63,7 @@ class Network:
 
     @cached_property
     def names(self) -> list[str]:
+        """Names of the layers, from input to output."""
         return [scale.layer for scale in self.scales]
 
     @property
@@ -65,20 +72,29 @@ class Network:
         return range(self.first_trained, len(self.scales))
 
     @property
+    def adam_factors(self) -> list[tuple[float, float]]:
+        """By what Adam's steps are multiplied in each trained layer, for its weight and its bias."""
+        return [(self.scales[layer].adam_weight, self.scales[layer].adam_bias) for layer in self.trained]
+
+    @property
     def step(self) -> float:
         """n^-c: gradient descent steps by learning_rate times this, in every layer."""
         return self.scales[0].step
 
     def init(self, seeds: int, seed: int, device: torch.device, dtype: torch.dtype) -> list[Layer]:
-        """Gaussian parameters; initialization k depends on seed + k alone, not on how many are drawn."""
+        """Draw Gaussian parameters of S networks; initialization k depends on seed + k alone, not on how many are drawn.
+
+        Args:
+            seeds: S.
+            seed: of the first network.
+            device: that the parameters are moved to.
+            dtype: that they are rounded to, from float32.
+        """
         draws = [self._draw(torch.Generator().manual_seed(seed + k)) for k in range(seeds)]
-        return [
-            Layer(*(None if part[0] is None else torch.stack(part).to(device, dtype) for part in zip(*layer, strict=True)))
-            for layer in zip(*draws, strict=True)
-        ]
+        return [one.map(lambda *parts: torch.stack(parts).to(device, dtype), *rest) for one, *rest in zip(*draws, strict=True)]
 
     def _draw(self, generator: torch.Generator) -> list[Layer]:
-        """In float32 whatever the default is, so that a seed means the same numbers everywhere."""
+        """One network's parameters, in float32 whatever torch's default is: a seed means the same numbers everywhere."""
         layers = []
         for scale, i, o in zip(self.scales, self.sizes[:-1], self.sizes[1:], strict=True):
             weight, bias = (torch.randn(*shape, generator=generator, dtype=torch.float32) for shape in ((o, i), (o,)))
@@ -86,7 +102,7 @@ class Network:
         return layers
 
     def forward(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> Pass:
-        """The outputs and what a backward pass needs; the last of the inputs is the last hidden representation."""
+        """Return the outputs and what a backward pass needs; the last of the inputs is the last hidden representation."""
         a = x.expand(parameters[0].weight.shape[0], *x.shape)
         inputs, kept = [], []
         for index, (layer, scale) in enumerate(zip(parameters, self.scales, strict=True)):
@@ -101,7 +117,14 @@ class Network:
     def forward_from(
         self, first: int, a: Float[Tensor, "S n i"], parameters: list[Layer], moved: Layer
     ) -> Float[Tensor, "S n C"]:
-        """The outputs where layer `first` has the inputs a and parameters `moved`, and later layers those given."""
+        """Return the outputs where one layer's inputs and parameters are given.
+
+        Args:
+            first: index of that layer.
+            a: its inputs.
+            parameters: those of all layers, which later layers use.
+            moved: its own parameters, instead of those.
+        """
         for index in range(first, len(parameters)):
             h = affine(a, moved if index == first else parameters[index], self.scales[index])
             a = self.activation.value(h)
@@ -110,9 +133,12 @@ class Network:
     def backward(
         self, parameters: list[Layer], kept: list[Float[Tensor, "S n _"]], output_gradient: Float[Tensor, "S r o"]
     ) -> list[Float[Tensor, "S r _"]]:
-        """Gradients with respect to each trained layer's h, from those with respect to the network's output.
+        """Return the gradients with respect to each trained layer's h, from those with respect to the network's outputs.
 
-        r = n rows, or n C rows ordered by point: several gradients for each point.
+        Args:
+            parameters: those of all layers.
+            kept: what the forward pass kept for the activations' derivatives.
+            output_gradient: r = n rows, or n C rows ordered by point where there are several gradients for each point.
         """
         gradients = [output_gradient]
         for index in range(len(parameters) - 1, self.first_trained, -1):
@@ -125,7 +151,7 @@ class Network:
         return gradients[::-1]
 
     def jacobian(self, parameters: list[Layer], x: Float[Tensor, "n i"]) -> "NetworkJacobian":
-        """Inputs and output gradients of every trained layer, one gradient for each of the C outputs."""
+        """Return the Jacobian at x: every trained layer's inputs and output gradients, one for each of the C outputs."""
         outputs, inputs, kept = self.forward(parameters, x)
         seeds, n, c = outputs.shape
         identity = torch.eye(c, dtype=x.dtype, device=x.device).repeat(n, 1).expand(seeds, n * c, c)
@@ -134,7 +160,14 @@ class Network:
         return NetworkJacobian(outputs, hidden, inputs[self.first_trained :], [g.unflatten(-2, (n, c)) for g in gradients])
 
     def kernel(self, index: int, jacobian: "NetworkJacobian", other: "NetworkJacobian", outputs: blocks.Outputs) -> Tensor:
-        """Theta^(l) between two Jacobians' points, by the dense rule, of the layer with that index among the trained ones."""
+        """Return Theta^(l) = J^(l) J^(l)^T between the points of two Jacobians, by the dense rule of the kernel engine.
+
+        Args:
+            index: of the layer l among the trained ones.
+            jacobian: at n points.
+            other: at m points.
+            outputs: which pairs of outputs, as in `empirical_ntk`.
+        """
         scale = self.scales[self.first_trained + index]
         return contraction.dense(
             jacobian.inputs[index].unsqueeze(-2),
@@ -148,16 +181,16 @@ class Network:
         )
 
     def kernels(self, jacobian: "NetworkJacobian", other: "NetworkJacobian") -> dict[str, Float[Tensor, "S n m"]]:
-        """Theta^(l) of the trained layers, traced over outputs and divided by C."""
+        """Return Theta^(l) of the trained layers by name, traced over outputs and divided by C."""
         return {self.names[layer]: self.kernel(k, jacobian, other, "trace") for k, layer in enumerate(self.trained)}
 
     def full_kernel(self, jacobian: "NetworkJacobian", other: "NetworkJacobian") -> Float[Tensor, "S nC mC"]:
-        """Theta summed over layers, with all pairs of outputs: what dynamics needs."""
+        """Return Theta summed over layers, with all pairs of outputs: the kernel that moves the outputs."""
         total = sum(self.kernel(k, jacobian, other, "full") for k in range(len(jacobian.inputs)))
         return total.transpose(-3, -2).flatten(-4, -3).flatten(-2)
 
     def product(self, jacobian: "NetworkJacobian", trained: list[Layer]) -> Float[Tensor, "K S n C"]:
-        """J theta by trained layer: what a layer's parameters, moved by `trained`, do to the outputs to first order."""
+        """Return J theta for each of K trained layers: what moving it by `trained` does to the outputs, to first order."""
         parts = []
         for k, layer in enumerate(self.trained):
             moved = affine(jacobian.inputs[k], trained[k], self.scales[layer])
@@ -165,7 +198,7 @@ class Network:
         return torch.stack(parts)
 
     def pullback(self, jacobian: "NetworkJacobian", output_gradient: Float[Tensor, "S n C"]) -> list[Layer]:
-        """J^T times gradients of the outputs, by trained layer."""
+        """Return J^T g by trained layer, for gradients g of the outputs."""
         parts = []
         for k, layer in enumerate(self.trained):
             g = (output_gradient.unsqueeze(-2) @ jacobian.gradients[k]).squeeze(-2)
@@ -181,14 +214,46 @@ class NetworkJacobian(NamedTuple):
     inputs: list[Float[Tensor, "S n _"]]
     gradients: list[Float[Tensor, "S n C _"]]
 
+    def rows(self, index: Any) -> "NetworkJacobian":
+        """Return the Jacobian at an index of seeds and points, such as `np.s_[:1]` for the first seed."""
+        return NetworkJacobian(*(part[index] if isinstance(part, Tensor) else [p[index] for p in part] for part in self))
+
 
 def affine(a: Float[Tensor, "S n i"], layer: Layer, scale: Scale) -> Float[Tensor, "S n o"]:
-    """m W a + m_b b."""
+    """Return h = m W a + m_b b.
+
+    Args:
+        a: inputs of the layer.
+        layer: W and b.
+        scale: the multipliers m and m_b.
+    """
     if layer.bias is None:
         return torch.bmm(a, layer.weight.mT).mul_(scale.weight)
     return torch.baddbmm(layer.bias.unsqueeze(-2), a, layer.weight.mT, beta=scale.bias, alpha=scale.weight)
 
 
 def gradient(g: Float[Tensor, "S n o"], a: Float[Tensor, "S n i"], scale: Scale) -> Layer:
-    """Gradients of weight and bias from those of the layer's outputs."""
+    """Return the gradients of weight and bias.
+
+    Args:
+        g: gradients with respect to the layer's h.
+        a: inputs of the layer.
+        scale: the multipliers of weight and bias.
+    """
     return Layer(torch.bmm(g.mT, a).mul_(scale.weight), g.sum(-2).mul_(scale.bias) if scale.has_bias else None)
+
+
+def concatenated(batches: list[list[Layer]]) -> list[Layer]:
+    """Return the layers of several batches of networks as those of one, seeds side by side."""
+    return [one.map(lambda *parts: torch.cat(parts), *rest) for one, *rest in zip(*batches, strict=True)]
+
+
+def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:
+    """Return now - then.
+
+    Args:
+        now: parameters of one layer.
+        then: the same layer's at another time.
+        seeds: how many seeds to take, from the first on; None takes all.
+    """
+    return now.map(lambda a, b: a[:seeds] - b[:seeds], then)

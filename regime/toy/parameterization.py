@@ -63,6 +63,7 @@ class Scale:
 
     @property
     def bias_speed(self) -> float:
+        """n^-c m_b^2: how far the bias that acts moves for a unit step against its own gradient."""
         return self.step * self.bias**2
 
     @property
@@ -74,7 +75,15 @@ class Scale:
 def scales(
     name: Name, sizes: tuple[int, ...], *, weight_std: float, bias_std: float, bias: bool, init_scale: float
 ) -> list[Scale]:
-    """The scale of every layer of a network with these sizes, inputs to outputs.
+    """Return the scale of every layer, from input to output.
+
+    Args:
+        name: of the parameterization.
+        sizes: units of the inputs, of each hidden layer and of the outputs.
+        weight_std: constant of every weight.
+        bias_std: constant of every bias.
+        bias: whether there are biases.
+        init_scale: multiplies every standard deviation at initialization.
 
     Raises:
         ValueError: mean-field with other than one hidden layer.
@@ -85,15 +94,7 @@ def scales(
     result = []
     for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         readout = index == last
-        n = fan_in if readout else fan_out
-        m, s, m_bias, s_bias, step = {
-            "ntk": (1 / sqrt(fan_in), 1.0, 1.0, 1.0, 1.0),
-            "standard": (1.0, 1 / sqrt(fan_in), 1.0, 1.0, 1.0),
-            "mup": (1 / sqrt(n), 1 / sqrt(n), 1.0, 1 / sqrt(n), 1.0)
-            if readout
-            else (sqrt(n / fan_in), 1 / sqrt(n), sqrt(n), 1 / sqrt(n), 1.0),
-            "mean-field": (1 / n, 1.0, 1 / sqrt(n), 1.0, float(n)) if readout else (1 / sqrt(fan_in), 1.0, 1.0, 1.0, float(n)),
-        }[name]
+        m, s, m_bias, s_bias, step = _powers(name, fan_in, fan_out, readout)
         if name == "standard":
             s, s_bias = weight_std * s, bias_std * s_bias
         else:
@@ -114,3 +115,21 @@ def scales(
             )
         )
     return result
+
+
+def _powers(name: Name, fan_in: int, fan_out: int, readout: bool) -> tuple[float, float, float, float, float]:
+    """m, s, m_b, s_b and the step's n^-c, before the constants."""
+    n = fan_in if readout else fan_out
+    match name:
+        case "ntk":
+            return 1 / sqrt(fan_in), 1.0, 1.0, 1.0, 1.0
+        case "standard":
+            return 1.0, 1 / sqrt(fan_in), 1.0, 1.0, 1.0
+        case "mup" if readout:
+            return 1 / sqrt(n), 1 / sqrt(n), 1.0, 1 / sqrt(n), 1.0
+        case "mup":
+            return sqrt(n / fan_in), 1 / sqrt(n), sqrt(n), 1 / sqrt(n), 1.0
+        case "mean-field" if readout:
+            return 1 / n, 1.0, 1 / sqrt(n), 1.0, float(n)
+        case "mean-field":
+            return 1 / sqrt(fan_in), 1.0, 1.0, 1.0, float(n)

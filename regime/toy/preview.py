@@ -11,11 +11,11 @@ class Preview:
     """A toy run, not yet begun."""
 
     learning_rate: float
-    """Chosen where the configuration leaves it open."""
+    """The one that is chosen where the configuration leaves it open."""
     top: float | None
     """lambda_max(Theta_0 / N), so that learning_rate * top is compared with the edges; None for Adam."""
     edges: tuple[float, ...]
-    """Of learning_rate * top: stable below the first, divergent above the second; empty where theory has none."""
+    """Values of learning_rate * top: stable below the first, divergent above the second; empty where theory has none."""
     seconds: float
 
 

@@ -14,7 +14,9 @@ from regime.record.events import Estimate, Reference
 from regime.resources.device import matmul_rate
 from regime.toy import cost
 from regime.toy.experiment import Experiment
-from regime.toy.start import GRID, ToyStart, joined
+from regime.toy.network import concatenated
+from regime.toy.snapshots import record_gap, take_snapshot
+from regime.toy.start import GRID, ToyStart
 
 
 class ToyRun(ToyStart):
@@ -28,13 +30,13 @@ class ToyRun(ToyStart):
     source = "scikit-learn's load_digits and load_breast_cancer, or own rows; the other tasks are drawn here"
 
     def estimate(self) -> Estimate:
-        """From counted operations and this machine's matmul rate; of all the seeds that `max_seeds` may add."""
+        """Return seconds, by counted operations, and bytes of the run with all the seeds that `max_seeds` may add."""
         config = self.config
-        seconds = cost.seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
+        seconds = cost.run_seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
         return Estimate(seconds=seconds, bytes=config.workspace)
 
     def references(self) -> list[Reference]:
-        """Where descent with this optimizer and loss becomes unstable."""
+        """Return the values of `stability` at which descent with this optimizer and loss becomes unstable."""
         config = self.config
         if config.loss != "mse" or config.optimizer not in ("gd", "momentum"):
             return []
@@ -45,19 +47,19 @@ class ToyRun(ToyStart):
         return known
 
     def independent(self) -> tuple[Snapshot, Snapshot]:
-        """Kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
-        shifted = joined([self.draw(cell.seed + 1) for cell in self.cells])
+        """Return kernels and representations on the probe points of every seed's initialization, and of the next seed's."""
+        shifted = concatenated([self.draw(cell.seed + 1) for cell in self.cells])
         one, other = (self.bare(self.network.jacobian(parameters, self.data.probe.x)) for parameters in (self.initial, shifted))
         return one, other
 
     def top_eigenvalue(self) -> float | None:
-        """Of the full kernel over the points, n^-c lambda_max(Theta_0 / N), for the stiffest seed; Adam has no use for it."""
+        """Return n^-c lambda_max(Theta_0 / N) of the stiffest seed, or None for Adam, whose steps do not depend on it."""
         if self.kernel is None:
             return None
         return self.network.step * top_eigenvalue(self.kernel).max().item() / self.config.samples
 
     def view(self) -> dict[str, object]:
-        """How layers are scaled, and the kernel; of 1-D and 2-D tasks the training points, and where the picture is taken."""
+        """Return what the page draws once: the layers' scales, the kernel, and in one or two dimensions points and grid."""
         scaled = [asdict(s) | {"weight_speed": s.weight_speed, "bias_speed": s.bias_speed} for s in self.network.scales]
         view: dict[str, object] = {"scales": scaled}
         x, y = self.data.train
@@ -70,17 +72,19 @@ class ToyRun(ToyStart):
         return view
 
     def snapshots(self, state: dict[str, Any] | None = None) -> Iterator[Pause | Snapshot]:
-        """Measured steps as snapshots, the others as pauses; ends early, after a last snapshot, where training diverges.
+        """Train, and yield measured steps as snapshots and the others as pauses.
 
-        The snapshots of several cells come one after another, `cell` telling whose they are; one that diverges is left out from
-        then on. With a `state` that this run's `state` gave, it goes on from there, bit for bit as it would have; the first
+        Training that diverges ends early, after a last snapshot. The snapshots of several cells come one after another, `cell`
+        telling whose they are; a cell that diverges is left out from then on.
+
+        With a `state` that this run's `state` returned, training goes on from there, bit for bit as it would have. The first
         snapshot is that of step 0 again, since measures compare with it.
         """
         yield Pause(0, 0.0)
         self.experiment = experiment = Experiment(self)
         yield Pause(0, 0.0)
         yield from experiment.foresee()
-        snapshot = experiment.snapshot()
+        snapshot = take_snapshot(experiment)
         start_loss = snapshot.losses["train_loss"]
         alive = range(len(self.cells))
         for cell in alive:
@@ -93,7 +97,7 @@ class ToyRun(ToyStart):
             beat = experiment.step == self.config.steps or experiment.step % self.config.measure_every == 0
             if not beat and not gone:
                 continue
-            snapshot = experiment.snapshot()
+            snapshot = take_snapshot(experiment)
             gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
             for cell in alive:
                 if beat or cell in gone:
@@ -103,7 +107,7 @@ class ToyRun(ToyStart):
                 return
 
     def endpoints(self, at_loss: float | None = None, *, learners: bool = True) -> Iterator[Pause | GapSnapshot | Snapshot]:
-        """The same run with snapshots of each cell's start and end alone, and glances at the measured steps between.
+        """Train, and yield snapshots of each cell's start and end alone, and its twin's gap at the measured steps between.
 
         A cell ends with the last step; where it diverges; or, with `at_loss`, with the first step before which the training
         loss, on all points and averaged over seeds, was at most that share of the initial one. Without `learners` the
@@ -112,7 +116,7 @@ class ToyRun(ToyStart):
         yield Pause(0, 0.0)
         self.experiment = experiment = Experiment(self, learners=learners)
         yield Pause(0, 0.0)
-        snapshot = experiment.snapshot()
+        snapshot = take_snapshot(experiment)
         alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
         for cell in alive:
             yield self._of_cell(snapshot, cell)
@@ -129,16 +133,16 @@ class ToyRun(ToyStart):
             if experiment.step == self.config.steps:
                 ended = set(alive)
             if gone:
-                snapshot = experiment.snapshot(ended=False)
+                snapshot = take_snapshot(experiment, ended=False)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
                 alive = [cell for cell in alive if cell not in gone]
             if ended := ended - gone:
-                snapshot = experiment.snapshot(ended=learners)
+                snapshot = take_snapshot(experiment, ended=learners)
                 lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]
             if alive and experiment.step % self.config.measure_every == 0:
-                glance = experiment.record_gap()
+                glance = record_gap(experiment)
                 yield from (glance.rows(self.rows(cell), cell) for cell in alive)
 
     def _reached(self, cell: int, loss: Float[Tensor, "S"], target: Float[Tensor, "S"]) -> bool:
@@ -158,5 +162,5 @@ class ToyRun(ToyStart):
         return replace(snapshot.rows(self.rows(cell)), cell=cell, time=snapshot.step * self.learning_rates[cell])
 
     def state(self) -> dict[str, Any]:
-        """Where the run stands, between two items of `snapshots`: tensors and numbers."""
+        """Return where the run stands between two items of `snapshots`: tensors and numbers."""
         return self.experiment.state()

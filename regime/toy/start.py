@@ -18,7 +18,7 @@ from regime.errors import ConfigError
 from regime.record.packing import pack
 from regime.resources.device import pick_device
 from regime.toy import tasks
-from regime.toy.network import Layer, Network, NetworkJacobian
+from regime.toy.network import Layer, Network, NetworkJacobian, concatenated
 from regime.toy.step_size import adam_steps, descent_steps
 
 FLOAT32 = 100.0
@@ -62,11 +62,11 @@ class ToyStart:
         self.dtype = dtype or precision(max(self.cells, key=lambda cell: cell.alpha))
         self.device = pick_device(config.device)
         self.steps = config.steps
-        self.data = tasks.load(config, self.device, self.dtype)
+        self.data = tasks.draw_data(config, self.device, self.dtype)
         self.loss = loss_named(config.loss, config.outputs)
         self.network = Network.of(config)
         self.alpha = self._per_row([cell.alpha for cell in self.cells])
-        self.initial = joined([self.draw(cell.seed) for cell in self.cells])
+        self.initial = concatenated([self.draw(cell.seed) for cell in self.cells])
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
         self.jacobian = self.network.jacobian(self.initial, self.data.train.x)
@@ -90,13 +90,14 @@ class ToyStart:
         return rows.view(-1, 1, 1)
 
     def draw(self, seed: int) -> list[Layer]:
+        """Draw the parameters of one cell's networks, the first of them from `seed`."""
         return self.network.init(self.config.seeds, seed, self.device, self.dtype)
 
     def _learning_rates(self) -> list[float]:
-        """Each cell's own, or what the kernels of the first REFERENCE seeds allow, whatever the run's seeds are.
+        """Each cell's own learning rate, or what the kernels of the first REFERENCE seeds allow, whatever the run's seeds are.
 
-        A step that followed the run's own seeds would be one more thing that differs between sets of seeds, and that no spread
-        within a run tells of.
+        A learning rate that followed the run's own seeds would be one more difference between two sets of seeds, one that no
+        spread within a run shows.
         """
         given = [cell.learning_rate for cell in self.cells]
         if None not in given:
@@ -120,26 +121,26 @@ class ToyStart:
         return min(steps, default=inf)
 
     def _steps(self, jacobian: NetworkJacobian, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:
-        """What each network's own kernel allows."""
+        """The learning rate that each network's own kernel allows."""
         if kernel is not None:
             return descent_steps(self.config, self.network, kernel, self.loss)
         start = torch.zeros_like(jacobian.outputs) if self.config.centered else alpha * jacobian.outputs
         return adam_steps(self.network, jacobian, start, self.data.train.y, self.loss)
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
-        """F = alpha (f - f0), or alpha f."""
+        """Return F = alpha (f - f0), or alpha f where the configuration is not centered."""
         return self.times_alpha(outputs - start if self.config.centered else outputs)
 
     def times_alpha(self, outputs: Tensor) -> Tensor:
-        """alpha f; fewer rows than there are belong to the first ones."""
+        """Return alpha f; where f has fewer rows than there are seeds, they belong to the first seeds."""
         return outputs * (self.alpha[: len(outputs)] if isinstance(self.alpha, Tensor) else self.alpha)
 
     def rows(self, cell: int) -> slice:
-        """A cell's seeds in the batch."""
+        """Return where a cell's seeds are in the batch."""
         return slice(cell * self.config.seeds, (cell + 1) * self.config.seeds)
 
     def bare(self, jacobian: NetworkJacobian) -> Snapshot:
-        """What a Jacobian of the probe points alone tells."""
+        """Return a snapshot of what a Jacobian at the probe points alone tells: outputs, kernels and representations."""
         names = self.network.names
         still = dict.fromkeys(names, jacobian.outputs.new_zeros(jacobian.outputs.shape[0]))
         undefined = {f"readout/{measure}": READOUT for measure in ("representation_change", "feature_movement")}
@@ -163,11 +164,11 @@ class ToyStart:
 
     @property
     def pictured(self) -> bool:
-        """Whether the function is one that a picture shows: one output of one or two inputs, of one cell."""
+        """Whether a picture shows the function: one output of one or two inputs, and one cell."""
         return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
 
     def pictured_points(self) -> Int[Tensor, "p"]:
-        """Which probe points the kernel's picture shows: evenly many, ordered by class, or by the target in regression."""
+        """Return which probe points the kernel's picture shows, ordered by class, or by the target in regression."""
         x, y = self.data.probe
         order = self._around(x)
         target = y.argmax(1) if y.shape[1] > 1 else y[:, 0]
@@ -176,7 +177,7 @@ class ToyStart:
 
     @staticmethod
     def _around(x: Float[Tensor, "n i"]) -> Int[Tensor, "n"]:
-        """By angle in the plane of the two leading principal components, so that neighbors are close; with one input, by it."""
+        """Order of points by angle in the plane of the two leading principal components; with one input, by that input."""
         centered = x - x.mean(0)
         if x.shape[1] == 1:
             return x[:, 0].argsort(stable=True)
@@ -185,9 +186,11 @@ class ToyStart:
         return torch.atan2(up, across).argsort(stable=True)
 
     def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
-        """The first seed's tangent kernel, outputs averaged, on `pictured_points`: row by row over its mean diagonal, which is
-        the `scale`."""
-        first = [Layer(*(None if part is None else part[:1] for part in layer)) for layer in parameters]
+        """Return the first seed's tangent kernel on `pictured_points`, outputs averaged.
+
+        `rows` are packed, relative to the mean of the kernel's diagonal, which is the `scale`.
+        """
+        first = [layer.map(lambda part: part[:1]) for layer in parameters]
         jacobian = self.network.jacobian(first, self.data.probe.x[self.pictured_points()])
         kernel = sum(self.network.kernels(jacobian, jacobian).values())[0].double()
         scale = kernel.diagonal().mean().item()
@@ -196,25 +199,25 @@ class ToyStart:
         return {"scale": scale, "rows": pack(kernel / scale)}
 
     def extent(self) -> float:
-        """How far the picture reaches from the origin."""
+        """Return how far the function's picture reaches from the origin."""
         return 1.1 * self.data.train.x.abs().max().item()
 
     def grid(self) -> Float[Tensor, "g i"]:
-        """Points of the function's picture."""
+        """Return the points of the function's picture."""
         x = self.data.train.x
         axis = torch.linspace(-self.extent(), self.extent(), GRID[x.shape[1]], dtype=x.dtype, device=x.device)
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
 
 def shape(config: ToyConfig) -> tuple[object, ...]:
-    """Return what has to be the same of configurations that are trained as one batch."""
+    """Return the fields that have to be equal for configurations to be trained as one batch."""
     return tuple(value for name, value in config if name not in VARIES)
 
 
 def precision(config: ToyConfig) -> torch.dtype:
-    """Return what a run computes in, where nothing else is asked for; a batch takes what its largest output scale needs.
+    """Return the precision of a run: float32 where its rounding is small beside the way that the outputs have to go.
 
-    float32 where its rounding is small beside the way that the outputs have to go.
+    A batch of configurations takes what its largest output scale needs.
     """
     sizes = _sizes(config.model_copy(update={name: ToyConfig.model_fields[name].default for name in VARIES}))
     distance = sizes.targets if config.centered else (sizes.targets**2 + (config.alpha * sizes.outputs) ** 2) ** 0.5
@@ -228,15 +231,15 @@ class Sizes(NamedTuple):
     targets: float
     outputs: float
     terms: float
-    """Of what f_0 is computed from: itself, and what each layer's parameters, taken as noise, do to it."""
+    """Size of the terms that f_0 is the sum of: f_0 itself, and what each layer's parameters, taken as noise, do to it."""
     kernel: float
 
 
 @lru_cache(maxsize=256)
 def _sizes(config: ToyConfig) -> Sizes:
-    """Of one network of this shape, on some of its training points."""
+    """The sizes of one network of this shape, on some of its training points."""
     device = torch.device("cpu")
-    x, y = (part[:SIZED] for part in tasks.load(config, device, torch.float64).train)
+    x, y = (part[:SIZED] for part in tasks.draw_data(config, device, torch.float64).train)
     network = Network.of(config)
     initial = network.init(1, 0, device, torch.float64)
     jacobian = network.jacobian(initial, x)
@@ -247,13 +250,3 @@ def _sizes(config: ToyConfig) -> Sizes:
     )
     outputs = jacobian.outputs.square().mean().item()
     return Sizes(y.square().mean().item() ** 0.5, outputs**0.5, (outputs + noise) ** 0.5, sum(kernels))
-
-
-def joined(draws: list[list[Layer]]) -> list[Layer]:
-    """The layers of several batches of networks as those of one."""
-    if len(draws) == 1:
-        return draws[0]
-    return [
-        Layer(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*layers, strict=True)))
-        for layers in zip(*draws, strict=True)
-    ]

@@ -16,7 +16,19 @@ ADAM_STEP = 0.02
 
 
 def descent_steps(config: ToyConfig, network: Network, kernel: Float[Tensor, "S NC NC"], loss: Loss) -> Float[Tensor, "S"]:
-    """learning_rate * n^-c * lambda_max(Theta_0 / N) * curvature = STABLE (1 - momentum), for each seed."""
+    """Return the learning rate of each seed at which gradient descent starts far from its edge of stability.
+
+    learning_rate * n^-c * lambda_max(Theta_0 / N) * curvature = STABLE (1 - momentum).
+
+    Args:
+        config: for the momentum and the number of samples N.
+        network: for the step's power of the width, n^-c.
+        kernel: Theta_0 on the training points, all pairs of outputs.
+        loss: for the largest eigenvalue of its second derivative, the curvature.
+
+    Raises:
+        ConfigError: the kernel is zero or not finite.
+    """
     momentum = config.momentum if config.optimizer == "momentum" else 0.0
     top = network.step * top_eigenvalue(kernel) / config.samples
     return _positive(STABLE * (1 - momentum) / loss.curvature, top)
@@ -25,7 +37,20 @@ def descent_steps(config: ToyConfig, network: Network, kernel: Float[Tensor, "S 
 def adam_steps(
     network: Network, jacobian: NetworkJacobian, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss
 ) -> Float[Tensor, "S"]:
-    """Adam's first step is learning_rate * sign(gradient), and moves F by learning_rate * J_0 sign(g)."""
+    """Return each seed's learning rate at which Adam's first step moves the outputs by ADAM_STEP of their way.
+
+    The first step is learning_rate * sign(gradient), and moves F by learning_rate * J_0 sign(gradient).
+
+    Args:
+        network: whose parameters are stepped.
+        jacobian: J_0 at the training points.
+        start: outputs F_0.
+        targets: y.
+        loss: whose gradient it is.
+
+    Raises:
+        ConfigError: the kernel is zero or not finite.
+    """
     slopes = network.pullback(jacobian, loss.gradient(start, targets))
     scales = [network.scales[layer] for layer in network.trained]
     signs = [

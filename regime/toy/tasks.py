@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
-from regime.config.table import parse
+from regime.config.table import parse_rows
 from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
 
 REFERENCE = 8192
@@ -18,11 +18,15 @@ REFERENCE = 8192
 
 
 class Split(NamedTuple):
+    """Inputs and targets of some points."""
+
     x: Float[Tensor, "n i"]
     y: Float[Tensor, "n C"]
 
 
 class Data(NamedTuple):
+    """The points that networks are trained, tested and measured on."""
+
     train: Split
     test: Split
     probe: Split
@@ -35,9 +39,17 @@ class Drawn(NamedTuple):
     y: np.ndarray
 
 
-def load(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
-    """The task's points. Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have
-    regression targets. Two classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in training alone."""
+def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
+    """Draw the task's points.
+
+    Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have regression targets. Two
+    classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in the training points alone.
+
+    Args:
+        config: of the run; `data_seed` alone decides the draw.
+        device: that the tensors are on.
+        dtype: of the tensors.
+    """
     rng = np.random.default_rng(config.data_seed)
     sizes = [config.samples, config.test_samples, config.probe_samples]
     points = _table(rng, sum(sizes), config.csv) if config.csv is not None else _DRAWS[config.task](rng, sum(sizes), config)
@@ -192,7 +204,7 @@ def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
 
 
 def _table(rng: np.random.Generator, n: int, text: str) -> Drawn:
-    table = parse(text)
+    table = parse_rows(text)
     x, y = np.array(table.x), np.array(table.y)
     if not table.classes:
         y = _standardized(y)

@@ -1,6 +1,5 @@
 """Descent on the scaled, centered network, by explicit gradients, all seeds in one batched product."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,16 +24,14 @@ class Training:
     loss: Loss
     descent: Descent
     velocity: list[Layer] | None = field(init=False, default=None)
-    """Times the step size."""
+    """Momentum's velocity times the step size."""
     adam: Adam | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if self.descent.adam:
-            factors = [(scale.adam_weight, scale.adam_bias) for scale in self.network.scales]
-            trained = self.network.trained
-            self.adam = Adam(self.trained, [factors[layer] for layer in trained], self.descent, self.alpha)
+            self.adam = Adam(self.trained, self.network.adam_factors, self.descent, self.alpha)
         elif self.descent.momentum:
-            self.velocity = [Layer(*(None if p is None else torch.zeros_like(p) for p in layer)) for layer in self.trained]
+            self.velocity = [layer.map(torch.zeros_like) for layer in self.trained]
 
     @classmethod
     def start(
@@ -49,31 +46,35 @@ class Training:
         loss: Loss,
         descent: Descent,
     ) -> "Training":
-        """Begin at `parameters`, which are copied and left alone."""
+        """Begin to train at `parameters`, which are copied and left alone.
+
+        Args:
+            network: the architecture.
+            parameters: of S networks, by layer.
+            x: training inputs (N, i).
+            y: training targets (N, C).
+            alpha: output scale.
+            centered: whether the outputs at the start are subtracted.
+            loss: to be minimized.
+            descent: the optimizer's step.
+        """
         outputs = network.forward(parameters, x).outputs
         offset = outputs if centered else torch.zeros_like(outputs)
-        copies = [Layer(*(None if p is None else p.clone() for p in layer)) for layer in parameters]
-        return cls(network, copies, x, y, offset, alpha, loss, descent)
+        return cls(network, [layer.map(torch.clone) for layer in parameters], x, y, offset, alpha, loss, descent)
 
     @property
     def trained(self) -> list[Layer]:
+        """Parameters of the layers that are trained."""
         return [self.parameters[layer] for layer in self.network.trained]
 
     def state(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order."""
+        """Return every tensor that steps change, in a fixed order."""
         moments = self.adam.state() if self.adam else []
         return [p for layer in [*self.trained, *(self.velocity or [])] for p in tensors(layer)] + moments
 
-    def restore(self, state: Sequence[Tensor], steps: int) -> None:
-        """Return to a `state` after so many steps."""
-        for part, saved in zip(self.state(), state, strict=True):
-            part.copy_(saved)
-        if self.adam:
-            self.adam.count = steps
-
     @torch.no_grad()
     def step(self, batch: Int[Tensor, "B"] | None = None) -> Float[Tensor, "S"]:
-        """One step on the points `batch` names, or on all of them; returns their loss before it."""
+        """Take one step on the points that `batch` indexes, or on all of them; return their loss before it."""
         x, y, offset = (self.x, self.y, self.offset) if batch is None else (self.x[batch], self.y[batch], self.offset[:, batch])
         outputs, inputs, kept = self.network.forward(self.parameters, x)
         scaled = self.alpha * (outputs - offset)

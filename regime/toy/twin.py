@@ -1,14 +1,13 @@
 """The linearized twin of toy networks trained by Adam, which scales each parameter by itself: in parameter space."""
 
-from collections.abc import Sequence
-
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Adam, Descent, PerRow, tensors
 from regime.dynamics.twin import TwinPoints
-from regime.toy.network import Layer, Network, NetworkJacobian
+from regime.toy.network import Layer, Network, NetworkJacobian, difference
 
 
 class AdamTwin:
@@ -27,42 +26,27 @@ class AdamTwin:
     ) -> None:
         self.network, self.train, self.y, self.alpha, self.loss = network, train, y, alpha, loss
         self.initial = [initial[layer] for layer in network.trained]
-        self.parameters = [Layer(*(None if p is None else p.clone() for p in layer)) for layer in self.initial]
-        factors = [(network.scales[layer].adam_weight, network.scales[layer].adam_bias) for layer in network.trained]
-        self.adam = Adam(self.parameters, factors, descent, alpha)
+        self.parameters = [layer.map(torch.clone) for layer in self.initial]
+        self.adam = Adam(self.parameters, network.adam_factors, descent, alpha)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
-        """The step the network takes on the same batch."""
+        """Take the step that the network takes on the same batch."""
         jacobian, start, y = self.train.jacobian, self.train.start, self.y
         if batch is not None:
-            jacobian = NetworkJacobian(
-                *(part[:, batch] if isinstance(part, Tensor) else [p[:, batch] for p in part] for part in jacobian)
-            )
-            start, y = start[:, batch], y[batch]
+            jacobian, start, y = jacobian.rows((slice(None), batch)), start[:, batch], y[batch]
         outputs = self._outputs(jacobian, start)
         force = self.loss.gradient(outputs, y) * (self.alpha / y.shape[0])
         self.adam.step(self.parameters, self.network.pullback(jacobian, force))
 
-    def state_tensors(self) -> list[Tensor]:
-        """Every tensor that steps change, in a fixed order."""
+    def state(self) -> list[Tensor]:
+        """Return every tensor that steps change, in a fixed order."""
         return [p for layer in self.parameters for p in tensors(layer)] + self.adam.state()
 
-    def restore(self, state: Sequence[Tensor], steps: int) -> None:
-        """Return to `state_tensors` after so many steps."""
-        for part, saved in zip(self.state_tensors(), state, strict=True):
-            part.copy_(saved)
-        self.adam.count = steps
-
     def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
-        """F_lin; points of fewer seeds take the first ones."""
+        """Return F_lin at some points; points of fewer seeds take the first ones."""
         return self._outputs(points.jacobian, points.start)
 
     def _outputs(self, jacobian: NetworkJacobian, start: Tensor) -> Tensor:
         seeds = start.shape[0]
         moved = [difference(now, then, seeds) for now, then in zip(self.parameters, self.initial, strict=True)]
         return start + self.alpha * self.network.product(jacobian, moved).sum(0)
-
-
-def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:
-    """now - then, of the first seeds or all."""
-    return Layer(*(None if a is None else a[:seeds] - b[:seeds] for a, b in zip(now, then, strict=True)))

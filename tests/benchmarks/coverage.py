@@ -66,7 +66,7 @@ def coverage(repetitions: list[Repetition]) -> list[dict[str, str | int | float]
 def pool(config: ToyConfig, probes: int) -> list[GapSnapshot | Snapshot]:
     """Return a run's start, glances and end on probe points of their own: those of another data seed."""
     run = ToyRun(config)
-    other = tasks.load(config.model_copy(update={"data_seed": probes}), run.device, run.dtype)
+    other = tasks.draw_data(config.model_copy(update={"data_seed": probes}), run.device, run.dtype)
     run.data = run.data._replace(probe=other.probe)
     return [item for item in run.endpoints() if isinstance(item, GapSnapshot | Snapshot)]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from regime.config.rows import CELL_LIMIT, ROW_LIMIT, decode, parse
+from regime.config.rows import CELL_LIMIT, ROW_LIMIT, decode, parse_texts
 
 PLAIN = "good film,yes\nbad film,no\n"
 
@@ -18,20 +18,20 @@ PLAIN = "good film,yes\nbad film,no\n"
     ],
 )
 def test_columns_and_headers(source: str) -> None:
-    table = parse(source)
+    table = parse_texts(source)
     assert table.texts == ("good film", "bad film")
     assert table.classes == ("no", "yes")
     assert table.labels == (1, 0)
 
 
 def test_quotes_commas_and_lines_inside_a_cell() -> None:
-    table = parse('"a, ""b""\nc",x\nplain,y')
+    table = parse_texts('"a, ""b""\nc",x\nplain,y')
     assert table.texts == ('a, "b"\nc', "plain")
 
 
 def test_text_alone() -> None:
-    assert parse("one line, with a comma\nanother\n", False).texts == ("one line, with a comma", "another")
-    table = parse("text,label\nfirst,a\nsecond,b", False)
+    assert parse_texts("one line, with a comma\nanother\n", False).texts == ("one line, with a comma", "another")
+    table = parse_texts("text,label\nfirst,a\nsecond,b", False)
     assert table.texts == ("first", "second")
     assert table.labels == table.classes == ()
 
@@ -65,7 +65,7 @@ def test_text_alone() -> None:
 )
 def test_what_is_no_such_rows_is_refused(source: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse(source)
+        parse_texts(source)
 
 
 def test_files() -> None:

@@ -4,18 +4,18 @@ import random
 
 import pytest
 
-from regime.config.table import ROWS, parse
+from regime.config.table import ROWS, parse_rows
 
 
 def test_names_numbers_and_classes() -> None:
-    table = parse('x,y,kind\n1,2.5,"b, c"\n\n-3,0,a\n')
+    table = parse_rows('x,y,kind\n1,2.5,"b, c"\n\n-3,0,a\n')
     assert table.x == ((1.0, 2.5), (-3.0, 0.0))
     assert table.classes == ("a", "b, c")
     assert table.y == (1.0, 0.0)
-    assert parse("0,1\n2,0\n0,1").x == ((0.0,), (2.0,), (0.0,)), "a row of numbers is no header, whatever the numbers"
-    assert parse("1,10\n2,9\n3,10").classes == ("9", "10")
-    assert parse("1,0.5\n2,0.25\n3,1").classes == ()
-    assert parse("\n".join(f"1,{k}" for k in range(11))).classes == (), "more than ten whole numbers are a regression"
+    assert parse_rows("0,1\n2,0\n0,1").x == ((0.0,), (2.0,), (0.0,)), "a row of numbers is no header, whatever the numbers"
+    assert parse_rows("1,10\n2,9\n3,10").classes == ("9", "10")
+    assert parse_rows("1,0.5\n2,0.25\n3,1").classes == ()
+    assert parse_rows("\n".join(f"1,{k}" for k in range(11))).classes == (), "more than ten whole numbers are a regression"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_names_numbers_and_classes() -> None:
 )
 def test_refusals_name_what_and_where(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"allowed|not CSV") as error:
-        parse(text)
+        parse_rows(text)
     assert message in str(error.value)
     assert len(str(error.value)) < 200
 
@@ -50,7 +50,7 @@ def test_no_text_does_anything_but_parse_or_be_refused() -> None:
     for _ in range(500):
         text = "".join(rng.choice('01.9,\n\r"-e;\0\tné=+@') for _ in range(rng.randrange(60)))
         try:
-            table = parse(text)
+            table = parse_rows(text)
         except ValueError:
             continue
         assert len(table.x) == len(table.y) >= 2

@@ -86,7 +86,7 @@ def test_descent_in_function_space_with_the_twin_of_a_network() -> None:
     from regime.toy.network import Network
 
     config = ToyConfig(task="digits", samples=20, test_samples=4, probe_samples=8, width=32, seeds=1)
-    data = tasks.load(config, torch.device("cpu"), torch.float64)
+    data = tasks.draw_data(config, torch.device("cpu"), torch.float64)
     net = Network.of(config)
     start = net.init(1, 0, torch.device("cpu"), torch.float64)
     train, probe = (net.jacobian(start, part.x) for part in (data.train, data.probe))

@@ -55,7 +55,7 @@ def test_the_folder_of_models_comes_first(tmp_path: Path, monkeypatch: pytest.Mo
     (package, _), *_ = sources.local("minilm", "main")
     (tmp_path / "minilm").symlink_to(package)
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
-    found = loading.find("minilm")
+    found = loading.find_model("minilm")
     assert (found.folder, found.source) == (tmp_path / "minilm", "REGIME_MODELS_DIR/minilm")
 
 
@@ -367,10 +367,10 @@ def test_of_a_catalog_model_only_the_listed_revisions_are_trusted(bert: Path, mo
     revisions = ("main", "step1000", "refs/pr/7", COMMIT)
     with serve({"EleutherAI/pythia-14m": Repository(bert, revisions=revisions)}) as (url, _):
         monkeypatch.setenv("HF_ENDPOINT", url)
-        assert loading.find("pythia-14m").trusted
-        assert loading.find("pythia-14m", "step1000").trusted
+        assert loading.find_model("pythia-14m").trusted
+        assert loading.find_model("pythia-14m", "step1000").trusted
         with pytest.raises(ModelError, match=r"it has [\d,]+ parameters; allowed: at most 1,000"):
-            loading.find("pythia-14m", "refs/pr/7")
+            loading.find_model("pythia-14m", "refs/pr/7")
 
 
 @pytest.mark.usefixtures("online")

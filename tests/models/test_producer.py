@@ -12,7 +12,7 @@ from torch import Tensor
 import regime
 from regime import ProbeConfig, empirical_ntk
 from regime.kernels.jacobian.capture import capture
-from regime.models import estimate, loading, texts
+from regime.models import loading, pilot, texts
 from regime.models.functions import TextFunction
 
 SMALL = {"samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 2, "measure_every": 1}
@@ -135,7 +135,7 @@ def test_what_is_remembered_of_a_model_for_estimates_is_small() -> None:
     config = ProbeConfig(**SMALL)
     told = regime.estimate(config)
     assert regime.estimate(config).bytes == told.bytes
-    for known in estimate._PILOTS.values():
+    for known in pilot._PILOTS.values():
         assert known.tape_bytes > 0
         tensors = [t for jacobian in known.jacobians.values() for part in jacobian.parts for t in vars(part).values()]
         assert {t.device.type for t in tensors if isinstance(t, Tensor)} == {"meta"}

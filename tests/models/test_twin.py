@@ -76,7 +76,7 @@ def test_twin_is_the_linearized_model_descended(fields: dict, folder: Path, monk
         start = {name: tensor.detach() for name, tensor in start.items()}
         optimizer.param_groups[0]["lr"] = rate(config, step)
         optimizer.step()
-    for name, got in (("train", twin.train_outputs()), ("probe", twin.probe_outputs())):
+    for name, got in ((name, twin.outputs(name)) for name in ("train", "probe")):
         want = linear(name, slice(None)).detach()
         moved_by = (want - functional_call(model, start, kwargs=run.inputs[name]).detach()).norm()
         assert moved_by > 1e-4

@@ -8,7 +8,9 @@ from regime import SweepConfig, ToyConfig
 from regime.measures.verdict import Verdict
 from regime.sweep import fits
 from regime.sweep.cell import Cell, failure
-from regime.sweep.findings import INDEX, FitTable, contours, expectation, power_laws
+from regime.sweep.expected import expectation
+from regime.sweep.findings import contours, power_laws
+from regime.sweep.lines import INDEX, FitTable
 
 WIDTHS, ALPHAS = [16, 64, 128, 256, 512, 1024], [0.25, 0.5, 1.0, 2.0, 4.0]
 

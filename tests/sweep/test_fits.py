@@ -1,5 +1,7 @@
 """Fits against laws that are known, and intervals against how often they hold them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,20 @@ def test_an_exact_power_law_is_found_exactly():
     assert law.exponent.value == pytest.approx(-0.75, abs=1e-12)
     assert (law.exponent.low, law.exponent.high) == pytest.approx((-0.75, -0.75), abs=1e-12)
     assert law.coefficient == pytest.approx(3.0)
+
+
+def test_a_power_law_by_seed_is_found_whatever_each_seeds_size() -> None:
+    x = [1.0, 2.0, 5.0, 9.0]
+    law = fits.power_law(x, np.outer(np.power(x, -0.7), [1.0, 20.0, 0.3]), by_seed=True)
+    assert law.exponent == pytest.approx((-0.7, -0.7, -0.7))
+
+
+def test_the_interval_by_seed_holds_the_truth_as_often_as_it_says() -> None:
+    covered = 0
+    for trial in range(400):
+        fit = fits.power_law(WIDTHS, noisy(WIDTHS**-0.5, 5, 0.3, trial), by_seed=True).exponent
+        covered += fit.low <= -0.5 <= fit.high
+    assert 0.92 < covered / 400 < 0.98
 
 
 def test_a_fit_takes_the_asymptotic_part_where_that_is_five_points() -> None:
@@ -58,7 +74,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(seeds, paired):
     ],
 )
 def test_points_without_a_law_are_refused(x, y):
-    for fit in (fits.power_law, fits.scaling_law, fits.peak):
+    for fit in (fits.power_law, partial(fits.power_law, by_seed=True), fits.scaling_law, fits.peak):
         with pytest.raises(ValueError, match="allowed"):
             fit(x, y)
 

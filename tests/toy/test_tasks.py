@@ -18,7 +18,7 @@ def load(name: str, **fields: object) -> tasks.Data:
     config = ToyConfig(
         **{"task": name, "width": 8, "seeds": 1, "samples": 250, "test_samples": 150, "probe_samples": 100} | sizes | fields
     )
-    return tasks.load(config, torch.device("cpu"), torch.float64)
+    return tasks.draw_data(config, torch.device("cpu"), torch.float64)
 
 
 def together(data: tasks.Data) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,5 +115,5 @@ def test_own_numbers_are_a_regression() -> None:
     rows = "\n".join(f"{k},{3.5 * k + 1}" for k in range(80))
     config = ToyConfig(task="csv", csv=rows, samples=40, test_samples=20, probe_samples=20)
     assert config.classes == 0
-    x, y = together(tasks.load(config, torch.device("cpu"), torch.float64))
+    x, y = together(tasks.draw_data(config, torch.device("cpu"), torch.float64))
     assert torch.allclose(x, y)

@@ -1,0 +1,17 @@
+"""Configuration of a report on a network that was only watched."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from regime.config.base import Config
+
+
+class MonitorConfig(Config):
+    """What `regime.Monitor` watched, and `regime.compare` compared."""
+
+    kind: Literal["monitor"] = "monitor"
+    model: str = Field(description="class of the network")
+    examples: int
+    outputs: int
+    seed: int = 0

@@ -1,0 +1,105 @@
+"""Configuration of a probe: a pretrained transformer that is fine-tuned."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from regime.config.base import FROM_LIST
+from regime.config.models import MAIN, PROBE_TOKEN_LIMIT, Name, TransformerConfig
+
+
+class ProbeConfig(TransformerConfig):
+    """A pretrained transformer fine-tuned on labeled texts, or on text alone, measured layer by layer.
+
+    The function f is linear in the mean-pooled ("mean") or the last token's ("last") hidden state, with a new head; or
+    ("prompt") the model's own logits of a word for each label, of two labels their difference, of more less their mean (Malladi
+    et al. 2023, arXiv 2210.05643); or ("next-token") the mean log-probability of a text's tokens. The loss is
+    `1/N sum l(f, y)`, with `l = 1/2 ||f - y||**2` or cross-entropy on labels y = -1, +1, or one-hot less 1/C; for "next-token"
+    it is the mean of -f. Time is steps times learning_rate.
+    """
+
+    kind: Literal["probe"] = "probe"
+    revision: Name = Field(MAIN, description="of the model: 'main', or a branch, tag or commit of the Hub, or a subfolder")
+    task: Literal["sentiment", "source", "own"] = "sentiment"
+    readout: Literal["mean", "last", "prompt", "next-token"] = "mean"
+    head: Literal["random", "zero", "fitted"] = Field(
+        "random", description="of 'mean' and 'last': N(0, 1/d), zero, or fitted first to the frozen features"
+    )
+    loss: Literal["mse", "cross-entropy"] | None = Field(
+        None, description="null: cross-entropy for 'prompt' and 'next-token', else mse"
+    )
+    samples: int = Field(64, ge=4, le=512, description="training texts; as many again, at most 128, are held out")
+    probe_samples: int = Field(32, ge=8, le=128, description="held-out texts on which kernels are compared")
+    trainable: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16), FROM_LIST] = Field(
+        ("*",), description="globs on modules or parameters that are trained: encoder.layer.1.*, or **.bias for all biases"
+    )
+    random_init: bool = Field(False, description="the same architecture from random weights instead")
+    optimizer: Literal["sgd", "momentum", "adamw"] = Field("adamw", description="all without weight decay")
+    momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
+    learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd, 1e-3 for momentum")
+    warmup: int = Field(0, ge=0, le=1000, description="steps over which the learning rate rises linearly")
+    decay: Literal["none", "linear", "cosine"] = Field("none", description="how it falls afterwards, to 0 after the last step")
+    batch_size: int | None = Field(None, ge=1, le=512, description="null: all training texts")
+    steps: int = Field(20, ge=0, le=1000)
+    measure_every: int = Field(4, ge=1, le=1000)
+    forecast: bool = Field(True, description="train the linearized twin beside the model, from the initial kernel")
+    seeds: int = Field(1, ge=1, le=4, description="heads, or random initializations, trained side by side")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_texts()
+        if self.batch_size is not None and self.batch_size > self.samples:
+            raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
+        if self.steps > 100 * self.measure_every:
+            raise ValueError(
+                f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
+                "allowed: at most 100 measurements a run"
+            )
+        if (tokens := self.probe_samples * self.max_tokens * self.seeds) > PROBE_TOKEN_LIMIT:
+            raise ValueError(
+                f"probe_samples * max_tokens * seeds = {tokens} is not allowed; allowed: at most {PROBE_TOKEN_LIMIT}"
+            )
+        if self.headless and self.head != "random":
+            raise ValueError(f"head = {self.head!r} is not allowed with readout = {self.readout!r}, which needs no new head")
+        if self.headless and self.loss == "mse":
+            raise ValueError(f"loss = 'mse' is not allowed with readout = {self.readout!r}; allowed: 'cross-entropy', null")
+        if self.headless and self.seeds > 1 and not self.random_init:
+            raise ValueError(
+                f"seeds = {self.seeds} is not allowed with readout = {self.readout!r}: nothing of it is random; "
+                "allowed: 1, or random_init = true"
+            )
+        if self.head == "zero" and self.seeds > 1 and not self.random_init:
+            raise ValueError(f"seeds = {self.seeds} is not allowed with head = 'zero': all would be the same; allowed: 1")
+        if self.warmup > self.steps:
+            raise ValueError(f"warmup = {self.warmup} is not allowed; allowed: at most steps = {self.steps}")
+        return self
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """The model and its revision."""
+        return [(self.model, self.revision)]
+
+    @property
+    def headless(self) -> bool:
+        """Whether the readout is the language model's own."""
+        return self.readout in ("prompt", "next-token")
+
+    @property
+    def held_out(self) -> int:
+        """Texts for the test loss."""
+        return min(self.samples, 128)
+
+    @property
+    def batch(self) -> int:
+        """Texts in one training batch."""
+        return self.batch_size or self.samples
+
+    @property
+    def step_size(self) -> float:
+        """learning_rate, or the optimizer's default."""
+        return self.learning_rate or {"adamw": 1e-4, "sgd": 1e-2, "momentum": 1e-3}[self.optimizer]
+
+    @property
+    def loss_name(self) -> Literal["mse", "cross-entropy"]:
+        """loss, or the readout's default."""
+        return self.loss or ("cross-entropy" if self.headless else "mse")

@@ -1,0 +1,188 @@
+"""Snapshots of a toy experiment: what measures need of the network, its twins and kernel regression at one step."""
+
+from dataclasses import replace
+from math import isfinite
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from regime.dynamics.losses import error
+from regime.dynamics.optimizers import tensors
+from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Snapshot, Targets
+from regime.dynamics.twin import Twin, TwinPoints, TwinState
+from regime.kernels.closed_form import interpolation_weights
+from regime.kernels.spectrum import lanczos_top, top_eigenvalue
+from regime.record.packing import pack
+from regime.toy.cost import PRODUCTS
+from regime.toy.experiment import Experiment
+from regime.toy.network import Layer, Network, NetworkJacobian, difference
+
+FROZEN = "this layer is not trained"
+PARTS = ("train", "test")
+
+
+@torch.no_grad()
+def record_gap(experiment: Experiment) -> GapSnapshot:
+    """Return the outputs of the network and of its twin on the probe points: the cheap part of a snapshot.
+
+    The twin has to take its steps beside the network.
+    """
+    run = experiment.run
+    outputs = run.network.forward(experiment.training.parameters, experiment.x["probe"]).outputs
+    scaled = run.scaled(outputs, experiment.offsets["probe"])
+    return GapSnapshot(experiment.step, experiment.fraction, scaled, experiment.twin.outputs(experiment.points["probe"]))
+
+
+@torch.no_grad()
+def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snapshot:
+    """Return everything that is measured of the experiment now.
+
+    `ended` asks for kernel regression, with the kernels at the start and now; None means after the last step alone.
+    """
+    run, network = experiment.run, experiment.run.network
+    experiment.recall_twins()
+    parameters = experiment.training.parameters
+    train, probe = (network.jacobian(parameters, experiment.x[name]) for name in ("train", "probe"))
+    test = network.forward(parameters, experiment.x["test"]).outputs
+    outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
+    scaled = {name: run.scaled(values, experiment.offsets[name]) for name, values in outputs.items()}
+    losses, undefined = _losses(experiment, scaled, train, experiment.step == run.steps if ended is None else ended)
+    moved, taylor = _taylor(experiment)
+    kernel = sum(network.kernels(train, train).values())
+    stability, unstable = _stability(experiment, train, kernel)
+    layers = list(zip(network.names, parameters, run.initial, strict=True))
+    bare = run.bare(probe)
+    return replace(
+        bare,
+        step=experiment.step,
+        fraction=experiment.fraction,
+        time=experiment.step * run.learning_rate,
+        losses=losses,
+        outputs=scaled["probe"],
+        linear={TWIN_GAP: experiment.twin.outputs(experiment.points["probe"]), "taylor_gap": taylor},
+        displacement={name: _squared(difference(now, start)) for name, now, start in layers},
+        magnitude={name: _squared(start) for name, _, start in layers},
+        moved=moved,
+        train=Targets(kernel, train.hidden[-1], run.data.train.y),
+        scalars={"stability": stability},
+        undefined=bare.undefined | undefined | unstable | _frozen(network),
+        view=_view(experiment),
+    )
+
+
+def _frozen(network: Network) -> dict[str, str]:
+    kernels = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
+    return {f"{name}/{measure}": FROZEN for name in network.names[: network.first_trained] for measure in kernels}
+
+
+def _losses(
+    experiment: Experiment, scaled: dict[str, Tensor], train: NetworkJacobian, ended: bool
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
+    run, seeds = experiment.run, len(train.outputs)
+    predictors = {"": scaled, "twin_": {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}}
+    if experiment.limit is not None:
+        predictors["infinite_"] = {name: experiment.limit.outputs(experiment.limit_points[name]) for name in PARTS}
+    if ended:
+        predictors["kernel_start_"] = _regression(experiment, run.jacobian, run.initial)
+        predictors["kernel_now_"] = _regression(experiment, train, experiment.training.parameters)
+    losses, undefined = {}, {}
+    for prefix in ("", "twin_", "infinite_", "kernel_start_", "kernel_now_"):
+        for name in PARTS:
+            y = getattr(run.data, name).y
+            if prefix in predictors:
+                values = predictors[prefix][name]
+                losses[f"{prefix}{name}_loss"] = run.loss.value(values, y).expand(seeds)
+                losses[f"{prefix}{name}_error"] = error(values, y, run.config.classes).expand(seeds)
+            else:
+                for kind in ("loss", "error"):
+                    losses[f"{prefix}{name}_{kind}"] = y.new_full((seeds,), torch.nan)
+                    undefined[f"{prefix}{name}_{kind}"] = experiment.no_limit if prefix == "infinite_" else AT_THE_END
+    return losses, undefined
+
+
+def _regression(experiment: Experiment, train: NetworkJacobian, parameters: list[Layer]) -> dict[str, Tensor]:
+    """Kernel regression of the targets, from F_0, with the tangent kernel at these parameters."""
+    network, points = experiment.run.network, experiment.points
+    kernel = network.full_kernel(train, train)
+    weights = interpolation_weights(kernel, (experiment.run.data.train.y - points["train"].start).flatten(1))
+    rows = {"train": kernel, "test": network.full_kernel(network.jacobian(parameters, experiment.x["test"]), train)}
+    return {name: points[name].start + (row @ weights.unsqueeze(-1)).view_as(points[name].start) for name, row in rows.items()}
+
+
+def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:
+    """Each layer moved alone, and F_0 + alpha J_0 (theta - theta_0) of all together, on the probe points."""
+    run, network, parameters = experiment.run, experiment.run.network, experiment.training.parameters
+    start = experiment.points["probe"].start
+    shifts = [difference(parameters[layer], run.initial[layer]) for layer in network.trained]
+    parts = run.alpha * network.product(experiment.probe_jacobian, shifts)
+    moved = {}
+    for part, a, layer in zip(parts, experiment.probe_jacobian.inputs, network.trained, strict=True):
+        outputs = network.forward_from(layer, a, run.initial, parameters[layer])
+        moved[network.names[layer]] = Moved(run.scaled(outputs, experiment.offsets["probe"]), start + part)
+    return moved, start + parts.sum(0)
+
+
+def _stability(experiment: Experiment, train: NetworkJacobian, kernel: Float[Tensor, "S N N"]) -> tuple[Tensor, dict[str, str]]:
+    """learning_rate n^-c lambda_max(Theta / N), of the full kernel."""
+    run, network = experiment.run, experiment.run.network
+    if run.config.optimizer == "adam":
+        reason = {"stability": "Adam's step is no multiple of the gradient"}
+        return kernel.new_full(kernel.shape[:1], torch.nan, dtype=torch.float64), reason
+    if run.config.outputs == 1:
+        top = top_eigenvalue(kernel, PRODUCTS)
+    else:
+        like = train.outputs
+
+        def product(v: Tensor) -> Tensor:
+            pulled = network.pullback(train, v.to(like.dtype).view_as(like))
+            return network.product(train, pulled).sum(0).flatten(1)
+
+        size = like[0].numel()
+        start = torch.cos(torch.arange(size, device=like.device, dtype=torch.float64) ** 2)
+        top = lanczos_top(product, start.expand(like.shape[0], size), PRODUCTS)
+    rate = run.descent.learning_rate
+    return (rate.flatten() if isinstance(rate, Tensor) else rate) * top / run.config.samples, {}
+
+
+def _view(experiment: Experiment) -> dict[str, object]:
+    """What the page draws: the functions on the grid, the kernel, and at the start the losses that the twins foresee."""
+    run, pictures = experiment.run, {}
+    if "grid" in experiment.x:
+        first = [layer.map(lambda part: part[:1]) for layer in experiment.training.parameters]
+        outputs = run.network.forward(first, experiment.x["grid"]).outputs
+        pictures["network"] = run.scaled(outputs, experiment.offsets["grid"])
+        pictures["twin"] = experiment.twin.outputs(experiment.points["grid"])
+        if experiment.limit is not None:
+            pictures["infinite"] = experiment.limit.outputs(experiment.limit_points["grid"])
+    view: dict[str, object] = {name: pack(values) for name, values in pictures.items()}
+    if len(run.cells) == 1:
+        view["kernel"] = run.kernel_picture(experiment.training.parameters)
+    if experiment.step == 0 and experiment.forecast:
+        steps = [min(k * run.config.measure_every, run.steps) for k in range(len(experiment.forecast))]
+        losses = _foreseen("twin_", experiment, experiment.twin, experiment.forecast, experiment.points)
+        if experiment.limit is not None:
+            losses |= _foreseen("infinite_", experiment, experiment.limit, experiment.limit_forecast, experiment.limit_points)
+        view["forecast"] = {"steps": steps, **losses}
+    return view
+
+
+def _foreseen(
+    prefix: str, experiment: Experiment, twin: Twin, path: list[TwinState], points: dict[str, TwinPoints]
+) -> dict[str, list[float | None]]:
+    """Losses to come along a twin's path, seeds averaged, at each measurement."""
+    run = experiment.run
+    losses: dict[str, list[float | None]] = {f"{prefix}{name}_loss": [] for name in PARTS}
+    for state in path:
+        twin.state = state
+        for name in PARTS:
+            value = run.loss.value(twin.outputs(points[name]), getattr(run.data, name).y).mean().item()
+            losses[f"{prefix}{name}_loss"].append(value if isfinite(value) else None)
+    twin.state = path[0]
+    return losses
+
+
+def _squared(layer: Layer) -> Float[Tensor, "S"]:
+    """||layer||**2 over weight and bias."""
+    return sum(torch.linalg.vector_norm(p.flatten(1), dim=1, dtype=torch.float64).square() for p in tensors(layer))
