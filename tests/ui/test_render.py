@@ -10,7 +10,7 @@ from regime.config.tasks import CSV, TASKS
 from regime.ui.form.thumbs import THUMBS
 from regime.ui.form.toy import SETTINGS, summary
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
-from regime.ui.panels.compare import compare
+from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.kernel import kernels
@@ -18,10 +18,10 @@ from regime.ui.panels.outcome import PREDICTORS, errors, scaling
 from regime.ui.panels.picture import pictures
 from regime.ui.panels.plot import Axis, decades, line
 from regime.ui.panels.progress import announcement, progress
-from regime.ui.panels.table import HEAT, block_table, finding, full_table, layer_table, shade
+from regime.ui.panels.table import HEAT, block_table, full_table, layer_table, most_moved, shade
+from regime.ui.parts import INTRO
 from regime.ui.run.board import Board, thin
 from regime.ui.run.examples import CONFIGS, example
-from regime.ui.screen import INTRO
 from regime.ui.text import block_name, duration, number
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
@@ -254,7 +254,7 @@ def test_durations_and_names():
     ],
 )
 def test_the_finding_follows_the_rows(values, text):
-    assert finding([{"measures": {HEAT: value}} for value in values]) == text
+    assert most_moved([{"measures": {HEAT: value}} for value in values]) == text
 
 
 def test_shades():
@@ -296,9 +296,9 @@ def test_the_twins_future_is_drawn_before_the_first_step(events) -> None:
 
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     board = Board.replay(events)
-    assert compare(board) == ""
+    assert comparison(board) == ""
     board.pinned = Board.replay(run(alpha=0.25))
-    drawn = compare(board)
+    drawn = comparison(board)
     assert "alpha 0.25 &rarr; 1.0" in drawn
     assert "kernel_change" not in drawn
     assert "Kernel change" in drawn
@@ -306,7 +306,7 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     assert loss(board).count("line pinned") == 1
     assert multiples(board).count("line pinned") == 3
     board.pinned = Board.replay(events)
-    assert "same settings" in compare(board)
+    assert "same settings" in comparison(board)
 
 
 def test_the_kernel_is_drawn_at_the_start_and_now(events):
