@@ -46,7 +46,7 @@ class Screen:
     """Fields that are lists of names: the form has them in one line, with commas between."""
 
     def __init__(self, layout: Layout) -> None:
-        """Connect the components of a tab."""
+        """Connect the components of a tab to this screen."""
         self.layout, self.controls, self.transport, self.exports = layout, layout.controls, layout.transport, layout.exports
         buttons, form, chips = self.transport, list(self.controls.values()), layout.head.chips
         self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)

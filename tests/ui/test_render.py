@@ -284,14 +284,14 @@ def test_the_scales_of_every_layer_are_shown() -> None:
 
 def test_the_twins_future_is_drawn_before_the_first_step(events) -> None:
     board = Board.replay(events[:2])
-    assert [step for step, _ in board.foreseen("twin_train_loss")] == [0, 2, 4]
-    assert board.foreseen("train_loss") == []
+    assert [step for step, _ in board.predicted("twin_train_loss")] == [0, 2, 4]
+    assert board.predicted("train_loss") == []
     ahead = loss(board)
     assert ahead.count('class="line twin ahead"') == 1
     assert "L" in ahead.split('class="line twin ahead" d="')[1].split('"')[0]
     later = Board.replay(events[:3])
-    assert later.foreseen("twin_train_loss") == board.foreseen("twin_train_loss")
-    assert later.foreseen("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
+    assert later.predicted("twin_train_loss") == board.predicted("twin_train_loss")
+    assert later.predicted("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
 
 
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):

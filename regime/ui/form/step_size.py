@@ -23,7 +23,7 @@ TEMPLATE = """
 
 
 def step_size() -> gr.HTML:
-    """Build the control; its value is the learning rate, empty where the kernel shall choose it."""
+    """Build the control of the step size; its value is the learning rate, empty where the kernel shall choose it."""
     script = f"const sources = {[PREVIEWED, MEASURED]};\n{static('step_size.js')}"
     return control("toy-learning-rate", "", TEMPLATE, script)
 

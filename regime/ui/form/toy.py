@@ -102,7 +102,7 @@ def toy_form() -> dict[str, gr.components.Component]:
 
 
 def summary(config: ToyConfig) -> str:
-    """Return the folded settings in one line."""
+    """Return the settings that are folded at first in one line."""
     named = (option_name(value) for value in (config.activation, config.parameterization, config.loss, config.optimizer))
     activation, scaled, loss, optimizer = named
     parts = (activation, f"{scaled} parameterization", f"{loss.lower()} loss", optimizer)

@@ -77,7 +77,7 @@ def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", 
     """
     data = {part: board.series(part.measure) for part in parts}
     x = steps_axis(board.steps)
-    ahead = {part: board.foreseen(part.measure) for part in parts}
+    ahead = {part: board.predicted(part.measure) for part in parts}
     known = [*data.values(), *ahead.values()]
     values = [value for points in known for _, value in points if value is not None]
     own = [value for part in parts if part.own for _, value in data[part] if value is not None]

@@ -17,7 +17,7 @@ COLUMNS = ("kernel_change", "representation_change", "parameter_movement")
 BLOCK_COLUMNS = (*COLUMNS, "taylor_gap")
 FULL = ("kernel_share", "kernel_change", HEAT, "representation_change", "feature_movement", "parameter_movement")
 THIRDS = 6
-"""Blocks from which on early, middle and late ones are told apart."""
+"""Blocks from which on early, middle and late ones are distinguished."""
 DENSE = 14
 """With more blocks than this the rows are lower, so that all are seen together."""
 LABELS = ("rich", "mixed", "lazy", "no verdict")
@@ -102,7 +102,7 @@ def most_moved(rows: list[Row]) -> str:
 
 
 def regime_summary(rows: list[Row]) -> str:
-    """Say which blocks are lazy and which are rich, such as "Rich: blocks 1 to 4. Mixed: readout."."""
+    """Say which blocks are lazy and which are rich, such as "Rich: blocks 1 to 4"."""
     found: dict[str, list[str]] = {}
     for row in rows:
         if row["regime"] is not None and row["regime"]["index"] is not None:
@@ -161,17 +161,17 @@ def _bar(row: Row, measure: str, top: float, css: str = "", before: dict[str, Ro
     value = row["measures"].get(measure)
     if value is None:
         return _undefined(row, measure, "bar")
-    marks, said = "", ""
+    marks, title = "", ""
     if (floor := row["floors"].get(measure)) is not None and measure == HEAT:
         marks += f'<u class="floor" style="width:{_percent(floor, top):.1f}%"></u>'
     marks += f'<i style="width:{_percent(value, top):.1f}%"></i>'
     if (interval := row["intervals"].get(measure)) is not None:
         low, high = (_percent(end, top) for end in interval)
         marks += f'<b style="left:{low:.1f}%;width:{high - low:.1f}%"></b>'
-        said = f' title="95% interval {number(interval[0])} to {number(interval[1])}"'
+        title = f' title="95% interval {number(interval[0])} to {number(interval[1])}"'
     if before and (other := before.get(row["layer"], {"measures": {}})["measures"].get(measure)) is not None:
         marks += f'<u class="tick" style="left:{_percent(other, top):.1f}%"></u>'
-    return f'<td class="bar"{said}><span class="rail {css}">{marks}</span><span>{number(value)}</span></td>'
+    return f'<td class="bar"{title}><span class="rail {css}">{marks}</span><span>{number(value)}</span></td>'
 
 
 def _percent(value: float, top: float) -> float:
@@ -188,9 +188,9 @@ def _share(row: Row, start: Row) -> str:
     if now is None:
         return _undefined(row, "kernel_share", "share")
     ring = f'<i class="ring" style="left:{100 * before:.1f}%"></i>' if before is not None else ""
-    said = f"from {_rounded(before)} to " if before is not None else ""
+    origin = f"from {_rounded(before)} to " if before is not None else ""
     rail = f'<span class="rail" aria-hidden="true">{ring}<i class="disc" style="left:{100 * now:.1f}%"></i></span>'
-    return f'<td class="share">{rail}<span><span class="sr-only">{said}</span>{_rounded(now)}</span></td>'
+    return f'<td class="share">{rail}<span><span class="sr-only">{origin}</span>{_rounded(now)}</span></td>'
 
 
 def _rounded(share: float) -> str:
@@ -205,8 +205,8 @@ def _strip(index: int, shown: list[dict[str, Any]], top: float) -> str:
         for event in shown
     )
     ends = [event["blocks"][index]["measures"].get(HEAT) for event in (shown[0], shown[-1])]
-    said = f"from {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
-    return f'<td class="strip"><span role="img" aria-label="{said}">{cells}</span></td>'
+    spoken = f"from {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
+    return f'<td class="strip"><span role="img" aria-label="{spoken}">{cells}</span></td>'
 
 
 def shade(value: float | None, top: float) -> str:

@@ -8,7 +8,7 @@ Status = Literal["waiting", "running", "paused", "finished", "stopped"]
 
 @dataclass
 class Board:
-    """State of one visitor's run. Everything drawn comes from here, so everything drawn is also in the API's events."""
+    """State of one visitor's run, from which everything is drawn; so everything drawn is also in the API's events."""
 
     config: dict[str, Any]
     started: dict[str, Any] | None = None
@@ -88,7 +88,7 @@ class Board:
         """Return (step, value) of one whole-model measure along the run."""
         return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
 
-    def foreseen(self, measure: str) -> list[tuple[int, float | None]]:
+    def predicted(self, measure: str) -> list[tuple[int, float | None]]:
         """Return (step, value) of a loss that is known along the whole run before its first step."""
         values = self.forecast.get(measure)
         return thin(list(zip(self.forecast["steps"], values, strict=True))) if values else []

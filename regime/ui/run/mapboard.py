@@ -13,7 +13,7 @@ AGAIN = 16
 
 @dataclass
 class MapBoard(Board):
-    """State of one visitor's sweep; `history` stays empty, cells are here."""
+    """State of one visitor's sweep, whose cells are here; `history` stays empty."""
 
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
     unit = "cell"

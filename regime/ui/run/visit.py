@@ -49,7 +49,7 @@ SHELF = Shelf()
 
 
 class Visit:
-    """One visitor's tab. Only the newest press of a button counts: a run that an older press began holds at its next event."""
+    """One visitor's tab, where only the newest press counts: a run that an older press began is paused at its next event."""
 
     def __init__(self, kind: str) -> None:
         self.board = example(kind)

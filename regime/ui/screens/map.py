@@ -59,7 +59,7 @@ class MapScreen(Screen):
 
 
 def map_tab() -> tuple[MapScreen, gr.HTML]:
-    """Build the tab and connect it; return also the map, whose cells can be pressed."""
+    """Build the Map tab and connect it; return also the map, whose cells can be pressed."""
     with page(KIND, "two") as head:
         with column("controls"):
             controls = sweep_form(CONFIGS[KIND])

@@ -43,7 +43,7 @@ class PretrainingScreen(TransformerScreen):
 
 
 def pretraining_tab() -> PretrainingScreen:
-    """Build the tab and connect it."""
+    """Build the Pretraining tab and connect it."""
     with page(KIND, "two") as head:
         with column("controls"):
             controls = checkpoints_form()

@@ -29,7 +29,7 @@ class ProbeScreen(TransformerScreen):
 
 
 def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
-    """Build the tab and connect it; return also the button that compares two models, and the fields that name them."""
+    """Build the Probe tab and connect it; return also the button that compares two models, and the fields that name them."""
     with page(KIND, "two") as head:
         with column("controls"):
             controls, upload = probe_form()

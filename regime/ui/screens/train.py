@@ -46,7 +46,7 @@ class TrainScreen(Screen):
 
 
 def train_tab() -> TrainScreen:
-    """Build the tab and connect it."""
+    """Build the Train tab and connect it."""
     views = {}
     with page(KIND, "three") as head:
         with column("controls"):
