@@ -31,6 +31,6 @@ def test_a_range_is_written_as_one():
 
 
 @pytest.mark.parametrize("line", ["0 to 4 in 3", "4 to 1 in 3", "1 to 4 in 1", "a to b in 3", "1 to inf in 3", "nan to 4 in 3"])
-def test_a_range_that_is_none_is_told(line):
+def test_a_range_that_is_none_is_refused(line):
     with pytest.raises(ConfigError, match=r"axes\.width = "):
         parse_values(line, "width", whole=True)

@@ -7,6 +7,8 @@ import pytest
 
 import regime
 from regime.config.tasks import CSV, TASKS
+from regime.measures.verdict import zone
+from regime.plots.dial import DIAL
 from regime.ui.form.thumbs import THUMBS
 from regime.ui.form.toy import SETTINGS, summary
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
@@ -152,7 +154,7 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map():
     strips = re.findall(r'<td class="strip">.*?</td>', drawn)
     assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
     colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
-    assert len(set(colors)) == 30, "neighbors are told apart"
+    assert len(set(colors)) == 30, "neighbors differ"
     assert drawn.count("&lt;1%") >= 30, "a small share is not none"
 
 
@@ -161,6 +163,11 @@ def test_an_undefined_cell_gives_its_reason(events):
     assert 'title="the readout gives outputs, not features"' in drawn
     assert "undefined: the readout gives outputs, not features" in drawn
     assert "None" not in drawn
+
+
+def test_the_zones_of_the_dial_are_those_of_verdicts():
+    assert [zone((part.low + part.high) / 2) for part in DIAL] == [part.label for part in DIAL]
+    assert (DIAL[0].low, DIAL[-1].high) == (0, 1)
 
 
 def test_no_verdict_is_a_look_of_its_own(events):
@@ -344,5 +351,5 @@ def test_every_opened_term_is_defined(events):
     assert used <= known
 
 
-def test_the_folded_settings_are_told_in_a_line():
+def test_the_folded_settings_are_summed_up_in_a_line():
     assert summary(regime.ToyConfig(seed=7)) == "ReLU, NTK parameterization, squared loss, GD, 128 points, seed 7"

@@ -19,7 +19,7 @@ TRAINED = {
     "random_init": ("Random weights", "The same architecture."),
     "forecast": ("Forecast", "Train its linear twin beside it."),
 }
-NUMBERS = {
+FURTHER = {
     "revision": ("Revision", "Of the model."),
     "prompt": ("Prompt", "With {text} and {mask}. Empty: the task's."),
     "words": ("Words", "One for each label, in alphabetical order of labels."),
@@ -63,7 +63,7 @@ def probe_form() -> tuple[dict[str, gr.components.Component], gr.UploadButton]:
         names = ("Default", *map(option_name, losses))
         note = "Default: squared for a new head."
         controls["loss"] = choice("probe", "loss", "Loss", ("", *losses), "", names=names, note=note)
-        controls |= settings(START, NUMBERS)
+        controls |= settings(START, FURTHER)
     return controls, upload
 
 

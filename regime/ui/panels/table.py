@@ -1,4 +1,4 @@
-"""Tables of layers and blocks: one row each, from input to output, the same grammar for toys and real models."""
+"""Tables of layers and blocks: a row each, from input to output, with the same columns for toys and transformers."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,3 +1,4 @@
+// The presets: a press submits [name, number of presses]; the one whose name is the value looks pressed.
 const presets = element.querySelector('.chips');
 const paint = () => presets.querySelectorAll('button').forEach(chip => {
   const name = Array.isArray(props.value) ? props.value[0] : props.value;

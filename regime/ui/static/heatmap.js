@@ -1,3 +1,4 @@
+// The map of a sweep: draws its cells and contours, and submits the number of a cell that is pressed.
 const pick = (css) => element.querySelector(css);
 const measure = pick('.measure'), grid = pick('.cells'), told = pick('.told'), held = pick('.held');
 const stops = ['--amount-0', '--amount-1', '--amount-2', '--amount-3'];

@@ -1,3 +1,4 @@
+// The button that copies the link to the run that is shown; the page's address follows the link.
 const button = element.querySelector('button'), said = element.querySelector('[role=status]');
 const link = () => {
   const url = new URL(location.pathname, location.href);

@@ -1,3 +1,4 @@
+// Sorts a table by the column whose heading was pressed; undefined values stay last.
 element.addEventListener('click', event => {
   const button = event.target.closest('thead button');
   if (!button) return;

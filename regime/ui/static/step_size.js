@@ -1,3 +1,4 @@
+// The step size: a slider over factors of the automatic learning rate, with bands where training is unstable or diverges.
 const known = () => Object.assign({}, ...sources.map(id => JSON.parse(document.getElementById(id)?.dataset.known ?? '{}')));
 const [range, rate] = element.querySelectorAll('input');
 const shown = element.querySelector('output'), note = element.querySelector('#toy-rate-note');
