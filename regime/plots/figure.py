@@ -1,10 +1,11 @@
-"""A report as a matplotlib figure, to save and print. Through `Figure()` without pyplot, so that threads do not share state."""
+"""A report as a matplotlib figure, to save and print. It is made without pyplot, so that threads share no state."""
 
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.dial import DIAL, heading, marks
 from regime.record.report import Report
 
 COLORS = {"network": "#1F4FA3", "twin": "#C2500A", "ink": "#14181F", "quiet": "#4B5562", "ring": "#6B2C91"}
@@ -12,15 +13,19 @@ ZONE_COLORS = ("#EDE8F2", "#DCCDE8", "#C3A4D8")
 
 
 def figure(report: Report) -> Figure:
-    """Verdict, loss, and distances from the start, for any kind of run."""
+    """Draw the verdict, the loss, and the distances from the start of a run of any kind."""
     drawing = Figure(figsize=(11, 4.2), layout="constrained")
     dial, panels = drawing.subfigures(2, 1, height_ratios=(1, 3))
-    _dial(dial.subplots(), report)
+    _draw_dial(dial.subplots(), report)
     loss, distance = panels.subplots(1, 2)
-    _lines(loss, report, {"train_loss": ("train", "network", "-"), "test_loss": ("test", "quiet", "-")} | _twin(report), "Loss")
+    _plot_measures(
+        loss, report, {"train_loss": ("train", "network", "-"), "test_loss": ("test", "quiet", "-")} | _twin(report), "Loss"
+    )
     gap = "linearization_gap" if "linearization_gap" in report.final else "taylor_gap"
     names = {"kernel_change": ("kernel change", "network", "-"), gap: (gap.replace("_", " "), "twin", "--")}
-    _lines(distance, report, names | {"representation_change": ("representation", "ring", ":")}, "Distance from the start")
+    _plot_measures(
+        distance, report, names | {"representation_change": ("representation", "ring", ":")}, "Distance from the start"
+    )
     if not distance.lines:  # nothing has moved: the bounds alone have no range
         distance.set_ylim(LAZY_BELOW / 10, RICH_ABOVE * 10)
     for value in (LAZY_BELOW, RICH_ABOVE):
@@ -32,8 +37,8 @@ def _twin(report: Report) -> dict[str, tuple[str, str, str]]:
     return {"twin_train_loss": ("linearized twin", "twin", "--")} if "twin_train_loss" in report.final else {}
 
 
-def _lines(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], title: str) -> None:
-    """Means with a band of one standard deviation; nulls and zeros leave a gap on the log axis."""
+def _plot_measures(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], title: str) -> None:
+    """Draw means with a band of one standard deviation; nulls and zeros leave a gap on the log axis."""
     steps = [event.step for event in report.history]
     for measure, (name, color, style) in parts.items():
         values = [event.measures.get(measure) for event in report.history]
@@ -55,20 +60,20 @@ def _lines(axes: Any, report: Report, parts: dict[str, tuple[str, str, str]], ti
         axes.legend(frameon=False, fontsize=9)
 
 
-def _dial(axes: Any, report: Report) -> None:
+def _draw_dial(axes: Any, report: Report) -> None:
     verdict = report.verdict
-    edges = (0.0, *ZONES, 1.0)
-    for name, color, low, high in zip(("lazy", "mixed", "rich"), ZONE_COLORS, edges, edges[1:], strict=False):
-        hatch = {"hatch": "////", "edgecolor": "white"} if verdict.label == "no verdict" else {}
-        axes.barh(0, high - low, left=low, height=0.5, color=color, **hatch)
-        axes.text((low + high) / 2, -0.75, name, ha="center", va="center", color=COLORS["quiet"], fontsize=9)
-    if verdict.interval:
-        axes.plot(verdict.interval, (0, 0), color=COLORS["ring"], linewidth=5, solid_capstyle="round")
-    if verdict.index is not None:
-        axes.plot(
-            verdict.index, 0, "o", markersize=10, markerfacecolor="white", markeredgecolor=COLORS["ring"], markeredgewidth=2.5
-        )
+    hatch = {"hatch": "////", "edgecolor": "white"} if verdict.label == "no verdict" else {}
+    for zone, color in zip(DIAL, ZONE_COLORS, strict=True):
+        axes.barh(0, zone.high - zone.low, left=zone.low, height=0.5, color=color, **hatch)
+        middle = (zone.low + zone.high) / 2
+        axes.text(middle, -0.75, zone.label, ha="center", va="center", color=COLORS["quiet"], fontsize=9)
+    shown = marks(verdict.model_dump())
+    if shown.interval:
+        axes.plot(shown.interval, (0, 0), color=COLORS["ring"], linewidth=5, solid_capstyle="round")
+    if shown.mean is not None:
+        ring = {"markersize": 10, "markerfacecolor": "white", "markeredgecolor": COLORS["ring"], "markeredgewidth": 2.5}
+        axes.plot(shown.mean, 0, "o", **ring)
     axes.set(xlim=(0, 1), ylim=(-1, 0.4))
     axes.set_axis_off()
-    title = f"{verdict.label[:1].upper()}{verdict.label[1:]} - {verdict.agree}"
+    title = f"{heading(verdict.label)} - {verdict.agree}"
     axes.set_title(title, loc="left", fontweight="bold", fontsize=13, color=COLORS["ink"])

@@ -14,8 +14,8 @@ AMOUNT = LinearSegmentedColormap.from_list("amount", ["#f4f0f7", "#d3bce3", "#9c
 INK, QUIET = "#14181f", "#4b5562"
 
 
-def figure(report: SweepReport, measure: str = INDEX) -> Figure:
-    """The mean over seeds of a measure, over the first two axes; of further ones, their first values."""
+def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
+    """Draw the mean over seeds of a measure over a sweep's first two axes; further axes are held at their first values."""
     drawing = Figure(figsize=(7.2, 5.4), layout="constrained")
     axes = drawing.subplots()
     names = list(report.config.axes)
@@ -30,12 +30,12 @@ def figure(report: SweepReport, measure: str = INDEX) -> Figure:
         cells = cells[:, None]
     ends = {"vmin": 0, "vmax": 1} if measure == INDEX else {}
     image = axes.pcolormesh(np.ma.masked_invalid(cells.T), cmap=AMOUNT, **ends)
-    _ticks(axes, names, report)
+    _label_ticks(axes, names, report)
     for contour in report.contours:
         if {contour.axis, contour.knob} == set(names[:2]) and not any(
             report.config.axes[n][0] != v for n, v in contour.at.items()
         ):
-            _contour(axes, contour, report)
+            _draw_contour(axes, contour, report)
     bar = drawing.colorbar(image, ax=axes)
     bar.set_label("regime index: 0 lazy, 1 rich" if measure == INDEX else measure)
     if measure == INDEX:
@@ -48,7 +48,7 @@ def figure(report: SweepReport, measure: str = INDEX) -> Figure:
     return drawing
 
 
-def _ticks(axes: Any, names: list[str], report: SweepReport) -> None:
+def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
     for name, setter, label in zip(
         names[:2], (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel), strict=False
     ):
@@ -62,7 +62,7 @@ def _ticks(axes: Any, names: list[str], report: SweepReport) -> None:
     axes.tick_params(labelsize=8, colors=QUIET, length=0)
 
 
-def _contour(axes: Any, contour: Any, report: SweepReport) -> None:
+def _draw_contour(axes: Any, contour: Any, report: SweepReport) -> None:
     names = list(report.config.axes)
     points = {contour.axis: [part.size for part in contour.crossings], contour.knob: [part.knob for part in contour.crossings]}
     x, y = (_places(report.config.axes[name], points[name]) for name in names[:2])
@@ -75,6 +75,6 @@ def _contour(axes: Any, contour: Any, report: SweepReport) -> None:
 
 
 def _places(values: list[Any], points: list[float]) -> np.ndarray:
-    """Where numbers lie among an axis's cells, whose centers are at 0.5, 1.5, ...; between them on a log scale."""
+    """Return where numbers lie among an axis's cells, whose centers are at 0.5, 1.5, ...; between them on a log scale."""
     order = np.argsort(values)
     return np.interp(np.log(points), np.log(np.array(values, dtype=float)[order]), order + 0.5)

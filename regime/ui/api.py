@@ -46,7 +46,7 @@ def checkpoints(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]
 
 
 def sweep(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-    """Run a toy or a probe for every combination of some fields' values, and stream the cells as they come to their ends.
+    """Run a toy or a probe for every combination of some fields' values, and stream the cells as they finish.
 
     Args:
         config: fields of SweepConfig, all optional; `/catalog` has their schema. Cells are kept by the server.
@@ -55,7 +55,7 @@ def sweep(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
 
 
 def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Seconds and bytes that a run will take here, and, where it is too long, what would fit.
+    """Return the seconds and bytes that a run will take here, and, where it is too long, what would fit.
 
     Args:
         config: as for the run; `kind` says which, a toy where there is none.
@@ -68,7 +68,7 @@ def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def catalog() -> dict[str, Any]:
-    """Tasks, models, measures with their definitions, limits, and the JSON Schemas of configurations, events and reports.
+    """Return tasks, models, measures with definitions, limits, and the JSON Schemas of configurations, events and reports.
 
     A task with 0 classes is a regression; with null, its rows decide.
     """

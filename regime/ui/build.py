@@ -8,10 +8,11 @@ import gradio as gr
 from regime.errors import ConfigError
 from regime.ui.api import endpoints
 from regime.ui.panels.glossary import glossary
+from regime.ui.parts import markup
 from regime.ui.run.link import linked
-from regime.ui.screen import HIDDEN, Stage, Updates, markup
+from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.map import connect_cells, map_tab
-from regime.ui.screens.pretraining import connect, pretraining_tab
+from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.train import train_tab
 from regime.ui.theme import head, theme
@@ -26,7 +27,7 @@ QUEUE_SIZE = 32
 
 
 def build() -> gr.Blocks:
-    """The app, its queue limited, ready to launch with `launch_options`."""
+    """Build the app, its queue limited, ready to launch with `launch_options`."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
         markup(glossary(), "glossary")
@@ -34,21 +35,27 @@ def build() -> gr.Blocks:
             with gr.Tab("Train", id="train"):
                 train = train_tab()
             with gr.Tab("Map", id="map"):
-                sweep, shown = map_tab()
+                sweep, cells = map_tab()
             with gr.Tab("Probe", id="probe"):
-                probe, button, named = probe_tab()
+                probe, compare, named = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab()
-        connect(pretraining, button, named, tabs)
-        connect_cells(sweep, shown, {"toy": train, "probe": probe}, tabs)
-        connect_links(demo, {"toy": train, "sweep": sweep, "probe": probe, "checkpoints": pretraining}, tabs)
+        connect_comparison(pretraining, compare, named, tabs)
+        connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
+        connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
         endpoints()
     return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
 
 
-def connect_links(demo: gr.Blocks, stages: dict[str, Stage], tabs: gr.Tabs) -> None:
-    """What a permalink asks for is filled into its tab as the page loads, and held at step 0; or what is wrong with it."""
-    asked = {kind: stage.asked(ahead=0) for kind, stage in stages.items()}
+def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) -> None:
+    """Fill what a permalink asks for into its tab as the page loads, held at step 0; or say what is wrong with the link.
+
+    Args:
+        demo: the app.
+        screens: its tabs', by kind of run.
+        tabs: of the page.
+    """
+    requests = {kind: screen.request(ahead=0) for kind, screen in screens.items()}
 
     def open_link(request: gr.Request) -> Updates:
         try:
@@ -58,13 +65,13 @@ def connect_links(demo: gr.Blocks, stages: dict[str, Stage], tabs: gr.Tabs) -> N
             config = None
         if config is None:
             return {tabs: gr.skip()}
-        return {tabs: gr.update(selected=TABS[config.kind]), asked[config.kind]: [config.to_dict()]}
+        return {tabs: gr.update(selected=TABS[config.kind]), requests[config.kind]: [config.to_dict()]}
 
-    demo.load(open_link, None, [tabs, *asked.values()], **HIDDEN)
+    demo.load(open_link, None, [tabs, *requests.values()], **HIDDEN)
 
 
 def launch_options() -> dict[str, Any]:
-    """Everything `launch` needs but host and port, which come from the environment."""
+    """Return everything that `launch` needs but host and port, which come from the environment."""
     return {
         "theme": theme(),
         "head": head(),

@@ -46,8 +46,6 @@ FIELDS = {
     "model": "Model",
 }
 """Fields that are swept, in words."""
-
-
 BLOCKS = {
     "head": "Readout",
     "wte": "Word embedding",
@@ -58,16 +56,16 @@ BLOCKS = {
     **dict.fromkeys(("ln_f", "norm", "final_layer_norm"), "Final norm"),
     **dict.fromkeys(("lm_head", "embed_out"), "Word logits"),
 }
-"""Modules of transformers that are not called what they are."""
+"""Names of modules of transformers whose paths do not say what they are."""
 
 
 def escape(text: Any) -> str:
-    """Text that is safe inside HTML, quoted attributes included."""
+    """Return a text that is safe inside HTML, quoted attributes included."""
     return html.escape(str(text), quote=True)
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A value with a few significant digits and no exponent in the range a reader compares by eye."""
+    """Return a value with a few significant digits, and no exponent in the range that a reader compares by eye."""
     if value is None:
         return DASH
     if value == 0:
@@ -84,7 +82,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in words: `12 s`, `3 min 20 s`."""
+    """Return a time span in words: `12 s`, `3 min 20 s`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -92,13 +90,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-def size(count: int) -> str:
-    """Bytes in words: `1.4 GB`."""
+def byte_size(count: int) -> str:
+    """Return a number of bytes in words: `1.4 GB`."""
     return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def block_name(path: str) -> str:
-    """A block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`."""
+    """Return a block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`."""
     if match := re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)$", path):
         return f"Block {int(match[1]) + 1}"
     last = path.rsplit(".", 1)[-1]

@@ -415,7 +415,7 @@ def test_what_is_not_allowed_is_named(build, message: str) -> None:
 
 def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     from regime.plots.figure import figure
-    from regime.ui.run.export import table
+    from regime.ui.run.export import layers_csv
 
     model = network()
     monitor = regime.Monitor(model, data(64)[0][40:])
@@ -424,4 +424,4 @@ def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     report = monitor.report()
     distances = figure(report).subfigs[1].axes[1]
     assert {line.get_label() for line in distances.lines} >= {"kernel change", "taylor gap", "representation"}
-    assert [line.split(",")[0] for line in table(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]
+    assert [line.split(",")[0] for line in layers_csv(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]

@@ -1,4 +1,4 @@
-"""Both tabs in Chromium, against the app in its own process."""
+"""The tabs in Chromium, against the app in its own process."""
 
 import json
 import os

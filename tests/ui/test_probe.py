@@ -1,4 +1,4 @@
-"""What the ProbeScreen and Pretraining tabs tell before a run, and the two models that they compare, without a page."""
+"""What the tabs of transformers say before a run, and the two models that they compare, without a page."""
 
 from types import SimpleNamespace
 
@@ -8,14 +8,15 @@ import pytest
 import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models import hub
-from regime.ui.screens.pretraining import Pretraining
-from regime.ui.screens.probe import ProbeScreen
+from regime.ui.screens.pretraining import PretrainingScreen
+from regime.ui.screens.transformer import TransformerScreen
 
 LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", "readout": "mean"}
 
 
-def told(config):
-    return ProbeScreen.ahead(SimpleNamespace(opening=SimpleNamespace(notice="notice")), config)["notice"]
+def estimated(config):
+    """The notice of a run, before it starts."""
+    return TransformerScreen.estimate(SimpleNamespace(transport=SimpleNamespace(notice="notice")), config)["notice"]
 
 
 @pytest.mark.parametrize(
@@ -29,22 +30,22 @@ def told(config):
     ],
     ids=lambda config: config.to_query(),
 )
-def test_nothing_is_fetched_to_tell_what_a_run_takes(config, monkeypatch):
+def test_nothing_is_fetched_to_say_what_a_run_takes(config, monkeypatch):
     monkeypatch.setattr(hub, "fetch", lambda *_, **__: pytest.fail("fetched"))
     monkeypatch.setattr(regime, "estimate", lambda _: pytest.fail("estimated"))
-    assert "fetched from the Hub when the run starts" in told(config)
+    assert "fetched from the Hub when the run starts" in estimated(config)
 
 
 def test_what_is_here_is_estimated(monkeypatch):
     monkeypatch.setattr(regime, "estimate", lambda _: regime.Estimate(seconds=20.0, bytes=10**9))
     for config in (ProbeConfig(), CheckpointConfig(), CheckpointConfig(**LOCAL)):
-        assert "This run: about 20 s" in told(config)
+        assert "This run: about 20 s" in estimated(config)
 
 
 def compared(before, after):
     """The configuration that the form is filled with."""
-    stage = SimpleNamespace(fill=lambda config: {"config": config}, press=lambda _: {})
-    return Pretraining.compare(stage, None, before, after)["config"]
+    screen = SimpleNamespace(fill=lambda config: {"config": config}, press=lambda _: {})
+    return PretrainingScreen.compare(screen, None, before, after)["config"]
 
 
 def test_two_models_are_compared_on_what_they_read():
@@ -54,7 +55,7 @@ def test_two_models_are_compared_on_what_they_read():
     assert sums.named == [("modular-addition", "step-00200"), ("modular-addition", "step-02600")]
 
 
-def test_what_cannot_be_compared_is_told_as_text():
+def test_what_cannot_be_compared_is_refused_as_text():
     with pytest.raises(gr.Error, match="Name a model before and one after"):
         compared("minilm", "")
     with pytest.raises(gr.Error, match=r"model = .*&lt;b&gt;.* is not allowed; allowed: text of at most 96 characters"):

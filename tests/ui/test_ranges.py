@@ -3,7 +3,7 @@
 import pytest
 
 from regime import ConfigError
-from regime.ui.form.ranges import read, write
+from regime.ui.form.ranges import format_values, parse_values
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,16 @@ from regime.ui.form.ranges import read, write
     ],
 )
 def test_lines_and_their_values(line, whole, values):
-    assert read(line, "x", whole=whole) == values
-    assert read(write(values, whole=whole), "x", whole=whole) == values
+    assert parse_values(line, "x", whole=whole) == values
+    assert parse_values(format_values(values, whole=whole), "x", whole=whole) == values
 
 
 def test_a_range_is_written_as_one():
-    assert write([16, 32, 64, 128], whole=True) == "16 to 128 in 4"
-    assert write([16, 32, 64, 200], whole=True) == "16, 32, 64, 200"
+    assert format_values([16, 32, 64, 128], whole=True) == "16 to 128 in 4"
+    assert format_values([16, 32, 64, 200], whole=True) == "16, 32, 64, 200"
 
 
 @pytest.mark.parametrize("line", ["0 to 4 in 3", "4 to 1 in 3", "1 to 4 in 1", "a to b in 3", "1 to inf in 3", "nan to 4 in 3"])
-def test_a_range_that_is_none_is_told(line):
+def test_a_range_that_is_none_is_refused(line):
     with pytest.raises(ConfigError, match=r"axes\.width = "):
-        read(line, "width", whole=True)
+        parse_values(line, "width", whole=True)

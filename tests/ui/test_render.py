@@ -7,10 +7,12 @@ import pytest
 
 import regime
 from regime.config.tasks import CSV, TASKS
+from regime.measures.verdict import zone
+from regime.plots.dial import DIAL
 from regime.ui.form.thumbs import THUMBS
 from regime.ui.form.toy import SETTINGS, summary
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
-from regime.ui.panels.compare import compare
+from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.kernel import kernels
@@ -18,10 +20,10 @@ from regime.ui.panels.outcome import PREDICTORS, errors, scaling
 from regime.ui.panels.picture import pictures
 from regime.ui.panels.plot import Axis, decades, line
 from regime.ui.panels.progress import announcement, progress
-from regime.ui.panels.table import HEAT, block_table, finding, full_table, layer_table, shade
+from regime.ui.panels.table import HEAT, block_table, full_table, layer_table, most_moved, shade
+from regime.ui.parts import INTRO
 from regime.ui.run.board import Board, thin
 from regime.ui.run.examples import CONFIGS, example
-from regime.ui.screen import INTRO
 from regime.ui.text import block_name, duration, number
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
@@ -152,7 +154,7 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map():
     strips = re.findall(r'<td class="strip">.*?</td>', drawn)
     assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
     colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
-    assert len(set(colors)) == 30, "neighbors are told apart"
+    assert len(set(colors)) == 30, "neighbors differ"
     assert drawn.count("&lt;1%") >= 30, "a small share is not none"
 
 
@@ -161,6 +163,11 @@ def test_an_undefined_cell_gives_its_reason(events):
     assert 'title="the readout gives outputs, not features"' in drawn
     assert "undefined: the readout gives outputs, not features" in drawn
     assert "None" not in drawn
+
+
+def test_the_zones_of_the_dial_are_those_of_verdicts():
+    assert [zone((part.low + part.high) / 2) for part in DIAL] == [part.label for part in DIAL]
+    assert (DIAL[0].low, DIAL[-1].high) == (0, 1)
 
 
 def test_no_verdict_is_a_look_of_its_own(events):
@@ -254,7 +261,7 @@ def test_durations_and_names():
     ],
 )
 def test_the_finding_follows_the_rows(values, text):
-    assert finding([{"measures": {HEAT: value}} for value in values]) == text
+    assert most_moved([{"measures": {HEAT: value}} for value in values]) == text
 
 
 def test_shades():
@@ -284,21 +291,21 @@ def test_the_scales_of_every_layer_are_shown() -> None:
 
 def test_the_twins_future_is_drawn_before_the_first_step(events) -> None:
     board = Board.replay(events[:2])
-    assert [step for step, _ in board.foreseen("twin_train_loss")] == [0, 2, 4]
-    assert board.foreseen("train_loss") == []
+    assert [step for step, _ in board.predicted("twin_train_loss")] == [0, 2, 4]
+    assert board.predicted("train_loss") == []
     ahead = loss(board)
     assert ahead.count('class="line twin ahead"') == 1
     assert "L" in ahead.split('class="line twin ahead" d="')[1].split('"')[0]
     later = Board.replay(events[:3])
-    assert later.foreseen("twin_train_loss") == board.foreseen("twin_train_loss")
-    assert later.foreseen("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
+    assert later.predicted("twin_train_loss") == board.predicted("twin_train_loss")
+    assert later.predicted("twin_train_loss")[1][1] == pytest.approx(later.last["measures"]["twin_train_loss"])
 
 
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     board = Board.replay(events)
-    assert compare(board) == ""
+    assert comparison(board) == ""
     board.pinned = Board.replay(run(alpha=0.25))
-    drawn = compare(board)
+    drawn = comparison(board)
     assert "alpha 0.25 &rarr; 1.0" in drawn
     assert "kernel_change" not in drawn
     assert "Kernel change" in drawn
@@ -306,7 +313,7 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     assert loss(board).count("line pinned") == 1
     assert multiples(board).count("line pinned") == 3
     board.pinned = Board.replay(events)
-    assert "same settings" in compare(board)
+    assert "same settings" in comparison(board)
 
 
 def test_the_kernel_is_drawn_at_the_start_and_now(events):
@@ -344,5 +351,5 @@ def test_every_opened_term_is_defined(events):
     assert used <= known
 
 
-def test_the_folded_settings_are_told_in_a_line():
+def test_the_folded_settings_are_summed_up_in_a_line():
     assert summary(regime.ToyConfig(seed=7)) == "ReLU, NTK parameterization, squared loss, GD, 128 points, seed 7"

@@ -9,7 +9,7 @@ import pytest
 import regime
 from regime.ui.run import runs
 from regime.ui.run.examples import example
-from regime.ui.run.export import files, snippet, table
+from regime.ui.run.export import files, layers_csv, snippet
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
 
@@ -75,7 +75,7 @@ def test_the_snippet_of_own_rows_reads_them_from_a_file(tmp_path, monkeypatch, c
 
 
 def test_the_table_has_every_layer_and_every_reason(report):
-    rows = list(csv.DictReader(io.StringIO(table(report))))
+    rows = list(csv.DictReader(io.StringIO(layers_csv(report))))
     assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout", "", "", ""]
     assert rows[2]["representation_change"] == ""
     assert "representation_change: " in rows[2]["undefined"]
@@ -86,7 +86,7 @@ def test_the_table_has_every_layer_and_every_reason(report):
 
 def test_the_table_has_every_block_with_its_gap_its_interval_and_its_verdict():
     report = regime.Report.from_dict(example("probe").report)
-    rows = [row for row in csv.DictReader(io.StringIO(table(report))) if not row["layer"]]
+    rows = [row for row in csv.DictReader(io.StringIO(layers_csv(report))) if not row["layer"]]
     assert [row["block"] for row in rows] == [block["block"] for block in report.blocks]
     first, known = rows[0], report.blocks[0]
     assert float(first["taylor_gap"]) == pytest.approx(known["taylor_gap"])

@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 import regime
-from regime.ui.panels.progress import fetching
+from regime.ui.panels.progress import fetch_progress
 from regime.ui.run import visit
 from regime.ui.run.visit import SHELF, Visit
 from tests.models import tiny
@@ -175,7 +175,7 @@ def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeyp
         assert visitor.settled(turn)
         assert visitor.board is shown
         assert SHELF.take(visitor.key) is None
-        assert "fetching org/m" in fetching(events[-1])
+        assert "fetching org/m" in fetch_progress(events[-1])
         play(visitor, config, fresh=True)
     assert visitor.board.status == "finished"
     assert visitor.board.config["model"] == "org/m"

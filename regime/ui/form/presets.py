@@ -1,4 +1,4 @@
-"""One click to a known story: configurations that run live, and what to watch in each."""
+"""Presets: configurations that run live at one press, and what to watch in each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import gradio as gr
 
 from regime.config import CheckpointConfig, ProbeConfig, Runnable, SweepConfig, ToyConfig
-from regime.ui.form import ranges
+from regime.ui.form.ranges import parse_values
+from regime.ui.static_files import static
 from regime.ui.text import escape
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A configuration with its story; `against` is run and pinned before it."""
+    """A configuration to start from, with what to watch in its run; `against` is run and pinned before it."""
 
     name: str
     config: Runnable
@@ -148,8 +149,8 @@ MAPS = (
         SweepConfig(
             base=ToyConfig(steps=300),
             axes={
-                "width": ranges.read("16 to 512 in 12", "width", whole=True),
-                "alpha": ranges.read("0.0625 to 16 in 12", "alpha", whole=False),
+                "width": parse_values("16 to 512 in 12", "width", whole=True),
+                "alpha": parse_values("0.0625 to 16 in 12", "alpha", whole=False),
             },
             seeds=4,
         ),
@@ -201,46 +202,38 @@ MAPS = (
 PRESETS: dict[str, Sequence[Preset]] = {"toy": TOYS, "probe": PROBES, "checkpoints": TRAJECTORIES, "sweep": MAPS}
 FIRST = {"toy": 2, "probe": 0, "checkpoints": 1, "sweep": 0}
 """The preset of the finished run that each tab first shows."""
-SCRIPT = """
-const presets = element.querySelector('.chips');
-const paint = () => presets.querySelectorAll('button').forEach(chip => {
-  const name = Array.isArray(props.value) ? props.value[0] : props.value;
-  chip.setAttribute('aria-pressed', chip.textContent === name);
-});
-let presses = 0;
-presets.addEventListener('click', event => {
-  const chip = event.target.closest('button');
-  if (!chip) return;
-  props.value = [chip.textContent, ++presses];
-  paint();
-  trigger('submit');
-});
-watch('value', paint);
-paint();
-"""
 
 
 def first(kind: str) -> Preset:
-    """What a tab first shows."""
+    """Return the preset whose finished run a tab first shows."""
     return PRESETS[kind][FIRST[kind]]
 
 
 def chips(kind: str) -> gr.HTML:
-    """The presets as buttons; the value is the name of the one whose configuration the form holds, or what was pressed."""
+    """Build the presets of a kind of run as buttons.
+
+    The value is the name of the preset whose configuration the form holds; after a press, [name, number of presses].
+    """
     buttons = "".join(
         f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
     )
     template = f'<div class="chips" role="group" aria-label="Presets"><b>Start from</b>{buttons}</div>'
-    return gr.HTML(first(kind).name, html_template=template, js_on_load=SCRIPT, elem_classes="presets", apply_default_css=False)
+    return gr.HTML(
+        first(kind).name,
+        html_template=template,
+        js_on_load=static("chips.js"),
+        elem_classes="presets",
+        apply_default_css=False,
+    )
 
 
 def pressed(kind: str, value: object) -> Preset | None:
-    """The preset that a press names."""
+    """Return the preset that a press names, if there is one."""
     name = value[0] if isinstance(value, list) and value else value
     return next((preset for preset in PRESETS[kind] if preset.name == name), None)
 
 
 def matching(config: Runnable, against: Runnable | None = None) -> Preset | None:
-    """The preset of this configuration; of several, the one that is compared with `against`."""
+    """Return the preset of a configuration, if there is one; of several, the one that is compared with `against`."""
     found = [preset for preset in PRESETS[config.kind] if preset.config == config]
     return next((preset for preset in found if preset.against == against), found[0] if found else None)

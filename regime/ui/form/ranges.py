@@ -14,19 +14,24 @@ RANGE = re.compile(r"^\s*(\S+?)\s+to\s+(\S+?)\s+in\s+(\d{1,4})\s*$")
 DIGITS = 4
 
 
-def read(text: object, name: str, *, whole: bool) -> list[Any]:
-    """The values that a line names; of a range, whole numbers where the field takes those.
+def parse_values(text: object, name: str, *, whole: bool) -> list[Any]:
+    """Return the values of an axis that a line of text names.
+
+    Args:
+        text: the line; None is an empty one.
+        name: of the axis.
+        whole: whether the axis takes whole numbers: those of a range are then rounded.
 
     Raises:
-        ConfigError: it is not such a line; the message names the axis.
+        ConfigError: a range without two positive ends or with too many values; the message names the axis.
     """
     line = "" if text is None else str(text)
     if match := RANGE.match(line):
-        return _spread(*match.groups(), name, whole)
+        return _range_values(*match.groups(), name, whole)
     return [_value(part.strip()) for part in line.split(",") if part.strip()]
 
 
-def _spread(low: str, high: str, count: str, name: str, whole: bool) -> list[Any]:
+def _range_values(low: str, high: str, count: str, name: str, whole: bool) -> list[Any]:
     try:
         ends, number = (float(low), float(high)), int(count)
     except ValueError:
@@ -43,7 +48,7 @@ def _spread(low: str, high: str, count: str, name: str, whole: bool) -> list[Any
 
 
 def _value(part: str) -> Any:
-    """A word as JSON has it, else as text."""
+    """Return a word as JSON reads it, else as text."""
     words = {"none": None, "null": None, "true": True, "false": False, "True": True, "False": False}
     if part in words:
         return words[part]
@@ -53,13 +58,13 @@ def _value(part: str) -> Any:
         return part
 
 
-def write(values: Sequence[Any], *, whole: bool) -> str:
-    """The line that `read` takes back: the range where the values are one, else all of them."""
+def format_values(values: Sequence[Any], *, whole: bool) -> str:
+    """Return the line that `parse_values` reads as these values: the range where they are one, else all of them."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if numbers and len(values) > 3:
         line = f"{values[0]:g} to {values[-1]:g} in {len(values)}"
         try:
-            if read(line, "", whole=whole) == list(values):
+            if parse_values(line, "", whole=whole) == list(values):
                 return line
         except ConfigError:
             pass

@@ -9,8 +9,9 @@ from regime.config import SweepConfig, ToyConfig
 from regime.config.sweep import BASES
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
-from regime.ui.form import ranges
-from regime.ui.form.inputs import choice, line_field, number_field, select, text_field
+from regime.ui.form.inputs import choice, line_field, menu, number_field, text_field
+from regime.ui.form.ranges import format_values, parse_values
+from regime.ui.parts import folded
 from regime.ui.text import FIELDS
 
 KIND = "sweep"
@@ -39,38 +40,30 @@ Fields = dict[str, Any]
 
 
 def sweep_form(start: SweepConfig) -> dict[str, gr.components.Component]:
-    """Build the controls, by name."""
-    shown = written(start)
+    """Build the controls of the Map tab, by name."""
+    shown = sweep_values(start)
     axes = {name: FIELDS[name] for name in AXES}
-    return {
-        "across": select(KIND, "across", "Across", axes, shown["across"]),
-        "across_values": line_field(
-            KIND, "across-values", "Its values", shown["across_values"], "16, 32, 64, or 16 to 512 in 6: evenly on a log scale."
-        ),
-        "up": select(KIND, "up", "Up", {NONE: "Nothing: one row", **axes}, shown["up"]),
-        "up_values": line_field(KIND, "up-values", "Its values", shown["up_values"], "As above; words for fields of words."),
-        "seeds": choice("Seeds of each cell", (1, 2, 3, 4, 8), shown["seeds"], elem_id="sweep-seeds"),
+
+    def line(name: str, label: str, note: str) -> gr.HTML:
+        return line_field(KIND, name, label, shown[name], note)
+
+    controls: dict[str, gr.components.Component] = {
+        "across": menu(KIND, "across", "Across", axes, shown["across"]),
+        "across_values": line("across_values", "Its values", "16, 32, 64, or 16 to 512 in 6: evenly on a log scale."),
+        "up": menu(KIND, "up", "Up", {NONE: "Nothing: one row", **axes}, shown["up"]),
+        "up_values": line("up_values", "Its values", "As above; words for fields of words."),
+        "seeds": choice(KIND, "seeds", "Seeds of each cell", (1, 2, 3, 4, 8), shown["seeds"]),
         "at_loss": number_field(
             KIND, "at_loss", "Stop at loss", shown["at_loss"], "As a share of the first. Empty: after the last step."
         ),
-        **_base(shown),
     }
-
-
-def _base(shown: Fields) -> dict[str, gr.components.Component]:
-    with gr.Accordion("All settings", open=False, elem_classes="all-settings"):
-        controls: dict[str, gr.components.Component] = {
-            "task": select(KIND, "task", "Task", {name: name.replace("-", " ").capitalize() for name in TASKS}, shown["task"]),
-            "activation": select(KIND, "activation", "Activation", _options("activation"), shown["activation"]),
-            "parameterization": select(
-                KIND, "parameterization", "Parameterization", _options("parameterization"), shown["parameterization"]
-            ),
-        }
+    with folded("All settings"):
+        tasks = {name: name.replace("-", " ").capitalize() for name in TASKS}
+        for name, options in (("task", tasks), *((name, _options(name)) for name in ("activation", "parameterization"))):
+            controls[name] = menu(KIND, name, FIELDS[name], options, shown[name])
         for name in ("depth", "width", "alpha", "samples", "steps"):
             controls[name] = number_field(KIND, name, FIELDS[name], shown[name], "Where it is no axis.")
-        controls["also"] = line_field(
-            KIND, "also", "Further axes", shown["also"], "depth: 1, 2; seed: 0, 10. The map then shows one value of each."
-        )
+        controls["also"] = line("also", "Further axes", "depth: 1, 2; seed: 0, 10. The map then shows one value of each.")
         note = 'Any other fields, as JSON. A probe\'s begin with "kind": "probe".'
         controls["rest"] = text_field(KIND, "rest", "Other settings", note, '{"optimizer": "adam"}', shown["rest"])
     return controls
@@ -80,10 +73,10 @@ def _options(name: str) -> dict[str, str]:
     return {value: value for value in ToyConfig.properties()[name]["enum"]}
 
 
-def written(config: SweepConfig) -> Fields:
-    """What the controls hold of a configuration."""
+def sweep_values(config: SweepConfig) -> Fields:
+    """Return the controls' values for a configuration, by name."""
     base, names = config.base, list(config.axes)
-    lines = {name: ranges.write(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
+    lines = {name: format_values(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
     two = [name for name in names[:2] if name in AXES] if names[0] in AXES else []
     rest = [name for name in names if name not in two]
     changed = base.changes()
@@ -106,8 +99,12 @@ def written(config: SweepConfig) -> Fields:
     }
 
 
-def read(fields: Fields) -> SweepConfig:
-    """The configuration that the controls' values describe; raises ConfigError."""
+def sweep_config(fields: Fields) -> SweepConfig:
+    """Return the configuration that the controls' values describe.
+
+    Raises:
+        ConfigError: a value that is not allowed; the message names it.
+    """
     rest = _rest(fields["rest"])
     kind = rest.get("kind", "toy")
     given = {name: fields[name] for name in BASE if fields[name] is not None} if kind == "toy" else {}
@@ -130,7 +127,7 @@ def _axes(fields: Fields, kind: str) -> dict[str, list[Any]]:
             continue
         if name in axes:
             raise ConfigError(f"axes.{name} is there twice; allowed: different fields")
-        axes[name] = ranges.read(line, name, whole=_whole(kind, name))
+        axes[name] = parse_values(line, name, whole=_whole(kind, name))
     return axes
 
 
@@ -145,7 +142,7 @@ def _rest(text: str | None) -> Fields:
 
 
 def _whole(kind: str, name: str) -> bool:
-    """Whether a field takes whole numbers."""
+    """Tell whether a field of a kind of run takes whole numbers."""
     known = isinstance(kind, str) and kind in BASES
     schema = BASES[kind].properties().get(name, {}) if known else {}
     return any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))

@@ -36,7 +36,7 @@ def _path(points: Iterable[Coordinates]) -> str:
 
 
 def _curve(points: list[Coordinates], every: int) -> str:
-    """A curve and a few points on it."""
+    """Draw a curve and a few points on it."""
     return _svg(_path(points), *(_circle(x, y) for x, y in points[every // 3 :: every]))
 
 

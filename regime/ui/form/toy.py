@@ -1,37 +1,20 @@
 """The form of the Train tab: one control for each field of the configuration."""
 
-from typing import Literal, get_args, get_origin
-
 import gradio as gr
 
 from regime.config import ToyConfig
 from regime.config.tasks import CSV, CSV_MEANING, TASKS
-from regime.ui.form.inputs import checkbox, choice, number_field, slider, text_field
+from regime.ui.form.inputs import choice, slider, text_field
+from regime.ui.form.settings import option_name, settings
 from regime.ui.form.step_size import step_size
 from regime.ui.form.thumbs import THUMBS
+from regime.ui.parts import folded, markup
 from regime.ui.run.examples import CONFIGS
-from regime.ui.screen import markup
 
 WIDTHS = (*(int(step * 2**power) for power in range(3, 12) for step in (1, 1.5)), 4096)
 ALPHAS = (*(round(step * 10.0**power, 3) for power in range(-2, 2) for step in (1, 1.5, 2, 3, 5, 7)), 100.0)
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 START = CONFIGS["toy"]
-WORDS = {
-    "xor": "XOR",
-    CSV: "Own rows",
-    "ntk": "NTK",
-    "mup": "muP",
-    "relu": "ReLU",
-    "gelu": "GELU",
-    "tanh": "tanh",
-    "erf": "erf",
-    "linear": "linear",
-    "mse": "Squared",
-    "cross-entropy": "Cross-entropy",
-    "gd": "GD",
-    "sgd": "SGD",
-}
-"""Names that are not their values capitalized."""
 SETTINGS = {
     "Network": {
         "parameterization": (
@@ -75,18 +58,11 @@ SETTINGS = {
 
 
 def toy_form() -> dict[str, gr.components.Component]:
-    """Build the controls, by field."""
+    """Build the controls of the Train tab, by field."""
     tasks = {name: task.meaning for name, task in TASKS.items()} | {CSV: CSV_MEANING}
+    names = [option_name(task) for task in tasks]
     controls = {
-        "task": choice(
-            "Task",
-            list(tasks),
-            START.task,
-            names=[_name(task) for task in tasks],
-            pictures=THUMBS,
-            hints=tasks,
-            elem_id="toy-task",
-        ),
+        "task": choice("toy", "task", "Task", list(tasks), START.task, names=names, pictures=THUMBS, hints=tasks),
         "csv": text_field(
             "toy",
             "csv",
@@ -96,52 +72,38 @@ def toy_form() -> dict[str, gr.components.Component]:
             "x1,x2,target\n0.3,1.2,yes\n0.7,-0.4,no",
         ),
         "width": slider(
+            "toy",
+            "width",
             "Width",
             WIDTHS,
             START.width,
             ends=("8, richer", "4096, lazier"),
             note="Units in each hidden layer.",
-            elem_id="toy-width",
         ),
         "alpha": slider(
+            "toy",
+            "alpha",
             f"Output scale {ALPHA}",
             ALPHAS,
             START.alpha,
             ends=("0.01, richer", "100, lazier"),
             note=f"The output is multiplied by {ALPHA}: where it is large, small moves of the weights do.",
-            elem_id="toy-alpha",
         ),
         "learning_rate": step_size(),
-        "depth": choice("Hidden layers", range(1, 9), START.depth, elem_id="toy-depth"),
-        "seeds": choice("Seeds, trained together", (1, 4, 8, 16), START.seeds, elem_id="toy-seeds"),
+        "depth": choice("toy", "depth", "Hidden layers", range(1, 9), START.depth),
+        "seeds": choice("toy", "seeds", "Seeds, trained together", (1, 4, 8, 16), START.seeds),
     }
-    with gr.Accordion("All settings", open=False, elem_classes="all-settings"):
-        for title, settings in SETTINGS.items():
+    with folded("All settings"):
+        for title, fields in SETTINGS.items():
             with gr.Column(elem_classes="group", min_width=0):
                 markup(f"<h4>{title}</h4>", "title")
-                for name, (label, note) in settings.items():
-                    controls[name] = _setting(name, label, note)
+                controls |= settings(START, fields)
     return controls
 
 
-def _setting(name: str, label: str, note: str) -> gr.HTML:
-    """The input that a field's type asks for."""
-    kind, value = ToyConfig.model_fields[name].annotation, getattr(START, name)
-    if get_origin(kind) is Literal:
-        options = get_args(kind)
-        return choice(label, options, value, names=[_name(option) for option in options], note=note, elem_id=f"toy-{name}")
-    field = checkbox if kind is bool else number_field
-    return field("toy", name, label, value, note)
-
-
-def _name(option: str) -> str:
-    """A task or an option as the page writes it."""
-    return WORDS.get(option, option.replace("-", " ").capitalize())
-
-
 def summary(config: ToyConfig) -> str:
-    """The folded settings in one line."""
-    named = (_name(value) for value in (config.activation, config.parameterization, config.loss, config.optimizer))
+    """Return the settings that are folded at first in one line."""
+    named = (option_name(value) for value in (config.activation, config.parameterization, config.loss, config.optimizer))
     activation, scaled, loss, optimizer = named
-    said = (activation, f"{scaled} parameterization", f"{loss.lower()} loss", optimizer)
-    return ", ".join([*said, f"{config.samples} points", f"seed {config.seed}"])
+    parts = (activation, f"{scaled} parameterization", f"{loss.lower()} loss", optimizer)
+    return ", ".join([*parts, f"{config.samples} points", f"seed {config.seed}"])

@@ -35,7 +35,7 @@ class Curve:
 
     @property
     def own(self) -> bool:
-        """Whether it is the network's: a twin may run away, and must not take the axis with it."""
+        """Whether the curve is the network's: a twin may run away, and must not take the axis with it."""
         return self.css not in ("twin", "limit")
 
 
@@ -65,15 +65,24 @@ KERNELS = (Curve("kernel_change", "change", "net"), Curve("kernel_distance", "di
 
 
 def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", most: int = 8, axis: Axis | None = None) -> str:
-    """Some measures over steps on one axis, log if none is given, each named at its end and in a legend for narrow windows."""
+    """Draw some measures over steps on one axis, each named at its end and, for narrow windows, in a legend.
+
+    Args:
+        board: the run.
+        parts: the measures and their looks.
+        what: they are, in a word, for a screen reader.
+        css: further class of the chart.
+        most: decades of a log axis.
+        axis: a fixed one; without it a log axis that holds the network's values.
+    """
     data = {part: board.series(part.measure) for part in parts}
     x = steps_axis(board.steps)
-    ahead = {part: board.foreseen(part.measure) for part in parts}
+    ahead = {part: board.predicted(part.measure) for part in parts}
     known = [*data.values(), *ahead.values()]
     values = [value for points in known for _, value in points if value is not None]
     own = [value for part in parts if part.own for _, value in data[part] if value is not None]
     y = axis or decades([min(value, RUNAWAY * max(own)) for value in values] if own else values, most)
-    shapes, labels, said = [], [], []
+    shapes, labels, ends = [], [], []
     if board.pinned:
         shapes += [line(board.pinned.series(part.measure), x, y, "pinned") for part in parts if part.pinned]
     for part, points in data.items():
@@ -87,10 +96,10 @@ def curves(board: Board, parts: tuple[Curve, ...], *, what: str, css: str = "", 
         if final is not None:
             text = f"{part.name} {number(final)}"
             labels.append((y.place(final), text, part.css))
-            said.append(text)
+            ends.append(text)
     legend = "".join(f'<span><i class="key {part.css}"></i>{escape(part.name)}</span>' for part in parts)
-    said_at = f"{what} over {board.steps} steps; at step {board.step}: " + (", ".join(said) or "nothing yet")
-    drawn = chart(shapes, x, y, label=said_at, css=css, over=end_labels(labels))
+    spoken = f"{what} over {board.steps} steps; at step {board.step}: " + (", ".join(ends) or "nothing yet")
+    drawn = chart(shapes, x, y, label=spoken, css=css, over=end_labels(labels))
     if board.pinned:
         legend += '<span><i class="key pinned"></i>pinned run</span>'
     return f'<div class="legend" aria-hidden="true">{legend}</div>{drawn}'
@@ -132,7 +141,7 @@ MULTIPLES = (
 
 
 def multiples(board: Board) -> str:
-    """Three distances from the start, side by side, on axes that never move."""
+    """Draw three distances from the start, side by side, on axes that never move."""
     return f'<div class="multiples">{"".join(_multiple(board, part) for part in MULTIPLES)}</div>'
 
 
@@ -152,9 +161,9 @@ def _multiple(board: Board, part: Multiple) -> str:
     value, sd = (last[kind].get(part.measure) if last else None for kind in ("measures", "spread"))
     reason = last["undefined"].get(part.measure, "") if last else "not run yet"
     name = NAMES[part.measure]
-    said = f"{name} over steps, now {number(value)}" if value is not None else f"{name}: {reason}"
+    spoken = f"{name} over steps, now {number(value)}" if value is not None else f"{name}: {reason}"
     beside = "".join(f"; dashed: {escape(known['meaning'])}" for known in apart)
     note = f'<p class="note">{part.note}{beside}</p>'
     key = plus_minus(value, sd) if value is not None else f'<b title="{escape(reason)}">{DASH}</b>'
-    drawn = chart(shapes, x, part.axis, label=said, css="small")
+    drawn = chart(shapes, x, part.axis, label=spoken, css="small")
     return f'<div class="multiple"><h4>{term(part.measure, name)}</h4><p class="key-number">{key}</p>{drawn}{note}</div>'

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from regime.ui.panels.heatmap import boundaries
+from regime.ui.panels.heatmap import boundaries, cell_label
 from regime.ui.run.mapboard import MapBoard
 from regime.ui.text import FIELDS, MINUS, NAMES, escape, number
 
@@ -11,11 +11,8 @@ SHOWN = ("kernel_change", "parameter_movement", "feature_movement")
 
 
 def counts(board: MapBoard) -> str:
-    """How many cells are there of each regime."""
-    labels = []
-    for cell in board.cells.values():
-        verdict = cell["verdict"]["label"] if cell["verdict"] else "failed"
-        labels.append("diverged" if cell["status"] == "diverged" else verdict)
+    """Draw how many cells of a map there are of each regime."""
+    labels = [cell_label(cell) for cell in board.cells.values()]
     parts = "".join(f"<li><b>{labels.count(label)}</b> {label}</li>" for label in ORDER if label in labels)
     spoiled = board.started and board.started["kept"]
     note = f'<p class="note">The store could not be used and was kept aside as {escape(spoiled)}.</p>' if spoiled else ""
@@ -23,14 +20,16 @@ def counts(board: MapBoard) -> str:
 
 
 def laws(board: MapBoard) -> str:
-    """The boundary and the laws, each with its interval, its norm, its activation, and what is expected."""
-    rows = [_row(_said(part.model_dump()), part.model_dump()) for part in (boundaries(board) if board.config else [])]
-    rows += [_row(_said(law), law, _foretold(law)) for law in _edges(board, "laws") if law["measure"] in SHOWN]
-    rows += [_row(_said(law), law | {"exponent": -law["exponent"]}, _floor(law)) for law in _edges(board, "scaling")]
-    rows += [_peak(law) for law in _edges(board, "descents")]
+    """Draw the boundary and the power laws of a map, each with its interval, its network, and the exponent that is expected."""
+    rows = [_law_row(_law_name(part.model_dump()), part.model_dump()) for part in (boundaries(board) if board.config else [])]
+    rows += [_law_row(_law_name(law), law, _prediction(law)) for law in _edges(board, "laws") if law["measure"] in SHOWN]
+    rows += [
+        _law_row(_law_name(law), law | {"exponent": -law["exponent"]}, _floor_note(law)) for law in _edges(board, "scaling")
+    ]
+    rows += [_peak_row(law) for law in _edges(board, "descents")]
     if not rows:
-        said = "They are fitted once three sizes or scales are there, each with two seeds or more."
-        return f'<h3>Boundary and laws</h3><p class="sub">{said}</p>'
+        note = "They are fitted once three sizes or scales are there, each with two seeds or more."
+        return f'<h3>Boundary and laws</h3><p class="sub">{note}</p>'
     heads = ("Law", "Exponent", "95% interval", "Expected")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     table = f'<table class="rows laws"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -41,7 +40,7 @@ def laws(board: MapBoard) -> str:
 
 
 def _edges(board: MapBoard, kind: str) -> list[dict[str, Any]]:
-    """The laws of a finished map at the far end of its other axes: their largest values."""
+    """Return the laws of a finished map at the largest values of its other axes."""
     if not board.report:
         return []
     axes = board.config["axes"]
@@ -51,8 +50,8 @@ def _edges(board: MapBoard, kind: str) -> list[dict[str, Any]]:
     return [law for law in board.report[kind] if all(ends[name] in (None, value) for name, value in law["at"].items())]
 
 
-def _said(law: dict[str, Any]) -> str:
-    """A law's name: what grows how, where, of which network."""
+def _law_name(law: dict[str, Any]) -> str:
+    """Name a law: what grows with what, where, in which network."""
     axis = escape(FIELDS.get(law["axis"], law["axis"]).lower())
     name = NAMES.get(law["measure"], law["measure"])
     if "knob" in law:
@@ -66,8 +65,8 @@ def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _foretold(law: dict[str, Any]) -> str:
-    """Whether the law of the smaller values held for the last two."""
+def _prediction(law: dict[str, Any]) -> str:
+    """Say whether the law of the smaller values predicted the last two."""
     points = law["foretold"]
     if not points:
         return ""
@@ -75,22 +74,22 @@ def _foretold(law: dict[str, Any]) -> str:
     return f"<small>without its last {len(points)} points it foretells {inside} of them</small>"
 
 
-def _floor(law: dict[str, Any]) -> str:
+def _floor_note(law: dict[str, Any]) -> str:
     low, high = law["floor_interval"]
     return f"<small>down to a floor of {number(law['floor'])}, {number(low)} to {number(high)}</small>"
 
 
-def _peak(law: dict[str, Any]) -> str:
-    """A double descent as a row: where its peak is, and how far it falls."""
+def _peak_row(law: dict[str, Any]) -> str:
+    """Draw a double descent as a row: where its peak is, and how far it falls."""
     low, high = law["interval"]
     falls = f"<small>{number(law['before'])} times the lowest before, {number(law['after'])} times the lowest after</small>"
     return (
-        f'<tr><th scope="row">Peak: {_said(law)}</th><td>at {number(law["peak"])}</td>'
+        f'<tr><th scope="row">Peak: {_law_name(law)}</th><td>at {number(law["peak"])}</td>'
         f"<td>{number(low)} to {number(high)}</td><td>{falls}</td></tr>"
     )
 
 
-def _row(said: str, law: dict[str, Any], more: str = "") -> str:
+def _law_row(name: str, law: dict[str, Any], more: str = "") -> str:
     low, high = sorted((-end for end in law["interval"]) if "floor" in law else law["interval"])
     expected = law.get("expected")
     if expected is None:
@@ -100,7 +99,7 @@ def _row(said: str, law: dict[str, Any], more: str = "") -> str:
         mark = "agrees" if law["agrees"] else "differs"
         want = f"{' to '.join(_signed(end) for end in ends)} <small>{mark}; {escape(expected['source'])}</small>"
     return (
-        f'<tr><th scope="row">{said}</th><td>{_signed(law["exponent"])}</td>'
+        f'<tr><th scope="row">{name}</th><td>{_signed(law["exponent"])}</td>'
         f"<td>{_signed(low)} to {_signed(high)}</td><td>{want}{more}</td></tr>"
     )
 

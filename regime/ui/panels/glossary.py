@@ -1,4 +1,4 @@
-"""Every term in one sentence, shown where it appears: a press on a dotted word opens its definition."""
+"""The terms of the page, each defined in a sentence that opens at a press on the dotted word."""
 
 from regime.measures.definitions import DEFINITIONS
 from regime.ui.text import escape
@@ -21,16 +21,16 @@ MEASURES = {
     "representation_change": "How far the hidden features moved: 0 keeps their geometry, 1 has nothing in common with it.",
     "forecast_skill": "How much of the network's path the twin had foreseen before the first step.",
 }
-"""What some measures say, before their formulas."""
+"""The meaning of some measures, shown before their formulas."""
 
 
 def term(name: str, text: str) -> str:
-    """A word of the page whose definition opens at a press; also a measure's name."""
+    """Draw a word of the page, or a measure's name, whose definition opens at a press."""
     return f'<button type="button" class="term" popovertarget="term-{name}">{escape(text)}</button>'
 
 
 def glossary() -> str:
-    """The definitions themselves, which stay as they are while a run redraws the words."""
+    """Draw the definitions, which stay as they are while a run redraws the words that open them."""
     formulas = {name: f"{text[:1].upper()}{text[1:]}." for name, text in DEFINITIONS.items()}
     meant = TERMS | {name: f"{MEASURES.get(name, '')} {formula}" for name, formula in formulas.items()}
     return "".join(

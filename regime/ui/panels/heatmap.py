@@ -1,4 +1,4 @@
-"""The map itself: every cell a button colored by its regime or a measure, with the boundary over it, drawn in the page."""
+"""The map: every cell a button colored by its regime or a measure, with the boundary over it, drawn in the page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
 from regime.sweep.cell import Cell
 from regime.sweep.findings import INDEX, Contour, contours
 from regime.ui.run.mapboard import MapBoard
+from regime.ui.static_files import static
 from regime.ui.text import FIELDS, NAMES
 
 MEASURES = (
@@ -37,7 +38,7 @@ Numbers = list[float | None]
 
 
 def heatmap(board: MapBoard) -> dict[str, Any]:
-    """What the page draws: axes, measures, cells with their numbers, and lines."""
+    """Return what the page draws of a map: axes, measures, cells with their numbers, and lines."""
     if not board.config:
         return {"axes": [], "measures": [], "cells": {}, "lines": [], "total": 0, "status": board.status}
     config = board.parsed()
@@ -55,15 +56,15 @@ def heatmap(board: MapBoard) -> dict[str, Any]:
     ]
     board.painted |= {index: _cell(cell, known) for index, cell in board.cells.items() if index not in board.painted}
     cells = {str(index): cell for index, cell in board.painted.items()}
-    lines = [_line(contour) for contour in boundaries(board)]
+    lines = [_contour_line(contour) for contour in boundaries(board)]
     return {"axes": axes, "measures": measures, "cells": cells, "lines": lines, "total": config.size, "status": board.status}
 
 
 def boundaries(board: MapBoard) -> list[Contour]:
-    """The contours of the cells that are there, as the report has them or as they stand."""
+    """Return the contours of the cells that are there, as the report has them or as they stand."""
     if board.report:
         return [Contour(**fields) for fields in board.report["contours"]]
-    return board.worked_out(lambda: contours(board.parsed(), [Cell(**cell) for cell in board.cells.values()]))
+    return board.latest_contours(lambda: contours(board.parsed(), [Cell(**cell) for cell in board.cells.values()]))
 
 
 def _shown(config: SweepConfig, name: str) -> list[Any]:
@@ -74,13 +75,16 @@ def _word(value: Any) -> Any:
     return "none" if value is None else value
 
 
-def _cell(cell: dict[str, Any], measures: Sequence[str]) -> dict[str, Any]:
-    """Label, and for each measure its mean and interval."""
-    verdict = cell["verdict"]
-    said = verdict["label"] if verdict else "failed"
+def cell_label(cell: dict[str, Any]) -> str:
+    """Return the label of a cell's verdict; or "diverged", or "failed"."""
     if cell["status"] == "diverged":
-        said = "diverged"
-    return {"l": said, "v": [_numbers(cell, name) for name in measures], "e": cell["error"], "r": cell["reached"]}
+        return "diverged"
+    return cell["verdict"]["label"] if cell["verdict"] else "failed"
+
+
+def _cell(cell: dict[str, Any], measures: Sequence[str]) -> dict[str, Any]:
+    """Return a cell as the page draws it: label, the mean and interval of each measure, error, whether the loss was reached."""
+    return {"l": cell_label(cell), "v": [_numbers(cell, name) for name in measures], "e": cell["error"], "r": cell["reached"]}
 
 
 def _numbers(cell: dict[str, Any], measure: str) -> Numbers:
@@ -96,8 +100,8 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
-def _line(contour: Contour) -> dict[str, Any]:
-    """A contour as the page draws it: its crossings, and the slope that is expected through their middle."""
+def _contour_line(contour: Contour) -> dict[str, Any]:
+    """Return a contour as the page draws it: its crossings, and the slope that is expected through their middle."""
     expected = contour.expected
     return {
         "measure": contour.measure,
@@ -122,174 +126,14 @@ TEMPLATE = """
   <div class="x-ticks"></div><p class="x-name"></p></div>
 <p class="told" role="status">Point at a cell for its numbers; press it to open that run in Train.</p>
 """
-SCRIPT = """
-const pick = (css) => element.querySelector(css);
-const measure = pick('.measure'), grid = pick('.cells'), told = pick('.told'), held = pick('.held');
-const stops = ['--amount-0', '--amount-1', '--amount-2', '--amount-3'];
-let chosen = 0, fixed = {}, shape = '', focus = 0, presses = 0;
-
-const text = (value) => value === null || value === undefined ? '\\u2013'
-  : Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(+value.toPrecision(3));
-const tick = (value) => typeof value === 'number' ? String(+value.toPrecision(3)) : String(value);
-const shade = (share) => {
-  const place = 3 * Math.min(1, Math.max(0, share)), stop = Math.min(2, Math.floor(place));
-  return `color-mix(in srgb, var(${stops[stop + 1]}) ${Math.round(100 * (place - stop))}%, var(${stops[stop]}))`;
-};
-const range = (map, m) => {
-  if (m.label === map.measures[0].label) return [0, 1];
-  const values = Object.values(map.cells).map(cell => cell.v[chosen][0]).filter(v => v !== null && (m.linear || v > 0));
-  if (!values.length) return [0.01, 1];
-  return [Math.min(...values), Math.max(...values)];
-};
-const share = (m, [low, high], value) => {
-  const f = m.linear ? (v) => v : (v) => Math.log(Math.max(v, 1e-12));
-  return high > low ? (f(value) - f(low)) / (f(high) - f(low)) : 0.5;
-};
-const strides = (axes) => axes.map((_, k) => axes.slice(k + 1).reduce((n, axis) => n * axis.values.length, 1));
-const index = (map, column, row) => {
-  const steps = strides(map.axes);
-  return map.axes.reduce((sum, axis, k) => sum + steps[k] * (k === 0 ? column : k === 1 ? row : fixed[axis.name] || 0), 0);
-};
-const point = (map, column, row) => map.axes.map((axis, k) =>
-  `${axis.label} ${tick(axis.values[k === 0 ? column : k === 1 ? row : fixed[axis.name] || 0])}`).join(', ');
-const say = (map, column, row) => {
-  const cell = map.cells[index(map, column, row)], where = point(map, column, row);
-  if (!cell) return `${where}: not run yet`;
-  if (cell.e) return `${where}: failed. ${cell.e}`;
-  const shown = [...new Set([0, chosen, 1, 2])].filter(k => map.measures[k]).slice(0, 3).map(k => {
-    const [value, low, high] = cell.v[k];
-    return `${map.measures[k].label} ${text(value)}` + (low === null ? '' : ` [${text(low)}, ${text(high)}]`);
-  });
-  return `${where}: ${cell.l}. ${shown.join('; ')}` + (cell.r ? '' : '; the loss asked for was not reached');
-};
-const build = (map) => {
-  const columns = map.axes[0].values.length, rows = map.axes[1] ? map.axes[1].values.length : 1;
-  const key = JSON.stringify([map.axes, map.measures.length]);
-  if (key === shape) return [columns, rows];
-  shape = key; fixed = {}; focus = 0;
-  measure.innerHTML = ''; held.innerHTML = ''; grid.innerHTML = '';
-  map.measures.forEach((m, k) => measure.append(new Option(m.label, k, k === 0, k === 0)));
-  chosen = 0;
-  map.axes.slice(2).forEach(axis => {
-    const label = document.createElement('label'), select = document.createElement('select');
-    axis.values.forEach((value, k) => select.append(new Option(tick(value), k)));
-    select.addEventListener('change', () => { fixed[axis.name] = +select.value; paint(); });
-    label.append(`${axis.label} `, select);
-    held.append(label);
-  });
-  grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-  for (let row = rows - 1; row >= 0; row--) {
-    const line = document.createElement('div');
-    line.setAttribute('role', 'row');
-    for (let column = 0; column < columns; column++) {
-      const cell = document.createElement('button');
-      cell.type = 'button';
-      cell.setAttribute('role', 'gridcell');
-      cell.dataset.place = `${column},${row}`;
-      line.append(cell);
-    }
-    grid.append(line);
-  }
-  const ticks = (axis, most) => axis.values.map((value, k) => {
-    const label = document.createElement('span');
-    label.textContent = k % Math.ceil(axis.values.length / most) === 0 ? tick(value) : '';
-    return label;
-  });
-  pick('.x-ticks').replaceChildren(...ticks(map.axes[0], element.clientWidth < 500 ? 6 : 12));
-  pick('.y-ticks').replaceChildren(...(map.axes[1] ? ticks(map.axes[1], 12).reverse() : []));
-  pick('.x-name').textContent = map.axes[0].label;
-  pick('.y-name').textContent = map.axes[1] ? map.axes[1].label : '';
-  return [columns, rows];
-};
-const place = (axis, value) => {
-  const f = Math.log, known = axis.values.map((other, k) => [other, k]).sort((a, b) => a[0] - b[0]);
-  let next = known.findIndex(([other]) => other >= value);
-  if (next <= 0) next = next === 0 ? 1 : known.length - 1;
-  const [[low, from], [high, to]] = [known[next - 1], known[next]];
-  return 100 * (0.5 + from + (to - from) * (f(value) - f(low)) / (f(high) - f(low))) / known.length;
-};
-const lines = (map) => {
-  let drawn = '', names = '';
-  map.lines.forEach(line => {
-    const [across, up] = map.axes;
-    if (!up || ![across.name, up.name].includes(line.knob) || ![across.name, up.name].includes(line.axis)) return;
-    if (map.axes.slice(2).some(axis => line.at[axis.name] !== axis.values[fixed[axis.name] || 0])) return;
-    const spot = ([size, knob]) => {
-      const [x, y] = line.knob === up.name ? [size, knob] : [knob, size];
-      return [place(across, x), 100 - place(up, y)];
-    };
-    const path = (points) => 'M' + points.map(p => spot(p).map(v => v.toFixed(2)).join(' ')).join('L');
-    const css = line.measure === 'kernel_change' ? 'kernel' : 'gap';
-    drawn += `<path class="halo" d="${path(line.points)}"/><path class="contour ${css}" d="${path(line.points)}"/>`;
-    if (line.expected !== null) {
-      const logs = line.points.map(p => p.map(Math.log));
-      const mean = (k) => logs.reduce((sum, p) => sum + p[k], 0) / logs.length;
-      const ends = [line.points[0], line.points[line.points.length - 1]].map(([size]) =>
-        [size, Math.exp(mean(1) + line.expected * (Math.log(size) - mean(0)))]);
-      drawn += `<path class="expected" d="${path(ends)}"/>`;
-    }
-    const [x, y] = spot(line.points[css === 'gap' ? 0 : line.points.length - 1]);
-    const side = css === 'gap' ? `left:${Math.max(0, x - 2)}%` : `right:${Math.max(0, 100 - x - 4)}%`;
-    if (y > 2 && y < 100) names += `<span style="${side};top:${y}%">${line.name}</span>`;
-  });
-  pick('.lines').innerHTML = drawn;
-  pick('.line-names').innerHTML = names;
-};
-const paint = () => {
-  const map = props.value;
-  element.classList.toggle('empty', !map || !map.axes.length);
-  if (!map || !map.axes.length) { told.textContent = 'The map begins when its first cells are there.'; return; }
-  const [columns, rows] = build(map), m = map.measures[chosen], ends = range(map, m);
-  [...grid.querySelectorAll('button')].forEach((button, order) => {
-    const [column, row] = button.dataset.place.split(',').map(Number), cell = map.cells[index(map, column, row)];
-    const value = cell && cell.v[chosen][0];
-    const empty = value === undefined || value === null;
-    button.style.background = empty ? '' : shade(share(m, ends, value));
-    button.className = !cell ? 'pending' : cell.e || cell.l === 'diverged' ? 'lost' : cell.l === 'no verdict' ? 'unsure' : '';
-    button.setAttribute('aria-label', say(map, column, row));
-    button.tabIndex = order === focus ? 0 : -1;
-  });
-  pick('.low').textContent = chosen === 0 ? 'lazy' : text(ends[0]);
-  pick('.high').textContent = chosen === 0 ? 'rich' : text(ends[1]);
-  measure.title = m.meaning;
-  lines(map);
-};
-measure.addEventListener('change', () => { chosen = +measure.value; paint(); });
-const show = (event) => {
-  const button = event.target.closest('.cells button');
-  if (button) told.textContent = button.getAttribute('aria-label');
-};
-grid.addEventListener('pointerover', show);
-grid.addEventListener('focusin', show);
-grid.addEventListener('keydown', event => {
-  const buttons = [...grid.querySelectorAll('button')], columns = props.value.axes[0].values.length;
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-  if (!step || !buttons[focus + step]) return;
-  event.preventDefault();
-  buttons[focus].tabIndex = -1;
-  focus += step;
-  buttons[focus].tabIndex = 0;
-  buttons[focus].focus();
-});
-grid.addEventListener('click', event => {
-  const button = event.target.closest('button');
-  if (!button) return;
-  focus = [...grid.querySelectorAll('button')].indexOf(button);
-  const [column, row] = button.dataset.place.split(',').map(Number);
-  props.value = { ...props.value, picked: [index(props.value, column, row), ++presses] };
-  trigger('submit');
-});
-watch('value', paint);
-paint();
-"""
 
 
 def map_view(board: MapBoard) -> gr.HTML:
-    """The map as a component; a press submits it with `picked`, the number of the cell first."""
+    """Build the map as a component; a press submits it with `picked`: [number of the cell, number of presses]."""
     return gr.HTML(
         heatmap(board),
         html_template=TEMPLATE,
-        js_on_load=SCRIPT,
+        js_on_load=static("heatmap.js"),
         elem_id="map",
         elem_classes="view v-map",
         apply_default_css=False,
@@ -297,7 +141,7 @@ def map_view(board: MapBoard) -> gr.HTML:
 
 
 def picked(value: object) -> int | None:
-    """The number of the cell that was pressed."""
+    """Return the number of the cell that was pressed, if one was."""
     chosen = value.get("picked") if isinstance(value, dict) else None
     if isinstance(chosen, list) and chosen and isinstance(chosen[0], int) and not isinstance(chosen[0], bool):
         return chosen[0]

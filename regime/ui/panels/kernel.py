@@ -1,18 +1,15 @@
 """The tangent kernel at the start and now, points ordered by class, and how its pattern changed."""
 
-import base64
 from collections.abc import Iterator
-from io import BytesIO
 from itertools import groupby
 from math import isqrt
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from regime.record.packing import unpack
 from regime.ui.panels.glossary import term
-from regime.ui.panels.picture import NEGATIVE, POSITIVE, SHADE
+from regime.ui.panels.pixels import ink_mask, signed_image
 from regime.ui.run.board import Board
 from regime.ui.text import escape, number
 
@@ -21,7 +18,7 @@ CHANGE = 0.4
 
 
 def kernels(board: Board) -> str:
-    """Three squares: the first seed's kernel over its mean diagonal, at the start and now, and the difference."""
+    """Draw the first seed's kernel over its mean diagonal, at the start and now, and the difference."""
     start = board.started["view"].get("kernel", {}) if board.started else {}
     now = board.last["view"].get("kernel", {}) if board.last else {}
     first, last = _matrix(start), _matrix(now)
@@ -33,9 +30,9 @@ def kernels(board: Board) -> str:
         '<p class="sub">Held-out points, ordered by class. Dark: a step on one point moves the output at the other, so the two '
         "learn together. A lazy network keeps its pattern.</p>"
         '<div class="kernels">'
-        + _panel("Start", "", rails + _ink(first))
-        + _panel("Now", growth, rails + _ink(last))
-        + _panel("Change", f", &plusmn;{CHANGE}", rails + _signed(change))
+        + _panel("Start", "", rails + _kernel(first))
+        + _panel("Now", growth, rails + _kernel(last))
+        + _panel("Change", f", &plusmn;{CHANGE}", rails + ("" if change is None else signed_image(change / CHANGE)))
         + "</div>"
     )
 
@@ -53,7 +50,7 @@ def _panel(title: str, note: str, inside: str) -> str:
 
 
 def _rails(targets: list[float]) -> str:
-    """Which rows are of which class, along the left: shades from the lowest target to the highest."""
+    """Draw the rows' classes along the left, in shades from the lowest target to the highest."""
     if not targets or targets[-1] == targets[0]:
         return ""
     shares = [round(100 * (value - targets[0]) / (targets[-1] - targets[0])) for value in targets]
@@ -66,7 +63,7 @@ def _rails(targets: list[float]) -> str:
 
 
 def _stretches(values: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Each stretch of equal values: the value, where it begins and where it ends."""
+    """Yield each stretch of equal values: the value, where it begins and where it ends."""
     start = 0
     for value, group in groupby(values):
         end = start + len(list(group))
@@ -74,29 +71,5 @@ def _stretches(values: list[int]) -> Iterator[tuple[int, int, int]]:
         start = end
 
 
-def _ink(kernel: np.ndarray | None) -> str:
-    """Large values as ink of the page's theme, through a mask."""
-    if kernel is None:
-        return ""
-    alpha = np.zeros((*kernel.shape, 4), np.uint8)
-    alpha[..., 3] = _opacity(kernel / max(kernel.max(), 1e-9))
-    return f'<i class="ink" style="--mask:url({_url(alpha)})"></i>'
-
-
-def _signed(change: np.ndarray | None) -> str:
-    if change is None:
-        return ""
-    pixels = np.zeros((*change.shape, 4), np.uint8)
-    pixels[..., :3] = np.where(change[..., None] > 0, POSITIVE, NEGATIVE)
-    pixels[..., 3] = _opacity(np.abs(change) / CHANGE)
-    return f'<img alt="" src="{_url(pixels)}">'
-
-
-def _opacity(share: np.ndarray) -> np.ndarray:
-    return SHADE * (share.clip(0, 1) * 255 / SHADE).round()
-
-
-def _url(pixels: np.ndarray) -> str:
-    file = BytesIO()
-    Image.fromarray(pixels, "RGBA").save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+def _kernel(kernel: np.ndarray | None) -> str:
+    return "" if kernel is None else ink_mask(kernel / max(kernel.max(), 1e-9))

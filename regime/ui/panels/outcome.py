@@ -23,7 +23,7 @@ SCALES = {
 
 
 def errors(board: Board) -> str:
-    """Training and held-out errors of the network and of what could have replaced it, with the forecast's skill."""
+    """Draw training and held-out errors of the network and of what could have replaced it, with the forecast's skill."""
     event = board.last
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
@@ -42,7 +42,7 @@ def errors(board: Board) -> str:
 
 
 def scaling(board: Board) -> str:
-    """How each layer is scaled, and by what its steps convert from one parameterization to another."""
+    """Draw how each layer is scaled, and by what its steps convert from one parameterization to another."""
     rows = board.started["view"].get("scales", []) if board.started else []
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("Layer", *SCALES.values()))
     body = "".join(
@@ -61,7 +61,7 @@ def scaling(board: Board) -> str:
 
 
 def outcome(board: Board) -> str:
-    """Both, under one heading each."""
+    """Draw the errors of all predictors, and how the layers are scaled."""
     return errors(board) + scaling(board)
 
 

@@ -1,24 +1,18 @@
 """What the network, its twin and its infinite-width limit compute: maps for two inputs, curves for one, words for more."""
 
-import base64
-from io import BytesIO
 from math import isqrt
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from regime.config import ToyConfig
 from regime.record.packing import unpack
 from regime.ui.panels.glossary import TERMS, term
+from regime.ui.panels.pixels import signed_image
 from regime.ui.panels.plot import Axis, chart, line
 from regime.ui.run.board import Board
 from regime.ui.text import escape
 
-NEGATIVE, POSITIVE = (0xDF, 0x8C, 0x35), (0x46, 0x82, 0xC9)
-"""Colors of -1 and +1. Zero is the background of the box, so that it follows the theme."""
-SHADE = 5
-"""Steps of opacity: finer ones are not seen, and cost bytes in every frame."""
 PANELS = {
     "network": ("Network", "the real thing", "net"),
     "twin": ("Linearized twin", "its tangent at step 0, trained", "twin"),
@@ -29,7 +23,7 @@ LEARNERS = ("network", "twin", "infinite")
 
 
 def pictures(board: Board) -> str:
-    """The function of the first seed, as its inputs allow."""
+    """Draw the functions of the first seed and of its learners, as their inputs allow."""
     view = board.last["view"] if board.last else {}
     started = board.started["view"] if board.started else {}
     if "points" not in started:
@@ -39,15 +33,15 @@ def pictures(board: Board) -> str:
 
 
 def mapped(board: Board) -> bool:
-    """Whether the pictures are maps, in the colors of -1 and +1: the function has two inputs and one output."""
+    """Tell whether the pictures are maps, in the colors of -1 and +1: the function has two inputs and one output."""
     points = board.started["view"].get("points") if board.started else None
     return bool(points) and len(points[0]) == 3
 
 
 def _no_picture(board: Board) -> str:
     inputs, *_, outputs = ToyConfig.from_dict(board.config).sizes
-    said = f"A function from {_count(inputs, 'input')} to {_count(outputs, 'output')} has no picture."
-    return f'<div class="pictures empty"><p>{said} The curves below tell the same story.</p></div>'
+    reason = f"A function from {_count(inputs, 'input')} to {_count(outputs, 'output')} has no picture."
+    return f'<div class="pictures empty"><p>{reason} The curves below tell the same story.</p></div>'
 
 
 def _count(count: int, name: str) -> str:
@@ -55,7 +49,7 @@ def _count(count: int, name: str) -> str:
 
 
 def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
-    """Four maps on one color scale, or why there is no infinite width; before the first measurement, the training points."""
+    """Draw four maps on one color scale, or say why there is no infinite width; at first only the training points."""
     network, twin, infinite = (unpack(view[name]) if name in view else np.zeros(1) for name in LEARNERS)
     return (
         f'<div class="pictures">{_points(started)}'
@@ -67,30 +61,25 @@ def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
     )
 
 
-def _panel(name: str, inside: str, said: str = "") -> str:
+def _panel(name: str, inside: str, reason: str = "") -> str:
     title, note, key = PANELS[name]
     mark = f'<i class="key {key}"></i>' if key else ""
     shown = term(name, title) if name in TERMS else title
     return (
-        f'<figure><div class="map" role="img" aria-label="{title}: {escape(said) or note}">{inside}</div>'
+        f'<figure><div class="map" role="img" aria-label="{title}: {escape(reason) or note}">{inside}</div>'
         f"<figcaption><b>{mark}{shown}</b><span>{note}</span></figcaption></figure>"
     )
 
 
 def _map(values: np.ndarray) -> str:
-    """A grid of values as a translucent picture: hue by sign, opacity by size up to 1. Input is x-major with y upward."""
+    """Draw a grid of values, x-major with y upward, as a translucent picture: hue by sign, opacity by size up to 1."""
     size = isqrt(len(values))
     grid = values.reshape(size, size).T[::-1].clip(-1, 1)
-    pixels = np.empty((size, size, 4), np.uint8)
-    pixels[..., :3] = np.where(grid[..., None] > 0, POSITIVE, NEGATIVE)
-    pixels[..., 3] = SHADE * np.abs(grid * 255 / SHADE).round()
-    file = BytesIO()
-    Image.fromarray(pixels, "RGBA").save(file, "PNG")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return signed_image(grid)
 
 
 def _points(started: dict[str, Any]) -> str:
-    """Training points, a round one for +1, a square one for -1: strokes of no length, drawn once and referred to."""
+    """Draw the training points, round for +1 and square for -1, as strokes of no length that all maps refer to."""
     extent = started["extent"]
     spots = {1: "", -1: ""}
     for x, y, label in started["points"]:

@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 from regime.ui.text import MINUS, escape, number
 
 OFF_SCALE = 100.0
-"""Distances beyond it say no more than that."""
+"""Distances beyond it are shown as that."""
 Point = tuple[float, float | None]
 
 
@@ -24,6 +24,7 @@ class Axis:
     ticks: tuple[float, ...] = ()
 
     def place(self, value: float) -> float:
+        """Return where a value lies, in percent from the low end."""
         low, high = self.low, self.high
         if self.log:
             low, high, value = log10(low), log10(high), log10(max(value, low))
@@ -32,7 +33,7 @@ class Axis:
 
 
 def decades(values: list[float], most: int = 8) -> Axis:
-    """A log axis from whole decades, at most `most`, to a 1-2-5 number, so that it rarely moves while a run grows."""
+    """Return a log axis of at most `most` whole decades up to a 1-2-5 number, so that it rarely moves while a run grows."""
     positive = [value for value in values if value > 0]
     if not positive:
         return Axis(0.01, 1.0, log=True)
@@ -45,25 +46,25 @@ def decades(values: list[float], most: int = 8) -> Axis:
 
 
 def nice(value: float) -> float:
-    """The smallest 1, 2 or 5 times a power of ten that is not below the value."""
+    """Return the smallest 1, 2 or 5 times a power of ten that is not below the value."""
     power = 10.0 ** floor(log10(value))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value * 0.999)
 
 
 def steps_axis(steps: int) -> Axis:
-    """Training steps from 0; a run without steps still has a width."""
+    """Return an axis of training steps from 0; a run without steps still has a width."""
     return Axis(0, max(steps, 1), ticks=tuple(dict.fromkeys((0, steps // 2, steps))) if steps > 3 else (0, max(steps, 1)))
 
 
-def _runs(points: list[Point], axis: Axis) -> list[list[tuple[float, float]]]:
-    """Stretches of points that have a place on the axis; a null, or a zero on a log axis, ends one."""
-    runs: list[list[tuple[float, float]]] = [[]]
+def _stretches(points: list[Point], axis: Axis) -> list[list[tuple[float, float]]]:
+    """Return the stretches of points that have a place on the axis; a null, or a zero on a log axis, ends one."""
+    stretches: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if y is None or (axis.log and y <= 0):
-            runs.append([])
+            stretches.append([])
         else:
-            runs[-1].append((x, y))
-    return [run for run in runs if run]
+            stretches[-1].append((x, y))
+    return [stretch for stretch in stretches if stretch]
 
 
 def _at(x: Axis, y: Axis, point: tuple[float, float]) -> str:
@@ -71,22 +72,40 @@ def _at(x: Axis, y: Axis, point: tuple[float, float]) -> str:
 
 
 def line(points: list[Point], x: Axis, y: Axis, css: str) -> str:
-    """A curve; a single point is a dot, since its stroke has round ends."""
+    """Draw a curve; a single point is a dot, since its stroke has round ends.
+
+    Args:
+        points: (x, y); a null breaks the curve.
+        x, y: the axes.
+        css: the curve's class.
+    """
     parts = []
-    for run in _runs(points, y):
-        spots = [_at(x, y, point) for point in run]
+    for stretch in _stretches(points, y):
+        spots = [_at(x, y, point) for point in stretch]
         parts.append(f"M{spots[0]}" + ("".join(f"L{spot}" for spot in spots[1:]) or "h.01"))
     return f'<path class="line {css}" d="{"".join(parts)}"/>' if parts else ""
 
 
 def dots(points: list[Point], x: Axis, y: Axis, css: str) -> str:
-    """Open markers, drawn as two round strokes of no length so that stretching leaves them round."""
-    spots = "".join(f"M{_at(x, y, point)}h.01" for run in _runs(points, y) for point in run)
+    """Draw open markers, as two round strokes of no length so that stretching leaves them round.
+
+    Args:
+        points: (x, y); a null has none.
+        x, y: the axes.
+        css: the markers' class.
+    """
+    spots = "".join(f"M{_at(x, y, point)}h.01" for stretch in _stretches(points, y) for point in stretch)
     return f'<path class="dot {css}" d="{spots}"/><path class="hole" d="{spots}"/>' if spots else ""
 
 
 def band(low: list[Point], high: list[Point], x: Axis, y: Axis, css: str) -> str:
-    """The area between two curves over the same steps."""
+    """Draw the area between two curves over the same steps.
+
+    Args:
+        low, high: the curves, (x, y); where one has a null the area leaves the step out.
+        x, y: the axes.
+        css: the area's class.
+    """
     pairs = [(a, b) for a, b in zip(low, high, strict=True) if a[1] is not None and b[1] is not None]
     if len(pairs) < 2:
         return ""
@@ -96,13 +115,20 @@ def band(low: list[Point], high: list[Point], x: Axis, y: Axis, css: str) -> str
 
 
 def bound(value: float, y: Axis, css: str = "", meaning: str = "") -> str:
-    """A reference line across the chart."""
+    """Draw a reference line across a chart.
+
+    Args:
+        value: on the vertical axis.
+        y: that axis.
+        css: the line's further class.
+        meaning: shown on hover.
+    """
     at = f"{100 - y.place(value):.2f}"
     return f'<path class="bound {css}" d="M0 {at}H100"><title>{escape(meaning)}</title></path>'
 
 
 def end_labels(labels: list[tuple[float, str, str]], apart: float = 7.5) -> str:
-    """Names beside the ends of curves: (place in percent from the bottom, text, css), pushed apart so that none overlap."""
+    """Draw names beside the ends of curves, so far `apart` that none overlap: (percent from the bottom, text, class)."""
     placed: list[tuple[float, str, str]] = []
     for at, text, css in sorted(labels):
         at = max(at, placed[-1][0] + apart) if placed else at
@@ -112,7 +138,15 @@ def end_labels(labels: list[tuple[float, str, str]], apart: float = 7.5) -> str:
 
 
 def chart(shapes: list[str], x: Axis, y: Axis, *, label: str, css: str = "", over: str = "") -> str:
-    """The finished chart. `label` says in words what a screen reader should know; `over` is HTML laid over the plot."""
+    """Draw a chart with its grid and its ticks.
+
+    Args:
+        shapes: SVG in percent of the plot.
+        x, y: the axes.
+        label: what a screen reader should know, in words.
+        css: further class of the chart.
+        over: HTML laid over the plot.
+    """
     grid = "".join(f'<path class="grid" d="M0 {100 - y.place(tick):.2f}H100"/>' for tick in y.ticks)
     left = "".join(f'<span class="tick y" style="bottom:{y.place(tick):.1f}%">{tick_text(tick)}</span>' for tick in y.ticks)
     below = "".join(f'<span class="tick x" style="left:{x.place(tick):.1f}%">{tick_text(tick)}</span>' for tick in x.ticks)
@@ -123,12 +157,12 @@ def chart(shapes: list[str], x: Axis, y: Axis, *, label: str, css: str = "", ove
 
 
 def tick_text(value: float) -> str:
-    """A tick's number, short."""
+    """Return a tick's number, short."""
     return f"{value:g}".replace("e-0", f"e{MINUS}").replace("e+0", "e").replace("-", MINUS)
 
 
 def spread(mean: list[Point], deviation: list[Point]) -> tuple[list[Point], list[Point]]:
-    """Mean plus and minus one standard deviation, as a factor so that a log axis shows it evenly."""
+    """Return mean minus and plus one standard deviation, as a factor so that a log axis shows it evenly."""
     low, high = [], []
     for (step, value), (_, sd) in zip(mean, deviation, strict=True):
         factor = None if value is None or sd is None or value <= 0 else 1 + sd / value
@@ -138,7 +172,7 @@ def spread(mean: list[Point], deviation: list[Point]) -> tuple[list[Point], list
 
 
 def plus_minus(value: float | None, sd: float | None) -> str:
-    """A key number with its spread."""
+    """Draw a key number with its spread."""
     if value is not None and value > OFF_SCALE:
         return f"<b>&gt; {OFF_SCALE:g}</b>"
     tail = f" <small>± {number(sd)}</small>" if value is not None and sd is not None else ""

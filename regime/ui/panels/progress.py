@@ -3,21 +3,21 @@
 from typing import Any
 
 from regime.ui.run.board import Board
-from regime.ui.text import duration, escape, size
+from regime.ui.text import byte_size, duration, escape
 
 
 def progress(board: Board) -> str:
-    """Step count, time left, and a bar."""
+    """Draw how far a run is: its step, the time left, and a bar."""
     share = 100 * min(1.0, board.step / board.steps) if board.steps else 100.0 * (board.status == "finished")
     if board.status == "waiting":
         return _bar("waiting for a free slot", "", 0.0)
     return _bar(f"{board.unit} {board.step} of {board.steps}", _when(board), share)
 
 
-def fetching(event: dict[str, Any]) -> str:
-    """How much of a model has come."""
+def fetch_progress(event: dict[str, Any]) -> str:
+    """Draw how much of a model has been fetched."""
     done, total = event["bytes"], event["total"]
-    how_far = f"{size(done)} of {size(total)}" if total else "asking the Hub"
+    how_far = f"{byte_size(done)} of {byte_size(total)}" if total else "asking the Hub"
     return _bar(f"fetching {escape(event['model'])}", how_far, 100 * min(1.0, done / total) if total else 0.0)
 
 
@@ -39,7 +39,7 @@ def _bar(text: str, when: str, share: float) -> str:
 
 
 def announcement(board: Board) -> str:
-    """What a screen reader hears when a run starts, ends or stops; the steps between are not read out."""
+    """Say what a screen reader hears when a run starts, ends or stops; the steps between are not read out."""
     if board.status in ("waiting", "running"):
         return "Training started"
     if board.unit != "step":

@@ -1,9 +1,10 @@
-"""Tables of layers and blocks: one row each, from input to output, the same grammar for toys and real models."""
+"""Tables of layers and blocks: a row each, from input to output, with the same columns for toys and transformers."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from regime.measures.definitions import DEFINITIONS
+from regime.plots.dial import heading
 from regime.ui.panels.glossary import term
 from regime.ui.panels.plot import nice
 from regime.ui.run.board import Board, thin
@@ -16,7 +17,7 @@ COLUMNS = ("kernel_change", "representation_change", "parameter_movement")
 BLOCK_COLUMNS = (*COLUMNS, "taylor_gap")
 FULL = ("kernel_share", "kernel_change", HEAT, "representation_change", "feature_movement", "parameter_movement")
 THIRDS = 6
-"""Blocks from which on early, middle and late ones are told apart."""
+"""Blocks from which on early, middle and late ones are distinguished."""
 DENSE = 14
 """With more blocks than this the rows are lower, so that all are seen together."""
 LABELS = ("rich", "mixed", "lazy", "no verdict")
@@ -25,7 +26,7 @@ EVEN = 1.5
 
 
 def layer_table(board: Board) -> str:
-    """Toy layers: share of the kernel at the start and now, and how far each moved."""
+    """Draw the layers of a toy: their shares of the kernel at the start and now, and how far each moved."""
     rows = board.last["layers"] if board.last else []
     heads = ["Layer", "kernel_share", *COLUMNS]
     tops = {measure: _top(rows, measure) for measure in COLUMNS}
@@ -39,7 +40,7 @@ def layer_table(board: Board) -> str:
 
 
 def block_table(board: Board) -> str:
-    """A real model's blocks: how far each kernel turned at every step, and the same columns as for toys."""
+    """Draw the blocks of a transformer: how far each kernel turned at every step, and the same columns as for toys."""
     rows = board.last["blocks"] if board.last else []
     top = max(_top([row for event in board.history for row in event["blocks"]], HEAT), 0.01)
     before = _pinned_rows(board)
@@ -56,17 +57,17 @@ def block_table(board: Board) -> str:
     )
     heads = ["Block", "by step", HEAT, *BLOCK_COLUMNS, "kernel_share", "regime"]
     note = (
-        f"{regimes(rows)} A row is one block's part of the tangent kernel, which says which examples learn together. Darker: "
-        f"it turned further. Black line: {term('interval', '95% interval')}; hatched: {term('floor', 'noise floor')}"
+        f"{regime_summary(rows)} A row is one block's part of the tangent kernel, which says which examples learn together. "
+        f"Darker: it turned further. Black line: {term('interval', '95% interval')}; hatched: {term('floor', 'noise floor')}"
         + ("; tick: the pinned run." if before else ".")
     )
     scale = f'<p class="heat-scale">kernel distance, centered 0 <i></i> {number(top)}</p>'
-    title = f'<div class="head"><div><h3>Block by block: {finding(rows)}</h3><p>{note}</p></div>{scale}</div>'
+    title = f'<div class="head"><div><h3>Block by block: {most_moved(rows)}</h3><p>{note}</p></div>{scale}</div>'
     return title + _table(heads, body, "Blocks, from input to output", "dense" if len(rows) > DENSE else "")
 
 
 def full_table(board: Board) -> str:
-    """Every layer of a model with its module path, sortable in the page."""
+    """Draw every layer of a model with its module path, sortable in the page."""
     rows = board.last["layers"] if board.last else []
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button" title="{escape(DEFINITIONS.get(name, "path of the module"))}">'
@@ -82,28 +83,8 @@ def full_table(board: Board) -> str:
     return _scroll("All layers", f'<table class="full"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
-SORT = """
-element.addEventListener('click', event => {
-  const button = event.target.closest('thead button');
-  if (!button) return;
-  const head = button.parentElement, table = head.closest('table'), body = table.tBodies[0];
-  const down = head.getAttribute('aria-sort') !== 'descending';
-  table.querySelectorAll('thead th').forEach(other => other.setAttribute('aria-sort', 'none'));
-  head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-  const value = row => parseFloat(row.cells[head.cellIndex].dataset.v);
-  const rows = [...body.rows].sort((a, b) => {
-    const [p, q] = [value(a), value(b)];
-    if (isNaN(p) || isNaN(q)) return isNaN(p) - isNaN(q);
-    return down ? q - p : p - q;
-  });
-  body.append(...rows);
-});
-"""
-"""Sorts the full table by the column whose header was pressed; undefined values stay last."""
-
-
-def finding(rows: list[Row]) -> str:
-    """Which third of the blocks turned most, in words computed from the rows."""
+def most_moved(rows: list[Row]) -> str:
+    """Say which third of the blocks turned most, as computed from their rows."""
     values = [row["measures"][HEAT] for row in rows if row["measures"].get(HEAT) is not None]
     if not values or max(values) <= 0:
         return "nothing has moved yet" if values else "no kernel to compare"
@@ -120,18 +101,17 @@ def finding(rows: list[Row]) -> str:
     return f"{names[means.index(most)]} move most, {names[means.index(least)]} least"
 
 
-def regimes(rows: list[Row]) -> str:
-    """Which blocks are lazy and which are rich, in words: `Rich: blocks 1 to 4. Mixed: readout.`"""
+def regime_summary(rows: list[Row]) -> str:
+    """Say which blocks are lazy and which are rich, such as "Rich: blocks 1 to 4"."""
     found: dict[str, list[str]] = {}
     for row in rows:
         if row["regime"] is not None and row["regime"]["index"] is not None:
             found.setdefault(row["regime"]["label"], []).append(block_name(row["layer"]))
-    said = [f"{label[:1].upper()}{label[1:]}: {escape(_listed(found[label]))}." for label in LABELS if label in found]
-    return " ".join(said)
+    return " ".join(f"{heading(label)}: {escape(_listed(found[label]))}." for label in LABELS if label in found)
 
 
 def _listed(names: list[str]) -> str:
-    """Names of blocks, those in a row as a range."""
+    """Join names of blocks, those that follow each other as a range."""
     parts: list[str] = []
     numbers = [int(name.removeprefix("Block ")) for name in names if name.startswith("Block ")]
     runs: list[list[int]] = []
@@ -147,7 +127,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _pinned_rows(board: Board) -> dict[str, Row]:
-    """The pinned run's blocks by name, to set marks by."""
+    """Return the rows of the pinned run's blocks by name."""
     last = board.pinned.last if board.pinned else None
     return {row["layer"]: row for row in last["blocks"]} if last else {}
 
@@ -177,21 +157,21 @@ def _undefined(row: Row, measure: str, css: str) -> str:
 
 
 def _bar(row: Row, measure: str, top: float, css: str = "", before: dict[str, Row] | None = None) -> str:
-    """A value as a bar, over the hatched floor, with its interval, and a tick where a pinned run has it."""
+    """Draw a value as a bar over its hatched floor, with its interval, and a tick where a pinned run has it."""
     value = row["measures"].get(measure)
     if value is None:
         return _undefined(row, measure, "bar")
-    marks, said = "", ""
+    marks, title = "", ""
     if (floor := row["floors"].get(measure)) is not None and measure == HEAT:
         marks += f'<u class="floor" style="width:{_percent(floor, top):.1f}%"></u>'
     marks += f'<i style="width:{_percent(value, top):.1f}%"></i>'
     if (interval := row["intervals"].get(measure)) is not None:
         low, high = (_percent(end, top) for end in interval)
         marks += f'<b style="left:{low:.1f}%;width:{high - low:.1f}%"></b>'
-        said = f' title="95% interval {number(interval[0])} to {number(interval[1])}"'
+        title = f' title="95% interval {number(interval[0])} to {number(interval[1])}"'
     if before and (other := before.get(row["layer"], {"measures": {}})["measures"].get(measure)) is not None:
         marks += f'<u class="tick" style="left:{_percent(other, top):.1f}%"></u>'
-    return f'<td class="bar"{said}><span class="rail {css}">{marks}</span><span>{number(value)}</span></td>'
+    return f'<td class="bar"{title}><span class="rail {css}">{marks}</span><span>{number(value)}</span></td>'
 
 
 def _percent(value: float, top: float) -> float:
@@ -208,13 +188,13 @@ def _share(row: Row, start: Row) -> str:
     if now is None:
         return _undefined(row, "kernel_share", "share")
     ring = f'<i class="ring" style="left:{100 * before:.1f}%"></i>' if before is not None else ""
-    said = f"from {_rounded(before)} to " if before is not None else ""
+    origin = f"from {_rounded(before)} to " if before is not None else ""
     rail = f'<span class="rail" aria-hidden="true">{ring}<i class="disc" style="left:{100 * now:.1f}%"></i></span>'
-    return f'<td class="share">{rail}<span><span class="sr-only">{said}</span>{_rounded(now)}</span></td>'
+    return f'<td class="share">{rail}<span><span class="sr-only">{origin}</span>{_rounded(now)}</span></td>'
 
 
 def _rounded(share: float) -> str:
-    """Of many blocks most have less than a percent each, and that is not nothing."""
+    """Return a share in percent; most of many blocks have less than one each, and that is not nothing."""
     return "&lt;1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
 
 
@@ -225,12 +205,12 @@ def _strip(index: int, shown: list[dict[str, Any]], top: float) -> str:
         for event in shown
     )
     ends = [event["blocks"][index]["measures"].get(HEAT) for event in (shown[0], shown[-1])]
-    said = f"from {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
-    return f'<td class="strip"><span role="img" aria-label="{said}">{cells}</span></td>'
+    spoken = f"from {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
+    return f'<td class="strip"><span role="img" aria-label="{spoken}">{cells}</span></td>'
 
 
 def shade(value: float | None, top: float) -> str:
-    """A CSS color between the four stops of the amount scale; hatched where undefined."""
+    """Return a CSS color between the four stops of the amount scale; hatched where the value is undefined."""
     if value is None:
         return "var(--hatch)"
     place = 3 * min(1.0, max(0.0, value / top))
@@ -250,5 +230,5 @@ def _table(heads: list[str], body: str, label: str, css: str = "") -> str:
 
 
 def _scroll(label: str, table: str) -> str:
-    """A table in a box that scrolls by itself, also by keyboard, so that the page never scrolls sideways."""
+    """Put a table into a box that scrolls by itself, also by keyboard, so that the page never scrolls sideways."""
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{table}</div>'

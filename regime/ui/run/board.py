@@ -1,4 +1,4 @@
-"""What one page knows of one run: its events, folded. A live run, a stopped one and a loaded report end in the same board."""
+"""The state of one run as a page shows it: its events, folded. A live run and its loaded report end in the same board."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
@@ -8,7 +8,7 @@ Status = Literal["waiting", "running", "paused", "finished", "stopped"]
 
 @dataclass
 class Board:
-    """State of one visitor's run. Everything drawn comes from here, so everything drawn is also in the API's events."""
+    """State of one visitor's run, from which everything is drawn; so everything drawn is also in the API's events."""
 
     config: dict[str, Any]
     started: dict[str, Any] | None = None
@@ -18,21 +18,21 @@ class Board:
     """The last event that carried a step and the time left."""
     report: dict[str, Any] | None = None
     forecast: dict[str, list[Any]] = field(default_factory=dict)
-    """Losses to come of twin and infinite width, told with the first measurement: what the network will be held against."""
+    """Losses to come of twin and infinite width, known at the first measurement."""
     status: Status = "running"
     pinned: Self | None = None
     """An earlier run to compare with."""
 
     @classmethod
     def replay(cls, events: list[dict[str, Any]]) -> Self:
-        """The board at the end of some events, such as a saved run's."""
+        """Return the board at the end of some events, such as a saved run's."""
         board = cls(config={})
         for event in events:
             board.take(event)
         return board
 
     def take(self, event: dict[str, Any]) -> None:
-        """Fold in one event."""
+        """Fold an event into the board."""
         match event["kind"]:
             case "started":
                 self.started, self.config = event, event["config"]
@@ -56,11 +56,11 @@ class Board:
     """Measurements that a run begins with: that of step 0."""
 
     def copy(self) -> Self:
-        """The run as it stands, whatever comes."""
+        """Return the run as it stands, whatever comes."""
         return replace(self, history=list(self.history), pinned=None)
 
     def stop(self) -> None:
-        """The run ended before its last step and cannot go on; what it reached stays."""
+        """Mark a run that ended before its last step and cannot go on; what it reached stays."""
         if self.status == "running":
             self.status = "stopped"
 
@@ -81,20 +81,21 @@ class Board:
 
     @property
     def step(self) -> int:
+        """The step that the run has reached."""
         return self.tick["step"] if self.tick else 0
 
     def series(self, measure: str, part: str = "measures") -> list[tuple[int, float | None]]:
-        """(step, value) of one whole-model measure along the run."""
+        """Return (step, value) of one whole-model measure along the run."""
         return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
 
-    def foreseen(self, measure: str) -> list[tuple[int, float | None]]:
-        """(step, value) of a loss along the whole run, known before its first step."""
+    def predicted(self, measure: str) -> list[tuple[int, float | None]]:
+        """Return (step, value) of a loss that is known along the whole run before its first step."""
         values = self.forecast.get(measure)
         return thin(list(zip(self.forecast["steps"], values, strict=True))) if values else []
 
 
 def thin(history: list[Any], most: int = 120) -> list[Any]:
-    """At most about `most` entries, evenly spaced, the first and the last among them: more are not visible."""
+    """Return at most about `most` entries, evenly spaced, the first and the last among them: more are not visible."""
     stride = -(-len(history) // most) or 1
     kept = history[::stride]
     return kept if not history or kept[-1] is history[-1] else [*kept, history[-1]]

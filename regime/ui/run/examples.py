@@ -16,6 +16,7 @@ CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "prob
 
 
 def path(kind: str) -> Path:
+    """Return the file of a shipped run."""
     return FOLDER / "examples" / f"{kind}.json"
 
 
@@ -25,17 +26,17 @@ def _text(kind: str) -> str:
 
 
 def example(kind: str) -> Board:
-    """A shipped run as a board, a new one at each call: nothing is shared between visitors."""
+    """Return a shipped run as a board, a new one at each call: nothing is shared between visitors."""
     events: list[dict[str, Any]] = json.loads(_text(kind))
     return (MapBoard if kind == "sweep" else Board).replay(events)
 
 
-def write(kind: str) -> None:
-    """Run an example and keep its first and last event; the last one carries the whole report."""
+def make_example(kind: str) -> None:
+    """Run an example and write its first and last event; the last one carries the whole report."""
     events = [event.to_dict() for event in regime.stream(CONFIGS[kind])]
     path(kind).write_text(json.dumps([events[0], events[-1]], separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":
     for name in CONFIGS:
-        write(name)
+        make_example(name)

@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: its report, its table, its figure, and the code that makes it again."""
+"""What can be taken from a finished run: its report, its table, its figure, and the code that makes it again."""
 
 import csv
 import io
@@ -32,19 +32,19 @@ BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
 
 
 def snippet(fields: dict[str, Any]) -> str:
-    """Python that reproduces a run: the fields that differ from their defaults; own rows are read from a file."""
+    """Return Python that reproduces a run; own rows are read from a file."""
     config = config_from_dict(fields)
     if config.kind == "sweep":
-        said = (
+        shown = (
             "for contour in report.contours:\n    print(contour.measure, contour.level, contour.exponent, contour.interval)\n"
         )
     else:
-        said = "print(report.verdict.label, report.verdict.interval)\n"
-    return f"import regime\n\nconfig = {_call(config)}\nreport = regime.run(config)\n{said}"
+        shown = "print(report.verdict.label, report.verdict.interval)\n"
+    return f"import regime\n\nconfig = {_call(config)}\nreport = regime.run(config)\n{shown}"
 
 
 def _call(config: Config) -> str:
-    """The Python that builds a configuration."""
+    """Return the Python that builds a configuration from the fields that differ from their defaults."""
     changed = {name: getattr(config, name) for name in config.model_dump(exclude_defaults=True)}
     shown = [
         f"{name}={ROWS if name in OWN else _call(value) if isinstance(value, Config) else repr(value)}"
@@ -53,8 +53,8 @@ def _call(config: Config) -> str:
     return f"regime.{CLASSES[config.kind]}({', '.join(shown)})"
 
 
-def table(report: Report) -> str:
-    """The layer rows as CSV, then the block rows, whose layer is empty: with floors, intervals, a block's verdict.
+def layers_csv(report: Report) -> str:
+    """Return a report's layers as CSV, then its blocks, whose layer is empty: with floors, intervals, a block's verdict.
 
     An undefined value is empty, and its reason is in the last column.
     """
@@ -64,8 +64,8 @@ def table(report: Report) -> str:
     spread = [name for name in measures if any(name in row["intervals"] for row in rows)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    beside = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
-    writer.writerow(["layer", "block", *measures, *beside, "regime", "regime_index", "undefined"])
+    further = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
+    writer.writerow(["layer", "block", *measures, *further, "regime", "regime_index", "undefined"])
     for row in rows:
         values, floors = [row.get(name) for name in measures], [row["floors"].get(name) for name in floored]
         ends = [end for name in spread for end in row["intervals"].get(name, (None, None))]
@@ -76,12 +76,12 @@ def table(report: Report) -> str:
 
 
 def files(fields: dict[str, Any], session: Session | Rented | Sweep) -> list[str]:
-    """Write a run's files into a folder of their own under Gradio's cache, which is cleared by age; their paths."""
+    """Write a run's files into a new folder of Gradio's cache, which is cleared by age, and return their paths."""
     cache = Path(get_upload_folder())
     cache.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="regime-", dir=cache))
     if isinstance(session, Sweep):
-        from regime.plots.map import figure as map_figure
+        from regime.plots.map import map_figure
 
         report = SweepReport.from_dict(fields)
         return [str(report.save(folder)), *_drawn(folder, "cells.csv", report.to_csv(), map_figure(report))]
@@ -89,11 +89,11 @@ def files(fields: dict[str, Any], session: Session | Rented | Sweep) -> list[str
 
     report, kernels = Report.from_dict(fields), folder / "kernels.safetensors"
     session.save_kernels(kernels)
-    return [str(report.save(folder)), *_drawn(folder, "layers.csv", table(report), figure(report)), str(kernels)]
+    return [str(report.save(folder)), *_drawn(folder, "layers.csv", layers_csv(report), figure(report)), str(kernels)]
 
 
 def _drawn(folder: Path, name: str, rows: str, drawing: "Figure") -> list[str]:
-    """The table under its name, and the figure as PNG and SVG."""
+    """Write a table under its name, and a figure as PNG and SVG; return their paths."""
     paths = [folder / name, folder / "figure.png", folder / "figure.svg"]
     paths[0].write_text(rows)
     for path in paths[1:]:

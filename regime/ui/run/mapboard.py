@@ -1,4 +1,4 @@
-"""What one page knows of one sweep: its cells, folded from its events."""
+"""The state of one sweep as a page shows it: its cells, folded from its events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,11 +8,12 @@ from regime.config import SweepConfig
 from regime.ui.run.board import Board
 
 AGAIN = 16
+"""How often contours are found during a sweep."""
 
 
 @dataclass
 class MapBoard(Board):
-    """State of one visitor's sweep; `history` stays empty, cells are here."""
+    """State of one visitor's sweep, whose cells are here; `history` stays empty."""
 
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
     unit = "cell"
@@ -20,23 +21,23 @@ class MapBoard(Board):
     painted: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Cells as the page draws them."""
     _parsed: SweepConfig | None = None
-    _lines: tuple[int, list[Any]] = (0, [])
-    """Contours, and of how many cells they are."""
+    _contours: tuple[int, list[Any]] = (0, [])
+    """Of how many cells, and the contours."""
 
     def parsed(self) -> SweepConfig:
-        """The configuration, checked once: of many cells that takes a second."""
+        """Return the configuration, checked once: of many cells that takes a second."""
         if self._parsed is None:
             self._parsed = SweepConfig(**self.config)
         return self._parsed
 
-    def worked_out(self, contours: Callable[[], list[Any]]) -> list[Any]:
-        """Contours, worked out again after every sixteenth of the cells: it takes some tenths of a second."""
-        if len(self.cells) >= self._lines[0] + max(1, self.steps // AGAIN):
-            self._lines = len(self.cells), contours()
-        return self._lines[1]
+    def latest_contours(self, contours: Callable[[], list[Any]]) -> list[Any]:
+        """Return the contours, found anew after every sixteenth of the cells, since that takes some tenths of a second."""
+        if len(self.cells) >= self._contours[0] + max(1, self.steps // AGAIN):
+            self._contours = len(self.cells), contours()
+        return self._contours[1]
 
     def take(self, event: dict[str, Any]) -> None:
-        """Fold in one event."""
+        """Fold an event into the board."""
         match event["kind"]:
             case "measured":
                 self.tick = event

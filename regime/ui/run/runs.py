@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
-    """The events of the run that `fields` describe. Closing the iterator stops the run.
+    """Yield the events of the run that `fields` describe; closing the iterator stops the run.
 
     Raises:
         gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
@@ -30,7 +30,7 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
-    """Why a run is too long for this server, and what would fit; None where it is not."""
+    """Say why a run is too long for this server, and what would fit; None where it is not too long."""
     limit = limits().max_seconds
     if config.kind == "toy" or cost.seconds <= limit:
         return None  # what a toy takes is known only within a factor of two, and it is ended at the limit
@@ -39,7 +39,7 @@ def beyond(config: Runnable, cost: Estimate) -> str | None:
 
 
 def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
-    """The same events as dicts, until a run has taken the time that one may take; raises gr.Error as `events` does."""
+    """Yield events as dicts until their run has taken the time that one may take; raises gr.Error as `events` does."""
     limit = limits().max_seconds
     with readable():
         for event in stream:
@@ -55,7 +55,7 @@ def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Errors as a visitor can read them."""
+    """Turn errors into ones that a visitor can read."""
     try:
         yield
     except regime.ConfigError as error:

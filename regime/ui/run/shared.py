@@ -1,4 +1,4 @@
-"""What a server's sweeps share: one store, so that a cell is there for all, and for a run that goes on."""
+"""The store of cells that a server's sweeps share, so that each is computed once."""
 
 import logging
 import tempfile
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 @cache
 def store() -> Store:
-    """In the file that REGIME_STORE names, else in one that is gone with this process.
+    """Return the store in the file that REGIME_STORE names, else in one that is gone with this process.
 
     Raises:
-        ConfigError: it cannot be used; where it is, visitors are not told.
+        ConfigError: the file cannot be used; the message does not name it, since visitors see it.
     """
     try:
         return Store(limits().store or str(Path(_folder().name) / "cells.sqlite"))
@@ -34,12 +34,12 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 
 def shared_sweep(config: SweepConfig) -> Sweep:
-    """A sweep for a visitor, who chooses neither files nor addresses of the server's.
+    """Return a sweep for a visitor, who chooses neither files nor addresses of the server's.
 
-    Where the store is full, its cells are still found, and new ones are kept for as long as the run is.
+    Where the store of cells is full, its cells are still found, and new ones are kept for as long as the run is.
 
     Raises:
-        ConfigError: one is asked for, there are too many cells, or the store cannot be used.
+        ConfigError: a file or an address is asked for, there are too many cells, or the store cannot be used.
     """
     for name in ("store", "scheduler"):
         if (value := getattr(config, name)) is not None:

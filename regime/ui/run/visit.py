@@ -19,19 +19,27 @@ Events = Iterator[dict[str, Any]]
 
 
 class Shelf:
-    """Paused sessions of all visitors. Where they need more than there is room, those paused longest are let go."""
+    """Paused sessions of all visitors; where they need more room than there is, those paused longest are let go."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, tuple[regime.Session, int]] = OrderedDict()
         self._lock = Lock()
 
     def put(self, key: str, session: regime.Session, size: int) -> None:
+        """Hold a session, and let go of those held longest where there is no more room.
+
+        Args:
+            key: to take it by.
+            session: paused.
+            size: bytes that it needs.
+        """
         with self._lock:
             self._held[key] = session, size
             while sum(size for _, size in self._held.values()) > limits().held_bytes:
                 self._held.popitem(last=False)
 
     def take(self, key: str) -> regime.Session | None:
+        """Return a held session, which is then held no longer; None where there is none."""
         with self._lock:
             session, _ = self._held.pop(key, (None, 0))
             return session
@@ -41,26 +49,26 @@ SHELF = Shelf()
 
 
 class Visit:
-    """One visitor's tab. Only the newest press of a button counts: a run that an older press began holds at its next event."""
+    """One visitor's tab, where only the newest press counts: a run that an older press began is paused at its next event."""
 
     def __init__(self, kind: str) -> None:
         self.board = example(kind)
         self.key = uuid4().hex
         self.turn = 0
         self.against: Runnable | None = None
-        """What the run of the newest press is to be compared with: it is run and pinned before."""
+        """A configuration to run and pin before that of the newest press."""
         self.finished: regime.Session | Rented | Sweep | None = None
         """The session of the run that is shown, once it has ended: a run's kernels can be saved."""
         self._playing = Lock()
 
     def press(self, against: Runnable | None = None) -> int:
-        """A button was pressed; the number that its run has to show."""
+        """Count a press of a button, and return the number that its run has to show."""
         self.turn += 1
         self.against = against
         return self.turn
 
     def holds(self, config: Config) -> bool:
-        """Whether a run of this configuration is paused here."""
+        """Tell whether a run of a configuration is paused here."""
         return self.board.status == "paused" and self.board.config == config.to_dict()
 
     def pin(self) -> None:
@@ -68,10 +76,16 @@ class Visit:
         self.board.pinned = None if self.board.pinned else self.board.copy()
 
     def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
-        """Go on with a paused run of this configuration, or begin one, and fold its events into the board.
+        """Go on with a paused run of a configuration, or begin one, fold its events into the board and yield them.
 
-        It ends with its last step, or `ahead` measurements after step 0 or where it was paused, or when a newer button is
-        pressed; then it is paused. One that was let go in between begins again, with the same numbers.
+        The run ends with its last step, or is paused when a newer button is pressed. A paused run that was let go for room
+        begins again, with the same numbers.
+
+        Args:
+            config: of the run.
+            turn: number of the press that started it; nothing is run for any but the newest.
+            fresh: whether a paused run begins again.
+            ahead: measurements after step 0, or after the pause, at which the run is paused; None: not at all.
         """
         with self._playing:
             if turn == self.turn and self.against:
@@ -82,6 +96,7 @@ class Visit:
                 yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
 
     def _stream(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+        """Run one configuration, and hold its session where it is paused."""
         again = not fresh and self.holds(config)
         session = SHELF.take(self.key) if again else None
         if session:
@@ -111,7 +126,7 @@ class Visit:
                     SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
 
     def settled(self, turn: int) -> bool:
-        """Wait until no run is going on; False if a newer press has taken over."""
+        """Wait until no run is going on; return False if a newer press has taken over."""
         while turn == self.turn:
             if self._playing.acquire(timeout=0.1):
                 self._playing.release()

@@ -19,18 +19,18 @@ from regime.sweep.sweep import Sweep
 from regime.ui.run.shared import shared_sweep
 
 LEAST, MOST = 15, 120
-"""Seconds to ask for."""
+"""Least and most seconds to ask for."""
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-def seconds(fields: dict[str, Any], measurements: int | None = None) -> int:
-    """What to ask for: the run's time on this machine's CPU, which a GPU does not need, within what may be asked for."""
+def lease_seconds(fields: dict[str, Any], measurements: int | None = None) -> int:
+    """Return how long to ask for a GPU: the run's time on this machine's CPU, within what may be asked for."""
     del measurements
     return int(min(MOST, max(LEAST, regime.estimate(config_from_dict(fields)).seconds)))
 
 
-def run(fields: dict[str, Any], measurements: int | None = None) -> Iterator[dict[str, Any]]:
-    """A run's events as dicts; after the last one, its kernels."""
+def lent_events(fields: dict[str, Any], measurements: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a run's events as dicts; after the last one, its kernels."""
     lend()
     session = regime.Session(config_from_dict(fields))
     for event in session.stream(measurements):
@@ -42,7 +42,7 @@ def run(fields: dict[str, Any], measurements: int | None = None) -> Iterator[dic
 if ZERO_GPU:
     import spaces
 
-    run = spaces.GPU(run, duration=seconds)
+    lent_events = spaces.GPU(lent_events, duration=lease_seconds)
 
 
 class Rented:
@@ -53,8 +53,8 @@ class Rented:
         self._kernels: dict[str, Tensor] = {}
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
-        """The events, from the start."""
-        for fields in run(self.config.to_dict(), measurements):
+        """Yield the events, from the start."""
+        for fields in lent_events(self.config.to_dict(), measurements):
             if fields["kind"] == "kernels":
                 self._kernels = fields["kernels"]
                 continue
@@ -63,12 +63,12 @@ class Rented:
             yield event
 
     def save_kernels(self, path: str) -> None:
-        """As `regime.Session.save_kernels`."""
+        """Save the kernels of the finished run as `regime.Session.save_kernels` does."""
         save_file({name: kernel.contiguous() for name, kernel in self._kernels.items()}, path)
 
 
 def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
-    """A run of the configuration, where it is best done; raises ConfigError as `shared_sweep` does."""
+    """Return a session of a configuration where it is best run; raises ConfigError as `shared_sweep` does."""
     if config.kind == "sweep":
         return shared_sweep(config)
     return Rented(config) if ZERO_GPU and config.kind != "toy" else regime.Session(config)

@@ -1,4 +1,4 @@
-"""The Map tab: the regime over two knobs or more."""
+"""The Map tab: the regime over two fields of a configuration or more."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,98 +8,88 @@ import gradio as gr
 import regime
 from regime.config import SweepConfig
 from regime.ui.form.inputs import give, received
-from regime.ui.form.presets import chips, first
-from regime.ui.form.sweep import read, sweep_form, written
+from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
 from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import term
 from regime.ui.panels.heatmap import heatmap, map_view, picked
+from regime.ui.parts import Layout, column, exports, markup, notice, page, transport, view
 from regime.ui.run.examples import CONFIGS, example
-from regime.ui.run.link import link_button
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
-from regime.ui.screen import HIDDEN, Opening, Stage, Updates, exports, intro, markup, notice, story, transport, view
+from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.text import duration
 
 KIND = "sweep"
-OWN_STORY = "Your own map. Every cell is a run as in the Train tab, with its own seeds; press one to see it."
 PLACES = {"toy": "train", "probe": "probe"}
-
-
-class Map(Stage):
-    """The Map tab's own: its form is not its configuration's fields one by one."""
-
-    def ahead(self, config: SweepConfig) -> Updates:
-        """Time, as counted from the configuration."""
-        cost = regime.estimate(config)
-        each = f"{config.size} cells, {config.seeds or config.base.seeds} seeds each"
-        about = f"{each}: about {duration(max(1.0, cost.seconds))} here."
-        refused = beyond(config, cost)
-        return {self.opening.notice: notice(f"{about} {refused}", "bad") if refused else notice(about)}
-
-    def fill(self, config: SweepConfig) -> Updates:
-        """The form as a configuration has it."""
-        return {self.controls[name]: give(value) for name, value in written(config).items()}
-
-    def config(self, values: Sequence[Any]) -> SweepConfig:
-        """The configuration that the form's values describe; raises ConfigError."""
-        return read(dict(zip(self.controls, map(received, values), strict=True)))
-
-    def cell(self, visit: Visit | None, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
-        """The configuration of the cell that was pressed, of the map that is shown."""
-        fields = visit.board.config if visit else example(KIND).config
-        index = picked(value)
-        config = SweepConfig(**fields) if fields else None
-        return config.cell(index) if config and index is not None and 0 <= index < config.size else None
-
-
-def map_tab() -> tuple[Map, gr.HTML]:
-    """Build the tab and wire its run; also the map, whose cells can be pressed."""
-    board = example(KIND)
-    intro()
-    with gr.Row(elem_classes="starts"):
-        presets = chips(KIND)
-        link = link_button(board.config)
-    told = markup(story(first(KIND).story), "story-box")
-    with gr.Row(elem_classes="page two"):
-        with gr.Column(elem_classes="col controls", min_width=0):
-            controls = sweep_form(CONFIGS[KIND])
-        with gr.Column(elem_classes="col middle", min_width=0):
-            buttons = transport(KIND, steps=False)
-            line = markup(notice("A finished map. Choose what to sweep, or start from a preset."), "notice-box")
-            with gr.Row(elem_classes="map-row"):
-                with gr.Column(min_width=0, elem_classes="col map-side"):
-                    markup(f'<div class="head"><div><h3>The map of regimes</h3><p>{NOTE}</p></div></div>')
-                    shown = map_view(board)
-                counted = view(KIND, counts, "v-counts")
-            found = view(KIND, laws, "v-laws")
-            taken = exports(KIND, link)
-    stage = Map(
-        KIND,
-        controls,
-        {shown: heatmap, counted: counts},
-        buttons,
-        taken,
-        opening=Opening(presets, told, line),
-        own_story=OWN_STORY,
-        final={found: laws},
-    )
-    return stage, shown
-
-
+"""The tab that a cell's run belongs to."""
 NOTE = (
     f"Each cell is a network trained in earnest, with its {term('interval', 'interval')}. Solid: where the kernel changes by "
     "0.1 and by 0.5 of itself; dashed: the slope that theory expects. Hatched: no verdict."
 )
 
 
-def connect_cells(stage: Map, shown: gr.HTML, runs: dict[str, Stage], tabs: gr.Tabs) -> None:
-    """A press on a cell opens its run in the tab that it belongs to, and leaves the others alone."""
-    chosen = {kind: run.asked() for kind, run in runs.items()}
+class MapScreen(Screen):
+    """The Map tab, whose form is not its configuration's fields one by one."""
+
+    kind = KIND
+    own_story = "Your own map. Every cell is a run as in the Train tab, with its own seeds; press one to see it."
+
+    def estimate(self, config: SweepConfig) -> Updates:
+        """Say how long a sweep will take, as counted from its configuration."""
+        cost = regime.estimate(config)
+        each = f"{config.size} cells, {config.seeds or config.base.seeds} seeds each"
+        about = f"{each}: about {duration(max(1.0, cost.seconds))} here."
+        refused = beyond(config, cost)
+        return {self.transport.notice: notice(f"{about} {refused}", "bad") if refused else notice(about)}
+
+    def fill(self, config: SweepConfig) -> Updates:
+        """Fill the form from a configuration."""
+        return {self.controls[name]: give(value) for name, value in sweep_values(config).items()}
+
+    def config(self, values: Sequence[Any]) -> SweepConfig:
+        """Return the configuration that the form's values describe; raises ConfigError."""
+        return sweep_config(dict(zip(self.controls, map(received, values), strict=True)))
+
+    def cell(self, visit: Visit | None, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
+        """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
+        fields = visit.board.config if visit else example(KIND).config
+        index = picked(value)
+        config = SweepConfig(**fields) if fields else None
+        return config.cell(index) if config and index is not None and 0 <= index < config.size else None
+
+
+def map_tab() -> tuple[MapScreen, gr.HTML]:
+    """Build the Map tab and connect it; return also the map, whose cells can be pressed."""
+    with page(KIND, "two") as head:
+        with column("controls"):
+            controls = sweep_form(CONFIGS[KIND])
+        with column("middle"):
+            buttons = transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False)
+            with gr.Row(elem_classes="map-row"):
+                with column("map-side"):
+                    markup(f'<div class="head"><div><h3>The map of regimes</h3><p>{NOTE}</p></div></div>')
+                    cells = map_view(example(KIND))
+                counted = view(KIND, counts, "v-counts")
+            final = view(KIND, laws, "v-laws")
+            taken = exports(KIND)
+    return MapScreen(Layout(head, controls, buttons, taken, {cells: heatmap, **counted}, final)), cells
+
+
+def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen], tabs: gr.Tabs) -> None:
+    """Open the run of a cell that is pressed in the tab that it belongs to, and leave the others alone.
+
+    Args:
+        screen: this tab's.
+        cells: the map.
+        screens: those that run cells, by kind of run.
+        tabs: of the page.
+    """
+    requests = {kind: other.request() for kind, other in screens.items()}
 
     def choose(visit: Visit | None, value: Any) -> Updates:
-        cell = stage.cell(visit, value)
+        cell = screen.cell(visit, value)
         if cell is None:
             return {tabs: gr.skip()}
-        return {tabs: gr.update(selected=PLACES[cell.kind]), chosen[cell.kind]: [cell.to_dict(), value["picked"]]}
+        return {tabs: gr.update(selected=PLACES[cell.kind]), requests[cell.kind]: [cell.to_dict(), value["picked"]]}
 
-    shown.submit(choose, [stage.state, shown], [tabs, *chosen.values()], **HIDDEN)
+    cells.submit(choose, [screen.state, cells], [tabs, *requests.values()], **HIDDEN)

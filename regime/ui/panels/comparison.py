@@ -15,8 +15,8 @@ ROWS = (
 )
 
 
-def compare(board: Board) -> str:
-    """What differs between the two, and their measures side by side; nothing without a pinned run."""
+def comparison(board: Board) -> str:
+    """Draw what differs between the pinned run and the one that is shown, and their measures; nothing without a pinned run."""
     pinned = board.pinned
     if pinned is None or pinned.last is None:
         return ""
@@ -25,8 +25,8 @@ def compare(board: Board) -> str:
     if not names:
         differ = "The two have the same settings."
     else:
-        said = [f"{escape(name)} {escape(pinned.config[name])} &rarr; {escape(board.config[name])}" for name in names]
-        differ = f"Pinned &rarr; this run: {', '.join(said)}."
+        changes = [f"{escape(name)} {escape(pinned.config[name])} &rarr; {escape(board.config[name])}" for name in names]
+        differ = f"Pinned &rarr; this run: {', '.join(changes)}."
     verdicts = "".join(f"<td>{escape(run.last['verdict']['label'] if run.last else 'starting')}</td>" for run in runs)
     body = f'<tr><th scope="row">Verdict</th>{verdicts}</tr>'
     for name in ROWS:

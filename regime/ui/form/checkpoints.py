@@ -1,0 +1,50 @@
+"""The form of the Pretraining tab: one control for each field of the configuration."""
+
+import gradio as gr
+
+from regime.config.models import ADDITION
+from regime.models.texts import MEANINGS, OWN
+from regime.ui.form.inputs import choice, text_field
+from regime.ui.form.probe import ROWS
+from regime.ui.form.settings import option_name, setting, settings
+from regime.ui.parts import folded
+from regime.ui.run.examples import CONFIGS
+
+START = CONFIGS["checkpoints"]
+NAMED = {
+    "model": ("Model", "Of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
+    "revisions": (
+        "Revisions, in order",
+        "With commas between: branches, tags, subfolders, or other-model@revision. Empty: all that ship with it.",
+    ),
+}
+EXAMPLES = {
+    "samples": ("Examples", "On which everything is compared, 8 to 256."),
+    "max_tokens": ("Tokens", "Longer texts are cut."),
+    "seed": ("Seed", "Of the examples and the head."),
+}
+WORDS = {
+    "prompt": ("Prompt", "With {text} and {mask}. Empty: the task's."),
+    "words": ("Words", "One for each label."),
+}
+
+
+def checkpoints_form() -> dict[str, gr.components.Component]:
+    """Build the controls of the Pretraining tab, by field."""
+    tasks = {ADDITION: "Sums", **{name: option_name(name) for name in (*MEANINGS, OWN)}}
+    controls: dict[str, gr.components.Component] = {
+        **settings(START, NAMED),
+        "task": choice("checkpoints", "task", "On", list(tasks), START.task, names=list(tasks.values())),
+        "readout": setting(
+            START,
+            "readout",
+            "Readout",
+            "Of sums the answers; of texts words, the next token, or a random head that stays.",
+            ("prompt", "next-token", "mean", "last"),
+        ),
+    }
+    with folded("All settings"):
+        controls |= settings(START, EXAMPLES)
+        controls["texts"] = text_field("checkpoints", "texts", "Own rows", "As in the Probe tab.", ROWS)
+        controls |= settings(START, WORDS)
+    return controls

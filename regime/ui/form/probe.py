@@ -1,0 +1,81 @@
+"""The form of the Probe tab: one control for each field of the configuration."""
+
+import gradio as gr
+
+from regime.config.models import ADDITION
+from regime.models.sources import available
+from regime.models.texts import MEANINGS
+from regime.ui.form.inputs import choice, text_field
+from regime.ui.form.settings import option_name, setting, settings
+from regime.ui.parts import folded
+from regime.ui.run.examples import CONFIGS
+
+START = CONFIGS["probe"]
+READOUTS = "New head on the mean, or the last token; or the model's own words: a prompt's answer, or the next token."
+ROWS = "I liked it,good\nNot for me,bad"
+"""Rows as somebody may paste them."""
+TRAINED = {
+    "trainable": ("Trained", "Globs: encoder.layer.1.*, **.bias; * is all."),
+    "random_init": ("Random weights", "The same architecture."),
+    "forecast": ("Forecast", "Train its linear twin beside it."),
+}
+FURTHER = {
+    "revision": ("Revision", "Of the model."),
+    "prompt": ("Prompt", "With {text} and {mask}. Empty: the task's."),
+    "words": ("Words", "One for each label, in alphabetical order of labels."),
+    "samples": ("Samples", "Training texts."),
+    "probe_samples": ("Probe samples", "Held-out texts that kernels are compared on."),
+    "max_tokens": ("Tokens", "Longer texts are cut."),
+    "batch_size": ("Batch size", "Empty: all texts."),
+    "warmup": ("Warm-up", "Steps."),
+    "momentum": ("Momentum", "For that optimizer."),
+    "measure_every": ("Measure every", "Steps between two measurements."),
+    "seed": ("Seed", "Of the split and the first head."),
+}
+
+
+def probe_form() -> tuple[dict[str, gr.components.Component], gr.UploadButton]:
+    """Build the controls of the Probe tab, by field, and the button that uploads rows."""
+    controls: dict[str, gr.components.Component] = {
+        "model": model_menu(),
+        "task": setting(START, "task", "Text task", MEANINGS[START.task] + " Source: is it about a movie or a product?"),
+    }
+    with folded("Own rows"):
+        note = "A text and its label in each line, with a comma between, 2 to 10 labels; for Next token the text alone."
+        controls["texts"] = text_field("probe", "texts", "Rows", note, ROWS)
+        upload = gr.UploadButton("Upload CSV", file_types=["text"], type="binary", size="sm", elem_id="probe-upload")
+    controls |= {
+        "readout": setting(START, "readout", "Readout", READOUTS),
+        "head": setting(START, "head", "New head", "Fitted: to the frozen features, before training."),
+        "optimizer": setting(START, "optimizer", "Optimizer", options=("adamw", "sgd", "momentum")),
+        "learning_rate": setting(
+            START, "learning_rate", "Step size", "Empty: 1e-4 for AdamW, 1e-2 for SGD, 1e-3 for Momentum. Larger is richer."
+        ),
+        "steps": setting(START, "steps", "Steps", "Fine-tuning steps, 0 to 1000."),
+        "seeds": choice("probe", "seeds", "Seeds", (1, 2, 3, 4), START.seeds, note="Heads, or random weights."),
+    }
+    with folded("All settings"):
+        controls |= settings(START, TRAINED)
+        decays = ("none", "linear", "cosine")
+        names = [decay.capitalize() for decay in decays]
+        controls["decay"] = choice("probe", "decay", "Decay of the step", decays, START.decay, names=names)
+        losses = ("mse", "cross-entropy")
+        names = ("Default", *map(option_name, losses))
+        note = "Default: squared for a new head."
+        controls["loss"] = choice("probe", "loss", "Loss", ("", *losses), "", names=names, note=note)
+        controls |= settings(START, FURTHER)
+    return controls, upload
+
+
+def model_menu() -> gr.Dropdown:
+    """Build a menu of the models that are known; any other may be named."""
+    known = {name: facts["parameters"] / 1e6 for name, facts in available().items() if name != ADDITION}
+    return gr.Dropdown(
+        [(f"{name} ({millions:.3g} M parameters)", name) for name, millions in known.items()],
+        value=START.model,
+        label="Model",
+        info="Or type a Hub id.",
+        interactive=True,
+        allow_custom_value=True,
+        elem_id="probe-model",
+    )
