@@ -10,7 +10,7 @@ from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import PointEstimate, mean_over_seeds
 from regime.measures.power_law import power_law
 from regime.reproductions.claim import Result
-from regime.run import run
+from regime.runner import run
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.experiment import Experiment
 from regime.toy.network import Layer, Network
