@@ -1,7 +1,7 @@
 """Build the wheel, install it into the environment of the Python that runs this file, and use it in a folder of its own.
 
-The environment is meant to be empty, so that a dependency that is not declared is missed. Nothing of the checkout can be imported
-there: the folder is another one and PYTHONPATH is gone.
+The environment is meant to be empty, so that a dependency that is not declared is missed. Nothing of the checkout can be
+imported there: the folder is another one and PYTHONPATH is gone.
 """
 
 import json
@@ -89,7 +89,8 @@ def serve(folder: Path) -> None:
     page, end = "", time.monotonic() + 120
     try:
         while not page:
-            assert app.poll() is None and time.monotonic() < end, "no page was served"
+            assert app.poll() is None, "the app ended"
+            assert time.monotonic() < end, "no page was served in time"
             time.sleep(0.2)
             with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
                 page = answer.read().decode()

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import regime
-from regime.config import config_from_dict
+from regime.config import Runnable, config_from_dict
 from regime.ui.launch import launch
 
 if TYPE_CHECKING:  # these load torch, which has to see what `launch` sets
     from regime.record.events import Fetching, Measured, Progress
+    from regime.sweep.events import CellMeasured
     from regime.sweep.findings import Contour, Law
 
 PACE = {True: 0.2, False: 10.0}
@@ -87,13 +88,13 @@ def _overrides(asked: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _run(config: regime.SweepConfig | regime.ToyConfig | regime.ProbeConfig) -> Any:
+def _run(config: Runnable) -> Any:
     """The report of a run, telling how far it is."""
     terminal, told = sys.stderr.isatty(), 0.0
     for event in regime.stream(config):
         if event.kind == "started":
-            if config.kind == "sweep" and event.kept:
-                sys.stderr.write(f"the store could not be used; it is kept as {event.kept}\n")
+            if kept := getattr(event, "kept", None):
+                sys.stderr.write(f"the store could not be used; it is kept as {kept}\n")
             sys.stderr.write(f"about {event.estimate.seconds:.0f} s\n")
         elif event.kind in ("fetching", "progress", "measured"):
             now = time.monotonic()
@@ -104,10 +105,11 @@ def _run(config: regime.SweepConfig | regime.ToyConfig | regime.ProbeConfig) -> 
                 sys.stderr.flush()
     if terminal:
         sys.stderr.write("\r\033[K")
+    assert event.kind == "finished"
     return (regime.SweepReport if config.kind == "sweep" else regime.Report).from_dict(event.report)
 
 
-def _line(event: "Fetching | Progress | Measured", unit: str) -> str:
+def _line(event: "Fetching | Progress | Measured | CellMeasured", unit: str) -> str:
     """How far a run is."""
     if event.kind == "fetching":
         return f"fetching {event.model}, {event.bytes / 1e6:.0f} of {event.total / 1e6:.0f} MB"
