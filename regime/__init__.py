@@ -1,51 +1,25 @@
-"""Which regime is a network training in, lazy or rich, how sure are we, and in which layers?"""
+"""Which regime is a network training in, lazy or rich, how sure are we, and in which layers?
 
-from regime.composer.border import Border, find_border, stream_border
-from regime.composer.monitor import Monitor, compare
-from regime.composer.producers import stream_together
-from regime.composer.session import Session
-from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
-from regime.kernels.closed_form import gradient_flow, kernel_regression
-from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
-from regime.kernels.infinite import InfiniteKernel, infinite_ntk
-from regime.kernels.linearization import Linearization
-from regime.kernels.planning import Plan
-from regime.record.events import Estimate, Finished, Measured, Progress, Started
-from regime.record.report import Report
-from regime.run import estimate, run, stream, within
-from regime.sweep.report import SweepReport
+A name is imported when it is first used, so that `import regime` alone loads neither torch nor pydantic. `__init__.pyi` lists
+the names with their modules, once for type checkers and for this file.
+"""
 
-__all__ = [
-    "NTK",
-    "Border",
-    "CheckpointConfig",
-    "ConfigError",
-    "Estimate",
-    "Finished",
-    "InfiniteKernel",
-    "Linearization",
-    "Measured",
-    "Monitor",
-    "Plan",
-    "ProbeConfig",
-    "Progress",
-    "Report",
-    "Session",
-    "Started",
-    "SweepConfig",
-    "SweepReport",
-    "ToyConfig",
-    "compare",
-    "empirical_ntk",
-    "estimate",
-    "find_border",
-    "gradient_flow",
-    "infinite_ntk",
-    "kernel_regression",
-    "plan_ntk",
-    "run",
-    "stream",
-    "stream_border",
-    "stream_together",
-    "within",
-]
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_LISTED = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
+_MODULES = {name.name: node.module for node in _LISTED if isinstance(node, ast.ImportFrom) for name in node.names}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

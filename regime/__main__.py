@@ -1,4 +1,4 @@
-"""`python -m regime sweep|toy|probe CONFIG.json`: runs for a terminal, a script, or a cluster's queue.
+"""`python -m regime sweep|toy|probe CONFIG.json`: runs for a terminal, a script, or a cluster's queue; `app` serves the page.
 
 Progress goes to standard error, the result to standard output. The exit status is 0 where all that was asked for is there, 1
 where a cell could not be run or a single run diverged, 2 where the configuration is bad, 130 where it was interrupted.
@@ -9,19 +9,27 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import regime
-from regime.config import config_from_dict
-from regime.record.events import Fetching, Measured, Progress
-from regime.sweep.findings import Contour, Law
+from regime.config import Runnable, config_from_dict
+from regime.ui.launch import launch
+
+if TYPE_CHECKING:  # these load torch, which has to see what `launch` sets
+    from regime.record.events import Fetching, Measured, Progress
+    from regime.sweep.events import CellMeasured
+    from regime.sweep.findings import Contour, Law
 
 PACE = {True: 0.2, False: 10.0}
 """Seconds between two lines of progress, on a terminal and elsewhere."""
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Return the exit status of one command line, `sys.argv` where no arguments are given."""
     asked = _parser().parse_args(arguments)
+    if asked.kind == "app":
+        launch()
+        return 0
     try:
         config = config_from_dict(_read(asked.config) | _overrides(asked), asked.kind)
         report = _run(config)
@@ -60,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             )
             command.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, tcp://host:8786; by default REGIME_SCHEDULER")
             command.add_argument("--csv", metavar="FILE", help="write the cells as a table, too")
+    kinds.add_parser("app", help="serve the app; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where")
     return parser
 
 
@@ -79,13 +88,13 @@ def _overrides(asked: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _run(config: regime.SweepConfig | regime.ToyConfig | regime.ProbeConfig) -> Any:
+def _run(config: Runnable) -> Any:
     """The report of a run, telling how far it is."""
     terminal, told = sys.stderr.isatty(), 0.0
     for event in regime.stream(config):
         if event.kind == "started":
-            if config.kind == "sweep" and event.kept:
-                sys.stderr.write(f"the store could not be used; it is kept as {event.kept}\n")
+            if kept := getattr(event, "kept", None):
+                sys.stderr.write(f"the store could not be used; it is kept as {kept}\n")
             sys.stderr.write(f"about {event.estimate.seconds:.0f} s\n")
         elif event.kind in ("fetching", "progress", "measured"):
             now = time.monotonic()
@@ -96,10 +105,11 @@ def _run(config: regime.SweepConfig | regime.ToyConfig | regime.ProbeConfig) -> 
                 sys.stderr.flush()
     if terminal:
         sys.stderr.write("\r\033[K")
+    assert event.kind == "finished"
     return (regime.SweepReport if config.kind == "sweep" else regime.Report).from_dict(event.report)
 
 
-def _line(event: Fetching | Progress | Measured, unit: str) -> str:
+def _line(event: "Fetching | Progress | Measured | CellMeasured", unit: str) -> str:
     """How far a run is."""
     if event.kind == "fetching":
         return f"fetching {event.model}, {event.bytes / 1e6:.0f} of {event.total / 1e6:.0f} MB"
@@ -114,11 +124,11 @@ def _summary(report: Any) -> str:
     known = [cell.verdict.label if cell.verdict else cell.status for cell in report.cells]
     lines = [f"{len(known)} cells: " + ", ".join(f"{known.count(label)} {label}" for label in dict.fromkeys(known))]
     lines += [f"{cell.point}: {cell.error}" for cell in report.cells if cell.error]
-    return "\n".join(lines + [_law(law) for law in [*report.contours, *report.laws]])
+    lines += [_law(f"{law.knob}* where {law.measure} = {law.level:g}", law) for law in report.contours]
+    return "\n".join(lines + [_law(law.measure, law) for law in report.laws])
 
 
-def _law(law: Contour | Law) -> str:
-    what = f"{law.knob}* where {law.measure} = {law.level:g}" if isinstance(law, Contour) else law.measure
+def _law(what: str, law: "Contour | Law") -> str:
     where = "".join(f", {name} = {value}" for name, value in law.at.items())
     return (
         f"{what} ~ {law.axis}^{law.exponent:.3f} [{law.interval[0]:.3f}, {law.interval[1]:.3f}]"

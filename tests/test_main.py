@@ -1,8 +1,10 @@
 """The command line, as a script on a cluster calls it."""
 
 import json
+import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +48,15 @@ def test_a_toy_prints_its_verdict(asked, capsys):
     assert main(["toy", asked(TOY), "--json"]) == 0
     report = regime.Report.from_dict(json.loads(capsys.readouterr().out))
     assert report.config.width == 8
+
+
+def test_the_app_is_served_as_app_py_does(monkeypatch):
+    served = []
+    monkeypatch.setattr("regime.ui.build.build", lambda: SimpleNamespace(launch=lambda **options: served.append(options)))
+    assert main(["app"]) == 0
+    runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert len(served) == 2
+    assert served[0].keys() == served[1].keys()
 
 
 def test_a_run_that_diverged_is_no_success(asked):

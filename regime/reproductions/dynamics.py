@@ -9,7 +9,7 @@ from regime.dynamics.optimizers import Descent
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import PointEstimate, mean_over_seeds
 from regime.reproductions.claim import Result, exponent
-from regime.run import run
+from regime.runner import run
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.experiment import Experiment
 from regime.toy.network import Layer, Network

@@ -6,7 +6,7 @@ from regime.config import SweepConfig, ToyConfig
 from regime.measures.verdict import RICH_ABOVE
 from regime.reproductions.claim import Result
 from regime.reproductions.scaling import BASE, LOSS, STEP, widths
-from regime.run import run
+from regime.runner import run
 from regime.sweep import fits
 
 ALPHAS = {"ntk": [2.0**k for k in range(-6, 1)], "mup": [2.0**k for k in range(-1, 4)]}

@@ -1,4 +1,4 @@
-"""Batches over the workers of a Dask scheduler, on this machine or many: `pip install "regime[cluster]"`.
+"""Batches over the workers of a Dask scheduler, on this machine or many: `pip install "lazy-or-rich[cluster]"`.
 
 Every worker needs this package. One that is lost has its batches run again elsewhere, by Dask; a worker whose batch was
 canceled stops within a second.

@@ -43,7 +43,7 @@ class Temperate(nn.Module):
         return self.head((self.body(x) * self.heat).tanh() / self.warmth)
 
 
-def trained(model: nn.Module, rate: float, steps: int = 8) -> regime.record.events.Measured:
+def trained(model: nn.Module, rate: float, steps: int = 8) -> regime.Measured:
     monitor = regime.Monitor(model.train(), X, loss=1.0)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     y = X[:, :1].sin()

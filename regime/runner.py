@@ -1,17 +1,22 @@
 """The one composer: any configuration as a stream of events that ends in a report; what it costs, and what would cost less."""
 
 from collections.abc import Iterator
+from typing import overload
 
 from regime.composer.producers import produce
 from regime.composer.session import Session
 from regime.config import RunConfig, Runnable, SweepConfig
 from regime.errors import ConfigError, is_finite
-from regime.record.events import Estimate, Event
+from regime.record.events import Estimate, Event, Finished
 from regime.record.report import Report
 from regime.sweep.events import SweepEvent
 from regime.sweep.report import SweepReport
 
 
+@overload
+def stream(config: RunConfig) -> Iterator[Event]: ...
+@overload
+def stream(config: SweepConfig) -> Iterator[SweepEvent]: ...
 def stream(config: Runnable) -> Iterator[Event | SweepEvent]:
     """Run a configuration, one event at a time: started, measured (progress between distant ones), finished.
 
@@ -30,14 +35,23 @@ def stream(config: Runnable) -> Iterator[Event | SweepEvent]:
         yield from Session(config).stream()
 
 
+@overload
+def run(config: RunConfig) -> Report: ...
+@overload
+def run(config: SweepConfig) -> SweepReport: ...
 def run(config: Runnable) -> Report | SweepReport:
-    """The report at the end of `stream`; a sweep's is a SweepReport."""
+    """Return the report at the end of `stream`; a sweep's is a SweepReport.
+
+    Raises:
+        ConfigError: as `stream` does.
+    """
     *_, last = stream(config)
-    return (SweepReport if config.kind == "sweep" else Report).from_dict(last.report)
+    assert isinstance(last, Finished)
+    return (SweepReport if isinstance(config, SweepConfig) else Report).from_dict(last.report)
 
 
 def estimate(config: Runnable) -> Estimate:
-    """Seconds and bytes that a run will take on this machine; a few passes through its model are made and timed.
+    """Return the seconds and bytes that a run will take on this machine; a few passes through its model are made and timed.
 
     A sweep's are counted from its configuration alone, without what its store already has.
 
@@ -53,7 +67,12 @@ def estimate(config: Runnable) -> Estimate:
 
 
 def within(config: Runnable, seconds: float) -> str:
-    """What to change for a run to end in time, in words; raises ConfigError as `estimate` does, or ValueError of `seconds`."""
+    """Return, in words, what to change for a run to take at most so many seconds.
+
+    Raises:
+        ConfigError: as `estimate` does.
+        ValueError: `seconds` is not a finite number from 0 up.
+    """
     if not is_finite(seconds) or seconds < 0:
         raise ValueError(f"seconds = {seconds!r:.80} is not allowed; allowed: a finite number from 0 up")
     whole = estimate(config).seconds

@@ -1,0 +1,53 @@
+# The public names and the modules that define them: read by type checkers, and by `__init__.py` when a name is first used.
+
+from regime.composer.border import Border, find_border, stream_border
+from regime.composer.monitor import Monitor, compare
+from regime.composer.producers import stream_together
+from regime.composer.session import Session
+from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
+from regime.kernels.closed_form import gradient_flow, kernel_regression
+from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
+from regime.kernels.infinite import InfiniteKernel, infinite_ntk
+from regime.kernels.linearization import Linearization
+from regime.kernels.planning import Plan
+from regime.record.events import Estimate, Finished, Measured, Progress, Started
+from regime.record.report import Report
+from regime.runner import estimate, run, stream, within
+from regime.sweep.report import SweepReport
+from regime.version import __version__
+
+__all__ = [
+    "NTK",
+    "Border",
+    "CheckpointConfig",
+    "ConfigError",
+    "Estimate",
+    "Finished",
+    "InfiniteKernel",
+    "Linearization",
+    "Measured",
+    "Monitor",
+    "Plan",
+    "ProbeConfig",
+    "Progress",
+    "Report",
+    "Session",
+    "Started",
+    "SweepConfig",
+    "SweepReport",
+    "ToyConfig",
+    "__version__",
+    "compare",
+    "empirical_ntk",
+    "estimate",
+    "find_border",
+    "gradient_flow",
+    "infinite_ntk",
+    "kernel_regression",
+    "plan_ntk",
+    "run",
+    "stream",
+    "stream_border",
+    "stream_together",
+    "within",
+]

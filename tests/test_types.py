@@ -1,0 +1,106 @@
+"""The public names as a typed program uses them: `mypy --strict` reads this file in `.ci/run`, and pytest runs it."""
+
+from pathlib import Path
+from typing import assert_type
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import regime
+
+TOY = regime.ToyConfig(task="rings", width=8, samples=16, test_samples=8, probe_samples=8, steps=4, measure_every=2)
+SWEEP = regime.SweepConfig(base=TOY, axes={"width": (8, 9), "alpha": (0.5, 2.0)})
+POINTS = torch.linspace(-1, 1, 24).view(8, 3)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+
+
+def test_a_run_ends_in_a_report(tmp_path: Path) -> None:
+    report = assert_type(regime.run(TOY), regime.Report)
+    assert_type(report.verdict.interval, tuple[float, float] | None)
+    assert_type(report.verdict.reasons, list[str])
+    assert_type(report.final, dict[str, float | None])
+    assert_type(report.history, list[regime.Measured])
+    assert_type(report.save(tmp_path), Path)
+    assert assert_type(regime.Report.load(tmp_path), regime.Report) == report
+
+
+def test_events_are_told_apart_by_their_kind() -> None:
+    for event in regime.stream(TOY):
+        match event.kind:
+            case "started":
+                assert_type(event.learning_rate, float)
+            case "measured":
+                assert_type(event.measures, dict[str, float | None])
+            case "finished":
+                assert regime.Report.from_dict(event.report).config == TOY
+    assert isinstance(event, regime.Finished)
+    assert not isinstance(event, regime.Started | regime.Progress)
+    for number, each in regime.stream_together([TOY, TOY.model_copy(update={"seed": 1})]):
+        if each.kind == "finished":
+            assert number in (0, 1)
+
+
+def test_a_session_is_held_and_resumed(tmp_path: Path) -> None:
+    session = regime.Session(TOY)
+    *_, last = session.stream(measurements=1)
+    assert last.kind == "measured"
+    session.save(tmp_path / "held.pt")
+    *_, last = assert_type(regime.Session.load(tmp_path / "held.pt"), regime.Session).stream()
+    assert last.kind == "finished"
+
+
+def test_a_sweep_ends_in_its_own_report() -> None:
+    for event in regime.stream(SWEEP):
+        if event.kind == "measured":
+            assert event.cell.status == "finished"
+    report = assert_type(regime.run(SWEEP), regime.SweepReport)
+    assert report.values("kernel_change").shape == (2, 2, 4)
+    assert_type(report.to_csv(), str)
+
+
+def test_a_border_is_found() -> None:
+    border = assert_type(regime.find_border(TOY, axis="alpha", side="lazy"), regime.Border)
+    assert_type(border.value, float | None)
+    assert next(regime.stream_border(TOY, axis="alpha", side="lazy")).kind == "trying"
+
+
+def test_what_a_run_will_take() -> None:
+    configs = TOY, SWEEP, regime.ProbeConfig(steps=1), regime.CheckpointConfig(model="modular-addition")
+    for config in configs[:2]:
+        assert assert_type(regime.estimate(config), regime.Estimate).seconds > 0
+    assert_type(regime.within(TOY, 1.0), str)
+    with pytest.raises(regime.ConfigError):
+        regime.ToyConfig(width=-1)
+
+
+def test_a_network_of_your_own() -> None:
+    model = network()
+    monitor = regime.Monitor(model, POINTS, readout=lambda output, _: output)
+    assert_type(monitor.measure(1).measures, dict[str, float | None])
+    assert_type(monitor.report(), regime.Report)
+    assert_type(regime.compare(model, network(), {"input": POINTS}), regime.Report)
+
+
+def test_kernels() -> None:
+    kernel = assert_type(regime.empirical_ntk(network(), POINTS, outputs="full", group="block"), regime.NTK)
+    assert_type(kernel.total, Tensor)
+    assert assert_type(regime.plan_ntk(network(), POINTS, layers=["0"]), regime.Plan).seconds > 0
+    linear = assert_type(regime.Linearization.of(network(), POINTS), regime.Linearization)
+    assert_type(linear.kernel_product(linear.outputs), Tensor)
+    assert_type(linear.top_eigenvalue, float)
+    limit = assert_type(regime.infinite_ntk(POINTS, depth=2), regime.InfiniteKernel)
+    targets = torch.ones(8, 1)
+    path = regime.gradient_flow(limit.ntk, torch.zeros(8, 1), targets, torch.tensor([0.0, 1.0]))
+    assert assert_type(path, Tensor).shape == (2, 8, 1)
+    assert_type(regime.kernel_regression(limit.ntk, limit.ntk, targets, ridge=0.1), Tensor)
+
+
+def test_every_public_name_is_used_here() -> None:
+    assert_type(regime.__version__, str)
+    code = Path(__file__).read_text()
+    assert not [name for name in regime.__all__ if f"regime.{name}" not in code]
