@@ -16,15 +16,16 @@ class CheckpointConfig(TransformerConfig):
     """
 
     kind: Literal["checkpoints"] = "checkpoints"
-    model: Name = Field(ADDITION, description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
+    model: Name = Field(default=ADDITION, description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
     revisions: Annotated[tuple[Name, ...], Field(max_length=40), FROM_LIST] = Field(
-        (), description="in order: branches, tags, subfolders, or other-model@revision; empty: all that ship with the model"
+        default=(),
+        description="in order: branches, tags, subfolders, or other-model@revision; empty: all that ship with the model",
     )
     task: Literal["modular-addition", "sentiment", "source", "own"] = ADDITION
     readout: Literal["mean", "last", "prompt", "next-token"] = Field(
-        "prompt", description="'prompt' for modular-addition, whose words are its answers"
+        default="prompt", description="'prompt' for modular-addition, whose words are its answers"
     )
-    samples: int = Field(64, ge=8, le=256, description="texts, or sums, on which everything is compared")
+    samples: int = Field(default=64, ge=8, le=256, description="texts, or sums, on which everything is compared")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -20,20 +20,21 @@ Name = Annotated[str, Field(min_length=1, max_length=96)]
 class TransformerConfig(Config):
     """A transformer, texts, and what makes a function of them."""
 
-    model: Name = Field("minilm", description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
+    model: Name = Field(default="minilm", description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
     texts: str | None = Field(
-        None,
+        default=None,
         max_length=1_000_000,
         description="for task 'own': CSV or lines of text and label, or of text alone for 'next-token'; never in a permalink",
     )
     prompt: str | None = Field(
-        None, max_length=400, description="for 'prompt': a template with {text} and {mask}; null: the task's own"
+        default=None, max_length=400, description="for 'prompt': a template with {text} and {mask}; null: the task's own"
     )
     words: Annotated[tuple[Name, ...], Field(max_length=10), FROM_LIST] = Field(
-        (), description="for 'prompt': the word that stands for each label, labels in alphabetical order; empty: the task's own"
+        default=(),
+        description="for 'prompt': the word that stands for each label, labels in alphabetical order; empty: the task's own",
     )
-    max_tokens: int = Field(32, ge=4, le=128, description="longer texts are cut")
-    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="of the split of the texts and of the first head")
+    max_tokens: int = Field(default=32, ge=4, le=128, description="longer texts are cut")
+    seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="of the split of the texts and of the first head")
     device: Device = "auto"
 
     def _check_texts(self) -> None:

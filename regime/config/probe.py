@@ -19,31 +19,38 @@ class ProbeConfig(TransformerConfig):
     """
 
     kind: Literal["probe"] = "probe"
-    revision: Name = Field(MAIN, description="of the model: 'main', or a branch, tag or commit of the Hub, or a subfolder")
+    revision: Name = Field(
+        default=MAIN, description="of the model: 'main', or a branch, tag or commit of the Hub, or a subfolder"
+    )
     task: Literal["sentiment", "source", "own"] = "sentiment"
     readout: Literal["mean", "last", "prompt", "next-token"] = "mean"
     head: Literal["random", "zero", "fitted"] = Field(
-        "random", description="of 'mean' and 'last': N(0, 1/d), zero, or fitted first to the frozen features"
+        default="random", description="of 'mean' and 'last': N(0, 1/d), zero, or fitted first to the frozen features"
     )
     loss: Literal["mse", "cross-entropy"] | None = Field(
-        None, description="null: cross-entropy for 'prompt' and 'next-token', else mse"
+        default=None, description="null: cross-entropy for 'prompt' and 'next-token', else mse"
     )
-    samples: int = Field(64, ge=4, le=512, description="training texts; as many again, at most 128, are held out")
-    probe_samples: int = Field(32, ge=8, le=128, description="held-out texts on which kernels are compared")
+    samples: int = Field(default=64, ge=4, le=512, description="training texts; as many again, at most 128, are held out")
+    probe_samples: int = Field(default=32, ge=8, le=128, description="held-out texts on which kernels are compared")
     trainable: Annotated[tuple[Name, ...], Field(min_length=1, max_length=16), FROM_LIST] = Field(
-        ("*",), description="globs on modules or parameters that are trained: encoder.layer.1.*, or **.bias for all biases"
+        default=("*",),
+        description="globs on modules or parameters that are trained: encoder.layer.1.*, or **.bias for all biases",
     )
-    random_init: bool = Field(False, description="the same architecture from random weights instead")
-    optimizer: Literal["sgd", "momentum", "adamw"] = Field("adamw", description="all without weight decay")
-    momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd, 1e-3 for momentum")
-    warmup: int = Field(0, ge=0, le=1000, description="steps over which the learning rate rises linearly")
-    decay: Literal["none", "linear", "cosine"] = Field("none", description="how it falls afterwards, to 0 after the last step")
-    batch_size: int | None = Field(None, ge=1, le=512, description="null: all training texts")
-    steps: int = Field(20, ge=0, le=1000)
-    measure_every: int = Field(4, ge=1, le=1000)
-    forecast: bool = Field(True, description="train the linearized twin beside the model, from the initial kernel")
-    seeds: int = Field(1, ge=1, le=4, description="heads, or random initializations, trained side by side")
+    random_init: bool = Field(default=False, description="the same architecture from random weights instead")
+    optimizer: Literal["sgd", "momentum", "adamw"] = Field(default="adamw", description="all without weight decay")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
+    learning_rate: float | None = Field(
+        default=None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd, 1e-3 for momentum"
+    )
+    warmup: int = Field(default=0, ge=0, le=1000, description="steps over which the learning rate rises linearly")
+    decay: Literal["none", "linear", "cosine"] = Field(
+        default="none", description="how it falls afterwards, to 0 after the last step"
+    )
+    batch_size: int | None = Field(default=None, ge=1, le=512, description="null: all training texts")
+    steps: int = Field(default=20, ge=0, le=1000)
+    measure_every: int = Field(default=4, ge=1, le=1000)
+    forecast: bool = Field(default=True, description="train the linearized twin beside the model, from the initial kernel")
+    seeds: int = Field(default=1, ge=1, le=4, description="heads, or random initializations, trained side by side")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -43,16 +43,16 @@ class SweepConfig(Config):
 
     kind: Literal["sweep"] = "sweep"
     base: Annotated[ToyConfig | ProbeConfig, Field(discriminator="kind"), BeforeValidator(_base)] = Field(
-        ToyConfig(), description="what all cells have in common"
+        default=ToyConfig(), description="what all cells have in common"
     )
     axes: Axes = Field(
-        {"width": [32, 64, 128, 256], "alpha": [0.125, 0.5, 2.0, 8.0]},
+        default={"width": [32, 64, 128, 256], "alpha": [0.125, 0.5, 2.0, 8.0]},
         max_length=AXES,
         description="field of the base -> the values it takes; cells are all combinations",
     )
-    seeds: int | None = Field(None, ge=1, le=64, description="of each cell, instead of the base's")
+    seeds: int | None = Field(default=None, ge=1, le=64, description="of each cell, instead of the base's")
     at_loss: float | None = Field(
-        None,
+        default=None,
         gt=0,
         lt=1,
         description="toys are measured one step after the training loss, averaged over seeds, first is at most this share of "
@@ -60,10 +60,10 @@ class SweepConfig(Config):
     )
     engine: Literal["local", "dask"] = "local"
     scheduler: str | None = Field(
-        None, max_length=200, description="for engine 'dask': its address, tcp://host:8786; null: REGIME_SCHEDULER"
+        default=None, max_length=200, description="for engine 'dask': its address, tcp://host:8786; null: REGIME_SCHEDULER"
     )
     store: str | None = Field(
-        None,
+        default=None,
         max_length=4096,
         description="a file in which finished cells are kept, and found again; null: none in Python, on a server its own",
     )

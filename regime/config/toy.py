@@ -47,58 +47,67 @@ class ToyConfig(Config):
     kind: Literal["toy"] = "toy"
     task: TaskName = "rings"
     csv: str | None = Field(
-        None, max_length=1_000_000, description="for task 'csv': rows of numbers, the target last; never in a permalink"
+        default=None, max_length=1_000_000, description="for task 'csv': rows of numbers, the target last; never in a permalink"
     )
-    frequency: int = Field(2, ge=1, le=64, description="of the targets of 'circle' and 'sine'")
-    sparsity: int = Field(3, ge=1, le=8, description="relevant bits of 'parity', directions of 'multi-index'")
-    samples: int = Field(128, ge=4, le=2048, description="training points")
-    test_samples: int = Field(128, ge=4, le=2048, description="held-out points for the test loss")
-    probe_samples: int = Field(96, ge=8, le=512, description="held-out points on which kernels and features are compared")
+    frequency: int = Field(default=2, ge=1, le=64, description="of the targets of 'circle' and 'sine'")
+    sparsity: int = Field(default=3, ge=1, le=8, description="relevant bits of 'parity', directions of 'multi-index'")
+    samples: int = Field(default=128, ge=4, le=2048, description="training points")
+    test_samples: int = Field(default=128, ge=4, le=2048, description="held-out points for the test loss")
+    probe_samples: int = Field(
+        default=96, ge=8, le=512, description="held-out points on which kernels and features are compared"
+    )
     input_noise: float | None = Field(
-        None, ge=0, le=10, description="standard deviation of noise on the inputs; null: what the task is drawn with"
+        default=None, ge=0, le=10, description="standard deviation of noise on the inputs; null: what the task is drawn with"
     )
     label_noise: float = Field(
-        0.0, ge=0, le=1, description="share of training labels changed; in regression, standard deviation of noise on targets"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of training labels changed; in regression, standard deviation of noise on targets",
     )
-    data_seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the data and of the batch order")
-    width: int = Field(512, ge=1, le=16384, description="units in each hidden layer")
-    depth: int = Field(2, ge=1, le=8, description="hidden layers")
+    data_seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="seed of the data and of the batch order")
+    width: int = Field(default=512, ge=1, le=16384, description="units in each hidden layer")
+    depth: int = Field(default=2, ge=1, le=8, description="hidden layers")
     activation: Literal["relu", "tanh", "erf", "gelu", "linear"] = "relu"
-    bias: bool = Field(True, description="whether layers have biases")
-    weight_std: float = Field(2**0.5, gt=0, le=10)
-    bias_std: float = Field(1.0, ge=0, le=10)
+    bias: bool = Field(default=True, description="whether layers have biases")
+    weight_std: float = Field(default=2**0.5, gt=0, le=10)
+    bias_std: float = Field(default=1.0, ge=0, le=10)
     parameterization: Literal["ntk", "standard", "mup", "mean-field"] = "ntk"
-    alpha: float = Field(1.0, ge=1e-4, le=1e4, description="output scale; large is lazy")
-    centered: bool = Field(True, description="subtract the function at initialization")
-    init_scale: float = Field(1.0, gt=0, le=100, description="multiplies every parameter at initialization; large is lazy")
-    bottleneck: int | None = Field(None, ge=1, le=16384, description="units of one layer instead of width; null: none")
-    bottleneck_layer: int = Field(1, ge=1, le=8, description="which hidden layer is the bottleneck")
-    trainable: Literal["all", "readout"] = Field("all", description="'readout': the last layer alone, on random features")
+    alpha: float = Field(default=1.0, ge=1e-4, le=1e4, description="output scale; large is lazy")
+    centered: bool = Field(default=True, description="subtract the function at initialization")
+    init_scale: float = Field(
+        default=1.0, gt=0, le=100, description="multiplies every parameter at initialization; large is lazy"
+    )
+    bottleneck: int | None = Field(default=None, ge=1, le=16384, description="units of one layer instead of width; null: none")
+    bottleneck_layer: int = Field(default=1, ge=1, le=8, description="which hidden layer is the bottleneck")
+    trainable: Literal["all", "readout"] = Field(
+        default="all", description="'readout': the last layer alone, on random features"
+    )
     loss: Literal["mse", "cross-entropy"] = "mse"
     optimizer: Literal["gd", "sgd", "momentum", "adam"] = "gd"
     learning_rate: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=1e6,
         description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature; "
         "for adam, a first step that moves the outputs by 0.02 of their distance to the targets; "
         "of seeds 0 to 3 the stiffest, whatever seeds run",
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
-    weight_decay: float = Field(0.0, ge=0, le=1000)
-    decoupled: bool = Field(False, description="weight decay apart from momentum and Adam's scaling, as in AdamW")
-    batch_size: int | None = Field(None, ge=1, le=2048, description="null: 32 for sgd, else all training points")
-    steps: int = Field(400, ge=0, le=100_000)
-    measure_every: int = Field(10, ge=1, le=100_000)
-    seeds: int = Field(4, ge=1, le=64, description="initializations trained together")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
+    weight_decay: float = Field(default=0.0, ge=0, le=1000)
+    decoupled: bool = Field(default=False, description="weight decay apart from momentum and Adam's scaling, as in AdamW")
+    batch_size: int | None = Field(default=None, ge=1, le=2048, description="null: 32 for sgd, else all training points")
+    steps: int = Field(default=400, ge=0, le=100_000)
+    measure_every: int = Field(default=10, ge=1, le=100_000)
+    seeds: int = Field(default=4, ge=1, le=64, description="initializations trained together")
     max_seeds: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=64,
         description="where the verdict at the end straddles a bound, seeds are added until it does not, or so many have run; "
         "null: none are",
     )
-    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="seed of the first initialization")
+    seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="seed of the first initialization")
     device: Device = "auto"
 
     @model_validator(mode="after")

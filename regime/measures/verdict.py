@@ -58,7 +58,7 @@ class Verdict(BaseModel):
     interval: tuple[float, float] | None = Field(description="95% interval of the index")
     seeds: list[float | None] = Field(description="the index of each seed")
     agree: str = Field(description="how far the seeds agree, in words")
-    straddles: bool = Field(False, description="whether the interval has a bound of two labels in it")
+    straddles: bool = Field(default=False, description="whether the interval has a bound of two labels in it")
     reasons: list[str]
     advice: list[str]
 

@@ -21,7 +21,9 @@ class Provenance(Message):
     learning_rate: float
     parameters: int
     source: str = Field(description="where data and weights came from")
-    seeds: int | None = Field(None, description="how many ran, those that max_seeds added included; null in older reports")
+    seeds: int | None = Field(
+        default=None, description="how many ran, those that max_seeds added included; null in older reports"
+    )
 
 
 class Report(Saved):

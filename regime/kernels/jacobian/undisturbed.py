@@ -194,7 +194,7 @@ class Passes:
                     self.written[own] = own.detach().clone()
 
 
-def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
     """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
     return [own for own in map(module.get, names) if isinstance(own, dict)]
 
