@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from regime.config import MonitorConfig
-from regime.dynamics.snapshot import finish
 from regime.errors import is_finite, is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
@@ -81,7 +80,7 @@ class Monitor:
         self._observer = _observer(model, batch, readout, chunk, outputs, projections, seed)
         self.estimate = _estimate(self._observer)
         _check_memory(self.estimate, self._observer)
-        finish(self._observer.begin())
+        self._observer.begin()
         examples, count = self._observer.start.shape
         self.device = self._observer.start.device
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -135,7 +134,7 @@ class Monitor:
         losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64)}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
-        sight = finish(self._observer.observe())
+        sight = self._observer.observe()
         now = snapshot([self._observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
 

@@ -1,6 +1,5 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -45,31 +44,6 @@ class GapSnapshot(NamedTuple):
     def rows(self, chosen: slice, cell: int) -> "GapSnapshot":
         """Return the snapshot of some of the seeds, as of another cell."""
         return self._replace(outputs=self.outputs[chosen], linear=self.linear[chosen], cell=cell)
-
-
-def paused(turns: Generator[None, None, Value], step: int, fraction: Callable[[], float]) -> Generator[Pause, None, Value]:
-    """Drive a generator to its end, pausing at each of its yields, and return what it returns.
-
-    Args:
-        turns: yields wherever a run may be stopped.
-        step: that the run is at.
-        fraction: how much of the run is done now.
-    """
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            return end.value
-        yield Pause(step, fraction())
-
-
-def finish(turns: Generator[object, None, Value]) -> Value:
-    """Drive a generator to its end without a pause, and return what it returns."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            return end.value
 
 
 def joined(one: Value, other: Value) -> Value:

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -14,14 +14,15 @@ from transformers import PretrainedConfig, PreTrainedModel
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION
 from regime.dynamics.losses import error
-from regime.dynamics.snapshot import Pause, Snapshot, paused
+from regime.dynamics.pieces import in_pieces
+from regime.dynamics.snapshot import Pause, Snapshot
 from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, split_texts, targets
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
-from regime.observe.observer import Observer, Sight, Turns, overwrite
+from regime.observe.observer import Observer, overwrite
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
 
@@ -123,23 +124,24 @@ class CheckpointRun(TransformerRun):
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""
-        observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model))
-        count = len(self.revisions)
+        return in_pieces(self._compare)
+
+    def _compare(self, hand_over: Callable[[Pause | Snapshot], None]) -> None:
+        step, fraction = self.places[0], 0.0
+
+        def tick() -> None:
+            hand_over(Pause(step, fraction))
+
+        observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model), tick=tick)
+        observer.begin()
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
-            fraction = index / count
+            fraction = index / len(self.revisions)
             if index:
                 self._load(name, revision)
-            else:
-                yield from paused(observer.begin(), step, lambda: 0.0)
-            yield Pause(step, fraction)
-            losses, sight = yield from paused(self._measure(observer), step, lambda done=fraction: done)
-            done = (index + 1) / count
-            yield snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses)
-
-    def _measure(self, observer: Observer) -> Turns[tuple[dict[str, Float[Tensor, "S"]], Sight]]:
-        losses = yield from self._losses(observer)
-        sight = yield from observer.observe()
-        return losses, sight
+            tick()
+            losses, sight = self._losses(observer), observer.observe()
+            done = (index + 1) / len(self.revisions)
+            hand_over(snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses))
 
     def _load(self, name: str, revision: str) -> None:
         """Put another revision's weights into the model.
@@ -156,16 +158,16 @@ class CheckpointRun(TransformerRun):
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
         self.sources.append(other.source)
 
-    def _losses(self, observer: Observer) -> Turns[dict[str, Float[Tensor, "S"]]]:
+    def _losses(self, observer: Observer) -> dict[str, Float[Tensor, "S"]]:
         """How well the revision predicts: loss and accuracy of sums, accuracy of prompted labels, loss of next tokens."""
         found: dict[str, Tensor] = {}
         if self.config.task == ADDITION:
             for name in ("train", "test"):
-                outputs = yield from observer.evaluate(self.inputs[name])
+                outputs = observer.evaluate(self.inputs[name])
                 found[f"{name}_loss"] = functional.cross_entropy(outputs, self.labels[name])
                 found[f"{name}_accuracy"] = (outputs.argmax(1) == self.labels[name]).float().mean()
         elif self.config.readout in ("prompt", "next-token"):
-            outputs = yield from observer.evaluate(self.inputs["probe"])
+            outputs = observer.evaluate(self.inputs["probe"])
             if self.config.readout == "next-token":
                 found["test_loss"] = -outputs.mean()
             else:

@@ -7,10 +7,8 @@ from typing import Any
 import torch
 
 from regime.config import ProbeConfig
-from regime.dynamics.snapshot import Pause, paused
 from regime.errors import ConfigError
 from regime.models.pilot import Pilot
-from regime.observe.observer import Turns
 from regime.record.events import Estimate
 from regime.resources.device import SHARE, free_memory
 from regime.resources.limits import limits
@@ -134,7 +132,7 @@ def smaller(config: ProbeConfig) -> Iterator[dict[str, Any]]:
         yield changes
 
 
-class Clock:
+class Progress:
     """How much of a run is done, by its costs."""
 
     def __init__(self, known: Costs) -> None:
@@ -156,7 +154,3 @@ class Clock:
     def measured(self) -> None:
         """Count one seed's measurement as taken."""
         self.done += self.costs.measure
-
-    def over(self, turns: Turns[Any], step: int) -> Iterator[Pause]:
-        """Drive a generator to its end, with pauses that know how much of the run is done."""
-        return paused(turns, step, lambda: self.fraction)

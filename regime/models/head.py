@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from regime.dynamics.pieces import Tick, idle
 from regime.errors import ConfigError
 from regime.models.readout import HeadReadout
-from regime.observe.observer import Turns
 
 PENALTIES = [10.0**k for k in range(-4, 5)]
 
@@ -27,7 +27,9 @@ def check_labels(labels: Int[Tensor, "N"], names: Sequence[str]) -> None:
             )
 
 
-def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str) -> Turns[None]:
+def fit_head(
+    model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N C"], chunk: int, loss: str, tick: Tick = idle
+) -> None:
     """Set the head to the linear probe of the targets, its penalty chosen by cross-validation.
 
     For mse it is ridge regression (leave-one-out), for cross-entropy logistic regression (five folds), both by scikit-learn.
@@ -38,6 +40,7 @@ def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N 
         y: their targets.
         chunk: texts that go through the model at once.
         loss: "mse" or "cross-entropy".
+        tick: called between two chunks.
     """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV
@@ -46,7 +49,7 @@ def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N 
     for first in range(0, len(y), chunk):
         with torch.no_grad():
             features.append(model.features(**{name: tensor[first : first + chunk] for name, tensor in inputs.items()}))
-        yield
+        tick()
     x = torch.cat(features).double().cpu().numpy()
     if loss == "mse":
         fitted = RidgeCV(alphas=PENALTIES).fit(x, y.double().cpu().numpy())
@@ -57,7 +60,7 @@ def fit_head(model: HeadReadout, inputs: dict[str, Tensor], y: Float[Tensor, "N 
         search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": PENALTIES}, scoring="neg_log_loss", cv=folds)
         fitted = search.fit(x, labels.cpu().numpy()).best_estimator_
         weight, bias = fitted.coef_, fitted.intercept_
-    yield
+    tick()
     with torch.no_grad():
         model.head.weight.copy_(torch.as_tensor(weight).view_as(model.head.weight))
         model.head.bias.copy_(torch.as_tensor(bias).flatten())

@@ -21,7 +21,6 @@ from transformers import (
 from transformers.utils import logging
 
 from regime.config.models import MAIN
-from regime.dynamics.snapshot import finish
 from regime.models import hub
 from regime.models.catalog import CATALOG
 from regime.models.checks import (
@@ -110,7 +109,12 @@ def weights(name: str, revision: str = MAIN) -> str:
 
 def find_model(name: str, revision: str = MAIN) -> Found:
     """Return a model's files, checked; raises ModelError as `finding` does."""
-    return finish(finding(name, revision))
+    arrivals = finding(name, revision)
+    while True:
+        try:
+            next(arrivals)
+        except StopIteration as end:
+            return end.value
 
 
 def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Found]:

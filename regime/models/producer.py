@@ -1,6 +1,6 @@
 """A probe: a pretrained transformer fine-tuned through a readout, and snapshots of its kernels layer by layer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from regime.config import ProbeConfig
 from regime.dynamics.losses import error
+from regime.dynamics.pieces import Tick, idle, in_pieces
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, diverged
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
@@ -22,7 +23,7 @@ from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
-from regime.observe.observer import Observer, Sight, Turns
+from regime.observe.observer import Observer, Sight
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
 
@@ -50,6 +51,7 @@ class ProbeRun(TransformerRun):
     def __init__(self, config: ProbeConfig) -> None:
         super().__init__(config.device)
         self.config = config
+        self._tick: Tick = idle
         self.learning_rate, self.steps = config.step_size, config.steps
         self.function = TextFunction(config, config.model, config.revision)
         start = "random weights" if config.random_init else "weights"
@@ -86,76 +88,82 @@ class ProbeRun(TransformerRun):
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Fine-tune, and yield measured steps as snapshots, with pauses between chunks of tokens and between layers."""
-        config = self.config
-        clock = estimate.Clock(self.costs)
+        return in_pieces(self._fine_tune)
+
+    def _fine_tune(self, hand_over: Callable[[Pause | Snapshot], None]) -> None:
+        config, step = self.config, 0
+        progress = estimate.Progress(self.costs)
+        self._tick = lambda: hand_over(Pause(step, progress.fraction))
         learners: list[_Learner] = []
         for k in range(config.seeds):
-            learners.append((yield from clock.over(self._begin(k), 0)))
-            clock.begun()
+            learners.append(self._begin(k))
+            progress.begun()
         previous = None
         time = 0.0
         for step in range(config.steps + 1):
             last = step == config.steps
             if last or step % config.measure_every == 0:
-                losses = yield from clock.over(self._losses(learners), step)
+                losses = self._losses(learners)
                 start_loss = losses["train_loss"] if step == 0 else start_loss
                 gone = diverged(losses["train_loss"], start_loss)
-                losses |= yield from clock.over(self._twins(learners), step)
+                losses |= self._twins(learners)
                 if gone:
-                    yield previous.lost(step, clock.fraction, time, losses)
+                    hand_over(previous.lost(step, progress.fraction, time, losses))
                     return
-                previous = yield from self._snapshot(learners, step, time, clock, losses)
-                yield previous
+                previous = self._snapshot(learners, step, time, progress, losses)
+                hand_over(previous)
                 if last:
                     return
             rows = batch(config, step)
             time += rate(config, step)
             for learner in learners:
-                yield from clock.over(self._train(learner, rows, step), step)
-                clock.trained()
+                self._train(learner, rows, step)
+                progress.trained()
 
-    def _begin(self, k: int) -> Turns[_Learner]:
+    def _begin(self, k: int) -> _Learner:
         config = self.config
         model, self.first = (self.first if k == 0 else self._module(k)), None
         if config.head == "fitted" and not config.headless:
-            yield from fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name)
-        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model))
-        yield from observer.begin()
+            fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name, self._tick)
+        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model), tick=self._tick)
+        observer.begin()
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)
         if config.forecast:
             learner.start = {}
             for name in ("train", "test"):
-                learner.start[name] = yield from observer.evaluate(self.inputs[name])
-            jacobians = yield from observer.capture(self.inputs["train"])
-            kernel = yield from full_kernel(jacobians, jacobians)
-            cross = yield from self._against(observer, "test", jacobians)
+                learner.start[name] = observer.evaluate(self.inputs[name])
+            jacobians = observer.capture(self.inputs["train"])
+            kernel = full_kernel(jacobians, jacobians, self._tick)
+            cross = self._against(observer, "test", jacobians)
             learner.regressed = self._regression(learner, kernel, cross)
             train = Linearized(learner.start["train"], jacobians)
             probe = Linearized(
                 observer.start, {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
             )
             if config.optimizer == "adamw":
-                learner.twin = ParameterTwin(config, train, probe, self.targets["train"], self.loss, observer.by_layer())
+                learner.twin = ParameterTwin(
+                    config, train, probe, self.targets["train"], self.loss, observer.by_layer(), self._tick
+                )
             else:
-                rows = yield from full_kernel(probe.jacobians, train.jacobians)
+                rows = full_kernel(probe.jacobians, train.jacobians, self._tick)
                 points = TwinPoints(train.start[None], kernel[None]), TwinPoints(probe.start[None], rows[None])
                 learner.twin = KernelTwin(config, *points, self.targets["train"], self.loss)
         return learner
 
-    def _train(self, learner: _Learner, rows: list[int], step: int) -> Turns[None]:
+    def _train(self, learner: _Learner, rows: list[int], step: int) -> None:
         """One optimizer step of model and twin, the gradient summed over chunks of texts."""
         learner.optimizer.zero_grad()
         for first in range(0, len(rows), self.chunk):
             chunk = rows[first : first + self.chunk]
             self._accumulate(learner.model, chunk, len(rows))
-            yield
+            self._tick()
         for group in learner.optimizer.param_groups:
             group["lr"] = rate(self.config, step)
         learner.optimizer.step()
-        yield
+        self._tick()
         if learner.twin is not None:
-            yield from learner.twin.step(rows, rate(self.config, step))
+            learner.twin.step(rows, rate(self.config, step))
 
     @torch.enable_grad()
     def _accumulate(self, model: nn.Module, rows: list[int], of: int) -> None:
@@ -165,13 +173,13 @@ class ProbeRun(TransformerRun):
             outputs = model(**inputs)
         (self.loss.value(outputs.to(self.targets["train"].dtype), self.targets["train"][rows]) * len(rows) / of).backward()
 
-    def _losses(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
+    def _losses(self, learners: list[_Learner]) -> dict[str, Float[Tensor, "S"]]:
         """Losses, and of labeled texts errors, of every seed."""
         rows = []
         for learner in learners:
             rows.append({})
             for name in ("train", "test"):
-                rows[-1] |= self._scores(name, (yield from learner.observer.evaluate(self.inputs[name])))
+                rows[-1] |= self._scores(name, learner.observer.evaluate(self.inputs[name]))
         return _stacked(rows)
 
     def _scores(self, name: str, outputs: Float[Tensor, "n C"]) -> dict[str, Float[Tensor, ""]]:
@@ -179,46 +187,46 @@ class ProbeRun(TransformerRun):
         scores = {f"{name}_loss": self.loss.value(outputs, y)}
         return scores | ({f"{name}_error": error(outputs, y, self.config.classes)} if self.config.classes else {})
 
-    def _twins(self, learners: list[_Learner]) -> Turns[dict[str, Float[Tensor, "S"]]]:
+    def _twins(self, learners: list[_Learner]) -> dict[str, Float[Tensor, "S"]]:
         """Losses of the twins on the training texts."""
         rows = []
         for learner in learners:
             if learner.twin is not None:
-                scores = self._scores("train", (yield from learner.twin.outputs("train")))
+                scores = self._scores("train", learner.twin.outputs("train"))
                 rows.append({f"twin_{measure}": value for measure, value in scores.items()})
         return _stacked(rows)
 
-    def _regressions(self, learners: list[_Learner], ended: bool) -> Turns[tuple[dict[str, Tensor], dict[str, str]]]:
+    def _regressions(self, learners: list[_Learner], ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Losses of kernel regression with the first kernel, and with the last, when the run ends."""
         if not (self.config.forecast and self.config.classes):
             return {}, {}
         rows = []
         for learner in learners:
             rows.append({})
-            now = (yield from self._regressed_now(learner)) if ended else None
+            now = self._regressed_now(learner) if ended else None
             for prefix, regressed in (("kernel_start_", learner.regressed), ("kernel_now_", now)):
                 for name in ("train", "test"):
                     values = regressed[name] if ended else torch.full_like(self.targets[name], torch.nan)
                     rows[-1] |= {f"{prefix}{measure}": value for measure, value in self._scores(name, values).items()}
-            yield
+            self._tick()
         found = _stacked(rows)
         return found, {} if ended else dict.fromkeys(found, AT_THE_END)
 
-    def _regressed_now(self, learner: _Learner) -> Turns[dict[str, Tensor]]:
+    def _regressed_now(self, learner: _Learner) -> dict[str, Tensor]:
         """Kernel regression with the last kernel; the twin and the first Jacobians are let go before."""
         learner.twin, learner.observer.jacobians = None, {}
-        jacobians = yield from learner.observer.capture(self.inputs["train"])
-        kernel = yield from full_kernel(jacobians, jacobians)
-        cross = yield from self._against(learner.observer, "test", jacobians)
+        jacobians = learner.observer.capture(self.inputs["train"])
+        kernel = full_kernel(jacobians, jacobians, self._tick)
+        cross = self._against(learner.observer, "test", jacobians)
         return self._regression(learner, kernel, cross)
 
-    def _against(self, observer: Observer, name: str, train: dict[str, LayerJacobian]) -> Turns[Float[Tensor, "MC NC"]]:
+    def _against(self, observer: Observer, name: str, train: dict[str, LayerJacobian]) -> Float[Tensor, "MC NC"]:
         """The kernel of some texts against the training texts, a chunk of them at a time: their Jacobians are not kept."""
         inputs, rows = self.inputs[name], []
         for first in range(0, len(self.targets[name]), self.chunk):
             part = {key: tensor[first : first + self.chunk] for key, tensor in inputs.items()}
-            jacobians = yield from observer.capture(part)
-            rows.append((yield from full_kernel(jacobians, train)))
+            jacobians = observer.capture(part)
+            rows.append(full_kernel(jacobians, train, self._tick))
         return torch.cat(rows)
 
     def _regression(self, learner: _Learner, kernel: Tensor, cross: Tensor) -> dict[str, Float[Tensor, "n C"]]:
@@ -232,23 +240,23 @@ class ProbeRun(TransformerRun):
         learners: list[_Learner],
         step: int,
         time: float,
-        clock: "estimate.Clock",
+        progress: "estimate.Progress",
         losses: dict[str, Tensor],
-    ) -> Iterator[Pause]:
+    ) -> Snapshot:
         sights: list[Sight] = []
         foreseen: list[Tensor] = []
         for learner in learners:
-            sights.append((yield from clock.over(learner.observer.observe(), step)))
+            sights.append(learner.observer.observe())
             if learner.twin is not None:
-                foreseen.append((yield from clock.over(learner.twin.outputs("probe"), step)))
-            clock.measured()
+                foreseen.append(learner.twin.outputs("probe"))
+            progress.measured()
         linear = {TWIN_GAP: torch.stack(foreseen)} if foreseen else {}
-        compared, undefined = yield from clock.over(self._regressions(learners, step == self.steps), step)
+        compared, undefined = self._regressions(learners, step == self.steps)
         return snapshot(
             [learner.observer for learner in learners],
             sights,
             step=step,
-            fraction=1.0 if step == self.steps else clock.fraction,
+            fraction=1.0 if step == self.steps else progress.fraction,
             time=time,
             losses=losses | compared,
             linear=linear,

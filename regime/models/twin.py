@@ -10,10 +10,10 @@ from torch import Tensor
 from regime.config import ProbeConfig
 from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Descent
+from regime.dynamics.pieces import Tick, idle
 from regime.dynamics.twin import Twin, TwinPoints
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.models.training import make_optimizer
-from regime.observe.observer import Turns
 
 Jacobians = Mapping[str, LayerJacobian]
 
@@ -30,14 +30,20 @@ class Linearized:
         return Linearized(self.start[chosen], {path: jacobian.rows(chosen) for path, jacobian in self.jacobians.items()})
 
 
-def full_kernel(one: Jacobians, other: Jacobians) -> Turns[Float[Tensor, "nC mC"]]:
-    """Compute Theta between examples, all pairs of outputs, summed over layers."""
+def full_kernel(one: Jacobians, other: Jacobians, tick: Tick = idle) -> Float[Tensor, "nC mC"]:
+    """Compute Theta between examples, all pairs of outputs, summed over layers.
+
+    Args:
+        one: n examples.
+        other: m examples.
+        tick: called between two layers.
+    """
     total = None
     for path, jacobian in one.items():
         with torch.no_grad():
             term = jacobian.kernel(other[path], "full")
             total = term if total is None else total.add_(term)
-        yield
+        tick()
     n, m, c, _ = total.shape
     return total.transpose(1, 2).reshape(n * c, m * c)
 
@@ -53,15 +59,13 @@ class KernelTwin:
         self.points = {"train": train, "probe": probe}
         self.twin = Twin(train, y, loss, Descent(config.step_size, momentum))
 
-    def step(self, batch: list[int], rate: float) -> Turns[None]:
+    def step(self, batch: list[int], rate: float) -> None:
         """Take the step that the model takes on the same batch."""
         self.twin.descent = replace(self.twin.descent, learning_rate=rate)
         self.twin.step(torch.tensor(batch, device=self.twin.y.device))
-        yield
 
-    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+    def outputs(self, name: str) -> Float[Tensor, "n C"]:
         """Return f_lin on the "train" or the "probe" texts."""
-        yield
         return self.twin.outputs(self.points[name])[0]
 
 
@@ -79,6 +83,7 @@ class ParameterTwin:
         y: Tensor,
         loss: Loss,
         like: Mapping[str, Mapping[str, Tensor]],
+        tick: Tick = idle,
     ) -> None:
         """Begin at theta_0, from the Jacobians there.
 
@@ -89,37 +94,38 @@ class ParameterTwin:
             y: targets of the training texts.
             loss: that the model is trained on.
             like: the model's parameters by layer and name, for their shapes.
+            tick: called between two layers.
         """
-        self.points, self.y, self.loss = {"train": train, "probe": probe}, y, loss
+        self.points, self.y, self.loss, self.tick = {"train": train, "probe": probe}, y, loss, tick
         self.moved = {
             path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}
             for path, jacobian in train.jacobians.items()
         }
         self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
 
-    def step(self, batch: list[int], rate: float) -> Turns[None]:
+    def step(self, batch: list[int], rate: float) -> None:
         """Take the step that the model takes on the same batch."""
         part, rows = self.points["train"], slice(None)
         if len(batch) < len(self.y):
             part, rows = part.rows(batch), batch
-        outputs = yield from self._outputs(part)
+        outputs = self._outputs(part)
         force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
         for path, jacobian in part.jacobians.items():
             self._pull(path, jacobian, force)
-            yield
+            self.tick()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
 
-    def outputs(self, name: str) -> Turns[Float[Tensor, "n C"]]:
+    def outputs(self, name: str) -> Float[Tensor, "n C"]:
         """Return f_lin on the "train" or the "probe" texts."""
         return self._outputs(self.points[name])
 
-    def _outputs(self, at: Linearized) -> Turns[Float[Tensor, "n C"]]:
+    def _outputs(self, at: Linearized) -> Float[Tensor, "n C"]:
         outputs = at.start.clone()
         for path, jacobian in at.jacobians.items():
             outputs += self._product(path, jacobian)
-            yield
+            self.tick()
         return outputs
 
     @torch.no_grad()

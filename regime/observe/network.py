@@ -4,15 +4,16 @@ It is passed in eval mode, without autocast, in the precision of its parameters 
 is widened, except where the network insists on it. It comes back as it was.
 """
 
-from collections.abc import Callable, Generator, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from regime.dynamics.pieces import Tick, idle
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -20,10 +21,6 @@ from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
 from regime.observe.placed import placed
-
-Value = TypeVar("Value")
-Turns = Generator[None, None, Value]
-"""Work in pieces, and what it comes to."""
 
 NUDGE = 1 + 2**-10
 """What parameters are multiplied with to tell how their network rounds."""
@@ -42,6 +39,7 @@ class Watched:
         batch, readout: as in `regime.empirical_ntk`.
         chunk: examples to pass at once; None: all.
         rename: a module's path -> the name to report it under.
+        tick: called between two pieces of work.
     """
 
     model: nn.Module
@@ -49,6 +47,7 @@ class Watched:
     readout: Readout | None = None
     chunk: int | None = None
     rename: Callable[[str], str] = str
+    tick: Tick = idle
     initial: dict[str, Tensor] = field(init=False)
     """theta_0 by the parameters' full names, and the frozen ones beside it."""
     names: dict[str, str] = field(init=False)
@@ -84,13 +83,13 @@ class Watched:
             blocks = len(set(self.blocks.values()))
             return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
 
-    def evaluate(self, batch: Batch) -> Turns[Float[Tensor, "n C"]]:
+    def evaluate(self, batch: Batch) -> Float[Tensor, "n C"]:
         """The outputs on any batch, finite or not."""
-        return (yield from self._evaluate(batch, self._theta()))
+        return self._evaluate(batch, self._theta())
 
-    def capture(self, batch: Batch) -> Turns[dict[str, LayerJacobian]]:
+    def capture(self, batch: Batch) -> dict[str, LayerJacobian]:
         """The Jacobians of all layers that the function depends on, by path, at the parameters of now."""
-        jacobians = yield from self._capture(batch, self._theta())
+        jacobians = self._capture(batch, self._theta())
         return {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
 
     def by_layer(self) -> dict[str, dict[str, Tensor]]:
@@ -167,21 +166,21 @@ class Watched:
 
     @contextmanager
     def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
-        """The network with these parameters, in eval mode, undisturbed; not to be left open between turns."""
+        """The network with these parameters, in eval mode, undisturbed; not to be left open at a tick."""
         with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
             yield passes
 
-    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[dict[str, LayerJacobian | None]]:
+    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> dict[str, LayerJacobian | None]:
         batch = self._suited(batch)
         with self._as(theta):
             structure = learn_structure(self.model, batch, self.readout)
-        yield
+        self.tick()
         parts = []
         chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
         for rows in chunks:
             with self._as(theta):
                 parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
-            yield
+            self.tick()
         forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
         odd = [path for path in forms if len(forms[path]) > 1]
         for part, rows in zip(parts, chunks, strict=True) if odd else ():
@@ -189,7 +188,7 @@ class Watched:
                 layers = {path: own for path, own in owned(self.model).items() if path in odd}
                 gradients = explicit(self.model, select(batch, rows), self.readout, layers)
             part.update({path: LayerJacobian(rows) for path, rows in gradients.items()})
-            yield
+            self.tick()
         return {path: jacobian and LayerJacobian.join([part[path] for part in parts]) for path, jacobian in parts[0].items()}
 
     def _at_once(self, n: int) -> int:
@@ -200,11 +199,11 @@ class Watched:
         chunk = chunk or self.chunk or n
         return (slice(first, min(n, first + chunk)) for first in range(0, n, chunk))
 
-    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Turns[Float[Tensor, "n C"]]:
+    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         outputs = []
         for rows in self._chunks(size(batch)):
             outputs.append(self._forward(select(batch, rows), theta))
-            yield
+            self.tick()
         return torch.cat(outputs)
 
     @torch.no_grad()
@@ -219,7 +218,7 @@ class Watched:
         return output if self.readout is None else self.readout(output, batch)
 
     @torch.no_grad()
-    def _noise(self) -> Turns[float]:
+    def _noise(self) -> float:
         """How far outputs are from the same in double precision: they may be small differences of large numbers.
 
         It is told where trained parameters have moved a little: at the start such differences may vanish, rounding and all.
@@ -227,14 +226,14 @@ class Watched:
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         own |= {name: widened(tensor) for name, tensor in own.items()} if self.wide else {}
         nudged = {name: own[name] * NUDGE for name in self._names()}
-        rounded = yield from self._evaluate(self.batch, self._theta() | nudged)
+        rounded = self._evaluate(self.batch, self._theta() | nudged)
         theta = {name: _double(tensor) for name, tensor in (own | nudged).items() if tensor.is_floating_point()}
         exact = []
         try:
             for rows in self._chunks(self.size):
                 with self._as(theta):
                     exact.append(self._output(_each(_double, select(self.batch, rows))))
-                yield
+                self.tick()
         except (RuntimeError, TypeError):  # it casts by itself, or the device has no such numbers
             return 0.0
         return (rounded - torch.cat(exact)).norm().item()

@@ -2,8 +2,7 @@
 
 It is a function of trained parameters theta and of everything else, s: buffers, frozen parameters, numbers that modules keep.
 Where s moved, the start is taken again at (theta_0, s_t), and measures compare (theta_t, s_t) with that: what training did.
-Watching takes turns: its generators yield between pieces of work, so that whoever drives them can stop, and what they return
-is whole. The network comes back as it was.
+Between pieces of work it ticks, so that whoever runs it can stop it there. The network comes back as it was.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from regime.kernels.jacobian.batch import Projected, select, widened
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.parts import real
-from regime.observe.network import Turns, Watched, copied, same, same_value
+from regime.observe.network import Watched, copied, same, same_value
 from regime.observe.representations import MASK, find, hooked
 
 FROZEN = "this layer is not trained"
@@ -81,21 +80,21 @@ class Observer(Watched):
         """f_0."""
         return self.first.outputs
 
-    def begin(self) -> Turns[None]:
+    def begin(self) -> None:
         """Take the network as it is now for the start.
 
         Raises:
             ValueError: as `regime.empirical_ntk` does.
         """
         self.prepare()
-        yield
+        self.tick()
         self._look()
-        yield
-        self.first = self.origin = yield from self._refer(dict(self.initial))
+        self.tick()
+        self.first = self.origin = self._refer(dict(self.initial))
         self.unmoved = self.first.kernels
-        self.noise = yield from self._noise()
+        self.noise = self._noise()
 
-    def observe(self) -> Turns[Sight]:
+    def observe(self) -> Sight:
         """What the network is now, and how far each part of it moved.
 
         Raises:
@@ -106,24 +105,24 @@ class Observer(Watched):
         met = self._meet()
         anew = met or not same(self.first.state, self._state())
         if anew:
-            self.first = yield from self._refer(self.initial | self.first.state)
+            self.first = self._refer(self.initial | self.first.state)
         if met:
-            self.unmoved = yield from self._kernels((yield from self._capture(self.batch, self._as_begun())))
+            self.unmoved = self._kernels(self._capture(self.batch, self._as_begun()))
         first, displaced = self.first, self._displaced()
         outputs, kernels, representations, halves = first.outputs, first.kernels, first.representations, first.halves
         if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
             now = self._theta()
-            outputs = yield from self._evaluate(self.batch, now)
-            representations = yield from self._representations(now)
-            jacobians = yield from self._capture(self.batch, now)
-            kernels = yield from self._kernels(jacobians)
-            halves = yield from self._halves(jacobians)
+            outputs = self._evaluate(self.batch, now)
+            representations = self._representations(now)
+            jacobians = self._capture(self.batch, now)
+            kernels = self._kernels(jacobians)
+            halves = self._halves(jacobians)
         parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
         for path, jacobian in self.jacobians.items():
             if jacobian is not None:
                 parts[path] = _product(jacobian, displaced[path])
-                yield
-        moved = yield from self._moved(parts, outputs)
+                self.tick()
+        moved = self._moved(parts, outputs)
         lengths = {path: _squared(own.values()) for path, own in displaced.items()}
         none = torch.zeros((), dtype=torch.float64, device=outputs.device)
         return Sight(
@@ -139,21 +138,21 @@ class Observer(Watched):
             anew=anew,
         )
 
-    def _refer(self, known: dict[str, Any]) -> Turns[First]:
+    def _refer(self, known: dict[str, Any]) -> First:
         """The start, with everything but trained parameters as it is now; what is `known` of that is not copied."""
         state = {
             name: known[name] if name in known and same_value(known[name], v) else copied(v)
             for name, v in self._state().items()
         }
         start = self._theta(self._names())
-        self.jacobians = yield from self._capture(self.batch, start)
+        self.jacobians = self._capture(self.batch, start)
         self._explain()
         return First(
             state,
-            outputs=(yield from self._evaluate(self.batch, start)),
-            kernels=(yield from self._kernels(self.jacobians)),
-            representations=(yield from self._representations(start)),
-            halves=(yield from self._halves(self.jacobians)),
+            outputs=self._evaluate(self.batch, start),
+            kernels=self._kernels(self.jacobians),
+            representations=self._representations(start),
+            halves=self._halves(self.jacobians),
         )
 
     def _explain(self) -> None:
@@ -196,17 +195,17 @@ class Observer(Watched):
                 theta[name] = widened(value) if self.wide else value
         return theta
 
-    def _kernels(self, jacobians: dict[str, LayerJacobian | None]) -> Turns[dict[str, Float[Tensor, "P P"]]]:
+    def _kernels(self, jacobians: dict[str, LayerJacobian | None]) -> dict[str, Float[Tensor, "P P"]]:
         kernels = {}
         for path, jacobian in jacobians.items():
             if jacobian is not None:
                 kernels[self.names[path]] = _kernel(jacobian)
-                yield
+                self.tick()
         if not kernels:
             raise ValueError("model: its outputs do not depend on any trainable parameter")
         return kernels
 
-    def _halves(self, jacobians: dict[str, LayerJacobian | None]) -> Turns[Float[Tensor, "2 P P"] | None]:
+    def _halves(self, jacobians: dict[str, LayerJacobian | None]) -> Float[Tensor, "2 P P"] | None:
         """The kernel by halves of the outputs, where these are random projections: how far they are apart is their error."""
         if not isinstance(self.readout, Projected):
             return None
@@ -216,11 +215,11 @@ class Observer(Watched):
             for jacobian in jacobians.values():
                 if jacobian is not None:
                     total = total + _kernel(jacobian.of_outputs(some))
-                    yield
+                    self.tick()
             halves.append(total)
         return torch.stack(halves)
 
-    def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> Turns[dict[str, tuple[Tensor, Tensor]]]:
+    def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Each block moved alone; where there is but one, that is the model."""
         members: dict[str, list[str]] = {}
         for path in parts:
@@ -235,7 +234,7 @@ class Observer(Watched):
             elif len(members) == 1:
                 moved[block] = outputs, linear
             else:
-                moved[block] = (yield from self._evaluate(self.batch, self._theta(self._names() - changed))), linear
+                moved[block] = (self._evaluate(self.batch, self._theta(self._names() - changed))), linear
         return moved
 
     def _magnitude(self) -> dict[str, Tensor]:
@@ -255,7 +254,7 @@ class Observer(Watched):
         scripted = torch.jit.RecursiveScriptModule
         return {name: module for name, module in known.items() if name in wanted and not isinstance(module, scripted)}
 
-    def _representations(self, theta: dict[str, Tensor]) -> Turns[dict[str, Float[Tensor, "P _"]]]:
+    def _representations(self, theta: dict[str, Tensor]) -> dict[str, Float[Tensor, "P _"]]:
         """What layers and blocks give for each example, averaged over its positions."""
         modules = {name: module for name, module in self._modules().items() if name in self.places}
         parts: dict[str, list[Tensor]] = {name: [] for name in modules}
@@ -268,7 +267,7 @@ class Observer(Watched):
 
             with hooked(modules, see):
                 self._forward(batch, theta)
-            yield
+            self.tick()
         joined = {name: torch.cat(part) for name, part in parts.items() if part}
         # a module called several times has no one representation
         return {name: rows for name, rows in joined.items() if len(rows) == self.size}

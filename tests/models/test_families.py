@@ -54,7 +54,7 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
     model = function.module(0).double()
     batch = function.inputs(["a great movie", "a terrible one", "no", "it was a very great movie of all", *"abcd"])
     observer = Observer(model, batch, chunk=3, rename=naming(model))
-    finish(observer.begin())
+    observer.begin()
     parameters = dict(model.named_parameters())
     rows = []
     for i in range(8):
@@ -71,14 +71,14 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
         )
     jacobian = torch.stack(rows)
     before = torch.cat([p.detach().flatten() for p in parameters.values()])
-    total = sum(finish(observer.observe()).kernels.values())
+    total = sum(observer.observe().kernels.values())
     assert torch.allclose(total, jacobian @ jacobian.T, rtol=1e-9, atol=1e-12 * float(total.abs().max()))
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in parameters.values():
             parameter += 1e-3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
     moved = torch.cat([p.detach().flatten() for p in parameters.values()]) - before
-    sight = finish(observer.observe())
+    sight = observer.observe()
     want = observer.start + (jacobian @ moved).unsqueeze(1)
     assert torch.allclose(sight.expansion, want, rtol=1e-9, atol=1e-10)
     for block, (outputs, linear) in sight.moved.items():
@@ -148,11 +148,3 @@ def test_globs_freeze_the_rest() -> None:
     assert trained("head", "embeddings.*") == {name for name in everything if name.startswith(("head.", "embeddings."))}
     with pytest.raises(regime.ConfigError, match=r"trainable = \['decoder'\] is not allowed: it matches no parameter"):
         trained("decoder")
-
-
-def finish(turns):
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            return end.value
