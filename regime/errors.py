@@ -10,6 +10,7 @@ class ConfigError(ValueError):
 
 
 def show(value: Any) -> str:
+    """Return a value as messages show it: at most 80 characters of its representation."""
     try:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits

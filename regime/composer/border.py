@@ -39,7 +39,17 @@ BorderEvent = Annotated[Trying | Tried | Finished, Field(discriminator="kind")]
 
 
 def find_border(config: ToyConfig, axis: Axis = "alpha", side: Side = "lazy", within: Interval | None = None) -> Border:
-    """Return the border at the end of `stream_border`."""
+    """Return the value of a field at which the regime changes, with its interval and what was seen on both sides.
+
+    Args:
+        config: the run; its other fields are kept.
+        axis: "alpha", "learning_rate" or "width".
+        side: "lazy" for the border at which lazy ends, "rich" for the one at which rich begins.
+        within: the smallest and largest value to try; by default all that the field allows.
+
+    Raises:
+        ConfigError: as `stream_border` does, which also tells what is tried meanwhile.
+    """
     *_, last = stream_border(config, axis, side, within)
     return Border.from_dict(last.report)
 
@@ -81,7 +91,13 @@ def stream_border(
 
 
 def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[float | Trial]:
-    """Run a configuration at several values of one field: how much is done, now and then, and what each came to."""
+    """Run a configuration at several values of one field, yielding the share that is done, and each run's outcome.
+
+    Args:
+        config: the run; its other fields are kept.
+        axis: the field.
+        values: what it is set to.
+    """
     places = []
     for index, value in enumerate(values):
         try:
@@ -112,7 +128,13 @@ def _run(places: Sequence[GridCell], axis: Axis) -> Iterator[float | Trial]:
 
 
 def judged_at(value: float, learning_rate: float, verdict: Verdict) -> Trial:
-    """A run's verdict as seen at a value."""
+    """Return a run's verdict as a trial at one value.
+
+    Args:
+        value: of the field that is searched.
+        learning_rate: that the run took.
+        verdict: of its last measurement.
+    """
     known = {name: getattr(verdict, name) for name in ("label", "index", "interval", "agree", "reasons")}
     return Trial(value=value, learning_rate=learning_rate, **known)
 

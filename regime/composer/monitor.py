@@ -105,12 +105,22 @@ class Monitor:
 
         The start takes about as long again. A few examples pass through the network; nothing else is computed.
 
+        Args:
+            model: the network.
+            batch: the probe examples.
+            readout: as for a Monitor, and so are all that follow.
+            chunk: examples that pass at once.
+            outputs: "trace", or "projection" of many outputs on random signs.
+            projections: how many signs.
+            seed: of the signs.
+
         Raises:
             ValueError: as for a Monitor of the same arguments, except where there is no memory for it.
         """
         return _estimate(_observer(model, batch, readout, chunk, outputs, projections, seed))
 
     def view(self) -> dict[str, object]:
+        """Return nothing: no picture is drawn of a network of somebody's own."""
         return {}
 
     @torch.inference_mode(False)

@@ -89,7 +89,17 @@ class Search:
 
     @classmethod
     def of(cls, config: ToyConfig, axis: Axis, side: Side, within: Interval | None = None) -> Self:
-        """A search from the configuration's own value; raises ConfigError as `stream_border` does."""
+        """Return a search that begins at the configuration's own value.
+
+        Args:
+            config: the run.
+            axis: the field that is searched.
+            side: the border that is sought.
+            within: the values that may be tried.
+
+        Raises:
+            ConfigError: as `stream_border` does.
+        """
         if not isinstance(config, ToyConfig):
             raise ConfigError(f"config = {show(config)} is not allowed; allowed: a ToyConfig")
         for name, value, known in (("axis", axis, get_args(Axis)), ("side", side, get_args(Side))):

@@ -146,6 +146,11 @@ class Modes:
 
     @classmethod
     def of(cls, kernel: Kernel, targets: Float[Tensor, "N C"]) -> "Modes":
+        """Return the modes of a kernel on the training points, checked to be symmetric and without negative eigenvalues.
+
+        Raises:
+            ValueError: the kernel is of another shape than the targets ask for, or is no kernel.
+        """
         _check_kernel("train_kernel", kernel, len(targets), targets)
         matrix = _matrix(kernel)
         largest = matrix.abs().max()
@@ -161,6 +166,7 @@ class Modes:
         return cls(values.clamp(min=0), vectors, values > len(values) * torch.finfo(kernel.dtype).eps * top)
 
     def inverse(self) -> Float[Tensor, " D"]:
+        """Return one over each eigenvalue that is more than rounding, 0 for the others."""
         return torch.where(self.live, 1 / self.values, torch.zeros_like(self.values))
 
     def apply(self, function: Float[Tensor, "*t D"], outputs: Float[Tensor, "N C"]) -> Float[Tensor, "*t N C"]:

@@ -106,9 +106,22 @@ def plan_ntk(
     projections: int = 16,
     seed: int = 0,
 ) -> planning.Plan:
-    """What `empirical_ntk` of the same arguments will take: seconds, bytes, and the method of each layer.
+    """Return what `empirical_ntk` of the same arguments will take: seconds, bytes, and the method of each layer.
 
     A few examples pass through the model; nothing else is computed.
+
+    Args:
+        model: as in `empirical_ntk`, and so are all that follow.
+        batch: n examples.
+        other: m examples, or None.
+        readout: a function of the model's output and the batch, or None.
+        outputs: "trace", "full" or "projection".
+        layers: globs on module paths, or None.
+        group: "layer", "block" or "total".
+        method: "auto", "token-gram", "per-example" or "dense".
+        memory: bytes it may use, or None.
+        projections: random signs of the outputs.
+        seed: of the signs.
 
     Raises:
         ValueError: as `empirical_ntk` does.

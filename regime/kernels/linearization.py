@@ -34,7 +34,13 @@ class Linearization:
     def of(
         cls, model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
     ) -> "Linearization":
-        """At the model's present parameters, on n examples.
+        """Return the linearization at the model's present parameters, on n examples.
+
+        Args:
+            model: any module that `empirical_ntk` takes.
+            batch: n examples.
+            readout: a function of the model's output and the batch, or None.
+            layers: globs on module paths; None: all.
 
         Raises:
             ValueError: as `regime.empirical_ntk` does.

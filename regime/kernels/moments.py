@@ -42,7 +42,14 @@ class Moments(Protocol):
 
     def pairs(
         self, k: Float[Tensor, "n m"], q: Float[Tensor, " n"], p: Float[Tensor, " m"]
-    ) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]: ...
+    ) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """Return both for all pairs of points.
+
+        Args:
+            k: covariances.
+            q: variances of the n points.
+            p: variances of the m points.
+        """
 
     def own(self, q: Float[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """For u = v."""
@@ -56,9 +63,17 @@ class Closed:
     formula: Formula
 
     def pairs(self, k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] for all pairs of points, as in `Moments`.
+
+        Args:
+            k: covariances.
+            q: variances of the n points.
+            p: variances of the m points.
+        """
         return self.formula(k, q.unsqueeze(1), p)
 
     def own(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E[phi(u)^2] and E[phi'(u)^2] of each point."""
         return self.formula(q, q, q)
 
 
@@ -107,6 +122,13 @@ class Series:
         self.basis: list[Float[Tensor, "2 Q k"]] = []
 
     def pairs(self, k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] for all pairs of points, as in `Moments`.
+
+        Args:
+            k: covariances.
+            q: variances of the n points.
+            p: variances of the m points.
+        """
         rho = _correlation(k, q.unsqueeze(1), p)
         values, slopes = torch.empty_like(k), torch.empty_like(k)
         for i in range(0, len(q), ROWS):
@@ -120,6 +142,11 @@ class Series:
         return values, slopes
 
     def own(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E[phi(u)^2] and E[phi'(u)^2] of each point.
+
+        Raises:
+            ValueError: the function jumps, or grows too fast, at these variances.
+        """
         self._check(torch.stack([q.min(), q.max()]))
         blocks = [[part.square().sum((0, 2)) for part in self._parts(block)] for block in q.split(ROWS)]
         values, slopes = (torch.cat(kind) for kind in zip(*blocks, strict=True))

@@ -66,6 +66,7 @@ class Blocks:
     bytes: int
 
     def rows(self) -> Iterator[slice]:
+        """Yield the rows of each block."""
         return _slices(self.n, self.examples)
 
     def columns(self, rows: slice) -> Iterator[slice]:
@@ -88,7 +89,12 @@ def _slices(n: int, most: int) -> Iterator[slice]:
 
 
 def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
-    """The largest blocks that fit, with so many matrices that are summed into.
+    """Return the largest blocks of examples that fit the memory.
+
+    Args:
+        structure: of the model.
+        request: of the kernel.
+        kernels: matrices that are summed into.
 
     Raises:
         ValueError: not one example fits; it says how much is needed.
@@ -140,7 +146,13 @@ def plan(request: Request) -> Plan:
 
 @torch.no_grad()
 def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
-    """Multiply-adds of a forward pass, for one example."""
+    """Return the multiply-adds of a forward pass, for one example.
+
+    Args:
+        model: any module.
+        batch: a few examples.
+        readout: a function of the model's output and the batch, or None.
+    """
     with _counting, FlopCounterMode(display=False) as counter:
         evaluate(model, batch, readout)
     return counter.get_total_flops() / 2 / size(batch)

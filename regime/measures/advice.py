@@ -24,14 +24,29 @@ kinks (measured)."""
 def advise(
     config: ToyConfig | ProbeConfig, learning_rate: float, label: Label, kernel: Sequence[float], gap: Sequence[float]
 ) -> list[str]:
-    """Return one sentence for each other side, with the value that `extrapolate` gives."""
+    """Return one sentence for each other side, with the value that `extrapolate` gives.
+
+    Args:
+        config: of the run.
+        learning_rate: that it took.
+        label: its regime.
+        kernel: its kernel change, seed by seed.
+        gap: its gap, seed by seed.
+    """
     field, now = _knob(config, learning_rate)
     values = extrapolate(config, learning_rate, label, kernel, gap)
     return [f"{sentence(side, field, value, now)}, extrapolated" for side, value in values.items()]
 
 
 def sentence(side: Side, field: str, value: float, now: float) -> str:
-    """Return the words that every advice begins with."""
+    """Return the words that every advice begins with.
+
+    Args:
+        side: the regime that is advised.
+        field: the setting to change.
+        value: what to change it to.
+        now: what it is.
+    """
     return f"For {side}, try {field} near {value:.3g} (now {now:.3g})"
 
 

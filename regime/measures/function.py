@@ -10,10 +10,15 @@ Outputs = Float[Tensor, "*s n C"]
 
 
 def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weights | None = None) -> Tensor:
-    """||f_t - f_lin,t|| / ||f_t - f_0|| over points and outputs; nan before anything moved.
+    """Return ||f_t - f_lin,t|| / ||f_t - f_0|| over points and outputs; nan before anything moved.
 
     Against the twin this is the linearization gap, against the expansion along the real path the Taylor gap.
-    With `weights` (B, n) of the points the result is (*s, B).
+
+    Args:
+        outputs: f_t.
+        linear: f_lin,t.
+        start: f_0.
+        weights: (B, n) of the points; with them the result is (*s, B).
     """
     missed, moved = ((outputs.double() - other.double()).square().sum(-1) for other in (linear, start))
     if weights is None:
@@ -24,14 +29,30 @@ def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weigh
 def gap_by_mode(
     outputs: Outputs, linear: Outputs, start: Outputs, modes: Float[Tensor, "*s n n"], bands: list[slice]
 ) -> Float[Tensor, "*s K"]:
-    """The linear gap within each band of modes of Theta_0, given as columns: the slow ones leave the linear path first."""
+    """Return the linear gap within each band of modes of Theta_0: the slow ones leave the linear path first.
+
+    Args:
+        outputs: f_t.
+        linear: f_lin,t.
+        start: f_0.
+        modes: eigenvectors of Theta_0, as columns.
+        bands: the modes of each of the K bands.
+    """
     missed, moved = ((modes.mT @ (outputs.double() - other.double())).square().sum(-1) for other in (linear, start))
     return torch.stack([(missed[..., band].sum(-1) / moved[..., band].sum(-1)).sqrt() for band in bands], -1)
 
 
 def unexplained(outputs: Outputs, linear: Outputs, start: Outputs) -> tuple[Float[Tensor, "*s"], Float[Tensor, "*s"]]:
-    """sum ||f_t - f_lin,t||^2, and sum ||f_t - f_0 - its mean over points||^2: one minus their ratio, both summed along the
-    path, is the forecast skill. What was there at the start is no forecast."""
+    """Return what the forecast missed, and what there was to foresee.
+
+    They are sum ||f_t - f_lin,t||^2 and sum ||f_t - f_0 - its mean over points||^2. One minus their ratio, both summed along
+    the path, is the forecast skill: what was there at the start is no forecast.
+
+    Args:
+        outputs: f_t.
+        linear: f_lin,t.
+        start: f_0.
+    """
     actual, predicted = outputs.double() - start.double(), linear.double() - start.double()
     around = actual - actual.mean(-2, keepdim=True)
     return (actual - predicted).square().sum((-2, -1)), around.square().sum((-2, -1))

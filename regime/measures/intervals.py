@@ -117,6 +117,12 @@ def interval_of_mean(
     Measures of change are skewed, about as log-normals. With r the variance over the squared mean, and c the coefficient of
     variation over seeds, the log of the mean is low by r / 2, and its variance r + c^4 / (2 (S - 1)): the second term, as in
     Cox's interval of a log-normal's mean (Zhou and Gao 1997), is for not knowing c.
+
+    Args:
+        values: k measures of S seeds.
+        drawn: the same on B subsets of the probe points, or None.
+        points: how many probe points there are.
+        level: of confidence.
     """
     seeds, mean = values.shape[-1], values.mean(-1)
     variance = variance_of_mean(values, drawn, points)

@@ -50,10 +50,15 @@ def kernel_distance_centered(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
 
 
 def resampled(now: Kernel, start: Kernel, weights: Weights) -> dict[str, Float[Tensor, "*s B"]]:
-    """Return the three measures above on B subsets of the points, each a row of ones and zeros.
+    """Return kernel_change, kernel_distance and kernel_distance_centered on B subsets of the points.
 
     With n = sum of w, <H a H, H b H> = w.(a b).w - 2/n sum_i w_i (a w)_i (b w)_i + (w.a.w) (w.b.w) / n^2, of kernels that are
     centered over all points before, so that nothing large cancels.
+
+    Args:
+        now: Theta_t.
+        start: Theta_0.
+        weights: a row of ones and zeros for each subset.
     """
     now, start = now.double(), start.double()
     change = weighted(torch.stack([(now - start).square(), start.square()]), weights)
@@ -81,4 +86,5 @@ def _distance(now: Kernel, start: Kernel, weights: Weights, centered: bool = Fal
 
 
 def trace(kernel: Kernel) -> Float[Tensor, "*s"]:
+    """Return the sum of the diagonal, in double precision."""
     return kernel.double().diagonal(dim1=-2, dim2=-1).sum(-1)

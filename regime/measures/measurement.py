@@ -114,15 +114,26 @@ class Baseline:
         return _Measuring(self, now).all(previous)
 
     def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
-        """A point of the path: outputs, and the twin's."""
+        """Return what one point of the path tells of the gap to the twin.
+
+        Args:
+            outputs: of the network.
+            linear: of its twin.
+            step: at which they are.
+        """
         start = self.start.outputs
         gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
         return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
 
     def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
-        """How far rounding alone may move a gap at these outputs, which are computed from numbers as large as `near` says.
+        """Return how far rounding alone may move a gap at these outputs.
 
-        With a `step`, of network and twin apart: every step rounds the parameters, and errors add up as a random walk does.
+        Every step rounds the parameters of network and twin, and errors add up as a random walk does.
+
+        Args:
+            outputs: of the network.
+            near: a snapshot that says how large the numbers are that outputs are computed from.
+            step: after how many steps of network and twin apart.
         """
         moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
         return ROUNDING * near.rounding * near.size.double() * max(1, step) ** 0.5 / moved

@@ -35,7 +35,13 @@ def hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
 
 
 def cka_of_grams(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Weights | None = None) -> Tensor:
-    """`debiased_cka` of points whose `hollow` Gram matrices are given."""
+    """Return `debiased_cka` of points whose `hollow` Gram matrices are given.
+
+    Args:
+        a: of one representation.
+        b: of the other.
+        weights: (B, n) of the points; with them the result is (*s, B).
+    """
     chosen = torch.ones(1, a.shape[-1], dtype=torch.float64, device=a.device) if weights is None else weights
     cka = _hsic(a, b, chosen) / (_hsic(a, a, chosen) * _hsic(b, b, chosen)).sqrt()
     return cka.squeeze(-1) if weights is None else cka
@@ -44,8 +50,15 @@ def cka_of_grams(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights
 def debiased_cka(
     x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"], weights: Weights | None = None
 ) -> Float[Tensor, "*s"] | Float[Tensor, "*s B"]:
-    """Linear CKA with the unbiased HSIC estimator: 1 for representations equal up to rotation and scale, 0 in mean for
-    independent ones whatever n and p (the biased estimator would say about p / (n + p)). It needs n >= 4.
+    """Return linear CKA with the unbiased HSIC estimator.
+
+    It is 1 for representations equal up to rotation and scale, and 0 in mean for independent ones whatever n and p (the biased
+    estimator would say about p / (n + p)). It needs n >= 4.
+
+    Args:
+        x: one representation of n points.
+        y: another one of the same points.
+        weights: (B, n) of the points; with them the result is (*s, B).
 
     Source: Kornblith et al. 2019 (arXiv 1905.00414) with the estimator of Song et al. 2012.
     """
@@ -55,12 +68,24 @@ def debiased_cka(
 def representation_change(
     now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None
 ) -> Tensor:
-    """1 - debiased CKA(h_t, h_0)."""
+    """Return 1 - debiased CKA(h_t, h_0).
+
+    Args:
+        now: h_t.
+        start: h_0.
+        weights: (B, n) of the points; with them the result is (*s, B).
+    """
     return (1 - debiased_cka(now, start, weights)).clamp(min=0)
 
 
 def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None) -> Tensor:
-    """||h_t - h_0||_F / ||h_0||_F."""
+    """Return ||h_t - h_0||_F / ||h_0||_F.
+
+    Args:
+        now: h_t.
+        start: h_0.
+        weights: (B, n) of the points; with them the result is (*s, B).
+    """
     moved, size = ((part.square().sum(-1)) for part in (now.double() - start.double(), start.double()))
     if weights is None:
         return (moved.sum(-1) / size.sum(-1)).sqrt()

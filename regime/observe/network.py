@@ -273,10 +273,12 @@ def _double(tensor: Tensor) -> Tensor:
 
 
 def copied(value: Any) -> Any:
+    """Return a tensor's copy; anything else as it is."""
     return value.clone() if isinstance(value, Tensor) else value
 
 
 def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    """Return whether two dicts hold the same names and the same tensors and numbers, nan and all."""
     return one.keys() == two.keys() and all(same_value(value, two[name]) for name, value in one.items())
 
 

@@ -80,6 +80,8 @@ class Fetching(Message):
 
 
 class Started(Message):
+    """Sent once, before anything is measured."""
+
     kind: Literal["started"] = "started"
     config: dict[str, Any] = Field(description="the configuration in full")
     learning_rate: float = Field(description="the step size in use, also where the configuration left it open")
@@ -101,6 +103,8 @@ class Progress(Message):
 
 
 class Measured(Message):
+    """Sent at every measured step: all measures, layer by layer and block by block, and the verdict so far."""
+
     kind: Literal["measured"] = "measured"
     step: int | float = Field(description="an integer, except where somebody counts in parts, such as half epochs")
     steps: int | float
@@ -121,6 +125,8 @@ class Measured(Message):
 
 
 class Finished(Message):
+    """Sent once, at the end."""
+
     kind: Literal["finished"] = "finished"
     report: dict[str, Any] = Field(description="the report, as in its own schema")
 

@@ -87,7 +87,13 @@ class Judge:
         return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
 
     def regime(self, name: str, row: dict[str, Tensor], point: Point) -> Regime | None:
-        """A block's own verdict, from its own kernel and its own Taylor gap; None where it has none of either."""
+        """Return a block's own verdict, from its own kernel and its own Taylor gap; None where it has none of either.
+
+        Args:
+            name: of the block.
+            row: its measures.
+            point: what is measured of the step.
+        """
         if not bool(row["kernel_share"].isfinite().all()):
             return None
         gap = self._evidence(point, row, f"{name}/", "taylor_gap", "Taylor gap of this block alone")

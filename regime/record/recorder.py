@@ -32,7 +32,8 @@ class Run(Protocol):
     parameters: int
     source: str
 
-    def view(self) -> dict[str, object]: ...
+    def view(self) -> dict[str, object]:
+        """Return numbers that only pictures need."""
 
 
 class Recorder:
@@ -53,6 +54,7 @@ class Recorder:
         """The history seed by seed, kept where seeds may be added."""
 
     def started(self, run: Run, estimate: Estimate) -> Started:
+        """Return the event that begins the run."""
         return Started(
             config=self.config.to_dict(),
             learning_rate=self.learning_rate,
@@ -64,6 +66,7 @@ class Recorder:
         )
 
     def report(self, run: Run, seconds: float) -> Report:
+        """Return the report of what is recorded so far, of a run that took so many seconds."""
         provenance = Provenance(
             versions=versions(),
             device=str(run.device),
@@ -80,6 +83,7 @@ class Recorder:
         )
 
     def finished(self, run: Run, seconds: float) -> Finished:
+        """Return the event that ends the run, with its report."""
         return Finished(report=self.report(run, seconds).to_dict())
 
     def kernels(self) -> dict[str, Tensor]:
@@ -118,7 +122,13 @@ class Recorder:
         self.baseline = Baseline(start)
 
     def record(self, snapshot: Snapshot, seconds: float, left: float) -> Measured:
-        """Measure a snapshot, against the first one that came."""
+        """Measure a snapshot, against the first one that came.
+
+        Args:
+            snapshot: of the run at one step.
+            seconds: that the run has taken.
+            left: seconds that it will still take.
+        """
         if self.baseline is None:
             self.begin(snapshot)
         known = "kernel" in self.past and not snapshot.anew

@@ -59,6 +59,15 @@ class Report(Saved):
     def from_history(
         cls, config: AnyConfig, history: list[Measured], *, references: list[Reference], diverged: bool, provenance: Provenance
     ) -> Self:
+        """Return the report of a run, from its measurements.
+
+        Args:
+            config: of the run.
+            history: its measurements, one at least.
+            references: values to read measures against.
+            diverged: whether training did.
+            provenance: what its numbers depend on.
+        """
         last = history[-1]
         return cls(
             config=config,

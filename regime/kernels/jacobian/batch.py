@@ -68,7 +68,12 @@ def widened(tensor: Tensor) -> Tensor:
 
 
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
-    """The outputs that are differentiated.
+    """Return the outputs (n, C) that are differentiated.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
 
     Raises:
         ValueError: as `check_outputs` does.
@@ -79,13 +84,24 @@ def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[T
 
 
 def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
-    """What the model, or the readout, gives."""
+    """Return what the model, or the readout of its output, gives.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
+    """
     output = model(batch) if isinstance(batch, Tensor) else model(**batch)
     return output if readout is None else readout(output, batch)
 
 
 def check_outputs(model: nn.Module, output: Any, n: int) -> None:
-    """Refuse what cannot be differentiated.
+    """Refuse outputs that cannot be differentiated.
+
+    Args:
+        model: named in the message.
+        output: what it gave.
+        n: examples that it was given.
 
     Raises:
         ValueError: the outputs are not a real tensor (n, C), or not finite.

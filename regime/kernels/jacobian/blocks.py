@@ -24,11 +24,27 @@ LONG = 32
 
 
 def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
-    """A kernel (*s, n, m) or (*s, n, m, C, C) to add to, of g's dtype and device; the latter laid out as (*s, n C, m C)."""
+    """Return a kernel (*s, n, m) or (*s, n, m, C, C) of zeros to add to; the latter laid out as (*s, n C, m C).
+
+    Args:
+        g: gives dtype and device.
+        s: leading dimensions.
+        n: examples on one side.
+        m: examples on the other.
+        c: outputs C.
+        outputs: "trace" or "full".
+    """
     return g.new_zeros(*s, n, m) if outputs == "trace" else g.new_zeros(*s, n, c, m, c).transpose(-3, -2)
 
 
 def between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
+    """Return zeros for the kernel of two layers' examples.
+
+    Args:
+        g: gradients of n examples.
+        g2: gradients of m examples.
+        outputs: "trace" or "full".
+    """
     return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
 
 
@@ -45,10 +61,17 @@ def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
 
 
 def step(n: int, each: int, least: int = TRIANGLE) -> int:
-    """Examples in a block of a symmetric kernel, `each` rows of a product for every one of them."""
+    """Return how many examples a block of a symmetric kernel has.
+
+    Args:
+        n: examples in all.
+        each: rows of a product for every example.
+        least: rows that a product needs at least to be worth it.
+    """
     return max(1, least // max(1, each), n // 8)
 
 
 def spans(n: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last of consecutive blocks of at most so many of n."""
     for start in range(0, n, most):
         yield start, min(n, start + most)

@@ -98,7 +98,13 @@ def _embedding(use: Use, tensor: Tensor) -> Contribution | None:
 
 
 def lookup(use: Use, table: Tensor, ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"]) -> Lookup:
-    """An embedding's contribution; autograd gives the padding token no gradient.
+    """Return an embedding's contribution; autograd gives the padding token no gradient.
+
+    Args:
+        use: the call.
+        table: the embedding's weights.
+        ids: the tokens.
+        g: gradients of the outputs with respect to what was looked up.
 
     Raises:
         UnfitError: the embedding changes its table, or counts its tokens.

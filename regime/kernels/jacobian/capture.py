@@ -27,7 +27,13 @@ from regime.kernels.jacobian.verify import GradientCheck, near
 @torch.inference_mode(False)
 @torch.enable_grad()
 def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, layers: list[str] | None = None) -> Structure:
-    """How the model uses its parameters; worth keeping where several batches of one kind are captured.
+    """Return how the model uses its parameters; worth keeping where several batches of one kind are captured.
+
+    Args:
+        model: any module.
+        batch: examples, of which a few pass through the model.
+        readout: a function of the model's output and the batch, or None.
+        layers: globs on module paths; None: all.
 
     Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do.
@@ -243,7 +249,14 @@ def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 @torch.inference_mode(False)
 @torch.enable_grad()
 def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers) -> dict[str, tuple[RowsPart, ...]]:
-    """Per-example gradients by evaluating one example at a time: exact for any module."""
+    """Return per-example gradients by evaluating one example at a time: exact for any module.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
+        layers: whose parameters are differentiated.
+    """
     flat = [parameter for own in layers.values() for parameter in own.values()]
     if not flat:
         return {}

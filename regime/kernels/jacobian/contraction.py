@@ -37,11 +37,23 @@ def dense(
     out: Tensor | None = None,
     workspace: int = WORKSPACE,
 ) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
-    """Theta(x, x') = sum over positions t, s of (weight a_t.a'_s + bias) (g_t.g'_s), for h = W a + b.
+    """Return the kernel of a layer h = W a + b, or add it to `out`.
 
-    `weight` and `bias` are squared scales of the two terms: 1 for a plain layer, 0 for a frozen or absent parameter,
-    weight_std**2 / fan_in and bias_std**2 in NTK parameterization. The sum is taken over token Gram matrices, or through
-    explicit per-example gradients sum_t g_t a_t^T; "auto" counts which is cheaper. Both are exact.
+    Theta(x, x') = sum over positions t, s of (weight a_t.a'_s + bias) (g_t.g'_s). The sum is taken over token Gram matrices, or
+    through explicit per-example gradients sum_t g_t a_t^T; "auto" counts which is cheaper. Both are exact.
+
+    Args:
+        a: inputs of n examples, T positions each.
+        g: gradients of C outputs with respect to h there.
+        a2: inputs of m examples, U positions each; the same tensor as `a` for a symmetric kernel.
+        g2: their gradients.
+        weight: squared scale of the first term: 1 for a plain layer, 0 for a frozen weight, weight_std**2 / fan_in in NTK
+            parameterization.
+        bias: squared scale of the second: 1, 0, or bias_std**2.
+        outputs: "trace" (divided by C) or "full".
+        method: "auto", "token-gram" or "per-example".
+        out: a kernel to add to; of equal sides only its lower triangle is then right (`mirror`).
+        workspace: bytes that it may use beside arguments and result.
     """
     same = a is a2 and g is g2
     kernel = between(g, g2, outputs) if out is None else out
@@ -62,7 +74,15 @@ def dense(
 def costs(
     left: tuple[int, int, int], right: tuple[int, int, int], gradients: tuple[int, int], same: bool, outputs: Outputs
 ) -> dict[Literal["token-gram", "per-example"], float]:
-    """Multiply-adds of `dense` by each method, for (n, T, i), (m, U, i) and (C, o); writing and reading gradients counts in."""
+    """Return the multiply-adds of `dense` by each method; writing and reading explicit gradients counts in.
+
+    Args:
+        left: (n, T, i) of the inputs on one side.
+        right: (m, U, i) of those on the other.
+        gradients: (C, o).
+        same: whether both sides are the same examples.
+        outputs: "trace" or "full".
+    """
     (n, t, i), (m, u, _) = left, right
     c, o = gradients
     pairs = n * m * (0.5 + 0.5 * min(1, step(n, t) / n) if same else 1)
@@ -204,7 +224,14 @@ def dense_product(
     weight: Float[Tensor, "*s o i"] | None,
     bias: Float[Tensor, "*s o"] | None,
 ) -> Float[Tensor, "*s n C"]:
-    """J d = sum_t g_t.(D_W a_t + D_b) for a direction (D_W, D_b); None where the parameter does not move."""
+    """Return J d = sum_t g_t.(D_W a_t + D_b) for a direction d = (D_W, D_b) of a layer h = W a + b.
+
+    Args:
+        a: inputs.
+        g: gradients of the outputs with respect to h.
+        weight: D_W, or None where the weight does not move.
+        bias: D_b, or None where the bias does not move.
+    """
     moved = a.new_zeros(*g.shape[:-2], g.shape[-1])
     if weight is not None:
         moved = moved + a @ (weight.mT if weight.dim() == 2 else weight.mT.unsqueeze(-3))
@@ -215,7 +242,13 @@ def dense_product(
 
 @lru_cache(64)
 def direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " _"]:
-    """A random direction, the same in every call, along which matrices are compared."""
+    """Return a random direction, the same in every call, along which matrices are compared.
+
+    Args:
+        size: its length, which is also its seed.
+        dtype: of the numbers.
+        device: where they are.
+    """
     generator = torch.Generator().manual_seed(size)
     return torch.randn(size, generator=generator, dtype=torch.float64).to(device, dtype)
 
@@ -223,6 +256,12 @@ def direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tens
 def dense_pullback(
     a: Float[Tensor, "n T i"], g: Float[Tensor, "n T C o"], v: Float[Tensor, "n C"]
 ) -> tuple[Float[Tensor, "o i"], Float[Tensor, " o"]]:
-    """J^T v = (sum over examples and positions of (v g) a^T, the same without a)."""
+    """Return J^T v of a layer h = W a + b: the sum of (v g) a^T over examples and positions, and the sum of v g.
+
+    Args:
+        a: inputs.
+        g: gradients of the outputs with respect to h.
+        v: a cotangent of the outputs.
+    """
     pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
     return pulled.mT @ a.flatten(0, 1), pulled.sum(0)

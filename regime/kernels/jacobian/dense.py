@@ -14,9 +14,15 @@ from regime.kernels.jacobian.parts import real
 def jacobian(
     model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
 ) -> dict[str, Tensor | None]:
-    """The Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches the layer.
+    """Return the Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches it.
 
     A complex parameter is two real ones, its real and its imaginary part.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
+        layers: globs on module paths; None: all.
     """
     check_mode(model)
     size(batch)
@@ -47,7 +53,16 @@ def dense_ntk(
     outputs: Outputs,
     layers: list[str] | None,
 ) -> dict[str, Tensor | None]:
-    """The kernel of each layer from explicit Jacobians."""
+    """Return the kernel of each layer from explicit Jacobians: slow, and the oracle of all that is fast.
+
+    Args:
+        model: as in `empirical_ntk`, and so are all that follow.
+        batch: n examples.
+        other: m examples, or None.
+        readout: a function of the model's output and the batch, or None.
+        outputs: "trace" or "full".
+        layers: globs on module paths, or None.
+    """
     left = jacobian(model, batch, readout, layers)
     right = left if other is None else jacobian(model, other, readout, layers)
     return {path: None if j is None or right[path] is None else _kernel(j, right[path], outputs) for path, j in left.items()}

@@ -17,10 +17,20 @@ def embedding(
     out: Tensor | None = None,
     workspace: int = WORKSPACE,
 ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-    """Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs.
+    """Return the kernel of an embedding h_t = table[id_t], or add it to `out`.
 
-    Only pairs of the same token are visited: tokens are sorted, and those that are met about equally often on either side go
-    through one batched matmul together.
+    Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs. Only pairs of the
+    same token are visited: tokens are sorted, and those that are met about equally often on either side go through one batched
+    matmul together.
+
+    Args:
+        ids: tokens of n examples, T positions each.
+        g: gradients of C outputs with respect to what was looked up.
+        ids2: tokens of m examples, U positions each.
+        g2: their gradients.
+        outputs: "trace" (divided by C) or "full".
+        out: a kernel to add to; of equal sides only its lower triangle is then right (`mirror`).
+        workspace: bytes that it may use beside arguments and result.
     """
     kernel = between(g, g2, outputs) if out is None else out
     c = g.shape[-2]
@@ -77,14 +87,27 @@ def _power_of_two(counts: Tensor) -> Tensor:
 def embedding_product(
     ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], table: Float[Tensor, "vocabulary d"]
 ) -> Float[Tensor, "n C"]:
-    """J d = sum_t g_t.D[id_t]."""
+    """Return J d = sum_t g_t.D[id_t] for a direction D of the table.
+
+    Args:
+        ids: tokens.
+        g: gradients of the outputs with respect to what was looked up.
+        table: D.
+    """
     return (g * table[ids].unsqueeze(-2)).sum(-1).sum(-2)
 
 
 def embedding_pullback(
     ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], v: Float[Tensor, "n C"], vocabulary: int
 ) -> Float[Tensor, "vocabulary d"]:
-    """J^T v: every position's share at its token."""
+    """Return J^T v: every position's share v g at its token.
+
+    Args:
+        ids: tokens.
+        g: gradients of the outputs with respect to what was looked up.
+        v: a cotangent of the outputs.
+        vocabulary: rows of the table.
+    """
     pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
     return pulled.new_zeros(vocabulary, pulled.shape[-1]).index_add_(0, ids.flatten(), pulled)
 
@@ -98,9 +121,17 @@ def tied(
     outputs: Outputs = "trace",
     workspace: int = WORKSPACE,
 ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-    """The cross term of a table (V, d) that is an output layer, as in `dense`, on one side and an embedding on the other.
+    """Return the cross term of a table (V, d) that is an output layer on one side and an embedding on the other.
 
     Theta(x, x') = sum over positions t, s of (a_t.g'_s) g_t[id'_s].
+
+    Args:
+        a: inputs of the output layer, n examples.
+        g: gradients of the outputs with respect to what it gives.
+        ids2: tokens of m examples.
+        g2: gradients with respect to what was looked up.
+        outputs: "trace" (divided by C) or "full".
+        workspace: bytes that it may use beside arguments and result.
     """
     n, t, c, _ = g.shape
     m, u = g2.shape[:2]

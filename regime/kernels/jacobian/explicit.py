@@ -15,7 +15,15 @@ def rows(
     scale: float = 1.0,
     out: Tensor | None = None,
 ) -> Float[Tensor, "*s n m"] | Float[Tensor, "*s n m C C"]:
-    """The kernel of explicit per-example gradients, J J^T: the definition itself."""
+    """Return the kernel J J^T of explicit per-example gradients, the definition itself, or add it to `out`.
+
+    Args:
+        j: gradients of n examples, C outputs, P parameters.
+        j2: of m examples; the same tensor as `j` for a symmetric kernel.
+        outputs: "trace" (divided by C) or "full".
+        scale: a factor.
+        out: a kernel to add to; of equal sides only its lower triangle is then right (`mirror`).
+    """
     same = j is j2
     *s, n, c, _ = j.shape
     m = j2.shape[-3]

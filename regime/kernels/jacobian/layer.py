@@ -24,6 +24,7 @@ class LayerJacobian:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all its tensors."""
         return sum(part.nbytes for part in self.parts)
 
     def kernel(
@@ -48,14 +49,22 @@ class LayerJacobian:
 
     @property
     def examples(self) -> int:
+        """How many examples it is of."""
         return self.parts[0].gradients.shape[0]
 
     @property
     def outputs(self) -> int:
+        """How many outputs C it is of."""
         return self.parts[0].gradients.shape[-2]
 
     def zeros(self, m: int, outputs: Outputs, n: int | None = None) -> Tensor:
-        """A kernel of n examples (this Jacobian's) against m to add to, of its dtype and device."""
+        """Return a kernel of zeros to add to, of this Jacobian's dtype and device.
+
+        Args:
+            m: examples on the other side.
+            outputs: "trace" or "full".
+            n: examples on this side; None: this Jacobian's.
+        """
         return zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:

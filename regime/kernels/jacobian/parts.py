@@ -48,11 +48,23 @@ class Part(ABC):
 
     @abstractmethod
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least."""
+        """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least.
+
+        Args:
+            out, other: the kernel to add to, and a part of the same kind and parameters.
+            outputs: "trace" or "full".
+            method: of dense parts, "auto", "token-gram" or "per-example".
+            workspace: bytes that it may use beside.
+        """
 
     @abstractmethod
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        """Of a kernel of n against m such examples; None: against themselves."""
+        """Return the multiply-adds of a kernel of such examples.
+
+        Args:
+            n, m: examples on either side; m None: the same ones.
+            outputs, method: as in `add_kernel`.
+        """
 
     @abstractmethod
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
@@ -76,6 +88,7 @@ class Part(ABC):
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all its tensors."""
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))
 
     def each(self, change: Callable[..., Tensor], *others: "Part") -> "Part":

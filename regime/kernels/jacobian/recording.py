@@ -42,6 +42,7 @@ class Entry:
         self.edge = get_gradient_edge(self.tensor)
 
     def next_site(self) -> Site | None:
+        """Return the call that the probes saw next; None where there was none."""
         sites = self.shared.sites
         return sites[len(self.uses)] if sites is not None and len(self.uses) < len(sites) else None
 

@@ -53,7 +53,14 @@ Contribution = Weight | Bias | Lookup | Explicit
 
 
 def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-    """A batch of gradients of one result of a call, as gradients of its argument `tensor`; by this call alone."""
+    """Return gradients of one result of a call as gradients of its argument, by this call alone.
+
+    Args:
+        use: the call.
+        tensor: the argument.
+        position: which result.
+        gradients: a batch of them, each of the result's shape.
+    """
     source, result = again(use, tensor)
     results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][position]
     return pulled_back(results, source, gradients)
@@ -76,6 +83,7 @@ def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]
 
 
 def dimensions(use: Use) -> int:
+    """Return how many axes the call's result has."""
     return use.gradients[0].dim() - 1
 
 
@@ -98,6 +106,13 @@ def summed(gradients: Tensor, tensor: Tensor) -> Explicit:
 
 
 def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
+    """Return a batch of gradients of a result as gradients of its source.
+
+    Args:
+        result: made from the source under autograd.
+        source: a leaf.
+        gradients: a batch, each of the result's shape.
+    """
     settings = {"retain_graph": True, "materialize_grads": True}
     try:
         return torch.autograd.grad(result, source, gradients.reshape(-1, *result.shape), is_grads_batched=True, **settings)[0]

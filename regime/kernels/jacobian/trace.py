@@ -158,6 +158,7 @@ def differentiable(output: Any) -> list[Tensor]:
 
 
 def changes_in_place(function: Callable) -> bool:
+    """Return whether a function writes into its first argument, by the convention for its name."""
     name = function.__name__
     return (name.endswith("_") and not name.endswith("__")) or (
         name.startswith("__i") and name not in ("__invert__", "__index__")
@@ -165,12 +166,24 @@ def changes_in_place(function: Callable) -> bool:
 
 
 def returns_its_argument(function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
-    """x.to(x.dtype), x.contiguous() and the like may give x itself: nothing happened."""
+    """Return whether nothing happened: x.to(x.dtype), x.contiguous() and the like may give x itself.
+
+    Args:
+        function: that was called.
+        tensors: its arguments.
+        outputs: its results.
+    """
     return not changes_in_place(function) and any(output is tensor for output in outputs for tensor in tensors)
 
 
 def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter]) -> Structure:
-    """The structure of the model, from a few of the examples, the last first.
+    """Return the structure of the model, from a few of the examples, the last first.
+
+    Args:
+        model: any module.
+        batch: examples.
+        readout: a function of the model's output and the batch, or None.
+        parameters: whose use is learned.
 
     Raises:
         ValueError: as `evaluate` and `size` do.

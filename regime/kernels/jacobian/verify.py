@@ -92,7 +92,13 @@ class _Comparison:
 
 
 def near(one: Tensor, two: Tensor, relative: float) -> bool:
-    """Whether outputs differ by no more than rounding."""
+    """Return whether outputs differ by no more than rounding.
+
+    Args:
+        one: outputs.
+        two: the same ones, computed otherwise.
+        relative: the error that rounding may make.
+    """
     return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
 
 
