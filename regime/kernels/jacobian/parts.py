@@ -1,7 +1,6 @@
 """The parts of a layer's Jacobian, each of some of its parameters.
 
-A layer is a sum of parts, each with parameters of its own: a dense part through its inputs and output gradients, a table
-through the tokens that looked it up, and anything else through explicit gradients of every example.
+A dense part has inputs and output gradients, an embedding the tokens it looked up, any other explicit gradients.
 """
 
 from abc import ABC, abstractmethod
