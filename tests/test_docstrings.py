@@ -14,24 +14,28 @@ FEW = 3
 """Arguments from which on a docstring has `Args`."""
 
 
+DOCUMENTED = {
+    (node.name, each.name)
+    for path in ROOT.rglob("*.py")
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.ClassDef)
+    for each in node.body
+    if isinstance(each, Definition) and ast.get_docstring(each)
+}
+"""Classes and their documented methods: what overrides one of these says nothing new."""
+
+
 def public(tree: ast.Module) -> Iterator[Definition]:
-    """The public definitions of a module, and of its public classes; what a documented base class asks for says it there."""
-    documented = {
-        (node.name, each.name)
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        for each in node.body
-        if isinstance(each, Definition) and ast.get_docstring(each)
-    }
+    """Yield the public definitions of a module, and of its public classes."""
     for node in tree.body:
         if isinstance(node, Definition) and not node.name.startswith("_"):
             yield node
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
                 for each in node.body:
-                    inherited = isinstance(each, Definition) and any((base, each.name) in documented for base in bases)
-                    if isinstance(each, Definition) and not each.name.startswith("_") and not inherited:
-                        yield each
+                    if isinstance(each, Definition) and not each.name.startswith("_"):
+                        if not any((base, each.name) in DOCUMENTED for base in bases):
+                            yield each
 
 
 def problems(node: Definition) -> Iterator[str]:

@@ -14,6 +14,7 @@ from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, dive
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.jacobian.layer import LayerJacobian
+from regime.kernels.linearization import Linearization
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
@@ -22,7 +23,7 @@ from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.models.training import batch, freeze, make_optimizer, rate
-from regime.models.twin import KernelTwin, Linearized, ParameterTwin, full_kernel
+from regime.models.twin import KernelTwin, ParameterTwin, full_kernel
 from regime.observe.observer import Observer, Sight
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
@@ -137,8 +138,8 @@ class ProbeRun(TransformerRun):
             kernel = full_kernel(jacobians, jacobians, self._tick)
             cross = self._against(observer, "test", jacobians)
             learner.regressed = self._regression(learner, kernel, cross)
-            train = Linearized(learner.start["train"], jacobians)
-            probe = Linearized(
+            train = Linearization(learner.start["train"], jacobians)
+            probe = Linearization(
                 observer.start, {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
             )
             if config.optimizer == "adamw":
@@ -147,7 +148,7 @@ class ProbeRun(TransformerRun):
                 )
             else:
                 rows = full_kernel(probe.jacobians, train.jacobians, self._tick)
-                points = TwinPoints(train.start[None], kernel[None]), TwinPoints(probe.start[None], rows[None])
+                points = TwinPoints(train.outputs[None], kernel[None]), TwinPoints(probe.outputs[None], rows[None])
                 learner.twin = KernelTwin(config, *points, self.targets["train"], self.loss)
         return learner
 

@@ -1,7 +1,7 @@
 """The linearized twin of a transformer: trained on the same batches by the same optimizer, from the initial kernel alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -13,21 +13,10 @@ from regime.dynamics.optimizers import Descent
 from regime.dynamics.pieces import Tick, idle
 from regime.dynamics.twin import Twin, TwinPoints
 from regime.kernels.jacobian.layer import LayerJacobian
+from regime.kernels.linearization import Linearization
 from regime.models.training import make_optimizer
 
 Jacobians = Mapping[str, LayerJacobian]
-
-
-@dataclass(frozen=True)
-class Linearized:
-    """Examples as a linear model sees them: f_0, and J_0 as Jacobians by layer."""
-
-    start: Float[Tensor, "n C"]
-    jacobians: Jacobians
-
-    def rows(self, chosen: list[int]) -> "Linearized":
-        """Return some of the examples."""
-        return Linearized(self.start[chosen], {path: jacobian.rows(chosen) for path, jacobian in self.jacobians.items()})
 
 
 def full_kernel(one: Jacobians, other: Jacobians, tick: Tick = idle) -> Float[Tensor, "nC mC"]:
@@ -78,8 +67,8 @@ class ParameterTwin:
     def __init__(
         self,
         config: ProbeConfig,
-        train: Linearized,
-        probe: Linearized,
+        train: Linearization,
+        probe: Linearization,
         y: Tensor,
         loss: Loss,
         like: Mapping[str, Mapping[str, Tensor]],
@@ -121,8 +110,8 @@ class ParameterTwin:
         """Return f_lin on the "train" or the "probe" texts."""
         return self._outputs(self.points[name])
 
-    def _outputs(self, at: Linearized) -> Float[Tensor, "n C"]:
-        outputs = at.start.clone()
+    def _outputs(self, at: Linearization) -> Float[Tensor, "n C"]:
+        outputs = at.outputs.clone()
         for path, jacobian in at.jacobians.items():
             outputs += self._product(path, jacobian)
             self.tick()

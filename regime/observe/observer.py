@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from regime.kernels.jacobian.batch import Projected, select, widened
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT
-from regime.kernels.jacobian.parts import real
+from regime.kernels.jacobian.part import real
 from regime.observe.network import Watched, copied, same, same_value
 from regime.observe.representations import MASK, find, hooked
 

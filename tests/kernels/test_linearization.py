@@ -17,7 +17,7 @@ def test_products(name: str) -> None:
     line = Linearization.of(model, batch, architecture.readout)
     j = {path: each for path, each in jacobian(model, batch, architecture.readout).items() if each is not None}
     v = torch.randn_like(line.outputs)
-    pulled = line.vjp(v)
+    pulled = line.adjoint @ v
     moved = torch.zeros_like(v)
     for path, own in owned(model).items():
         if path not in j:
@@ -26,7 +26,10 @@ def test_products(name: str) -> None:
         got = torch.cat([pulled[path][name].flatten() for name in own if name in pulled[path]])
         assert (got - want).norm() <= 1e-10 * max(want.norm(), 1e-6 * v.norm())
         moved += j[path] @ want
-    assert (line.jvp(pulled) - moved).norm() < 1e-10 * moved.norm()
+    assert (line @ pulled - moved).norm() < 1e-10 * moved.norm()
+    assert line.shape == line.adjoint.shape[::-1] == (v.numel(), sum(each.shape[-1] for each in j.values()))
+    some = line.rows([2, 0]) @ pulled
+    assert (some - (line.adjoint.adjoint @ pulled)[[2, 0]]).norm() < 1e-10 * moved.norm()
     assert (line.kernel_product(v) - moved).norm() < 1e-10 * moved.norm()
     full = empirical_ntk(model, batch, readout=architecture.readout, outputs="full").total
     matrix = full.transpose(1, 2).reshape(v.numel(), v.numel())

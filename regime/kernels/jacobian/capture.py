@@ -16,7 +16,8 @@ from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.calls import contribution, lookup
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
-from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, Part, RowsPart, TiedPart, real, wide
+from regime.kernels.jacobian.part import Part, real, wide
+from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, through
 from regime.kernels.jacobian.trace import Structure, by_example, learn

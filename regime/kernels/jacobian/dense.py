@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, size
 from regime.kernels.jacobian.blocks import Outputs
 from regime.kernels.jacobian.parameters import check_mode, owned
-from regime.kernels.jacobian.parts import real
+from regime.kernels.jacobian.part import real
 
 
 @torch.inference_mode(False)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, mirror, zeros
-from regime.kernels.jacobian.parts import Direction, Index, Part
+from regime.kernels.jacobian.part import Direction, Index, Part
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""The parts of a layer's Jacobian, each of some of its parameters.
+"""The parts of a layer's Jacobian.
 
 A dense part has inputs and output gradients, an embedding the tokens it looked up, any other explicit gradients.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar
 
 import torch
@@ -14,93 +14,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian import contraction, embedding, explicit
 from regime.kernels.jacobian.blocks import Method, Outputs
-
-Direction = Mapping[str, Tensor]
-"""A direction in the layer's parameters, by their names in the module; absent ones do not move."""
-Index = slice | list[int] | Tensor
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Multiply-adds of a kernel, and the method that is counted."""
-
-    method: str
-    operations: float | int
-
-
-@dataclass(frozen=True)
-class Part(ABC):
-    """Some parameters of one layer, on n examples: tensors with examples first, and parts like it."""
-
-    HELD: ClassVar[str] = "g"
-    """The field that holds the gradients."""
-
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """Of the parameters, in their module."""
-
-    @property
-    def gradients(self) -> Float[Tensor, "n *_ C _"]:
-        """Of the outputs with respect to the layer's own, or to its parameter."""
-        return getattr(self, self.HELD)
-
-    @abstractmethod
-    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
-        """Add the kernel between these examples (n) and the other's (m); of itself, its lower triangle at least.
-
-        Args:
-            out, other: the kernel to add to, and a part of the same kind and parameters.
-            outputs: "trace" or "full".
-            method: of dense parts, "auto", "token-gram" or "per-example".
-            workspace: bytes that it may use beside.
-        """
-
-    @abstractmethod
-    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
-        """Return the multiply-adds of a kernel of such examples.
-
-        Args:
-            n, m: examples on either side; m None: the same ones.
-            outputs, method: as in `add_kernel`.
-        """
-
-    @abstractmethod
-    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        """J d over these parameters."""
-
-    @abstractmethod
-    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        """J^T v."""
-
-    @abstractmethod
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """J^T 1 of a parameter, and a gradient that should be it, both along a random direction of its inputs."""
-
-    @abstractmethod
-    def explicit(self) -> Float[Tensor, "n C P"]:
-        """The gradients themselves, of the one parameter there is."""
-
-    def of_outputs(self, change: Callable[[Tensor], Tensor]) -> "Part":
-        """The part with the C gradients of every position changed."""
-        return replace(self, **{self.HELD: change(self.gradients)})
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all its tensors."""
-        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))
-
-    def each(self, change: Callable[..., Tensor], *others: "Part") -> "Part":
-        """The part with every tensor changed, together with the same ones of other parts."""
-        values = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | Part)}
-        sides = {name: [getattr(other, name) for other in others] for name in values}
-        return replace(
-            self,
-            **{
-                name: change(value, *sides[name]) if isinstance(value, Tensor) else value.each(change, *sides[name])
-                for name, value in values.items()
-            },
-        )
+from regime.kernels.jacobian.part import Cost, Direction, Part, real
 
 
 @dataclass(frozen=True)
@@ -122,6 +36,10 @@ class DensePart(Part):
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         settings = {"outputs": outputs, "method": method, "out": out, "workspace": workspace}
         contraction.dense(self.a, self.g, other.a, other.g, bias=float(self.bias is not None), **settings)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape) + (0 if self.bias is None else self.g.shape[-1])
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         _, t, i = self.a.shape
@@ -168,6 +86,10 @@ class EmbeddingPart(Part):
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
+
+    @property
+    def size(self) -> int:
+        return self.vocabulary * self.g.shape[-1]
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method  # only pairs of equal tokens are visited, either way
@@ -217,6 +139,10 @@ class TiedPart(Part):
     def gradients(self) -> Tensor:
         return self.table.g
 
+    @property
+    def size(self) -> int:
+        return self.table.size
+
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         self.table.add_kernel(out, other.table, outputs, method, workspace)
         self.dense.add_kernel(out, other.dense, outputs, method, workspace)
@@ -264,6 +190,10 @@ class RowsPart(Part):
     def names(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def size(self) -> int:
+        return self.j.shape[-1]
+
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method, workspace  # the gradients are explicit already
         explicit.rows(self.j, other.j, outputs, out=out)
@@ -288,13 +218,3 @@ class RowsPart(Part):
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j
-
-
-def real(tensor: Tensor) -> Tensor:
-    """A complex tensor as its real and imaginary parts, on one more axis."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-def wide(tensor: Tensor) -> Tensor:
-    """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
-    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))

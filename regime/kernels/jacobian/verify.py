@@ -17,7 +17,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
-from regime.kernels.jacobian.parts import real, wide
+from regime.kernels.jacobian.part import real, wide
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
