@@ -33,9 +33,9 @@ def public(tree: ast.Module) -> Iterator[Definition]:
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
                 for each in node.body:
-                    if isinstance(each, Definition) and not each.name.startswith("_"):
-                        if not any((base, each.name) in DOCUMENTED for base in bases):
-                            yield each
+                    inherited = isinstance(each, Definition) and any((base, each.name) in DOCUMENTED for base in bases)
+                    if isinstance(each, Definition) and not each.name.startswith("_") and not inherited:
+                        yield each
 
 
 def problems(node: Definition) -> Iterator[str]:

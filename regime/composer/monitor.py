@@ -12,6 +12,7 @@ from regime.config import MonitorConfig
 from regime.errors import is_finite, is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
+from regime.observe.network import Watched
 from regime.observe.observer import Observer
 from regime.observe.placed import placed
 from regime.observe.snapshots import snapshot
@@ -77,10 +78,10 @@ class Monitor:
         if outputs == "projection":
             self.source += f"; {projections} random projections of its outputs"
         self._began = time.perf_counter()
-        self._observer = _observer(model, batch, readout, chunk, outputs, projections, seed)
-        self.estimate = _estimate(self._observer)
-        _check_memory(self.estimate, self._observer)
-        self._observer.begin()
+        watched = _watched(model, batch, readout, chunk, outputs, projections, seed)
+        self.estimate = _estimate(watched)
+        _check_memory(self.estimate, watched)
+        self._observer = Observer(watched.model, batch, watched.readout, watched.chunk)
         examples, count = self._observer.start.shape
         self.device = self._observer.start.device
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -117,7 +118,7 @@ class Monitor:
         Raises:
             ValueError: as for a Monitor of the same arguments, except where there is no memory for it.
         """
-        return _estimate(_observer(model, batch, readout, chunk, outputs, projections, seed))
+        return _estimate(_watched(model, batch, readout, chunk, outputs, projections, seed))
 
     def view(self) -> dict[str, object]:
         """Return nothing: no picture is drawn of a network of somebody's own."""
@@ -195,7 +196,7 @@ def compare(
     return monitor.report()
 
 
-def _observer(
+def _watched(
     model: nn.Module,
     batch: Batch,
     readout: Readout | None,
@@ -203,8 +204,8 @@ def _observer(
     outputs: Outputs,
     projections: int,
     seed: int,
-) -> Observer:
-    """An observer that is prepared, of arguments that are checked."""
+) -> Watched:
+    """A network to watch, of arguments that are checked."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
     check_batch("batch", batch)
@@ -217,11 +218,10 @@ def _observer(
         if not (allowed or (name == "chunk" and value is None)):
             raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
     readout = Projected(readout, int(projections), seed) if outputs == "projection" else readout
-    observer = Observer(unwrapped(model), batch, readout, None if chunk is None else int(chunk))
-    observer.prepare()
-    if observer.size < LEAST:
-        raise ValueError(f"batch: {observer.size} examples are not allowed; allowed: at least {LEAST}")
-    return observer
+    watched = Watched(unwrapped(model), batch, readout, None if chunk is None else int(chunk))
+    if watched.size < LEAST:
+        raise ValueError(f"batch: {watched.size} examples are not allowed; allowed: at least {LEAST}")
+    return watched
 
 
 def _number(loss: object) -> float:
@@ -232,16 +232,16 @@ def _number(loss: object) -> float:
         raise ValueError(f"loss = {loss!r:.80} is not allowed; allowed: a number, or None") from None
 
 
-def _estimate(observer: Observer) -> Estimate:
-    seconds, size = observer.cost()
+def _estimate(watched: Watched) -> Estimate:
+    seconds, size = watched.cost()
     return Estimate(seconds=seconds, bytes=size)
 
 
-def _check_memory(estimate: Estimate, observer: Observer) -> None:
-    free = free_memory(next(observer.model.parameters()).device)
+def _check_memory(estimate: Estimate, watched: Watched) -> None:
+    free = free_memory(next(watched.model.parameters()).device)
     if estimate.bytes > SHARE * free:
         raise ValueError(
-            f"batch: measuring this network on {observer.size} examples takes about {estimate.bytes / 2**30:.2g} GiB, and "
+            f"batch: measuring this network on {watched.size} examples takes about {estimate.bytes / 2**30:.2g} GiB, and "
             f"{free / 2**30:.2g} are free; pass fewer examples, or of many outputs outputs='projection'"
         )
 

@@ -133,7 +133,6 @@ class CheckpointRun(TransformerRun):
             hand_over(Pause(step, fraction))
 
         observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model), tick=tick)
-        observer.begin()
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
             fraction = index / len(self.revisions)
             if index:

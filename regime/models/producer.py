@@ -127,7 +127,6 @@ class ProbeRun(TransformerRun):
         if config.head == "fitted" and not config.headless:
             fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name, self._tick)
         observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model), tick=self._tick)
-        observer.begin()
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)
         if config.forecast:

@@ -40,6 +40,9 @@ class Watched:
         chunk: examples to pass at once; None: all.
         rename: a module's path -> the name to report it under.
         tick: called between two pieces of work.
+
+    Raises:
+        ValueError: as `regime.empirical_ntk` does.
     """
 
     model: nn.Module
@@ -62,8 +65,8 @@ class Watched:
     """Unit of rounding of the coarsest numbers in a pass."""
 
     @torch.inference_mode(False)
-    def prepare(self) -> None:
-        """Learn what there is to watch, before anything that takes long; raises ValueError as `begin` does."""
+    def __post_init__(self) -> None:
+        """Learn what there is to watch; nothing of it takes long."""
         self.size = size(self.batch)
         with _settled(self.model):
             check_mode(self.model)
@@ -77,7 +80,7 @@ class Watched:
         self.wide = self._widens()
 
     def cost(self) -> tuple[float, int]:
-        """Seconds of observing once, and bytes at the peak, after `prepare`."""
+        """Return the seconds of observing once, and the bytes at the peak."""
         theta = self._theta()
         with self._as(theta):
             blocks = len(set(self.blocks.values()))

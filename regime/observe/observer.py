@@ -60,7 +60,7 @@ class Sight:
 
 @dataclass
 class Observer(Watched):
-    """A network that is watched, and what it was when `begin` was called; arguments as of `Watched`."""
+    """A network that is watched, and what it was when this was made; arguments and errors as of `Watched`."""
 
     first: First = field(init=False)
     origin: First = field(init=False)
@@ -80,13 +80,8 @@ class Observer(Watched):
         """f_0."""
         return self.first.outputs
 
-    def begin(self) -> None:
-        """Take the network as it is now for the start.
-
-        Raises:
-            ValueError: as `regime.empirical_ntk` does.
-        """
-        self.prepare()
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.tick()
         self._look()
         self.tick()

@@ -54,7 +54,6 @@ def test_kernels_and_expansion_against_single_texts(family: str, readout: str) -
     model = function.module(0).double()
     batch = function.inputs(["a great movie", "a terrible one", "no", "it was a very great movie of all", *"abcd"])
     observer = Observer(model, batch, chunk=3, rename=naming(model))
-    observer.begin()
     parameters = dict(model.named_parameters())
     rows = []
     for i in range(8):

@@ -355,7 +355,6 @@ class Patches(nn.Module):
 
 def places(model: nn.Module, batch: Tensor) -> tuple[Observer, dict[str, tuple[int, tuple[int, ...]]]]:
     observer = Observer(model.eval(), batch)
-    observer.begin()
     return observer, {name: (place.examples, place.features) for name, place in observer.places.items()}
 
 
@@ -432,7 +431,6 @@ def test_a_mask_of_padding_reaches_pooling_and_no_fused_path_hides_it() -> None:
     mask = (torch.arange(6) < torch.tensor([[6], [4], [2]])).long().repeat(3, 1)
     batch = {"x": torch.randn(9, 6, 8), "attention_mask": mask}
     observer = Observer(model, batch)
-    observer.begin()
     assert observer.last_hidden == "body.layers.1"
     with torch.enable_grad():
         hidden = model.body(batch["x"], src_key_padding_mask=mask == 0)
