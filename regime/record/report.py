@@ -54,11 +54,29 @@ class Report(Saved):
     diverged: bool
     history: list[Measured]
     provenance: Provenance
+    definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
 
     @classmethod
     def from_history(
-        cls, config: AnyConfig, history: list[Measured], *, references: list[Reference], diverged: bool, provenance: Provenance
+        cls,
+        config: AnyConfig,
+        history: list[Measured],
+        *,
+        references: list[Reference],
+        diverged: bool,
+        provenance: Provenance,
+        definitions: dict[str, str],
     ) -> Self:
+        """Build the report of what was measured; its numbers are those of the last measurement.
+
+        Args:
+            config: of the run.
+            history: every measurement.
+            references: values to read measures against.
+            diverged: whether training did.
+            provenance: where the numbers came from.
+            definitions: of measures of one's own.
+        """
         last = history[-1]
         return cls(
             config=config,
@@ -76,6 +94,7 @@ class Report(Saved):
             diverged=diverged,
             history=history,
             provenance=provenance,
+            definitions=definitions,
         )
 
 
