@@ -13,6 +13,7 @@ from regime.kernels.infinite import InfiniteKernel, infinite_ntk
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
 from regime.measures.own import OwnMeasure
+from regime.models.own import OwnModel
 from regime.record.events import Estimate, Finished, Measured, Progress, Started
 from regime.record.report import Report
 from regime.runner import estimate, run, stream, within
@@ -31,6 +32,7 @@ __all__ = [
     "Measured",
     "Monitor",
     "OwnMeasure",
+    "OwnModel",
     "OwnOptimizer",
     "OwnTask",
     "Plan",

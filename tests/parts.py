@@ -4,6 +4,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 
 class Stripes:
@@ -126,3 +127,42 @@ class OneStep(Descent):
 class FailingStep(Descent):
     def step(self, gradients):
         raise RuntimeError("no step today")
+
+
+class Bag(nn.Module):
+    """Two blocks on the embeddings of bytes."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.embed = nn.Embedding(256, width)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.Tanh()) for _ in range(2))
+
+    def forward(self, ids, mask):
+        hidden = self.embed(ids)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden
+
+
+def as_bytes(text):
+    return list(text.encode())
+
+
+def bag_of_bytes():
+    return Bag(), as_bytes
+
+
+def flat():
+    class Flat(Bag):
+        def forward(self, ids, mask):
+            return super().forward(ids, mask).mean(1)
+
+    return Flat(), as_bytes
+
+
+def wordless():
+    return Bag(), lambda _: []
+
+
+def alone():
+    return Bag()

@@ -106,7 +106,7 @@ def _named(value: Any, known: Any, info: ValidationInfo) -> Any:
         raise ValueError(f"{info.field_name} = {error}") from None
 
 
-ACCEPTED = WrapValidator(_named), PlainSerializer(str, return_type=str)
+ACCEPTED = WrapValidator(_named), PlainSerializer(lambda value: value)
 """Annotations of a field that takes parts of one's own, too. Its schema is that of all others, which servers take."""
 if TYPE_CHECKING:
     Measures = Sequence[str | Callable[..., Any]]

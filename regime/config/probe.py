@@ -86,10 +86,10 @@ class ProbeConfig(TransformerConfig):
             raise ValueError(f"seeds = {self.seeds} is not allowed with head = 'zero': all would be the same; allowed: 1")
         if is_own(self.optimizer) and self.learning_rate is None:
             raise ValueError("learning_rate = None is not allowed with an optimizer of your own; allowed: a number")
-        if is_own(self.model) and (self.headless or self.random_init or self.revision != MAIN):
+        if is_own(self.model) and (self.headless or self.revision != MAIN):
             raise ValueError(
-                f"readout = {self.readout!r}, random_init = {self.random_init}, revision = {self.revision!r:.80} are not "
-                f"allowed with a model of your own; allowed: 'mean' or 'last', false, {MAIN!r}"
+                f"readout = {self.readout!r}, revision = {self.revision!r:.80} are not allowed with a model of your own; "
+                f"allowed: 'mean' or 'last', {MAIN!r}"
             )
         if self.warmup > self.steps:
             raise ValueError(f"warmup = {self.warmup} is not allowed; allowed: at most steps = {self.steps}")
