@@ -36,8 +36,10 @@ def keys(cells: Sequence[ToyConfig | ProbeConfig], at_loss: float | None) -> lis
     def of(cell: ToyConfig | ProbeConfig) -> str | None:
         if cell.own_parts():
             return None
+        fields = cell.to_dict()
+        del fields["measures"]  # none here, and keys are as old as the stores that hold them
         weights = None if cell.kind == "toy" else known[cell.named[0]]
-        return None if cell.kind == "probe" and weights is None else key(cell.to_dict(), at_loss, weights)
+        return None if cell.kind == "probe" and weights is None else key(fields, at_loss, weights)
 
     return list(map(of, cells))
 
