@@ -5,11 +5,15 @@ from regime.composer.monitor import Monitor, compare
 from regime.composer.producers import stream_together
 from regime.composer.session import Session
 from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
+from regime.config.tasks import OwnTask
+from regime.dynamics.optimizers import OwnOptimizer
 from regime.kernels.closed_form import gradient_flow, kernel_regression
 from regime.kernels.empirical import NTK, empirical_ntk, plan_ntk
 from regime.kernels.infinite import InfiniteKernel, infinite_ntk
 from regime.kernels.linearization import Linearization
 from regime.kernels.planning import Plan
+from regime.measures.own import OwnMeasure
+from regime.models.own import OwnModel
 from regime.record.events import Estimate, Finished, Measured, Progress, Started
 from regime.record.report import Report
 from regime.runner import estimate, run, stream, within
@@ -27,6 +31,10 @@ __all__ = [
     "Linearization",
     "Measured",
     "Monitor",
+    "OwnMeasure",
+    "OwnModel",
+    "OwnOptimizer",
+    "OwnTask",
     "Plan",
     "ProbeConfig",
     "Progress",

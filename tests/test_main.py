@@ -50,6 +50,15 @@ def test_a_toy_prints_its_verdict(asked, capsys):
     assert report.config.width == 8
 
 
+def test_the_command_line_is_python_and_takes_parts_of_ones_own(asked, capsys):
+    own = TOY | {"task": "tests.parts:Stripes", "measures": ["tests.parts:LayersMoved"]}
+    assert main(["toy", asked(own), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["final"]["layers_moved"] == 3
+    assert main(["sweep", asked({"base": own, "axes": {"width": [8, 16]}}), "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["measures"]["layers_moved"] for cell in cells] == [3, 3]
+
+
 def test_the_app_is_served_as_app_py_does(monkeypatch):
     served = []
     monkeypatch.setattr("regime.ui.build.build", lambda: SimpleNamespace(launch=lambda **options: served.append(options)))

@@ -1,13 +1,16 @@
 """The public names as a typed program uses them: `mypy --strict` reads this file in `.ci/run`, and pytest runs it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import assert_type
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import regime
+from regime.dynamics.snapshot import Snapshot
 
 TOY = regime.ToyConfig(task="rings", width=8, samples=16, test_samples=8, probe_samples=8, steps=4, measure_every=2)
 SWEEP = regime.SweepConfig(base=TOY, axes={"width": (8, 9), "alpha": (0.5, 2.0)})
@@ -98,6 +101,57 @@ def test_kernels() -> None:
     path = regime.gradient_flow(limit.ntk, torch.zeros(8, 1), targets, torch.tensor([0.0, 1.0]))
     assert assert_type(path, Tensor).shape == (2, 8, 1)
     assert_type(regime.kernel_regression(limit.ntk, limit.ntk, targets, ridge=0.1), Tensor)
+
+
+class Stripes:
+    inputs, classes, meaning = 2, 2, "Stripes; the sign tells which."
+
+    def draw(self, rng: np.random.Generator, n: int, config: regime.ToyConfig) -> tuple[np.ndarray, np.ndarray]:
+        x = rng.standard_normal((n, 2))
+        return x, np.sin(config.frequency * x[:, 0]) > 0
+
+
+class SignDescent:
+    scale_free = True
+
+    def __init__(self, parameters: list[Tensor]) -> None: ...
+
+    def state(self) -> list[Tensor]:
+        return []
+
+    def step(self, gradients: list[Tensor]) -> list[Tensor]:
+        return [gradient.sign() for gradient in gradients]
+
+
+class Size:
+    name, meaning = "size", "||f_t||**2 on the probe points"
+
+    def __call__(self, now: Snapshot, start: Snapshot) -> Tensor:
+        assert now.outputs.shape == start.outputs.shape
+        return now.outputs.flatten(1).square().sum(1)
+
+
+class Embedded(nn.Embedding):
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        assert mask is None or mask.shape == ids.shape
+        return super().forward(ids)
+
+
+def embedded() -> tuple[nn.Module, Callable[[str], list[int]]]:
+    return Embedded(256, 8), lambda text: list(text.encode())
+
+
+def test_parts_of_ones_own() -> None:
+    task: regime.OwnTask = Stripes()
+    optimizer: type[regime.OwnOptimizer] = SignDescent
+    measure: regime.OwnMeasure = Size()
+    model: regime.OwnModel = embedded
+    assert (task.inputs, optimizer.__name__, measure.name, model()[1]("a")) == (2, "SignDescent", "size", [97])
+    small = {"width": 8, "samples": 16, "test_samples": 8, "probe_samples": 8, "steps": 2, "learning_rate": 0.01}
+    config = regime.ToyConfig(task=Stripes, optimizer=SignDescent, measures=[Size]).model_copy(update=small)
+    assert regime.run(config).final["size"] is not None
+    assert regime.ProbeConfig(model=embedded, optimizer=torch.optim.Adam, learning_rate=0.1, measures=[Size]).named == []
+    assert regime.Monitor(network(), POINTS, measures=[Size()]).report().definitions == {"size": Size.meaning}
 
 
 def test_every_public_name_is_used_here() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from math import inf
 from typing import Literal, get_args
 
@@ -12,6 +13,7 @@ from regime.config import MonitorConfig
 from regime.errors import is_finite, is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
+from regime.measures.own import OwnMeasure, checked
 from regime.observe.network import Watched
 from regime.observe.observer import Observer
 from regime.observe.placed import placed
@@ -52,6 +54,7 @@ class Monitor:
         outputs: "trace": all outputs; "projection": `projections` random signs of them, for many, such as a vocabulary's, as in
             `regime.empirical_ntk`. `projection_error` and the floors say how far off that is.
         projections, seed: random outputs, at least 4, and what they are drawn from.
+        measures: of your own, beside those that there are; see `regime.OwnMeasure`.
 
     Raises:
         ValueError: an argument is not allowed, the output is not (n, C) or not finite, nothing is trainable, a module couples
@@ -71,7 +74,9 @@ class Monitor:
         outputs: Outputs = "trace",
         projections: int = 16,
         seed: int = 0,
+        measures: Sequence[OwnMeasure] = (),
     ) -> None:
+        own = checked(measures)
         loss = None if loss is None else _number(loss)
         self.learning_rate = 0.0
         self.source = "a network of your own"
@@ -86,7 +91,7 @@ class Monitor:
         self.device = self._observer.start.device
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         config = MonitorConfig(model=type(self._observer.model).__name__, examples=examples, outputs=count)
-        self._recorder = Recorder(config, self.learning_rate, [], None)
+        self._recorder = Recorder(config, self.learning_rate, [], None, own)
         self.measure(0, loss=loss)
 
     @staticmethod

@@ -40,6 +40,7 @@ __all__ = [
     "ToyConfig",
     "config_from_dict",
     "describe",
+    "shared_config",
 ]
 
 
@@ -54,3 +55,12 @@ def config_from_dict(fields: Any, kind: str | None = None) -> Runnable:
     if named not in allowed:
         raise ConfigError(f"kind = {show(named)} is not allowed; allowed: one of {', '.join(map(repr, allowed))}")
     return KINDS[named].from_dict(fields)
+
+
+def shared_config(fields: Any, kind: str | None = None) -> Runnable:
+    """Build the configuration that a visitor or a caller asks a server for: no part of it is imported by a path.
+
+    Raises:
+        ConfigError: as `config_from_dict` does, or a part of one's own is named.
+    """
+    return config_from_dict(fields, kind).without_own()

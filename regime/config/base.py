@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from regime.config.own import PARTS, is_own
 from regime.errors import ConfigError, show
 
 SEED_LIMIT = 2**31 - 1
@@ -38,6 +39,8 @@ def describe(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         count = f" of {schema.get('minItems', 0)} to {schema['maxItems']} entries" if "maxItems" in schema else ""
         return f"a list{count}, each {describe(schema['items'])}"
+    if "pattern" in schema:
+        return "the import path 'module:Name' of a part of one's own"
     if "maxLength" in schema:
         return f"text of at most {schema['maxLength']} characters"
     return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
@@ -151,6 +154,25 @@ class Config(BaseModel):
         """Return a configuration of these fields: there is no way around validation."""
         return cls(**fields)
 
+    def own_parts(self) -> dict[str, str]:
+        """Return the import paths of parts of one's own by the fields that name them; imports nothing."""
+        named = {name: getattr(self, name, ()) for name in PARTS}
+        values = {name: value if isinstance(value, tuple) else (value,) for name, value in named.items()}
+        return {name: part for name, parts in values.items() for part in parts if is_own(part)}
+
+    def without_own(self) -> Self:
+        """Return the configuration, for a server or a link, whose parts have to be those that there are.
+
+        Raises:
+            ConfigError: it names a part of one's own; nothing of it was imported.
+        """
+        for name, path in self.own_parts().items():
+            raise ConfigError(
+                f"{name} = {show(path)} is not allowed from a link, the page or the API: parts of one's own are for Python; "
+                "allowed: what ships with the package"
+            )
+        return self
+
     def changes(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, without somebody's own rows."""
         changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
@@ -163,12 +185,12 @@ class Config(BaseModel):
 
     @classmethod
     def from_query(cls, query: str) -> Self:
-        """Build a configuration from what `to_query` returned; raises ConfigError as the constructor does."""
+        """Build a configuration from what `to_query` returned; raises ConfigError as the constructor and `without_own` do."""
         if not isinstance(query, str):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
         pairs = parse_qsl(query, keep_blank_values=True)
         fields = {name: _parse(text, cls.properties().get(name, {})) for name, text in pairs}
-        return cls(**fields)
+        return cls(**fields).without_own()
 
 
 def _written(value: Any) -> Any:

@@ -1,10 +1,12 @@
 """What runs on transformers have in common: a model by name, texts, and how the two make a function."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from regime.config.base import FROM_LIST, SEED_LIMIT, Config, Device
+from regime.config.own import ACCEPTED, Measures
 from regime.config.rows import OwnTexts, parse_texts
 
 PROBE_TOKEN_LIMIT = 8192
@@ -15,12 +17,16 @@ ADDITION = "modular-addition"
 """The name of a task, and of the shipped trajectory that was trained on it."""
 
 Name = Annotated[str, Field(min_length=1, max_length=96)]
+if TYPE_CHECKING:  # a function or class of one's own may be passed, and is kept as its import path
+    AnyModel = str | Callable[[], Any]
+else:
+    AnyModel = Annotated[Name, *ACCEPTED]
 
 
 class TransformerConfig(Config):
     """A transformer, texts, and what makes a function of them."""
 
-    model: Name = Field(default="minilm", description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
+    model: AnyModel = Field(default="minilm", description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
     texts: str | None = Field(
         default=None,
         max_length=1_000_000,
@@ -35,6 +41,9 @@ class TransformerConfig(Config):
     )
     max_tokens: int = Field(default=32, ge=4, le=128, description="longer texts are cut")
     seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="of the split of the texts and of the first head")
+    measures: Measures = Field(
+        default=(), description="in Python alone: measures of one's own, classes or their import paths 'module:Name'"
+    )
     device: Device = "auto"
 
     def _check_texts(self) -> None:

@@ -1,11 +1,18 @@
 """Configuration of a probe: a pretrained transformer that is fine-tuned."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from regime.config.base import FROM_LIST
 from regime.config.models import MAIN, PROBE_TOKEN_LIMIT, Name, TransformerConfig
+from regime.config.own import ACCEPTED, is_own
+
+OptimizerName = Literal["sgd", "momentum", "adamw"]
+if TYPE_CHECKING:  # a class of torch.optim.Optimizer may be passed, and is kept as its import path
+    AnyOptimizer = OptimizerName | type[Any]
+else:
+    AnyOptimizer = Annotated[OptimizerName, *ACCEPTED]
 
 
 class ProbeConfig(TransformerConfig):
@@ -37,7 +44,7 @@ class ProbeConfig(TransformerConfig):
         description="globs on modules or parameters that are trained: encoder.layer.1.*, or **.bias for all biases",
     )
     random_init: bool = Field(default=False, description="the same architecture from random weights instead")
-    optimizer: Literal["sgd", "momentum", "adamw"] = Field(default="adamw", description="all without weight decay")
+    optimizer: AnyOptimizer = Field(default="adamw", description="all without weight decay")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
     learning_rate: float | None = Field(
         default=None, gt=0, le=10, description="null: 1e-4 for adamw, 1e-2 for sgd, 1e-3 for momentum"
@@ -77,14 +84,26 @@ class ProbeConfig(TransformerConfig):
             )
         if self.head == "zero" and self.seeds > 1 and not self.random_init:
             raise ValueError(f"seeds = {self.seeds} is not allowed with head = 'zero': all would be the same; allowed: 1")
+        if is_own(self.optimizer) and self.learning_rate is None:
+            raise ValueError("learning_rate = None is not allowed with an optimizer of your own; allowed: a number")
+        if is_own(self.model) and (self.headless or self.revision != MAIN):
+            raise ValueError(
+                f"readout = {self.readout!r}, revision = {self.revision!r:.80} are not allowed with a model of your own; "
+                f"allowed: 'mean' or 'last', {MAIN!r}"
+            )
         if self.warmup > self.steps:
             raise ValueError(f"warmup = {self.warmup} is not allowed; allowed: at most steps = {self.steps}")
         return self
 
     @property
     def named(self) -> list[tuple[str, str]]:
-        """The model and its revision."""
-        return [(self.model, self.revision)]
+        """The model and its revision; none for a model of one's own, which has no files."""
+        return [] if is_own(self.model) else [(self.model, self.revision)]
+
+    @property
+    def by_parameter(self) -> bool:
+        """Whether the twin is trained in parameter space: by AdamW, or by an optimizer of one's own."""
+        return self.optimizer not in ("sgd", "momentum")
 
     @property
     def headless(self) -> bool:

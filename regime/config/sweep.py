@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from regime.config.base import FROM_LIST, OWN, Config, FrozenDict
+from regime.config.own import PARTS, is_own
 from regime.config.probe import ProbeConfig
 from regime.config.toy import ToyConfig
 from regime.errors import ConfigError, show
@@ -14,7 +15,7 @@ from regime.errors import ConfigError, show
 Scalar = bool | int | float | str | None
 Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]
 BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
-FIXED = ("kind", "seeds", "max_seeds", "device", *OWN)
+FIXED = ("kind", "seeds", "max_seeds", "device", "measures", *OWN)
 """Fields of a base that are no axis."""
 AXES, VALUES = 6, 1000
 CHECKED = 10_000
@@ -130,6 +131,11 @@ class SweepConfig(Config):
         except ConfigError as error:
             where = ", ".join(f"{name} = {show(value)}" for name, value in point.items())
             raise ConfigError(f"axes at {where}: {error}") from None
+
+    def own_parts(self) -> dict[str, str]:
+        """Return the import paths of parts of one's own, of the base and of the axes."""
+        axes = {f"axes.{name}": value for name in PARTS for value in self.axes.get(name, ()) if is_own(value)}
+        return {f"base.{name}": path for name, path in self.base.own_parts().items()} | axes
 
     def point(self, cell: ToyConfig | ProbeConfig) -> dict[str, Scalar]:
         """Return the axes' values at a cell."""

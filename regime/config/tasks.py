@@ -1,6 +1,14 @@
 """The toy tasks by name: what each one is, as plain data that configurations, the page and the API share."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from regime.config.own import find
+from regime.errors import ConfigError, is_integer, show
+
+if TYPE_CHECKING:
+    from regime.config.toy import ToyConfig
 
 MODULUS = 23
 """Modulus of modular addition, which has 529 pairs in all."""
@@ -33,6 +41,41 @@ class Task(NamedTuple):
 def outputs(classes: int) -> int:
     """Return the outputs C of a network for so many classes, 0 being regression."""
     return classes if classes > 2 else 1
+
+
+class OwnTask(Protocol):
+    """A toy task of one's own: `ToyConfig(task=MyTask)` takes the class, and makes one without arguments.
+
+    Inputs are best of mean 0 and variance 1, and so are the targets of a regression: defaults are chosen for these.
+    """
+
+    inputs: int
+    """Dimension of the inputs."""
+    classes: int
+    """0 for regression, else 2 or more."""
+    meaning: str
+    """One sentence."""
+
+    def draw(self, rng: np.random.Generator, n: int, config: "ToyConfig") -> tuple[np.ndarray, np.ndarray]:
+        """Draw n points: inputs (n, inputs), and targets (n,), numbers or classes 0, 1, ...
+
+        Args:
+            rng: the only source of randomness, seeded by `data_seed`.
+            n: how many points are wanted, training, test and probe points together.
+            config: of the run.
+        """
+
+
+def own_task(path: str) -> OwnTask:
+    """Import a task of one's own; raises ConfigError where it has not what an OwnTask has."""
+    task: OwnTask = find("task", path, "inputs", "classes", "meaning", "draw")
+    for name, least in (("inputs", 1), ("classes", 0)):
+        if not is_integer(value := getattr(task, name)) or value < least or (name, value) == ("classes", 1):
+            raise ConfigError(
+                f"task = {show(path)} is not allowed: its {name} = {show(value)}; "
+                f"allowed: {'an integer from 1 up' if least else '0 for regression, else an integer from 2 up'}"
+            )
+    return task
 
 
 TASKS = {

@@ -1,14 +1,15 @@
 """Configuration of a toy run."""
 
 from itertools import pairwise
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from regime.config.base import SEED_LIMIT, Config, Device
+from regime.config.own import ACCEPTED, Measures, is_own
 from regime.config.table import parse_rows
-from regime.config.tasks import CSV, CSV_MEANING, TASKS, Task
-from regime.errors import show
+from regime.config.tasks import CSV, CSV_MEANING, TASKS, Task, own_task
+from regime.errors import ConfigError, show
 
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
@@ -31,6 +32,13 @@ TaskName = Literal[
     "breast-cancer",
     "csv",
 ]
+OptimizerName = Literal["gd", "sgd", "momentum", "adam"]
+if TYPE_CHECKING:  # a class of one's own may be passed, and is kept as its import path
+    AnyTask = TaskName | type[Any]
+    AnyOptimizer = OptimizerName | type[Any]
+else:
+    AnyTask = Annotated[TaskName, *ACCEPTED]
+    AnyOptimizer = Annotated[OptimizerName, *ACCEPTED]
 
 
 class ToyConfig(Config):
@@ -45,7 +53,7 @@ class ToyConfig(Config):
     """
 
     kind: Literal["toy"] = "toy"
-    task: TaskName = "rings"
+    task: AnyTask = "rings"
     csv: str | None = Field(
         default=None, max_length=1_000_000, description="for task 'csv': rows of numbers, the target last; never in a permalink"
     )
@@ -84,7 +92,7 @@ class ToyConfig(Config):
         default="all", description="'readout': the last layer alone, on random features"
     )
     loss: Literal["mse", "cross-entropy"] = "mse"
-    optimizer: Literal["gd", "sgd", "momentum", "adam"] = "gd"
+    optimizer: AnyOptimizer = "gd"
     learning_rate: float | None = Field(
         default=None,
         gt=0,
@@ -108,6 +116,9 @@ class ToyConfig(Config):
         "null: none are",
     )
     seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="seed of the first initialization")
+    measures: Measures = Field(
+        default=(), description="in Python alone: measures of one's own, classes or their import paths 'module:Name'"
+    )
     device: Device = "auto"
 
     @model_validator(mode="after")
@@ -118,8 +129,6 @@ class ToyConfig(Config):
             raise ValueError(f"batch_size = {self.batch_size} is not allowed with optimizer = 'gd'; allowed: null")
         if self.batch_size is not None and self.batch_size > self.samples:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
-        if self.loss == "cross-entropy" and self.classes == 0:
-            raise ValueError(f"loss = 'cross-entropy' is not allowed with task = {self.task!r}, a regression; allowed: 'mse'")
         if self.steps > 1000 * self.measure_every:
             raise ValueError(
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
@@ -127,12 +136,29 @@ class ToyConfig(Config):
             )
         if self.max_seeds is not None and self.max_seeds < self.seeds:
             raise ValueError(f"max_seeds = {self.max_seeds} is not allowed; allowed: null, or at least seeds = {self.seeds}")
+        if not is_own(self.task):
+            self.check_task()
+        return self
+
+    def check_task(self) -> None:
+        """Refuse what the task does not allow: checked at once, of a task of one's own where a run begins, as it is imported.
+
+        Raises:
+            ConfigError: the message names field, value and what is allowed.
+        """
+        if self.loss == "cross-entropy" and self.classes == 0:
+            raise ConfigError(f"loss = 'cross-entropy' is not allowed with task = {self.task!r}, a regression; allowed: 'mse'")
+        total, rows = self.samples + self.test_samples + self.probe_samples, self._task.rows
+        if rows is not None and total > rows:
+            raise ConfigError(
+                f"samples + test_samples + probe_samples = {total} is not allowed; "
+                f"allowed: at most {rows}, all that {self.task} has"
+            )
         if self.workspace > WORKSPACE_LIMIT:
-            raise ValueError(
+            raise ConfigError(
                 f"width = {self.width}, depth = {self.depth}, seeds = {max(self.rounds)}, samples = {self.samples} need "
                 f"{self.workspace / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
             )
-        return self
 
     def _check_rows(self) -> None:
         if (self.task == CSV) != (self.csv is not None):
@@ -145,12 +171,6 @@ class ToyConfig(Config):
                 parse_rows(self.csv)
             except ValueError as error:
                 raise ValueError(f"csv is not allowed: {error}") from None
-        total, rows = self.samples + self.test_samples + self.probe_samples, self._task.rows
-        if rows is not None and total > rows:
-            raise ValueError(
-                f"samples + test_samples + probe_samples = {total} is not allowed; "
-                f"allowed: at most {rows}, all that {self.task} has"
-            )
 
     def _check_network(self) -> None:
         if self.parameterization == "mean-field" and self.depth != 1:
@@ -160,10 +180,18 @@ class ToyConfig(Config):
 
     @property
     def _task(self) -> Task:
+        if is_own(self.task):
+            own = own_task(self.task)
+            return Task(own.inputs, own.classes, own.meaning)
         if self.csv is None:
             return TASKS[self.task]
         table = parse_rows(self.csv)
         return Task(len(table.x[0]), len(table.classes), CSV_MEANING, rows=len(table.x))
+
+    @property
+    def by_parameter(self) -> bool:
+        """Whether the twin is trained in parameter space: by Adam, or by an optimizer of one's own."""
+        return self.optimizer == "adam" or is_own(self.optimizer)
 
     @property
     def batch(self) -> int:
@@ -212,5 +240,5 @@ class ToyConfig(Config):
         kernels = self.outputs**2 * self.samples * points
         jacobian = points * sum(self.sizes[1:]) * (self.outputs + 2)
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
-        copies = 10 if self.optimizer == "adam" else 6
+        copies = 10 if self.by_parameter else 6
         return 4 * max(self.rounds) * (copies * parameters + 2 * kernels + 2 * jacobian + forecast)

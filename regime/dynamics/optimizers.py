@@ -1,13 +1,16 @@
-"""The steps of gradient descent, momentum and Adam, for many networks at once."""
+"""The steps of gradient descent, momentum, Adam, and optimizers of one's own, for many networks at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.config.own import blamed, check, find, is_own
+from regime.errors import ConfigError
 
 PerRow = float | Float[Tensor, "S 1 1"]
 """One number for all S networks, or one for each."""
@@ -25,6 +28,7 @@ class Descent:
 
     Gradient descent, and momentum:  v <- momentum v + g,  p <- p - learning_rate / alpha**2 v
     Adam (Kingma and Ba 2015):       p <- p - learning_rate / alpha m / (sqrt(v) + 1e-8), bias-corrected moments of g
+    An optimizer of one's own:       as Adam where it is `scale_free`, else as gradient descent, with its step for v
 
     so that F moves by -learning_rate Theta dL/dF whatever alpha is (Chizat et al. 2019, arXiv 1812.07956). Weight decay coupled
     adds alpha**2 weight_decay p to g; decoupled it shrinks p by learning_rate * weight_decay beside the step. Without momentum
@@ -36,23 +40,43 @@ class Descent:
     weight_decay: float = 0.0
     decoupled: bool = False
     adam: bool = False
+    own: str | None = None
+    """Import path of an optimizer of one's own."""
 
     @classmethod
     def of(cls, config: ToyConfig, learning_rate: PerRow) -> "Descent":
         """Return the step of a configuration's optimizer."""
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        return cls(learning_rate, momentum, config.weight_decay, config.decoupled, config.optimizer == "adam")
+        own = config.optimizer if is_own(config.optimizer) else None
+        return cls(learning_rate, momentum, config.weight_decay, config.decoupled, config.optimizer == "adam", own)
+
+    @property
+    def by_parameter(self) -> bool:
+        """Whether a step is no multiple of the gradient: each parameter has a state of its own."""
+        return self.adam or self.own is not None
+
+    def stepper(
+        self, parameters: Sequence[Parameters], factors: Sequence[tuple[float, float]], alpha: PerRow
+    ) -> "Adam | OwnSteps":
+        """Return what takes the steps of a `by_parameter` optimizer.
+
+        Args:
+            parameters: of each trained layer, for their shapes.
+            factors: by what the steps of a scale-free optimizer are multiplied, for a layer's weight and its bias.
+            alpha: output scale.
+        """
+        return (OwnSteps if self.own else Adam)(parameters, factors, self, alpha)
 
     @property
     def shrink(self) -> PerRow:
         """What a step leaves of a parameter without gradient, where decay acts beside momentum and Adam's scaling."""
-        beside = self.weight_decay and (self.decoupled or not (self.momentum or self.adam))
+        beside = self.weight_decay and (self.decoupled or not (self.momentum or self.by_parameter))
         return 1 - self.learning_rate * self.weight_decay if beside else 1.0
 
     @property
     def coupled(self) -> float:
         """Weight decay that goes through momentum or Adam's scaling."""
-        return 0.0 if self.decoupled or not (self.momentum or self.adam) else self.weight_decay
+        return 0.0 if self.decoupled or not (self.momentum or self.by_parameter) else self.weight_decay
 
 
 class Adam:
@@ -84,6 +108,65 @@ class Adam:
                 p.addcdiv_(m * rowwise(-size * factor, p), (v / second).sqrt_().add_(EPSILON))
 
 
+class OwnOptimizer(Protocol):
+    """An optimizer of one's own for toys: `ToyConfig(optimizer=MyOptimizer, learning_rate=...)` takes the class.
+
+    It steps S networks at once, and anew their linearized twins, so it has to treat each index of the first dimension alike.
+    """
+
+    scale_free: bool
+    """Whether steps stay the same where all gradients are multiplied by a number, as Adam's do: learning_rate then scales with
+    width and alpha as Adam's does, else as gradient descent's."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        """Begin at parameters (S, ...), of which shapes may be used."""
+
+    def state(self) -> list[Tensor]:
+        """Return all that steps change, as tensors in a fixed order: a run that was held writes into them to go on."""
+
+    def step(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Return what `learning_rate` is multiplied by, and parameters then lose, for gradients of the loss (S, ...)."""
+
+
+class OwnSteps:
+    """An optimizer of one's own on layers of parameters, with the interface of `Adam`."""
+
+    def __init__(
+        self, parameters: Sequence[Parameters], factors: Sequence[tuple[float, float]], descent: Descent, alpha: PerRow
+    ) -> None:
+        self.descent, self.alpha, self.factors = descent, alpha, factors
+        with blamed("optimizer", descent.own):
+            self.optimizer: OwnOptimizer = own_optimizer(descent.own)([p for layer in parameters for p in tensors(layer)])
+
+    def state(self) -> list[Tensor]:
+        """Return every tensor that steps change, in a fixed order."""
+        return list(self.optimizer.state())
+
+    def step(self, parameters: Sequence[Parameters], gradients: Sequence[Parameters]) -> None:
+        """Change `parameters` in place; `gradients` may be overwritten."""
+        descent, free = self.descent, self.optimizer.scale_free
+        pairs = [pair for layer, slopes in zip(parameters, gradients, strict=True) for pair in _paired(layer, slopes)]
+        if descent.coupled:
+            for p, g in pairs:
+                g.add_(p * rowwise(self.alpha**2 * descent.coupled, p))
+        with blamed("optimizer", descent.own):
+            steps = self.optimizer.step([g for _, g in pairs])
+        if [step.shape for step in steps] != [p.shape for p, _ in pairs]:
+            raise ConfigError(f"optimizer = {descent.own!r} is not allowed: its steps are not one for each parameter, as large")
+        factors = [factor for layer, pair in zip(parameters, self.factors, strict=True) for _, factor in _paired(layer, pair)]
+        size = descent.learning_rate / (self.alpha if free else self.alpha**2)
+        for (p, _), step, factor in zip(pairs, steps, factors, strict=True):
+            shrink(p, descent.shrink)
+            p.sub_(step * rowwise(size * (factor if free else 1.0), p))
+
+
+def own_optimizer(path: str) -> Callable[[list[Tensor]], OwnOptimizer]:
+    """Import an optimizer of one's own; raises ConfigError where it has not what an OwnOptimizer has."""
+    optimizer = find("optimizer", path, made=False)
+    check("optimizer", path, optimizer, "scale_free", "state", "step")
+    return optimizer
+
+
 def rowwise(value: PerRow, like: Tensor) -> PerRow | Tensor:
     """Return `value` in a shape that multiplies tensors of as many dimensions as `like`, seeds first."""
     return value.view(-1, *(1,) * (like.dim() - 1)) if isinstance(value, Tensor) else value
@@ -98,3 +181,8 @@ def shrink(parameter: Tensor, kept: PerRow) -> None:
 def tensors(layer: Parameters) -> list[Tensor]:
     """Return a layer's parameters, without the bias that it may lack."""
     return [part for part in layer if part is not None]
+
+
+def _paired(layer: Parameters, others: Sequence) -> list[tuple]:
+    """A layer's parameters with what belongs to each."""
+    return [(p, other) for p, other in zip(layer, others, strict=True) if p is not None]

@@ -53,7 +53,7 @@ def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
         chunk: texts that go through the model at once.
     """
     n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
-    adam = config.optimizer == "adamw"
+    adam = config.by_parameter
     begin = known.structure + p * (known.capture + known.forward)
     step = config.batch * known.length * known.backward + known.update
     measured = (n + held) * known.forward + p * ((2 + known.blocks) * known.forward + known.product + known.capture)
@@ -72,7 +72,7 @@ def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
             measured += (n + p) * known.product
         else:
             begin += known.kernel(config.probe_samples, config.samples, "full")
-    states = {"adamw": 2, "momentum": 1, "sgd": 0}[config.optimizer]
+    states = {"momentum": 1, "sgd": 0}.get(config.optimizer, 2)
     copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if config.forecast and adam else 0)
     passing = ACTIVATIONS * min(few, n) * known.tape_bytes
     size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.tape_bytes + passing

@@ -9,9 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from regime.config import CheckpointConfig, ProbeConfig
+from regime.config.own import is_own
 from regime.dynamics.losses import Loss, loss_named
 from regime.errors import ConfigError
 from regime.models import loading, texts
+from regime.models.own import load_own
 from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
 
 Inputs = dict[str, Tensor]
@@ -31,7 +33,10 @@ class TextFunction:
         self.config = config
         self.name, self.revision = name, revision
         self.language_model = config.readout in ("prompt", "next-token")
-        self.pretrained = loading.load(name, revision, language_model=self.language_model)
+        self.own = config.kind == "probe" and is_own(name)
+        self.pretrained = (
+            load_own(name, config.seed) if self.own else loading.load(name, revision, language_model=self.language_model)
+        )
         self.tokenizer = self.pretrained.tokenizer
         if self.tokenizer is None:
             raise ConfigError(f"model = {name!r} is not allowed: it has no tokenizer, so it reads no texts")
@@ -58,6 +63,8 @@ class TextFunction:
 
     def fresh(self, seed: int) -> nn.Module:
         """Build the function with random weights of the same architecture."""
+        if self.own:
+            return self.module(seed, load_own(self.name, seed).model)
         model = loading.fresh(self.name, self.revision, language_model=self.language_model, seed=seed).model
         return self.module(seed, model)
 
@@ -71,7 +78,7 @@ class TextFunction:
         padding = {"padding": "max_length"} | {"max_length": length} if length else {"padding": True}
         asked = self._prompted(rows) if self.config.readout == "prompt" else list(rows)
         tokens = self.tokenizer(asked, **limits | padding, padding_side="right")
-        if int(tokens["input_ids"].max()) >= self.pretrained.model.get_input_embeddings().num_embeddings:
+        if not self.own and int(tokens["input_ids"].max()) >= self.pretrained.model.get_input_embeddings().num_embeddings:
             raise ConfigError(f"model = {self.name!r} is not allowed: its tokenizer knows more tokens than the model does")
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 

@@ -94,7 +94,7 @@ def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) ->
     copies = [p.detach().clone() for p in model.parameters() if p.requires_grad]
     _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0), device)
     del copies
-    return passes(model, inputs, chunk, swept * SWEEPS[config.optimizer])
+    return passes(model, inputs, chunk, swept * SWEEPS.get(config.optimizer, SWEEPS["adamw"]))
 
 
 def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) -> Pilot:

@@ -141,7 +141,7 @@ class ProbeRun(TransformerRun):
             probe = Linearization(
                 observer.start, {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
             )
-            if config.optimizer == "adamw":
+            if config.by_parameter:
                 learner.twin = ParameterTwin(
                     config, train, probe, self.targets["train"], self.loss, observer.by_layer(), self._tick
                 )

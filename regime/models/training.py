@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.config import ProbeConfig
+from regime.config.own import blamed, find, is_own
 from regime.errors import ConfigError
 from regime.kernels.jacobian.parameters import matches
 
@@ -33,8 +34,18 @@ def freeze(model: nn.Module, globs: Iterable[str], name: Callable[[str], str]) -
 
 
 def make_optimizer(config: ProbeConfig, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """Build the configuration's optimizer, without weight decay."""
+    """Build the configuration's optimizer, without weight decay; one's own with its defaults.
+
+    Raises:
+        ConfigError: one's own cannot be had, or is no torch.optim.Optimizer.
+    """
     parameters = list(parameters)
+    if is_own(config.optimizer):
+        kind = find("optimizer", config.optimizer, made=False)
+        if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+            raise ConfigError(f"optimizer = {config.optimizer!r} is not allowed; allowed: a class of torch.optim.Optimizer")
+        with blamed("optimizer", config.optimizer):
+            return kind(parameters, lr=config.step_size)
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=config.step_size, weight_decay=0.0, fused=True)
     return torch.optim.SGD(parameters, lr=config.step_size, momentum=config.momentum if config.optimizer == "momentum" else 0.0)

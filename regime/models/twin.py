@@ -59,7 +59,7 @@ class KernelTwin:
 
 
 class ParameterTwin:
-    """The twin of a model trained by AdamW, which scales every parameter by itself: in parameter space, on J_0's Jacobians.
+    """The twin of a model whose optimizer has a state for each parameter, as AdamW has: in parameter space, on J_0's Jacobians.
 
     It has the interface of `KernelTwin`. The optimizer is torch's, as the model's is.
     """

@@ -15,6 +15,7 @@ from regime.measures.definitions import REASONS
 from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Along, Baseline, Measurement, total
+from regime.measures.own import OwnMeasure, evaluate, imported
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.files import whole
 from regime.record.judging import LARGEST, Judge
@@ -37,12 +38,30 @@ class Run(Protocol):
 
 
 class Recorder:
-    """Turns the snapshots of one run into Measured events."""
+    """Turns the snapshots of one run into Measured events.
 
-    def __init__(self, config: AnyConfig, learning_rate: float, references: list[Reference], steps: int | None) -> None:
+    Args:
+        config: of the run.
+        learning_rate: the step size that it takes.
+        references: values to read measures against.
+        steps: the last step; None where nobody knows it.
+        measures: of one's own; None for those that the configuration names.
+
+    Raises:
+        ConfigError: the configuration names a measure that cannot be had.
+    """
+
+    def __init__(
+        self,
+        config: AnyConfig,
+        learning_rate: float,
+        references: list[Reference],
+        steps: int | None,
+        measures: list[OwnMeasure] | None = None,
+    ) -> None:
         self.config, self.learning_rate, self.references = config, learning_rate, references
         self.steps = steps
-        """The last step; None where nobody knows it."""
+        self.own = imported(getattr(config, "measures", ())) if measures is None else measures
         self.history: list[Measured] = []
         self.baseline: Baseline | None = None
         self.diverged = False
@@ -79,7 +98,12 @@ class Recorder:
             seeds=len(self.history[-1].verdict.seeds),
         )
         return Report.from_history(
-            self.config, self.history, references=self.references, diverged=self.diverged, provenance=provenance
+            self.config,
+            self.history,
+            references=self.references,
+            diverged=self.diverged,
+            provenance=provenance,
+            definitions={measure.name: measure.meaning for measure in self.own},
         )
 
     def finished(self, run: Run, seconds: float) -> Finished:
@@ -143,6 +167,8 @@ class Recorder:
             measurement = replace(measurement, model=measurement.model | change, undefined=undefined)
         if measurement.along is not None:
             measurement = self._along(measurement)
+        if self.own:
+            measurement = replace(measurement, model=measurement.model | evaluate(self.own, snapshot, baseline.start))
         loss = snapshot.losses.get("train_loss")
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)
@@ -172,7 +198,7 @@ class Recorder:
 
         It ends where the shorter one does, which diverged there.
         """
-        whole = Recorder(self.config, self.learning_rate, self.references, self.steps)
+        whole = Recorder(self.config, self.learning_rate, self.references, self.steps, self.own)
         whole.begin(joined(*(replace(part.baseline.start, train=None) for part in (self, other))))
         whole.last = joined(self.last, other.last)
         whole.diverged = self.diverged or other.diverged

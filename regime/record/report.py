@@ -54,19 +54,28 @@ class Report(Saved):
     diverged: bool
     history: list[Measured]
     provenance: Provenance
+    definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
 
     @classmethod
     def from_history(
-        cls, config: AnyConfig, history: list[Measured], *, references: list[Reference], diverged: bool, provenance: Provenance
+        cls,
+        config: AnyConfig,
+        history: list[Measured],
+        *,
+        references: list[Reference],
+        diverged: bool,
+        provenance: Provenance,
+        definitions: dict[str, str],
     ) -> Self:
-        """Return the report of a run, from its measurements.
+        """Build the report of what was measured; its numbers are those of the last measurement.
 
         Args:
             config: of the run.
-            history: its measurements, one at least.
+            history: every measurement.
             references: values to read measures against.
             diverged: whether training did.
-            provenance: what its numbers depend on.
+            provenance: where the numbers came from.
+            definitions: of measures of one's own.
         """
         last = history[-1]
         return cls(
@@ -85,6 +94,7 @@ class Report(Saved):
             diverged=diverged,
             history=history,
             provenance=provenance,
+            definitions=definitions,
         )
 
 

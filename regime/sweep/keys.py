@@ -26,16 +26,20 @@ def key(fields: dict[str, Any], at_loss: float | None, weights: str | None = Non
 
 
 def keys(cells: Sequence[ToyConfig | ProbeConfig], at_loss: float | None) -> list[str | None]:
-    """Return the key of each cell; None where its model cannot be had here.
+    """Return the key of each cell; None where its model cannot be had here, or a part is one's own, whose code may change.
 
     A model counts by what its files hold now, read once for all cells: a folder or a branch may change under its name.
     """
-    models = {cell.named[0] for cell in cells if cell.kind == "probe"}
+    models = {cell.named[0] for cell in cells if cell.kind == "probe" and not cell.own_parts()}
     known = {model: _weights(*model) for model in models}
 
     def of(cell: ToyConfig | ProbeConfig) -> str | None:
+        if cell.own_parts():
+            return None
+        fields = cell.to_dict()
+        del fields["measures"]  # none here, and keys are as old as the stores that hold them
         weights = None if cell.kind == "toy" else known[cell.named[0]]
-        return None if cell.kind == "probe" and weights is None else key(cell.to_dict(), at_loss, weights)
+        return None if cell.kind == "probe" and weights is None else key(fields, at_loss, weights)
 
     return list(map(of, cells))
 

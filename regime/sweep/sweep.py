@@ -144,7 +144,8 @@ class Sweep:
 
     def _fetch(self) -> Iterator[Fetching]:
         """Download the files of probes' models, which keys need; a model that cannot be had fails where its cells run."""
-        for model in dict.fromkeys(place.config.named[0] for place in self.places if place.config.kind == "probe"):
+        probes = [place.config for place in self.places if place.config.kind == "probe"]
+        for model in dict.fromkeys(named for config in probes for named in config.named):
             with suppress(ConfigError):
                 yield from fetching([model], self._clock)
 

@@ -31,7 +31,7 @@ def step(config: ToyConfig) -> int:
     """Return the operations of a step of one network and its twin, weighted so that each is as fast as one of a matmul."""
     count = parameters(config)
     operations = training(config) + 4 * (config.samples * config.outputs) ** 2
-    if config.optimizer == "adam":
+    if config.by_parameter:
         operations += 4 * count * config.batch + 24 * MEMORY_BOUND * count
     return operations
 

@@ -13,7 +13,7 @@ from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.toy import limit
 from regime.toy.start import ToyStart
 from regime.toy.training import Training
-from regime.toy.twin import AdamTwin
+from regime.toy.twin import SteppedTwin
 
 LEFT_OUT = "not asked for"
 
@@ -76,20 +76,20 @@ class Experiment:
         along = run.times_alpha(network.product(jacobian, trained).sum(0)) if run.config.weight_decay else None
         return jacobian.outputs, TwinPoints(start, rows, along)
 
-    def _twin(self) -> Twin | AdamTwin:
+    def _twin(self) -> Twin | SteppedTwin:
         run, train = self.run, self.points["train"]
         y, alpha = run.data.train.y, run.alpha
-        if run.config.optimizer == "adam":
-            return AdamTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent)
+        if run.config.by_parameter:
+            return SteppedTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent)
         return Twin(train, y, run.loss, run.descent)
 
     def foresee(self) -> Iterator[Pause]:
         """Train the twin, and the infinite-width limit, to the end, and keep where they stood at each measurement.
 
-        Adam's twin costs as much as the network, and is trained beside it instead.
+        A twin in parameter space costs as much as the network, and is trained beside it instead.
         """
         config = self.run.config
-        if isinstance(self.twin, AdamTwin):
+        if isinstance(self.twin, SteppedTwin):
             return
         order = torch.Generator().manual_seed(config.data_seed)
         for step in range(config.steps + 1):
@@ -138,7 +138,7 @@ class Experiment:
 
     def _tensors(self) -> list[Tensor]:
         """Every tensor that steps change, in a fixed order; a twin in function space has none, as its path is foreseen."""
-        return [*self.training.state(), *(self.twin.state() if isinstance(self.twin, AdamTwin) else [])]
+        return [*self.training.state(), *(self.twin.state() if isinstance(self.twin, SteppedTwin) else [])]
 
     def state(self) -> dict[str, Any]:
         """Return a copy of everything that steps change: numbers and tensors."""
@@ -152,8 +152,8 @@ class Experiment:
         self.order.set_state(state["order"])
         for part, saved in zip(self._tensors(), state["tensors"], strict=True):
             part.copy_(saved)
-        if isinstance(self.twin, AdamTwin):
-            self.training.adam.count = self.twin.adam.count = self.step
+        if self.run.config.optimizer == "adam":
+            self.training.stepper.count = self.twin.stepper.count = self.step
 
     @property
     def fraction(self) -> float:

@@ -14,8 +14,9 @@ def missing(config: ToyConfig) -> str | None:
         return "no kernel limit in this parameterization: features move at any width"
     if config.bottleneck is not None:
         return "no kernel limit with a bottleneck: one layer stays narrow"
-    if config.optimizer == "adam":
-        return "under Adam no fixed kernel describes the wide limit"
+    if config.by_parameter:
+        name = "Adam" if config.optimizer == "adam" else "your own optimizer"
+        return f"under {name} no fixed kernel describes the wide limit"
     return None
 
 

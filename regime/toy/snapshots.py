@@ -127,8 +127,9 @@ def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:
 def _stability(experiment: Experiment, train: NetworkJacobian, kernel: Float[Tensor, "S N N"]) -> tuple[Tensor, dict[str, str]]:
     """learning_rate n^-c lambda_max(Theta / N), of the full kernel."""
     run, network = experiment.run, experiment.run.network
-    if run.config.optimizer == "adam":
-        reason = {"stability": "Adam's step is no multiple of the gradient"}
+    if run.config.by_parameter:
+        whose = "Adam's" if run.config.optimizer == "adam" else "your own optimizer's"
+        reason = {"stability": f"{whose} step is no multiple of the gradient"}
         return kernel.new_full(kernel.shape[:1], torch.nan, dtype=torch.float64), reason
     if run.config.outputs == 1:
         top = top_eigenvalue(kernel, PRODUCTS)

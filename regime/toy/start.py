@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.config import WORKSPACE_LIMIT, ToyConfig
+from regime.config.own import is_own
 from regime.dynamics.losses import loss_named
-from regime.dynamics.optimizers import Descent, PerRow, tensors
+from regime.dynamics.optimizers import Descent, PerRow, own_optimizer, tensors
 from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError
 from regime.record.packing import pack
@@ -51,6 +52,9 @@ class ToyStart:
         self.cells = [config] if isinstance(config, ToyConfig) else list(config)
         if not self.cells or not all(isinstance(cell, ToyConfig) for cell in self.cells):
             raise ConfigError(f"configs = {config!r:.80} is not allowed; allowed: one ToyConfig or more")
+        for cell in self.cells:
+            if is_own(cell.task):
+                cell.check_task()
         if (bytes_ := sum(cell.workspace for cell in self.cells)) > WORKSPACE_LIMIT:
             gigabytes = f"{bytes_ / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
             raise ConfigError(f"{len(self.cells)} configurations as one batch need {gigabytes}")
@@ -70,11 +74,11 @@ class ToyStart:
         trained = [self.initial[layer] for layer in self.network.trained]
         self.parameters = sum(p[0].numel() for layer in trained for p in tensors(layer))
         self.jacobian = self.network.jacobian(self.initial, self.data.train.x)
-        adam = config.optimizer == "adam"
-        self.kernel = None if adam else self.network.full_kernel(self.jacobian, self.jacobian)
+        self.kernel = None if config.by_parameter else self.network.full_kernel(self.jacobian, self.jacobian)
         self.learning_rates = self._learning_rates()
         self.learning_rate = self.learning_rates[0]
-        scaled = [rate * (1.0 if adam else self.network.step) for rate in self.learning_rates]
+        free = config.optimizer == "adam" or (is_own(config.optimizer) and own_optimizer(config.optimizer).scale_free)
+        scaled = [rate * (1.0 if free else self.network.step) for rate in self.learning_rates]
         self.descent = Descent.of(config, self._per_row(scaled))
         if (lost := max(scaled) * config.weight_decay) >= 1:
             raise ConfigError(
@@ -102,6 +106,8 @@ class ToyStart:
         given = [cell.learning_rate for cell in self.cells]
         if None not in given:
             return given
+        if is_own(self.config.optimizer):
+            raise ConfigError("learning_rate = None is not allowed with an optimizer of your own; allowed: a number")
         own = self._steps(self.jacobian, self.kernel, self.alpha).view(len(given), -1)
         return [
             rate or min(self._reference(cell, steps), SLACK * steps.min().item())

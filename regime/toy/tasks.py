@@ -10,8 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.config.own import blamed, is_own
 from regime.config.table import parse_rows
-from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS
+from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS, own_task
+from regime.errors import ConfigError
 
 REFERENCE = 8192
 """Draws that a target without a known mean and variance is standardized by."""
@@ -49,10 +51,13 @@ def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Da
         config: of the run; `data_seed` alone decides the draw.
         device: that the tensors are on.
         dtype: of the tensors.
+
+    Raises:
+        ConfigError: a task of one's own fails, or draws other points than it says.
     """
     rng = np.random.default_rng(config.data_seed)
     sizes = [config.samples, config.test_samples, config.probe_samples]
-    points = _table(rng, sum(sizes), config.csv) if config.csv is not None else _DRAWS[config.task](rng, sum(sizes), config)
+    points = _points(rng, sum(sizes), config)
     x = points.x + _input_noise(config) * rng.standard_normal(points.x.shape)
     y = _noisy(rng, points.y, config)
     targets = _targets(y, config.classes)
@@ -60,10 +65,31 @@ def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Da
     return Data(*(Split(*pair) for pair in zip(*parts, strict=True)))
 
 
+def _points(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
+    if config.csv is not None:
+        return _table(rng, n, config.csv)
+    return _own(rng, n, config) if is_own(config.task) else _DRAWS[config.task](rng, n, config)
+
+
+def _own(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
+    """Points of a task of one's own, checked."""
+    task = own_task(config.task)
+    with blamed("task", config.task):
+        x, y = (np.asarray(part, dtype=float) for part in task.draw(rng, n, config))
+    if x.shape != (n, task.inputs) or y.shape != (n,) or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ConfigError(
+            f"task = {config.task!r} is not allowed: it drew inputs {x.shape} and targets {y.shape}; "
+            f"allowed: finite numbers ({n}, {task.inputs}) and ({n},)"
+        )
+    if task.classes and not np.isin(y, np.arange(task.classes)).all():
+        raise ConfigError(f"task = {config.task!r} is not allowed: its targets are not classes 0 to {task.classes - 1}")
+    return Drawn(x, y if task.classes == 0 else y.astype(int))
+
+
 def _input_noise(config: ToyConfig) -> float:
     if config.input_noise is not None:
         return config.input_noise
-    return TASKS[config.task].input_noise if config.csv is None else 0.0
+    return TASKS[config.task].input_noise if config.task in TASKS else 0.0
 
 
 def _noisy(rng: np.random.Generator, y: np.ndarray, config: ToyConfig) -> np.ndarray:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.dynamics.losses import Loss
-from regime.dynamics.optimizers import Adam, Descent, PerRow, rowwise, shrink, tensors
+from regime.dynamics.optimizers import Adam, Descent, OwnSteps, PerRow, rowwise, shrink, tensors
 from regime.toy.network import Layer, Network, gradient
 
 
@@ -25,11 +25,11 @@ class Training:
     descent: Descent
     velocity: list[Layer] | None = field(init=False, default=None)
     """Momentum's velocity times the step size."""
-    adam: Adam | None = field(init=False, default=None)
+    stepper: Adam | OwnSteps | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.descent.adam:
-            self.adam = Adam(self.trained, self.network.adam_factors, self.descent, self.alpha)
+        if self.descent.by_parameter:
+            self.stepper = self.descent.stepper(self.trained, self.network.adam_factors, self.alpha)
         elif self.descent.momentum:
             self.velocity = [layer.map(torch.zeros_like) for layer in self.trained]
 
@@ -69,7 +69,7 @@ class Training:
 
     def state(self) -> list[Tensor]:
         """Return every tensor that steps change, in a fixed order."""
-        moments = self.adam.state() if self.adam else []
+        moments = self.stepper.state() if self.stepper else []
         return [p for layer in [*self.trained, *(self.velocity or [])] for p in tensors(layer)] + moments
 
     @torch.no_grad()
@@ -78,8 +78,8 @@ class Training:
         x, y, offset = (self.x, self.y, self.offset) if batch is None else (self.x[batch], self.y[batch], self.offset[:, batch])
         outputs, inputs, kept = self.network.forward(self.parameters, x)
         scaled = self.alpha * (outputs - offset)
-        # But for Adam's, steps are linear in the gradient: their size is taken where the numbers are few.
-        size = 1.0 if self.adam else self.descent.learning_rate / self.alpha**2
+        # Steps but those by parameter are linear in the gradient: their size is taken where the numbers are few.
+        size = 1.0 if self.stepper else self.descent.learning_rate / self.alpha**2
         force = self.loss.gradient(scaled, y) * (size * self.alpha / x.shape[0])
         gradients = self.network.backward(self.parameters, kept, force)
         self._descend(inputs[self.network.first_trained :], gradients)
@@ -88,8 +88,8 @@ class Training:
     def _descend(self, inputs: list[Tensor], gradients: list[Tensor]) -> None:
         scales = [self.network.scales[layer] for layer in self.network.trained]
         layers = list(zip(self.trained, inputs, gradients, scales, strict=True))
-        if self.adam:
-            self.adam.step(self.trained, [gradient(g, a, scale) for _, a, g, scale in layers])
+        if self.stepper:
+            self.stepper.step(self.trained, [gradient(g, a, scale) for _, a, g, scale in layers])
             return
         kept = self.descent.shrink
         if self.velocity is None:

@@ -1,16 +1,16 @@
-"""The linearized twin of toy networks trained by Adam, which scales each parameter by itself: in parameter space."""
+"""The linearized twin of toy networks whose optimizer has a state for each parameter, as Adam has: in parameter space."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.dynamics.losses import Loss
-from regime.dynamics.optimizers import Adam, Descent, PerRow, tensors
+from regime.dynamics.optimizers import Descent, PerRow, tensors
 from regime.dynamics.twin import TwinPoints
 from regime.toy.network import Layer, Network, NetworkJacobian, difference
 
 
-class AdamTwin:
+class SteppedTwin:
     """S linearized models in parameter space: gradients J_0^T dL/dF of outputs F_0 + alpha J_0 (theta - theta_0)."""
 
     def __init__(
@@ -27,7 +27,7 @@ class AdamTwin:
         self.network, self.train, self.y, self.alpha, self.loss = network, train, y, alpha, loss
         self.initial = [initial[layer] for layer in network.trained]
         self.parameters = [layer.map(torch.clone) for layer in self.initial]
-        self.adam = Adam(self.parameters, network.adam_factors, descent, alpha)
+        self.stepper = descent.stepper(self.parameters, network.adam_factors, alpha)
 
     def step(self, batch: Int[Tensor, "B"] | None = None) -> None:
         """Take the step that the network takes on the same batch."""
@@ -36,11 +36,11 @@ class AdamTwin:
             jacobian, start, y = jacobian.rows((slice(None), batch)), start[:, batch], y[batch]
         outputs = self._outputs(jacobian, start)
         force = self.loss.gradient(outputs, y) * (self.alpha / y.shape[0])
-        self.adam.step(self.parameters, self.network.pullback(jacobian, force))
+        self.stepper.step(self.parameters, self.network.pullback(jacobian, force))
 
     def state(self) -> list[Tensor]:
         """Return every tensor that steps change, in a fixed order."""
-        return [p for layer in self.parameters for p in tensors(layer)] + self.adam.state()
+        return [p for layer in self.parameters for p in tensors(layer)] + self.stepper.state()
 
     def outputs(self, points: TwinPoints) -> Float[Tensor, "S M C"]:
         """Return F_lin at some points; points of fewer seeds take the first ones."""

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import config_from_dict
+from regime.config import shared_config
 from regime.config.models import ADDITION
 from regime.config.tasks import CSV, CSV_MEANING, TASKS
 from regime.measures.definitions import DEFINITIONS
@@ -62,7 +62,7 @@ def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
     """
     with readable():
         asked = {} if config is None else config
-        run = config_from_dict(asked if not isinstance(asked, dict) or "kind" in asked else {"kind": "toy", **asked})
+        run = shared_config(asked if not isinstance(asked, dict) or "kind" in asked else {"kind": "toy", **asked})
         cost = regime.estimate(run)
         return {**cost.to_dict(), "refused": beyond(run, cost)}
 

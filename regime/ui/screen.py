@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
-from regime.config import Runnable, config_from_dict
+from regime.config import Runnable, shared_config
 from regime.errors import ConfigError
 from regime.ui.form.inputs import give, received
 from regime.ui.form.presets import matching, pressed
@@ -85,7 +85,7 @@ class Screen:
 
     def open(self, visit: Visit | None, request: list[Any]) -> Updates:
         """Fill the form with what was requested, as if it had been pressed."""
-        return {**self.fill(config_from_dict(request[0])), **self.press(visit)}
+        return {**self.fill(shared_config(request[0])), **self.press(visit)}
 
     def pick(self, visit: Visit | None, value: Any) -> Updates:
         """Fill the form from a preset and start it."""
@@ -158,7 +158,7 @@ class Screen:
             del fields["revision"]  # an empty line
         for name in self.lists:
             fields[name] = [part.strip() for part in str(fields[name] or "").split(",") if part.strip()]
-        return config_from_dict(fields, self.kind)
+        return shared_config(fields, self.kind)
 
     def stream_after(self, event: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
         """Run the form after a press, draw each event, and end in a settled page however it ends.

@@ -111,7 +111,7 @@ def sweep_config(fields: Fields) -> SweepConfig:
     axes = _axes(fields, kind)
     for name in axes:
         given.pop(name, None)  # an axis overrides it, and it may not suit the others
-    return SweepConfig(base=given | rest, axes=axes, seeds=fields["seeds"], at_loss=fields["at_loss"])
+    return SweepConfig(base=given | rest, axes=axes, seeds=fields["seeds"], at_loss=fields["at_loss"]).without_own()
 
 
 def _axes(fields: Fields, kind: str) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradio.utils import get_upload_folder
 
 from regime.composer.session import Session
-from regime.config import config_from_dict
+from regime.config import shared_config
 from regime.config.base import OWN, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
@@ -33,7 +33,7 @@ BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
 
 def snippet(fields: dict[str, Any]) -> str:
     """Return Python that reproduces a run; own rows are read from a file."""
-    config = config_from_dict(fields)
+    config = shared_config(fields)
     if config.kind == "sweep":
         shown = (
             "for contour in report.contours:\n    print(contour.measure, contour.level, contour.exponent, contour.interval)\n"

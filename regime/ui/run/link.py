@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from regime.config import KINDS, Runnable
+from regime.config import KINDS, Runnable, shared_config
 from regime.config.tasks import CSV
 from regime.errors import ConfigError
 from regime.models.texts import OWN
@@ -16,7 +16,7 @@ FOREIGN = ("_", "view")
 
 def query(fields: dict[str, object]) -> str:
     """Return a configuration as a permalink's query; own rows stay out of it."""
-    config = KINDS[str(fields["kind"])].from_dict(fields)
+    config = shared_config(fields)
     return config.to_query().replace("kind=", "run=", 1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import Runnable, config_from_dict
+from regime.config import Runnable, shared_config
 from regime.record.events import Estimate, Event
 from regime.resources.limits import limits
 from regime.ui.run.zero import new_session
@@ -25,7 +25,7 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
     Raises:
         gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
     """
-    with readable(), closing(new_session(config_from_dict(fields, kind)).stream()) as stream:
+    with readable(), closing(new_session(shared_config(fields, kind)).stream()) as stream:
         yield from limited(stream)
 
 
@@ -43,7 +43,7 @@ def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
     limit = limits().max_seconds
     with readable():
         for event in stream:
-            if event.kind == "started" and (refused := beyond(config_from_dict(event.config), event.estimate)):
+            if event.kind == "started" and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
             if event.kind in ("fetching", "progress", "measured") and event.seconds > limit:

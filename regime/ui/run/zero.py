@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import regime
-from regime.config import RunConfig, Runnable, config_from_dict
+from regime.config import RunConfig, Runnable, shared_config
 from regime.record.events import Event
 from regime.resources.device import ZERO_GPU, lend
 from regime.sweep.sweep import Sweep
@@ -26,13 +26,13 @@ EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 def lease_seconds(fields: dict[str, Any], measurements: int | None = None) -> int:
     """Return how long to ask for a GPU: the run's time on this machine's CPU, within what may be asked for."""
     del measurements
-    return int(min(MOST, max(LEAST, regime.estimate(config_from_dict(fields)).seconds)))
+    return int(min(MOST, max(LEAST, regime.estimate(shared_config(fields)).seconds)))
 
 
 def lent_events(fields: dict[str, Any], measurements: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield a run's events as dicts; after the last one, its kernels."""
     lend()
-    session = regime.Session(config_from_dict(fields))
+    session = regime.Session(shared_config(fields))
     for event in session.stream(measurements):
         yield event.to_dict()
     if session.finished:
@@ -68,7 +68,12 @@ class Rented:
 
 
 def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
-    """Return a session of a configuration where it is best run; raises ConfigError as `shared_sweep` does."""
+    """Return a session of a visitor's configuration where it is best run.
+
+    Raises:
+        ConfigError: as `shared_sweep` does, or a part of one's own is named.
+    """
+    config.without_own()
     if config.kind == "sweep":
         return shared_sweep(config)
     return Rented(config) if ZERO_GPU and config.kind != "toy" else regime.Session(config)

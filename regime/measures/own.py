@@ -1,0 +1,83 @@
+"""Measures of one's own: what they have to be, and their values beside those that there are."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from regime.config.own import blamed, check, find
+from regime.dynamics.snapshot import Snapshot
+from regime.errors import ConfigError, show
+from regime.measures.definitions import DEFINITIONS
+
+
+class OwnMeasure(Protocol):
+    """A measure of one's own: `Monitor(..., measures=[MyMeasure()])`, or in a configuration `measures=[MyMeasure]`.
+
+    Its values stand in events under its name, whole-model, with mean and spread over seeds and without an interval. One that is
+    not finite is null, with a reason in `undefined`.
+    """
+
+    name: str
+    """That no other measure has."""
+    meaning: str
+    """One sentence, which reports keep."""
+
+    def __call__(self, now: Snapshot, start: Snapshot) -> Float[Tensor, "S"]:
+        """Return one number for each of S seeds; neither snapshot may be changed.
+
+        Args:
+            now: outputs (S, P, C) on the probe points, kernels (S, P, P) and representations (S, P, d) by layer, and more.
+            start: the same at step 0.
+        """
+
+
+def imported(paths: Iterable[str]) -> list[OwnMeasure]:
+    """Import the measures that a configuration names, checked; raises ConfigError."""
+    return checked([find("measures", path) for path in paths])
+
+
+def checked(measures: Sequence[OwnMeasure]) -> list[OwnMeasure]:
+    """Return measures of one's own as a list.
+
+    Raises:
+        ConfigError: one is no measure, or has a name that is taken.
+    """
+    taken = set(DEFINITIONS)
+    for measure in measures:
+        check("measures", measure, measure, "name", "meaning")
+        if isinstance(measure, type) or not callable(measure):
+            raise ConfigError(f"measures = {show(measure)} is not allowed; allowed: objects that are called with (now, start)")
+        name = measure.name
+        if not isinstance(name, str) or not name or name in taken:
+            raise ConfigError(
+                f"measures: the name {show(name)} is not allowed; allowed: text that no other measure is called by"
+            )
+        taken.add(name)
+    return list(measures)
+
+
+@torch.no_grad()
+def evaluate(measures: Iterable[OwnMeasure], now: Snapshot, start: Snapshot) -> dict[str, Float[Tensor, "S"]]:
+    """Return the values of measures by name.
+
+    Args:
+        measures: that are checked.
+        now: a snapshot.
+        start: the one that it is measured against.
+
+    Raises:
+        ConfigError: a measure fails, or does not give one number for each seed; the message names it.
+    """
+    seeds, found = len(now.outputs), {}
+    for measure in measures:
+        with blamed("measure", measure.name):
+            value = torch.as_tensor(measure(now, start))
+        if value.shape != (seeds,):
+            raise ConfigError(
+                f"measure = {measure.name!r} is not allowed: its shape is {tuple(value.shape)}; allowed: ({seeds},), one a seed"
+            )
+        found[measure.name] = value.detach().double()
+    return found

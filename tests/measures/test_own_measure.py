@@ -1,0 +1,74 @@
+"""Measures of one's own stand beside all others, in runs, reports and monitors."""
+
+import pytest
+import torch
+from torch import nn
+
+import regime
+from tests.parts import Distance, LayersMoved, Nameless, Taken
+
+SMALL = {"width": 8, "steps": 4, "measure_every": 2, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
+
+
+def test_values_stand_in_events_and_reports():
+    report = regime.run(regime.ToyConfig(measures=[Distance, LayersMoved], centered=False, **SMALL))
+    first, *_, last = report.history
+    assert first.measures["output_distance"] == 0
+    assert (first.measures["layers_moved"], last.measures["layers_moved"]) == (0, 3)
+    assert len(last.seeds["output_distance"]) == 2
+    assert report.final["output_distance"] == pytest.approx(sum(report.seeds["output_distance"]) / 2)
+    assert report.spread["output_distance"] > 0
+    assert report.definitions == {measure.name: measure.meaning for measure in (Distance, LayersMoved)}
+    assert regime.Report.from_dict(report.to_dict()) == report
+
+
+def test_the_others_are_what_they_were():
+    with_it, without = (regime.run(regime.ToyConfig(**SMALL, **more)) for more in ({"measures": [Distance]}, {}))
+    assert {name: value for name, value in with_it.final.items() if name in without.final} == without.final
+    assert with_it.verdict == without.verdict
+
+
+def test_a_value_that_is_not_finite_is_null_with_a_reason():
+    report = regime.run(regime.ToyConfig(measures=[Distance], **SMALL))  # centered: f_0 = 0
+    assert report.final["output_distance"] is None
+    assert report.undefined["output_distance"] == "not a finite number"
+
+
+def test_seeds_that_are_added_have_it_too():
+    report = regime.run(regime.ToyConfig(**SMALL | {"measures": [LayersMoved], "alpha": 0.6, "max_seeds": 8, "steps": 60}))
+    assert len(report.seeds["layers_moved"]) == len(report.verdict.seeds)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["Taken"], "the name 'kernel_change' is not allowed"),
+        (["Distance", "Distance"], "the name 'output_distance' is not allowed"),
+        (["Nameless"], "the name '' is not allowed"),
+        (["Stripes"], "it has no name; allowed: name, meaning"),
+        (["Scalar"], r"measure = 'output_distance' is not allowed: its shape is \(\); allowed: \(2,\), one a seed"),
+        (["FailingMeasure"], "measure = 'output_distance' failed: KeyError: 'no such layer'"),
+    ],
+)
+def test_a_measure_that_is_none_or_fails_is_named(names, said):
+    with pytest.raises(regime.ConfigError, match=said):
+        regime.run(regime.ToyConfig(measures=[f"tests.parts:{name}" for name in names], **SMALL))
+
+
+def test_a_monitor_takes_objects():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    monitor = regime.Monitor(model, torch.randn(8, 3), measures=[Distance()])
+    with torch.no_grad():
+        model[2].bias += 1.0
+    assert monitor.measure(1).measures["output_distance"] > 0
+    assert monitor.report().definitions == {Distance.name: Distance.meaning}
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [(Taken(), "the name 'kernel_change'"), (Nameless(), "the name ''"), (Distance, "objects that are called"), (3, "no name")],
+)
+def test_a_monitor_refuses_what_is_no_measure(measure, said):
+    with pytest.raises(ValueError, match=said):
+        regime.Monitor(nn.Linear(3, 2), torch.randn(8, 3), measures=[measure])

@@ -1,0 +1,60 @@
+"""A model of one's own is fine-tuned and measured layer by layer, as transformers are."""
+
+import pytest
+import torch
+
+import regime
+from regime.models.own import load_own
+from tests.parts import bag_of_bytes
+
+SMALL = {"samples": 8, "probe_samples": 8, "steps": 2, "measure_every": 2, "learning_rate": 1e-2, "max_tokens": 8}
+
+
+@pytest.mark.parametrize("more", [{}, {"optimizer": "sgd", "readout": "last"}, {"head": "fitted", "trainable": ("blocks.*",)}])
+def test_every_layer_is_measured_by_its_name(more):
+    report = regime.run(regime.ProbeConfig(model=bag_of_bytes, **SMALL, **more))
+    assert report.config.model == "tests.parts:bag_of_bytes"
+    assert [row["layer"] for row in report.layers] == ["embed", "blocks.0.0", "blocks.1.0", "head"]
+    assert [row["block"] for row in report.blocks] == ["embed", "blocks.0", "blocks.1", "head"]
+    assert report.final["kernel_change"] > 0
+    assert report.blocks[2]["representation_change"] > 0
+    assert "tests.parts:bag_of_bytes" in report.provenance.source
+    assert regime.Report.from_dict(report.to_dict()) == report
+
+
+def test_random_weights_follow_the_seed_and_leave_torch_alone():
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    one, same, other = (load_own("tests.parts:bag_of_bytes", seed).model.model.embed.weight for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    report = regime.run(regime.ProbeConfig(model=bag_of_bytes, random_init=True, seeds=2, **SMALL))
+    assert len(set(report.seeds["train_loss"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("flat", r"of tokens \(1, 25\) it gives \(1, 8\); allowed: hidden states"),
+        ("wordless", "its tokenizer gives a text no ids"),
+        ("alone", "failed: TypeError"),
+        ("nothing", "failed: AttributeError"),
+    ],
+)
+def test_a_model_that_is_none_is_named(name, said):
+    with pytest.raises(regime.ConfigError, match=f"model = 'tests.parts:{name}'.*{said}"):
+        regime.run(regime.ProbeConfig(model=f"tests.parts:{name}", **SMALL))
+
+
+@pytest.mark.parametrize("more", [{"readout": "prompt"}, {"readout": "next-token"}, {"revision": "step-1"}])
+def test_what_only_a_language_model_of_files_has_is_refused(more):
+    with pytest.raises(regime.ConfigError, match="are not allowed with a model of your own; allowed: 'mean' or 'last'"):
+        regime.ProbeConfig(model=bag_of_bytes, **SMALL, **more)
+
+
+def test_checkpoints_have_files():
+    with pytest.raises(regime.ConfigError, match=r"model = 'tests.parts:bag_of_bytes' is not allowed"):
+        regime.run(
+            regime.CheckpointConfig(model="tests.parts:bag_of_bytes", task="sentiment", readout="mean", revisions=("a", "b"))
+        )

@@ -1,0 +1,168 @@
+"""Parts of one's own that tests name by their import path, good ones and bad ones."""
+
+# ruff: noqa: ARG002 - protocols name arguments that not every part needs
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Stripes:
+    inputs, classes, meaning = 2, 2, "Stripes across the plane; the sign tells which."
+
+    def draw(self, rng, n, config):
+        x = rng.standard_normal((n, 2))
+        return x, np.sin(config.frequency * x[:, 0]) > 0
+
+
+class Thirds:
+    inputs, classes, meaning = 1, 3, "Thirds of a line."
+
+    def draw(self, rng, n, config):
+        x = rng.standard_normal((n, 1))
+        return x, np.digitize(x[:, 0], [-0.4, 0.4])
+
+
+class Line:
+    inputs, classes, meaning = 3, 0, "The first input, as regression."
+
+    def draw(self, rng, n, config):
+        x = rng.standard_normal((n, 3))
+        return x, x[:, 0]
+
+
+class OneClass(Stripes):
+    classes = 1
+
+
+class NoInputs(Stripes):
+    inputs = 0
+
+
+class WrongShape(Stripes):
+    inputs = 3
+
+
+class WrongClasses(Thirds):
+    classes = 2
+
+
+class Fails(Stripes):
+    def draw(self, rng, n, config):
+        raise RuntimeError("no points today")
+
+
+class Distance:
+    name, meaning = "output_distance", "||f_t - f_0|| over ||f_0|| on the probe points"
+
+    def __call__(self, now, start):
+        return (now.outputs - start.outputs).flatten(1).norm(dim=1) / start.outputs.flatten(1).norm(dim=1)
+
+
+class LayersMoved:
+    name, meaning = "layers_moved", "layers whose kernel is another one"
+
+    def __call__(self, now, start):
+        moved = [(now.kernels[name] != start.kernels[name]).flatten(1).any(1) for name in now.kernels]
+        return torch.stack(moved).sum(0)
+
+
+class Taken(Distance):
+    name = "kernel_change"
+
+
+class Nameless(Distance):
+    name = ""
+
+
+class Scalar(Distance):
+    def __call__(self, now, start):
+        return 3.0
+
+
+class FailingMeasure(Distance):
+    def __call__(self, now, start):
+        return now.kernels["no such layer"]
+
+
+class Descent:
+    scale_free = False
+
+    def __init__(self, parameters):
+        pass
+
+    def state(self):
+        return []
+
+    def step(self, gradients):
+        return gradients
+
+
+class SlowAdam:
+    """Adam as it is written in its paper."""
+
+    scale_free = True
+
+    def __init__(self, parameters):
+        self.m, self.v = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.count = torch.zeros(())
+
+    def state(self):
+        return [*self.m, *self.v, self.count]
+
+    def step(self, gradients):
+        self.count += 1
+        for m, v, g in zip(self.m, self.v, gradients, strict=True):
+            m.mul_(0.9).add_(0.1 * g)
+            v.mul_(0.999).add_(0.001 * g**2)
+        first, second = 1 - 0.9**self.count, 1 - 0.999**self.count
+        return [m / first / ((v / second).sqrt() + 1e-8) for m, v in zip(self.m, self.v, strict=True)]
+
+
+class OneStep(Descent):
+    def step(self, gradients):
+        return gradients[:1]
+
+
+class FailingStep(Descent):
+    def step(self, gradients):
+        raise RuntimeError("no step today")
+
+
+class Bag(nn.Module):
+    """Two blocks on the embeddings of bytes."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.embed = nn.Embedding(256, width)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.Tanh()) for _ in range(2))
+
+    def forward(self, ids, mask):
+        hidden = self.embed(ids)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden
+
+
+def as_bytes(text):
+    return list(text.encode())
+
+
+def bag_of_bytes():
+    return Bag(), as_bytes
+
+
+def flat():
+    class Flat(Bag):
+        def forward(self, ids, mask):
+            return super().forward(ids, mask).mean(1)
+
+    return Flat(), as_bytes
+
+
+def wordless():
+    return Bag(), lambda _: []
+
+
+def alone():
+    return Bag()
