@@ -97,10 +97,10 @@ def test_every_task_has_a_thumbnail_of_its_own():
     assert len(set(THUMBS.values())) == len(THUMBS)
 
 
-def test_every_field_of_a_toy_run_has_a_control():
+def test_every_field_of_a_toy_run_that_the_page_takes_has_a_control():
     folded = [name for group in SETTINGS.values() for name in group]
     shown = ["task", "csv", "width", "alpha", "learning_rate", "depth", "seeds"]
-    assert {*folded, *shown, "kind", "device"} == set(regime.ToyConfig.model_fields)
+    assert {*folded, *shown, "kind", "device", "measures"} == set(regime.ToyConfig.model_fields)
     assert len(set(folded)) == len(folded)
 
 
