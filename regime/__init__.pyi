@@ -1,8 +1,9 @@
 # The public names and the modules that define them: read by type checkers, and by `__init__.py` when a name is first used.
 
-from regime.composer.border import Border, find_border, stream_border
+from regime.composer.border import find_border, stream_border
 from regime.composer.monitor import Monitor, compare
 from regime.composer.producers import stream_together
+from regime.composer.search import Border
 from regime.composer.session import Session
 from regime.config import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.config.tasks import OwnTask

@@ -19,7 +19,8 @@ from regime.observe.observer import Observer
 from regime.observe.placed import placed
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate, Measured
-from regime.record.recorder import Recorder, save_kernels
+from regime.record.kernels import save_kernels
+from regime.record.recorder import Recorder
 from regime.record.report import Report
 from regime.resources.device import SHARE, free_memory
 

@@ -13,7 +13,8 @@ from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError, is_integer
 from regime.record import held
 from regime.record.events import Event, Fetching, Finished, Measured, Progress
-from regime.record.recorder import Recorder, save_kernels
+from regime.record.kernels import save_kernels
+from regime.record.recorder import Recorder
 
 
 class Session:

@@ -1,12 +1,10 @@
 """Snapshots into measured events and a report, remembering what measures and the verdict need of the past."""
 
-import os
 from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
@@ -17,7 +15,6 @@ from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Along, Baseline, Measurement, total
 from regime.measures.own import OwnMeasure, evaluate, imported
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
-from regime.record.files import whole
 from regime.record.judging import LARGEST, Judge
 from regime.record.point import Point
 from regime.record.provenance import versions
@@ -293,13 +290,3 @@ class Recorder:
         low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
         pairs = zip(names, low.tolist(), high.tolist(), strict=True)
         return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}
-
-
-def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> None:
-    """Write a record's kernels as safetensors, whole or not at all; raises ValueError where there are none yet."""
-    if recorder is None or recorder.baseline is None:
-        raise ValueError("save_kernels: nothing is measured yet")
-    with whole(path) as partial:
-        # the first measurement is the last one too, for a while: tensors of a file may not share memory
-        copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
-        save_file(copies, partial)
