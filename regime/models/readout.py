@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from regime.observe.pooling import mean_pool
+
 MODEL = "model"
 """Where a readout keeps its transformer."""
 
@@ -24,12 +26,6 @@ def naming(module: nn.Module) -> Callable[[str], str]:
         return path.removeprefix(body) if path.startswith(body) else path.removeprefix(f"{MODEL}.")
 
     return name
-
-
-def mean_pool(hidden: Float[Tensor, "n T d"], mask: Int[Tensor, "n T"]) -> Float[Tensor, "n d"]:
-    """Return the mean hidden state over positions that are not padding."""
-    weight = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weight).sum(1) / weight.sum(1)
 
 
 def at(hidden: Float[Tensor, "n T d"], position: Int[Tensor, "n"]) -> Float[Tensor, "n d"]:

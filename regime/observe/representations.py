@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.trace import PROBES, tensors_in
+from regime.observe.pooling import mean_pool
 
 MASK = "attention_mask"
 """The part of a batch that says which positions are padding."""
@@ -39,9 +40,7 @@ class RepresentationSite:
         if not self.features or not positions:
             return hidden.flatten(1)
         if len(positions) == 1 and mask is not None and mask.shape == (len(hidden), hidden.shape[positions[0]]):
-            hidden = hidden.movedim(positions[0], 1).flatten(2)
-            weight = mask.unsqueeze(-1).to(hidden.dtype)
-            return (hidden * weight).sum(1) / weight.sum(1)
+            return mean_pool(hidden.movedim(positions[0], 1).flatten(2), mask)
         return hidden.mean(positions).flatten(1)
 
 

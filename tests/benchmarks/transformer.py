@@ -11,7 +11,8 @@ from torch.func import functional_call, grad, vmap
 import regime
 from regime.kernels.empirical import NTK
 from regime.models import loading, texts
-from regime.models.readout import HeadReadout, mean_pool
+from regime.models.readout import HeadReadout
+from regime.observe.pooling import mean_pool
 from tests.benchmarks.memory import peak
 from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import in_turn, ratio, turn
