@@ -59,6 +59,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.models import tiny
+
+    folder = tmp_path_factory.mktemp("models")
+    tiny.write(folder / "tiny-bert", "bert", language_model=False)
+    return folder
+
+
+@pytest.fixture
+def tiny_bert(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A random BERT of two narrow blocks by its name, for what does not depend on the weights."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tiny_models))
+    return "tiny-bert"
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = free_port()
     folder = tmp_path_factory.mktemp("app")
