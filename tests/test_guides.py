@@ -71,7 +71,7 @@ def test_a_command_that_is_named_starts(
 
 BENCHMARKS = sorted({command.split()[0] for command in COMMANDS if command.startswith("tests.benchmarks.")})
 LACKING = {"p1", "p4", "p5"}
-"""Sections that may be skipped: an environment with the peer is not made for a test, there may be no Chromium, starts are slow."""
+"""Sections that may be skipped: no environment is made for the peer, there may be no Chromium, and starts take their time."""
 
 
 @pytest.mark.parametrize("module", BENCHMARKS)
