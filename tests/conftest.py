@@ -51,11 +51,37 @@ class Server:
         """Whether it is at work, within some seconds: other load may take a share of any one moment."""
         return any(self.busy(0.5) > 0.4 for _ in range(10))
 
+    def rests(self, within: int) -> bool:
+        """Whether it computes nothing for a second that begins within so many."""
+        return any(self.busy(1.0) < 0.2 for _ in range(within + 1))
+
 
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advice is extrapolated: trying it takes longer than most runs. Where it is tested, a file has its own fixture."""
+    monkeypatch.setattr("regime.composer.trial.AFFORDABLE", 0.0)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.models import tiny
+
+    folder = tmp_path_factory.mktemp("models")
+    tiny.write(folder / "tiny-bert", "bert", language_model=False)
+    return folder
+
+
+@pytest.fixture
+def tiny_bert(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A random BERT of two narrow blocks by its name, for what does not depend on the weights."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tiny_models))
+    return "tiny-bert"
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from regime.resources.limits import PREFIX, Limits
 
@@ -49,7 +50,10 @@ def test_a_snippet_runs_alone_in_an_empty_folder(
     assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("command", found(r"python -m ([\w.]+[^`\n>]*)", [*PAGES, *RESULTS]))
+COMMANDS = found(r"python -m ([\w.]+[^`\n>]*)", [*PAGES, *RESULTS])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_is_named_starts(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +67,29 @@ def test_a_command_that_is_named_starts(
     assert end.value.code == 0
     assert f"usage: {' '.join(['python -m', module, *kind])}" in said
     assert {word for word in arguments if word.startswith("--")} <= set(re.findall(r"--[\w-]+", said))
+
+
+BENCHMARKS = sorted({command.split()[0] for command in COMMANDS if command.startswith("tests.benchmarks.")})
+LACKING = {"p1", "p4", "p5"}
+"""Sections that may be skipped: no environment is made for the peer, there may be no Chromium, and starts take their time."""
+
+
+@pytest.mark.parametrize("module", BENCHMARKS)
+def test_a_benchmark_that_is_named_runs(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its form of seconds: every section ends in a table, or says what it lacks."""
+    monkeypatch.setattr(sys, "argv", [module, "--quick"])
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module(module, run_name="__main__")
+    finally:
+        torch.set_num_threads(threads)
+    said, lacking = capsys.readouterr()
+    assert end.value.code == 0, lacking
+    assert re.search("^=+$", said, flags=re.MULTILINE)
+    assert set(re.findall(r"^(\w+) was not run: ", lacking, flags=re.MULTILINE)) <= LACKING
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -15,7 +15,10 @@ install_import_hook(["regime.measures", "regime.toy"], "beartype.beartype")
 import torch
 
 import regime
+from regime.composer import trial
 from regime.measures.kernel import kernel_change
+
+trial.AFFORDABLE = 0.0  # more runs of the same
 
 small = {"width": 9, "samples": 12, "test_samples": 10, "probe_samples": 8, "steps": 4, "measure_every": 2, "seeds": 2}
 kinds = [

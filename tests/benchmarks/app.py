@@ -6,7 +6,6 @@
 Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
 """
 
-import argparse
 import os
 import signal
 import socket
@@ -15,7 +14,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,7 @@ import numpy as np
 from gradio_client import Client
 
 from regime.ui.form.toy import ALPHAS, WIDTHS
-from tests.benchmarks.environment import environment
-from tests.benchmarks.report import RESULTS, Row, Section, Table, record, terminal
+from tests.benchmarks.report import REPEATS, NotRunError, Row, Section, Table, command, rounds
 from tests.benchmarks.timing import in_turn, ratio
 
 ROOT = Path(__file__).parents[2]
@@ -85,10 +84,10 @@ def start(*command: str) -> float:
         return time.perf_counter() - began
 
 
-def call(client: Client) -> dict[str, float]:
-    """One default run over the API: what a client waits for, and what the server computed meanwhile."""
+def call(client: Client, fields: dict) -> dict[str, float]:
+    """One run over the API: what a client waits for, and what the server computed meanwhile."""
     began = time.perf_counter()
-    job = client.submit({}, api_name="/toy")
+    job = client.submit(fields, api_name="/toy")
     first, count = 0.0, 0
     for _ in job:
         first = first or time.perf_counter() - began
@@ -98,8 +97,8 @@ def call(client: Client) -> dict[str, float]:
     return {"first": first, "rate": count / (wall - first), "outside": 1 - computed / wall, "wall": wall}
 
 
-def drawn(url: str) -> dict[str, float]:
-    """The default run on the page, in Chromium: frames and bytes that the server sends while it goes."""
+def drawn(url: str, width: int) -> dict[str, float]:
+    """A run of the page, in Chromium: frames and bytes that the server sends while it goes."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -109,7 +108,7 @@ def drawn(url: str) -> dict[str, float]:
         network.send("Network.enable")
         page.goto(url)
         page.locator("#toy-transport").get_by_text("finished in").wait_for()
-        page.get_by_role("slider", name="Width").fill(str(WIDTHS.index(512)))
+        page.get_by_role("slider", name="Width").fill(str(WIDTHS.index(width)))
         page.get_by_role("slider", name="Output scale").fill(str(ALPHAS.index(1.0)))
         page.wait_for_timeout(2000)
         received: list[int] = []
@@ -133,17 +132,20 @@ def drawn(url: str) -> dict[str, float]:
     return {"frames": seen["frames"], "seconds": last - first, "bytes": sum(received), "first": first}
 
 
-def live(rounds: int | None) -> Section:
+def live(asked: Namespace) -> Section:
     """P4."""
+    if not Path(CHROMIUM).exists():
+        raise NotRunError(f"there is no Chromium at {CHROMIUM}")
+    fields, width = ({"width": 16, "steps": 20, "seeds": 1}, 16) if asked.quick else ({}, 512)
     section = Section(
         "P4, the default run from outside", ["`/toy` without fields by gradio_client, warm; the page in Chromium."]
     )
     with serving("app.py") as url:
         client = Client(url, verbose=False, analytics_enabled=False, download_files=False)
-        call(client)
-        calls = [call(client) for _ in range(rounds or CALLS)]
+        call(client, fields)
+        calls = [call(client, fields) for _ in range(max(1, rounds(asked, CALLS)))]
         client.close()
-        page = drawn(url)
+        page = drawn(url, width)
     columns = {name: [each[name] for each in calls] for name in calls[0]}
     medians = {name: float(np.median(values)) for name, values in columns.items()}
     section.promise("first event within 0.5 s, the slowest call", max(columns["first"]), at_most=0.5)
@@ -163,11 +165,13 @@ def live(rounds: int | None) -> Section:
     return section
 
 
-def cold(rounds: int | None) -> Section:
+def cold(asked: Namespace) -> Section:
     """P5."""
+    if asked.quick:
+        raise NotRunError("starts take their time; p4 begins with one")
     section = Section("P5, from the start to the first page", ["A process each, until its page has been read, in turn."])
     turns = {"app.py": partial(start, "app.py"), "hello world": partial(start, "-c", HELLO)}
-    seconds = in_turn(turns, rounds or STARTS)
+    seconds = in_turn(turns, rounds(asked, STARTS))
     section.promise("at most 1.3 times hello world with torch", ratio(*seconds.values()), at_most=1.3)
     rows: list[Row] = [{"what": name, "median, s": float(np.median(values))} for name, values in seconds.items()]
     section.tables.append(Table("Seconds", rows))
@@ -175,27 +179,5 @@ def cold(rounds: int | None) -> Section:
     return section
 
 
-SECTIONS: dict[str, Callable[[int | None], Section]] = {"p4": live, "p5": cold}
-
-
-def main() -> int:
-    """Run what was asked for. A target that is missed is a result, not a failure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.app", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
-    parser.add_argument("--repeats", type=int, help="rounds of timing (default: each benchmark's own)")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/app.json and .md beside this file")
-    options = parser.parse_args()
-    ran_on = environment()
-    for name in options.only:
-        section = SECTIONS[name](options.repeats)
-        section.environment = ran_on
-        sys.stdout.write(terminal(section))
-        if options.write:
-            record("app", {name: section})
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("app", __doc__, {"p4": live, "p5": cold}, REPEATS))

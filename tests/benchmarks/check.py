@@ -35,28 +35,31 @@ def timed() -> Iterator[list[float]]:
         GradientCheck.disagreeing = check
 
 
-def cases() -> dict[str, Callable[[], object]]:
-    """The calls of P1 and P2."""
+def cases(quick: bool) -> dict[str, Callable[[], object]]:
+    """The calls of P1 and P2; if quick, a small one of each."""
+    one = 1 if quick else None
     settings = {"outputs": "full", "group": "total"}
     found = {
         f"P1 {tuple(size)}": partial(regime.empirical_ntk, mlp.network(size), mlp.inputs(size), **settings)
-        for size in mlp.CASES
+        for size in mlp.CASES[:one]
     }
     net = transformer.model()
-    return found | {f"P2 {name}": partial(transformer.kernel, net, transformer.batch(name)) for name in transformer.VARIANTS}
+    for name in transformer.VARIANTS[:one]:
+        found[f"P2 {name}"] = partial(transformer.kernel, net, transformer.batch(name, 4 if quick else transformer.SENTENCES))
+    return found
 
 
-def section(rounds: int = ROUNDS) -> Section:
+def section(rounds: int, quick: bool) -> Section:
     """Each call's seconds, and those of the check within it."""
     result = Section(
         "The check of every kernel against gradients by plain autograd: its share of a call",
         [f"{rounds} rounds, every call in turn after an untimed one; medians, 95% intervals by bootstrap over rounds."],
     )
-    calls = cases()
+    calls = cases(quick)
     whole: dict[str, list[float]] = {name: [] for name in calls}
     checks: dict[str, list[float]] = {name: [] for name in calls}
     with timed() as seconds:
-        for _ in range(rounds):
+        for _ in range(max(rounds, 1)):
             for name, call in calls.items():
                 time.sleep(SETTLE)
                 call()

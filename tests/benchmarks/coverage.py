@@ -9,9 +9,11 @@ The truth is the mean of what is printed over all repetitions, which are drawn f
 """
 
 import sys
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -37,6 +39,14 @@ TOYS = {
     "rich: rings, ReLU, alpha 0.05": {"alpha": 0.05},
     "smooth: rings, tanh, alpha 2": {"alpha": 2.0, "activation": "tanh"},
 }
+QUICK = {
+    "SEEDS": 6,
+    "POINTS": 16,
+    "PROBES": 12,
+    "BASE": BASE | {"width": 16, "steps": 4, "measure_every": 2},
+    "TOYS": dict(list(TOYS.items())[:1]),
+}
+"""What a quick form takes instead."""
 INDEX = "regime index"
 
 
@@ -183,35 +193,48 @@ def _kernel_changes(seed: int) -> np.ndarray:
     return np.array(rows)
 
 
-def seeds() -> Section:
-    section = Section("Several seeds, 48 probe points", ["Seeds and probe points are others in each repetition."])
+def _sized(section: Callable[[Namespace], Section]) -> Callable[[Namespace], Section]:
+    """Return the section that takes few seeds, points and steps if it is to be quick."""
+
+    def sized(asked: Namespace) -> Section:
+        with patch.dict(globals(), QUICK if asked.quick else {}):
+            return section(asked)
+
+    return sized
+
+
+def seeds(asked: Namespace) -> Section:
+    section = Section(f"Several seeds, {PROBES} probe points", ["Seeds and probe points are others in each repetition."])
+    times = (1, 2) if asked.quick else (16, 30)
     for name, fields in TOYS.items():
-        section.tables.append(Table(f"{name}, four seeds", coverage(list(of_seeds(fields, 4, 16, 30)))))
-    added = coverage(list(of_seeds(TOYS["mixed: rings, ReLU, alpha 0.5"], 4, 16, 30, max_seeds=16)))
+        section.tables.append(Table(f"{name}, four seeds", coverage(list(of_seeds(fields, 4, *times)))))
+    added = coverage(list(of_seeds(next(iter(TOYS.values())), 4, *times, max_seeds=16)))
     section.tables.append(Table("mixed, four seeds and up to 16 while the verdict straddles a bound", added))
     return section
 
 
-def probes() -> Section:
-    section = Section("One seed, 48 probe points", ["The truth is each network's own; probe points are others in each."])
+def probes(asked: Namespace) -> Section:
+    section = Section(f"One seed, {PROBES} probe points", ["The truth is each network's own; probe points are others in each."])
     for name, fields in TOYS.items():
-        section.tables.append(Table(f"{name}, one seed", coverage(list(of_probes(fields, 16)))))
+        section.tables.append(Table(f"{name}, one seed", coverage(list(of_probes(fields, 1 if asked.quick else 16)))))
     return section
 
 
-def blocks() -> Section:
+def blocks(asked: Namespace) -> Section:
     section = Section(
         "Blocks of a small BERT, 48 texts", ["Two blocks, embeddings and head; texts are others in each repetition."]
     )
-    section.tables.append(Table("all blocks together", coverage(list(of_blocks(200)))))
+    section.tables.append(Table("all blocks together", coverage(list(of_blocks(2 if asked.quick else 200)))))
     return section
 
 
-def sweep_fits() -> Section:
+def sweep_fits(asked: Namespace) -> Section:
     section = Section("Fits over widths 16 to 128, five seeds", ["kernel_change of tanh networks; a boundary in alpha."])
-    section.tables.append(Table("exponents and crossings", coverage(list(of_laws(1000)))))
+    repetitions = list(of_laws(2, pools=1) if asked.quick else of_laws(1000))
+    section.tables.append(Table("exponents and crossings", coverage(repetitions)))
     return section
 
 
 if __name__ == "__main__":
-    sys.exit(command("coverage", __doc__, {"seeds": seeds, "probes": probes, "blocks": blocks, "laws": sweep_fits}))
+    sections = {"seeds": seeds, "probes": probes, "blocks": blocks, "laws": sweep_fits}
+    sys.exit(command("coverage", __doc__, {name: _sized(section) for name, section in sections.items()}))

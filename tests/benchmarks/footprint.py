@@ -66,7 +66,7 @@ def bert(n: int, budget: bool) -> Callable[[], NTK]:
 MODELS = {"MLP": (mlp, MLP_EXAMPLES), "small BERT": (bert, BERT_EXAMPLES)}
 
 
-def section() -> Section:
+def section(quick: bool) -> Section:
     """Peaks by number of examples, and the line through them."""
     result = Section(
         "P6: peak memory of empirical_ntk(group='total', outputs='trace') against its output, fp32",
@@ -83,7 +83,8 @@ def section() -> Section:
     rows, fits = [], []
     for budget in (False, True) if budgeted() else (False,):
         for name, (prepare, examples) in MODELS.items():
-            measured = [(n, peak(prepare, n, budget, threads=torch.get_num_threads())) for n in examples]
+            sizes = (16, 32, 64) if quick else examples
+            measured = [(n, peak(prepare, n, budget, threads=torch.get_num_threads(), fresh=not quick)) for n in sizes]
             label = f"{name}, {'with' if budget else 'no'} budget"
             rows += [_row(label, n, used) for n, used in measured]
             fit = _fit(label, measured)

@@ -79,7 +79,7 @@ GROWTHS = [
 ]
 
 
-def section(rounds: int = ROUNDS) -> Section:
+def section(rounds: int, quick: bool) -> Section:
     """The exponents of all growths."""
     result = Section(
         "Growth of the kernel's time with each size, fp32",
@@ -92,19 +92,20 @@ def section(rounds: int = ROUNDS) -> Section:
             "Time grows slower than the count where small matmuls run below the machine's rate.",
         ],
     )
-    result.tables.append(Table("Exponents", [_row(growth, rounds, result) for growth in GROWTHS]))
+    result.tables.append(Table("Exponents", [_row(growth, rounds, result, 2 if quick else None) for growth in GROWTHS]))
     return result
 
 
-def _row(growth: Growth, rounds: int, result: Section) -> Row:
-    seconds = in_turn({str(size): turn(growth.call(size), warm=False) for size in growth.sizes}, rounds)
+def _row(growth: Growth, rounds: int, result: Section, count: int | None) -> Row:
+    sizes = growth.sizes[:count]
+    seconds = in_turn({str(size): turn(growth.call(size), warm=False) for size in sizes}, rounds)
     result.seconds[growth.name] = seconds
     taken = list(seconds.values())
     return {
         "size": growth.name,
-        "values": ", ".join(map(str, growth.sizes)),
+        "values": ", ".join(map(str, sizes)),
         "milliseconds": ", ".join(f"{1e3 * np.median(each):.3g}" for each in taken),
-        "exponent": str(exponent(growth.sizes, taken)),
-        "counted": slope(growth.sizes, [growth.flops(size) for size in growth.sizes]),
+        "exponent": str(exponent(sizes, taken)),
+        "counted": slope(sizes, [growth.flops(size) for size in sizes]),
         "limit": growth.limit,
     }

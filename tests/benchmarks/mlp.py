@@ -72,8 +72,8 @@ def flops(size: Size, outputs: str, symmetric: bool = False) -> float:
     return forward + backward + (grams / 2 if symmetric else grams)
 
 
-def section(peer: Peer, rounds: int = ROUNDS) -> Section:
-    """All cases against the peer.
+def section(peer: Peer, rounds: int, cases: list[Size]) -> Section:
+    """Time some cases against the peer.
 
     Raises:
         PeerError: the peer stopped, or may use other cores than this process.
@@ -93,7 +93,7 @@ def section(peer: Peer, rounds: int = ROUNDS) -> Section:
     )
     ratios, rows = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for size in CASES:
+        for size in cases:
             row, faster = _case(peer, size, rounds, Path(folder), result)
             rows.append(row)
             ratios.append(faster)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.benchmarks.report import NotRunError
 from tests.benchmarks.timing import Turn
 
 WORKER = Path(__file__).with_name("neural_tangents_worker.py")
@@ -19,7 +20,7 @@ TAIL = 1500
 """Characters of an error that are shown."""
 
 
-class PeerError(RuntimeError):
+class PeerError(NotRunError):
     """The peer cannot be had, or stopped; the message says why and what to do."""
 
 

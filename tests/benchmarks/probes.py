@@ -1,6 +1,6 @@
 """Probes of real weights: what they cost against what was told beforehand, and two published claims as measured tables.
 
-    python -m tests.benchmarks.probes [--only costs after prompts] [--write]
+    python -m tests.benchmarks.probes [--only costs after prompts] [--quick] [--write]
 
 costs    minilm, 64 sentences of 32 tokens, 50 steps, measured 11 times, and two others: seconds, memory, estimates.
 after    S14 (Fort et al. 2020): kernel regression with the kernel after training against that before, on held-out sentences.
@@ -13,10 +13,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from argparse import Namespace
 from itertools import pairwise
 from math import log
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from scipy.stats import t as student
@@ -30,6 +31,7 @@ COSTS = {
     "sgd, no forecast": {"samples": 32, "max_tokens": 24, "steps": 20, "optimizer": "sgd", "forecast": False},
     "two seeds": {"samples": 32, "probe_samples": 16, "steps": 10, "measure_every": 5, "seeds": 2, "readout": "last"},
 }
+QUICK = {"samples": 8, "probe_samples": 8, "max_tokens": 8, "steps": 1, "measure_every": 1}
 ONE = """
 import json, resource, sys, time
 import regime
@@ -49,13 +51,13 @@ print(json.dumps([seconds, told.seconds, peak(), peak() - before, told.bytes, le
 """
 
 
-def costs() -> Section:
+def costs(asked: Namespace) -> Section:
     """Each configuration in a process of its own."""
     section = Section(
         "What probes of minilm cost", ["Memory is the process's peak; 'added' what it grew by since the model was loaded."]
     )
     rows: list[Row] = []
-    for name, fields in COSTS.items():
+    for name, fields in ({"quick": QUICK} if asked.quick else COSTS).items():
         done = subprocess.run([sys.executable, "-c", ONE, json.dumps(fields)], capture_output=True, text=True, check=True)
         seconds, told, peak, added, size, measured, layers = json.loads(done.stdout.splitlines()[-1])
         rows.append(
@@ -82,30 +84,28 @@ def costs() -> Section:
 
 
 def interval(values: list[float]) -> str:
-    """Mean and Student's 95% interval."""
+    """Mean and Student's 95% interval; a single value alone."""
     mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.3g}"
     spread = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
     half = float(student.ppf(0.975, len(values) - 1)) * spread / len(values) ** 0.5
     return f"{mean:.3g} [{mean - half:.3g}, {mean + half:.3g}]"
 
 
-def after() -> Section:
+def after(asked: Namespace) -> Section:
     """Splits and heads by seed; lazy and rich runs of the same data."""
     notes = [
         "64 training and 64 held-out sentences, five splits and heads; held-out error and loss of kernel regression from f_0."
     ]
     section = Section("S14: the kernel after training against the kernel before", notes)
     rows: list[Row] = []
-    for task in ("sentiment", "source"):
-        for name, rate, steps in (("small step", 5e-6, 15), ("usual step", 1e-4, 15)):
-            reports = [
-                regime.run(
-                    regime.ProbeConfig(
-                        task=task, seed=seed, steps=steps, measure_every=steps, learning_rate=rate, probe_samples=16
-                    )
-                )
-                for seed in SEEDS
-            ]
+    one = 1 if asked.quick else None
+    fields = QUICK if asked.quick else {"steps": 15, "measure_every": 15, "probe_samples": 16}
+    for task in ("sentiment", "source")[:one]:
+        for name, rate in (("small step", 5e-6), ("usual step", 1e-4))[:one]:
+            configs = [regime.ProbeConfig(task=task, seed=seed, learning_rate=rate, **fields) for seed in SEEDS[:one]]
+            reports = [regime.run(config) for config in configs]
             final = [report.final for report in reports]
             rows.append(
                 {
@@ -131,7 +131,7 @@ LEVELS = (0.5, 0.35, 0.2)
 """Training losses at which the gaps are compared."""
 
 
-def prompts() -> Section:
+def prompts(asked: Namespace) -> Section:
     """Train the language model, then fine-tune it both ways on sentences that it has not seen."""
     notes = [
         "Run offline, on a language model trained for this: a GPT-2 of four blocks and width 128 is trained on "
@@ -139,44 +139,29 @@ def prompts() -> Section:
         " AdamW with step 1e-4, five splits. The gap is interpolated in the log of the training loss."
     ]
     section = Section("S16: a prompt-style readout against a new head, at equal loss", notes)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["REGIME_MODELS_DIR"] = folder
-        rest, told = _pretrain(Path(folder) / "small-lm")
+    one = 1 if asked.quick else None
+    size = QUICK if asked.quick else {"samples": 64, "probe_samples": 32, "max_tokens": 48, "steps": 45, "measure_every": 3}
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, REGIME_MODELS_DIR=folder):
+        rest, told = _pretrain(Path(folder) / "small-lm", one or 12)
         section.notes.append(told)
         rows: list[Row] = []
-        for optimizer, rate, steps in (("adamw", 1e-4, 45),):
-            gaps: dict[str, dict[float, list[float]]] = {}
-            for name, fields in READOUTS.items():
-                for seed in SEEDS:
-                    report = regime.run(
-                        regime.ProbeConfig(
-                            model="small-lm",
-                            task="own",
-                            texts=rest,
-                            loss="cross-entropy",
-                            optimizer=optimizer,
-                            learning_rate=rate,
-                            steps=steps,
-                            measure_every=max(1, steps // 15),
-                            samples=64,
-                            probe_samples=32,
-                            max_tokens=48,
-                            seed=seed,
-                            forecast=False,
-                            **fields,
-                        )
-                    )
-                    for level in LEVELS:
-                        gaps.setdefault(name, {}).setdefault(level, []).append(_gap_at(report, level))
-            for level in LEVELS:
-                row: Row = {"optimizer": optimizer, "training loss": level}
-                for name, found in gaps.items():
-                    known = [gap for gap in found[level] if gap == gap]
-                    row[name] = interval(known) if len(known) > 1 else f"reached by {len(known)}"
-                pairs = zip(gaps["prompt"][level], gaps["random head"][level], strict=True)
-                ratios = [log(a / b) for a, b in pairs if a == a and b == b]
-                row["log ratio, prompt to random head"] = interval(ratios) if len(ratios) > 1 else "not comparable"
-                rows.append(row)
+        fields = {"model": "small-lm", "task": "own", "texts": rest, "loss": "cross-entropy", "forecast": False, **size}
+        gaps: dict[str, dict[float, list[float]]] = {}
+        for name, readout in READOUTS.items():
+            for seed in SEEDS[:one]:
+                config = regime.ProbeConfig(optimizer="adamw", learning_rate=1e-4, seed=seed, **fields, **readout)
+                report = regime.run(config)
+                for level in LEVELS:
+                    gaps.setdefault(name, {}).setdefault(level, []).append(_gap_at(report, level))
+        for level in LEVELS:
+            row: Row = {"optimizer": "adamw", "training loss": level}
+            for name, found in gaps.items():
+                known = [gap for gap in found[level] if gap == gap]
+                row[name] = interval(known) if len(known) > 1 else f"reached by {len(known)}"
+            pairs = zip(gaps["prompt"][level], gaps["random head"][level], strict=True)
+            ratios = [log(a / b) for a, b in pairs if a == a and b == b]
+            row["log ratio, prompt to random head"] = interval(ratios) if len(ratios) > 1 else "not comparable"
+            rows.append(row)
         section.tables.append(Table("taylor_gap on held-out sentences", rows))
     return section
 
@@ -198,7 +183,7 @@ def _gap_at(report: regime.Report, level: float) -> float:
     return float("nan")
 
 
-def _pretrain(folder: Path) -> tuple[str, str]:
+def _pretrain(folder: Path, epochs: int) -> tuple[str, str]:
     """A small GPT-2 on prompts with their words; the sentences that it has not seen as CSV, and what came of it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -222,7 +207,7 @@ def _pretrain(folder: Path) -> tuple[str, str]:
     labels = tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, -100)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     model.train()
-    for epoch in range(12):
+    for epoch in range(epochs):
         rows = torch.randperm(len(full), generator=torch.Generator().manual_seed(epoch))
         for batch in rows.split(32):
             loss = model(
@@ -239,8 +224,5 @@ def _pretrain(folder: Path) -> tuple[str, str]:
     return "\n".join(["text,label", *lines]), said
 
 
-SECTIONS: dict[str, Callable[[], Section]] = {"costs": costs, "after": after, "prompts": prompts}
-
-
 if __name__ == "__main__":
-    sys.exit(command("probes", __doc__, SECTIONS))
+    sys.exit(command("probes", __doc__, {"costs": costs, "after": after, "prompts": prompts}))

@@ -4,9 +4,11 @@ import argparse
 import json
 import math
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -62,23 +64,57 @@ def record(name: str, sections: dict[str, Section], folder: Path = RESULTS) -> l
     return [data, text]
 
 
-def command(name: str, said: str, sections: dict[str, Callable[[], Section]]) -> int:
-    """`python -m tests.benchmarks.NAME`: run what is asked for. A target that is missed is a result, not a failure."""
+class NotRunError(RuntimeError):
+    """What a benchmark needs is not there; the message says what."""
+
+
+def command(
+    name: str, said: str, sections: dict[str, Callable[[Namespace], Section]], options: dict[str, dict] = MappingProxyType({})
+) -> int:
+    """Run what `python -m tests.benchmarks.NAME` is asked for; 1 where it could not be. A missed target is a result.
+
+    Args:
+        name: of the module.
+        said: what its help says.
+        sections: its benchmarks by name; each is called with what the command line says.
+        options: further arguments, and what argparse takes for each.
+    """
     parser = argparse.ArgumentParser(
         prog=f"python -m tests.benchmarks.{name}", description=said, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=sections, default=list(sections), help="some of the benchmarks")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/{name}.json and .md beside this file")
-    options = parser.parse_args()
-    torch.set_num_threads(cores())
-    ran_on = environment()
-    for chosen in options.only:
-        section = sections[chosen]()
-        section.environment = ran_on
+    for option, settings in options.items():
+        parser.add_argument(option, **settings)
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--quick", action="store_true", help="the smallest case of each, once: does it run, not how fast")
+    effort.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/{name}.json and .md beside this file")
+    asked = parser.parse_args()
+    torch.set_num_threads(1 if asked.quick else cores())  # a quick one may share its cores
+    ran_on = environment()  # once: later the load is that of these benchmarks
+    failed = False
+    for chosen in asked.only:
+        try:
+            section = sections[chosen](asked)
+        except NotRunError as error:
+            failed |= not asked.quick
+            sys.stderr.write(f"{chosen} was not run: {error}\n")
+            continue
+        section.environment = ran_on | section.environment
         sys.stdout.write(terminal(section))
-        if options.write:
-            record(name, {chosen: section})
-    return 0
+        if not ran_on["idle_at_start"]:
+            sys.stdout.write(f"The machine was not idle: load average {ran_on['load_average_at_start']} at the start.\n")
+        if asked.write:
+            sys.stdout.write(f"Written: {', '.join(map(str, record(name, {chosen: section})))}\n")
+        sys.stdout.flush()
+    return int(failed)
+
+
+REPEATS = {"--repeats": {"type": int, "help": "rounds of timing (default: each benchmark's own)"}}
+
+
+def rounds(asked: Namespace, usual: int) -> int:
+    """Return the rounds of timing that are asked for; 0 if quick, which is the first round alone."""
+    return 0 if asked.quick else asked.repeats or usual
 
 
 def terminal(section: Section) -> str:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -44,14 +45,18 @@ def operations(config: ToyConfig) -> int:
     return config.steps * 2 * config.seeds * config.batch * (3 * sum(products) - products[0])
 
 
-def whole_map() -> Section:
-    """The shipped map."""
-    config = first("sweep").config
-    rate = matmul_rate([turn() for turn in [matmul_turn()] * 5])
+def whole_map(asked: Namespace) -> Section:
+    """The shipped map; if quick, a corner of it with fewer steps."""
+    config, turns = first("sweep").config, [matmul_turn()] * (1 if asked.quick else 5)
+    if asked.quick:
+        axes = {"width": [16, 32, 64], "alpha": config.axes["alpha"][::2]}
+        base = config.base.model_copy(update={"steps": 100, "measure_every": 100})
+        config = config.model_copy(update={"axes": axes, "base": base, "seeds": 2})
+    rate = matmul_rate([turn() for turn in turns])
     began = time.perf_counter()
     report = regime.run(config)
     elapsed = time.perf_counter() - began
-    rate = max(rate, matmul_rate([turn() for turn in [matmul_turn()] * 5]))
+    rate = max(rate, matmul_rate([turn() for turn in turns]))
     floor = sum(operations(cell) for cell in config.cells()) / rate
     known = report.provenance
     training = known.training_seconds / known.workers
@@ -109,21 +114,27 @@ def singles(config: SweepConfig, report: regime.SweepReport) -> tuple[float, lis
     return seconds * len(scales) / len(chosen), differences
 
 
-def cluster() -> Section:
+def cluster(asked: Namespace) -> Section:
     """Small cells, each a batch of its own, over workers of one thread, against the same in one process without Dask."""
     base = ToyConfig(width=4, depth=1, test_samples=8, probe_samples=8, steps=1, measure_every=1, seeds=1)
-    config = SweepConfig(base=base, axes={"samples": list(range(8, 8 + CELLS))})
+    cells, workers = (8, WORKERS[:1]) if asked.quick else (CELLS, WORKERS)
+    config = SweepConfig(base=base, axes={"samples": list(range(8, 8 + cells))})
     alone = _inline(config)
-    rows, section = [], Section("Sweeps over Dask", [f"{CELLS} batches of one small cell each, results kept in a store."])
-    for count in WORKERS:
+    rows, section = [], Section("Sweeps over Dask", [f"{config.size} batches of one small cell each, results kept in a store."])
+    for count in workers:
         with _cluster(count) as address, tempfile.TemporaryDirectory() as folder:
             over = config.model_copy(update={"engine": "dask", "scheduler": address, "store": f"{folder}/cells.sqlite"})
             regime.run(over.model_copy(update={"axes": {"samples": list(range(300, 300 + 4 * count))}}))  # they import first
             began = time.perf_counter()
             regime.run(over)
             elapsed = time.perf_counter() - began
-        busy = elapsed * min(count, cores()) / CELLS
-        row = {"workers": count, "cells a second": CELLS / elapsed, "core ms a cell": 1e3 * busy, "without Dask": 1e3 * alone}
+        busy = elapsed * min(count, cores()) / config.size
+        row = {
+            "workers": count,
+            "cells a second": config.size / elapsed,
+            "core ms a cell": 1e3 * busy,
+            "without Dask": 1e3 * alone,
+        }
         rows.append(row | {"overhead a cell, ms": 1e3 * (busy - alone)})
     said = f"Measured on {cores()} cores, which more workers share with client and scheduler"
     section.tables.append(Table(said, rows))
@@ -197,8 +208,5 @@ def _patient(address: str) -> Cluster:
     return Cluster(address)
 
 
-SECTIONS: dict[str, Callable[[], Section]] = {"map": whole_map, "cluster": cluster}
-
-
 if __name__ == "__main__":
-    sys.exit(command("sweeps", __doc__, SECTIONS))
+    sys.exit(command("sweeps", __doc__, {"map": whole_map, "cluster": cluster}))

@@ -48,13 +48,13 @@ def turn(call: Callable[[], object], warm: bool = True) -> Turn:
 
 
 def in_turn(turns: Mapping[str, Turn], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each, over rounds in which each has one turn; a first round is not counted."""
+    """Seconds of each, over rounds in which each has one turn; a first round is not counted, unless it is the only one."""
     seconds: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(rounds + 1):
         for name, take in turns.items():
             time.sleep(SETTLE)
             taken = take()
-            if number:
+            if number or not rounds:
                 seconds[name].append(taken)
     return seconds
 

@@ -6,9 +6,9 @@
 Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
 """
 
-import argparse
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,8 +21,7 @@ from regime import ToyConfig
 from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
-from tests.benchmarks.environment import cores, environment
-from tests.benchmarks.report import RESULTS, Section, Table, record, terminal
+from tests.benchmarks.report import REPEATS, Section, Table, command, rounds
 from tests.benchmarks.timing import in_turn, matmul_rate, matmul_turn, ratio, turn
 
 SEEDS, SAMPLES = 16, 128
@@ -70,15 +69,15 @@ def operations(width: int) -> int:
     return 2 * SEEDS * SAMPLES * (2 * first + 3 * hidden + 3 * last)
 
 
-def batch_of_seeds(rounds: int | None) -> Section:
+def batch_of_seeds(asked: Namespace) -> Section:
     """P3."""
     section = Section(
         "P3: training 16 seeds of an MLP", ["128 samples, 2 inputs, 2 hidden ReLU layers, full-batch descent, fp32."]
     )
     rows = []
-    for width, steps in STEPS.items():
+    for width, steps in list(STEPS.items())[: 1 if asked.quick else None]:
         turns = {"batched": turn(batched(width)), "loop": turn(looped(width)), "matmul": matmul_turn()}
-        seconds = in_turn(turns, rounds or ROUNDS)
+        seconds = in_turn(turns, rounds(asked, ROUNDS))
         faster = ratio(seconds["loop"], seconds["batched"])
         share = ratio([operations(width) * steps / matmul_rate([s]) for s in seconds["matmul"]], seconds["batched"])
         ms = {name: 1e3 * sorted(seconds[name])[len(seconds[name]) // 2] / steps for name in ("batched", "loop")}
@@ -113,19 +112,19 @@ def clocked(seconds: dict[str, float]) -> Iterator[None]:
         Experiment.advance = advance
 
 
-def live_run(rounds: int | None) -> Section:
+def live_run(asked: Namespace) -> Section:
     """The default run: everything that is not a training step counts as measuring."""
-    section = Section(
-        "The default live run", [f"{ToyConfig().to_query()}: every event consumed, all but training steps counted."]
-    )
+    config = ToyConfig(width=16, samples=32, steps=20, seeds=2) if asked.quick else ToyConfig()
+    section = Section("The default live run", [f"{config.to_query()}: every event consumed, all but training steps counted."])
     spent: dict[str, list[float]] = {"training": [], "measuring": []}
-    for round_ in range((rounds or LIVE_ROUNDS) + 1):
+    counted = rounds(asked, LIVE_ROUNDS)
+    for number in range(counted + 1):
         seconds, measured, start = {"training": 0.0}, 0, time.perf_counter()
         with clocked(seconds):
-            for event in regime.stream(ToyConfig()):
+            for event in regime.stream(config):
                 measured += event.kind == "measured"
         whole = time.perf_counter() - start
-        if round_:
+        if number or not counted:
             spent["training"].append(seconds["training"])
             spent["measuring"].append(whole - seconds["training"])
     section.seconds["live"] = spent
@@ -134,28 +133,5 @@ def live_run(rounds: int | None) -> Section:
     return section
 
 
-SECTIONS: dict[str, Callable[[int | None], Section]] = {"p3": batch_of_seeds, "live": live_run}
-
-
-def main() -> int:
-    """Run what was asked for. A target that is missed is a result, not a failure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.toys", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some of the benchmarks")
-    parser.add_argument("--repeats", type=int, help="rounds of timing (default: each benchmark's own)")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}/toys.json and .md beside this file")
-    options = parser.parse_args()
-    torch.set_num_threads(cores())
-    ran_on = environment()
-    for name in options.only:
-        section = SECTIONS[name](options.repeats)
-        section.environment = ran_on
-        sys.stdout.write(terminal(section))
-        if options.write:
-            record("toys", {name: section})
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("toys", __doc__, {"p3": batch_of_seeds, "live": live_run}, REPEATS))

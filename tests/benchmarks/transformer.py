@@ -26,16 +26,15 @@ AGREEMENT = 1e-4
 Inputs = dict[str, Tensor]
 
 
-def batch(variant: str) -> Inputs:
-    """64 rows of 32 positions: shipped sentences, cut and padded, or random tokens everywhere."""
+def batch(variant: str, sentences: int) -> Inputs:
+    """Return rows of 32 positions: shipped sentences, cut and padded, or random tokens everywhere."""
     pretrained = loading.load("minilm")
     if variant == VARIANTS[0]:
-        sentences = texts.split("sentiment", [SENTENCES])[0].texts
         options = {"padding": "max_length", "truncation": True, "max_length": TOKENS, "return_tensors": "pt"}
-        tokens = pretrained.tokenizer(sentences, **options)
+        tokens = pretrained.tokenizer(texts.split("sentiment", [sentences])[0].texts, **options)
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
     special, generator = max(pretrained.tokenizer.all_special_ids), torch.Generator().manual_seed(0)
-    ids = torch.randint(special + 1, pretrained.model.config.vocab_size, (SENTENCES, TOKENS), generator=generator)
+    ids = torch.randint(special + 1, pretrained.model.config.vocab_size, (sentences, TOKENS), generator=generator)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
@@ -121,15 +120,15 @@ WAYS: dict[str, Callable[[nn.Module, Inputs], object]] = {
 PEERS = ("per example, loop", "per example, vmap")
 
 
-def prepared(way: str, variant: str) -> Callable[[], object]:
+def prepared(way: str, variant: str, sentences: int) -> Callable[[], object]:
     """The call whose memory is measured; the model is loaded and has run forward once."""
-    net, inputs = model(), batch(variant)
+    net, inputs = model(), batch(variant, sentences)
     with torch.no_grad():
         net(**inputs)
     return partial(WAYS[way], net, inputs)
 
 
-def section(rounds: int = ROUNDS) -> Section:
+def section(rounds: int, quick: bool) -> Section:
     """Time in turn and peak memory in fresh processes, for both variants."""
     result = Section(
         f"P2: layerwise NTK of all parameters of MiniLM, {SENTENCES} sentences of {TOKENS} tokens, fp32, trace",
@@ -142,15 +141,16 @@ def section(rounds: int = ROUNDS) -> Section:
             "Memory: the peak of resident memory in a fresh process above what it is after loading and one forward pass.",
         ],
     )
-    for variant in VARIANTS:
-        _variant(variant, rounds, result)
+    for variant in VARIANTS[: 1 if quick else None]:
+        _variant(variant, rounds, result, quick)
     return result
 
 
-def _variant(variant: str, rounds: int, result: Section) -> None:
-    net, inputs = model(), batch(variant)
+def _variant(variant: str, rounds: int, result: Section, quick: bool) -> None:
+    sentences = 4 if quick else SENTENCES
+    net, inputs = model(), batch(variant, sentences)
     threads = torch.get_num_threads()
-    memory = {way: peak(prepared, way, variant, threads=threads) for way in WAYS}
+    memory = {way: peak(prepared, way, variant, sentences, threads=threads, fresh=not quick) for way in WAYS}
     seconds = in_turn({way: turn(partial(call, net, inputs), warm=False) for way, call in WAYS.items()}, rounds)
     result.seconds[variant] = seconds
     errors = _errors(net, inputs)

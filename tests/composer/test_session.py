@@ -224,6 +224,11 @@ def test_a_session_cut_off_or_with_code_in_it_is_refused(held: Path, tmp_path: P
 STRADDLING = {"width": 64, "samples": 32, "test_samples": 8, "probe_samples": 24, "alpha": 0.4, "steps": 100, "seeds": 2}
 
 
+@pytest.fixture
+def advice() -> None:
+    """Advice is tried."""
+
+
 def straddling(max_seeds: int | None) -> ToyConfig:
     return ToyConfig(**STRADDLING, measure_every=20, max_seeds=max_seeds)
 

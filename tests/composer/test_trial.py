@@ -19,6 +19,11 @@ SENTENCE = re.compile(
 )
 
 
+@pytest.fixture
+def advice() -> None:
+    """Advice is tried."""
+
+
 def test_a_report_says_what_was_seen_at_the_value_it_advises() -> None:
     *_, last, finished = [event for event in regime.stream(CONFIG) if event.kind != "progress"]
     report = Report.from_dict(finished.report)

@@ -1,4 +1,4 @@
-"""The probe of the real MiniLM: its kernels and its expansion against autograd, and whole runs."""
+"""Probes: the real MiniLM, its kernels and its expansion against autograd and a whole run, and options on a tiny model."""
 
 import json
 import subprocess
@@ -112,21 +112,22 @@ OWN = "\n".join(f"{word} text {k},{word[0]}" for k in range(12) for word in ("ap
     ],
     ids=lambda fields: "-".join(f"{k}={str(v)[:10]}" for k, v in fields.items()),
 )
-def test_options(fields: dict) -> None:
-    report = regime.run(ProbeConfig(**SMALL | fields))
+def test_options(fields: dict, tiny_bert: str) -> None:
+    report = regime.run(ProbeConfig(model=tiny_bert, **SMALL | fields))
     assert report.final["kernel_change"] > 0
     assert len(report.seeds["train_loss"]) == report.config.seeds
     assert report.verdict.interval is not None
 
 
-def test_a_fitted_head_needs_two_training_texts_of_each_label() -> None:
+def test_a_fitted_head_needs_two_training_texts_of_each_label(tiny_bert: str) -> None:
     rows = "\n".join(f"text {k},{'rare' if k == 0 else 'common'}" for k in range(40))
+    fields = {"model": tiny_bert, "task": "own", "texts": rows, "head": "fitted", **SMALL}
     message = (
         "head = 'fitted' is not allowed.*: 0 of the 8 training texts have the label 'rare'; allowed: at least 2 of each label"
     )
     with pytest.raises(regime.ConfigError, match=message):
-        regime.estimate(ProbeConfig(**SMALL, task="own", texts=rows, loss="cross-entropy", head="fitted"))
-    squared = regime.run(ProbeConfig(**SMALL | {"steps": 0}, task="own", texts=rows, head="fitted", forecast=False))
+        regime.estimate(ProbeConfig(**fields, loss="cross-entropy"))
+    squared = regime.run(ProbeConfig(**fields | {"steps": 0}, forecast=False))
     assert squared.final["train_loss"] is not None
 
 
@@ -141,56 +142,58 @@ def test_what_is_remembered_of_a_model_for_estimates_is_small() -> None:
         assert {t.device.type for t in tensors if isinstance(t, Tensor)} == {"meta"}
 
 
-def test_a_zero_head_has_no_kernel_to_be_relative_to() -> None:
+def test_a_zero_head_has_no_kernel_to_be_relative_to(tiny_bert: str) -> None:
     """Only the head has a kernel at first; the body's grows from nothing."""
-    report = regime.run(ProbeConfig(**SMALL, head="zero", learning_rate=1e-3, forecast=False))
+    report = regime.run(ProbeConfig(model=tiny_bert, **SMALL, head="zero", learning_rate=1e-3, forecast=False))
     rows = {row["block"]: row for row in report.blocks}
-    assert rows["encoder.layer.3"]["kernel_change"] is None
+    assert rows["encoder.layer.1"]["kernel_change"] is None
     assert (
-        rows["encoder.layer.3"]["undefined"]["kernel_change"] == "the kernel is zero on the probe points, at the start or now"
+        rows["encoder.layer.1"]["undefined"]["kernel_change"] == "the kernel is zero on the probe points, at the start or now"
     )
-    assert rows["encoder.layer.3"]["regime"]["label"] == "no verdict"
+    assert rows["encoder.layer.1"]["regime"]["label"] == "no verdict"
     assert rows["head"]["kernel_change"] is not None
 
 
-def test_a_run_that_diverges_ends_without_a_verdict() -> None:
-    report = regime.run(ProbeConfig(**SMALL | {"steps": 6}, optimizer="sgd", learning_rate=10.0, forecast=False))
+def test_a_run_that_diverges_ends_without_a_verdict(tiny_bert: str) -> None:
+    report = regime.run(
+        ProbeConfig(model=tiny_bert, **SMALL | {"steps": 6}, optimizer="sgd", learning_rate=10.0, forecast=False)
+    )
     assert report.diverged
     assert report.verdict.label == "no verdict"
     assert report.verdict.agree == "diverged"
     json.dumps(report.to_dict(), allow_nan=False)
 
 
-def test_frozen_blocks_say_so_and_only_later_features_change() -> None:
-    report = regime.run(ProbeConfig(**SMALL, trainable=("encoder.layer.3.*",), forecast=False))
+def test_frozen_blocks_say_so_and_only_later_features_change(tiny_bert: str) -> None:
+    report = regime.run(ProbeConfig(model=tiny_bert, **SMALL, trainable=("encoder.layer.0.*",), forecast=False))
     rows = {row["block"]: row for row in report.blocks}
-    assert rows["encoder.layer.2"]["undefined"]["kernel_change"] == "this layer is not trained"
-    assert rows["encoder.layer.2"]["representation_change"] == pytest.approx(0, abs=1e-6)
-    assert rows["encoder.layer.3"]["kernel_share"] == pytest.approx(1)
-    assert rows["encoder.layer.4"]["representation_change"] > 1e-6
-    assert rows["encoder.layer.3"]["taylor_gap"] == pytest.approx(report.final["taylor_gap"], rel=1e-5)
+    assert rows["embeddings"]["undefined"]["kernel_change"] == "this layer is not trained"
+    assert rows["embeddings"]["representation_change"] == pytest.approx(0, abs=1e-6)
+    assert rows["encoder.layer.0"]["kernel_share"] == pytest.approx(1)
+    assert rows["encoder.layer.1"]["representation_change"] > 1e-6
+    assert rows["encoder.layer.0"]["taylor_gap"] == pytest.approx(report.final["taylor_gap"], rel=1e-5)
 
 
-def test_zero_steps_give_no_verdict() -> None:
-    report = regime.run(ProbeConfig(**SMALL | {"steps": 0}))
+def test_zero_steps_give_no_verdict(tiny_bert: str) -> None:
+    report = regime.run(ProbeConfig(model=tiny_bert, **SMALL | {"steps": 0}))
     assert report.verdict.label == "no verdict"
     assert report.final["taylor_gap"] is None
     assert report.final["kernel_change"] == 0
 
 
-def test_a_last_chunk_of_one_sentence_is_no_example_axis_of_the_position_table() -> None:
-    report = regime.run(ProbeConfig(samples=8, probe_samples=17, max_tokens=32, steps=0, forecast=False))
+def test_a_last_chunk_of_one_sentence_is_no_example_axis_of_the_position_table(tiny_bert: str) -> None:
+    report = regime.run(ProbeConfig(model=tiny_bert, samples=8, probe_samples=17, max_tokens=32, steps=0, forecast=False))
     table = next(row for row in report.layers if row["layer"].endswith("position_embeddings"))
     assert table["undefined"]["representation_change"] == "no representation of the examples here"
     assert report.layers[0]["representation_change"] is not None
 
 
-def test_ambient_modes_and_the_global_random_state_are_left_alone() -> None:
-    state = torch.get_rng_state()
+def test_ambient_modes_and_the_global_random_state_are_left_alone(tiny_bert: str) -> None:
+    config, state = ProbeConfig(model=tiny_bert, **SMALL, forecast=False), torch.get_rng_state()
     with torch.no_grad():
-        one = regime.run(ProbeConfig(**SMALL, forecast=False))
+        one = regime.run(config)
     assert torch.equal(torch.get_rng_state(), state)
-    assert one.final == pytest.approx(regime.run(ProbeConfig(**SMALL, forecast=False)).final, rel=1e-4)
+    assert one.final == pytest.approx(regime.run(config).final, rel=1e-4)
 
 
 def test_a_probe_leaves_the_shared_weights_alone() -> None:

@@ -242,8 +242,10 @@ def test_an_estimate_before_the_run():
     assert "cells would fit" in regime.within(SweepConfig(), 1.0)
 
 
-def test_probes_are_swept_by_the_same_call():
-    base = regime.ProbeConfig(samples=4, probe_samples=8, max_tokens=6, measure_every=1, forecast=False, steps=1)
+def test_probes_are_swept_by_the_same_call(tiny_bert):
+    base = regime.ProbeConfig(
+        model=tiny_bert, samples=4, probe_samples=8, max_tokens=6, measure_every=1, forecast=False, steps=1
+    )
     report = regime.run(SweepConfig(base=base, axes={"task": ["sentiment", "source"]}))
     assert [cell.point for cell in report.cells] == [{"task": "sentiment"}, {"task": "source"}]
     assert all(cell.measures["kernel_change"] > 0 for cell in report.cells)

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -135,9 +134,8 @@ def test_pause_keeps_what_was_reached_and_computes_nothing(page, server):
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_hidden()
     reached = page.locator("#toy-transport .progress").inner_text()
-    page.wait_for_timeout(700)
+    assert server.rests(within=0)
     assert page.locator("#toy-transport .progress").inner_text() == reached
-    assert server.busy(1.0) < 0.2
 
 
 def test_a_run_paused_stepped_and_continued_ends_with_the_numbers_of_one_that_was_not(page, server):
@@ -186,11 +184,9 @@ def test_a_control_that_is_turned_while_paused_makes_the_next_run_a_new_one(page
     expect(page.locator("#toy-transport")).to_contain_text("step 30 of 30", timeout=MINUTES)
 
 
-@pytest.mark.parametrize(
-    ("name", "verdict"),
-    [("Large alpha", "Lazy"), ("Small alpha", "Rich"), ("Lazy wins: smooth", "Lazy"), ("Rich wins: parity", "Rich")],
-)
+@pytest.mark.parametrize(("name", "verdict"), [("Large alpha", "Lazy"), ("Rich wins: parity", "Rich")])
 def test_a_preset_runs_to_its_verdict(page, server, name, verdict):
+    """Each verdict once; those of the other presets are in tests/ui/test_presets.py."""
     visit(page, server)
     press(page, name)
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
@@ -217,9 +213,9 @@ def test_a_preset_with_two_runs_pins_the_first(page, server):
     visit(page, server)
     press(page, "Bottleneck")
     expect(page.locator(".v-compare").first).to_contain_text("bottleneck None", timeout=MINUTES)
-    ended(page)
     expect(page.locator(".v-compare").first).to_contain_text("mixed")
-    expect(page.locator(".v-compare").first).to_contain_text("rich")
+    press(page, "Pause")
+    expect(page.locator("#toy-transport")).to_contain_text("paused", timeout=MINUTES)
 
 
 def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
@@ -257,7 +253,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
     visit(page, server)
     page.get_by_role("radio", name="XOR").check()
     page.get_by_role("slider", name="Width").press("ArrowLeft")
-    settings(page, Steps=60, Seed=11, Learning_rate=0.05)
+    settings(page, Steps=60, Seed=11, Learning_rate=0.05, Samples=32, Test_samples=32, Probe_samples=24)
     page.get_by_role("radio", name="tanh").check()
     press(page, "Run")
     ended(page)
@@ -281,13 +277,8 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("?run=toy&width=1e99", "width = '1e99' is not allowed; allowed: an integer from 1 to 16384"),
-        ("?width=1e99", "width = '1e99' is not allowed"),
-        ("?run=toy&alpha=nan", "alpha = nan is not allowed"),
         ("?run=toy&task=<script>alert(1)</script>", "task = '<script>alert(1)</script>' is not allowed"),
-        ("?run=toy&evil=<img src=x onerror=alert(1)>", "'evil' is not a field of ToyConfig"),
-        ("?run=../../etc/passwd", "run = '../../etc/passwd' is not allowed; allowed: one of 'toy', 'probe'"),
-        ("?run=toy&task=csv", "does not hold your rows"),
+        ("?run=<img src=x onerror=alert(1)>", "run = '<img src=x onerror=alert(1)>' is not allowed"),
         ("?run=toy&steps=" + "9" * 5000, "steps = "),
     ],
 )
@@ -371,8 +362,7 @@ def test_a_closed_page_stops_its_run(browser, server):
     expect(page.locator(".standing").first).to_contain_text("so far", timeout=MINUTES)
     assert server.computes()
     page.close()
-    time.sleep(2)
-    assert server.busy(1.0) < 0.2
+    assert server.rests(within=2)
 
 
 def test_a_bad_field_is_named_and_the_page_recovers(page, server):
@@ -622,8 +612,7 @@ def test_a_map_fills_in_stops_goes_on_and_is_exported(page, browser, server):
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
     there = cells(page, ":not(.pending)").count()
     assert 0 < there <= 12
-    time.sleep(0.5)
-    assert server.busy(1.0) < 0.3
+    assert server.rests(within=1)
     press(page, "Continue")
     ended(page, "sweep")
     expect(page.locator("#sweep-transport")).to_contain_text("cell 12 of 12")

@@ -116,8 +116,7 @@ def test_a_cancelled_run_stops_computing_within_a_second(client, server):
     until_measured(job)
     assert server.computes(), "the run must be computing before it is cancelled, or this test shows nothing"
     job.cancel()
-    time.sleep(1.0)
-    assert server.busy(1.0) < 0.2
+    assert server.rests(within=1)
 
 
 def test_a_visitor_who_leaves_stops_their_run(server):
@@ -129,8 +128,7 @@ def test_a_visitor_who_leaves_stops_their_run(server):
             while '"measured"' not in next(received):
                 pass
             assert server.computes()
-    time.sleep(2.0)
-    assert server.busy(1.0) < 0.2
+    assert server.rests(within=2)
 
 
 BAD = {
@@ -221,12 +219,11 @@ def test_a_sweep_streams_cells_that_fit_their_schema(client, catalog):
 
 def test_a_sweep_that_was_cancelled_finds_its_cells_again(client, server):
     axes = {"width": [8, 12, 16, 20], "alpha": [1.0, 3.0]}
-    config = {"base": SMALL | {"steps": 1500, "measure_every": 100}, "axes": axes}
+    config = {"base": SMALL | {"steps": 1500, "measure_every": 500}, "axes": axes}
     job = client.submit(config, api_name="/sweep")
     first = until_measured(job)
     job.cancel()
-    time.sleep(1)
-    assert server.busy(1.0) < 0.3
+    assert server.rests(within=1)
     events = stream(client, config, "/sweep")
     assert events[0]["found"] >= first["step"]
     assert events[0]["found"] % 2 == 0

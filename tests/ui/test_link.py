@@ -1,5 +1,6 @@
 """Permalinks: what a query says is a configuration, or a refusal that names the field."""
 
+import re
 from urllib.parse import parse_qsl
 
 import pytest
@@ -28,6 +29,21 @@ def test_own_rows_are_not_in_a_link():
     text = query(config.to_dict())
     assert len(text) < 200
     with pytest.raises(regime.ConfigError, match="does not hold your rows"):
+        linked(parse_qsl(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("run=toy&width=1e99", "width = '1e99' is not allowed; allowed: an integer from 1 to 16384"),
+        ("width=1e99", "width = '1e99' is not allowed"),
+        ("run=toy&alpha=nan", "alpha = nan is not allowed"),
+        ("run=toy&evil=1", "'evil' is not a field of ToyConfig"),
+        ("run=../../etc/passwd", "run = '../../etc/passwd' is not allowed; allowed: one of 'toy', 'probe'"),
+    ],
+)
+def test_a_bad_query_is_named(text, said):
+    with pytest.raises(regime.ConfigError, match=re.escape(said)):
         linked(parse_qsl(text))
 
 
