@@ -116,7 +116,7 @@ class CheckpointRun(TransformerRun):
 
     def _bytes(self, samples: int) -> int:
         """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
-        return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.tape_bytes)
+        return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.jacobian_bytes)
 
     def view(self) -> dict[str, object]:
         """Return the names of the revisions and their steps."""

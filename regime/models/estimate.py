@@ -74,8 +74,8 @@ def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
             begin += known.kernel(config.probe_samples, config.samples, "full")
     states = {"momentum": 1, "sgd": 0}.get(config.optimizer, 2)
     copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if config.forecast and adam else 0)
-    passing = ACTIVATIONS * min(few, n) * known.tape_bytes
-    size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.tape_bytes + passing
+    passing = ACTIVATIONS * min(few, n) * known.jacobian_bytes
+    size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.jacobian_bytes + passing
     return Costs(config, begin, step, measured, end, int(size))
 
 

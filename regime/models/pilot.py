@@ -62,7 +62,7 @@ class Pilot:
         return sum(part.cost(n, m, outputs, "auto").operations for part in parts) / self.rate
 
     @property
-    def tape_bytes(self) -> float:
+    def jacobian_bytes(self) -> float:
         """Bytes that the Jacobians keep of one token."""
         return sum(jacobian.nbytes for jacobian in self.jacobians.values()) / self.tokens
 
