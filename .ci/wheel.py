@@ -11,10 +11,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -40,20 +43,23 @@ PYTHON = {
 
 
 def main() -> None:
-    """Build, install, run Python code, the command line and the app; the first failure ends it."""
+    """Build, install, then run Python code, the command line and the app, two at a time; a failure ends it."""
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
-        wheel = build(folder)
-        run("-m", "pip", "install", "-q", str(wheel), cwd=folder)
-        for what, code in PYTHON.items():
-            print(f"+ {what}", flush=True)
-            lines = [line.removeprefix(" " * 8) for line in code.splitlines()]
-            run("-c", "\n".join([f"CHECKOUT = {str(CHECKOUT)!r}", *lines]), cwd=folder)
-        print("+ python -m regime toy", flush=True)
+        run("-m", "pip", "install", "-q", str(build(folder)), cwd=folder)
         (folder / "toy.json").write_text(json.dumps({"width": 16, "steps": 20}))
-        run("-m", "regime", "toy", "toy.json", cwd=folder)
-        print("+ python -m regime app", flush=True)
-        serve(folder)
+        uses = {what: partial(run, "-c", _alone(code), cwd=folder) for what, code in PYTHON.items()}
+        uses["python -m regime toy"] = partial(run, "-m", "regime", "toy", "toy.json", cwd=folder)
+        uses["python -m regime app"] = partial(serve, folder)
+        with ThreadPoolExecutor(2) as pool:  # each spends most of its time on imports
+            for what, done in [(what, pool.submit(use)) for what, use in uses.items()]:
+                done.result()
+                print(f"+ {what}", flush=True)
+
+
+def _alone(code: str) -> str:
+    """Return code as a program that knows where the checkout is."""
+    return f"CHECKOUT = {str(CHECKOUT)!r}\n{textwrap.dedent(code)}"
 
 
 def build(folder: Path) -> Path:

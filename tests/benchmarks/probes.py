@@ -142,7 +142,7 @@ def prompts(asked: Namespace) -> Section:
     one = 1 if asked.quick else None
     size = QUICK if asked.quick else {"samples": 64, "probe_samples": 32, "max_tokens": 48, "steps": 45, "measure_every": 3}
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, REGIME_MODELS_DIR=folder):
-        rest, told = _pretrain(Path(folder) / "small-lm", one or 12)
+        rest, told = _pretrain(Path(folder) / "small-lm", asked.quick)
         section.notes.append(told)
         rows: list[Row] = []
         fields = {"model": "small-lm", "task": "own", "texts": rest, "loss": "cross-entropy", "forecast": False, **size}
@@ -183,7 +183,7 @@ def _gap_at(report: regime.Report, level: float) -> float:
     return float("nan")
 
 
-def _pretrain(folder: Path, epochs: int) -> tuple[str, str]:
+def _pretrain(folder: Path, quick: bool) -> tuple[str, str]:
     """A small GPT-2 on prompts with their words; the sentences that it has not seen as CSV, and what came of it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -207,9 +207,9 @@ def _pretrain(folder: Path, epochs: int) -> tuple[str, str]:
     labels = tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, -100)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     model.train()
-    for epoch in range(epochs):
+    for epoch in range(1 if quick else 12):
         rows = torch.randperm(len(full), generator=torch.Generator().manual_seed(epoch))
-        for batch in rows.split(32):
+        for batch in rows.split(32)[: 1 if quick else None]:
             loss = model(
                 input_ids=tokens["input_ids"][batch], attention_mask=tokens["attention_mask"][batch], labels=labels[batch]
             ).loss

@@ -165,7 +165,9 @@ def test_a_run_that_diverges_ends_without_a_verdict(tiny_bert: str) -> None:
 
 
 def test_frozen_blocks_say_so_and_only_later_features_change(tiny_bert: str) -> None:
-    report = regime.run(ProbeConfig(model=tiny_bert, **SMALL, trainable=("encoder.layer.0.*",), forecast=False))
+    report = regime.run(
+        ProbeConfig(model=tiny_bert, **SMALL, trainable=("encoder.layer.0.*",), learning_rate=0.01, forecast=False)
+    )
     rows = {row["block"]: row for row in report.blocks}
     assert rows["embeddings"]["undefined"]["kernel_change"] == "this layer is not trained"
     assert rows["embeddings"]["representation_change"] == pytest.approx(0, abs=1e-6)

@@ -219,7 +219,7 @@ def test_a_sweep_streams_cells_that_fit_their_schema(client, catalog):
 
 def test_a_sweep_that_was_cancelled_finds_its_cells_again(client, server):
     axes = {"width": [8, 12, 16, 20], "alpha": [1.0, 3.0]}
-    config = {"base": SMALL | {"steps": 1500, "measure_every": 500}, "axes": axes}
+    config = {"base": SMALL | {"steps": 1500, "measure_every": 100}, "axes": axes}
     job = client.submit(config, api_name="/sweep")
     first = until_measured(job)
     job.cancel()
