@@ -1,7 +1,7 @@
 """Measures of one's own: what they have to be, and their values beside those that there are."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from regime.errors import ConfigError, show
 from regime.measures.definitions import DEFINITIONS
 
 
+@runtime_checkable
 class OwnMeasure(Protocol):
     """A measure of one's own: `Monitor(..., measures=[MyMeasure()])`, or in a configuration `measures=[MyMeasure]`.
 
