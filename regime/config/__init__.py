@@ -6,6 +6,7 @@ from pydantic import Field
 
 from regime.config.base import Config, describe, named_fields
 from regime.config.checkpoints import CheckpointConfig
+from regime.config.files import no_files
 from regime.config.monitor import MonitorConfig
 from regime.config.probe import ProbeConfig
 from regime.config.sweep import SweepConfig
@@ -58,9 +59,10 @@ def config_from_dict(fields: Any, kind: str | None = None) -> Runnable:
 
 
 def shared_config(fields: Any, kind: str | None = None) -> Runnable:
-    """Build the configuration that a visitor or a caller asks a server for: no part of it is imported by a path.
+    """Build the configuration that a visitor or a caller asks a server for: it imports no part and opens no file.
 
     Raises:
         ConfigError: as `config_from_dict` does, or a part of one's own is named.
     """
-    return config_from_dict(fields, kind).without_own()
+    with no_files():
+        return config_from_dict(fields, kind).without_own()

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from regime.config.files import no_files
 from regime.config.own import PARTS, is_own
 from regime.errors import ConfigError, show
 
@@ -16,7 +17,7 @@ SEED_LIMIT = 2**31 - 1
 Device = Literal["auto", "cpu", "cuda"]
 
 
-OWN = ("csv", "texts")
+ROWS = ("csv", "texts")
 """Fields that hold somebody's own rows: they stay out of links."""
 
 
@@ -175,7 +176,7 @@ class Config(BaseModel):
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, without somebody's own rows."""
-        changed = self.model_dump(exclude_defaults=True, exclude=set(OWN))
+        changed = self.model_dump(exclude_defaults=True, exclude=set(ROWS))
         nested = {name: value for name in changed if isinstance(value := getattr(self, name), Config)}
         return changed | {name: {"kind": value.kind, **value.changes()} for name, value in nested.items()}
 
@@ -190,7 +191,8 @@ class Config(BaseModel):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
         pairs = parse_qsl(query, keep_blank_values=True)
         fields = {name: _parse(text, cls.properties().get(name, {})) for name, text in pairs}
-        return cls(**fields).without_own()
+        with no_files():
+            return cls(**fields).without_own()
 
 
 def _written(value: Any) -> Any:
@@ -212,5 +214,5 @@ def _parse(text: str, schema: dict[str, Any]) -> Any:
             try:
                 return read(text)
             except ValueError:
-                return text
+                continue
     return text

@@ -1,11 +1,13 @@
 """Configuration of a comparison of checkpoints: revisions of one model, or models of one architecture."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from regime.config.base import FROM_LIST
 from regime.config.models import ADDITION, MAIN, PROBE_TOKEN_LIMIT, Name, TransformerConfig
+from regime.config.rows import Share
 
 
 class CheckpointConfig(TransformerConfig):
@@ -14,6 +16,8 @@ class CheckpointConfig(TransformerConfig):
     The function f is as in `ProbeConfig`, with the same random head at every revision; for the task "modular-addition", the
     logits of the answers, less their mean. Time is the step that a revision's name ends in, else its place in the list.
     """
+
+    shares: ClassVar[Mapping[str, Share]] = {"samples": Share(64, 8)}
 
     kind: Literal["checkpoints"] = "checkpoints"
     model: Name = Field(default=ADDITION, description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")

@@ -1,13 +1,15 @@
 """What runs on transformers have in common: a model by name, texts, and how the two make a function."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from regime.config.base import FROM_LIST, SEED_LIMIT, Config, Device
+from regime.config.base import FROM_LIST, SEED_LIMIT, Device
 from regime.config.own import ACCEPTED, Measures
-from regime.config.rows import OwnTexts, parse_texts
+from regime.config.own_texts import OwnTexts, parse_texts
+from regime.config.read import Read
+from regime.config.rows import Column, RowsConfig
 
 PROBE_TOKEN_LIMIT = 8192
 """Most probe tokens, over all seeds, whose activations and gradients a run holds at once."""
@@ -23,14 +25,21 @@ else:
     AnyModel = Annotated[Name, *ACCEPTED]
 
 
-class TransformerConfig(Config):
+class TransformerConfig(RowsConfig):
     """A transformer, texts, and what makes a function of them."""
+
+    rows_field: ClassVar[str] = "texts"
 
     model: AnyModel = Field(default="minilm", description="one of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id")
     texts: str | None = Field(
         default=None,
         max_length=1_000_000,
-        description="for task 'own': CSV or lines of text and label, or of text alone for 'next-token'; never in a permalink",
+        description="for task 'own': texts and labels, in CSV or the like, or lines of text alone for 'next-token'; in Python "
+        "also the path of a file; never in a permalink",
+    )
+    text_column: Column | None = Field(
+        default=None,
+        description="of own rows: the column of texts; null: the one called text or the like, or of the longest cells",
     )
     prompt: str | None = Field(
         default=None, max_length=400, description="for 'prompt': a template with {text} and {mask}; null: the task's own"
@@ -47,12 +56,6 @@ class TransformerConfig(Config):
     device: Device = "auto"
 
     def _check_texts(self) -> None:
-        if (self.task == "own") != (self.texts is not None):
-            given = "null" if self.texts is None else "rows"
-            raise ValueError(
-                f"texts = {given} is not allowed with task = {self.task!r}; "
-                "allowed: your rows with task = 'own' (a permalink does not hold them), null with any other"
-            )
         if self.prompt is not None and ("{text}" not in self.prompt or self.prompt.count("{mask}") != 1):
             raise ValueError(f"prompt = {self.prompt!r:.80} is not allowed; allowed: a template with {{text}} and one {{mask}}")
         if self.readout != "prompt" and (self.prompt is not None or self.words):
@@ -61,6 +64,11 @@ class TransformerConfig(Config):
             self._check_words(table)
 
     def _check_words(self, table: OwnTexts) -> None:
+        if table.values and (self.readout == "prompt" or getattr(self, "loss", None) == "cross-entropy"):
+            raise ValueError(
+                f"readout = {self.readout!r} is not allowed: the target {table.read.target[0]!r:.60} is a regression; "
+                "allowed: a new head with loss 'mse', or task_type = 'classification'"
+            )
         if self.readout == "prompt" and (self.prompt is None or len(self.words) != len(table.classes)):
             raise ValueError(
                 f"words = {list(self.words)!r:.80} is not allowed with your own rows; allowed: a prompt, and a word for each "
@@ -82,13 +90,18 @@ class TransformerConfig(Config):
         if self.texts is None:
             return None
         try:
-            return parse_texts(self.texts, self.labeled)
+            return parse_texts(self.texts, self.labeled, self.choices)
         except ValueError as error:
             raise ValueError(f"texts is not allowed: {error}") from None
 
     @property
+    def read(self) -> Read | None:
+        """What was read of somebody's own rows; raises ValueError as `table` does."""
+        return None if self.table is None else self.table.read
+
+    @property
     def classes(self) -> int:
-        """Labels of the task; 0 where there are none."""
+        """Labels of the task; 0 where there are none, or numbers to predict."""
         if not self.labeled:
             return 0
         return 2 if self.table is None else len(self.table.classes)

@@ -1,12 +1,14 @@
 """Configuration of a probe: a pretrained transformer that is fine-tuned."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from regime.config.base import FROM_LIST
 from regime.config.models import MAIN, PROBE_TOKEN_LIMIT, Name, TransformerConfig
 from regime.config.own import ACCEPTED, is_own
+from regime.config.rows import Share
 
 OptimizerName = Literal["sgd", "momentum", "adamw"]
 if TYPE_CHECKING:  # a class of torch.optim.Optimizer may be passed, and is kept as its import path
@@ -24,6 +26,8 @@ class ProbeConfig(TransformerConfig):
     `1/N sum l(f, y)`, with `l = 1/2 ||f - y||**2` or cross-entropy on labels y = -1, +1, or one-hot less 1/C; for "next-token"
     it is the mean of -f. Time is steps times learning_rate.
     """
+
+    shares: ClassVar[Mapping[str, Share]] = {"samples": Share(64, 4, rows=2), "probe_samples": Share(32, 8)}
 
     kind: Literal["probe"] = "probe"
     revision: Name = Field(

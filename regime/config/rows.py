@@ -1,132 +1,128 @@
-"""A person's own texts and labels: pasted lines, or CSV."""
+"""What the configurations of toys and of transformers have in common: somebody's own rows, and what is read of them."""
 
-import csv
-import io
-import re
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+import warnings
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-ROW_LIMIT = 5_000
-CELL_LIMIT = 10_000
-FILE_LIMIT = 1_000_000
-"""Characters of all rows together, and bytes of a file."""
-LABELS = (2, 10)
-"""How many different labels there may be."""
-TEXT_NAMES = ("text", "sentence", "review", "content")
-LABEL_NAMES = ("label", "class", "target", "sentiment", "category")
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+from pydantic import Field, model_validator
 
+from regime.config.base import FROM_LIST, Config
+from regime.config.files import rows_of
+from regime.config.read import Choices, Missing, Read, TaskType
+from regime.errors import show
 
-class OwnTexts(NamedTuple):
-    """Texts, the number of each one's label in `classes`, and the labels in alphabetical order; of unlabeled texts neither."""
+OWN = "own"
+"""The task of somebody's own rows."""
+FORMER = "csv"
+"""What that task of toys was called until 0.3."""
 
-    texts: tuple[str, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
+Name = Annotated[str, Field(max_length=1000)]
+Column = Annotated[int, Field(ge=-1000, le=1_000_000_000)] | Name
+Columns = Annotated[tuple[Column, ...], Field(max_length=256), FROM_LIST]
 
 
-def decode(data: bytes) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 that says so.
+class Share(NamedTuple):
+    """How many rows a field counts: where nobody says and rows suffice, at least; and how many rows it takes for each."""
 
-    Raises:
-        ValueError: it is too large, or in another encoding; the message says at which byte.
-    """
-    if len(data) > FILE_LIMIT:
-        raise ValueError(f"the file has {len(data)} bytes; allowed: at most {FILE_LIMIT}")
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the file is not UTF-8: byte {error.start} begins no character; save it as UTF-8") from None
+    usual: int
+    least: int
+    rows: int = 1
 
 
-@lru_cache(maxsize=8)
-def parse_texts(source: str, labeled: bool = True) -> OwnTexts:
-    """Return texts with a label each, in two columns; or texts alone, one a line or in the column that a header calls text.
+class RowsConfig(Config):
+    """A run that may take somebody's own rows."""
 
-    Columns are parted by commas, semicolons or tabs, and cells may be quoted. A header is a first row that names a column text
-    or label; without one the label is the last column.
+    rows_field: ClassVar[str]
+    """The field that holds them."""
+    shares: ClassVar[Mapping[str, Share]]
+    """Of fields that count rows."""
 
-    Raises:
-        ValueError: these are no such rows; the message names the row, its value and what is allowed.
-    """
-    _check_characters(source)
-    rows = _rows(source, labeled)
-    if not rows:
-        raise ValueError("it has no rows; allowed: one text a line" + (", its label after a comma" if labeled else ""))
-    header = [cell.strip().lower() for cell in rows[0]]
-    text, label = (next((header.index(name) for name in names if name in header), None) for names in (TEXT_NAMES, LABEL_NAMES))
-    known = text is not None or (label is not None and len(header) == 2)
-    first = 1 if known else 0
-    if len(rows) - first > ROW_LIMIT:
-        raise ValueError(f"it has {len(rows) - first} rows; allowed: at most {ROW_LIMIT}")
-    width = len(rows[0]) if known else (2 if labeled else 1)
-    if known and labeled and label is None:
-        label = width - 1 if text != width - 1 else 0
-    if not known:
-        text, label = 0, 1
-    if text is None:
-        text = 1 - label
-    texts, names = [], []
-    for number, row in enumerate(rows[first:], start=first + 1):
-        if len(row) != width or (labeled and width < 2):
-            wanted = width if width > 1 or not labeled else 2
-            hint = "; put quotes around a text that has the separator in it" if len(row) > wanted else ""
-            raise ValueError(f"row {number} has {len(row)} columns; allowed: {wanted}{hint}")
-        texts.append(_cell(row[text], "text", number))
-        if labeled:
-            names.append(_cell(row[label], "label", number))
-    if not labeled:
-        return OwnTexts(tuple(texts), (), ())
-    classes = sorted(set(names))
-    if not LABELS[0] <= len(classes) <= LABELS[1]:
-        some = ", ".join(repr(_short(name)) for name in classes[:3])
-        raise ValueError(f"it has {len(classes)} different labels ({some}{', ...' * (len(classes) > 3)}); allowed: 2 to 10")
-    numbers = {name: number for number, name in enumerate(classes)}
-    return OwnTexts(tuple(texts), tuple(numbers[name] for name in names), tuple(classes))
+    kind: str
+    task: str
+    target: Column | Columns | None = Field(
+        default=None,
+        description="of own rows: the column to predict, by name, or by number from 1, from the last as -1; several that are "
+        "one-hot; null: the one called label, class or the like, or the last",
+    )
+    drop: Columns | None = Field(
+        default=None, description="of own rows: columns that are left out; null: those that only count the rows, or are empty"
+    )
+    header: bool | None = Field(
+        default=None, description="of own rows: whether the first one names the columns; null: by its looks"
+    )
+    task_type: TaskType = Field(
+        default="auto",
+        description="of own rows: 'auto' takes words, and at most 10 whole numbers, for classes, else a regression",
+    )
+    missing: Missing = Field(
+        default="refuse", description="of own rows: 'drop' leaves out rows with cells that are missing or cannot be read"
+    )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _open(cls, fields: Any) -> Any:
+        """Take rows from the file that the field names, and the task from the rows or from its former name."""
+        if not isinstance(fields, dict):
+            return fields
+        if fields.get("task") == FORMER:
+            warnings.warn(f"task = {FORMER!r} is called {OWN!r} now", FutureWarning, stacklevel=4)
+            fields = fields | {"task": OWN}
+        if fields.get(cls.rows_field) is None:
+            return fields
+        try:
+            return {"task": OWN} | fields | {cls.rows_field: rows_of(fields[cls.rows_field])}
+        except ValueError as error:
+            raise ValueError(f"{cls.rows_field} is not allowed: {error}") from None
 
-def _check_characters(source: str) -> None:
-    if "\ufffd" in source or any("\ud800" <= character <= "\udfff" for character in source):
-        raise ValueError("it has broken characters, so its encoding was lost on the way; save the file as UTF-8")
-    if found := CONTROL.search(source):
-        line = source.count("\n", 0, found.start()) + 1
-        raise ValueError(f"line {line} has the control character {found[0]!r}; allowed: text")
-
-
-def _rows(source: str, labeled: bool) -> list[list[str]]:
-    """Cells by row, blank lines left out."""
-    first = source.lstrip().split("\n", 1)[0]
-    separator = "\0" if not (labeled or _names_text(first)) else "\t" if "\t" in first else max(";,", key=first.count)
-    if separator == "\0":
-        return [[line] for line in source.splitlines() if line.strip()]
-    reader = csv.reader(io.StringIO(source), delimiter=separator, strict=True, skipinitialspace=True)
-    rows = []
-    try:
-        rows.extend(row for row in reader if any(cell.strip() for cell in row))
-        return rows
-    except csv.Error as error:
-        if str(error).startswith("field larger"):  # the reader has a limit of its own, far above this one
+    @model_validator(mode="after")
+    def _check_own(self) -> Self:
+        rows = getattr(self, self.rows_field)
+        if (self.task == OWN) != (rows is not None):
+            given = "null" if rows is None else "rows"
             raise ValueError(
-                f"row {len(rows) + 1} has a cell of over {csv.field_size_limit()} characters; allowed: at most {CELL_LIMIT}"
-            ) from None
-        raise ValueError(f"line {reader.line_num} cannot be read as CSV: {error}") from None
+                f"{self.rows_field} = {given} is not allowed with task = {self.task!r}; "
+                f"allowed: your rows with task = {OWN!r} (a permalink does not hold them), null with any other"
+            )
+        if rows is None:
+            defaults = Choices()
+            for name, value in self.choices._asdict().items():
+                if value != getattr(defaults, name):
+                    raise ValueError(
+                        f"{name} = {show(value)} is not allowed with task = {self.task!r}; "
+                        f"allowed: {getattr(defaults, name)!r}, for it says what to read of your own rows"
+                    )
+            return self
+        for name, count in self._counts(self.read.rows).items():
+            self.__dict__[name] = count  # frozen from here on
+        return self
 
+    def _counts(self, rows: int) -> dict[str, int]:
+        """How many rows each group has that nobody gave a count, where the rows do not suffice for the usual ones."""
+        least = sum(share.least * share.rows for share in self.shares.values())
+        if rows < least:
+            raise ValueError(f"{self.rows_field} is not allowed: it has {rows} rows; allowed: at least {least}")
+        free = {name: share for name, share in self.shares.items() if name not in self.model_fields_set}
+        left = rows - sum(getattr(self, name) * share.rows for name, share in self.shares.items() if name not in free)
+        wanted = sum(share.usual * share.rows for share in free.values())
+        if left >= wanted:
+            return {}
+        counts = {name: max(share.least, share.usual * left // wanted) for name, share in free.items()}
+        while sum(counts[name] * free[name].rows for name in free) > left and (
+            larger := [name for name in free if counts[name] > free[name].least]
+        ):
+            counts[max(larger, key=counts.__getitem__)] -= 1
+        return counts
 
-def _names_text(line: str) -> bool:
-    cells: Sequence[str] = re.split(r"[\t;,]", line.lower())
-    return len(cells) > 1 and any(cell.strip(' "') in TEXT_NAMES for cell in cells)
+    @property
+    def choices(self) -> Choices:
+        """What is to be read of the rows."""
+        return Choices(**{name: getattr(self, name) for name in Choices._fields if name in type(self).model_fields})
 
+    @property
+    def read(self) -> Read | None:
+        """What was read of the rows; None where there are none.
 
-def _cell(value: str, name: str, number: int) -> str:
-    value = value.strip()
-    if not value:
-        raise ValueError(f"row {number} has an empty {name}; allowed: none of them empty")
-    if len(value) > CELL_LIMIT:
-        raise ValueError(f"row {number} has a {name} of {len(value)} characters; allowed: at most {CELL_LIMIT}")
-    return value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 20 else text[:17] + "..."
+        Raises:
+            ValueError: they are no such rows.
+        """
+        raise NotImplementedError

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from regime.config.base import FROM_LIST, OWN, Config, FrozenDict
+from regime.config.base import FROM_LIST, ROWS, Config, FrozenDict
 from regime.config.own import PARTS, is_own
 from regime.config.probe import ProbeConfig
 from regime.config.toy import ToyConfig
@@ -15,7 +15,7 @@ from regime.errors import ConfigError, show
 Scalar = bool | int | float | str | None
 Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]
 BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
-FIXED = ("kind", "seeds", "max_seeds", "device", "measures", *OWN)
+FIXED = ("kind", "seeds", "max_seeds", "device", "measures", *ROWS)
 """Fields of a base that are no axis."""
 AXES, VALUES = 6, 1000
 CHECKED = 10_000

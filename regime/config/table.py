@@ -1,85 +1,151 @@
-"""Somebody's own rows: CSV text as points and targets, or a refusal that says where it fails."""
+"""Text as a table of cells: which separator parts them, what quotes do, which lines are comments."""
 
 import csv
 import io
-from functools import lru_cache
-from math import isfinite
+import re
+from collections import Counter
 from typing import NamedTuple
 
-BYTES = 1_000_000
-ROWS = 6144
-COLUMNS = 257
-CLASSES = 10
+from regime.config.columns import LABELS, SCORES, TEXTS, is_number, is_typed
+
+SHOWN = 8
+"""Bad rows or cells that a message lists."""
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-class OwnRows(NamedTuple):
-    """Points, and what to predict: numbers where `classes` is empty, else indices into it."""
+class Table(NamedTuple):
+    """Cells of the rows that hold any, blank at the end where a row has fewer than others."""
 
-    x: tuple[tuple[float, ...], ...]
-    y: tuple[float, ...]
-    classes: tuple[str, ...]
+    cells: list[list[str]]
+    rows: list[int]
+    """The number of each row as a spreadsheet shows it: from 1, blank lines, comments and the header counted."""
+    separator: str
+    notes: tuple[str, ...] = ()
+    """How the text was read."""
+    names: tuple[str, ...] = ()
+    """What a comment above the rows calls the columns."""
+    ragged: tuple[int, ...] = ()
+    """Rows whose count of cells is not the usual one."""
 
 
-@lru_cache(maxsize=8)
-def parse_rows(text: str) -> OwnRows:
-    """Return rows of comma-separated numbers as points, the target last; a first row that holds names is skipped.
+def read_table(text: str, words: bool) -> Table:
+    """Return the cells of a text in CSV or the like.
 
-    Targets that are words, or whole numbers of at most 10 values, are classes; other numbers are a regression.
+    The separator is the one that gives most rows equally many cells, and most cells that are numbers or words that recur.
+
+    Args:
+        text: of the file.
+        words: whether one column holds texts: a # in one begins no comment, and spaces part no cells.
 
     Raises:
-        ValueError: naming the row, the value and what is allowed.
+        ValueError: broken characters, no rows, or quotes that do not end.
     """
-    if len(text.encode()) > BYTES:
-        raise ValueError(f"it has {len(text.encode())} bytes; allowed: at most {BYTES}")
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise ValueError(f"it is not CSV: {error}") from None
-    if rows and any(_number_or_none(cell) is None for cell in rows[0][:-1]):
-        rows = rows[1:]
-    if not rows:
-        raise ValueError("it has no rows; allowed: rows of numbers, the target last")
-    if len(rows) > ROWS:
-        raise ValueError(f"it has {len(rows)} rows; allowed: at most {ROWS}")
-    columns = len(rows[0])
-    if not 2 <= columns <= COLUMNS:
-        raise ValueError(f"it has {columns} columns; allowed: 2 to {COLUMNS}, the target last")
-    for number, row in enumerate(rows, 1):
-        if len(row) != columns:
-            raise ValueError(f"data row {number} has {len(row)} columns, the first one {columns}; allowed: the same in all")
-    x = tuple(tuple(_number(cell, number) for cell in row[:-1]) for number, row in enumerate(rows, 1))
-    targets = [row[-1].strip() for row in rows]
-    values = [_number_or_none(cell) for cell in targets]
-    named = sum(value is None for value in values)
-    if 0 < named < len(values):
-        odd = targets[next(k for k, value in enumerate(values) if value is None)]
-        raise ValueError(f"its target {odd[:40]!r} is not a finite number, others are; allowed: all numbers, or all names")
-    distinct = set(targets)
-    if len(distinct) < 2:
-        raise ValueError("its target has one value only; allowed: at least two")
-    if named or (len(distinct) <= CLASSES and all(value == int(value) for value in values if value is not None)):
-        if len(distinct) > CLASSES:
-            raise ValueError(f"its target has {len(distinct)} classes; allowed: 2 to {CLASSES}")
-        classes = tuple(sorted(distinct, key=_class_order))
-        return OwnRows(x, tuple(float(classes.index(cell)) for cell in targets), classes)
-    return OwnRows(x, tuple(value for value in values if value is not None), ())
+    check_characters(text)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    comments = _comments(lines, words)
+    told = re.fullmatch(r"sep=(.)", lines[0].strip().strip('"'))
+    for at in [*comments, *([0] if told else [])]:
+        lines[at] = ""
+    tried = [_parsed(lines, each) for each in ([told[1]] if told else SEPARATORS) if each != " " or not words]
+    table = max(tried, key=_quality)
+    broken = [each.notes[0] for each in tried if each.notes and not each.cells]
+    if not table.cells or (broken and _usual(table.cells)[0] < 2):
+        raise ValueError((broken or ["it has no rows; allowed: rows of a table, one a line"])[0])
+    notes = []
+    if table.separator != ",":
+        notes.append(f"{SEPARATORS.get(table.separator, table.separator)} part the cells")
+    if comments:
+        notes.append(f"comments left out: {listed([at + 1 for at in comments])}")
+        last = next(csv.reader([list(comments.values())[-1]], delimiter=table.separator))
+        table = table._replace(names=tuple(name.strip() for name in last))
+    return _squared(table._replace(notes=(*notes, *table.notes)))
 
 
-def _class_order(name: str) -> tuple[float, str]:
-    value = _number_or_none(name)
-    return (0.0 if value is None else value, name)
+def check_characters(text: str) -> None:
+    """Refuse text whose encoding was lost, or that is none.
+
+    Raises:
+        ValueError: the message names the line and the character.
+    """
+    if "\ufffd" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("it has broken characters, so its encoding was lost on the way; save the file as UTF-8")
+    if found := CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ValueError(f"line {line} has the control character {found[0]!r}; allowed: text")
 
 
-def _number_or_none(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if isfinite(value) else None
+def names_columns(line: str) -> bool:
+    """Return whether a line names a column of texts, labels or ratings."""
+    return any(cell.strip(' "').lower() in (*TEXTS, *LABELS, *SCORES) for cell in re.split(r"[\t;,|]", line.strip()))
 
 
-def _number(cell: str, row: int) -> float:
-    value = _number_or_none(cell)
-    if value is None or abs(value) > 1e30:
-        raise ValueError(f"data row {row} has {cell.strip()[:40]!r}; allowed: finite numbers in every column but the last")
-    return value
+def listed(rows: list[int]) -> str:
+    """Return numbers of rows in words: `rows 3, 5 and 12 more`."""
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows[:SHOWN]))}{more}"
+
+
+def _comments(lines: list[str], words: bool) -> dict[int, str]:
+    """Lines that begin with #, by where they are; among texts those at the top alone, and only above a header."""
+    found = {at: line.lstrip("# \t") for at, line in enumerate(lines) if line.startswith("#")}
+    if not words:
+        return found
+    top = next((at for at, line in enumerate(lines) if line.strip() and at not in found), len(lines))
+    header = top < len(lines) and names_columns(lines[top])
+    return {at: line for at, line in found.items() if at < top} if header else {}
+
+
+def _parsed(lines: list[str], separator: str) -> Table:
+    """Cells by one separator; quotes that do not end are characters like others, if all rows have equally many cells then."""
+    lines = [" ".join(line.split()) for line in lines] if separator == " " else lines
+    broken = ""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        reader = csv.reader(
+            io.StringIO("\n".join(lines)), delimiter=separator, quoting=quoting, strict=True, skipinitialspace=True
+        )
+        try:
+            rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(reader, 1)]
+        except csv.Error as error:
+            broken = f"line {reader.line_num} cannot be read: {error}; quotes end where they began, and are doubled inside"
+            continue
+        kept = [(number, row) for number, row in rows if any(row)]
+        table = Table([row for _, row in kept], [number for number, _ in kept], separator)
+        if not broken or _usual(table.cells)[1] == len(kept):
+            return table._replace(notes=("quotes are part of the cells",) if broken else ())
+    return Table([], [], separator, (broken,) if broken else ())
+
+
+def _usual(cells: list[list[str]]) -> tuple[int, int]:
+    """The commonest count of cells in a row, and how many rows have it."""
+    return max(Counter(map(len, cells)).items(), key=lambda pair: (pair[1], pair[0]), default=(0, 0))
+
+
+def _quality(table: Table) -> tuple[float, ...]:
+    """How well a separator reads the rows: equally many cells, then numbers, then words that recur."""
+    width, count = _usual(table.cells)
+    if width < 2:
+        return (0.0, 0.0, 0.0) if table.cells else (-1.0, 0.0, 0.0)
+    body = [row for row in table.cells[1:] if len(row) == width] or [row for row in table.cells if len(row) == width]
+    columns = list(zip(*body, strict=True))
+    numbers = sum(is_number(cell) for column in columns for cell in column) / (len(body) * width)
+    return round(count / len(table.cells), 1), round(numbers, 2), sum(map(is_typed, columns)) / width
+
+
+def _squared(table: Table) -> Table:
+    """Return rows of one width: a header that names all but the first column gets its cell, empty last columns go."""
+    cells, notes = table.cells, table.notes
+    width, _ = _usual(cells)
+    if len(cells) > 1 and len(cells[0]) == width - 1 and not any(map(is_number, cells[0])):
+        cells = [["", *cells[0]], *cells[1:]]
+        notes = (*notes, "its header has no name for the first column")
+    used = max((at + 1 for row in cells if len(row) == width for at, cell in enumerate(row) if cell), default=width)
+    if used < width:
+        notes = (*notes, f"{width - used} empty last column{'s' * (width - used > 1)} left out")
+    ragged = tuple(
+        number
+        for number, row in zip(table.rows, cells, strict=True)
+        if len(row) != width and (len(row) != used or used == width)
+    )
+    whole = [(row + [""] * width)[:used] for row in cells]
+    return table._replace(cells=whole, notes=notes, ragged=ragged)

@@ -97,7 +97,6 @@ TASKS = {
     "digits": Task(64, 10, "Handwritten digits of 8 by 8 pixels, ten classes.", rows=1797),
     "breast-cancer": Task(30, 2, "Malignant or benign, from 30 measurements of cell nuclei.", rows=569),
 }
-"""Every task but `csv`, whose dimension and classes its rows decide."""
+"""Every task but `own`, whose dimension and classes its rows decide."""
 
-CSV = "csv"
-CSV_MEANING = "Your own rows: numbers, and the target in the last column."
+OWN_MEANING = "Your own rows: columns of numbers, and a target to predict from them."

@@ -1,15 +1,18 @@
 """Configuration of a toy run."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from regime.config.base import SEED_LIMIT, Config, Device
+from regime.config.base import SEED_LIMIT, Device
 from regime.config.own import ACCEPTED, Measures, is_own
-from regime.config.table import parse_rows
-from regime.config.tasks import CSV, CSV_MEANING, TASKS, Task, own_task
-from regime.errors import ConfigError, show
+from regime.config.own_rows import OwnRows, parse_rows
+from regime.config.read import Read
+from regime.config.rows import Columns, RowsConfig, Share
+from regime.config.tasks import OWN_MEANING, TASKS, Task, own_task
+from regime.errors import ConfigError
 
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
@@ -30,7 +33,7 @@ TaskName = Literal[
     "modular-addition",
     "digits",
     "breast-cancer",
-    "csv",
+    "own",
 ]
 OptimizerName = Literal["gd", "sgd", "momentum", "adam"]
 if TYPE_CHECKING:  # a class of one's own may be passed, and is kept as its import path
@@ -41,7 +44,7 @@ else:
     AnyOptimizer = Annotated[OptimizerName, *ACCEPTED]
 
 
-class ToyConfig(Config):
+class ToyConfig(RowsConfig):
     """An MLP trained on a toy task, beside its linearized twin.
 
     In NTK parameterization every layer, the readout included, computes
@@ -52,10 +55,22 @@ class ToyConfig(Config):
     `alpha**2 weight_decay / 2 ||theta||**2`: without momentum, parameters shrink by learning_rate * weight_decay a step.
     """
 
+    rows_field: ClassVar[str] = "csv"
+    shares: ClassVar[Mapping[str, Share]] = {
+        "samples": Share(128, 4),
+        "test_samples": Share(128, 4),
+        "probe_samples": Share(96, 8),
+    }
+
     kind: Literal["toy"] = "toy"
     task: AnyTask = "rings"
     csv: str | None = Field(
-        default=None, max_length=1_000_000, description="for task 'csv': rows of numbers, the target last; never in a permalink"
+        default=None,
+        max_length=1_000_000,
+        description="for task 'own': rows in CSV or the like; in Python also the path of a file; never in a permalink",
+    )
+    encode: Columns = Field(
+        default=(), description="of own rows: columns of words; each word becomes an input, 1 where it stands"
     )
     frequency: int = Field(default=2, ge=1, le=64, description="of the targets of 'circle' and 'sine'")
     sparsity: int = Field(default=3, ge=1, le=8, description="relevant bits of 'parity', directions of 'multi-index'")
@@ -123,7 +138,6 @@ class ToyConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        self._check_rows()
         self._check_network()
         if self.optimizer == "gd" and self.batch_size is not None:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed with optimizer = 'gd'; allowed: null")
@@ -160,18 +174,6 @@ class ToyConfig(Config):
                 f"{self.workspace / 2**30:.1f} GiB; allowed: at most {WORKSPACE_LIMIT / 2**30:.0f} GiB together"
             )
 
-    def _check_rows(self) -> None:
-        if (self.task == CSV) != (self.csv is not None):
-            raise ValueError(
-                f"csv = {show(self.csv)} is not allowed with task = {self.task!r}; "
-                "allowed: your rows with task = 'csv' (a permalink does not hold them), null with any other"
-            )
-        if self.csv is not None:
-            try:
-                parse_rows(self.csv)
-            except ValueError as error:
-                raise ValueError(f"csv is not allowed: {error}") from None
-
     def _check_network(self) -> None:
         if self.parameterization == "mean-field" and self.depth != 1:
             raise ValueError(f"depth = {self.depth} is not allowed with parameterization = 'mean-field'; allowed: 1")
@@ -183,10 +185,28 @@ class ToyConfig(Config):
         if is_own(self.task):
             own = own_task(self.task)
             return Task(own.inputs, own.classes, own.meaning)
-        if self.csv is None:
+        if (own := self.own_rows) is None:
             return TASKS[self.task]
-        table = parse_rows(self.csv)
-        return Task(len(table.x[0]), len(table.classes), CSV_MEANING, rows=len(table.x))
+        return Task(own.x.shape[1], len(own.classes), OWN_MEANING, rows=len(own.x))
+
+    @property
+    def own_rows(self) -> OwnRows | None:
+        """Somebody's own rows as points and targets.
+
+        Raises:
+            ValueError: they are no such rows.
+        """
+        if self.csv is None:
+            return None
+        try:
+            return parse_rows(self.csv, self.choices)
+        except ValueError as error:
+            raise ValueError(f"csv is not allowed: {error}") from None
+
+    @property
+    def read(self) -> Read | None:
+        """What was read of somebody's own rows; raises ValueError as `own_rows` does."""
+        return None if self.own_rows is None else self.own_rows.read
 
     @property
     def by_parameter(self) -> bool:

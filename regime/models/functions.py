@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from regime.config import CheckpointConfig, ProbeConfig
@@ -128,15 +128,15 @@ class TextFunction:
 def split_texts(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:
     """Return the task's rows in groups of these sizes; raises ConfigError where there are too few."""
     try:
-        return texts.split(config.task, sizes, config.seed, config.texts, config.labeled)
+        return texts.split(config.task, sizes, config.seed, config.table)
     except ValueError as error:
         raise ConfigError(f"samples and probe_samples are not allowed: {error}") from None
 
 
-def targets(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
-    """Return what outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more; 0 for texts without labels."""
+def targets(labels: Shaped[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
+    """Return what outputs are trained to: -1 and +1 for two labels, one-hot less 1/C for more, or the values themselves."""
     if classes == 0:
-        return torch.zeros(len(labels), 1)
+        return labels.float().unsqueeze(1)
     if classes == 2:
         return (2.0 * labels - 1.0).unsqueeze(1)
     return nn.functional.one_hot(labels, classes).float() - 1 / classes

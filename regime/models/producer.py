@@ -185,7 +185,7 @@ class ProbeRun(TransformerRun):
     def _scores(self, name: str, outputs: Float[Tensor, "n C"]) -> dict[str, Float[Tensor, ""]]:
         y = self.targets[name]
         scores = {f"{name}_loss": self.loss.value(outputs, y)}
-        return scores | ({f"{name}_error": error(outputs, y, self.config.classes)} if self.config.classes else {})
+        return scores | ({f"{name}_error": error(outputs, y, self.config.classes)} if self.config.labeled else {})
 
     def _twins(self, learners: list[_Learner]) -> dict[str, Float[Tensor, "S"]]:
         """Losses of the twins on the training texts."""
@@ -198,7 +198,7 @@ class ProbeRun(TransformerRun):
 
     def _regressions(self, learners: list[_Learner], ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Losses of kernel regression with the first kernel, and with the last, when the run ends."""
-        if not (self.config.forecast and self.config.classes):
+        if not (self.config.forecast and self.config.labeled):
             return {}, {}
         rows = []
         for learner in learners:

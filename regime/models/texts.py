@@ -6,15 +6,15 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Shaped
 from torch import Tensor
 
-from regime.config.rows import OwnTexts, parse_texts
+from regime.config.own_texts import OwnTexts
+from regime.config.rows import OWN
 from regime.data import FOLDER
 
 REVIEWS = FOLDER / "reviews.csv"
 """1,200 review sentences with the attribution beside them in README.md."""
-OWN = "own"
 CLASSES = {"sentiment": ("negative", "positive"), "source": ("product", "movie")}
 """Task (a column of the file) -> its labels; of two the second is +1, the first -1."""
 MEANINGS = {
@@ -39,10 +39,10 @@ PROMPTS = {
 
 
 class TextRows(NamedTuple):
-    """Some texts with the number of each one's label; of unlabeled texts all 0."""
+    """Some texts with the number of each one's label, or with a value each; of texts without either all 0."""
 
     texts: list[str]
-    labels: Int[Tensor, "n"]
+    labels: Shaped[Tensor, "n"]
 
 
 def prompt_prefix(template: str) -> str:
@@ -58,20 +58,19 @@ def _reviews(task: str) -> OwnTexts:
     return OwnTexts(tuple(row["text"] for row in rows), tuple(classes.index(row[task]) for row in rows), classes)
 
 
-def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = None, labeled: bool = True) -> list[TextRows]:
+def split(task: str, sizes: Sequence[int], seed: int = 0, own: OwnTexts | None = None) -> list[TextRows]:
     """Return disjoint groups of rows of these sizes, drawn by one seed; labels are as even in each as the rows allow.
 
     Args:
         task: a column of the shipped reviews, or "own".
         sizes: of the groups.
         seed: of the draw.
-        source: for task "own", the rows as text.
-        labeled: whether the rows have labels.
+        own: for task "own", the rows.
 
     Raises:
-        ValueError: there are fewer rows than asked for, or `source` is not such rows.
+        ValueError: there are fewer rows than asked for.
     """
-    table = parse_texts(source, labeled) if source is not None else _reviews(task)
+    table = own or _reviews(task)
     if len(table.texts) < sum(sizes):
         raise ValueError(
             f"{sum(sizes)} texts are asked for, {' + '.join(map(str, sizes))}, and there are {len(table.texts)}; "
@@ -81,7 +80,8 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, source: str | None = N
     groups, start = [], 0
     for size in sizes:
         rows = order[start : start + size]
-        labels = torch.tensor([table.labels[row] if table.labels else 0 for row in rows])
+        known = table.labels or table.values
+        labels = torch.tensor([known[row] if known else 0.0 for row in rows])
         groups.append(TextRows([table.texts[row] for row in rows], labels))
         start += size
     return groups

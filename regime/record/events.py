@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regime.config.read import Read
 from regime.measures.verdict import Label, Verdict
 
 Number = float | None
@@ -87,6 +88,7 @@ class Started(Message):
     learning_rate: float = Field(description="the step size in use, also where the configuration left it open")
     device: str
     parameters: int = Field(description="trainable parameters of one seed")
+    read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     estimate: Estimate
     references: list[Reference]
     view: dict[str, Any] = Field(description="numbers that only pictures need; text is base64 of little-endian float16")

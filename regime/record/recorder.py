@@ -76,6 +76,7 @@ class Recorder:
             learning_rate=self.learning_rate,
             device=str(run.device),
             parameters=run.parameters,
+            read=getattr(self.config, "read", None),
             estimate=estimate,
             references=self.references,
             view=run.view(),

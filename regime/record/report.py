@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from regime.config import AnyConfig
+from regime.config.read import Read
 from regime.measures.verdict import Verdict
 from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.record.saved import Saved
@@ -54,6 +55,7 @@ class Report(Saved):
     diverged: bool
     history: list[Measured]
     provenance: Provenance
+    read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
 
     @classmethod
@@ -94,6 +96,7 @@ class Report(Saved):
             diverged=diverged,
             history=history,
             provenance=provenance,
+            read=getattr(config, "read", None),
             definitions=definitions,
         )
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from regime.config.read import Read
 from regime.record.events import Estimate, Fetching, Finished, Message, Number, Progress
 from regime.sweep.cell import Cell
 
@@ -18,6 +19,7 @@ class SweepStarted(Message):
     found: int = Field(description="cells that the store had; they are sent at once")
     batches: int = Field(description="in which the others are run")
     workers: int
+    read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the base has none")
     kept: str | None = Field(description="name under which a store that could not be used was kept aside")
 
 

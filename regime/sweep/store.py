@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from regime.config.base import OWN
+from regime.config.base import ROWS
 from regime.errors import ConfigError
 from regime.record.saved import first_problem
 from regime.sweep.cell import RESULT_VERSION, Cell
@@ -133,7 +133,7 @@ class Store:
             return
         now = time.time()
         rows = [
-            (key, json.dumps({name: value for name, value in config.items() if name not in OWN}), json.dumps(result), now)
+            (key, json.dumps({name: value for name, value in config.items() if name not in ROWS}), json.dumps(result), now)
             for key, (config, result) in results.items()
         ]
         with self._open() as database:

@@ -76,6 +76,7 @@ class Sweep:
                 found=len(self.cells),
                 batches=len(batches),
                 workers=workers,
+                read=self.config.base.read,
                 kept=self.store.kept.name if self.store and self.store.kept else None,
             )
             for count, cell in enumerate(list(self.cells.values()), 1):

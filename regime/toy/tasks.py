@@ -11,7 +11,6 @@ from torch import Tensor
 
 from regime.config import ToyConfig
 from regime.config.own import blamed, is_own
-from regime.config.table import parse_rows
 from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS, own_task
 from regime.errors import ConfigError
 
@@ -67,7 +66,7 @@ def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Da
 
 def _points(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     if config.csv is not None:
-        return _table(rng, n, config.csv)
+        return _own_rows(rng, n, config)
     return _own(rng, n, config) if is_own(config.task) else _DRAWS[config.task](rng, n, config)
 
 
@@ -229,13 +228,11 @@ def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
     return Drawn(_standardized(x)[chosen], benign[chosen])
 
 
-def _table(rng: np.random.Generator, n: int, text: str) -> Drawn:
-    table = parse_rows(text)
-    x, y = np.array(table.x), np.array(table.y)
-    if not table.classes:
-        y = _standardized(y)
-    chosen = rng.permutation(len(x))[:n]
-    return Drawn(_standardized(x)[chosen], y[chosen])
+def _own_rows(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
+    own = config.own_rows
+    chosen = rng.permutation(len(own.x))[:n]
+    y = own.y if own.classes else _standardized(own.y)
+    return Drawn(_standardized(own.x)[chosen], y[chosen])
 
 
 _DRAWS: dict[str, Callable[[np.random.Generator, int, ToyConfig], Drawn]] = {

@@ -8,10 +8,11 @@ import gradio as gr
 import regime
 from regime.config import shared_config
 from regime.config.models import ADDITION
-from regime.config.tasks import CSV, CSV_MEANING, TASKS
+from regime.config.rows import OWN
+from regime.config.tasks import OWN_MEANING, TASKS
 from regime.measures.definitions import DEFINITIONS
 from regime.models.sources import available
-from regime.models.texts import MEANINGS, OWN
+from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
 from regime.ui.run.runs import COMPUTE, beyond, events, readable
 
@@ -75,7 +76,7 @@ def catalog() -> dict[str, Any]:
     from regime.schema import schemas
 
     toys = {name: {"inputs": task.inputs, "classes": task.classes, "meaning": task.meaning} for name, task in TASKS.items()}
-    toys[CSV] = {"inputs": None, "classes": None, "meaning": CSV_MEANING}
+    toys[OWN] = {"inputs": None, "classes": None, "meaning": OWN_MEANING}
     return {
         "tasks": {"toy": toys, "probe": MEANINGS | {OWN: "Rows of your own."}, "checkpoints": {ADDITION: ADDED}},
         "models": available(),

@@ -9,6 +9,7 @@ import pytest
 
 from regime import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.config import config_from_dict
+from regime.config.read import Choices
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,15 @@ from regime.config import config_from_dict
         ),
         (ToyConfig, {"parameterization": "ntp"}, r"allowed: one of 'ntk', 'standard', 'mup', 'mean-field'"),
         (ToyConfig, {"task": "sine", "loss": "cross-entropy"}, r"not allowed with task = 'sine', a regression; allowed: 'mse'"),
-        (ToyConfig, {"task": "csv"}, r"csv = None is not allowed with task = 'csv'; allowed: your rows"),
-        (ToyConfig, {"csv": "1,2"}, r"csv = '1,2' is not allowed with task = 'rings'"),
-        (ToyConfig, {"task": "csv", "csv": "1,2\n1,x"}, r"csv is not allowed: its target 'x'"),
-        (ToyConfig, {"task": "csv", "csv": 3}, r"csv = 3 is not allowed; allowed: text of at most 1000000 characters or null"),
+        (ToyConfig, {"task": "own"}, r"csv = null is not allowed with task = 'own'; allowed: your rows"),
+        (
+            ToyConfig,
+            {"csv": "1,2"},
+            r"csv is not allowed: '1,2' is one line and names no file; allowed",
+        ),
+        (ToyConfig, {"csv": "1,2\n3,4", "task": "rings"}, r"csv = rows is not allowed with task = 'rings'"),
+        (ToyConfig, {"csv": "1,2\n1,x\n2,3\n4,5"}, r"csv is not allowed: row 2, column 'column 2': 'x' is no number"),
+        (ToyConfig, {"task": "own", "csv": 3}, r"csv = 3 is not allowed; allowed: text of at most 1000000 characters or null"),
         (ToyConfig, {"width": 16384, "depth": 8}, r"need .* GiB; allowed: at most 4 GiB"),
         (ToyConfig, {"steps": 100_000}, r"allowed: at most 1000 measurements"),
         (ToyConfig, {"max_seeds": 3}, r"max_seeds = 3 is not allowed; allowed: null, or at least seeds = 4"),
@@ -57,11 +63,11 @@ from regime.config import config_from_dict
         (ProbeConfig, {"model": ""}, r"model = '' is not allowed"),
         (ProbeConfig, {"model": "x" * 97}, r"model = 'x+\.\.\. is not allowed; allowed: text of at most 96 characters"),
         (ProbeConfig, {"task": "own"}, r"texts = null is not allowed with task = 'own'; allowed: your rows"),
-        (ProbeConfig, {"texts": "a,b"}, r"texts = rows is not allowed with task = 'sentiment'"),
-        (ProbeConfig, {"task": "own", "texts": "a,x\nb,x"}, r"texts is not allowed: it has 1 different labels"),
+        (ProbeConfig, {"texts": "a,b\nc,d", "task": "sentiment"}, r"texts = rows is not allowed with task = 'sentiment'"),
+        (ProbeConfig, {"task": "own", "texts": "a,x\nb,x"}, r"texts is not allowed: its target has one value only"),
         (
             ProbeConfig,
-            {"task": "own", "texts": "a,x\nb,y", "readout": "prompt"},
+            {"task": "own", "texts": "a,x\nb,y\n" * 8, "readout": "prompt"},
             r"allowed: a prompt, and a word for each of the 2",
         ),
         (ProbeConfig, {"readout": "prompt", "prompt": "It was {mask}"}, r"allowed: a template with {text} and one {mask}"),
@@ -112,7 +118,7 @@ def _random_config(rng: random.Random) -> ToyConfig:
         option = rng.choice(options)
         kind = option.get("type")
         low = option.get("minimum", option.get("exclusiveMinimum", 0))
-        if rng.random() < 0.6 or name in ("kind", "csv"):
+        if rng.random() < 0.6 or name in ("kind", "csv", *Choices._fields):
             continue
         if kind == "null":
             draws[name] = None
@@ -125,7 +131,7 @@ def _random_config(rng: random.Random) -> ToyConfig:
         elif kind == "number":
             draws[name] = low + (min(option.get("maximum", 0.9), 50) - low) * rng.random() ** 4 + 1e-9
         else:
-            draws[name] = rng.choice([value for value in option["enum"] if value != "csv"])
+            draws[name] = rng.choice([value for value in option["enum"] if value != "own"])
     try:
         return ToyConfig(**draws)
     except ConfigError:
@@ -140,12 +146,12 @@ def test_round_trips_of_200_random_configurations_are_exact() -> None:
         assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
         linked = config.model_copy(update={"measures": ()})
         assert ToyConfig.from_query(linked.to_query()) == linked
-    assert seen == set(ToyConfig.model_fields) - {"kind", "csv", "device"} | (seen & {"device"})
+    assert seen - set(Choices._fields) == set(ToyConfig.model_fields) - {"kind", "csv", "device", *Choices._fields} | (seen & {"device"})
 
 
 def test_a_query_never_holds_own_rows() -> None:
     rows = "\n".join(f"{k},{k % 2}" for k in range(40))
-    config = ToyConfig(task="csv", csv=rows, samples=8, test_samples=8, probe_samples=8)
+    config = ToyConfig(task="own", csv=rows, samples=8, test_samples=8, probe_samples=8)
     assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert "csv=" not in config.to_query()
     with pytest.raises(ConfigError, match="a permalink does not hold them"):

@@ -2,6 +2,7 @@ import csv
 
 import pytest
 
+from regime.config.own_texts import parse_texts
 from regime.models import texts
 
 
@@ -30,16 +31,16 @@ def test_labels_are_those_of_the_file() -> None:
 
 def test_own_rows_of_three_labels() -> None:
     source = "\n".join(f"text {k},{'abc'[k % 3]}" for k in range(30))
-    train, probe = texts.split("own", [12, 9], source=source)
+    train, probe = texts.split("own", [12, 9], own=parse_texts(source))
     assert train.labels.bincount().tolist() == [4, 4, 4]
     assert probe.labels.bincount().tolist() == [3, 3, 3]
     assert not set(train.texts) & set(probe.texts)
     with pytest.raises(ValueError, match=r"31 texts are asked for, 20 \+ 11, and there are 30"):
-        texts.split("own", [20, 11], source=source)
+        texts.split("own", [20, 11], own=parse_texts(source))
 
 
 def test_text_alone_has_no_labels() -> None:
-    (group,) = texts.split("own", [2], source="one\ntwo\nthree", labeled=False)
+    (group,) = texts.split("own", [2], own=parse_texts("one\ntwo\nthree", labeled=False))
     assert group.labels.tolist() == [0, 0]
 
 
@@ -52,5 +53,5 @@ def test_prompts_ask_for_one_word_a_label() -> None:
 
 def test_a_rare_label_is_in_every_group() -> None:
     source = "\n".join(f"text {k},{'rare' if k % 10 == 0 else 'common'}" for k in range(100))
-    for group in texts.split("own", [32, 32, 32], source=source):
+    for group in texts.split("own", [32, 32, 32], own=parse_texts(source)):
         assert group.labels.bincount(minlength=2).tolist()[1] >= 3

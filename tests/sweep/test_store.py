@@ -48,7 +48,7 @@ def test_a_cell_that_is_there_stays(tmp_path):
 
 def test_own_rows_are_not_kept(tmp_path):
     rows = "\n".join(f"{i},{i % 5},{i % 2}" for i in range(40))
-    config = ToyConfig(task="csv", csv=rows, samples=8, test_samples=8, probe_samples=8)
+    config = ToyConfig(task="own", csv=rows, samples=8, test_samples=8, probe_samples=8)
     Store(tmp_path / "cells.sqlite").put({"a": (config.to_dict(), RESULT)})
     assert b"39,4,1" not in (tmp_path / "cells.sqlite").read_bytes()
 

@@ -12,9 +12,9 @@ CSV = "a,b,label\n" + "\n".join(f"{k},{k * k % 7},{'yes' if k % 3 else 'no'}" fo
 
 
 def load(name: str, **fields: object) -> tasks.Data:
-    if name == "csv":
+    if name == "own":
         fields |= {"csv": CSV}
-    sizes = {"samples": 40, "test_samples": 20, "probe_samples": 20} if name == "csv" else {}
+    sizes = {"samples": 40, "test_samples": 20, "probe_samples": 20} if name == "own" else {}
     config = ToyConfig(
         **{"task": name, "width": 8, "seeds": 1, "samples": 250, "test_samples": 150, "probe_samples": 100} | sizes | fields
     )
@@ -25,11 +25,11 @@ def together(data: tasks.Data) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([part.x for part in data]), torch.cat([part.y for part in data])
 
 
-@pytest.mark.parametrize("name", [*TASKS, "csv"])
+@pytest.mark.parametrize("name", [*TASKS, "own"])
 def test_sizes_standardization_classes_and_seeds(name: str) -> None:
     data = load(name)
     x, y = together(data)
-    inputs, classes, outputs = (TASKS[name].inputs, TASKS[name].classes, TASKS[name].outputs) if name != "csv" else (2, 2, 1)
+    inputs, classes, outputs = (TASKS[name].inputs, TASKS[name].classes, TASKS[name].outputs) if name != "own" else (2, 2, 1)
     assert (x.shape[1], y.shape[1]) == (inputs, outputs)
     assert x.mean().abs() < 0.15
     assert abs(x.square().mean() - 1) < 0.15
@@ -49,7 +49,7 @@ def test_sizes_standardization_classes_and_seeds(name: str) -> None:
 def test_the_finite_tasks_hand_out_every_row_once() -> None:
     x, _ = together(load("modular-addition", samples=MODULUS**2 - 100, test_samples=60, probe_samples=40))
     assert len(x.unique(dim=0)) == MODULUS**2
-    for name, rows in (("modular-addition", 529), ("digits", 1797), ("breast-cancer", 569), ("csv", 80)):
+    for name, rows in (("modular-addition", 529), ("digits", 1797), ("breast-cancer", 569), ("own", 80)):
         with pytest.raises(ConfigError, match=f"allowed: at most {rows}, all that {name} has"):
             load(name, samples=rows)
 
@@ -94,7 +94,7 @@ def test_index_targets_depend_on_few_directions_and_the_smooth_one_is_nearly_lin
     assert max(explained["single-index"], explained["multi-index"]) < 0.1
 
 
-@pytest.mark.parametrize("name", ["rings", "digits", "csv"])
+@pytest.mark.parametrize("name", ["rings", "digits", "own"])
 def test_label_noise_changes_its_share_of_training_labels_alone(name: str) -> None:
     clean, noisy = load(name), load(name, label_noise=0.3)
     changed = (clean.train.y != noisy.train.y).any(1).sum()
@@ -113,7 +113,7 @@ def test_noise_on_regression_targets_and_inputs() -> None:
 
 def test_own_numbers_are_a_regression() -> None:
     rows = "\n".join(f"{k},{3.5 * k + 1}" for k in range(80))
-    config = ToyConfig(task="csv", csv=rows, samples=40, test_samples=20, probe_samples=20)
+    config = ToyConfig(task="own", csv=rows, samples=40, test_samples=20, probe_samples=20)
     assert config.classes == 0
     x, y = together(tasks.draw_data(config, torch.device("cpu"), torch.float64))
     assert torch.allclose(x, y)

@@ -25,7 +25,7 @@ def test_a_probe_has_a_link_too():
 
 def test_own_rows_are_not_in_a_link():
     rows = "\n".join(f"{k},{k % 2}" for k in range(1, 49))
-    config = regime.ToyConfig(task="csv", csv=rows, samples=16, test_samples=16, probe_samples=16)
+    config = regime.ToyConfig(task="own", csv=rows, samples=16, test_samples=16, probe_samples=16)
     text = query(config.to_dict())
     assert len(text) < 200
     with pytest.raises(regime.ConfigError, match="does not hold your rows"):

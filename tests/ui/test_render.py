@@ -6,7 +6,8 @@ from copy import deepcopy
 import pytest
 
 import regime
-from regime.config.tasks import CSV, TASKS
+from regime.config.rows import OWN
+from regime.config.tasks import TASKS
 from regime.measures.verdict import zone
 from regime.plots.dial import DIAL
 from regime.ui.form.thumbs import THUMBS
@@ -76,13 +77,13 @@ def test_every_task_has_a_picture_or_says_why_not(task, meaning):
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([f"{k},{k % 3}" for k in range(1, 49)], "from 1 input to 3 outputs"),
-        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(1, 49)], "from 3 inputs to 1 output has"),
-        ([f"{k},{k % 2}" for k in range(1, 49)], "training points"),
+        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs"),
+        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has"),
+        ([f"{k},{k % 2}" for k in range(2, 50)], "training points"),
     ],
 )
 def test_own_rows_have_a_picture_where_their_columns_allow(rows, text):
-    assert text in pictures(Board.replay(run(task=CSV, csv="\n".join(rows), steps=0)))
+    assert text in pictures(Board.replay(run(task=OWN, csv="\n".join(rows), steps=0)))
 
 
 def test_a_missing_limit_says_why_in_its_place():
@@ -93,7 +94,7 @@ def test_a_missing_limit_says_why_in_its_place():
 
 
 def test_every_task_has_a_thumbnail_of_its_own():
-    assert list(THUMBS) == [*TASKS, CSV]
+    assert list(THUMBS) == [*TASKS, OWN]
     assert len(set(THUMBS.values())) == len(THUMBS)
 
 

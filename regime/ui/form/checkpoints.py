@@ -3,7 +3,8 @@
 import gradio as gr
 
 from regime.config.models import ADDITION
-from regime.models.texts import MEANINGS, OWN
+from regime.config.rows import OWN
+from regime.models.texts import MEANINGS
 from regime.ui.form.inputs import choice, text_field
 from regime.ui.form.probe import ROWS
 from regime.ui.form.settings import option_name, setting, settings

@@ -5,12 +5,11 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 
 from regime.config import Config
-from regime.config.tasks import CSV
-from regime.models.texts import OWN
+from regime.config.rows import OWN
 from regime.ui.form.inputs import checkbox, choice, line_field, number_field
 
 OPTIONS = {
-    **dict.fromkeys((CSV, OWN), "Own rows"),
+    OWN: "Own rows",
     "xor": "XOR",
     "ntk": "NTK",
     "mup": "muP",

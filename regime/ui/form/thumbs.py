@@ -148,5 +148,5 @@ THUMBS = {
     "modular-addition": _clock(),
     "digits": _digits(),
     "breast-cancer": _cells(),
-    "csv": _table(),
+    "own": _table(),
 }

@@ -3,7 +3,8 @@
 import gradio as gr
 
 from regime.config import ToyConfig
-from regime.config.tasks import CSV, CSV_MEANING, TASKS
+from regime.config.rows import OWN
+from regime.config.tasks import OWN_MEANING, TASKS
 from regime.ui.form.inputs import choice, slider, text_field
 from regime.ui.form.settings import option_name, settings
 from regime.ui.form.step_size import step_size
@@ -59,7 +60,7 @@ SETTINGS = {
 
 def toy_form() -> dict[str, gr.components.Component]:
     """Build the controls of the Train tab, by field."""
-    tasks = {name: task.meaning for name, task in TASKS.items()} | {CSV: CSV_MEANING}
+    tasks = {name: task.meaning for name, task in TASKS.items()} | {OWN: OWN_MEANING}
     names = [option_name(task) for task in tasks]
     controls = {
         "task": choice("toy", "task", "Task", list(tasks), START.task, names=names, pictures=THUMBS, hints=tasks),

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 
 from regime.composer.session import Session
 from regime.config import shared_config
-from regime.config.base import OWN, Config
+from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
 from regime.sweep.sweep import Sweep
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig", "sweep": "SweepConfig"}
-ROWS = 'open("rows.csv").read()'
+FILE = '"rows.csv"'
 OF_RUN = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG", "Kernels")
 LABELS = {
     **dict.fromkeys(("toy", "probe", "checkpoints"), OF_RUN),
@@ -47,7 +47,7 @@ def _call(config: Config) -> str:
     """Return the Python that builds a configuration from the fields that differ from their defaults."""
     changed = {name: getattr(config, name) for name in config.model_dump(exclude_defaults=True)}
     shown = [
-        f"{name}={ROWS if name in OWN else _call(value) if isinstance(value, Config) else repr(value)}"
+        f"{name}={FILE if name in ROWS else _call(value) if isinstance(value, Config) else repr(value)}"
         for name, value in changed.items()
     ]
     return f"regime.{CLASSES[config.kind]}({', '.join(shown)})"

@@ -5,9 +5,8 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from regime.config import KINDS, Runnable, shared_config
-from regime.config.tasks import CSV
+from regime.config.rows import OWN
 from regime.errors import ConfigError
-from regime.models.texts import OWN
 from regime.ui.static_files import static
 
 FOREIGN = ("_", "view")
@@ -32,7 +31,7 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     kind = dict(own).get("run", "toy")
     if kind not in KINDS:
         raise ConfigError(f"run = {kind!r:.80} is not allowed; allowed: one of {', '.join(map(repr, KINDS))}")
-    if (task := dict(own).get("task")) in (CSV, OWN):
+    if (task := dict(own).get("task")) == OWN:
         raise ConfigError(f"task = {task!r} is not allowed in a link: it does not hold your rows; paste them and press Run")
     return KINDS[kind].from_query(urlencode([(name, text) for name, text in own if name != "run"]))
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from regime.config.rows import decode
+from regime.config.files import decode
+from regime.config.rows import OWN
 from regime.errors import ConfigError
-from regime.models.texts import OWN
 from regime.ui.form.inputs import give, line_field
 from regime.ui.form.probe import probe_form
 from regime.ui.panels.charts import KERNELS, PROBE_LOSSES, curves

@@ -1,0 +1,253 @@
+"""Somebody's own rows as points and targets: which columns are inputs, which is the target, and what was doubtful."""
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from regime.config.columns import BOOLEANS, LABELS, is_missing, is_number, numbers
+from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
+from regime.config.sheet import COLUMNS, Bad, Sheet, read_sheet, sort_out
+from regime.errors import show
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COUNTER = re.compile(r"^unnamed:? \d+$|^index$|^idx$|^row[ _]?(names|id|nr)?$|^id$|[_ .-]id$|(?-i:[a-z]I[dD]$)", re.IGNORECASE)
+"""Names of a column that only counts or names the rows, if no value recurs."""
+SCALING = "Every input, and the target of a regression, has mean 0 and variance 1 over all rows"
+OPTIONS = Choices()
+
+
+class OwnRows(NamedTuple):
+    """Points (n, inputs), and what to predict (n,): numbers where `classes` is empty, else indices into it."""
+
+    x: "np.ndarray"
+    y: "np.ndarray"
+    classes: tuple[str, ...]
+    read: Read
+
+
+class _Columns(NamedTuple):
+    """What each column is for."""
+
+    inputs: list[int]
+    target: list[int]
+    left_out: list[str]
+    doubts: list[str]
+
+
+@lru_cache(maxsize=8)
+def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
+    """Return rows of a table as points and targets, with what was read.
+
+    Unasked, the target is the column that is called so (label, class, target ...), or the last; the inputs are all others that
+    do not only count the rows. Words are classes, and so are at most 10 whole numbers; other numbers are a regression.
+
+    Raises:
+        ValueError: a cell, a column or a choice is not allowed; the message lists all bad cells, and says what mends them.
+    """
+    sheet = read_sheet(text, choices)
+    if len(sheet.names) < 2:
+        raise ValueError("it has one column; allowed: at least two, parted by commas, semicolons, tabs, bars or spaces")
+    encoded = sheet.places(choices.encode, "encode")
+    columns = _columns(sheet, choices, encoded)
+    categorical = len(columns.target) == 1 and _is_categorical(sheet.column(columns.target[0]), choices)
+    bad = [cell for at in columns.inputs for cell in _bad(sheet, at, words=at in encoded)]
+    bad += [cell for at in columns.target for cell in _bad(sheet, at, words=categorical)]
+    target = [sheet.names[at] for at in columns.target]
+    needed = target if len(columns.inputs) > 1 else sheet.names
+    sheet, dropped = sort_out(sheet, bad, choices, needed)
+    x, names = _inputs(sheet, columns.inputs, encoded)
+    y, classes, task_type, doubts = _targets(sheet, columns.target, categorical, choices)
+    for part in (x, y):
+        part.setflags(write=False)
+    read = Read(
+        rows=len(x),
+        inputs=names,
+        target=target,
+        task_type=task_type,
+        classes={name: int((y == number).sum()) for number, name in enumerate(classes)},
+        left_out=columns.left_out + dropped,
+        scaling=SCALING,
+        taken=sheet.taken,
+        doubts=columns.doubts + doubts,
+        columns=sheet.names,
+        first=sheet.cells[:5],
+    )
+    return OwnRows(x, y, classes, read)
+
+
+def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
+    """The target, the inputs, and what is left out."""
+    chosen = sheet.places(choices.target, "target")
+    out, left_out = _left_out(sheet, choices, {*chosen, *encoded})
+    usable = [at for at in range(len(sheet.names)) if at not in out]
+    if set(chosen) - set(usable):
+        raise ValueError(f"target = {show(choices.target)} is in drop = {show(choices.drop)}, too; allowed: in one of them")
+    target, doubts = (chosen, []) if chosen else _target(sheet, usable)
+    inputs = [at for at in usable if at not in target]
+    if len(inputs) > 1 and choices.drop is None and _in_order(sheet.column(inputs[0])):
+        name = sheet.names[inputs[0]]
+        doubts.append(f"column {show(name)} counts the rows, and is an input: drop = [{name!r}] leaves it out")
+    if not inputs:
+        raise ValueError("no column is left for the inputs; allowed: a target and at least one input")
+    words = [at for at in inputs if at not in encoded and _is_words(sheet.column(at))]
+    if words:
+        named = [sheet.names[at] for at in words]
+        word = next(cell for cell in sheet.column(words[0]) if not is_missing(cell))
+        mends = "" if chosen else f"; target = {named[0]!r} predicts it"
+        raise ValueError(
+            f"words, such as {show(word)}, are in {few([f'column {name!r}' for name in named])}, and inputs are numbers; "
+            f"drop = {named!r:.200} leaves out, encode = {named!r:.200} makes an input of each word{mends}"
+        )
+    return _Columns(inputs, target, left_out, doubts)
+
+
+def _left_out(sheet: Sheet, choices: Choices, needed: set[int]) -> tuple[set[int], list[str]]:
+    """Columns that are no input, and why: those that were said, or else those that count or name the rows, or are empty."""
+    if choices.drop is not None:
+        out = sheet.places(choices.drop, "drop")
+        return set(out), [f"column {show(sheet.names[at])} left out, as asked" for at in out]
+    found = {}
+    for at, name in enumerate(sheet.names):
+        if at in needed:
+            continue
+        column = sheet.column(at)
+        if all(map(is_missing, column)):
+            found[at] = "is empty"
+        elif len(sheet.names) - len(found) > 2 and _counts(name, at, column):
+            found[at] = "only counts or names the rows: drop = [] keeps it"
+    return set(found), [f"column {show(sheet.names[at])} left out, for it {why}" for at, why in found.items()]
+
+
+def _counts(name: str, at: int, column: list[str]) -> bool:
+    """Whether a column only counts or names the rows: it is called so, or has no name and is the first; and no value recurs."""
+    whole, different = all(re.fullmatch(r"\d+", cell) for cell in column), len(set(column)) == len(column)
+    if COUNTER.search(name):
+        return different and (whole or not any(map(is_number, column)))
+    if at == 0 and name == "column 1":
+        return different and (not any(map(is_number, column)) or _in_order(column))
+    return False
+
+
+def _in_order(column: list[str]) -> bool:
+    """Whether a column counts from 0 or 1."""
+    return len(column) > FEW and column in ([str(at + first) for at in range(len(column))] for first in (0, 1))
+
+
+def _target(sheet: Sheet, usable: list[int]) -> tuple[list[int], list[str]]:
+    """The target where nobody said: the column that is called so, one-hot columns at the end, or the last; and doubts."""
+    lower = {sheet.names[at].lower(): at for at in reversed(usable)}
+    if named := [lower[name] for name in LABELS if name in lower]:
+        return named[:1], []
+    if hot := _one_hot(sheet, usable):
+        names = [sheet.names[at] for at in hot]
+        return hot, [f"the last {len(hot)} columns are one-hot, one target: target = {names[-1]!r} predicts that one alone"]
+    last, first = usable[-1], usable[0]
+    doubts = []
+    if sheet.names[first] == f"column {first + 1}" and _few_whole(sheet.column(first)) and not _few_whole(sheet.column(last)):
+        count = len(set(sheet.column(first)))
+        doubts = [f"the last column is the target; the first has {count} values and could be it: target = 1"]
+    return [last], doubts
+
+
+def _one_hot(sheet: Sheet, usable: list[int]) -> list[int]:
+    """The columns at the end, two or more, of which each row has a 1 in one and 0 in the others."""
+    sums = [0] * len(sheet.cells)
+    for count, at in enumerate(reversed(usable[1:]), 1):
+        column = sheet.column(at)
+        if any(not is_number(cell) or float(cell.replace(",", ".")) not in (0, 1) for cell in column):
+            return []
+        sums = [total + int(float(cell.replace(",", "."))) for total, cell in zip(sums, column, strict=True)]
+        if max(sums) > 1:
+            return []
+        if min(sums) == 1 and count > 1:
+            return usable[-count:]
+    return []
+
+
+def _few_whole(column: list[str]) -> bool:
+    values = {cell for cell in column if not is_missing(cell)}
+    return len(values) <= FEW and all(re.fullmatch(r"[+-]?\d+(\.0*)?", cell) for cell in values)
+
+
+def _is_words(column: list[str]) -> bool:
+    """Whether more than half of a column's cells are words."""
+    known = [cell for cell in column if not is_missing(cell)]
+    return sum(is_number(cell) or cell.lower() in BOOLEANS for cell in known) * 2 <= len(known)
+
+
+def _is_categorical(column: list[str], choices: Choices) -> bool:
+    """Whether a target's cells are compared as words."""
+    known = [cell for cell in column if not is_missing(cell)]
+    if choices.task_type == "regression":
+        return False
+    numeric = sum(map(is_number, known))
+    return numeric * 2 <= len(known) or (choices.task_type == "classification" and numeric < len(known))
+
+
+def _bad(sheet: Sheet, at: int, words: bool) -> list[Bad]:
+    """Cells of a column that are missing, or no numbers where there are to be some."""
+    import numpy as np
+
+    column, name = sheet.column(at), sheet.names[at]
+    lost = np.array([is_missing(cell) for cell in column]) if words else np.isnan(numbers(column, sheet.decimals))
+    return [
+        Bad(sheet.rows[k], name, column[k], _why(column[k])) for k in np.flatnonzero(lost) if sheet.rows[k] not in sheet.ragged
+    ]
+
+
+def _why(cell: str) -> str:
+    return (
+        f"{show(cell)} counts as missing" if cell and is_missing(cell) else f"{show(cell)} is no number" if cell else "missing"
+    )
+
+
+def _inputs(sheet: Sheet, inputs: list[int], encoded: list[int]) -> tuple["np.ndarray", list[str]]:
+    """Points, and the names of their inputs; a column of words gives one input a word."""
+    import numpy as np
+
+    parts, names = [], []
+    for at in inputs:
+        column = sheet.column(at)
+        if at in encoded:
+            words, where = classes_of(column, None)
+            parts.append(np.eye(len(words))[where])
+            names += [f"{sheet.names[at]} = {word}" for word in words]
+        else:
+            parts.append(numbers(column, sheet.decimals)[:, None])
+            names.append(sheet.names[at])
+    if len(names) >= COLUMNS:
+        raise ValueError(f"it has {len(names)} inputs; allowed: at most {COLUMNS - 1}")
+    return np.concatenate(parts, 1), names
+
+
+def _targets(
+    sheet: Sheet, target: list[int], categorical: bool, choices: Choices
+) -> tuple["np.ndarray", tuple[str, ...], str, list[str]]:
+    """Targets, classes, the type of the task, and what is doubtful about it."""
+    import numpy as np
+
+    if len(target) > 1:
+        hot = np.stack([numbers(sheet.column(at), sheet.decimals) for at in target], 1)
+        if not np.isin(hot, (0, 1)).all() or not (hot.sum(1) == 1).all() or choices.task_type == "regression":
+            names = [sheet.names[at] for at in target]
+            raise ValueError(f"target = {names!r:.200} is not one-hot: each row has a 1 in one of them and 0 in the others")
+        return hot.argmax(1).astype(float), tuple(sheet.names[at] for at in target), "classification", []
+    column = sheet.column(target[0])
+    values = None if categorical else numbers(column, sheet.decimals)
+    whole = values is not None and bool((values == np.round(values)).all())
+    distinct = len(set(column) if values is None else set(values.tolist()))
+    if choices.task_type == "classification" or values is None or (choices.task_type == "auto" and whole and distinct <= FEW):
+        classes, where = classes_of(column, None if values is None else values.tolist())
+        check_classes(classes, len(column))
+        doubts = cased(classes)
+        if values is not None and choices.task_type == "auto" and distinct > 2:
+            doubts.append(f"{distinct} whole numbers are taken as classes: task_type = 'regression' predicts the number")
+        return np.array(where, dtype=float), classes, "classification", doubts
+    if distinct < 2:
+        check_classes((column[0],), len(column))
+    doubts = []
+    if choices.task_type == "auto" and whole and distinct <= MANY and distinct * 4 <= len(column):
+        doubts = [f"{distinct} whole numbers are taken as a regression: task_type = 'classification' makes them classes"]
+    return values, (), "regression", doubts

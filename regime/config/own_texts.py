@@ -1,0 +1,180 @@
+"""Somebody's own texts, and what to predict of each: labels, or a number."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, is_missing, is_number, is_typed, numbers
+from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of
+from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
+from regime.config.table import check_characters
+from regime.errors import show
+
+CELL_LIMIT = 10_000
+"""Characters of a text."""
+OPTIONS = Choices()
+
+
+class OwnTexts(NamedTuple):
+    """Texts, and the number of each one's label in `classes`, or each one's value; of unlabeled texts neither."""
+
+    texts: tuple[str, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+    values: tuple[float, ...] = ()
+    """Of a regression: mean 0, variance 1."""
+    read: Read | None = None
+
+
+@lru_cache(maxsize=8)
+def parse_texts(source: str, labeled: bool = True, choices: Choices = OPTIONS) -> OwnTexts:
+    """Return texts with a label each; or texts alone, one a line or in a column of a table.
+
+    Unasked, the texts are in the column that is called so (text, review ...) or has the longest cells; the target is the column
+    called label, class or the like, or the only other one of few different values.
+
+    Args:
+        source: rows in CSV or the like.
+        labeled: whether there is something to predict.
+        choices: what to read.
+
+    Raises:
+        ValueError: a cell, a column or a choice is not allowed; the message lists all bad cells, and says what mends them.
+    """
+    if not labeled and choices.text_column is None and not _has_text_header(source):
+        return _lines(source)
+    sheet = read_sheet(source, choices, words=True)
+    if choices.encode:
+        raise ValueError(f"encode = {list(choices.encode)!r:.80} is not allowed for texts; allowed: columns of a toy's rows")
+    text, target, left_out = _columns(sheet, labeled, choices)
+    column = sheet.column(target) if target is not None else []
+    number = target is not None and _is_regression(column, choices)
+    bad = [
+        Bad(row, sheet.names[text], "", why)
+        for row, cell in zip(sheet.rows, sheet.column(text), strict=True)
+        if (why := _wrong(cell))
+    ]
+    for row, cell in zip(sheet.rows, column, strict=bool(column)):
+        if is_missing(cell) or (number and not is_number(cell)):
+            why = f"{show(cell)} is no number" if cell and not is_missing(cell) else f"{show(cell)} counts as missing"
+            bad.append(Bad(row, sheet.names[target], cell, why if cell else "missing"))
+    sheet, dropped = sort_out(sheet, bad, choices, sheet.names)
+    return _texts(sheet, text, target, number, left_out + dropped, choices)
+
+
+def _texts(
+    sheet: Sheet, text: int, target: int | None, number: bool, left_out: list[str], choices: Choices = OPTIONS
+) -> OwnTexts:
+    """Texts and targets of sound rows."""
+    texts, taken, doubts = tuple(sheet.column(text)), sheet.taken, []
+    classes: tuple[str, ...] = ()
+    labels, values = [], []
+    if target is not None:
+        column = sheet.column(target)
+        numeric = all(map(is_number, column))
+        known = numbers(column, sheet.decimals) if numeric else None
+        if number:
+            if not known.std():
+                check_classes((column[0],), len(column))
+            if choices.task_type == "auto" and len(set(column)) <= MANY:
+                doubts.append(
+                    f"{len(set(column))} numbers are taken as a regression: task_type = 'classification' makes them classes"
+                )
+            values = ((known - known.mean()) / known.std()).tolist()
+        else:
+            classes, labels = classes_of(column, None if known is None else known.tolist())
+            check_classes(classes, len(column))
+            doubts = cased(classes)
+            if numeric and len(classes) > 2 and choices.task_type == "auto":
+                doubts.append(f"{len(classes)} numbers are taken as classes: task_type = 'regression' predicts the number")
+    read = Read(
+        rows=len(texts),
+        inputs=[sheet.names[text]],
+        target=[] if target is None else [sheet.names[target]],
+        task_type=None if target is None else "regression" if number else "classification",
+        classes={name: labels.count(at) for at, name in enumerate(classes)},
+        left_out=left_out,
+        scaling="The target has mean 0 and variance 1 over all rows" if number else "",
+        taken=taken,
+        doubts=doubts,
+        columns=sheet.names,
+        first=[[cell if len(cell) <= 200 else cell[:197] + "..." for cell in row] for row in sheet.cells[:5]],
+    )
+    return OwnTexts(texts, tuple(labels), classes, tuple(values), read)
+
+
+def _columns(sheet: Sheet, labeled: bool, choices: Choices) -> tuple[int, int | None, list[str]]:
+    """Where the texts are, where the target is, and what is left out."""
+    chosen = sheet.places(choices.target, "target")
+    if len(chosen) > 1:
+        raise ValueError(f"target = {list(choices.target)!r:.80} is not allowed for texts; allowed: one column")
+    out = sheet.places(choices.drop, "drop")
+    text = sheet.places(choices.text_column, "text_column")
+    free = [at for at in range(len(sheet.names)) if at not in out and at not in chosen]
+    if not free or set(text) & {*out, *chosen}:
+        raise ValueError("no column is left for the texts; allowed: a column of texts, and a target unless for 'next-token'")
+    lower = {sheet.names[at].lower(): at for at in reversed(free)}
+    named = [lower[name] for name in TEXTS if name in lower]
+    long = max(free, key=lambda at: sum(map(len, sheet.column(at))) * (not _all_numbers(sheet.column(at))))
+    where = (text or named or [long])[0]
+    others = [at for at in free if at != where]
+    if not labeled:
+        target = None
+    elif chosen:
+        target = chosen[0]
+    else:
+        target = _target(sheet, others)
+    left = [at for at in range(len(sheet.names)) if at not in (where, target)]
+    return where, target, [f"column {show(sheet.names[at])} left out, neither text nor target" for at in left]
+
+
+def _target(sheet: Sheet, others: list[int]) -> int:
+    """The column of labels where nobody said: the one that is called so, or the only one of few different values."""
+    if not others:
+        raise ValueError(
+            "it has one column; allowed: a text and its label in each row, parted by a comma, semicolon or tab; "
+            "or readout = 'next-token', which needs no labels"
+        )
+    lower = {sheet.names[at].lower(): at for at in reversed(others)}
+    if named := [lower[name] for name in (*LABELS, *SCORES) if name in lower]:
+        return named[0]
+    typed = [at for at in others if is_typed(sheet.column(at))]
+    if len(others) == 1 or len(typed) == 1:
+        return (typed or others)[0]
+    names = ", ".join(repr(sheet.names[at])[:40] for at in typed or others)
+    raise ValueError(f"several columns could be the target: {names}; say which, as in target = {sheet.names[others[0]]!r:.40}")
+
+
+def _is_regression(column: list[str], choices: Choices) -> bool:
+    """Whether the target is a number to predict: as chosen, or else numbers of many values."""
+    if choices.task_type != "auto":
+        return choices.task_type == "regression"
+    return _all_numbers(column) and len({cell for cell in column if not is_missing(cell)}) > FEW
+
+
+def _all_numbers(column: list[str]) -> bool:
+    return all(is_number(cell) or is_missing(cell) for cell in column)
+
+
+def _wrong(cell: str) -> str:
+    """Why a cell is no text; empty where it is one."""
+    return "missing" if not cell else f"{len(cell)} characters; allowed: at most {CELL_LIMIT}" if len(cell) > CELL_LIMIT else ""
+
+
+def _has_text_header(source: str) -> bool:
+    """Whether the first line names a column of texts beside another, or alone."""
+    head = source.lstrip("\ufeff").lstrip().split("\n", 1)[0].lower()
+    return any(cell.strip(' "\r') in TEXTS for cell in re.split(r"[\t;,|]", head))
+
+
+def _lines(source: str) -> OwnTexts:
+    """Texts without labels, one a line."""
+    check_characters(source)
+    lines = [(number, line.strip()) for number, line in enumerate(source.lstrip("\ufeff").splitlines(), 1) if line.strip()]
+    if not lines:
+        raise ValueError("it has no rows; allowed: one text a line")
+    rows, cells = [number for number, _ in lines], [[line] for _, line in lines]
+    sheet = Sheet(["line"], cells, rows, Decimals(), ["one text a line"], {})
+    bad = [Bad(row, "line", "", why) for row, (cell,) in zip(sheet.rows, sheet.cells, strict=True) if (why := _wrong(cell))]
+    sheet, _ = sort_out(sheet, bad, OPTIONS, sheet.names)
+    return _texts(sheet, 0, None, False, [])

@@ -1,0 +1,118 @@
+"""A table with its columns named and its rows counted as the file counts them; and the refusal of cells that cannot be read."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from regime.config.columns import Decimals, decimals_of, find_column, names_first
+from regime.config.read import Choices
+from regime.config.table import SHOWN, listed, read_table
+from regime.errors import show
+
+ROWS, COLUMNS = 6144, 257
+
+
+class Sheet(NamedTuple):
+    """The rows below the header."""
+
+    names: list[str]
+    cells: list[list[str]]
+    rows: list[int]
+    """Number of each row, as a spreadsheet shows it."""
+    decimals: Decimals
+    taken: list[str]
+    """How it was read."""
+    ragged: dict[int, str]
+    """Row -> why its cells cannot be told apart."""
+
+    def column(self, at: int) -> list[str]:
+        """Return the cells of a column."""
+        return [row[at] for row in self.cells]
+
+    def places(self, chosen: "tuple[int | str, ...] | int | str | None", field: str) -> list[int]:
+        """Return where the chosen columns are; raises ValueError as `find_column` does."""
+        several = chosen if isinstance(chosen, tuple) else () if chosen is None else (chosen,)
+        return [find_column(self.names, each, field) for each in several]
+
+
+class Bad(NamedTuple):
+    """A cell that cannot be read."""
+
+    row: int
+    column: str
+    cell: str
+    why: str
+
+
+def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
+    """Return the rows of a text, with names for its columns.
+
+    Args:
+        text: of the file.
+        choices: whether it has a header.
+        words: whether one column holds texts.
+
+    Raises:
+        ValueError: it is no table, or has too many rows or columns.
+    """
+    table = read_table(text, words)
+    first, taken = table.cells[0], list(table.notes)
+    if choices.header if choices.header is not None else table.rows[0] not in table.ragged and names_first(table.cells):
+        cells, rows = table.cells[1:], table.rows[1:]
+        names = _named(first)
+        taken.insert(0, f"row {table.rows[0]} names the columns")
+        if choices.header is None and all(cell.isdigit() for cell in first):
+            taken[0] += ", though they are numbers: header = false takes it as data"
+    else:
+        cells, rows = table.cells, table.rows
+        known = table.names if len(table.names) == len(first) else ()
+        names = _named(list(known)) if known else [f"column {at}" for at in range(1, len(first) + 1)]
+        taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
+    if not cells:
+        raise ValueError("it has a header and no rows below; allowed: rows of a table, one a line")
+    if len(cells) > ROWS or len(names) > COLUMNS:
+        raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} of {COLUMNS}")
+    decimals = Decimals() if words else decimals_of(cells, table.separator)
+    ragged = dict.fromkeys(table.ragged, f"has not the {len(names)} cells of the others")
+    return Sheet(names, cells, rows, decimals, taken + [decimals.note] * bool(decimals.note), ragged)
+
+
+def _named(cells: list[str]) -> list[str]:
+    """Names of columns: those without one, or with that of another, get their number."""
+    names: list[str] = []
+    for at, cell in enumerate(cells, 1):
+        name = cell or f"unnamed {at}"
+        names.append(name if name not in names else f"{name}.{at}")
+    return names
+
+
+def sort_out(sheet: Sheet, bad: list[Bad], choices: Choices, needed: Collection[str] = ()) -> tuple[Sheet, list[str]]:
+    """Return the rows without bad cells, where they are to be dropped, and a sentence about those that were.
+
+    Args:
+        sheet: all rows.
+        bad: cells that cannot be read.
+        choices: whether their rows are dropped.
+        needed: columns that cannot be left out.
+
+    Raises:
+        ValueError: there are bad cells, and nobody said so; or no row is left. It lists them and says what mends them.
+    """
+    wrong = sorted({*(each.row for each in bad), *(row for row in sheet.ragged if row in sheet.rows)})
+    if not wrong:
+        return sheet, []
+    if choices.missing == "refuse":
+        parts = [f"row {row} {why}" for row, why in sheet.ragged.items()]
+        parts += [f"row {each.row}, column {show(each.column)}: {each.why}" for each in sorted(bad)]
+        more = f"; and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+        columns = sorted({each.column for each in bad})
+        or_column = f", drop = {columns!r} leaves the column out" if len(columns) == 1 and columns[0] not in needed else ""
+        rows = "this row" if len(wrong) == 1 else f"these {len(wrong)} of {len(sheet.rows)} rows"
+        quotes = "; put quotes around a cell that has the separator in it" if sheet.ragged else ""
+        raise ValueError(f"{'; '.join(parts[:SHOWN])}{more}{quotes}; missing = 'drop' leaves {rows} out{or_column}")
+    keep = [at for at, row in enumerate(sheet.rows) if row not in set(wrong)]
+    if not keep:
+        raise ValueError("every row has a cell that is missing or cannot be read; allowed: rows without any")
+    left = sheet._replace(cells=[sheet.cells[at] for at in keep], rows=[sheet.rows[at] for at in keep], ragged={})
+    return left, [
+        f"{len(wrong)} of {len(sheet.rows)} rows left out, with cells that are missing or cannot be read: {listed(wrong)}"
+    ]

@@ -1,0 +1,246 @@
+"""Own rows: what is read, what is said, what is refused with its mend, and that nothing else happens."""
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+from regime.config import ToyConfig
+from regime.config.own_rows import parse_rows
+from regime.config.read import CLASSES, Choices
+from regime.config.sheet import ROWS
+from regime.errors import ConfigError
+
+IRIS = "".join(f"{k % 7}.5,{k % 5},{'abc'[k % 3]}\n" for k in range(150))
+
+
+def read(text: str, **choices):
+    return parse_rows(text, Choices(**choices))
+
+
+def test_names_numbers_and_classes() -> None:
+    own = parse_rows('x,y,kind\n1,2.5,"b, c"\n\n-3,0,a\n')
+    assert own.x.tolist() == [[1, 2.5], [-3, 0]]
+    assert own.classes == ("a", "b, c")
+    assert own.y.tolist() == [1, 0]
+    assert own.read.inputs == ["x", "y"]
+    assert parse_rows("0,1\n2,0\n0,1").x.tolist() == [[0], [2], [0]], "a row of numbers is no header, whatever the numbers"
+    assert parse_rows("1,10\n2,9\n3,10").classes == ("9", "10"), "numbers are in order as numbers"
+    assert parse_rows("1,0.5\n2,0.25\n3,1").classes == ()
+    assert parse_rows("\n".join(f"1,{k}" for k in range(11))).classes == (), "more than ten whole numbers are a regression"
+
+
+def test_numbers_as_labels_compare_as_numbers() -> None:
+    assert parse_rows("1,1\n2,1.0\n3,0\n4,-0\n").classes == ("0", "1")
+    assert parse_rows("1,+1\n2,1\n3,-1\n").classes == ("-1", "1")
+    assert parse_rows("1;1,0\n2;1\n3;2,5\n").read.task_type == "regression"
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "inputs", "target", "classes"),
+    [
+        ("label,a,b\nx,1,2\ny,3,4\nx,5,6\n", {}, ["a", "b"], ["label"], ["x", "y"]),
+        ("1,14.2,1.7\n2,13.2,1.78\n1,13.16,2.36\n", {"target": 1}, ["column 2", "column 3"], ["column 1"], ["1", "2"]),
+        ("x,1,2\ny,3,4\nx,5,6\n", {"target": 1}, ["column 2", "column 3"], ["column 1"], ["x", "y"]),
+        ("a,b,c\n1,2,3\n4,5,6\n", {"target": "B", "drop": ("c",)}, ["a"], ["b"], ["2", "5"]),
+        ("a,b,c\n1,2,3\n4,5,6\n", {"target": -2, "task_type": "regression"}, ["a", "c"], ["b"], []),
+        ("Sex,len,rings\nM,1,9\nF,2,8\nM,3,9\n", {"encode": ("Sex",)}, ["Sex = F", "Sex = M", "len"], ["rings"], ["8", "9"]),
+        ("a,ok,label\n1,true,0\n2,FALSE,1\n3,True,0\n", {}, ["a", "ok"], ["label"], ["0", "1"]),
+        ("a,c0,c1\n1,1,0\n2,0,1\n3,1,0\n", {"target": ("c0", "c1")}, ["a"], ["c0", "c1"], ["c0", "c1"]),
+        ("a,c0,c1\n1,1,0\n2,0,1\n3,1,0\n", {"target": "c1"}, ["a", "c0"], ["c1"], ["0", "1"]),
+        ('"a" "b"\n"r1" 1 0\n"r2" 2 1\n"r3" 3 0\n', {"target": "b"}, ["a"], ["b"], ["0", "1"]),
+        ("sep=;\na;label\n1;x\n2;y\n", {}, ["a"], ["label"], ["x", "y"]),
+        ("# x,y\n1,0\n2,1\n", {}, ["x"], ["y"], ["0", "1"]),
+        ("0,1,2,3\n5.1,3.5,1.4,0\n4.9,3.0,1.4,1\n", {}, ["0", "1", "2"], ["3"], ["0", "1"]),
+        ("0,1,2,3\n5,3,1,0\n4,3,1,1\n", {"header": False}, ["column 1", "column 2", "column 3"], ["column 4"], ["0", "1", "3"]),
+        ("1,2\n3,4\n5,6\n", {"header": True}, ["1"], ["2"], ["4", "6"]),
+        ("  1  2.5   7\n  2  3.5   8\n", {}, ["column 1", "column 2"], ["column 3"], ["7", "8"]),
+        ("a,b,,\n1,0,,\n2,1,,\n", {}, ["a"], ["b"], ["0", "1"]),
+    ],
+)
+def test_tables(text: str, choices: dict, inputs: list, target: list, classes: list) -> None:
+    found = read(text, **choices).read
+    assert (found.inputs, found.target, list(found.classes)) == (inputs, target, classes)
+
+
+def test_decimal_commas_and_thousands() -> None:
+    assert parse_rows("a;b\n1,5;2\n2,25;3\n").x.tolist() == [[1.5], [2.25]]
+    assert parse_rows("a;b\n1.234,5;2\n2,25;3\n").x.tolist() == [[1234.5], [2.25]]
+    assert parse_rows('a,b\n"1,234.5",2\n"2",3\n').x.tolist() == [[1234.5], [2]]
+    assert parse_rows('a,b\n"1,234",2\n"12,345",3\n').x.tolist() == [[1234], [12345]]
+    doubtful = parse_rows("a;b\n1,234;2\n2,345;3\n")
+    assert doubtful.x.tolist() == [[1.234], [2.345]]
+    assert any("though all could part thousands" in line for line in doubtful.read.taken)
+
+
+def test_doubts_name_the_choice() -> None:
+    assert "target = 1" in read("1,14.25\n2,13.5\n1,13.16\n3,12.1\n2,7.5\n").read.doubts[0]
+    assert "task_type = 'regression'" in read("a,b\n" + "".join(f"{k}.5,{k % 5}\n" for k in range(40))).read.doubts[0]
+    assert "task_type = 'classification'" in read("a,b\n" + "".join(f"{k}.5,{k % 12}\n" for k in range(99))).read.doubts[0]
+    assert "'No', 'no'" in read("a,b\n1,No\n2,no\n3,yes\n").read.doubts[0]
+    assert "drop = []" in read(",a,b\n" + "".join(f"{k},{k * k},{k % 2}\n" for k in range(20))).read.left_out[0]
+    assert read(",a,b\n" + "".join(f"{k},{k * k},{k % 2}\n" for k in range(20)), drop=()).read.inputs == ["unnamed 1", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it has no rows"),
+        ("a,b\n1,2\n", "its target has one value only"),
+        ("1\n2\n", "it has one column"),
+        ("1,2\n1,2,3\n3,4\n", "row 2 has not the 2 cells of the others; put quotes around"),
+        ("1,a\nnan,b\n2,a\n", "row 2, column 'column 1': 'nan' counts as missing; missing = 'drop'"),
+        ("1,a\ninf,b\n2,a\n", "row 2, column 'column 1': 'inf' is no number"),
+        ("1,a\n1e31,b\n", "row 2, column 'column 1': '1e31' is no number"),
+        ("1,a\nword,b\n3,a\n4,b", "row 2, column 'column 1': 'word' is no number"),
+        ("1,2\n2,nan\n3,4", "row 2, column 'column 2': 'nan' counts as missing"),
+        ("x1.2,3.5,1\n4.5,6.5,0\n1.5,2.5,1\n", "header = true, or header = false"),
+        (
+            "Sex,len,rings\nM,1,9\nF,2,8\nM,3,9\n",
+            "drop = ['Sex'] leaves out, encode = ['Sex'] makes an input of each word; target",
+        ),
+        ("1,a\n2,a\n", "its target has one value only"),
+        ("\n".join(f"1,c{k}" for k in range(CLASSES + 1)), f"allowed: 2 to {CLASSES} classes"),
+        ("\n".join(f"1,{k % 2}" for k in range(ROWS + 1)), f"allowed: at most {ROWS}"),
+        (",".join("1" * 300) + "\n" + ",".join("1" * 300) + "\n", "300 columns"),
+        ('1,"open,x\n2,b\n', "line 2 cannot be read"),
+        ("1,\x00\n", "line 1 has the control character"),
+        ("1,\ufffd\n", "its encoding was lost"),
+    ],
+)
+def test_refusals_name_what_and_where(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        parse_rows(text)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_all_bad_cells_are_told_at_once_and_their_rows_dropped() -> None:
+    lines = [f"{k}.5,{k % 4},{k % 2}" for k in range(40)]
+    for row in (3, 9, 20):
+        lines[row] = f"?,{row},1"
+    lines[11] = "1,2,3,4"
+    text = "a,b,label\n" + "\n".join(lines)
+    with pytest.raises(ValueError, match="missing = 'drop' leaves these 4 of 40 rows out") as error:
+        parse_rows(text)
+    for row in (5, 11, 22, 13):
+        assert f"row {row}" in str(error.value), "rows count as a spreadsheet shows them, the header as the first"
+    own = read(text, missing="drop")
+    assert len(own.x) == own.read.rows == 36
+    assert "4 of 40 rows left out" in own.read.left_out[0]
+    assert "rows 5, 11, 13, 22" in own.read.left_out[0]
+
+
+@pytest.mark.parametrize(
+    "choices", [{"target": "no"}, {"target": 9}, {"target": 0}, {"drop": ("b",), "target": "b"}, {"drop": (1,)}]
+)
+def test_choices_of_no_column_are_refused(choices: dict) -> None:
+    with pytest.raises(ValueError, match="allowed: "):
+        read("a,b\n1,2\n3,4\n", **choices)
+
+
+def test_small_files_run_and_choices_need_rows() -> None:
+    config = ToyConfig(csv=IRIS)
+    assert config.samples + config.test_samples + config.probe_samples <= 150
+    assert min(config.samples, config.test_samples) > 40
+    most = ToyConfig(csv=IRIS, samples=100)
+    assert 48 <= most.probe_samples + most.test_samples <= 50
+    assert ToyConfig(csv=IRIS * 4).samples == 128
+    assert ToyConfig(**config.to_dict()) == config
+    with pytest.raises(ConfigError, match="it has 9 rows; allowed: at least 16"):
+        ToyConfig(csv="\n".join(IRIS.split("\n")[:9]))
+    with pytest.raises(ConfigError, match="target = 'a' is not allowed with task = 'rings'"):
+        ToyConfig(target="a")
+    with pytest.raises(ConfigError, match=r"csv = rows is not allowed with task = 'rings'"):
+        ToyConfig(task="rings", csv=IRIS)
+
+
+def test_the_former_name_of_the_task_works_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match="task = 'csv' is called 'own' now"):
+        assert ToyConfig(task="csv", csv=IRIS) == ToyConfig(csv=IRIS)
+
+
+def test_choices_travel_in_links_and_rows_do_not() -> None:
+    config = ToyConfig(csv=IRIS, target=-1, drop=(2,), task_type="classification", missing="drop", header=False)
+    query = config.to_query()
+    assert "csv" not in query
+    fields = config.changes() | {"csv": IRIS}
+    assert ToyConfig(**fields) == config
+
+
+SEPARATORS = (",", ";", "\t", "|")
+
+
+def written(rng: random.Random) -> tuple[str, np.ndarray, list, dict]:
+    """A random table as text, the points and targets that it holds, and the choices that a person would make."""
+    rows, inputs = rng.randrange(20, 60), rng.randrange(1, 6)
+    separator, header, index = rng.choice(SEPARATORS), rng.random() < 0.6, rng.random() < 0.2
+    comma = separator in ";\t" and rng.random() < 0.5
+    x = np.round(np.array([[rng.gauss(0, 10 ** rng.randrange(3)) for _ in range(inputs)] for _ in range(rows)]), 4)
+    kind = rng.choice(["words", "numbers", "regression"])
+    labels = {
+        "words": [rng.choice(["red fox", "cat", 'big "dog"', "a, b"]) for _ in range(rows)],
+        "numbers": [rng.choice(["0", "1", "2"]) for _ in range(rows)],
+        "regression": [f"{rng.gauss(0, 1):.4f}" for _ in range(rows)],
+    }[kind]
+    if len(set(labels)) < 2:
+        labels[:2] = [labels[0], "cat" if kind == "words" else "1" if labels[0] == "0" else "0"]
+    quote = rng.choice(["always", "needed"])
+    first = rng.random() < 0.3
+
+    def cell(value: str) -> str:
+        needed = any(mark in value for mark in (separator, '"', "\n", " "))
+        return '"' + value.replace('"', '""') + '"' if quote == "always" or needed else value
+
+    def number(value: float) -> str:
+        shown = f"{value:.4f}"
+        return shown.replace(".", ",") if comma else shown
+
+    lines = []
+    names = [f"input {at}" for at in range(inputs)]
+    ends = rng.choice(["\n", "\r\n"])
+    if header:
+        heads = ["answer", *names] if first else [*names, "answer"]
+        lines.append(separator.join(cell(name) for name in ([""] if index else []) + heads))
+    for at in range(rows):
+        answer = labels[at].replace(".", ",") if comma and kind == "regression" else labels[at]
+        cells = [number(value) for value in x[at]]
+        cells = [answer, *cells] if first else [*cells, answer]
+        lines.append(separator.join(cell(value) for value in ([str(at)] if index else []) + cells))
+    choices = {"target": "answer"} if header else {"target": (2 if index else 1) if first else -1}
+    return ends.join(lines) + ends * rng.randrange(3), x, labels, choices | {"header": header}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_was_written_is_what_is_read(encoding: str) -> None:
+    from regime.config.files import decode
+
+    rng, refused = random.Random(f"tables {encoding}"), 0
+    for _ in range(170):
+        text, x, labels, choices = written(rng)
+        asked = choices if rng.random() < 0.5 else {"target": choices["target"]}
+        try:
+            own = read(decode(text.encode(encoding)), **asked)
+        except ValueError:
+            refused += 1
+            continue
+        kept = own.x[:, -x.shape[1] :]
+        np.testing.assert_allclose(kept, x, err_msg=text)
+        told = [own.classes[int(value)] for value in own.y] if own.classes else [f"{value:.4f}" for value in own.y]
+        assert told == labels, text
+    assert refused <= 8
+
+
+def test_no_text_does_anything_but_parse_or_be_refused() -> None:
+    rng = random.Random(0)
+    for _ in range(500):
+        text = "".join(rng.choice('01.9,\n\r"-e;\0\tné=+@# |') for _ in range(rng.randrange(60)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                own = parse_rows(text)
+            except ValueError:
+                continue
+        assert len(own.x) == len(own.y) >= 2
+        assert np.isfinite(own.x).all()

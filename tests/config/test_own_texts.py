@@ -1,0 +1,108 @@
+"""Own texts: which column holds them, which the target, and what is refused with its mend."""
+
+import numpy as np
+import pytest
+
+from regime.config import ProbeConfig
+from regime.config.own_texts import CELL_LIMIT, parse_texts
+from regime.config.read import Choices
+from regime.config.sheet import ROWS
+from regime.errors import ConfigError
+
+PLAIN = "good film,yes\nbad film,no\n"
+RATED = "text,score\n" + "".join(f'"text, number {k}",{k / 4}\n' for k in range(60))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        PLAIN,
+        "good film;yes\nbad film;no",
+        "good film\tyes\nbad film\tno",
+        '"good film","yes"\n\n"bad film",no\r\n',
+        "text,label\ngood film,yes\nbad film,no",
+        "label,text\nyes,good film\nno,bad film",
+        "Sentence,Class\n good film , yes \nbad film,no",
+        "# from a script, today\ntext,label\ngood film,yes\nbad film,no",
+        "id,text,label\n7,good film,yes\n9,bad film,no",
+    ],
+)
+def test_columns_and_headers(source: str) -> None:
+    own = parse_texts(source)
+    assert own.texts == ("good film", "bad film")
+    assert own.classes == ("no", "yes")
+    assert own.labels == (1, 0)
+
+
+def test_quotes_commas_lines_and_comments_inside_a_cell() -> None:
+    own = parse_texts('"a, ""b""\nc",x\n#plain,y')
+    assert own.texts == ('a, "b"\nc', "#plain")
+
+
+def test_text_alone() -> None:
+    assert parse_texts("one line, with a comma\nanother\n", False).texts == ("one line, with a comma", "another")
+    own = parse_texts("text,label\nfirst,a\nsecond,b", False)
+    assert own.texts == ("first", "second")
+    assert own.labels == own.classes == ()
+    assert own.read.task_type is None
+
+
+def test_choices() -> None:
+    text = "title,body,stars,user\n" + "".join(f"t{k},a longer body {k},{k % 5},u{k % 3}\n" for k in range(40))
+    assert parse_texts(text).read.target == ["stars"]
+    assert parse_texts(text).read.inputs == ["body"]
+    assert parse_texts(text, choices=Choices(target="user", text_column=1)).texts[0] == "t0"
+    assert parse_texts(text, choices=Choices(target="user")).classes == ("u0", "u1", "u2")
+    assert parse_texts(text, choices=Choices(target=3, task_type="regression")).classes == ()
+    many = "".join(f"text {k},{k % 12}\n" for k in range(60))
+    assert "task_type = 'classification'" in parse_texts(many).read.doubts[0]
+    assert len(parse_texts(many, choices=Choices(task_type="classification")).classes) == 12
+
+
+def test_a_regression_has_values_of_mean_0_and_variance_1() -> None:
+    own = parse_texts(RATED)
+    assert own.read.task_type == "regression"
+    assert np.mean(own.values) == pytest.approx(0, abs=1e-12)
+    assert np.std(own.values) == pytest.approx(1)
+    assert ProbeConfig(texts=RATED).outputs == 1
+    for refused in ({"loss": "cross-entropy"}, {"readout": "prompt", "prompt": "{text} {mask}", "words": ["a"]}):
+        with pytest.raises(ConfigError, match="regression"):
+            ProbeConfig(texts=RATED, **refused)
+
+
+def test_small_files_run() -> None:
+    config = ProbeConfig(texts=RATED)
+    assert config.samples + config.held_out + config.probe_samples <= 60
+    assert config.samples > 20
+    with pytest.raises(ConfigError, match="it has 2 rows; allowed: at least 16"):
+        ProbeConfig(texts=PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "no rows"),
+        ("\n \n", "no rows"),
+        ("a,x\nb,x", "its target has one value only"),
+        ("\n".join(f"some text,c{k}" for k in range(65)), "65 different values"),
+        ("t,a\n" * (ROWS + 1), f"{ROWS + 1} rows of 2 columns; allowed: at most {ROWS}"),
+        ("x" * (CELL_LIMIT + 1) + ",a\nb,c", rf"row 1, column 'column 1': {CELL_LIMIT + 1} characters; allowed: at most"),
+        ("a,b\n\n" + "x" * 999_000 + ",a\nb,c", r"line 3 cannot be read: field larger"),
+        ("a,x\n,y\nb,x", "row 2, column 'column 1': missing; missing = 'drop' leaves this row out"),
+        ("a,x\nb,\nc,y", "row 2, column 'column 2': missing"),
+        ("a,x\nb\nc,y", "row 2 has not the 2 cells of the others"),
+        ("a,x\nb,c,d\nc,y", "row 2 has not the 2 cells of the others; put quotes"),
+        ("only text\nmore text", "it has one column"),
+        (
+            "text,a,b\nlong text,1,2\nother text,2,1\nmore text,1,1\nlast text,2,2",
+            "several columns could be the target: 'a', 'b'",
+        ),
+        ("a\x00,x\nb,y", r"line 1 has the control character '\\x00'"),
+        ("caf\ufffd,x\nb,y", "its encoding was lost"),
+        ("caf\udce9 au lait,x\nb,y", "its encoding was lost"),
+        ('"a,x\nb,y,z', "cannot be read"),
+    ],
+)
+def test_what_is_no_such_rows_is_refused(source: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_texts(source)
