@@ -57,6 +57,8 @@ def decode(data: bytes) -> str:
     """
     if len(data) > FILE_LIMIT:
         raise ValueError(f"the file has {len(data)} bytes; allowed: at most {FILE_LIMIT}")
+    if data.startswith((b"PK", b"\xd0\xcf", b"\x1f\x8b", b"PAR1", b"%PDF")):
+        raise ValueError("the file is no text, but a workbook, an archive or the like; save the table as CSV")
     name = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     if name == "utf-8-sig" and len(data) % 2 == 0 and b"\0" in data:  # UTF-16 that does not say so: ASCII leaves one byte empty
         even, odd = data[::2].count(0), data[1::2].count(0)

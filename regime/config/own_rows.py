@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COUNTER = re.compile(r"^unnamed:? \d+$|^index$|^idx$|^row[ _]?(names|id|nr)?$|^id$|[_ .-]id$|(?-i:[a-z]I[dD]$)", re.IGNORECASE)
 """Names of a column that only counts or names the rows, if no value recurs."""
+TEXT = 25
+"""Characters of a cell on average, beyond which words are texts."""
 SCALING = "Every input, and the target of a regression, has mean 0 and variance 1 over all rows"
 OPTIONS = Choices()
 
@@ -52,8 +54,13 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
     encoded = sheet.places(choices.encode, "encode")
     columns = _columns(sheet, choices, encoded)
     categorical = len(columns.target) == 1 and _is_categorical(sheet.column(columns.target[0]), choices)
+    if choices.task_type == "regression" and any(_is_words(sheet.column(at)) for at in columns.target[:1]):
+        raise ValueError(
+            f"target {show(sheet.names[columns.target[0]])} holds words, and a regression predicts numbers; "
+            "allowed: task_type = 'classification', or another target"
+        )
     bad = [cell for at in columns.inputs for cell in _bad(sheet, at, words=at in encoded)]
-    bad += [cell for at in columns.target for cell in _bad(sheet, at, words=categorical)]
+    bad += [cell for at in columns.target for cell in _bad(sheet, at, words=categorical, target=True)]
     target = [sheet.names[at] for at in columns.target]
     needed = target if len(columns.inputs) > 1 else sheet.names
     sheet, dropped = sort_out(sheet, bad, choices, needed)
@@ -86,16 +93,29 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
         raise ValueError(f"target = {show(choices.target)} is in drop = {show(choices.drop)}, too; allowed: in one of them")
     target, doubts = (chosen, []) if chosen else _target(sheet, usable)
     inputs = [at for at in usable if at not in target]
-    if len(inputs) > 1 and choices.drop is None and _in_order(sheet.column(inputs[0])):
-        name = sheet.names[inputs[0]]
-        doubts.append(f"column {show(name)} counts the rows, and is an input: drop = [{name!r}] leaves it out")
+    doubts += (
+        []
+        if choices.drop is not None
+        else [
+            f"column {show(sheet.names[at])} has another whole number in every row, as an id does, and is an input: "
+            f"drop = [{sheet.names[at]!r}] leaves it out"
+            for at in inputs
+            if len(inputs) > 1 and _is_different(sheet.column(at))
+        ]
+    )
+    doubts += [f"column {show(sheet.names[at])} has one value only" for at in inputs if len(set(sheet.column(at))) == 1]
     if not inputs:
         raise ValueError("no column is left for the inputs; allowed: a target and at least one input")
     words = [at for at in inputs if at not in encoded and _is_words(sheet.column(at))]
+    for name in (sheet.names[at] for at in encoded if at not in inputs):
+        raise ValueError(
+            f"encode = {list(choices.encode)!r:.80} is not allowed: {show(name)} is no input; allowed: inputs that hold words"
+        )
     if words:
         named = [sheet.names[at] for at in words]
         word = next(cell for cell in sheet.column(words[0]) if not is_missing(cell))
         mends = "" if chosen else f"; target = {named[0]!r} predicts it"
+        mends += "; texts are for a probe" if sum(map(len, sheet.column(words[0]))) > TEXT * len(sheet.cells) else ""
         raise ValueError(
             f"words, such as {show(word)}, are in {few([f'column {name!r}' for name in named])}, and inputs are numbers; "
             f"drop = {named!r:.200} leaves out, encode = {named!r:.200} makes an input of each word{mends}"
@@ -130,6 +150,11 @@ def _counts(name: str, at: int, column: list[str]) -> bool:
     return False
 
 
+def _is_different(column: list[str]) -> bool:
+    """Whether a column has another whole number in every row."""
+    return len(column) > FEW and len(set(column)) == len(column) and all(re.fullmatch(r"\d+", cell) for cell in column)
+
+
 def _in_order(column: list[str]) -> bool:
     """Whether a column counts from 0 or 1."""
     return len(column) > FEW and column in ([str(at + first) for at in range(len(column))] for first in (0, 1))
@@ -140,6 +165,8 @@ def _target(sheet: Sheet, usable: list[int]) -> tuple[list[int], list[str]]:
     lower = {sheet.names[at].lower(): at for at in reversed(usable)}
     if named := [lower[name] for name in LABELS if name in lower]:
         return named[:1], []
+    if "y" in lower and all(name.startswith("x") for name in lower if name != "y"):
+        return [lower["y"]], []
     if hot := _one_hot(sheet, usable):
         names = [sheet.names[at] for at in hot]
         return hot, [f"the last {len(hot)} columns are one-hot, one target: target = {names[-1]!r} predicts that one alone"]
@@ -186,14 +213,24 @@ def _is_categorical(column: list[str], choices: Choices) -> bool:
     return numeric * 2 <= len(known) or (choices.task_type == "classification" and numeric < len(known))
 
 
-def _bad(sheet: Sheet, at: int, words: bool) -> list[Bad]:
-    """Cells of a column that are missing, or no numbers where there are to be some."""
+def _bad(sheet: Sheet, at: int, words: bool, target: bool = False) -> list[Bad]:
+    """Cells of a column that are missing, or no numbers where there are to be some.
+
+    Args:
+        sheet: all rows.
+        at: where the column is.
+        words: whether words are as good as numbers.
+        target: whether it is the target, whose words may be classes.
+    """
     import numpy as np
 
     column, name = sheet.column(at), sheet.names[at]
+    mend = ", though a class with task_type = 'classification'," if target else ""
     lost = np.array([is_missing(cell) for cell in column]) if words else np.isnan(numbers(column, sheet.decimals))
     return [
-        Bad(sheet.rows[k], name, column[k], _why(column[k])) for k in np.flatnonzero(lost) if sheet.rows[k] not in sheet.ragged
+        Bad(sheet.rows[k], name, column[k], _why(column[k]) + (mend if not is_missing(column[k]) else ""))
+        for k in np.flatnonzero(lost)
+        if sheet.rows[k] not in sheet.ragged
     ]
 
 
@@ -248,6 +285,6 @@ def _targets(
     if distinct < 2:
         check_classes((column[0],), len(column))
     doubts = []
-    if choices.task_type == "auto" and whole and distinct <= MANY and distinct * 4 <= len(column):
-        doubts = [f"{distinct} whole numbers are taken as a regression: task_type = 'classification' makes them classes"]
+    if choices.task_type == "auto" and distinct <= MANY and distinct * 4 <= len(column):
+        doubts = [f"{distinct} different numbers are taken as a regression: task_type = 'classification' makes them classes"]
     return values, (), "regression", doubts

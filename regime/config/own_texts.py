@@ -138,7 +138,7 @@ def _target(sheet: Sheet, others: list[int]) -> int:
     lower = {sheet.names[at].lower(): at for at in reversed(others)}
     if named := [lower[name] for name in (*LABELS, *SCORES) if name in lower]:
         return named[0]
-    typed = [at for at in others if is_typed(sheet.column(at))]
+    typed = [at for at in others if is_typed(sheet.column(at)) and 2 <= len(set(sheet.column(at))) <= len(sheet.cells) / 2]
     if len(others) == 1 or len(typed) == 1:
         return (typed or others)[0]
     names = ", ".join(repr(sheet.names[at])[:40] for at in typed or others)
@@ -158,7 +158,7 @@ def _all_numbers(column: list[str]) -> bool:
 
 def _wrong(cell: str) -> str:
     """Why a cell is no text; empty where it is one."""
-    return "missing" if not cell else f"{len(cell)} characters; allowed: at most {CELL_LIMIT}" if len(cell) > CELL_LIMIT else ""
+    return "missing" if not cell else f"over {CELL_LIMIT} characters" if len(cell) > CELL_LIMIT else ""
 
 
 def _has_text_header(source: str) -> bool:
@@ -174,7 +174,7 @@ def _lines(source: str) -> OwnTexts:
     if not lines:
         raise ValueError("it has no rows; allowed: one text a line")
     rows, cells = [number for number, _ in lines], [[line] for _, line in lines]
-    sheet = Sheet(["line"], cells, rows, Decimals(), ["one text a line"], {})
+    sheet = Sheet(["line"], cells, rows, Decimals(), ["one text a line"], frozenset())
     bad = [Bad(row, "line", "", why) for row, (cell,) in zip(sheet.rows, sheet.cells, strict=True) if (why := _wrong(cell))]
     sheet, _ = sort_out(sheet, bad, OPTIONS, sheet.names)
     return _texts(sheet, 0, None, False, [])

@@ -14,7 +14,7 @@ from regime.errors import show
 OWN = "own"
 """The task of somebody's own rows."""
 FORMER = "csv"
-"""What that task of toys was called until 0.3."""
+"""What that task of toys was called before; it still works, with a warning."""
 
 Name = Annotated[str, Field(max_length=1000)]
 Column = Annotated[int, Field(ge=-1000, le=1_000_000_000)] | Name

@@ -21,8 +21,8 @@ class Sheet(NamedTuple):
     decimals: Decimals
     taken: list[str]
     """How it was read."""
-    ragged: dict[int, str]
-    """Row -> why its cells cannot be told apart."""
+    ragged: frozenset[int]
+    """Rows with fewer or more cells than others."""
 
     def column(self, at: int) -> list[str]:
         """Return the cells of a column."""
@@ -72,8 +72,8 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} of {COLUMNS}")
     decimals = Decimals() if words else decimals_of(cells, table.separator)
-    ragged = dict.fromkeys(table.ragged, f"has not the {len(names)} cells of the others")
-    return Sheet(names, cells, rows, decimals, taken + [decimals.note] * bool(decimals.note), ragged)
+    taken += [decimals.note] * bool(decimals.note)
+    return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))
 
 
 def _named(cells: list[str]) -> list[str]:
@@ -97,22 +97,39 @@ def sort_out(sheet: Sheet, bad: list[Bad], choices: Choices, needed: Collection[
     Raises:
         ValueError: there are bad cells, and nobody said so; or no row is left. It lists them and says what mends them.
     """
-    wrong = sorted({*(each.row for each in bad), *(row for row in sheet.ragged if row in sheet.rows)})
+    ragged = [row for row in sheet.rows if row in sheet.ragged]
+    wrong = sorted({*(each.row for each in bad), *ragged})
     if not wrong:
         return sheet, []
     if choices.missing == "refuse":
-        parts = [f"row {row} {why}" for row, why in sheet.ragged.items()]
-        parts += [f"row {each.row}, column {show(each.column)}: {each.why}" for each in sorted(bad)]
-        more = f"; and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        columns = sorted({each.column for each in bad})
-        or_column = f", drop = {columns!r} leaves the column out" if len(columns) == 1 and columns[0] not in needed else ""
-        rows = "this row" if len(wrong) == 1 else f"these {len(wrong)} of {len(sheet.rows)} rows"
-        quotes = "; put quotes around a cell that has the separator in it" if sheet.ragged else ""
-        raise ValueError(f"{'; '.join(parts[:SHOWN])}{more}{quotes}; missing = 'drop' leaves {rows} out{or_column}")
+        raise ValueError(f"{_listed(sheet, ragged, bad)}; {_mends(sheet, wrong, bad, needed)}")
     keep = [at for at, row in enumerate(sheet.rows) if row not in set(wrong)]
     if not keep:
         raise ValueError("every row has a cell that is missing or cannot be read; allowed: rows without any")
-    left = sheet._replace(cells=[sheet.cells[at] for at in keep], rows=[sheet.rows[at] for at in keep], ragged={})
-    return left, [
-        f"{len(wrong)} of {len(sheet.rows)} rows left out, with cells that are missing or cannot be read: {listed(wrong)}"
-    ]
+    left = sheet._replace(cells=[sheet.cells[at] for at in keep], rows=[sheet.rows[at] for at in keep], ragged=frozenset())
+    why = f"left out, with cells that are missing or cannot be read: {listed(wrong)}"
+    return left, [f"{len(wrong)} of {len(sheet.rows)} rows {why}"]
+
+
+def _listed(sheet: Sheet, ragged: list[int], bad: list[Bad]) -> str:
+    """All bad cells, those of a column that are alike together."""
+    parts = []
+    if ragged:
+        quotes = "put quotes around a cell that has the separator in it"
+        parts = [
+            f"{listed(ragged)} {'has' if len(ragged) == 1 else 'have'} not the {len(sheet.names)} cells of the others: {quotes}"
+        ]
+    alike: dict[tuple[str, str], list[int]] = {}
+    for each in bad:
+        alike.setdefault((each.column, each.why), []).append(each.row)
+    parts += [f"column {show(column)}: {why} in {listed(rows)}" for (column, why), rows in alike.items()]
+    return "; ".join(parts[:SHOWN]) + (f"; and {len(parts) - SHOWN} kinds more" if len(parts) > SHOWN else "")
+
+
+def _mends(sheet: Sheet, wrong: list[int], bad: list[Bad], needed: Collection[str]) -> str:
+    """What makes the rest of the rows run."""
+    rows = "this row" if len(wrong) == 1 else f"these {len(wrong)} of {len(sheet.rows)} rows"
+    columns = sorted({each.column for each in bad})
+    if sheet.ragged or not 1 <= len(columns) <= 3 or set(columns) & set(needed):
+        return f"missing = 'drop' leaves {rows} out"
+    return f"missing = 'drop' leaves {rows} out, or drop = {columns!r:.200} the column{'s' * (len(columns) > 1)}"

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from regime.config.columns import LABELS, SCORES, TEXTS, is_number, is_typed
 
-SHOWN = 8
-"""Bad rows or cells that a message lists."""
+SHOWN = 12
+"""Rows, or kinds of bad cells, that a message lists."""
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -42,6 +42,10 @@ def read_table(text: str, words: bool) -> Table:
         ValueError: broken characters, no rows, or quotes that do not end.
     """
     check_characters(text)
+    if text.lstrip("\ufeff \n")[:1] in ("{", "<"):
+        raise ValueError(
+            f"it begins with {text.lstrip()[0]!r}, as JSON or HTML do; allowed: rows of a table, in CSV or the like"
+        )
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     comments = _comments(lines, words)
     told = re.fullmatch(r"sep=(.)", lines[0].strip().strip('"'))
@@ -125,11 +129,12 @@ def _quality(table: Table) -> tuple[float, ...]:
     """How well a separator reads the rows: equally many cells, then numbers, then words that recur."""
     width, count = _usual(table.cells)
     if width < 2:
-        return (0.0, 0.0, 0.0) if table.cells else (-1.0, 0.0, 0.0)
+        return (0.0,) if table.cells else (-1.0,)
     body = [row for row in table.cells[1:] if len(row) == width] or [row for row in table.cells if len(row) == width]
     columns = list(zip(*body, strict=True))
     numbers = sum(is_number(cell) for column in columns for cell in column) / (len(body) * width)
-    return round(count / len(table.cells), 1), round(numbers, 2), sum(map(is_typed, columns)) / width
+    regular = count / len(table.cells)
+    return round(regular, 1), round(numbers, 2), sum(map(is_typed, columns)) / width, regular
 
 
 def _squared(table: Table) -> Table:

@@ -51,7 +51,11 @@ from regime.config.read import Choices
             r"csv is not allowed: '1,2' is one line and names no file; allowed",
         ),
         (ToyConfig, {"csv": "1,2\n3,4", "task": "rings"}, r"csv = rows is not allowed with task = 'rings'"),
-        (ToyConfig, {"csv": "1,2\n1,x\n2,3\n4,5"}, r"csv is not allowed: row 2, column 'column 2': 'x' is no number"),
+        (
+            ToyConfig,
+            {"csv": "1,2\n1,x\n2,3\n4,5"},
+            r"csv is not allowed: column 'column 2': 'x' is no number, though a class with task_type",
+        ),
         (ToyConfig, {"task": "own", "csv": 3}, r"csv = 3 is not allowed; allowed: text of at most 1000000 characters or null"),
         (ToyConfig, {"width": 16384, "depth": 8}, r"need .* GiB; allowed: at most 4 GiB"),
         (ToyConfig, {"steps": 100_000}, r"allowed: at most 1000 measurements"),
@@ -146,7 +150,9 @@ def test_round_trips_of_200_random_configurations_are_exact() -> None:
         assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
         linked = config.model_copy(update={"measures": ()})
         assert ToyConfig.from_query(linked.to_query()) == linked
-    assert seen - set(Choices._fields) == set(ToyConfig.model_fields) - {"kind", "csv", "device", *Choices._fields} | (seen & {"device"})
+    assert seen - set(Choices._fields) == set(ToyConfig.model_fields) - {"kind", "csv", "device", *Choices._fields} | (
+        seen & {"device"}
+    )
 
 
 def test_a_query_never_holds_own_rows() -> None:

@@ -98,6 +98,7 @@ def test_a_small_probe_end_to_end() -> None:
     assert report.final["representation_change"] == report.blocks[6]["representation_change"]
 
 
+RATED = "text,score\n" + "\n".join(f"{'good ' * (k % 4)}film {k},{k % 4 + k / 100}" for k in range(48))
 OWN = "\n".join(f"{word} text {k},{word[0]}" for k in range(12) for word in ("apple", "bread", "corn"))
 
 
@@ -109,6 +110,7 @@ OWN = "\n".join(f"{word} text {k},{word[0]}" for k in range(12) for word in ("ap
         {"task": "source", "readout": "last", "batch_size": 3, "forecast": False},
         {"head": "fitted", "random_init": True, "forecast": False},
         {"task": "own", "texts": OWN, "loss": "cross-entropy", "head": "fitted"},
+        {"task": "own", "texts": RATED, "head": "fitted", "forecast": False},
     ],
     ids=lambda fields: "-".join(f"{k}={str(v)[:10]}" for k, v in fields.items()),
 )
@@ -116,6 +118,8 @@ def test_options(fields: dict, tiny_bert: str) -> None:
     report = regime.run(ProbeConfig(model=tiny_bert, **SMALL | fields))
     assert report.final["kernel_change"] > 0
     assert len(report.seeds["train_loss"]) == report.config.seeds
+    assert report.seeds["test_error"][0] >= 0
+    assert (report.read is not None) == (report.config.texts is not None)
     assert report.verdict.interval is not None
 
 
