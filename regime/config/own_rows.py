@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from regime.config.columns import BOOLEANS, LABELS, is_missing, is_number, numbers
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
-from regime.config.sheet import COLUMNS, Bad, Sheet, read_sheet, sort_out
+from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
+from regime.config.table import COLUMNS
 from regime.errors import show
 
 if TYPE_CHECKING:

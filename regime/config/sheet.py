@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 from regime.config.columns import Decimals, decimals_of, find_column, names_first
 from regime.config.read import Choices
-from regime.config.table import SHOWN, listed, read_table
+from regime.config.table import COLUMNS, ROWS, SHOWN, listed, read_table
 from regime.errors import show
-
-ROWS, COLUMNS = 6144, 257
 
 
 class Sheet(NamedTuple):
@@ -70,7 +68,7 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     if not cells:
         raise ValueError("it has a header and no rows below; allowed: rows of a table, one a line")
     if len(cells) > ROWS or len(names) > COLUMNS:
-        raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} of {COLUMNS}")
+        raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
     decimals = Decimals() if words else decimals_of(cells, table.separator)
     taken += [decimals.note] * bool(decimals.note)
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))

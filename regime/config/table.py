@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from regime.config.columns import LABELS, SCORES, TEXTS, is_number, is_typed
 
+ROWS, COLUMNS = 6144, 257
+SAMPLE = 300
+"""Rows by which a separator is judged."""
 SHOWN = 12
 """Rows, or kinds of bad cells, that a message lists."""
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
@@ -108,16 +111,22 @@ def _parsed(lines: list[str], separator: str) -> Table:
         reader = csv.reader(
             io.StringIO("\n".join(lines)), delimiter=separator, quoting=quoting, strict=True, skipinitialspace=True
         )
+        table = Table([], [], separator, ("quotes are part of the cells",) if broken else ())
         try:
-            rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(reader, 1)]
+            for number, row in enumerate(reader, 1):
+                if any(cells := [cell.strip() for cell in row]):
+                    table.cells.append(cells)
+                    table.rows.append(number)
+                if len(table.cells) > ROWS + 1 or len(cells) > COLUMNS + 1:
+                    over = f"{ROWS} rows" if len(table.cells) > ROWS + 1 else f"{COLUMNS} columns"
+                    return Table([], [], separator, (f"it has over {over}; allowed: at most {ROWS} rows of {COLUMNS} columns",))
         except csv.Error as error:
-            broken = f"line {reader.line_num} cannot be read: {error}; quotes end where they began, and are doubled inside"
+            quotes = "" if "limit" in str(error) else "; quotes end where they began, and are doubled inside"
+            broken = f"line {reader.line_num} cannot be read: {error}{quotes}"
             continue
-        kept = [(number, row) for number, row in rows if any(row)]
-        table = Table([row for _, row in kept], [number for number, _ in kept], separator)
-        if not broken or _usual(table.cells)[1] == len(kept):
-            return table._replace(notes=("quotes are part of the cells",) if broken else ())
-    return Table([], [], separator, (broken,) if broken else ())
+        if not broken or _usual(table.cells)[1] == len(table.cells):
+            return table
+    return Table([], [], separator, (broken,))
 
 
 def _usual(cells: list[list[str]]) -> tuple[int, int]:
@@ -130,7 +139,8 @@ def _quality(table: Table) -> tuple[float, ...]:
     width, count = _usual(table.cells)
     if width < 2:
         return (0.0,) if table.cells else (-1.0,)
-    body = [row for row in table.cells[1:] if len(row) == width] or [row for row in table.cells if len(row) == width]
+    usual = [row for row in table.cells if len(row) == width]
+    body = usual[1:SAMPLE] or usual
     columns = list(zip(*body, strict=True))
     numbers = sum(is_number(cell) for column in columns for cell in column) / (len(body) * width)
     regular = count / len(table.cells)

@@ -9,7 +9,7 @@ import pytest
 from regime.config import ToyConfig
 from regime.config.own_rows import parse_rows
 from regime.config.read import CLASSES, Choices
-from regime.config.sheet import ROWS
+from regime.config.table import ROWS
 from regime.errors import ConfigError
 
 IRIS = "".join(f"{k % 7}.5,{k % 5},{'abc'[k % 3]}\n" for k in range(150))
@@ -103,7 +103,7 @@ def test_doubts_name_the_choice() -> None:
         ("1,a\n2,a\n", "its target has one value only"),
         ("\n".join(f"1,c{k}" for k in range(CLASSES + 1)), f"allowed: 2 to {CLASSES} classes"),
         ("\n".join(f"1,{k % 2}" for k in range(ROWS + 1)), f"allowed: at most {ROWS}"),
-        (",".join("1" * 300) + "\n" + ",".join("1" * 300) + "\n", "300 columns"),
+        (",".join("1" * 300) + "\n" + ",".join("1" * 300) + "\n", "over 257 columns"),
         ('1,"open,x\n2,b\n', "line 2 cannot be read"),
         ("1,\x00\n", "line 1 has the control character"),
         ("1,\ufffd\n", "its encoding was lost"),

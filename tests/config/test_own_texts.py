@@ -6,7 +6,7 @@ import pytest
 from regime.config import ProbeConfig
 from regime.config.own_texts import CELL_LIMIT, parse_texts
 from regime.config.read import Choices
-from regime.config.sheet import ROWS
+from regime.config.table import ROWS
 from regime.errors import ConfigError
 
 PLAIN = "good film,yes\nbad film,no\n"
@@ -85,7 +85,7 @@ def test_small_files_run() -> None:
         ("\n \n", "no rows"),
         ("a,x\nb,x", "its target has one value only"),
         ("\n".join(f"some text,c{k}" for k in range(65)), "65 different values"),
-        ("t,a\n" * (ROWS + 1), f"{ROWS + 1} rows of 2 columns; allowed: at most {ROWS}"),
+        ("t,a\n" * (ROWS + 1), f"it has {ROWS + 1} rows of 2 columns; allowed: at most {ROWS}"),
         ("x" * (CELL_LIMIT + 1) + ",a\nb,c", rf"column 'column 1': over {CELL_LIMIT} characters in row 1"),
         ("a,b\n\n" + "x" * 999_000 + ",a\nb,c", r"line 3 cannot be read: field larger"),
         ("a,x\n,y\nb,x", "column 'column 1': missing in row 2; missing = 'drop' leaves this row out"),
