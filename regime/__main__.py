@@ -47,6 +47,6 @@ if __name__ == "__main__":
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     status = main()
-    if status == CLOSED:
-        os._exit(status)  # what is left in the buffers has no reader
+    if status > 1:
+        os._exit(status)  # a thread may still wait for the network, and what is left in a buffer has no reader
     sys.exit(status)

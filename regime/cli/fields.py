@@ -41,7 +41,7 @@ def configured(asked: argparse.Namespace) -> Runnable:
 def _value(name: str, texts: list[str], schema: dict[str, Any]) -> Any:
     """A field's value as its schema asks for it; what is none is left as text, for validation to refuse."""
     text = texts[-1]
-    if name in OWN:
+    if name in OWN and text != "none":
         return _rows(text)  # TODO: `sys.stdin.read() if text == STANDARD_INPUT else text`, where configurations open paths
     items = next((kind["items"] for kind in schema.get("anyOf", [schema]) if kind.get("type") == "array"), None)
     if items is None or text == "none" or text.startswith("["):
