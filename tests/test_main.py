@@ -6,6 +6,7 @@ import runpy
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -366,6 +367,11 @@ def test_help_that_nobody_reads_is_no_error_to_tell(nobody):
     command = [sys.executable, "-m", "regime", "toy", "--help"]
     done = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.stderr == ""
+
+
+def test_a_thread_hears_no_signals():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(main, ["toy", "--width=-1"]).result() == 2
 
 
 def test_a_process_that_is_told_to_end_says_so_alone():

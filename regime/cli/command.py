@@ -4,9 +4,8 @@ import argparse
 import json
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regime.cli.fields import configured
 from regime.cli.signals import Interrupted, Interrupts
@@ -15,9 +14,9 @@ from regime.errors import ConfigError
 
 if TYPE_CHECKING:  # these load torch, which a configuration that is refused need not wait for
     from regime.composer.session import Session
-    from regime.record.events import Fetching, Measured, Progress, Started
+    from regime.record.events import Fetching, Measured, Progress
     from regime.record.report import Report
-    from regime.sweep.events import CellMeasured, SweepStarted
+    from regime.sweep.events import CellMeasured
     from regime.sweep.report import SweepReport
     from regime.sweep.sweep import Sweep
 
@@ -40,23 +39,26 @@ def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if report is None:
-        return status
+    return status if report is None else _print(asked, table, report, status)
+
+
+def _print(asked: argparse.Namespace, table: Path | None, report: Any, status: int) -> int:
+    """Print a report, and write the table of its cells; return the exit status, which is `status` where the run ended early."""
     from regime.cli.summary import failed, summary
 
-    sys.stdout.write((json.dumps(report.to_dict()) if asked.json else summary(report)) + "\n")
     if table is not None:
         try:
             table.write_text(report.to_csv())
         except OSError as error:
             sys.stderr.write(f"--csv: {error}\n")
-            return status or 1
+            status = status or 1
+    sys.stdout.write((json.dumps(report.to_dict()) if asked.json else summary(report)) + "\n")
     return status or int(failed(report))
 
 
 def _table(asked: argparse.Namespace, config: Runnable) -> Path | None:
     """Where a sweep's cells are written as a table; raises ConfigError before the sweep where they cannot be."""
-    if getattr(asked, "table", None) is None:
+    if not isinstance(config, SweepConfig) or asked.table is None:
         return None
     table = Path(asked.table)
     if not table.parent.is_dir() or table.is_dir():
@@ -79,7 +81,8 @@ def _held(config: Runnable) -> "Session | Sweep":
 def _finished(held: "Session | Sweep", interrupts: Interrupts) -> "Report | SweepReport":
     """The report of a run to its end, telling how far it is."""
     terminal, told = sys.stderr.isatty(), 0.0
-    with closing(held.stream()) as events:
+    events: Any = held.stream()
+    try:
         for event in events:
             interrupts.check()
             if event.kind == "started":
@@ -90,8 +93,10 @@ def _finished(held: "Session | Sweep", interrupts: Interrupts) -> "Report | Swee
                     told = now
                     sys.stderr.write(f"\r{line}\033[K" if terminal else f"{line}\n")
                     sys.stderr.flush()
-    if terminal:
-        sys.stderr.write("\r\033[K")
+    finally:
+        events.close()
+        if terminal:
+            sys.stderr.write("\r\033[K")
     assert event.kind == "finished"
     from regime.record.report import Report
     from regime.sweep.report import SweepReport
@@ -99,7 +104,7 @@ def _finished(held: "Session | Sweep", interrupts: Interrupts) -> "Report | Swee
     return (SweepReport if held.config.kind == "sweep" else Report).from_dict(event.report)
 
 
-def _beginning(held: "Session | Sweep", event: "Started | SweepStarted") -> str:
+def _beginning(held: "Session | Sweep", event: Any) -> str:
     """What a store had of a sweep, and how long the rest will take."""
     store = getattr(held, "store", None)
     found = f"{event.found} of {event.cells} cells found in {store.path}\n" if store is not None else ""
@@ -127,7 +132,7 @@ def _where(held: "Session | Sweep", report: "Report | SweepReport | None") -> st
     if report is None:
         return "before anything was measured"
     where = report.interrupted or "at its end"
-    if held.config.kind != "sweep":
+    if not hasattr(held, "store"):
         return f"{where}; this is the report so far"
     if held.store is None:
         return f"{where}; with --store FILE finished cells would have been kept"

@@ -30,7 +30,8 @@ def summary(report: Report | SweepReport) -> str:
 
 
 def _cells(cells: list[Cell]) -> list[str]:
-    lines = [f"{len(cells)} cells: {_counted(cell.verdict.label if cell.verdict else cell.status for cell in cells)}"]
+    known = _counted(cell.verdict.label if cell.verdict else cell.status for cell in cells)
+    lines = [f"{len(cells)} cells" + (f": {known}" if known else "")]
     if reasons := _counted(_reason(cell.verdict) for cell in cells if cell.verdict and cell.verdict.label == "no verdict"):
         lines.append(f"no verdict: {reasons}")
     diverged, broken = ([cell for cell in cells if cell.status == status] for status in ("diverged", "failed"))
