@@ -70,7 +70,8 @@ def test_the_package_alone_loads_neither_torch_nor_pydantic() -> None:
 
 def test_the_command_line_leaves_torch_to_the_command() -> None:
     """How torch's threads wait is read when it loads, and the app sets it."""
-    assert python("import sys, regime.__main__; print('torch' in sys.modules)") == "False"
+    parsed = "regime.cli.parser.parse(['toy', '--width', '8'])"
+    assert python(f"import sys, regime.__main__, regime.cli.parser; {parsed}; print('torch' in sys.modules)") == "False"
 
 
 def test_every_public_name_is_there() -> None:

@@ -1,15 +1,25 @@
 """The command line, as a script on a cluster calls it."""
 
 import json
+import os
 import runpy
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 import regime
 from regime.__main__ import main
+from regime.cli.fields import configured
+from regime.cli.parser import parse
+from regime.cli.signals import Interrupted, Interrupts
+from regime.composer.session import Session
+from regime.config import KINDS
+from regime.sweep import local
+from regime.sweep.sweep import Sweep
 from tests.conftest import ROOT
 
 TOY = {"samples": 16, "test_samples": 8, "probe_samples": 8, "width": 8, "steps": 20, "seeds": 2}
@@ -104,6 +114,284 @@ def test_a_bad_configuration_is_told(asked, capsys, kind, fields, said):
 def test_a_file_that_is_not_there(capsys, tmp_path):
     assert main(["toy", str(tmp_path / "none.json")]) == 2
     assert "none.json" in capsys.readouterr().err
+
+
+def given(*arguments: str):
+    """The configuration that a command line asks for."""
+    return configured(parse([*map(str, arguments)]))
+
+
+def written(default: object) -> str:
+    """A default as an option has it."""
+    if isinstance(default, list):
+        return ",".join(default)
+    return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_is_an_option_that_reads_its_default(kind):
+    properties = {name: schema for name, schema in KINDS[kind].properties().items() if name not in ("kind", "base", "axes")}
+    options = [f"--{name.replace('_', '-')}={written(schema['default'])}" for name, schema in properties.items()]
+    assert given(kind, *options) == KINDS[kind]()
+
+
+def test_options_win_over_the_file(asked):
+    options = ["--width", "64", "--alpha=0.1", "--no-bias", "--learning-rate", "none", "--centered", "false"]
+    known = {"width": 64, "alpha": 0.1, "bias": False, "learning_rate": None, "centered": False}
+    assert given("toy", asked(TOY), *options) == regime.ToyConfig(**TOY | known)
+    assert given("toy", "--no-bias", "--bias").bias is True
+
+
+def test_lists_have_commas_or_are_repeated():
+    revisions = ["step-00000", "step-00050"]
+    one, two = given("checkpoints", "--revisions", ",".join(revisions)), [f"--revisions={name}" for name in revisions]
+    assert one == given("checkpoints", *two) == regime.CheckpointConfig(revisions=revisions)
+    assert given("toy", "--measures", '["tests.parts:LayersMoved"]').measures == ("tests.parts:LayersMoved",)
+
+
+def test_axes_are_written_as_fields_are(asked):
+    axes = {"width": [8, 16], "alpha": [0.5, 1.0], "learning_rate": [None, 0.1], "task": ["rings", "xor"], "bias": [True]}
+    options = [f"--axes={name}={','.join(map(written, values))}" for name, values in axes.items()]
+    expected = regime.SweepConfig(base=TOY, axes=axes)
+    assert given("sweep", "--base", asked(TOY), *options) == expected
+    assert given("sweep", "--base", json.dumps(TOY), "--axes", json.dumps(axes)) == expected
+    assert given("sweep", asked({"base": TOY}), *options) == expected
+
+
+def test_own_rows_are_a_file(tmp_path, monkeypatch):
+    rows = "\n".join(f"{i},{i % 5},{i % 2}" for i in range(40))
+    texts = "\n".join(f"text {i},{'good' if i % 2 else 'bad'}" for i in range(40))
+    for kind, option, content in (("toy", "--csv", rows), ("probe", "--texts", texts)):
+        path = tmp_path / "own.csv"
+        path.write_text(content)
+        few = ["--samples=8", "--probe-samples=8", *(["--test-samples=8"] * (kind == "toy"))]
+        config = given(kind, option, path, *few)
+        assert config.task in ("csv", "own")
+        monkeypatch.setattr("sys.stdin", path.open())
+        assert given(kind, option, "-", *few) == config
+
+
+WRONG = [
+    ([], "the following arguments are required: kind"),
+    (["toyy"], "invalid choice: 'toyy'"),
+    (["toy", "--widht", "8"], "--widht is not known; near to it: --width"),
+    (["toy", "--wid=8"], "--wid is not known; near to it: --width"),
+    (["toy", "--learning_rate", "1"], "--learning_rate is not known; near to it: --learning-rate"),
+    (["toy", "--width"], "--width: expected one argument"),
+    (["toy", "one.json", "two.json"], "two.json is not known"),
+    (["toy", "--width", "wide"], "width = 'wide' is not allowed; allowed: an integer from 1 to 16384"),
+    (["toy", "--width", "-1"], "width = -1 is not allowed; allowed: an integer from 1 to 16384"),
+    (["toy", "--width", "none"], "width = 'none' is not allowed"),
+    (["toy", "--bias", "maybe"], "bias = 'maybe' is not allowed; allowed: true or false"),
+    (["toy", "--task", "ring"], "task = 'ring' is not allowed; allowed: one of 'rings'"),
+    (["toy", "--learning-rate", "nan"], "learning_rate = nan is not allowed"),
+    (["toy", "none.json"], "'none.json' is not a file of JSON that can be read"),
+    (["toy", "table.csv"], "'table.csv' is not a file of JSON that can be read"),
+    (["toy", "-", "--csv", "-"], "standard input (-) is named twice"),
+    (["toy", "--csv", "none.csv"], "none.csv"),
+    (["toy", "--csv", "."], "is a directory"),
+    (["toy", "--csv", "table.csv", "--task", "rings"], "with task = 'rings'"),
+    (["probe", "--trainable", ""], "trainable = () is not allowed"),
+    (["probe", "--model", "nowhere"], "model = 'nowhere' is not allowed: there is none of that name"),
+    (["checkpoints", "--revisions", "step-00000"], "allowed: none for all, or two and more"),
+    (["sweep", "--axes", "width"], "axes = 'width' is not allowed; allowed: NAME=A,B"),
+    (["sweep", "--axes", "wide=1"], "axes.wide is not allowed"),
+    (["sweep", "--axes", "width=8,x"], "width = 'x' is not allowed"),
+    (["sweep", "--base", "[]"], "'[]' is not a file of JSON that can be read"),
+    (["sweep", "--engine", "cloud"], "engine = 'cloud' is not allowed; allowed: one of 'local', 'dask'"),
+    (["sweep", "--store", "table.csv"], "store = 'table.csv' is something else, and is left as it is"),
+    (["sweep", "--store", "folder"], "store = 'folder' is something else, and is left as it is"),
+    (["sweep", "--store", "none/cells.sqlite"], "store = 'none/cells.sqlite' cannot be used"),
+    (["sweep", "--csv", "none/cells.csv"], "--csv none/cells.csv is not allowed"),
+    (["sweep", "--csv", "cells", "--store", "cells"], "--csv cells is not allowed: it is the store"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
+def test_a_wrong_use_is_refused_in_a_line_and_changes_nothing(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("1,2\n3,4\n")
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = end.code
+    printed = capsys.readouterr()
+    *usage, line = printed.err.splitlines()
+    assert (status, printed.out) == (2, "")
+    assert said.lower() in line.lower()
+    assert not usage or usage[0].startswith("usage: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "table.csv"}
+    assert (tmp_path / "table.csv").read_text() == "1,2\n3,4\n"
+
+
+def test_a_sweep_says_why_there_is_no_verdict_and_what_diverged(asked, capsys):
+    fields = {"base": TOY, "axes": {"width": [8, 16], "learning_rate": [1e-6, 1e5]}}
+    assert main(["sweep", asked(fields)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "4 cells: 4 no verdict",
+        "no verdict: 2 not learned yet, 2 diverged",
+        "diverged: width = 8, learning_rate = 100000.0",
+        "diverged: width = 16, learning_rate = 100000.0",
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return regime.run(regime.SweepConfig(**SWEEP)).cells
+
+
+def at_cell(count: int, number: int):
+    """A sweep's method that sends this process a signal as it tells of one of its cells."""
+    real = Sweep._measured
+
+    def measured(sweep: Sweep, *arguments: object):
+        if len(sweep.cells) >= count and len(sweep.cells) < len(sweep.places):
+            os.kill(os.getpid(), number)
+        return real(sweep, *arguments)
+
+    return measured
+
+
+def resumed(asked, store, capsys, undisturbed) -> int:
+    """Go on from a store, to the cells that a sweep without it has; return how many it had."""
+    assert main(["sweep", asked(SWEEP), "--store", str(store), "--json"]) == 0
+    printed = capsys.readouterr()
+    found = printed.err.splitlines()[0]
+    assert found.endswith(f" of 9 cells found in {store}")
+    cells = regime.SweepReport.from_dict(json.loads(printed.out)).cells
+    for cell, expected in zip(cells, undisturbed, strict=True):
+        assert (cell.key, cell.verdict.label) == (expected.key, expected.verdict.label)
+        assert cell.measures == pytest.approx(expected.measures, rel=1e-4, abs=1e-6)
+    return int(found.split()[0])
+
+
+@pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_a_sweep_that_is_interrupted_reports_and_goes_on(asked, tmp_path, monkeypatch, capsys, undisturbed, number, processes):
+    started, real = [], subprocess.Popen
+    monkeypatch.setattr(local.subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[-1])
+    monkeypatch.setattr(local, "cores", lambda _: processes)
+    monkeypatch.setattr(local, "STARTING", 0.0)
+    store, table = tmp_path / "cells.sqlite", tmp_path / "cells.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(Sweep, "_measured", at_cell(3, number))
+        command = ["sweep", asked(SWEEP), "--store", str(store), "--csv", str(table), "--json"]
+        assert main(command) == 128 + number
+    assert len(started) == (processes if processes > 1 else 0)
+    assert all(process.poll() is not None for process in started)
+    printed = capsys.readouterr()
+    report = regime.SweepReport.from_dict(json.loads(printed.out))
+    known = len(report.cells)
+    assert report.interrupted == f"at cell {known} of 9"
+    assert len(table.read_text().splitlines()) == known + 1
+    said = f"interrupted by {number.name} at cell {known} of 9; {store} holds {known} cells, and the same command goes on"
+    assert said in printed.err.splitlines()[-1]
+    monkeypatch.setattr(local, "cores", lambda _: 1)
+    assert 0 < resumed(asked, store, capsys, undisturbed) == known < 9
+
+
+KILLED = """
+import signal, sys
+from regime.__main__ import main
+from regime.sweep.sweep import Sweep
+from tests.test_main import at_cell
+Sweep._measured = at_cell(3, signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+def test_a_sweep_that_is_killed_goes_on(asked, tmp_path, capsys, undisturbed):
+    store = tmp_path / "cells.sqlite"
+    command = [sys.executable, "-c", KILLED, "sweep", asked(SWEEP), "--store", str(store)]
+    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert 0 < resumed(asked, store, capsys, undisturbed) < 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_leaves_its_report(asked, monkeypatch, capsys, number):
+    real = Session._next
+
+    def upcoming(session: Session):
+        event = real(session)
+        if event.kind == "measured" and event.step == 10:
+            os.kill(os.getpid(), number)
+        return event
+
+    monkeypatch.setattr(Session, "_next", upcoming)
+    assert main(["toy", asked(TOY), "--json"]) == 128 + number
+    printed = capsys.readouterr()
+    report = regime.Report.from_dict(json.loads(printed.out))
+    assert report.interrupted == "at step 10 of 20"
+    assert [event.step for event in report.history] == [0, 10]
+    assert printed.err.splitlines()[-1] == f"interrupted by {number.name} at step 10 of 20; this is the report so far"
+    assert main(["toy", asked(TOY)]) == 128 + number
+    assert capsys.readouterr().out.startswith("interrupted at step 10 of 20\n")
+
+
+def test_the_second_signal_ends_the_process_and_none_is_lost():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupts() as interrupts:
+        interrupts.check()
+        with pytest.raises(Interrupted, match="interrupted by SIGTERM"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
+        with pytest.raises(Interrupted):
+            interrupts.check()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.fixture
+def nobody():
+    """The end of a pipe that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+def test_a_worker_that_nobody_hears_ends_in_silence(nobody):
+    task = json.dumps({"configs": [regime.ToyConfig(**TOY).to_dict()], "at_loss": None}) + "\n"
+    told = {"input": task, "stdout": nobody, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    done = subprocess.run(local.COMMAND, timeout=120, check=False, **told)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_pipe_that_is_closed_is_no_error_to_tell(asked, monkeypatch, nobody, stream):
+    monkeypatch.setattr(sys, stream, open(nobody, "w", buffering=1, closefd=False))  # noqa: SIM115 - it cannot be closed
+    assert main(["toy", asked(TOY)]) == 141
+
+
+def test_help_that_nobody_reads_is_no_error_to_tell(nobody):
+    command = [sys.executable, "-m", "regime", "toy", "--help"]
+    done = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.stderr == ""
+
+
+def test_a_thread_hears_no_signals():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(main, ["toy", "--width=-1"]).result() == 2
+
+
+def test_a_process_that_is_told_to_end_says_so_alone():
+    command = [sys.executable, "-m", "regime", "toy", "--steps=100000", "--measure-every=1000", "--device=cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        first = process.stderr.readline()
+        process.terminate()
+        _, rest = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert first.startswith("about ")
+    assert rest.splitlines()[-1].startswith("interrupted by SIGTERM ")
+    assert "Traceback" not in rest
+
+
+def test_what_libraries_say_is_kept_off_the_terminal():
+    command = [sys.executable, "-m", "regime", "probe", "--model", "minilm", "--readout", "prompt"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("model = 'minilm' has no word logits: ")
 
 
 def test_as_a_process_of_its_own():

@@ -15,6 +15,7 @@ from regime.record import held
 from regime.record.events import Event, Fetching, Finished, Measured, Progress
 from regime.record.kernels import save_kernels
 from regime.record.recorder import Recorder
+from regime.record.report import Report
 
 
 class Session:
@@ -86,6 +87,19 @@ class Session:
             raise
         finally:
             self._clock.hold()
+
+    def report(self) -> Report:
+        """Return the report of what is measured so far, of a run that is held or was interrupted; it says where.
+
+        Raises:
+            ValueError: nothing is measured yet, or the run is finished, whose last event has the report.
+        """
+        recorder = self._recorder
+        if self.finished or recorder is None or not recorder.history:
+            raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
+        last = recorder.history[-1]
+        where = f"at step {last.step} of {last.steps}" + ", while its verdict was settled" * recorder.ended
+        return recorder.report(self._producer, self._clock.seconds).model_copy(update={"interrupted": where})
 
     def kernels(self) -> dict[str, Tensor]:
         """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them.

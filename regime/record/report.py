@@ -57,6 +57,9 @@ class Report(Saved):
     provenance: Provenance
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
+    interrupted: str | None = Field(
+        default=None, description="where the run was interrupted, such as 'at step 40 of 400'; null where it ended"
+    )
 
     @classmethod
     def from_history(

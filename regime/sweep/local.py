@@ -116,6 +116,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a terminal's Ctrl-C, or a signal to a group, is for this process, which ends them
         )
         Thread(target=self._hear, args=(self.process,), daemon=True).start()
 

@@ -41,11 +41,16 @@ class SweepReport(Saved):
     scaling: list[Scaling]
     descents: list[DoubleDescent]
     provenance: SweepProvenance
+    interrupted: str | None = Field(
+        default=None, description="where the sweep was interrupted, such as 'at cell 5 of 9': other cells lack; null at its end"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if [cell.index for cell in self.cells] != list(range(self.config.size)):
-            raise ValueError(f"cells: {len(self.cells)} are not allowed; allowed: one for each of {self.config.size}, in order")
+        places, size = [cell.index for cell in self.cells], self.config.size
+        known = places == sorted(set(places) & set(range(size))) if self.interrupted else places == list(range(size))
+        if not known:
+            raise ValueError(f"cells: {len(self.cells)} are not allowed; allowed: one for each of {size}, in order")
         return self
 
     def values(self, measure: str) -> np.ndarray:

@@ -21,6 +21,7 @@ from regime.sweep.cell import RESULT_VERSION, Cell
 
 APPLICATION = 0x52474D45
 """SQLite's application_id of these files."""
+MAGIC = b"SQLite format 3\0"
 WAIT = 60.0
 """Seconds to wait for another process that is writing."""
 AT_ONCE = 500
@@ -31,23 +32,33 @@ TABLE = "CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, config TEXT NOT
 class Store:
     """A file of results by key, for any number of processes at once; nothing in it is ever changed.
 
-    A file that is damaged, or of another version, is moved aside under a name of its own (`kept`), and a new one is begun.
+    A file that is not a store, one that is damaged or one of another version is refused, and left as it is.
+
+    Args:
+        path: of the file; one that is not there is made.
+        renew: whether a store that is damaged or of another version is moved aside instead, under a name of its own (`kept`),
+            and a new one begun: for a store that nobody waits for, such as a server's.
 
     Raises:
-        ConfigError: the file cannot be written, or is a database of something else.
+        ConfigError: the file is refused, or cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, renew: bool = False) -> None:
         self.path = Path(path)
         self.kept: Path | None = None
         """Where a file that could not be used was moved to."""
         self.full = False
         """Whether nothing more is to be kept in it."""
         try:
-            if self._unusable():
+            if spoiled := self._spoiled():
+                if not renew:
+                    raise ConfigError(
+                        f"store = {str(self.path)!r:.200} is {spoiled}, and is left as it is; allowed: a sound store of "
+                        f"version {RESULT_VERSION}, or a new file: name another one, or move this one away"
+                    )
                 with FileLock(f"{self.path}.lock"):  # of several that find it so, one moves it
-                    if reason := self._unusable():
-                        self.kept = self._move_aside(reason)
+                    if self._spoiled():
+                        self.kept = self._move_aside()
             with self._open() as database:
                 _begin(database)
         except OSError as error:
@@ -69,35 +80,35 @@ class Store:
         except sqlite3.Error as error:
             raise self._refusal(error) from None
 
-    def _unusable(self) -> str | None:
-        """Why the file there cannot be used, in a word; None if it can, or if there is none.
+    def _spoiled(self) -> str | None:
+        """What is wrong with the store that is there; None if nothing is, or if there is none.
 
         Raises:
-            ConfigError: it is a database of something else.
+            ConfigError: it is a file of something else; it was read alone.
             OSError: it cannot be read.
         """
         if not self.path.exists() or (self.path.is_file() and self.path.stat().st_size == 0):
             return None  # or another process is beginning it
+        if not self.path.is_file() or not _is_store(self.path):
+            raise ConfigError(
+                f"store = {str(self.path)!r:.200} is something else, and is left as it is; "
+                "allowed: a store that sweeps wrote, or a new file"
+            )
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as database:
-                application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS)
+                version = database.execute("PRAGMA user_version").fetchone()[0]
                 sound = database.execute("PRAGMA quick_check").fetchone()[0] == "ok"
-                known = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         except sqlite3.OperationalError as error:
             raise OSError(str(error)) from None
         except sqlite3.DatabaseError:
-            return "damaged"
+            sound = False
         if not sound:
-            return "damaged"
-        if application != APPLICATION and known:
-            raise ConfigError(
-                f"store = {str(self.path)!r:.200} is a database of something else; allowed: a store, or a new file"
-            )
-        return None if version == RESULT_VERSION or not known else f"version-{version}"
+            return "a damaged store"
+        return None if version == RESULT_VERSION else f"a store of version {version}"
 
-    def _move_aside(self, reason: str) -> Path:
+    def _move_aside(self) -> Path:
         """Rename the file, and what SQLite keeps beside it, to a name that nothing has."""
-        target = self.path.with_name(f"{self.path.name}.{reason}-{time.time_ns()}-{os.getpid()}")
+        target = self.path.with_name(f"{self.path.name}.kept-{time.time_ns()}-{os.getpid()}")
         self.path.rename(target)
         for ending in SIDECARS:
             beside = self.path.with_name(self.path.name + ending)
@@ -152,6 +163,16 @@ class Store:
         return cells_to_csv([(json.loads(config), self._read(key, result)) for key, config, result in rows])
 
 
+def _is_store(path: Path) -> bool:
+    """Whether a file's header is that of these databases; SQLite, which may change a file that it opens, is not asked.
+
+    Source: https://sqlite.org/fileformat.html#the_database_header.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    return header.startswith(MAGIC) and header[68:72] == APPLICATION.to_bytes(4, "big")
+
+
 def _begin(database: sqlite3.Connection) -> None:
     """Begin a transaction that writes, in a file that is made a store if it is not one yet."""
     database.execute("BEGIN IMMEDIATE")
@@ -160,7 +181,6 @@ def _begin(database: sqlite3.Connection) -> None:
     database.execute(f"PRAGMA user_version = {RESULT_VERSION}")
 
 
-PRAGMAS = ("application_id", "user_version")
 SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "seconds", "error")
 
 

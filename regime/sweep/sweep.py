@@ -43,7 +43,7 @@ class Sweep:
         """Of each cell, as its model is now; None where that is not here, but on a cluster."""
         self._clock = Clock()
         self._clock.hold()
-        self._found = 0
+        self._found, self._workers = 0, 1
 
     def stream(self, measurements: int | None = None) -> Iterator[SweepEvent]:
         """Yield the events of the sweep to its end, or until so many more cells are there.
@@ -64,6 +64,7 @@ class Sweep:
         yield from self._fetch()
         self.keys = keys([place.config for place in self.places], self.config.at_loss)
         with self._engine() as (engine, workers):
+            self._workers = workers
             self._look_up()
             batches = grid.batches(self._left(), workers)
             cost = _cost(batches, workers)
@@ -91,7 +92,7 @@ class Sweep:
                         if not measurements and self._left():
                             return
         self.finished = True
-        yield Finished(report=self.report(workers).to_dict())
+        yield Finished(report=self.report().to_dict())
 
     def _run(self, engine: Any, batches: list[Batch], estimated: float) -> Iterator[SweepEvent]:
         """Progress and cells, until all are there."""
@@ -169,7 +170,7 @@ class Sweep:
             workers = local.cores(self.config.base.device)
             yield (lambda batches, at_loss: local.run_batches(batches, at_loss, workers)), workers
 
-    def report(self, workers: int) -> SweepReport:
+    def report(self) -> SweepReport:
         """Return a report of the cells that are there, and the laws that they obey."""
         cells = [self.cells[index] for index in sorted(self.cells)]
         return SweepReport(
@@ -182,12 +183,13 @@ class Sweep:
             provenance=SweepProvenance(
                 versions=versions(),
                 device=self.config.base.device,
-                workers=workers,
+                workers=self._workers,
                 seconds=self._clock.seconds,
                 training_seconds=sum(cell.training_seconds for cell in cells),
                 cell_seconds=sum(cell.seconds for cell in cells),
                 found=self._found,
             ),
+            interrupted=f"at cell {len(cells)} of {len(self.places)}" if self._left() else None,
         )
 
 

@@ -5,23 +5,24 @@ It ends when there is nothing more to read, or nobody to write to: with the proc
 
 import json
 import os
-import signal
 import sys
 
 
 def main() -> None:
     """Run the tasks that come in as lines, until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what anything prints is no answer
 
     from regime.sweep.work import work
 
-    for line in sys.stdin:
-        task = json.loads(line)
-        for item in work(task["configs"], task["at_loss"]):
-            answers.write(json.dumps(item) + "\n")
-            answers.flush()
+    try:
+        for line in sys.stdin:
+            task = json.loads(line)
+            for item in work(task["configs"], task["at_loss"]):
+                answers.write(json.dumps(item) + "\n")
+                answers.flush()
+    except BrokenPipeError:
+        os._exit(1)  # the process that started this one is gone, and what is left to say with it
 
 
 if __name__ == "__main__":

@@ -67,26 +67,68 @@ def spoil_pages(path) -> None:
 
 
 SPOILED = {
-    "another version": spoil_version,
-    "damaged": spoil_pages,
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:1500]),
-    "something else": lambda path: path.write_bytes(b"no database at all, but long enough to be looked at" * 100),
+    "another version": (spoil_version, "is a store of version 999"),
+    "damaged": (spoil_pages, "is a damaged store"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:1500]), "is a damaged store"),
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_a_store_that_cannot_be_used_is_kept_aside(tmp_path, spoil):
+@pytest.fixture(params=SPOILED.values(), ids=SPOILED)
+def spoiled(request, tmp_path):
+    """A store that cannot be used, and what is said of it."""
     path = tmp_path / "cells.sqlite"
     Store(path).put(pairs(*(f"{i}" for i in range(50))))
+    spoil, said = request.param
     spoil(path)
+    return path, said
+
+
+def test_a_store_that_is_spoiled_is_refused_and_left(spoiled, tmp_path):
+    path, said = spoiled
     content = path.read_bytes()
-    store = Store(path)
+    with pytest.raises(ConfigError, match=f"{said}, and is left as it is; .*name another one, or move this one away"):
+        Store(path)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_that_is_spoiled_is_kept_aside_where_that_is_wanted(spoiled, tmp_path):
+    path, _ = spoiled
+    content = path.read_bytes()
+    store = Store(path, renew=True)
     assert store.kept.read_bytes() == content
     assert store.kept.parent == tmp_path
     store.put(pairs("new"))
     assert Store(path).count() == 1
     assert Store(path).kept is None
     assert store.kept.read_bytes() == content
+
+
+def database(path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE people (name TEXT)")
+    other.close()
+
+
+ELSE = {
+    "a table": lambda path: path.write_text("x,y\n1,2\n" * 1000),
+    "a short text": lambda path: path.write_text("a"),
+    "a folder": lambda path: path.mkdir(),
+    "a database": database,
+    "a pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("renew", [False, True])
+@pytest.mark.parametrize("make", ELSE.values(), ids=ELSE)
+def test_something_else_is_refused_and_left_alone(tmp_path, make, renew):
+    path = tmp_path / "other"
+    make(path)
+    content = path.read_bytes() if path.is_file() else None
+    with pytest.raises(ConfigError, match="is something else, and is left as it is"):
+        Store(path, renew=renew)
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path.read_bytes() if path.is_file() else None) == content
 
 
 @pytest.mark.parametrize(
@@ -112,20 +154,9 @@ def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
             read()
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path):
-    path = tmp_path / "other.sqlite"
-    database = sqlite3.connect(path)
-    database.execute("CREATE TABLE people (name TEXT)")
-    database.commit()
-    database.close()
-    content = path.read_bytes()
-    with pytest.raises(ConfigError, match="database of something else"):
-        Store(path)
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize("where", ["no/such/folder/cells.sqlite", "."])
+@pytest.mark.parametrize("where", ["no/such/folder/cells.sqlite", "file/cells.sqlite"])
 def test_a_place_that_cannot_be_written_is_told(tmp_path, where):
+    (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"store = .* cannot be used"):
         Store(tmp_path / where)
 
@@ -161,18 +192,20 @@ def test_processes_that_write_at_once_do_no_harm(tmp_path):
 def test_of_several_that_find_it_damaged_one_moves_it(tmp_path, monkeypatch):
     """Another process has moved the file, and begun a new one, between this one's look and its move."""
     path = tmp_path / "cells.sqlite"
-    path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
-    looks, real = iter(["damaged"]), Store._unusable
+    Store(path).put(pairs("a"))
+    spoil_pages(path)
+    looks, real = iter(["damaged"]), Store._spoiled
 
     def look(store: Store) -> str | None:
         seen = next(looks, None)
         if seen is None:
             return real(store)
+        path.unlink()
         Store(path).put(pairs("a"))
         return seen
 
-    monkeypatch.setattr(Store, "_unusable", look)
-    store = Store(path)
+    monkeypatch.setattr(Store, "_spoiled", look)
+    store = Store(path, renew=True)
     assert store.kept is None
     assert store.count() == 1
 

@@ -22,7 +22,7 @@ def store() -> Store:
         ConfigError: the file cannot be used; the message does not name it, since visitors see it.
     """
     try:
-        return Store(limits().store or str(Path(_folder().name) / "cells.sqlite"))
+        return Store(limits().store or str(Path(_folder().name) / "cells.sqlite"), renew=True)
     except ConfigError:
         log.exception("REGIME_STORE cannot be used")
         raise ConfigError("the server's store of cells cannot be used; the cause is in its log") from None
