@@ -166,9 +166,22 @@ def test_own_rows_are_a_file(tmp_path, monkeypatch):
         path.write_text(content)
         few = ["--samples=8", "--probe-samples=8", *(["--test-samples=8"] * (kind == "toy"))]
         config = given(kind, option, path, *few)
-        assert config.task in ("csv", "own")
+        assert config.task == "own"
         monkeypatch.setattr("sys.stdin", path.open())
         assert given(kind, option, "-", *few) == config
+    path.write_text("2019,a b,kind\n" + "".join(f"{i % 7},{i},{'xy'[i % 2]}\n" for i in range(40)))
+    for target, name in (("kind", "kind"), ("a b", "a b"), ("2019", "2019"), ("-1", "kind"), ("1", "2019")):
+        encode = [] if name == "kind" else ["--encode", "kind"]
+        assert given("toy", "--csv", path, f"--target={target}", *encode).read.target == [name]
+    assert given("toy", "--csv", path, "--drop", "2019", "--encode", "kind", "--target", "a b").read.left_out != []
+
+
+def test_what_was_read_is_told(tmp_path, capsys):
+    (tmp_path / "own.csv").write_text("a,b,kind\n" + "".join(f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(40)))
+    assert main(["toy", "--csv", str(tmp_path / "own.csv"), "--target", "b", "--drop", "kind", "--width=8", "--steps=2"]) == 0
+    told = capsys.readouterr().err
+    assert "40 rows, 1 input: a. Target b: 5 classes (0 8, 1 8, 2 8, 3 8, 4 8)." in told
+    assert "5 whole numbers are taken as classes: task_type = 'regression' predicts the number." in told
 
 
 WRONG = [
@@ -189,7 +202,7 @@ WRONG = [
     (["toy", "table.csv"], "'table.csv' is not a file of JSON that can be read"),
     (["toy", "-", "--csv", "-"], "standard input (-) is named twice"),
     (["toy", "--csv", "none.csv"], "none.csv"),
-    (["toy", "--csv", "."], "is a directory"),
+    (["toy", "--csv", "."], "is a folder"),
     (["toy", "--csv", "table.csv", "--task", "rings"], "with task = 'rings'"),
     (["probe", "--trainable", ""], "trainable = () is not allowed"),
     (["probe", "--model", "nowhere"], "model = 'nowhere' is not allowed: there is none of that name"),

@@ -191,21 +191,21 @@ class Config(BaseModel):
         if not isinstance(query, str):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
         pairs = parse_qsl(query, keep_blank_values=True)
-        fields = {name: _parse(text, cls.properties().get(name, {})) for name, text in pairs}
+        fields = {name: from_text(text, cls.properties().get(name, {})) for name, text in pairs}
         with no_files():
             return cls(**fields).without_own()
 
 
 def _written(value: Any, schema: dict[str, Any]) -> Any:
-    """A value as a query holds it, the inverse of `_parse`; a column's name that looks like anything else is quoted."""
+    """A value as a query holds it, the inverse of `from_text`; a column's name that looks like anything else is quoted."""
     if value is None:
         return "none"
-    quoted = isinstance(value, list | tuple | dict) or (isinstance(value, str) and _parse(value, schema) != value)
+    quoted = isinstance(value, list | tuple | dict) or (isinstance(value, str) and from_text(value, schema) != value)
     return json.dumps(value) if quoted else value
 
 
-def _parse(text: str, schema: dict[str, Any]) -> Any:
-    """A query's text as the type its field's schema asks for; left as text, for validation to refuse, if it is not."""
+def from_text(text: str, schema: dict[str, Any]) -> Any:
+    """Return a text as the type that its field's schema asks for; left as text, for validation to refuse, if it is not."""
     types = {option.get("type") for option in schema.get("anyOf", [schema])}
     if {"integer", "string"} <= types and text.startswith('"'):
         types = {"array"}

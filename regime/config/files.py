@@ -46,7 +46,8 @@ def rows_of(value: Any) -> Any:
             return decode(file.read_bytes())
     except OSError as error:
         raise ValueError(f"{show(name)} cannot be read: {error.strerror}; allowed: rows, or a file of rows") from None
-    raise ValueError(f"{show(name)} is one line and names no file; allowed: rows, or a file of rows")
+    what = "is a folder" if file.is_dir() else "is one line and names no file"
+    raise ValueError(f"{show(name)} {what}; allowed: rows, or a file of rows")
 
 
 def decode(data: bytes) -> str:

@@ -41,7 +41,7 @@ def test_python_opens_a_path(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     large = tmp_path / "large.csv"
     large.write_bytes(b"1,2\n" * FILE_LIMIT)
-    for path, message in (("none.csv", "names no file"), (tmp_path, "names no file"), (large, "bytes; allowed: at most")):
+    for path, message in (("none.csv", "names no file"), (tmp_path, "is a folder"), (large, "bytes; allowed: at most")):
         with pytest.raises(ConfigError, match=re.escape(message)):
             ToyConfig(csv=path)
 
