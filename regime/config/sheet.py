@@ -54,6 +54,8 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     """
     table = read_table(text, words)
     first, taken = table.cells[0], list(table.notes)
+    if len(table.cells) < 2:
+        raise ValueError("it has one row; allowed: a row for each example")
     if choices.header if choices.header is not None else table.rows[0] not in table.ragged and names_first(table.cells):
         cells, rows = table.cells[1:], table.rows[1:]
         names = _named(first)
@@ -65,8 +67,6 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         known = table.names if len(table.names) == len(first) else ()
         names = _named(list(known)) if known else [f"column {at}" for at in range(1, len(first) + 1)]
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
-    if not cells:
-        raise ValueError("it has a header and no rows below; allowed: rows of a table, one a line")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
     decimals = Decimals() if words else decimals_of(cells, table.separator)

@@ -45,10 +45,8 @@ def read_table(text: str, words: bool) -> Table:
         ValueError: broken characters, no rows, or quotes that do not end.
     """
     check_characters(text)
-    if text.lstrip("\ufeff \n")[:1] in ("{", "<"):
-        raise ValueError(
-            f"it begins with {text.lstrip()[0]!r}, as JSON or HTML do; allowed: rows of a table, in CSV or the like"
-        )
+    if found := re.match(r"\ufeff?\s*(\[\s*\{|\{\s*\"|<!doctype|<html|<\?xml)", text, re.IGNORECASE):
+        raise ValueError(f"it begins with {found[1]}, as JSON or HTML do; allowed: rows of a table, in CSV or the like")
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     comments = _comments(lines, words)
     told = re.fullmatch(r"sep=(.)", lines[0].strip().strip('"'))

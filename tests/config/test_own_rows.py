@@ -87,7 +87,10 @@ def test_doubts_name_the_choice() -> None:
     ("text", "message"),
     [
         ("", "it has no rows"),
+        ("a,b\n", "it has one row"),
         ("a,b\n1,2\n", "its target has one value only"),
+        ('{"a": 1}\n{"a": 2}\n', "it begins with {"),
+        ("<!DOCTYPE html>\n<table>\n", "as JSON or HTML do"),
         ("1\n2\n", "it has one column"),
         ("1,2\n1,2,3\n3,4\n", "row 2 has not the 2 cells of the others: put quotes around"),
         ("1,a\nnan,b\n2,a\n", "column 'column 1': 'nan' counts as missing in row 2; missing = 'drop'"),

@@ -35,6 +35,7 @@ def test_columns_and_headers(source: str) -> None:
 
 
 def test_quotes_commas_lines_and_comments_inside_a_cell() -> None:
+    assert parse_texts("<b>fine</b>,x\n{well},y").texts == ("<b>fine</b>", "{well}")
     own = parse_texts('"a, ""b""\nc",x\n#plain,y')
     assert own.texts == ('a, "b"\nc', "#plain")
 
