@@ -68,6 +68,14 @@ class Estimate(Message):
     bytes: int
 
 
+class Queued(Message):
+    """Sent by a server alone, while a run waits for others to end: at once, and whenever the queue moves."""
+
+    kind: Literal["queued"] = Field(default="queued", description="what kind of event this is")
+    place: int = Field(description="in the queue; 1 is the next to begin")
+    seconds: Number = Field(description="expected wait, from what earlier runs took; null where they do not tell")
+
+
 class Fetching(Message):
     """Sent before `started`, five times a second, while a model's files come from the Hub."""
 
@@ -131,4 +139,4 @@ class Finished(Message):
     report: dict[str, Any] = Field(description="the report, as in its own schema")
 
 
-Event = Annotated[Fetching | Started | Progress | Measured | Finished, Field(discriminator="kind")]
+Event = Annotated[Queued | Fetching | Started | Progress | Measured | Finished, Field(discriminator="kind")]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from regime.record.events import Estimate, Fetching, Finished, Message, Number, Progress
+from regime.record.events import Estimate, Fetching, Finished, Message, Number, Progress, Queued
 from regime.sweep.cell import Cell
 
 
@@ -32,4 +32,4 @@ class CellMeasured(Message):
     cell: Cell
 
 
-SweepEvent = Annotated[Fetching | SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]
+SweepEvent = Annotated[Queued | Fetching | SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]
