@@ -13,11 +13,11 @@ class SweepStarted(Message):
 
     kind: Literal["started"] = "started"
     config: dict[str, Any] = Field(description="the configuration in full")
-    estimate: Estimate
-    cells: int
+    estimate: Estimate = Field(description="what the sweep is expected to cost")
+    cells: int = Field(description="in all")
     found: int = Field(description="cells that the store had; they are sent at once")
     batches: int = Field(description="in which the others are run")
-    workers: int
+    workers: int = Field(description="processes that run cells side by side")
     kept: str | None = Field(description="name under which a store that could not be used was kept aside")
 
 
@@ -27,9 +27,9 @@ class CellMeasured(Message):
     kind: Literal["measured"] = "measured"
     step: int = Field(description="cells that are there")
     steps: int = Field(description="cells in all")
-    seconds: float
-    seconds_left: Number
-    cell: Cell
+    seconds: float = Field(description="wall time since the start")
+    seconds_left: Number = Field(description="expected wall time to the end; null where it is not known")
+    cell: Cell = Field(description="the cell")
 
 
 SweepEvent = Annotated[Queued | Fetching | SweepStarted | Progress | CellMeasured | Finished, Field(discriminator="kind")]
