@@ -132,9 +132,10 @@ def _check_data(body: dict[str, Any], name: str | None, blocks: Blocks) -> None:
 def _readable(blocks: Blocks, event_id: str) -> bool:
     """Return whether there is something to read of a call: it waits, goes on, or has ended unread."""
     queue = blocks._queue
-    event = queue.event_ids_to_events.get(event_id)
     holders = (session for session, ids in queue.pending_event_ids_session.items() if event_id in ids)
-    return (event.session_hash if event else next(holders, event_id)) in queue.pending_messages_per_session
+    messages = queue.pending_messages_per_session.get(next(holders, ""))
+    event = queue.event_ids_to_events.get(event_id)
+    return messages is not None and (not messages.empty() or (event is not None and event.alive))
 
 
 async def unfit(request: Request, error: Exception) -> JSONResponse:

