@@ -44,7 +44,7 @@ class TransformerConfig(Config):
     measures: Measures = Field(
         default=(), description="in Python alone: measures of one's own, classes or their import paths 'module:Name'"
     )
-    device: Device = "auto"
+    device: Device = Field(default="auto", description="'auto': a GPU where there is one")
 
     def _check_texts(self) -> None:
         if (self.task == "own") != (self.texts is not None):
