@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from gradio import Blocks
+from gradio.route_utils import FnIndexInferError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ from regime.errors import show
 LARGEST = 16 * 2**20
 """Bytes of a body: own rows are at most a million characters, each at most 12 bytes in JSON."""
 API = re.compile(r"/gradio_api/")
-CALL = re.compile(r"/gradio_api/(?:call|run|api)/(v2/)?(?P<name>[^/]+)(/(?P<event>[^/]+))?/?$")
+CALL = re.compile(r"/gradio_api/call/(v2/)?(?P<name>[^/]+)(/(?P<event>[^/]+))?/?$")
 JOIN = re.compile(r"/gradio_api/queue/join/?$")
 USAGE = 'POST /gradio_api/call/toy with content-type: application/json and a body such as {"data": [{"width": 64}]}'
 
@@ -51,12 +52,13 @@ class Refusals:
             await self.app(scope, await self._checked(scope, receive), noted)
         except ClientDisconnect:
             return
-        except (RefusalError, KeyError, TypeError, ValueError) as error:  # Gradio's routes raise the latter for names they lack
+        except RefusalError as error:
+            await JSONResponse({"detail": str(error)}, error.status)(scope, receive, send)
+        except (FnIndexInferError, KeyError, TypeError, ValueError) as error:  # what Gradio's routes raise for names they lack
             if begun:
                 raise
-            unknown = f"the request names or holds what is not known here: {show(error)}; allowed: {USAGE}"
-            status, line = (error.status, str(error)) if isinstance(error, RefusalError) else (400, unknown)
-            await JSONResponse({"detail": line}, status)(scope, receive, send)
+            line = f"the request names or holds what is not known here: {show(error)}; allowed: {USAGE}"
+            await JSONResponse({"detail": line}, 400)(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """Return the `receive` for the app; raises RefusalError."""

@@ -191,7 +191,7 @@ BAD_REQUESTS = {
     "session no text": ("POST", CALL, b'{"data": [{}], "session_hash": 3}', 400, "body.session_hash = 3"),
     "unknown endpoint": ("POST", "call/toys", b'{"data": [{}]}', 404, "'toys' is not an endpoint; allowed: toy, probe"),
     "a private function": ("POST", "call/open_link", b'{"data": [{}]}', 404, "'open_link' is not an endpoint"),
-    "unknown endpoint, run": ("POST", "run/toys", b'{"data": [{}]}', 404, "'toys' is not an endpoint"),
+    "past the queue, unknown": ("POST", "run/toys", b'{"data": [{}]}', 400, "known here: FnIndexInferError("),
     "past the queue": ("POST", "run/toy", b'{"data": [{}]}', 404, "join the queue"),
     "second form, unknown": ("POST", "call/v2/toys", b"{}", 404, "'toys' is not an endpoint"),
     "second form, argument": ("POST", "call/v2/toy", b'{"width": 64}', 400, "`width` is not a valid"),
