@@ -1,6 +1,7 @@
 """What is wrong with a request, as one line that its sender can read and a status from 400 to 499."""
 
 import json
+import logging
 import re
 from typing import Any
 
@@ -15,10 +16,10 @@ from regime.errors import show
 
 LARGEST = 16 * 2**20
 """Bytes of a body: own rows are at most a million characters, each at most 12 bytes in JSON."""
-API = re.compile(r"/gradio_api/")
 CALL = re.compile(r"/gradio_api/call/(v2/)?(?P<name>[^/]+)(/(?P<event>[^/]+))?/?$")
 JOIN = re.compile(r"/gradio_api/queue/join/?$")
 USAGE = 'POST /gradio_api/call/toy with content-type: application/json and a body such as {"data": [{"width": 64}]}'
+log = logging.getLogger(__name__)
 
 
 class RefusalError(Exception):
@@ -38,7 +39,7 @@ class Refusals:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on where it can be taken, and answer it where not, also where Gradio fails on it."""
-        if scope["type"] != "http" or not API.search(scope["path"]):
+        if scope["type"] != "http" or "/gradio_api/" not in scope["path"]:
             await self.app(scope, receive, send)
             return
         begun = False
@@ -57,6 +58,7 @@ class Refusals:
         except (FnIndexInferError, KeyError, TypeError, ValueError) as error:  # what Gradio's routes raise for names they lack
             if begun:
                 raise
+            log.info("a request failed", exc_info=True)
             line = f"the request names or holds what is not known here: {show(error)}; allowed: {USAGE}"
             await JSONResponse({"detail": line}, 400)(scope, receive, send)
 
