@@ -12,6 +12,11 @@ from regime.record.report import Report
 from regime.sweep.events import SweepEvent
 from regime.sweep.report import SweepReport
 
+STEPPED = {"toy": ("steps",), "probe": ("steps", "warmup")}
+"""Kinds of runs that take steps, and the fields that are 0 where they take none."""
+LEFT_OUT = {"toy": "fewer seeds", "probe": "no forecast", "checkpoints": "fewer revisions"}
+"""What else makes a run of a kind shorter."""
+
 
 @overload
 def stream(config: RunConfig) -> Iterator[Event]: ...
@@ -78,12 +83,12 @@ def within(config: Runnable, seconds: float) -> str:
     whole = estimate(config).seconds
     if config.kind == "sweep":
         return f"about {max(1, int(config.size * seconds / whole))} of its {config.size} cells would fit, or fewer steps"
-    if config.kind == "probe" and config.steps:
-        start = produce(config.model_copy(update={"steps": 0, "warmup": 0})).estimate().seconds
+    if config.kind in STEPPED and config.steps:
+        start = produce(config.model_copy(update=dict.fromkeys(STEPPED[config.kind], 0))).estimate().seconds
         steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
         if steps > 0:
-            return f"steps = {steps} would fit"
-    return f"ask for fewer samples, a smaller model, or {'fewer revisions' if config.kind == 'checkpoints' else 'no forecast'}"
+            return f"steps = {min(steps, config.steps)} would fit"
+    return f"ask for fewer samples, a smaller model, or {LEFT_OUT[config.kind]}"
 
 
 def _check(config: object) -> None:

@@ -16,11 +16,13 @@ from regime.sweep.report import SweepReport
 
 SCHEMAS = FOLDER / "schemas"
 """Where the schemas ship, one file each."""
+KIND = "what this is; tells it apart from the others"
+"""Description of the field that all of them have."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schemas by name: toy, probe, checkpoints, sweep, and what runs, sweeps and border searches send and end in."""
-    return {
+    """Return the schemas by name: toy, probe, checkpoints, sweep, and what runs, sweeps and border searches send and end in."""
+    known = {
         **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
         "report": Report.model_json_schema(mode="serialization"),
@@ -29,6 +31,11 @@ def schemas() -> dict[str, dict[str, Any]]:
         "border-event": TypeAdapter(BorderEvent).json_schema(mode="serialization"),
         "border": Border.model_json_schema(mode="serialization"),
     }
+    for schema in known.values():
+        for part in (schema, *schema.get("$defs", {}).values()):
+            if kind := part.get("properties", {}).get("kind"):
+                kind["description"] = KIND
+    return known
 
 
 def write(folder: Path = SCHEMAS) -> None:

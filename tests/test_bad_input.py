@@ -113,7 +113,7 @@ def test_numbers_of_numpy_are_numbers_everywhere() -> None:
         assert torch.equal(regime.empirical_ntk(NET, X, **given).total, want.total)
     few, many = (regime.Monitor(NET, X, chunk=chunk).report().final for chunk in (np.int64(4), 4))
     assert few == many
-    assert regime.within(TINY, np.float32(1e3)).startswith("ask for")
+    assert regime.within(TINY, np.float32(1e3)).startswith("steps = ")
     assert [event.kind for event in Session(TINY).stream(np.int64(1))] == ["started", "measured"]
 
 

@@ -43,7 +43,7 @@ def test_a_snippet_runs_alone_in_an_empty_folder(
     request: pytest.FixtureRequest,
 ) -> None:
     if ADDRESS in code:
-        code = code.replace(ADDRESS, request.getfixturevalue("server").url)
+        code = code.replace(ADDRESS, request.getfixturevalue("server").url.rstrip("/"))
     monkeypatch.chdir(tmp_path)
     Path("snippet.py").write_text(code)
     runpy.run_path("snippet.py", run_name="__main__")

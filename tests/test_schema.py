@@ -33,3 +33,15 @@ def test_the_event_schema_refuses_what_is_no_event(spoil: dict) -> None:
     measured = next(event for event in regime.stream(CONFIG) if event.kind == "measured").to_dict()
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(measured | spoil, schemas()["event"])
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_every_field_is_described(name: str) -> None:
+    schema = schemas()[name]
+    parts = {name: schema, **schema.get("$defs", {})}
+    assert not [
+        f"{part}.{field}"
+        for part, known in parts.items()
+        for field, described in known.get("properties", {}).items()
+        if not described.get("description")
+    ]

@@ -22,7 +22,7 @@ class Trying(Message):
     """Sent five times a second while runs train."""
 
     kind: Literal["trying"] = "trying"
-    values: list[float]
+    values: list[float] = Field(description="that are tried at once")
     fraction: float = Field(description="of these runs that is done")
     seconds: float = Field(description="wall time since the start")
 
@@ -31,7 +31,7 @@ class Tried(Message):
     """Sent when a run has come to its end."""
 
     kind: Literal["tried"] = "tried"
-    seen: Trial
+    seen: Trial = Field(description="what the run at one value came to")
     seconds: float = Field(description="wall time since the start")
 
 

@@ -35,13 +35,13 @@ FAILED = "failed"
 class Trial(Message):
     """What the run at one value came to."""
 
-    value: float
-    learning_rate: Number
-    label: Label
-    index: Number
+    value: float = Field(description="of the field that is searched")
+    learning_rate: Number = Field(description="the step size in use; null where the run failed")
+    label: Label = Field(description="lazy, mixed, rich, or no verdict")
+    index: Number = Field(description="regime index, 0 lazy to 1 rich; null where there is none")
     interval: Interval | None = Field(description="95% interval of the index")
-    agree: str
-    reasons: list[str]
+    agree: str = Field(description="how far the seeds agree, in words")
+    reasons: list[str] = Field(description="why, in sentences")
 
     @property
     def judged(self) -> bool:
@@ -64,9 +64,9 @@ class Border(Saved):
     file: ClassVar[str] = "border.json"
 
     kind: Literal["border"] = "border"
-    config: ToyConfig
-    axis: Axis
-    side: Side
+    config: ToyConfig = Field(description="the configuration in full")
+    axis: Axis = Field(description="field that is searched")
+    side: Side = Field(description="regime whose end is searched")
     value: Number = Field(description="middle of the bracket in which the index passes its bound; null: no border")
     interval: tuple[Number, Number] | None = Field(
         description="95%: the nearest values at which the verdict's own interval leaves the bound; null where there is none"

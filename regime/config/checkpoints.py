@@ -25,7 +25,9 @@ class CheckpointConfig(TransformerConfig):
         default=(),
         description="in order: branches, tags, subfolders, or other-model@revision; empty: all that ship with the model",
     )
-    task: Literal["modular-addition", "sentiment", "source", "own"] = ADDITION
+    task: Literal["modular-addition", "sentiment", "source", "own"] = Field(
+        default=ADDITION, description="what the texts are labeled with; /catalog says what each is"
+    )
     readout: Literal["mean", "last", "prompt", "next-token"] = Field(
         default="prompt", description="'prompt' for modular-addition, whose words are its answers"
     )

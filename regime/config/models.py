@@ -53,7 +53,7 @@ class TransformerConfig(RowsConfig):
     measures: Measures = Field(
         default=(), description="in Python alone: measures of one's own, classes or their import paths 'module:Name'"
     )
-    device: Device = "auto"
+    device: Device = Field(default="auto", description="'auto': a GPU where there is one")
 
     def _check_texts(self) -> None:
         if self.prompt is not None and ("{text}" not in self.prompt or self.prompt.count("{mask}") != 1):

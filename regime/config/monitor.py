@@ -12,6 +12,6 @@ class MonitorConfig(Config):
 
     kind: Literal["monitor"] = "monitor"
     model: str = Field(description="class of the network")
-    examples: int
-    outputs: int
-    seed: int = 0
+    examples: int = Field(description="in the batch on which it was watched")
+    outputs: int = Field(description="of the readout")
+    seed: int = Field(default=0, description="of the random draws")

@@ -33,8 +33,13 @@ class ProbeConfig(TransformerConfig):
     revision: Name = Field(
         default=MAIN, description="of the model: 'main', or a branch, tag or commit of the Hub, or a subfolder"
     )
-    task: Literal["sentiment", "source", "own"] = "sentiment"
-    readout: Literal["mean", "last", "prompt", "next-token"] = "mean"
+    task: Literal["sentiment", "source", "own"] = Field(
+        default="sentiment", description="what the texts are labeled with; /catalog says what each is"
+    )
+    readout: Literal["mean", "last", "prompt", "next-token"] = Field(
+        default="mean",
+        description="the function f: from hidden states, mean or last, or from the logits of a prompt, or of the next token",
+    )
     head: Literal["random", "zero", "fitted"] = Field(
         default="random", description="of 'mean' and 'last': N(0, 1/d), zero, or fitted first to the frozen features"
     )
@@ -58,8 +63,8 @@ class ProbeConfig(TransformerConfig):
         default="none", description="how it falls afterwards, to 0 after the last step"
     )
     batch_size: int | None = Field(default=None, ge=1, le=512, description="null: all training texts")
-    steps: int = Field(default=20, ge=0, le=1000)
-    measure_every: int = Field(default=4, ge=1, le=1000)
+    steps: int = Field(default=20, ge=0, le=1000, description="of the optimizer")
+    measure_every: int = Field(default=4, ge=1, le=1000, description="steps between two measurements")
     forecast: bool = Field(default=True, description="train the linearized twin beside the model, from the initial kernel")
     seeds: int = Field(default=1, ge=1, le=4, description="heads, or random initializations, trained side by side")
 

@@ -59,7 +59,7 @@ class SweepConfig(Config):
         description="toys are measured one step after the training loss, averaged over seeds, first is at most this share of "
         "its start, and stop there; null: at the last step",
     )
-    engine: Literal["local", "dask"] = "local"
+    engine: Literal["local", "dask"] = Field(default="local", description="processes of this machine, or a Dask cluster")
     scheduler: str | None = Field(
         default=None, max_length=200, description="for engine 'dask': its address, tcp://host:8786; null: REGIME_SCHEDULER"
     )

@@ -63,7 +63,7 @@ class ToyConfig(RowsConfig):
     }
 
     kind: Literal["toy"] = "toy"
-    task: AnyTask = "rings"
+    task: AnyTask = Field(default="rings", description="what is learned; /catalog says what each is")
     csv: str | None = Field(
         default=None,
         max_length=1_000_000,
@@ -91,11 +91,13 @@ class ToyConfig(RowsConfig):
     data_seed: int = Field(default=0, ge=0, le=SEED_LIMIT, description="seed of the data and of the batch order")
     width: int = Field(default=512, ge=1, le=16384, description="units in each hidden layer")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers")
-    activation: Literal["relu", "tanh", "erf", "gelu", "linear"] = "relu"
+    activation: Literal["relu", "tanh", "erf", "gelu", "linear"] = Field(default="relu", description="of the hidden layers")
     bias: bool = Field(default=True, description="whether layers have biases")
-    weight_std: float = Field(default=2**0.5, gt=0, le=10)
-    bias_std: float = Field(default=1.0, ge=0, le=10)
-    parameterization: Literal["ntk", "standard", "mup", "mean-field"] = "ntk"
+    weight_std: float = Field(default=2**0.5, gt=0, le=10, description="factor of the weights, drawn with variance 1 / fan_in")
+    bias_std: float = Field(default=1.0, ge=0, le=10, description="factor of the biases, drawn with variance 1")
+    parameterization: Literal["ntk", "standard", "mup", "mean-field"] = Field(
+        default="ntk", description="how initialization and step sizes depend on the width"
+    )
     alpha: float = Field(default=1.0, ge=1e-4, le=1e4, description="output scale; large is lazy")
     centered: bool = Field(default=True, description="subtract the function at initialization")
     init_scale: float = Field(
@@ -106,8 +108,8 @@ class ToyConfig(RowsConfig):
     trainable: Literal["all", "readout"] = Field(
         default="all", description="'readout': the last layer alone, on random features"
     )
-    loss: Literal["mse", "cross-entropy"] = "mse"
-    optimizer: AnyOptimizer = "gd"
+    loss: Literal["mse", "cross-entropy"] = Field(default="mse", description="mse, or cross-entropy for tasks with classes")
+    optimizer: AnyOptimizer = Field(default="gd", description="of the network and of its twin")
     learning_rate: float | None = Field(
         default=None,
         gt=0,
@@ -117,11 +119,11 @@ class ToyConfig(RowsConfig):
         "of seeds 0 to 3 the stiffest, whatever seeds run",
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
-    weight_decay: float = Field(default=0.0, ge=0, le=1000)
+    weight_decay: float = Field(default=0.0, ge=0, le=1000, description="strength of the penalty on the squared parameters")
     decoupled: bool = Field(default=False, description="weight decay apart from momentum and Adam's scaling, as in AdamW")
     batch_size: int | None = Field(default=None, ge=1, le=2048, description="null: 32 for sgd, else all training points")
-    steps: int = Field(default=400, ge=0, le=100_000)
-    measure_every: int = Field(default=10, ge=1, le=100_000)
+    steps: int = Field(default=400, ge=0, le=100_000, description="of the optimizer")
+    measure_every: int = Field(default=10, ge=1, le=100_000, description="steps between two measurements")
     seeds: int = Field(default=4, ge=1, le=64, description="initializations trained together")
     max_seeds: int | None = Field(
         default=None,
@@ -134,7 +136,7 @@ class ToyConfig(RowsConfig):
     measures: Measures = Field(
         default=(), description="in Python alone: measures of one's own, classes or their import paths 'module:Name'"
     )
-    device: Device = "auto"
+    device: Device = Field(default="auto", description="'auto': a GPU where there is one")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -53,14 +53,14 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    label: Label
+    label: Label = Field(description="lazy, mixed, rich, or no verdict")
     index: float | None = Field(description="regime index, 0 lazy to 1 rich; null where nothing moved or training diverged")
     interval: tuple[float, float] | None = Field(description="95% interval of the index")
     seeds: list[float | None] = Field(description="the index of each seed")
     agree: str = Field(description="how far the seeds agree, in words")
     straddles: bool = Field(default=False, description="whether the interval has a bound of two labels in it")
-    reasons: list[str]
-    advice: list[str]
+    reasons: list[str] = Field(description="why, in sentences")
+    advice: list[str] = Field(description="what to change for another regime or a surer verdict, in sentences")
 
 
 def _axis(value: float) -> float:

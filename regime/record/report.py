@@ -14,13 +14,13 @@ from regime.record.saved import Saved
 class Provenance(Message):
     """What a number needs to be trusted and made again."""
 
-    versions: dict[str, str]
-    device: str
-    threads: int
-    seconds: float
-    seed: int
-    learning_rate: float
-    parameters: int
+    versions: dict[str, str] = Field(description="package -> its version")
+    device: str = Field(description="on which it was run")
+    threads: int = Field(description="of the CPU that were used")
+    seconds: float = Field(description="wall time of the run")
+    seed: int = Field(description="of the first initialization")
+    learning_rate: float = Field(description="the step size in use")
+    parameters: int = Field(description="trainable parameters of one seed")
     source: str = Field(description="where data and weights came from")
     seeds: int | None = Field(
         default=None, description="how many ran, those that max_seeds added included; null in older reports"
@@ -37,24 +37,24 @@ class Report(Saved):
     file: ClassVar[str] = "report.json"
 
     kind: Literal["report"] = "report"
-    version: Literal[3] = 3
-    config: AnyConfig
-    verdict: Verdict
-    final: dict[str, Number]
-    spread: dict[str, Number]
-    seeds: dict[str, list[Number]]
+    version: Literal[3] = Field(default=3, description="of this format")
+    config: AnyConfig = Field(description="the configuration in full")
+    verdict: Verdict = Field(description="the verdict at the end")
+    final: dict[str, Number] = Field(description="whole-model measures of the last measurement, mean over seeds")
+    spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
+    seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
     layers: list[dict[str, Any]] = Field(
         description="one flat row a layer: layer, block, measures, undefined, floors, intervals; a block's its regime"
     )
-    blocks: list[dict[str, Any]]
-    undefined: dict[str, str]
-    floors: dict[str, float]
-    intervals: dict[str, Interval]
-    modes: list[Band]
-    references: list[Reference]
-    diverged: bool
-    history: list[Measured]
-    provenance: Provenance
+    blocks: list[dict[str, Any]] = Field(description="one flat row a block, as in layers")
+    undefined: dict[str, str] = Field(description="measure -> why it is null")
+    floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
+    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
+    modes: list[Band] = Field(description="the gap by modes of the initial kernel")
+    references: list[Reference] = Field(description="values to read measures against")
+    diverged: bool = Field(description="whether training diverged")
+    history: list[Measured] = Field(description="every measurement, in order")
+    provenance: Provenance = Field(description="where the numbers came from")
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
     interrupted: str | None = Field(

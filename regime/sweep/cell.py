@@ -20,17 +20,17 @@ class Cell(Message):
     index: int = Field(description="place among the cells, the last axis turning fastest")
     point: dict[str, Scalar] = Field(description="the axes' values here")
     key: str = Field(description="SHA-256 of the configuration, a probe's model files and the version; empty without the files")
-    status: Literal["finished", "diverged", "failed"]
+    status: Literal["finished", "diverged", "failed"] = Field(description="finished, diverged in training, or failed")
     reached: bool = Field(description="whether the loss that was asked for was reached; true where none was")
     step: int = Field(description="at which it was measured")
-    learning_rate: Number
+    learning_rate: Number = Field(description="the step size in use; null where the cell failed")
     measures: dict[str, Number] = Field(description="mean over seeds")
     spread: dict[str, Number] = Field(description="standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="seed by seed")
     intervals: dict[str, Interval] = Field(description="95%, over seeds and the choice of probe points")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
-    verdict: Verdict | None
+    verdict: Verdict | None = Field(description="its verdict; null where the cell failed")
     training_seconds: float = Field(description="spent in steps: its share of its batch's")
     seconds: float = Field(description="spent in all: its share of its batch's")
     error: str | None = Field(description="why it failed")

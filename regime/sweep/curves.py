@@ -20,38 +20,38 @@ LEAST_NORM = "kernel_start_test_loss"
 class Scaling(Message):
     """`test_loss = floor + coefficient size^-exponent`, the other axes held (Hestness et al. 2017, arXiv 1712.00409)."""
 
-    measure: str
-    axis: str
-    at: dict[str, Scalar]
-    exponent: float
-    interval: Interval
-    floor: float
-    floor_interval: Interval
-    coefficient: float
-    points: int
-    seeds: int
-    norm: str
-    activation: str
-    parameterization: str
+    measure: str = Field(description="the held-out loss")
+    axis: str = Field(description="size that it is fitted along")
+    at: dict[str, Scalar] = Field(description="the other axes' values")
+    exponent: float = Field(description="with which the loss falls to its floor")
+    interval: Interval = Field(description="95%, of the exponent")
+    floor: float = Field(description="loss at infinite size")
+    floor_interval: Interval = Field(description="95%, of the floor")
+    coefficient: float = Field(description="loss above the floor where the size is 1")
+    points: int = Field(description="values of the axis in the fit")
+    seeds: int = Field(description="in the fit")
+    norm: str = Field(description="that the measure is taken in")
+    activation: str = Field(description="of the networks")
+    parameterization: str = Field(description="of the networks")
 
 
 class DoubleDescent(Message):
     """Where the loss of the least-norm fit peaks along a size, and how far it falls on both sides (Belkin et al. 2019)."""
 
-    measure: str
-    axis: str
-    at: dict[str, Scalar]
+    measure: str = Field(description="the held-out loss")
+    axis: str = Field(description="size along which it peaks")
+    at: dict[str, Scalar] = Field(description="the other axes' values")
     peak: float = Field(description="value of the axis at the largest loss")
-    interval: Interval
+    interval: Interval = Field(description="95%, of the peak")
     before: float = Field(description="largest loss over the lowest before it")
-    before_interval: Interval
+    before_interval: Interval = Field(description="95%, of before")
     after: float = Field(description="largest loss over the lowest after it: the second descent")
-    after_interval: Interval
-    points: int
-    seeds: int
-    norm: str
-    activation: str
-    parameterization: str
+    after_interval: Interval = Field(description="95%, of after")
+    points: int = Field(description="values of the axis")
+    seeds: int = Field(description="that were run")
+    norm: str = Field(description="that the measure is taken in")
+    activation: str = Field(description="of the networks")
+    parameterization: str = Field(description="of the networks")
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:

@@ -1,5 +1,7 @@
 """The exponents that theory, or earlier measurements, give for wide networks and for large alpha."""
 
+from pydantic import Field
+
 from regime.config import ToyConfig
 from regime.measures.verdict import RICH_ABOVE
 from regime.record.events import Message
@@ -15,9 +17,9 @@ CHIZAT = "Chizat et al. 2019, arXiv 1812.07956"
 class Expected(Message):
     """An exponent that theory or earlier measurements give, for wide networks or large alpha."""
 
-    low: float
-    high: float
-    source: str
+    low: float = Field(description="smallest exponent that is expected")
+    high: float = Field(description="largest")
+    source: str = Field(description="theory or measurement that it is from")
 
 
 def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:

@@ -26,29 +26,29 @@ LEAST = {"width": 64.0, "alpha": 1.0}
 class Foretold(Message):
     """What the law of the smaller values says of a larger one, and what is there."""
 
-    x: float
-    predicted: float
-    interval: Interval
-    measured: float
-    inside: bool
+    x: float = Field(description="value of the axis")
+    predicted: float = Field(description="of the measure, by the law of the smaller values")
+    interval: Interval = Field(description="95%, of the prediction")
+    measured: float = Field(description="what is there")
+    inside: bool = Field(description="whether it lies in the interval")
 
 
 class Law(Message):
     """`measure ~ axis^exponent` where the other axes are held."""
 
-    measure: str
-    axis: str
+    measure: str = Field(description="that is fitted")
+    axis: str = Field(description="field that it is fitted along")
     at: dict[str, Scalar] = Field(description="the other axes' values")
-    exponent: float
+    exponent: float = Field(description="of the axis")
     interval: Interval = Field(description="95%, by a bootstrap over seeds")
-    coefficient: float
+    coefficient: float = Field(description="value of the measure where the axis is 1")
     smallest: float = Field(description="value of the axis that the fit begins with")
-    points: int
-    seeds: int
-    norm: str
-    activation: str
-    parameterization: str
-    expected: Expected | None
+    points: int = Field(description="values of the axis in the fit")
+    seeds: int = Field(description="in the fit")
+    norm: str = Field(description="that the measure is taken in")
+    activation: str = Field(description="of the networks")
+    parameterization: str = Field(description="of the networks")
+    expected: Expected | None = Field(description="exponent that theory or measurements give; null where none is known")
     agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
     foretold: list[Foretold] = Field(description="the last two points, from a fit of the others; none of fewer than five")
 
@@ -56,30 +56,30 @@ class Law(Message):
 class Crossing(Message):
     """The knob's value at which a contour passes one size."""
 
-    size: float
-    knob: float
-    interval: Interval
+    size: float = Field(description="value of the axis")
+    knob: float = Field(description="value of the knob there")
+    interval: Interval = Field(description="95%, of the knob's value")
 
 
 class Contour(Message):
     """The lazy-rich boundary: alpha*, at which a measure takes one level, against a size of the network or of the data."""
 
-    measure: str
-    level: float
-    knob: str
-    axis: str
-    at: dict[str, Scalar]
-    crossings: list[Crossing]
+    measure: str = Field(description="that takes the level")
+    level: float = Field(description="value of the measure on the contour")
+    knob: str = Field(description="field that is turned until the measure takes the level")
+    axis: str = Field(description="size that the contour is fitted along")
+    at: dict[str, Scalar] = Field(description="the other axes' values")
+    crossings: list[Crossing] = Field(description="the contour, size by size")
     smallest: float = Field(description="size that the fit begins with")
-    exponent: float
-    interval: Interval
-    coefficient: float
-    seeds: int
-    norm: str
-    activation: str
-    parameterization: str
-    expected: Expected | None
-    agrees: bool | None
+    exponent: float = Field(description="of the knob's value against the size")
+    interval: Interval = Field(description="95%, of the exponent")
+    coefficient: float = Field(description="value of the knob where the size is 1")
+    seeds: int = Field(description="in the fit")
+    norm: str = Field(description="that the measure is taken in")
+    activation: str = Field(description="of the networks")
+    parameterization: str = Field(description="of the networks")
+    expected: Expected | None = Field(description="exponent that theory or measurements give; null where none is known")
+    agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
 
 
 def power_laws(config: SweepConfig, cells: Sequence[Cell], measures: Sequence[str] = FALLING) -> list[Law]:

@@ -18,9 +18,9 @@ from regime.sweep.store import cells_to_csv
 class SweepProvenance(Message):
     """What a sweep's numbers need to be trusted and made again, and what they took."""
 
-    versions: dict[str, str]
-    device: str
-    workers: int
+    versions: dict[str, str] = Field(description="package -> its version")
+    device: str = Field(description="on which it was run")
+    workers: int = Field(description="processes that ran cells side by side")
     seconds: float = Field(description="of this process, until the last cell was there")
     training_seconds: float = Field(description="spent in steps, all cells together, wherever they were run")
     cell_seconds: float = Field(description="spent in all, all cells together: the rest is measuring")
@@ -33,14 +33,14 @@ class SweepReport(Saved):
     file: ClassVar[str] = "sweep.json"
 
     kind: Literal["sweep-report"] = "sweep-report"
-    version: Literal[1] = 1
-    config: SweepConfig
-    cells: list[Cell]
-    laws: list[Law]
-    contours: list[Contour]
-    scaling: list[Scaling]
-    descents: list[DoubleDescent]
-    provenance: SweepProvenance
+    version: Literal[1] = Field(default=1, description="of this format")
+    config: SweepConfig = Field(description="the configuration in full")
+    cells: list[Cell] = Field(description="in their order, the last axis turning fastest")
+    laws: list[Law] = Field(description="power laws of measures along the axes")
+    contours: list[Contour] = Field(description="lazy-rich boundaries: where a measure takes one level")
+    scaling: list[Scaling] = Field(description="held-out loss against size, with a floor")
+    descents: list[DoubleDescent] = Field(description="peaks of the held-out loss along a size")
+    provenance: SweepProvenance = Field(description="where the numbers came from, and what they took")
     interrupted: str | None = Field(
         default=None, description="where the sweep was interrupted, such as 'at cell 5 of 9': other cells lack; null at its end"
     )

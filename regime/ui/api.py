@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 import regime
-from regime.config import shared_config
+from regime.config import KINDS, ToyConfig, shared_config
 from regime.config.models import ADDITION
 from regime.config.rows import OWN
 from regime.config.tasks import OWN_MEANING, TASKS
@@ -14,7 +14,7 @@ from regime.measures.definitions import DEFINITIONS
 from regime.models.sources import available
 from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
-from regime.ui.run.runs import COMPUTE, beyond, events, readable
+from regime.ui.run.runs import COMPUTE, beyond, events, fitting, readable
 
 ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 
@@ -56,16 +56,25 @@ def sweep(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
 
 
 def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the seconds and bytes that a run will take here, and, where it is too long, what would fit.
+    """Return the kind of a run, the seconds and bytes that it will take here, and, where it is too long, what would fit.
+
+    A run that is `refused` does not begin; a toy, whose seconds are known within a factor of two, begins and is ended at the
+    server's limit.
 
     Args:
-        config: as for the run; `kind` says which, a toy where there is none.
+        config: as for the run. Without `kind`, its fields tell: `model` a probe, `revisions` checkpoints, `axes` a sweep.
     """
     with readable():
         asked = {} if config is None else config
-        run = shared_config(asked if not isinstance(asked, dict) or "kind" in asked else {"kind": "toy", **asked})
+        run = shared_config(asked if not isinstance(asked, dict) or "kind" in asked else {"kind": kind_of(asked), **asked})
         cost = regime.estimate(run)
-        return {**cost.to_dict(), "refused": beyond(run, cost)}
+        return {"kind": run.kind, **cost.to_dict(), "refused": beyond(run, cost), "fits": fitting(run, cost)}
+
+
+def kind_of(fields: dict[str, Any]) -> str:
+    """Return the kind of run that knows most of the fields that a toy does not know; where none does, a toy."""
+    foreign = fields.keys() - ToyConfig.model_fields
+    return max(KINDS, key=lambda kind: len(foreign & KINDS[kind].model_fields.keys()))
 
 
 def catalog() -> dict[str, Any]:
@@ -86,11 +95,14 @@ def catalog() -> dict[str, Any]:
     }
 
 
+STREAMS = {"toy": toy, "probe": probe, "checkpoints": checkpoints, "sweep": sweep}
+"""Endpoints that send events."""
+ENDPOINTS = STREAMS | {"estimate": estimate, "catalog": catalog}
+
+
 def endpoints() -> None:
     """Add the endpoints to the Blocks being built."""
-    gr.api(toy, api_name="toy", **COMPUTE)
-    gr.api(probe, api_name="probe", **COMPUTE)
-    gr.api(checkpoints, api_name="checkpoints", **COMPUTE)
-    gr.api(sweep, api_name="sweep", **COMPUTE)
+    for name, stream in STREAMS.items():
+        gr.api(stream, api_name=name, **COMPUTE)
     gr.api(estimate, api_name="estimate", concurrency_id="preview", concurrency_limit=2)
     gr.api(catalog, api_name="catalog")

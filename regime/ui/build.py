@@ -4,11 +4,15 @@ import html
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware import Middleware
 
 from regime.errors import ConfigError
-from regime.ui.api import endpoints
+from regime.ui.api import ENDPOINTS, STREAMS, endpoints
 from regime.ui.panels.glossary import glossary
 from regime.ui.parts import markup
+from regime.ui.places import tell_places
+from regime.ui.refusals import Refusals, unfit
 from regime.ui.run.link import linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.map import connect_cells, map_tab
@@ -44,7 +48,9 @@ def build() -> gr.Blocks:
         connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
         connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
         endpoints()
-    return demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
+    demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
+    tell_places(demo._queue, tuple(STREAMS))
+    return demo
 
 
 def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) -> None:
@@ -81,4 +87,8 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "1mb",
         "enable_monitoring": False,
         "show_error": False,
+        "app_kwargs": {
+            "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
+            "exception_handlers": {RequestValidationError: unfit},
+        },
     }

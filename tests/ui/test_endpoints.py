@@ -1,5 +1,6 @@
 """The API through `gradio_client`, against the app in its own process."""
 
+import json
 import re
 import time
 from contextlib import suppress
@@ -168,6 +169,95 @@ def test_a_literal_nan_is_an_error_that_names_the_field(server):
     assert "alpha = nan is not allowed" in answer
 
 
+JSON = {"content-type": "application/json"}
+CALL, JOIN = "call/toy", "queue/join"
+BAD_REQUESTS = {
+    "no body": ("POST", CALL, b"", 400, "is not a JSON object"),
+    "no JSON": ("POST", CALL, b"hello", 400, "the body 'hello' is not a JSON object"),
+    "half of it": ("POST", CALL, b'{"data": [', 400, "is not a JSON object (Expecting value: line 1 column 11"),
+    "a list": ("POST", CALL, b"[1, 2]", 400, "the body '[1, 2]' is not a JSON object"),
+    "null": ("POST", CALL, b"null", 400, "the body 'null' is not a JSON object"),
+    "not UTF-8": ("POST", CALL, b'{"data": ["\xff"]}', 400, "is not a JSON object ('utf-8' codec"),
+    "too deep": ("POST", CALL, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "is not a JSON object"),
+    "too many digits": ("POST", CALL, b'{"data": [' + b"9" * 5000 + b"]}", 400, "is not a JSON object"),
+    "too large": ("POST", CALL, b" " * (16 * 2**20 + 1), 413, "16,777,217 bytes; allowed: at most 16,777,216"),
+    "no data": ("POST", CALL, b'{"width": 64}', 400, "data is not among ['width']; allowed: a list"),
+    "data no list": ("POST", CALL, b'{"data": {"width": 64}}', 400, "data = {'width': 64} is not allowed; allowed: a list"),
+    "data NaN": ("POST", CALL, b'{"data": NaN}', 400, "data = nan is not allowed; allowed: a list"),
+    "half a surrogate": ("POST", CALL, b'{"data": "\\ud800"}', 400, "is not allowed; allowed: a list"),
+    "no value": ("POST", CALL, b'{"data": []}', 400, "data = [] has 0 values; allowed: one value"),
+    "two values": ("POST", CALL, b'{"data": [{}, {}]}', 400, "has 2 values; allowed: one value"),
+    "a value for none": ("POST", "call/catalog", b'{"data": [{}]}', 400, "has 1 values; allowed: no value"),
+    "session no text": ("POST", CALL, b'{"data": [{}], "session_hash": 3}', 400, "body.session_hash = 3"),
+    "unknown endpoint": ("POST", "call/toys", b'{"data": [{}]}', 404, "'toys' is not an endpoint; allowed: toy, probe"),
+    "a private function": ("POST", "call/open_link", b'{"data": [{}]}', 404, "'open_link' is not an endpoint"),
+    "past the queue, unknown": ("POST", "run/toys", b'{"data": [{}]}', 400, "known here: FnIndexInferError("),
+    "past the queue": ("POST", "run/toy", b'{"data": [{}]}', 404, "join the queue"),
+    "second form, unknown": ("POST", "call/v2/toys", b"{}", 404, "'toys' is not an endpoint"),
+    "second form, argument": ("POST", "call/v2/toy", b'{"width": 64}', 400, "`width` is not a valid"),
+    "another method": ("PUT", CALL, b'{"data": [{}]}', 405, "PUT is not allowed here; allowed: POST"),
+    "unknown run": ("GET", "call/toy/123", b"", 404, "event_id = '123' is not known; allowed: "),
+    "unknown run of none": ("GET", "call/toys/123", b"", 404, "'toys' is not an endpoint"),
+    "join, no JSON": ("POST", JOIN, b"hello", 400, "is not a JSON object"),
+    "join, no data": ("POST", JOIN, b'{"session_hash": "a"}', 400, "data is not among ['session_hash']"),
+    "join, no session": ("POST", JOIN, b'{"data": [{}], "fn_index": 0}', 400, "Session hash"),
+    "join, unknown": (
+        "POST",
+        JOIN,
+        b'{"data": [{}], "session_hash": "a", "fn_index": 9999}',
+        400,
+        "not known here: KeyError(9999)",
+    ),
+    "join, a name": ("POST", JOIN, b'{"data": [{}], "session_hash": "a", "fn_index": "toy"}', 400, "body.fn_index = 'toy'"),
+    "cancel, nothing": ("POST", "cancel", b"{}", 400, "body.event_id"),
+    "cancel, NaN": ("POST", "cancel", b'{"fn_index": NaN}', 400, "body.fn_index = nan"),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "line"), BAD_REQUESTS.values(), ids=BAD_REQUESTS)
+def test_a_bad_request_is_told_what_is_allowed(server, method, path, body, status, line):
+    answer = httpx.request(method, f"{server.url}gradio_api/{path}", content=body, headers=JSON)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["detail"]
+    said = answer.json()["detail"]
+    assert line in said
+    assert len(said.splitlines()) == 1
+    assert len(said) < 600
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+def test_a_body_of_another_type_is_told_the_type(server, headers):
+    answer = httpx.post(f"{server.url}gradio_api/call/toy", content=b'{"data": [{}]}', headers=headers)
+    assert answer.status_code == 400
+    assert "content-type = " in answer.json()["detail"]
+    assert "allowed: POST /gradio_api/call/toy with content-type: application/json" in answer.json()["detail"]
+
+
+def test_a_call_of_an_endpoint_through_the_queue_has_its_values_counted(server):
+    functions = httpx.get(f"{server.url}config").json()["dependencies"]
+    (index,) = (each["id"] for each in functions if each["api_name"] == "toy")
+    body = {"data": [], "session_hash": "a", "fn_index": index}
+    answer = httpx.post(f"{server.url}gradio_api/queue/join", json=body)
+    assert (answer.status_code, "has 0 values; allowed: one value" in answer.text) == (400, True)
+
+
+def test_a_run_is_read_once(server):
+    path = f"{server.url}gradio_api/call/toy"
+    event = httpx.post(path, json={"data": [SMALL]}).json()["event_id"]
+    lines = httpx.get(f"{path}/{event}", timeout=60).text.splitlines()
+    kinds = [json.loads(line[6:])[0]["kind"] for line in lines if line.startswith("data: ") and line != "data: null"]
+    assert kinds.count("finished") == 1
+    assert kinds[-1] == "finished"
+    assert httpx.get(f"{path}/{event}").status_code == 404
+
+
+def test_a_config_that_is_nested_too_deeply_is_an_error(server):
+    body = b'{"data": [{"task": ' + b"[" * 900 + b"]" * 900 + b"}]}"
+    path = f"{server.url}gradio_api/call/toy"
+    event = httpx.post(path, content=body, headers=JSON).json()["event_id"]
+    assert "config is nested too deeply; allowed: an object" in httpx.get(f"{path}/{event}").text
+
+
 BAD_PROBES = {
     "unknown model": ({"model": "gpt-9"}, "model = 'gpt-9' is not allowed"),
     "a path": ({"model": "../../etc"}, "model = '../../etc' is not allowed"),
@@ -279,6 +369,38 @@ def test_an_estimate_before_the_run(client):
         stream(client, long, "/probe")
     with pytest.raises(Exception, match="model = 'x y' is not allowed"):
         client.predict({"kind": "probe", "model": "x y"}, api_name="/estimate")
+
+
+KNOWN_BY = [
+    ({}, "toy"),
+    ({"width": 16, "steps": 10}, "toy"),
+    ({"model": "modular-addition", "revisions": ["step-00200", "step-02600"], "samples": 16}, "checkpoints"),
+    ({"axes": {"width": [8, 16]}}, "sweep"),
+    ({"base": {"width": 8}}, "sweep"),
+    ({"kind": "sweep", "axes": {"width": [8, 16]}}, "sweep"),
+    ({"model": "minilm", "samples": 8, "probe_samples": 8, "steps": 2, "max_tokens": 12, "forecast": False}, "probe"),
+]
+
+
+@pytest.mark.parametrize(("config", "kind"), KNOWN_BY)
+def test_an_estimate_knows_the_kind_of_a_run_by_its_fields(client, config, kind):
+    told = client.predict(config, api_name="/estimate")
+    assert told["kind"] == kind
+    assert (told["refused"] is None) == (told["fits"] is None or kind == "toy")
+
+
+def test_an_estimate_of_a_bad_probe_names_a_field_of_probes(client):
+    with pytest.raises(Exception, match=r"'widht' is not a field of ProbeConfig"):
+        client.predict({"model": "minilm", "widht": 3}, api_name="/estimate")
+
+
+def test_an_estimate_says_what_of_a_toy_would_fit(client):
+    long = {"width": 2048, "depth": 4, "samples": 256, "steps": 50_000, "measure_every": 100}
+    told = client.predict(long, api_name="/estimate")
+    assert told["seconds"] > 900
+    assert told["refused"] is None
+    steps = int(re.fullmatch(r"steps = (\d+) would fit", told["fits"])[1])
+    assert client.predict(long | {"steps": steps // 2}, api_name="/estimate")["fits"] is None
 
 
 def test_the_server_still_serves_after_bad_input(client):

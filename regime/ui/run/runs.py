@@ -31,11 +31,15 @@ def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
     """Say why a run is too long for this server, and what would fit; None where it is not too long."""
-    limit = limits().max_seconds
-    if config.kind == "toy" or cost.seconds <= limit:
+    if config.kind == "toy" or not (fits := fitting(config, cost)):
         return None  # what a toy takes is known only within a factor of two, and it is ended at the limit
-    fits = regime.within(config, limit)
-    return f"That is longer than a run may take here, {duration(limit)}; {fits}."
+    return f"That is longer than a run may take here, {duration(limits().max_seconds)}; {fits}."
+
+
+def fitting(config: Runnable, cost: Estimate) -> str | None:
+    """Say what of a run that costs so much would fit within this server's limit; None where all of it does."""
+    limit = limits().max_seconds
+    return regime.within(config, limit) if cost.seconds > limit else None
 
 
 def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
@@ -62,6 +66,8 @@ def readable() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from None
     except gr.Error:
         raise
+    except RecursionError:
+        raise gr.Error("config is nested too deeply; allowed: an object of named fields", print_exception=False) from None
     except Exception:
         log.exception("a run failed")
         raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None

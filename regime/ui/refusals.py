@@ -1,0 +1,150 @@
+"""What is wrong with a request, as one line that its sender can read and a status from 400 to 499."""
+
+import json
+import logging
+import re
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from gradio import Blocks
+from gradio.route_utils import FnIndexInferError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from regime.errors import show
+
+LARGEST = 16 * 2**20
+"""Bytes of a body: own rows are at most a million characters, each at most 12 bytes in JSON."""
+CALL = re.compile(r"/gradio_api/call/(v2/)?(?P<name>[^/]+)(/(?P<event>[^/]+))?/?$")
+JOIN = re.compile(r"/gradio_api/queue/join/?$")
+USAGE = 'POST /gradio_api/call/toy with content-type: application/json and a body such as {"data": [{"width": 64}]}'
+log = logging.getLogger(__name__)
+
+
+class RefusalError(Exception):
+    """A request that is not taken: its HTTP status, and the line that says why."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class Refusals:
+    """ASGI middleware that answers a request that no endpoint can take with `{"detail": line}`."""
+
+    def __init__(self, app: ASGIApp, names: tuple[str, ...]) -> None:
+        """Stand before `app`, whose endpoints have those names."""
+        self.app, self.names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on where it can be taken, and answer it where not, also where Gradio fails on it."""
+        if scope["type"] != "http" or "/gradio_api/" not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, await self._checked(scope, receive), noted)
+        except ClientDisconnect:
+            return
+        except RefusalError as error:
+            await JSONResponse({"detail": str(error)}, error.status)(scope, receive, send)
+        except (FnIndexInferError, KeyError, TypeError, ValueError) as error:  # what Gradio's routes raise for names they lack
+            if begun:
+                raise
+            log.info("a request failed", exc_info=True)
+            line = f"the request names or holds what is not known here: {show(error)}; allowed: {USAGE}"
+            await JSONResponse({"detail": line}, 400)(scope, receive, send)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        """Return the `receive` for the app; raises RefusalError."""
+        call, blocks = CALL.search(scope["path"]), scope["app"].get_blocks()
+        if call and call["name"] not in self.names:
+            raise RefusalError(404, f"{show(call['name'])} is not an endpoint; allowed: {', '.join(self.names)}")
+        if call and call["event"]:
+            if not _readable(blocks, call["event"]):
+                allowed = "the event_id that a POST answered, until its last event was read or its reader left"
+                raise RefusalError(404, f"event_id = {show(call['event'])} is not known; allowed: {allowed}")
+            return receive
+        if not call and not JOIN.search(scope["path"]):
+            return receive
+        if scope["method"] != "POST":
+            raise RefusalError(405, f"{scope['method']} is not allowed here; allowed: {USAGE}")
+        raw = await _read(receive)
+        body = _parsed(raw, Request(scope).headers.get("content-type", ""))
+        if not (call and call[1]):
+            _check_data(body, call["name"] if call else None, blocks)
+        waiting = [{"type": "http.request", "body": raw}]
+
+        async def again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        return again
+
+
+async def _read(receive: Receive) -> bytes:
+    """Return a body; of one that is too large all is read, so that its sender gets to read the answer, and nothing kept."""
+    kept, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        if size <= LARGEST:
+            kept.append(part)
+    if size > LARGEST:
+        raise RefusalError(413, f"the body has {size:,} bytes; allowed: at most {LARGEST:,}")
+    return b"".join(kept)
+
+
+def _parsed(raw: bytes, content: str) -> dict[str, Any]:
+    """Return the object that a body holds."""
+    if "json" not in content:
+        raise RefusalError(400, f"content-type = {show(content)} is not allowed; allowed: {USAGE}")
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        body, cause = None, str(error).split(";")[0]
+    else:
+        cause = "not an object"
+    if not isinstance(body, dict):
+        came = show(raw[:80].decode(errors="replace"))
+        raise RefusalError(400, f"the body {came} is not a JSON object ({cause}); allowed: {USAGE}")
+    return body
+
+
+def _check_data(body: dict[str, Any], name: str | None, blocks: Blocks) -> None:
+    """Refuse a body whose `data` are not what its endpoint takes: one value, or none; `name` is None where `fn_index` tells."""
+    data, index = body.get("data"), body.get("fn_index")
+    if not isinstance(data, list):
+        came = f"data = {show(data)} is not allowed" if "data" in body else f"data is not among {show(list(body))}"
+        raise RefusalError(400, f"{came}; allowed: a list; {USAGE}")
+    for function in blocks.fns.values():
+        public = function.api_visibility == "public"
+        if public and (function.api_name == name if name else function._id == index) and len(data) != len(function.inputs):
+            holds = "one value, the configuration" if function.inputs else "no value"
+            raise RefusalError(400, f"data = {show(data)} has {len(data)} values; allowed: {holds}; {USAGE}")
+
+
+def _readable(blocks: Blocks, event_id: str) -> bool:
+    """Return whether there is something to read of a call: it waits, goes on, or has ended unread."""
+    queue = blocks._queue
+    holders = (session for session, ids in queue.pending_event_ids_session.items() if event_id in ids)
+    messages = queue.pending_messages_per_session.get(next(holders, ""))
+    event = queue.event_ids_to_events.get(event_id)
+    return messages is not None and (not messages.empty() or (event is not None and event.alive))
+
+
+async def unfit(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request whose parts are not those of its route."""
+    del request
+    assert isinstance(error, RequestValidationError)
+    parts = (f"{'.'.join(map(str, each['loc']))} = {show(each['input'])}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"detail": f"not allowed: {'; '.join(parts)}"}, 400)
