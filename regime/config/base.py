@@ -182,7 +182,8 @@ class Config(BaseModel):
 
     def to_query(self) -> str:
         """Return the fields that differ from their defaults as a URL query, without somebody's own rows."""
-        return urlencode({"kind": self.kind, **{name: _written(value) for name, value in self.changes().items()}})
+        written = {name: _written(value, self.properties()[name]) for name, value in self.changes().items()}
+        return urlencode({"kind": self.kind, **written})
 
     @classmethod
     def from_query(cls, query: str) -> Self:
@@ -195,14 +196,19 @@ class Config(BaseModel):
             return cls(**fields).without_own()
 
 
-def _written(value: Any) -> Any:
-    """A value as a query holds it: the inverse of `_parse`."""
-    return "none" if value is None else json.dumps(value) if isinstance(value, list | tuple | dict) else value
+def _written(value: Any, schema: dict[str, Any]) -> Any:
+    """A value as a query holds it, the inverse of `_parse`; a column's name that looks like anything else is quoted."""
+    if value is None:
+        return "none"
+    quoted = isinstance(value, list | tuple | dict) or (isinstance(value, str) and _parse(value, schema) != value)
+    return json.dumps(value) if quoted else value
 
 
 def _parse(text: str, schema: dict[str, Any]) -> Any:
     """A query's text as the type its field's schema asks for; left as text, for validation to refuse, if it is not."""
     types = {option.get("type") for option in schema.get("anyOf", [schema])}
+    if {"integer", "string"} <= types and text.startswith('"'):
+        types = {"array"}
     if "null" in types and text == "none":
         return None
     if "boolean" in types:
@@ -213,6 +219,6 @@ def _parse(text: str, schema: dict[str, Any]) -> Any:
         if kind in types:
             try:
                 return read(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
     return text

@@ -50,7 +50,15 @@ def rows_of(value: Any) -> Any:
 
 
 def decode(data: bytes) -> str:
-    """Return the text of a file in UTF-8, in UTF-16, or else, with a warning, in Windows-1252.
+    """Return the text of a file in UTF-8, in UTF-16, or else, with a warning, in Windows-1252; raises as `decoded` does."""
+    text, doubt = decoded(data)
+    if doubt:
+        warnings.warn(doubt, stacklevel=2)
+    return text
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """Return the text of a file, and a sentence where its encoding, Windows-1252, is a guess; empty in UTF-8 and UTF-16.
 
     Raises:
         ValueError: it is too large, or none of these.
@@ -62,7 +70,7 @@ def decode(data: bytes) -> str:
         even, odd = data[::2].count(0), data[1::2].count(0)
         name = "utf-16-le" if odd > len(data) // 4 > even else "utf-16-be" if even > len(data) // 4 > odd else name
     try:
-        return data.decode(name)
+        return data.decode(name), ""
     except UnicodeDecodeError as error:
         where = error.start
     if name != "utf-8-sig" or b"\0" in data:
@@ -71,8 +79,5 @@ def decode(data: bytes) -> str:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
         raise ValueError(f"the file is not UTF-8: byte {where} begins no character; save it as UTF-8") from None
-    warnings.warn(
-        f"the file is not UTF-8: byte {where} begins no character; it was read as Windows-1252, where that is {text[where]!r}",
-        stacklevel=2,
-    )
-    return text
+    guess = f"it was read as Windows-1252, where that is {text[where]!r}"
+    return text, f"the file is not UTF-8: byte {where} begins no character; {guess}"

@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from regime.config.base import FROM_LIST, Config
 from regime.config.files import rows_of
@@ -112,6 +113,13 @@ class RowsConfig(Config):
         ):
             counts[max(larger, key=counts.__getitem__)] -= 1
         return counts
+
+    @classmethod
+    @cache
+    def awaiting_rows(cls) -> type[Self]:
+        """Return the class of configurations whose rows are still to come: fields are checked one by one, not together."""
+        unchecked = dict.fromkeys(("_check_own", "_consistent"), model_validator(mode="after")(lambda self: self))
+        return create_model(cls.__name__, __base__=cls, __validators__=unchecked)
 
     @property
     def choices(self) -> Choices:
