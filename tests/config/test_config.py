@@ -146,7 +146,9 @@ def test_round_trips_of_200_random_configurations_are_exact() -> None:
         assert ToyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
         linked = config.model_copy(update={"measures": ()})
         assert ToyConfig.from_query(linked.to_query()) == linked
-    assert seen - set(Choices._fields) == set(ToyConfig.model_fields) - {"kind", "csv", "device", *Choices._fields} | (seen & {"device"})
+    assert seen - set(Choices._fields) == set(ToyConfig.model_fields) - {"kind", "csv", "device", *Choices._fields} | (
+        seen & {"device"}
+    )
 
 
 def test_a_query_never_holds_own_rows() -> None:
