@@ -117,6 +117,6 @@ def serve(folder: Path, **more: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("app")) as server:
+def server(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("app"), REGIME_MODELS_DIR=str(tiny_models)) as server:
         yield server

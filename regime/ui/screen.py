@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -44,6 +44,10 @@ class Screen:
     """What to watch in a run that is no preset's."""
     lists: ClassVar[tuple[str, ...]] = ()
     """Fields that are lists of names: the form has them in one line, with commas between."""
+    apart: Collection[str] = ()
+    """Fields whose change is not described at once, since more has to follow it first."""
+    beside: Sequence[gr.blocks.Block] = ()
+    """What is filled together with the form."""
 
     def __init__(self, layout: Layout) -> None:
         """Connect the components of a tab to this screen."""
@@ -53,7 +57,7 @@ class Screen:
         self.turn = gr.State(None)
         self.views: Views = {**layout.views, buttons.progress: progress, buttons.spoken: announcement}
         pressed = [self.state, self.turn, *buttons.buttons, buttons.progress]
-        self.filled = [*form, *pressed]
+        self.filled = [*form, *self.beside, *pressed]
         self.described = [buttons.notice, chips, layout.head.story, buttons.run, *layout.previews]
         self.stream_after(buttons.run.click(self.press, self.state, pressed, **QUICK))
         self.stream_after(buttons.step.click(self.press, self.state, pressed, **QUICK), ahead=1)
@@ -64,7 +68,7 @@ class Screen:
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.views], **QUICK)
         self.run_filled(chips.submit(self.pick, [self.state, chips], self.filled, **QUICK))
-        changed = [control.input for control in form]
+        changed = [control.input for name, control in self.controls.items() if name not in self.apart]
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
         gr.on(changed, self.describe, [self.state, *form], self.described, **about)
 
@@ -148,17 +152,17 @@ class Screen:
         return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
 
     def config(self, values: Sequence[Any]) -> Runnable:
-        """Return the configuration that the form's values describe.
+        """Return the configuration that the form's values describe; raises ConfigError where a field is not allowed."""
+        return shared_config(self.fields(values), self.kind)
 
-        Raises:
-            ConfigError: a field is not allowed.
-        """
+    def fields(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Return the form's values as fields of a configuration."""
         fields = dict(zip(self.controls, map(received, values), strict=True))
         if fields.get("revision", "") is None:
             del fields["revision"]  # an empty line
         for name in self.lists:
             fields[name] = [part.strip() for part in str(fields[name] or "").split(",") if part.strip()]
-        return shared_config(fields, self.kind)
+        return fields
 
     def stream_after(self, event: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
         """Run the form after a press, draw each event, and end in a settled page however it ends.

@@ -38,8 +38,10 @@ def page(browser):
     """A page that must stay without console errors and ask nobody but this machine."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     errors, hosts = [], set()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    # Gradio asks how far an upload is, also where it has ended
+    bad = lambda told: told.type == "error" and "/upload_progress?" not in str(told.location)  # noqa: E731
+    page.on("console", lambda told: errors.append(told.text) if bad(told) else None)
+    page.on("pageerror", lambda error: errors.append(str(error)) if str(error) != "Response" else None)
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     yield page
     page.close()
@@ -382,35 +384,102 @@ def test_what_is_shown_is_what_is_sent(page, server):
     page.get_by_role("radio", name="Spirals").check()
     page.get_by_role("slider", name="Width").fill("3")
     settings(page, Steps=7)
-    page.locator(".all-settings:visible .label-wrap").click()
+    page.locator(".all-settings:visible .label-wrap").last.click()
     page.get_by_role("tab", name="Probe").click()
     page.get_by_role("tab", name="Train", exact=True).click()
-    page.locator(".all-settings:visible .label-wrap").click()
+    page.locator(".all-settings:visible .label-wrap").last.click()
     expect(page.get_by_role("radio", name="Spirals")).to_be_checked()
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "24")
     expect(page.locator("#toy-steps-input")).to_have_value("7")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
-    assert any('"spirals",null,24,' in body for body in sent)
+    assert any('"spirals",null,null,null,null,"","auto","refuse",24,' in body for body in sent)
 
 
-def test_own_rows_are_pasted_and_run(page, server):
+def drop(page, tab, name, data):
+    """Drop a file into the part for own rows, which the choice of that task has opened."""
+    page.locator(f"#{tab}-task").get_by_role("radio", name="Own rows").check()
+    files = page.evaluate_handle(
+        """([name, bytes]) => { const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(bytes)], name)); return files; }""",
+        [name, list(data)],
+    )
+    page.locator(f"#{tab}-upload button").dispatch_event("drop", {"dataTransfer": files})
+
+
+def told(page):
+    """What the page says of the rows: what was read, and whatever is wrong."""
+    return page.locator(".own-rows:visible")
+
+
+def marked(page):
+    """The head of the target's column in the preview."""
+    return page.locator(".preview:visible th.target")
+
+
+def test_a_file_is_dropped_into_train_read_and_run(page, server):
     visit(page, server)
-    rows = page.locator("#toy-csv-input")
-    expect(rows).to_be_hidden()
-    page.get_by_role("radio", name="Own rows").check()
-    rows.fill("x1,x2,kind\n" + "\n".join(f"{k % 7},{k % 5},{'ab'[k % 2]}" for k in range(48)))
-    settings(page, Steps=4, Samples=16, Test_samples=16, Probe_samples=16)
-    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#toy-csv-input")).to_be_hidden()
+    rows = "".join(f"{'ab'[k % 2]};{k % 7},5;{k % 5},25;{k}\n" for k in range(48))
+    drop(page, "toy", "rows.data", f"size\xe9;x1;x2;id\n{rows}".encode("latin-1"))
+    expect(told(page)).to_contain_text("In doubt: the file is not UTF-8")
+    expect(told(page)).to_contain_text("words, such as 'a', are in column 'size\xe9'")
+    expect(page.locator(".notice-box .notice.bad:visible")).to_contain_text("Your rows cannot be read: words")
+    page.locator("#toy-target-input").fill("1")
+    expect(marked(page)).to_contain_text("size\xe9")
+    expect(told(page)).to_contain_text("48 rows, 2 inputs: x1, x2. Target size\xe9: 2 classes (a 24, b 24).")
+    expect(told(page)).to_contain_text("Commas are decimal, as in 0,5")
+    expect(page.locator(".notice:visible").last).to_contain_text("about", timeout=MINUTES)
+    settings(page, Steps=4)
+    page.get_by_role("slider", name="Width").fill("2")
+    for name, count in (("samples", "17"), ("test-samples", "17"), ("probe-samples", "13")):
+        expect(page.locator(f"#toy-{name}-input")).to_have_value(count)
+    press(page, "Run")
     expect(page.locator("#toy-transport")).to_contain_text("step 4 of 4", timeout=MINUTES)
     assert page.locator(".pictures img").count() == 4
+    expect(page.locator(".cm-content")).to_contain_text('csv="rows.csv"', timeout=MINUTES)
+    ended(page)
     page.get_by_role("radio", name="Moons").check()
-    expect(rows).to_be_visible()
-    rows.fill("")
-    rows.blur()
-    expect(rows).to_be_hidden()
-    page.get_by_role("button", name="Run", exact=True).click()
+    press(page, "Run")
     expect(page.locator(".cm-content")).to_contain_text("moons", timeout=MINUTES)
+    page.get_by_role("radio", name="Own rows").check()
+    expect(page.locator("#toy-target-input")).to_have_value("1")
+    expect(marked(page)).to_contain_text("size\xe9")
+
+
+def test_a_bad_file_is_named_until_its_rows_are_left_out(page, server):
+    visit(page, server)
+    rows = "".join(f"{k % 7},{'NA' if k in (3, 9) else k % 5},{'ab'[k % 2]}\n" for k in range(60))
+    drop(page, "toy", "rows.csv", b"\x00\x01\x89PNG")
+    expect(told(page)).to_contain_text("Your rows cannot be read: the file is not UTF-8")
+    expect(page.locator(".notice-box .notice:visible")).to_have_text("Paste rows or upload a file, under Own rows.")
+    drop(page, "toy", "rows.csv", f"x1,<b>,kind\n{rows}".encode())
+    bad = page.locator(".block.own-read:visible .bad")
+    expect(bad).to_contain_text("row 5, column '<b>': 'NA' counts as missing; row 11")
+    page.get_by_role("slider", name="Width").press("ArrowLeft")
+    press(page, "Run")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Your rows cannot be read: row 5")
+    expect(bad).to_contain_text("row 5, column '<b>'")
+    page.get_by_role("radio", name="Leave out").locator("visible=true").check()
+    expect(told(page)).to_contain_text("2 of 60 rows left out")
+    expect(bad).to_be_hidden()
+    expect(page.locator(".notice-box .notice:visible")).to_contain_text("about", timeout=MINUTES)
+
+
+def test_rows_are_pasted_and_their_link_asks_for_them(page, server):
+    query = "?run=toy&task=own&target=%222018%22&width=16&steps=3&samples=16&test_samples=16&probe_samples=16&missing=drop"
+    page.goto(server.url + query)
+    expect(told(page)).to_contain_text("This link holds the settings of a run on somebody's own rows. Bring rows for it")
+    expect(page.locator("#toy-target-input")).to_have_value('"2018"')
+    expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "16")
+    rows = page.locator("#toy-csv-input")
+    rows.fill("2018,2019,2020\n" + "\n".join(f"{'ab'[k % 2]},{k % 7},{k % 5}" for k in range(60)))
+    expect(marked(page)).to_have_text("2018target")
+    expect(told(page)).not_to_contain_text("This link")
+    expect(rows).to_be_focused()
+    press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 3 of 3", timeout=MINUTES)
+    page.wait_for_url("**target=%222018%22*")
 
 
 def test_settings_of_every_sort_reach_the_run(page, server):
@@ -520,26 +589,27 @@ def test_a_probe_runs_to_a_table_of_layers_and_stops(page, server):
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
 
 
-def test_a_probe_of_own_rows_tells_its_cost_and_refuses_what_is_wrong(page, server, tmp_path):
+def test_a_probe_of_a_file_tells_its_cost_and_refuses_what_is_wrong(page, server):
     visit(page, server, "Probe")
-    notice = page.locator(".notice:visible")
+    notice = page.locator(".notice-box .notice:visible")
+    page.get_by_label("Model", exact=True).locator("visible=true").fill("tiny-bert")
+    page.keyboard.press("Enter")
     page.get_by_label("Steps", exact=True).fill("1")
     expect(notice).to_contain_text(re.compile(r"This run: about .+ and [\d.]+ [GM]B here"), timeout=MINUTES)
-    page.locator(".all-settings:visible .label-wrap").filter(has_text="Own rows").click()
-    bad = tmp_path / "bad.csv"
-    bad.write_bytes("caf\xe9,x\n".encode("latin-1"))
-    page.locator("#probe-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(bad)
-    expect(page.locator("[data-testid=toast-body]")).to_contain_text("the file is not UTF-8", timeout=MINUTES)
-    good = tmp_path / "good.csv"
-    good.write_text("text,label\n" + "".join(f'"{w}, number {k}",{w}\n' for k in range(12) for w in ("yes", "no", "maybe")))
-    page.locator("#probe-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(good)
-    expect(page.locator("#probe-texts-input")).to_have_value(re.compile("number 11"))
-    expect(page.get_by_role("radio", name="Own rows").first).to_be_checked()
-    settings(page, Samples=12, Probe_samples=9, Tokens=8, Measure_every=1)
+    rows = "".join(f'"{w}, number {k}";{w};{k % 4}\n' for k in range(12) for w in ("yes", "no", "maybe"))
+    drop(page, "probe", "rows.tsv", f"body;word;stars\n{rows}".encode("utf-16"))
+    expect(told(page)).to_contain_text("36 rows, 1 input: body. Target stars: 4 classes")
+    page.locator("#probe-target-input").fill("word")
+    expect(marked(page)).to_contain_text("word")
+    expect(told(page)).to_contain_text("3 classes (maybe 12, no 12, yes 12)")
+    expect(notice).to_contain_text("This run: about", timeout=MINUTES)
+    settings(page, Tokens=8, Measure_every=1)
     press(page, "Run")
     expect(page.locator("#probe-transport")).to_contain_text("step 1 of 1", timeout=MINUTES)
     page.locator("#probe-texts-input").fill("only,one\nlabel,one")
-    expect(notice).to_contain_text("texts is not allowed: it has 1 different labels", timeout=MINUTES)
+    expect(notice).to_contain_text("Your rows cannot be read: target = 'word' names no column", timeout=MINUTES)
+    page.locator("#probe-target-input").fill("")
+    expect(notice).to_contain_text("Your rows cannot be read: its target has one value only", timeout=MINUTES)
 
 
 def test_checkpoints_are_measured_and_two_models_compared(page, server):

@@ -5,8 +5,9 @@ import gradio as gr
 from regime.config.models import ADDITION
 from regime.config.rows import OWN
 from regime.models.texts import MEANINGS
-from regime.ui.form.inputs import choice, text_field
-from regime.ui.form.probe import ROWS
+from regime.ui.form.inputs import choice
+from regime.ui.form.own_rows import OwnRows, own_rows
+from regime.ui.form.probe import ROWS, TEXTS
 from regime.ui.form.settings import option_name, setting, settings
 from regime.ui.parts import folded
 from regime.ui.run.examples import CONFIGS
@@ -30,8 +31,8 @@ WORDS = {
 }
 
 
-def checkpoints_form() -> dict[str, gr.components.Component]:
-    """Build the controls of the Pretraining tab, by field."""
+def checkpoints_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
+    """Build the controls of the Pretraining tab, by field, and its part for own rows."""
     tasks = {ADDITION: "Sums", **{name: option_name(name) for name in (*MEANINGS, OWN)}}
     controls: dict[str, gr.components.Component] = {
         **settings(START, NAMED),
@@ -44,8 +45,9 @@ def checkpoints_form() -> dict[str, gr.components.Component]:
             ("prompt", "next-token", "mean", "last"),
         ),
     }
+    own = own_rows(START, TEXTS, ROWS)
+    controls |= own.controls
     with folded("All settings"):
         controls |= settings(START, EXAMPLES)
-        controls["texts"] = text_field("checkpoints", "texts", "Own rows", "As in the Probe tab.", ROWS)
         controls |= settings(START, WORDS)
-    return controls
+    return controls, own

@@ -176,7 +176,7 @@ def number_field(kind: str, name: str, label: str, value: float | None, note: st
     return _typed(kind, name, label, value, note, f'<input type="number" step="any" value="{shown}"')
 
 
-def line_field(kind: str, name: str, label: str, value: str | None, note: str) -> gr.HTML:
+def line_field(kind: str, name: str, label: str, value: str | None, note: str, *, options: str = "") -> gr.HTML:
     """Build a field for one line of text; empty is None.
 
     Args:
@@ -184,8 +184,10 @@ def line_field(kind: str, name: str, label: str, value: str | None, note: str) -
         label: the field in words.
         value: the text at the start.
         note: a line below.
+        options: element id of a list of what may be typed; without it, the field offers nothing.
     """
-    start = f'<input type="text" spellcheck="false" autocomplete="off" value="{escape(value or "")}"'
+    offered = f' list="{options}"' if options else ""
+    start = f'<input type="text" spellcheck="false" autocomplete="off"{offered} value="{escape(value or "")}"'
     return _typed(kind, name, label, value, note, start)
 
 

@@ -5,7 +5,8 @@ import gradio as gr
 from regime.config.models import ADDITION
 from regime.models.sources import available
 from regime.models.texts import MEANINGS
-from regime.ui.form.inputs import choice, text_field
+from regime.ui.form.inputs import choice
+from regime.ui.form.own_rows import OwnRows, own_rows
 from regime.ui.form.settings import option_name, setting, settings
 from regime.ui.parts import folded
 from regime.ui.run.examples import CONFIGS
@@ -14,6 +15,7 @@ START = CONFIGS["probe"]
 READOUTS = "New head on the mean, or the last token; or the model's own words: a prompt's answer, or the next token."
 ROWS = "I liked it,good\nNot for me,bad"
 """Rows as somebody may paste them."""
+TEXTS = "A text and its label, or a number, in each line; for Next token the text alone. One file is at most 1 MB."
 TRAINED = {
     "trainable": ("Trained", "Globs: encoder.layer.1.*, **.bias; * is all."),
     "random_init": ("Random weights", "The same architecture."),
@@ -34,17 +36,14 @@ FURTHER = {
 }
 
 
-def probe_form() -> tuple[dict[str, gr.components.Component], gr.UploadButton]:
-    """Build the controls of the Probe tab, by field, and the button that uploads rows."""
+def probe_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
+    """Build the controls of the Probe tab, by field, and its part for own rows."""
     controls: dict[str, gr.components.Component] = {
         "model": model_menu(),
         "task": setting(START, "task", "Text task", MEANINGS[START.task] + " Source: is it about a movie or a product?"),
     }
-    with folded("Own rows"):
-        note = "A text and its label in each line, with a comma between, 2 to 10 labels; for Next token the text alone."
-        controls["texts"] = text_field("probe", "texts", "Rows", note, ROWS)
-        upload = gr.UploadButton("Upload CSV", file_types=["text"], type="binary", size="sm", elem_id="probe-upload")
-    controls |= {
+    own = own_rows(START, TEXTS, ROWS)
+    controls |= own.controls | {
         "readout": setting(START, "readout", "Readout", READOUTS),
         "head": setting(START, "head", "New head", "Fitted: to the frozen features, before training."),
         "optimizer": setting(START, "optimizer", "Optimizer", options=("adamw", "sgd", "momentum")),
@@ -64,7 +63,7 @@ def probe_form() -> tuple[dict[str, gr.components.Component], gr.UploadButton]:
         note = "Default: squared for a new head."
         controls["loss"] = choice("probe", "loss", "Loss", ("", *losses), "", names=names, note=note)
         controls |= settings(START, FURTHER)
-    return controls, upload
+    return controls, own
 
 
 def model_menu() -> gr.Dropdown:

@@ -5,7 +5,8 @@ import gradio as gr
 from regime.config import ToyConfig
 from regime.config.rows import OWN
 from regime.config.tasks import OWN_MEANING, TASKS
-from regime.ui.form.inputs import choice, slider, text_field
+from regime.ui.form.inputs import choice, slider
+from regime.ui.form.own_rows import OwnRows, own_rows
 from regime.ui.form.settings import option_name, settings
 from regime.ui.form.step_size import step_size
 from regime.ui.form.thumbs import THUMBS
@@ -56,22 +57,18 @@ SETTINGS = {
     },
 }
 """Every other field of the configuration but the device: its label and a note, in groups."""
+NUMBERS = "Columns of numbers, and the target. Training, test and probe samples come from these rows. At most 1 MB."
 
 
-def toy_form() -> dict[str, gr.components.Component]:
-    """Build the controls of the Train tab, by field."""
+def toy_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
+    """Build the controls of the Train tab, by field, and its part for own rows."""
     tasks = {name: task.meaning for name, task in TASKS.items()} | {OWN: OWN_MEANING}
     names = [option_name(task) for task in tasks]
     controls = {
         "task": choice("toy", "task", "Task", list(tasks), START.task, names=names, pictures=THUMBS, hints=tasks),
-        "csv": text_field(
-            "toy",
-            "csv",
-            "Rows",
-            "Numbers with commas between, the target last. A target of words or of a few whole numbers is a class. "
-            "Training, test and probe samples come from these rows: set their numbers in All settings.",
-            "x1,x2,target\n0.3,1.2,yes\n0.7,-0.4,no",
-        ),
+    }
+    own = own_rows(START, NUMBERS, "x1,x2,target\n0.3,1.2,yes\n0.7,-0.4,no")
+    controls |= own.controls | {
         "width": slider(
             "toy",
             "width",
@@ -99,7 +96,7 @@ def toy_form() -> dict[str, gr.components.Component]:
             with gr.Column(elem_classes="group", min_width=0):
                 markup(f"<h4>{title}</h4>", "title")
                 controls |= settings(START, fields)
-    return controls
+    return controls, own
 
 
 def summary(config: ToyConfig) -> str:

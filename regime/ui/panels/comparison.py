@@ -1,10 +1,11 @@
 """The pinned run beside the one that is shown."""
 
+from regime.config.base import ROWS
 from regime.measures.definitions import DEFINITIONS
 from regime.ui.run.board import Board
 from regime.ui.text import NAMES, escape, number
 
-ROWS = (
+MEASURES = (
     "kernel_change",
     "linearization_gap",
     "taylor_gap",
@@ -21,15 +22,17 @@ def comparison(board: Board) -> str:
     if pinned is None or pinned.last is None:
         return ""
     runs = (pinned, board)
-    names = [name for name, value in board.config.items() if pinned.config.get(name, value) != value and name != "csv"]
-    if not names:
-        differ = "The two have the same settings."
-    else:
-        changes = [f"{escape(name)} {escape(pinned.config[name])} &rarr; {escape(board.config[name])}" for name in names]
-        differ = f"Pinned &rarr; this run: {', '.join(changes)}."
+    names = [name for name, value in board.config.items() if pinned.config.get(name, value) != value]
+    changes = [
+        f"{escape(name)} {escape(pinned.config[name])} &rarr; {escape(board.config[name])}"
+        for name in names
+        if name not in ROWS
+    ]
+    changes += ["other rows"] * any(name in ROWS for name in names)
+    differ = f"Pinned &rarr; this run: {', '.join(changes)}." if changes else "The two have the same settings."
     verdicts = "".join(f"<td>{escape(run.last['verdict']['label'] if run.last else 'starting')}</td>" for run in runs)
     body = f'<tr><th scope="row">Verdict</th>{verdicts}</tr>'
-    for name in ROWS:
+    for name in MEASURES:
         values = [run.last["measures"].get(name) if run.last else None for run in runs]
         if any(value is not None for value in values):
             cells = "".join(f"<td>{number(value)}</td>" for value in values)

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from regime.config import KINDS, Runnable, shared_config
-from regime.config.rows import OWN
+from regime.config.rows import FORMER, OWN
 from regime.errors import ConfigError
 from regime.ui.static_files import static
 
@@ -20,7 +20,7 @@ def query(fields: dict[str, object]) -> str:
 
 
 def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
-    """Return the configuration that a page's query asks for, if any.
+    """Return the configuration that a page's query asks for, if any; own rows are not in it, and have to be brought.
 
     Raises:
         ConfigError: the query is not a permalink of a run; the message names the field, its value and what is allowed.
@@ -31,9 +31,10 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     kind = dict(own).get("run", "toy")
     if kind not in KINDS:
         raise ConfigError(f"run = {kind!r:.80} is not allowed; allowed: one of {', '.join(map(repr, KINDS))}")
-    if (task := dict(own).get("task")) == OWN:
-        raise ConfigError(f"task = {task!r} is not allowed in a link: it does not hold your rows; paste them and press Run")
-    return KINDS[kind].from_query(urlencode([(name, text) for name, text in own if name != "run"]))
+    config = KINDS[kind]
+    if kind != "sweep" and dict(own).get("task") in (OWN, FORMER):
+        config = config.awaiting_rows()
+    return config.from_query(urlencode([(name, text) for name, text in own if name != "run"]))
 
 
 def link_button(fields: dict[str, object]) -> gr.HTML:

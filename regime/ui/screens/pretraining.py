@@ -46,11 +46,11 @@ def pretraining_tab() -> PretrainingScreen:
     """Build the Pretraining tab and connect it."""
     with page(KIND, "two") as head:
         with column("controls"):
-            controls = checkpoints_form()
+            controls, own = checkpoints_form()
         text = "Name a model and its revisions, or start from a preset."
         top = {_dial: "v-dial", _abilities: "v-side", _distances: "v-side"}
         layout = middle_column(KIND, text, head, controls, top)
-    return PretrainingScreen(layout)
+    return PretrainingScreen(layout, own)
 
 
 def connect_comparison(screen: PretrainingScreen, button: gr.Button, named: list[gr.HTML], tabs: gr.Tabs) -> None:

@@ -1,20 +1,13 @@
 """The Probe tab: a pretrained transformer, fine-tuned and measured layer by layer."""
 
-from typing import Any
-
 import gradio as gr
 
-from regime.config.files import decode
-from regime.config.rows import OWN
-from regime.errors import ConfigError
-from regime.ui.form.inputs import give, line_field
+from regime.ui.form.inputs import line_field
 from regime.ui.form.probe import probe_form
 from regime.ui.panels.charts import KERNELS, PROBE_LOSSES, curves
 from regime.ui.panels.dial import dial
 from regime.ui.parts import column, folded, page
 from regime.ui.run.board import Board
-from regime.ui.run.runs import readable
-from regime.ui.screen import HIDDEN
 from regime.ui.screens.transformer import TransformerScreen, middle_column
 
 KIND = "probe"
@@ -32,7 +25,7 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
     """Build the Probe tab and connect it; return also the button that compares two models, and the fields that name them."""
     with page(KIND, "two") as head:
         with column("controls"):
-            controls, upload = probe_form()
+            controls, own = probe_form()
             with folded("Compare two models"):
                 note = "A model, or model@revision: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
                 named = [
@@ -43,17 +36,7 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
         text = "Choose a model and press Run, or start from a preset."
         top = {_dial: "v-dial", _loss: "v-side", _kernels: "v-side"}
         layout = middle_column(KIND, text, head, controls, top)
-    upload.upload(_uploaded, upload, [controls["texts"], controls["task"]], **HIDDEN)
-    return ProbeScreen(layout), compare, named
-
-
-def _uploaded(data: bytes) -> list[Any]:
-    """Return an uploaded file's rows, and the task of own rows, for the form."""
-    with readable():
-        try:
-            return [give(decode(data)), give(OWN)]
-        except ValueError as error:
-            raise ConfigError(f"texts is not allowed: {error}") from None
+    return ProbeScreen(layout, own), compare, named
 
 
 def _dial(board: Board) -> str:

@@ -18,7 +18,8 @@ from regime.ui.panels.table import layer_table
 from regime.ui.parts import Layout, column, exports, notice, page, transport, view
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example
-from regime.ui.screen import Screen, Updates
+from regime.ui.screen import Updates
+from regime.ui.screens.own_rows import OwnRowsScreen
 from regime.ui.text import DASH, duration, number
 
 KIND = "toy"
@@ -27,7 +28,7 @@ PREVIEW_BYTES = 2**29
 """Runs that need more are not previewed: it would take too long while a slider moves."""
 
 
-class TrainScreen(Screen):
+class TrainScreen(OwnRowsScreen):
     """The Train tab, which previews the step size of a run."""
 
     kind = KIND
@@ -50,7 +51,7 @@ def train_tab() -> TrainScreen:
     views = {}
     with page(KIND, "three") as head:
         with column("controls"):
-            controls = toy_form()
+            controls, own = toy_form()
             step_size = readout(PREVIEWED, previewed(_preview(example(KIND))))
             views[readout(MEASURED, _measured(example(KIND)))] = _measured
         with column("middle"):
@@ -62,7 +63,7 @@ def train_tab() -> TrainScreen:
             for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (kernels, "v-kernels"), (_layers, "v-layers")):
                 views |= view(KIND, draw, css)
             final = view(KIND, outcome, "v-outcome")
-    return TrainScreen(Layout(head, controls, buttons, taken, views, final, [step_size]))
+    return TrainScreen(Layout(head, controls, buttons, taken, views, final, [step_size]), own)
 
 
 def _pictures(board: Board) -> str:

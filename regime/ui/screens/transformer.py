@@ -11,12 +11,13 @@ from regime.ui.panels.table import block_table, full_table
 from regime.ui.parts import Draw, Head, Layout, column, exports, folded, notice, transport, view
 from regime.ui.run.board import Board
 from regime.ui.run.runs import beyond
-from regime.ui.screen import Screen, Updates
+from regime.ui.screen import Updates
+from regime.ui.screens.own_rows import OwnRowsScreen
 from regime.ui.static_files import static
 from regime.ui.text import byte_size, duration
 
 
-class TransformerScreen(Screen):
+class TransformerScreen(OwnRowsScreen):
     """A tab whose runs need a model."""
 
     def estimate(self, config: ProbeConfig | CheckpointConfig) -> Updates:

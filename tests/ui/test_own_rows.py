@@ -1,0 +1,223 @@
+"""Somebody's own rows in a form: what is read of them is said, choices count with them alone, and a link asks for them."""
+
+import subprocess
+import sys
+from urllib.parse import parse_qsl
+
+import gradio as gr
+import pytest
+
+import regime
+from regime.config.read import Choices
+from regime.ui.form.inputs import received
+from regime.ui.form.own_rows import AWAITED, BRING, columns_line, columns_of
+from regime.ui.panels.comparison import comparison
+from regime.ui.panels.rows_read import COLUMNS, rows_read
+from regime.ui.run.board import Board
+from regime.ui.run.export import snippet
+from regime.ui.run.link import linked, query
+from regime.ui.screens.pretraining import pretraining_tab
+from regime.ui.screens.probe import probe_tab
+from regime.ui.screens.train import train_tab
+
+HOSTILE = "<img src=x onerror=alert(1)>'{{7*7}}${alert(1)}"
+IRIS = "a,b,kind\n" + "".join(f"{k % 7},{k % 5},{'xyz'[k % 3]}\n" for k in range(150))
+HOLES = "a,b,kind\n" + "".join(f"{k % 7},{'NA' if k == 9 else k % 5},{'xy'[k % 2]}\n" for k in range(150))
+TEXTS = "text,stars\n" + "".join(f'"number {k}, {"good" if k % 2 else "bad"}",{1 + k % 4}\n' for k in range(60))
+
+
+@pytest.fixture(scope="module")
+def screens():
+    """Three tabs, outside a page."""
+    with gr.Blocks(analytics_enabled=False):
+        return {"toy": train_tab(), "probe": probe_tab()[0], "checkpoints": pretraining_tab()}
+
+
+def values(screen, **fields):
+    """What the form sends, as it stands at first but for some fields."""
+    return [fields.get(name, control.value) for name, control in screen.controls.items()]
+
+
+def named(screen, updates):
+    """Updates of a form's controls, by field."""
+    return {name: received(updates[control]) for name, control in screen.controls.items() if control in updates}
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ("kind", ["kind"]),
+        ("a, 2, -1", ["a", 2, -1]),
+        ('"2018"', ["2018"]),
+        ('"a, b", 3', ["a, b", 3]),
+        ("[]", []),
+        ("null", ["null"]),
+        ("1.5", ["1.5"]),
+    ],
+)
+def test_a_line_names_columns_by_number_or_name(line, columns):
+    assert columns_of(line) == columns
+    assert columns_line(columns) == line
+
+
+@pytest.mark.parametrize("columns", [["[a]"], ['say "so"'], ["'q'"], ["a,b", "2018", 7], ["true", "x]"], [" padded "], ["ü"]])
+def test_every_list_of_columns_survives_its_line(columns):
+    assert columns_of(columns_line(columns)) == columns
+    assert columns_of(columns_line(columns[0])) == columns[:1]
+
+
+@pytest.mark.parametrize("line", ["['a', 'b']", '["a", "b"]', "a,b,", "'a', b"])
+def test_columns_as_messages_write_them_are_understood(line):
+    assert columns_of(line) == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "{", '"', "9" * 5000, "[[1]]", '[{"a": 1}]'])
+def test_a_hostile_line_is_names_or_nothing(line):
+    assert all(type(part) in (int, str) for part in columns_of(line))
+
+
+def test_what_was_read_is_drawn_and_escaped():
+    rows = f'a,"{HOSTILE}",kind\n' + "".join(f"{k % 7},{k % 5},{'xX'[k % 2]}\n" for k in range(24))
+    drawn = rows_read("toy", regime.ToyConfig(csv=rows).read)
+    assert "<img" not in drawn
+    assert "24 rows, 2 inputs" in drawn
+    assert drawn.count("<b>In doubt.</b>") == 1
+    assert drawn.count('<td class="target"') == 5
+    assert drawn.count("<tr>") == 6
+    assert drawn.count("<option") == 3
+
+
+def test_of_many_columns_the_first_are_drawn_and_the_target():
+    rows = "\n".join(",".join(str((k * at) % 9 + at / 100) for at in range(200)) for k in range(1, 40))
+    drawn = rows_read("toy", regime.ToyConfig(csv=rows, target=150).read)
+    assert drawn.count("<th ") == COLUMNS + 1
+    assert drawn.count("<option") == 200
+
+
+def test_new_rows_are_the_task_and_ask_for_as_many_as_there_are(screens):
+    screen = screens["toy"]
+    config = regime.ToyConfig(csv=IRIS)
+    updates = screen.take(*values(screen, csv=IRIS), new=True)
+    counts = {name: getattr(config, name) for name in config.shares}
+    assert named(screen, updates) == {"task": "own", **counts}
+    assert updates[screen.own.accordion]["open"]
+    assert "150 rows, 2 inputs: a, b" in updates[screen.own.read]
+    assert screen.config(values(screen, csv=IRIS, task="own", **counts)).read.rows == 150
+
+
+def test_a_choice_keeps_the_counts_that_fit(screens):
+    screen = screens["toy"]
+    fit = {"samples": 20, "test_samples": 20, "probe_samples": 20}
+    assert "samples" not in named(screen, screen.take(*values(screen, csv=IRIS, task="own", drop="b", **fit)))
+    assert "samples" in named(screen, screen.take(*values(screen, csv=IRIS, task="own", drop="b")))
+    assert named(screen, screen.take(*values(screen, csv=IRIS, drop="b"))) == {}
+
+
+def test_bad_rows_say_so_where_they_stand_until_they_are_mended(screens):
+    screen = screens["toy"]
+    told = screen.take(*values(screen, csv=HOLES), new=True)
+    assert "Your rows cannot be read: row 11, column &#x27;b&#x27;" in told[screen.own.read]
+    assert "samples" not in named(screen, told)
+    with pytest.raises(regime.ConfigError, match="Your rows cannot be read: row 11"):
+        screen.config(values(screen, csv=HOLES, task="own"))
+    mended = screen.take(*values(screen, csv=HOLES, task="own", missing="drop"))
+    assert "149 rows" in mended[screen.own.read]
+    assert sum(named(screen, mended).values()) <= 149
+
+
+@pytest.mark.parametrize("kind", ["toy", "probe", "checkpoints"])
+def test_choices_count_with_own_rows_alone(screens, kind):
+    screen = screens[kind]
+    rows, target = (IRIS, 3) if kind == "toy" else (TEXTS, 2)
+    chosen = {screen.rows: rows, "target": str(target), "header": True, "missing": "drop"}
+    other = screen.config(values(screen, **chosen))
+    assert other.choices == Choices()
+    counts = named(screen, screen.take(*values(screen, **chosen, task="own")))
+    more = {"model": "minilm", "revisions": "main, main", "readout": "mean"} if kind == "checkpoints" else {}
+    own = screen.config(values(screen, **chosen | counts | more, task="own"))
+    assert (own.target, own.header, own.missing) == (target, True, "drop")
+    kept = named(screen, screen.fill(other))
+    assert not kept.keys() & chosen.keys(), "they wait in the form"
+
+
+@pytest.mark.parametrize("kind", ["toy", "probe", "checkpoints"])
+def test_without_rows_the_page_asks_for_them_in_words(screens, kind):
+    screen = screens[kind]
+    with pytest.raises(regime.ConfigError, match=BRING):
+        screen.config(values(screen, task="own"))
+    assert screen.take(*values(screen, task="own"))[screen.own.read] == ""
+
+
+def test_a_path_in_the_form_opens_no_file(screens, tmp_path):
+    (tmp_path / "rows.csv").write_text(IRIS)
+    screen = screens["toy"]
+    told = screen.take(*values(screen, csv=str(tmp_path / "rows.csv")), new=True)[screen.own.read]
+    assert "a server opens no file" in told
+
+
+def test_an_upload_says_what_was_guessed_and_leaves_no_other_rows(screens):
+    screen = screens["probe"]
+    rows, said = screen.controls["texts"], screen.own.said
+    good, old, broken = (screen.uploaded(data) for data in (TEXTS.encode("utf-16"), b"caf\xe9,x\n", b"\x00\x01\x89PNG"))
+    assert (received(good[rows]), good[said]) == (TEXTS, "")
+    assert received(old[rows]) == "caf\N{LATIN SMALL LETTER E WITH ACUTE},x\n"
+    assert "In doubt: the file is not UTF-8" in old[said]
+    assert received(broken[rows]) is None
+    assert "Your rows cannot be read: the file" in broken[said]
+
+
+@pytest.mark.parametrize("target", ["2018", 2, ("a", "2018"), "none", "a"])
+def test_a_link_restores_every_control_but_the_rows(screens, target):
+    rows = "a,2018,none,b\n" + "".join(f"{k % 2},{1 - k % 2},{k % 2},{k}\n" for k in range(60))
+    config = regime.ToyConfig(csv=rows, target=target, drop=("b",), missing="drop", samples=16, width=16, loss="mse")
+    brought = linked(parse_qsl(query(config.to_dict())))
+    assert brought.csv is None
+    screen = screens["toy"]
+    updates = screen.open(None, [brought.to_dict(), 1])
+    assert AWAITED.split(".")[0] in updates[screen.own.said].replace("&#x27;", "'")
+    assert screen.turn not in updates, "nothing is run"
+    fields = named(screen, updates)
+    assert fields.pop("csv") is None
+    assert screen.config(values(screen, csv=rows, **fields)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("run=toy&task=own&target=1.5e", None),
+        ("run=toy&task=own&width=-1", "width = -1 is not allowed"),
+        ("run=toy&task=own&missing=<b>", "missing = '<b>' is not allowed"),
+        ("run=toy&task=own&drop=a", "drop = 'a' is not allowed"),
+        ("run=probe&task=own&evil=1", "'evil' is not a field of ProbeConfig"),
+        ("run=toy&task=own&optimizer=os:system", "optimizer = 'os:system' is not allowed from a link"),
+        ("run=toy&task=own&drop=" + "[" * 100_000, "drop = "),
+        ("run=toy&task=own&csv=/etc/passwd", "a server opens no file"),
+    ],
+)
+def test_a_hostile_link_of_own_rows_is_refused(text, said):
+    if said is None:
+        assert linked(parse_qsl(text)).target == "1.5e"
+    else:
+        with pytest.raises(regime.ConfigError, match=said):
+            linked(parse_qsl(text))
+
+
+@pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
+def test_a_pinned_run_does_not_print_its_rows(field, kind):
+    last = {"kind": "measured", "step": 0, "measures": {}, "verdict": {"label": "lazy"}}
+    board, pinned = (Board({"kind": kind, field: f"SECRET {k}", "width": 8}, history=[last]) for k in range(2))
+    board.pinned = pinned
+    drawn = comparison(board)
+    assert "SECRET" not in drawn
+    assert "other rows" in drawn
+    pinned.config[field] = board.config[field]
+    assert "same settings" in comparison(board)
+
+
+def test_the_snippet_reads_rows_from_a_file_and_runs(tmp_path):
+    config = regime.ToyConfig(csv=IRIS, target=1, drop=("kind",), width=8, steps=2, seeds=2)
+    code = snippet(config.to_dict())
+    assert 'csv="rows.csv"' in code
+    (tmp_path / "rows.csv").write_text(IRIS)
+    check = f"{code.split('report =')[0]}assert config.read.target == ['a'] and config.samples == {config.samples}"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path)
