@@ -34,12 +34,13 @@ class OwnRowsScreen(Screen):
         super().__init__(layout)
         form, rows = list(self.controls.values()), self.controls[self.rows]
         changed = [*self.beside, self.controls["task"], *(self.controls[name] for name in KINDS[self.kind].shares)]
+        others = [control.input for name, control in self.controls.items() if name in self.apart and name != self.rows]
         about = {"trigger_mode": "always_last", **HIDDEN}
         taken = own.upload.upload(self.uploaded, own.upload, [own.upload, rows, own.said], **QUICK)
         told = [
             taken.then(partial(self.take, new=True), form, changed, **HIDDEN),
             rows.input(partial(self.take, new=True, typed=True), form, changed, **about),
-            gr.on([self.controls[name].input for name in self.apart - {self.rows}], self.take, form, changed, **about),
+            gr.on(others, self.take, form, changed, **about),
         ]
         for event in told:
             event.then(self.describe, [self.state, *form], self.described, **HIDDEN)
@@ -48,6 +49,8 @@ class OwnRowsScreen(Screen):
         """Put a file's rows into the form; or say what is wrong with the file, and leave no other rows in its place."""
         try:
             text, said = decoded(data)
+            if not text.strip():
+                raise ValueError("the file is empty")
             said = said and notice(f"In doubt: {said}.")
         except ValueError as error:
             text, said = None, notice(f"Your rows cannot be read: {error}.", "bad")
