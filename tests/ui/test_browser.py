@@ -470,6 +470,7 @@ def test_rows_are_pasted_and_their_link_asks_for_them(page, server):
     query = "?run=toy&task=own&target=%222018%22&width=16&steps=3&samples=16&test_samples=16&probe_samples=16&missing=drop"
     page.goto(server.url + query)
     expect(told(page)).to_contain_text("This link holds the settings of a run on somebody's own rows. Bring rows for it")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Bring rows for it")
     expect(page.locator("#toy-target-input")).to_have_value('"2018"')
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "16")
     rows = page.locator("#toy-csv-input")
