@@ -121,5 +121,4 @@ class OwnRowsScreen(Screen):
             return super().open(visit, request)
         with as_text():
             config = KINDS[self.kind].awaiting_rows().from_dict(fields)
-        gr.Info(AWAITED, duration=30)
         return {**self.fill(config), self.own.said: notice(AWAITED)}
