@@ -68,7 +68,7 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         if config is None:
             return {tabs: gr.skip()}
         if getattr(config, "task", None) == OWN:
-            gr.Info(AWAITED, duration=60, title="Your rows")
+            gr.Info(AWAITED, duration=60)
         return {tabs: gr.update(selected=TABS[config.kind]), requests[config.kind]: [config.to_dict()]}
 
     demo.load(open_link, None, [tabs, *requests.values()], **HIDDEN)

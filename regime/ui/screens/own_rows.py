@@ -33,7 +33,8 @@ class OwnRowsScreen(Screen):
         self.beside = [own.accordion, own.said, own.read]
         super().__init__(layout)
         form, rows = list(self.controls.values()), self.controls[self.rows]
-        changed = [*self.beside, self.controls["task"], *(self.controls[name] for name in KINDS[self.kind].shares)]
+        counts = [self.controls[name] for name in KINDS[self.kind].shares]
+        changed = [*self.beside, self.controls["task"], *counts, self.transport.notice]
         others = [control.input for name, control in self.controls.items() if name in self.apart and name != self.rows]
         about = {"trigger_mode": "always_last", **HIDDEN}
         taken = own.upload.upload(self.uploaded, own.upload, [own.upload, rows, own.said], **QUICK)
@@ -79,6 +80,8 @@ class OwnRowsScreen(Screen):
             return updates | {self.own.read: notice(in_words(error, self.rows), "bad")}
         updates[self.own.read] = rows_read(self.kind, config.read)
         asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
+        if own:  # what a run takes may be long in coming
+            updates[self.transport.notice] = notice(config.read.sentences()[0])
         if own and (new or asked > config.read.rows):
             updates |= {self.controls[name]: give(getattr(config, name)) for name in config.shares}
         return updates
