@@ -180,7 +180,7 @@ def test_what_was_read_is_told(tmp_path, capsys):
     (tmp_path / "own.csv").write_text("a,b,kind\n" + "".join(f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(40)))
     assert main(["toy", "--csv", str(tmp_path / "own.csv"), "--target", "b", "--drop", "kind", "--width=8", "--steps=2"]) == 0
     told = capsys.readouterr().err
-    assert "40 rows, 1 input: a. Target b: 5 classes (0 8, 1 8, 2 8, 3 8, 4 8)." in told
+    assert "40 rows, 1 input: a. Target b: 5 classes (0: 8, 1: 8, 2: 8, 3: 8, 4: 8)." in told
     assert "5 whole numbers are taken as classes: task_type = 'regression' predicts the number." in told
 
 

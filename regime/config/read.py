@@ -56,7 +56,7 @@ class Read(BaseModel):
         elif self.task_type == "regression":
             said = f"{self.rows} rows, {inputs}. Target {few(self.target)}: numbers, a regression."
         else:
-            counts = few([f"{name} {count}" for name, count in self.classes.items()])
+            counts = few([f"{name}: {count}" for name, count in self.classes.items()])
             said = f"{self.rows} rows, {inputs}. Target {few(self.target)}: {len(self.classes)} classes ({counts})."
         scaling = [f"{self.scaling}."] if self.scaling else []
         rest = [f"{part[0].upper()}{part[1:]}." for part in (*self.left_out, *self.taken, *self.doubts)]

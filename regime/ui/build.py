@@ -7,8 +7,10 @@ import gradio as gr
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
+from regime.config.rows import OWN
 from regime.errors import ConfigError
 from regime.ui.api import ENDPOINTS, STREAMS, endpoints
+from regime.ui.form.own_rows import AWAITED
 from regime.ui.panels.glossary import glossary
 from regime.ui.parts import markup
 from regime.ui.places import tell_places
@@ -71,6 +73,8 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
             config = None
         if config is None:
             return {tabs: gr.skip()}
+        if getattr(config, "task", None) == OWN:
+            gr.Info(AWAITED, duration=60)
         return {tabs: gr.update(selected=TABS[config.kind]), requests[config.kind]: [config.to_dict()]}
 
     demo.load(open_link, None, [tabs, *requests.values()], **HIDDEN)

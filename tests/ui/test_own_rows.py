@@ -158,11 +158,13 @@ def test_a_path_in_the_form_opens_no_file(screens, tmp_path):
 def test_an_upload_says_what_was_guessed_and_leaves_no_other_rows(screens):
     screen = screens["probe"]
     rows, said = screen.controls["texts"], screen.own.said
-    good, old, broken = (screen.uploaded(data) for data in (TEXTS.encode("utf-16"), b"caf\xe9,x\n", b"\x00\x01\x89PNG"))
+    files = TEXTS.encode("utf-16"), b"caf\xe9,x\n", b"\x00\x01\x89PNG", b" \n"
+    good, old, broken, empty = map(screen.uploaded, files)
     assert (received(good[rows]), good[said]) == (TEXTS, "")
     assert received(old[rows]) == "caf\N{LATIN SMALL LETTER E WITH ACUTE},x\n"
     assert "In doubt: the file is not UTF-8" in old[said]
-    assert received(broken[rows]) is None
+    assert received(broken[rows]) is received(empty[rows]) is None
+    assert "the file is empty" in empty[said]
     assert "Your rows cannot be read: the file" in broken[said]
 
 

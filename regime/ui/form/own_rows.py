@@ -16,7 +16,7 @@ from regime.ui.form.inputs import choice, line_field, text_field
 from regime.ui.parts import folded, markup
 
 BRING = "Paste rows or upload a file, under Own rows."
-AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste them, or drop a file here."
+AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste or drop them under Own rows."
 COLUMNS = {
     "target": ("Target", "A column's name or number. Empty: by its looks."),
     "text_column": ("Text column", "Its name or number. Empty: by its looks."),

@@ -10,7 +10,7 @@ COLUMNS = 24
 DRAWN = Environment(autoescape=True).from_string("""
 <ul class="read" role="status">
 {% for line in lines %}<li>{% if line[1:-1] in doubts %}<b>In doubt.</b> {% endif %}{{ line }}</li>{% endfor %}</ul>
-<div class="scroll" tabindex="0"><table class="preview"><caption class="sr-only">The first rows</caption>
+<div class="scroll" role="region" aria-label="The first rows" tabindex="0"><table class="preview">
 <thead><tr>{% for at, css in places %}<th scope="col" class="{{ css }}" title="{{ read.columns[at] }}">
 {{- read.columns[at] }}{% if css %}<small>{{ css }}</small>{% endif %}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in read.first %}<tr>{% for at, css in places %}<td class="{{ css }}" title="{{ row[at] }}">{{ row[at] }}</td>

@@ -33,13 +33,15 @@ class OwnRowsScreen(Screen):
         self.beside = [own.accordion, own.said, own.read]
         super().__init__(layout)
         form, rows = list(self.controls.values()), self.controls[self.rows]
-        changed = [*self.beside, self.controls["task"], *(self.controls[name] for name in KINDS[self.kind].shares)]
+        counts = [self.controls[name] for name in KINDS[self.kind].shares]
+        changed = [*self.beside, self.controls["task"], *counts, self.transport.notice]
+        others = [control.input for name, control in self.controls.items() if name in self.apart and name != self.rows]
         about = {"trigger_mode": "always_last", **HIDDEN}
         taken = own.upload.upload(self.uploaded, own.upload, [own.upload, rows, own.said], **QUICK)
         told = [
             taken.then(partial(self.take, new=True), form, changed, **HIDDEN),
             rows.input(partial(self.take, new=True, typed=True), form, changed, **about),
-            gr.on([self.controls[name].input for name in self.apart - {self.rows}], self.take, form, changed, **about),
+            gr.on(others, self.take, form, changed, **about),
         ]
         for event in told:
             event.then(self.describe, [self.state, *form], self.described, **HIDDEN)
@@ -48,6 +50,8 @@ class OwnRowsScreen(Screen):
         """Put a file's rows into the form; or say what is wrong with the file, and leave no other rows in its place."""
         try:
             text, said = decoded(data)
+            if not text.strip():
+                raise ValueError("the file is empty")
             said = said and notice(f"In doubt: {said}.")
         except ValueError as error:
             text, said = None, notice(f"Your rows cannot be read: {error}.", "bad")
@@ -76,6 +80,8 @@ class OwnRowsScreen(Screen):
             return updates | {self.own.read: notice(in_words(error, self.rows), "bad")}
         updates[self.own.read] = rows_read(self.kind, config.read)
         asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
+        if own:  # what a run takes may be long in coming
+            updates[self.transport.notice] = notice(config.read.sentences()[0])
         if own and (new or asked > config.read.rows):
             updates |= {self.controls[name]: give(getattr(config, name)) for name in config.shares}
         return updates
