@@ -119,8 +119,9 @@ def _parsed(lines: list[str], separator: str) -> Table:
                     over = f"{ROWS} rows" if len(table.cells) > ROWS + 1 else f"{COLUMNS} columns"
                     return Table([], [], separator, (f"it has over {over}; allowed: at most {ROWS} rows of {COLUMNS} columns",))
         except csv.Error as error:
-            quotes = "" if "limit" in str(error) else "; quotes end where they began, and are doubled inside"
-            broken = f"line {reader.line_num} cannot be read: {error}{quotes}"
+            why = f"cannot be read: {error}; quotes end where they began, and are doubled inside"
+            long = f"has a cell of over {csv.field_size_limit()} characters"
+            broken = f"line {reader.line_num} {long if 'limit' in str(error) else why}"
             continue
         if not broken or _usual(table.cells)[1] == len(table.cells):
             return table

@@ -56,9 +56,9 @@ def test_the_public_endpoints_are_these(client):
 
 def test_catalog_describes_what_can_be_asked(catalog):
     toys = catalog["tasks"]["toy"]
-    assert set(toys) == {*TASKS, "csv"}
+    assert set(toys) == {*TASKS, "own"}
     assert toys["digits"] == {"inputs": 64, "classes": 10, "meaning": TASKS["digits"].meaning}
-    assert toys["csv"]["classes"] is None
+    assert toys["own"]["classes"] is None
     assert catalog["models"]["minilm"]["offline"]
     assert not catalog["models"]["gpt2"]["offline"]
     assert catalog["models"]["smollm2-135m"]["blocks"] == 30
@@ -143,9 +143,9 @@ BAD = {
     "unknown field": ({"widht": 3}, "widht"),
     "list for object": ([1, 2], "config"),
     "text for object": ("rings", "config"),
-    "own rows without rows": ({"task": "csv"}, "csv"),
+    "own rows without rows": ({"task": "own"}, "csv"),
     "rows without their task": ({"csv": "1,2"}, "csv"),
-    "rows that are no table": ({"task": "csv", "csv": "1,2\n3"}, "data row 2"),
+    "rows that are no table": ({"task": "csv", "csv": "1,2\n3"}, "row 2 has not the 2 cells of the others"),
     "number as boolean": ({"bias": 1}, "bias"),
     "another kind": ({"kind": "probe"}, "kind"),
     "markup": ({"task": "<img src=x onerror=alert(1)>"}, "task"),
@@ -265,12 +265,12 @@ BAD_PROBES = {
     "no word logits": ({"readout": "prompt"}, "has no word logits"),
     "steps": ({"steps": -1}, "steps"),
     "another run's field": ({"width": 8}, "width"),
-    "one label": ({"task": "own", "texts": "a,x\nb,x"}, "1 different labels"),
-    "many rows": ({"task": "own", "texts": "t,a\n" * 10_000}, "10000 rows; allowed: at most 5000"),
-    "a huge cell": ({"task": "own", "texts": "x" * 999_000 + ",a\nb,c"}, "row 1 has a cell of over 131072"),
+    "one label": ({"task": "own", "texts": "a,x\nb,x"}, "its target has one value only"),
+    "many rows": ({"task": "own", "texts": "t,a\n" * 10_000}, "it has over 6144 rows; allowed: at most 6144 rows"),
+    "a huge cell": ({"task": "own", "texts": "x" * 999_000 + ",a\nb,c"}, "line 1 has a cell of over 131072"),
     "lost encoding": ({"task": "own", "texts": "caf\ufffd,x\nb,y"}, "its encoding was lost"),
-    "an empty text": ({"task": "own", "texts": "a,x\n,y"}, "row 2 has an empty text"),
-    "too few rows": ({"task": "own", "texts": "a,x\nb,y"}, "160 texts are asked for"),
+    "an empty text": ({"task": "own", "texts": "a,x\n,y"}, "missing in row 2; missing = 'drop'"),
+    "too few rows": ({"task": "own", "texts": "a,x\nb,y"}, "it has 2 rows; allowed: at least 16"),
     "no such layer": ({"trainable": ["decoder.*"]}, "trainable"),
 }
 
