@@ -15,44 +15,49 @@ from regime.models.sources import available
 from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
 from regime.ui.run.runs import COMPUTE, beyond, events, fitting, readable
+from regime.ui.run.slots import SLOTS, WAITING
 
 ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 
 
-def toy(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def toy(config: dict[str, Any] | None = None, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
     """Train toy networks beside their linearized twins and stream started, measured and finished events.
 
     Args:
         config: fields of ToyConfig, all optional; `/catalog` has their schema.
     """
-    yield from events({} if config is None else config, "toy")
+    yield from _events(config, "toy", request)
 
 
-def probe(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def probe(config: dict[str, Any] | None = None, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
     """Fine-tune a pretrained transformer and stream its measures layer by layer.
 
     Args:
         config: fields of ProbeConfig, all optional; `/catalog` has their schema.
     """
-    yield from events({} if config is None else config, "probe")
+    yield from _events(config, "probe", request)
 
 
-def checkpoints(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def checkpoints(config: dict[str, Any] | None = None, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
     """Measure revisions of one model against the first, and stream their measures layer by layer.
 
     Args:
         config: fields of CheckpointConfig, all optional; `/catalog` has their schema.
     """
-    yield from events({} if config is None else config, "checkpoints")
+    yield from _events(config, "checkpoints", request)
 
 
-def sweep(config: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def sweep(config: dict[str, Any] | None = None, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
     """Run a toy or a probe for every combination of some fields' values, and stream the cells as they finish.
 
     Args:
         config: fields of SweepConfig, all optional; `/catalog` has their schema. Cells are kept by the server.
     """
-    yield from events({} if config is None else config, "sweep")
+    yield from _events(config, "sweep", request)
+
+
+def _events(config: Any, kind: str, request: gr.Request | None) -> Iterator[dict[str, Any]]:
+    yield from events({} if config is None else config, kind, request and request.session_hash)
 
 
 def estimate(config: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def catalog() -> dict[str, Any]:
         "tasks": {"toy": toys, "probe": MEANINGS | {OWN: "Rows of your own."}, "checkpoints": {ADDITION: ADDED}},
         "models": available(),
         "measures": DEFINITIONS,
-        "limits": {**limits().to_dict(), "runs_at_once": COMPUTE["concurrency_limit"]},
+        "limits": {**limits().to_dict(), "runs_at_once": SLOTS, "waiting": WAITING},
         "schemas": schemas(),
     }
 

@@ -11,9 +11,9 @@ from regime.config.rows import OWN
 from regime.errors import ConfigError
 from regime.ui.api import ENDPOINTS, STREAMS, endpoints
 from regime.ui.form.own_rows import AWAITED
+from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.parts import markup
-from regime.ui.places import tell_places
 from regime.ui.refusals import Refusals, unfit
 from regime.ui.run.link import linked
 from regime.ui.screen import HIDDEN, Screen, Updates
@@ -29,7 +29,9 @@ HEADER = f"""
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
-QUEUE_SIZE = 32
+QUEUE_SIZE = 64
+THREADS = 128
+"""More than all runs that compute or wait, each of which keeps one."""
 
 
 def build() -> gr.Blocks:
@@ -51,7 +53,7 @@ def build() -> gr.Blocks:
         connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
         endpoints()
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
-    tell_places(demo._queue, tuple(STREAMS))
+    tell_once(demo._queue, tuple(STREAMS))
     return demo
 
 
@@ -91,6 +93,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "1mb",
         "enable_monitoring": False,
         "show_error": False,
+        "max_threads": THREADS,
         "app_kwargs": {
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},

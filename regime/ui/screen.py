@@ -13,7 +13,7 @@ from regime.config import Runnable, shared_config
 from regime.errors import ConfigError
 from regime.ui.form.inputs import give, received
 from regime.ui.form.presets import matching, pressed
-from regime.ui.panels.progress import announcement, fetch_progress, progress
+from regime.ui.panels.progress import announcement, fetch_progress, progress, queue_progress
 from regime.ui.parts import Layout, Views, notice, story
 from regime.ui.run.board import Board
 from regime.ui.run.export import files, snippet
@@ -173,8 +173,8 @@ class Screen:
             ahead: measurements after which the run pauses; None: at its end.
         """
 
-        def stream(*values: Any) -> Iterator[Updates]:
-            yield from self.stream(*values, fresh=fresh, ahead=ahead)
+        def stream(request: gr.Request, *values: Any) -> Iterator[Updates]:
+            yield from self.stream(*values, fresh=fresh, ahead=ahead, visitor=request.session_hash)
 
         taken = [self.exports.code, self.layout.head.link, *self.exports.files]
         outputs = [self.state, *taken, *self.transport.buttons, *self.views, *self.layout.final]
@@ -189,13 +189,15 @@ class Screen:
         settled = event.then(self.settle, [self.state, self.turn], outputs, **QUICK)
         settled.then(self.offer, self.state, self.exports.files, **HIDDEN)
 
-    def stream(self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None) -> Iterator[Updates]:
+    def stream(
+        self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None, visitor: str | None = None
+    ) -> Iterator[Updates]:
         """Run the form and yield what each event changes in the page.
 
         Args:
             visit, turn: of the press; None before the first one.
             values: the form's.
-            fresh, ahead: as for `Visit.play`.
+            fresh, ahead, visitor: as for `Visit.play`.
         """
         yield {self.exports.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
         if visit is None or turn is None:
@@ -203,9 +205,11 @@ class Screen:
         drawn = 0.0
         with as_text():
             config = self.config(values)
-            for event in visit.play(config, turn, fresh=fresh, ahead=ahead):
+            for event in visit.play(config, turn, fresh=fresh, ahead=ahead, visitor=visitor):
                 board = visit.board
-                if event["kind"] == "fetching":
+                if event["kind"] == "queued":
+                    yield {self.transport.progress: queue_progress(event)}
+                elif event["kind"] == "fetching":
                     yield {self.transport.progress: fetch_progress(event)}
                 elif event["kind"] == "started":
                     idle = dict.fromkeys(self.exports.files, gr.update(value=None, interactive=False))

@@ -14,6 +14,13 @@ def progress(board: Board) -> str:
     return _bar(f"{board.unit} {board.step} of {board.steps}", _when(board), share)
 
 
+def queue_progress(event: dict[str, Any]) -> str:
+    """Draw a run's place in the queue, and how long it is expected to wait."""
+    before = event["place"] - 1
+    text = "next in the queue" if before == 0 else f"in the queue, {before} before it"
+    return _bar(text, "waiting" if event["seconds"] is None else f"begins in about {duration(event['seconds'])}", 0.0)
+
+
 def fetch_progress(event: dict[str, Any]) -> str:
     """Draw how much of a model has been fetched."""
     done, total = event["bytes"], event["total"]

@@ -11,22 +11,34 @@ import regime
 from regime.config import Runnable, shared_config
 from regime.record.events import Estimate, Event
 from regime.resources.limits import limits
+from regime.ui.run.slots import pool_of
 from regime.ui.run.zero import new_session
 from regime.ui.text import duration
 
-COMPUTE = {"concurrency_id": "compute", "concurrency_limit": 2}
-"""All runs of all visitors share these slots; further ones wait in the queue."""
+COMPUTE = {"concurrency_id": "compute", "concurrency_limit": None}
+"""Gradio lets all runs in; they wait here, for slots of their own."""
 log = logging.getLogger(__name__)
 
 
-def events(fields: Any, kind: str) -> Iterator[dict[str, Any]]:
-    """Yield the events of the run that `fields` describe; closing the iterator stops the run.
+def events(fields: Any, kind: str, visitor: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the events of the run that `fields` describe, its place in the queue first; closing the iterator stops the run.
+
+    Args:
+        fields: of a configuration.
+        kind: of the run.
+        visitor: who asks.
 
     Raises:
-        gr.Error: a bad field, named with its value and what is allowed; the deadline; or, without internals, a failure.
+        gr.Error: a bad field, named with its value and what is allowed; a full queue; the deadline; or, without internals, a
+            failure.
     """
-    with readable(), closing(new_session(shared_config(fields, kind)).stream()) as stream:
-        yield from limited(stream)
+    with readable():
+        config = shared_config(fields, kind)
+        with pool_of(config).turn(visitor) as waiting:
+            for place in waiting:
+                yield place.to_dict()
+            with closing(new_session(config).stream()) as stream:
+                yield from limited(stream)
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:

@@ -13,6 +13,7 @@ from regime.resources.limits import limits
 from regime.sweep.sweep import Sweep
 from regime.ui.run.examples import example
 from regime.ui.run.runs import limited
+from regime.ui.run.slots import pool_of
 from regime.ui.run.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
@@ -75,25 +76,35 @@ class Visit:
         """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
         self.board.pinned = None if self.board.pinned else self.board.copy()
 
-    def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
+    def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None, visitor: str | None = None) -> Events:
         """Go on with a paused run of a configuration, or begin one, fold its events into the board and yield them.
 
-        The run ends with its last step, or is paused when a newer button is pressed. A paused run that was let go for room
-        begins again, with the same numbers.
+        A run waits for a slot first. It ends with its last step, or is paused when a newer button is pressed. A paused run that
+        was let go for room begins again, with the same numbers.
 
         Args:
             config: of the run.
             turn: number of the press that started it; nothing is run for any but the newest.
             fresh: whether a paused run begins again.
             ahead: measurements after step 0, or after the pause, at which the run is paused; None: not at all.
+            visitor: who asks, so that nobody has two runs waiting.
         """
         with self._playing:
             if turn == self.turn and self.against:
-                yield from self._stream(self.against, turn, fresh=True, ahead=None)
+                yield from self._admitted(self.against, turn, visitor, fresh=True, ahead=None)
                 if turn == self.turn:
                     self.board.pinned = self.board.copy()
             if turn == self.turn:
-                yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
+                yield from self._admitted(config, turn, visitor, fresh=fresh, ahead=ahead)
+
+    def _admitted(self, config: Runnable, turn: int, visitor: str | None, *, fresh: bool, ahead: int | None) -> Events:
+        """Wait for a slot, and run one configuration in it."""
+        with pool_of(config).turn(visitor) as waiting:
+            for place in waiting:
+                yield place.to_dict()
+                if turn != self.turn:
+                    return
+            yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
 
     def _stream(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
         """Run one configuration, and hold its session where it is paused."""
