@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from regime.ui.form.inputs import give
 from regime.ui.form.presets import chips, first
 from regime.ui.panels.glossary import term
 from regime.ui.panels.progress import progress
@@ -14,6 +15,7 @@ from regime.ui.run.board import Board
 from regime.ui.run.examples import example
 from regime.ui.run.export import LABELS, snippet
 from regime.ui.run.link import link_button
+from regime.ui.static_files import static
 from regime.ui.text import escape
 
 INTRO = (
@@ -28,11 +30,12 @@ Views = dict[gr.HTML, Draw]
 
 @dataclass(frozen=True)
 class Head:
-    """What stands over a tab's columns: the presets, the link to the run that is shown, and what to watch in it."""
+    """What stands over a tab's columns: presets, the link to the run that is shown, what to watch in it, whose it is."""
 
     chips: gr.HTML
     link: gr.HTML
     story: gr.HTML
+    whose: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Transport:
     reset: gr.Button
     seed: gr.Button
     pin: gr.Button
+    more: gr.Button
+    """Adds seeds where there is no verdict."""
     progress: gr.HTML
     spoken: gr.HTML
     """The progress as a screen reader hears it."""
@@ -53,7 +58,7 @@ class Transport:
     @property
     def buttons(self) -> list[gr.Button]:
         """The buttons, in order."""
-        return [self.run, self.pause, self.step, self.reset, self.seed, self.pin]
+        return [self.run, self.pause, self.step, self.reset, self.seed, self.pin, self.more]
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,10 @@ def page(kind: str, columns: str) -> Iterator[Head]:
     markup(INTRO)
     with gr.Row(elem_classes="starts"):
         presets, link = chips(kind), link_button(example(kind).config)
-    head = Head(presets, link, markup(story(first(kind).story), "story-box"))
+    watched = markup(story(first(kind).story), "story-box")
+    whose = markup(give(""), "whose", html_template='<p role="status"></p>', js_on_load=static("whose.js"))
     with gr.Row(elem_classes=f"page {columns}"):
-        yield head
+        yield Head(presets, link, watched, whose)
 
 
 def transport(kind: str, text: str, *, steps: bool = True) -> Transport:
@@ -132,9 +138,10 @@ def transport(kind: str, text: str, *, steps: bool = True) -> Transport:
             gr.Button(name, min_width=60, scale=0, elem_classes=f"i-{css}", visible=steps or "hidden")
             for name, css in (("Step", "step"), ("Reset", "reset"), ("New seed", "seed"), ("Pin", "pin"))
         ]
+        more = gr.Button("Add seeds", min_width=60, scale=0, elem_classes="i-seed", visible="hidden")
         bar = markup(progress(example(kind)))
         spoken = markup("", "sr-only", js_on_load="element.setAttribute('aria-live', 'polite');")
-    return Transport(run, pause, *others, bar, spoken, markup(notice(text), "notice-box"))
+    return Transport(run, pause, *others, more, bar, spoken, markup(notice(text), "notice-box"))
 
 
 def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:

@@ -1,9 +1,7 @@
 """What all tabs share: the run that a form starts, holds and continues, the views it fills, and the ways it ends."""
 
-import html
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,11 +12,13 @@ from regime.errors import ConfigError
 from regime.ui.form.inputs import give, received
 from regime.ui.form.presets import matching, pressed
 from regime.ui.panels.progress import announcement, fetch_progress, progress, queue_progress
+from regime.ui.panels.whose import whose
 from regime.ui.parts import Layout, Views, notice, story
 from regime.ui.run.board import Board
+from regime.ui.run.examples import example
 from regime.ui.run.export import files, snippet
 from regime.ui.run.link import query
-from regime.ui.run.runs import COMPUTE, readable
+from regime.ui.run.runs import COMPUTE, as_text
 from regime.ui.run.visit import SHELF, Visit
 from regime.ui.text import escape
 
@@ -26,6 +26,8 @@ PACE = 0.08
 """Least seconds between two drawn frames; more are not seen and cost the server."""
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK = {"queue": False, **HIDDEN}
+MANY = 32
+"""Seeds up to which *Add seeds* goes."""
 FORGET_AFTER = 3600
 """Seconds after which a visit that nobody comes back to is forgotten."""
 Updates = dict[Any, Any]
@@ -58,13 +60,16 @@ class Screen:
         self.views: Views = {**layout.views, buttons.progress: progress, buttons.spoken: announcement}
         pressed = [self.state, self.turn, *buttons.buttons, buttons.progress]
         self.filled = [*form, *self.beside, *pressed]
-        self.described = [buttons.notice, chips, layout.head.story, buttons.run, *layout.previews]
+        self.described = [buttons.notice, chips, layout.head.story, layout.head.whose, buttons.run, *layout.previews]
         self.stream_after(buttons.run.click(self.press, self.state, pressed, **QUICK))
         self.stream_after(buttons.step.click(self.press, self.state, pressed, **QUICK), ahead=1)
         self.stream_after(buttons.reset.click(self.press, self.state, pressed, **QUICK), fresh=True, ahead=0)
         if "seed" in self.controls:
             other = buttons.seed.click(self.reseed, [self.state, *form], [self.controls["seed"], *pressed], **QUICK)
             self.stream_after(other, fresh=True)
+        if "max_seeds" in self.controls:
+            added = buttons.more.click(self.add_seeds, self.state, [self.controls["max_seeds"], *pressed], **QUICK)
+            self.run_filled(added)
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.views], **QUICK)
         self.run_filled(chips.submit(self.pick, [self.state, chips], self.filled, **QUICK))
@@ -104,6 +109,7 @@ class Screen:
         updates: Updates = {chips: ""}
         try:
             config = self.config(values)
+            updates |= self.whose(visit, config)
             preset = matching(config, visit.against if visit else None)
             updates |= {chips: preset.name if preset else ""}
             updates |= {self.layout.head.story: story(preset.story if preset else self.own_story)}
@@ -111,7 +117,15 @@ class Screen:
                 updates[button] = gr.update(value="Continue" if visit.holds(config) else "Run")
             return updates | self.estimate(config)
         except ConfigError as error:
-            return updates | {self.transport.notice: notice(str(error), "bad")}
+            return updates | self.whose(visit, None) | {self.transport.notice: notice(str(error), "bad")}
+
+    def whose(self, visit: Visit | None, config: Runnable | None) -> Updates:
+        """Say whose the shown results are, where the form asks for another run or has an error."""
+        asked = config and config.to_dict()
+        if visit:
+            visit.asked = asked
+        board = visit.board if visit else example(self.kind)
+        return {self.layout.head.whose: give(whose(board, asked))}
 
     def estimate(self, config: Runnable) -> Updates:
         """Say what a run will take, as far as it is known before it starts.
@@ -142,6 +156,10 @@ class Screen:
             config = self.config(values)
         seed = config.seed + (getattr(config, "max_seeds", None) or config.seeds)
         return {self.controls["seed"]: give(seed), **self.press(visit)}
+
+    def add_seeds(self, visit: Visit | None) -> Updates:
+        """Let the run add seeds until its verdict is clear, and start it."""
+        return {self.controls["max_seeds"]: give(MANY), **self.press(visit)}
 
     def fill(self, config: Runnable) -> Updates:
         """Fill the form from a configuration."""
@@ -177,7 +195,7 @@ class Screen:
             yield from self.stream(*values, fresh=fresh, ahead=ahead, visitor=request.session_hash)
 
         taken = [self.exports.code, self.layout.head.link, *self.exports.files]
-        outputs = [self.state, *taken, *self.transport.buttons, *self.views, *self.layout.final]
+        outputs = [self.state, *taken, self.layout.head.whose, *self.transport.buttons, *self.views, *self.layout.final]
         inputs = [self.state, self.turn, *self.controls.values()]
         self.settle_after(event.then(stream, inputs, outputs, **COMPUTE, **HIDDEN))
 
@@ -213,12 +231,17 @@ class Screen:
                     yield {self.transport.progress: fetch_progress(event)}
                 elif event["kind"] == "started":
                     idle = dict.fromkeys(self.exports.files, gr.update(value=None, interactive=False))
-                    yield {**idle, self.layout.head.link: query(board.config), **self.show_all(board)}
+                    yield {**idle, self.layout.head.link: query(board.config), **self.begun(visit), **self.show_all(board)}
                 elif event["kind"] == "progress":
                     yield {self.transport.progress: progress(board)}
                 elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
                     yield self.draw(board)
                     drawn = time.monotonic()
+
+    def begun(self, visit: Visit) -> Updates:
+        """Say whose the results of a run that begins are: the form's, if it has not been turned since."""
+        planned = visit.against is not None and visit.board.config == visit.against.to_dict()
+        return {self.layout.head.whose: give("" if planned else whose(visit.board, visit.asked))}
 
     def settle(self, visit: Visit | None, turn: int | None) -> Updates:
         """Show the page as a press's run left it, unless a newer press has taken over."""
@@ -257,7 +280,15 @@ class Screen:
             self.transport.pause: gr.update(visible=True if going else "hidden"),
             self.transport.step: gr.update(interactive=not going),
             self.transport.pin: _pin(board) if board.status != "waiting" else gr.skip(),
+            self.transport.more: gr.update(visible=True if self.undecided(board) else "hidden"),
         }
+
+    def undecided(self, board: Board) -> bool:
+        """Tell whether a run has ended without a verdict, and more seeds could bring one."""
+        if board.status != "finished" or "max_seeds" not in self.controls or board.report["diverged"]:
+            return False
+        tried = board.config["max_seeds"] or board.config["seeds"]
+        return board.report["verdict"]["label"] == "no verdict" and tried < MANY
 
 
 def _pin(board: Board) -> Any:
@@ -267,13 +298,3 @@ def _pin(board: Board) -> Any:
 def _forget(visit: Visit | None) -> None:
     if visit is not None:
         SHELF.take(visit.key)
-
-
-@contextmanager
-def as_text() -> Iterator[None]:
-    """Show errors as a visitor can read them, and as text, never as markup."""
-    try:
-        with readable():
-            yield
-    except gr.Error as error:
-        raise gr.Error(html.escape(error.message), print_exception=False) from None

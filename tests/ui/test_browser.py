@@ -753,3 +753,51 @@ def test_a_bad_map_is_named_before_it_runs(page, server):
     page.locator("#sweep-across-values input").fill("8")
     page.locator("#sweep-up-values input").fill("1, 2")
     expect(page.locator(".notice:visible")).to_contain_text("2 cells", timeout=MINUTES)
+
+
+def test_results_of_other_settings_are_dimmed_at_once_and_say_whose_they_are(page, server):
+    visit(page, server)
+    screen, line = page.locator(".tabitem:visible"), page.locator(".whose:visible p")
+    expect(line).to_have_text("")
+    assert "stale" not in screen.get_attribute("class")
+    width = page.get_by_role("slider", name="Width")
+    width.focus()
+    page.evaluate(
+        """() => {
+          const slider = document.querySelector('#toy-width-range'), screen = slider.closest('.tabitem');
+          slider.addEventListener('input', () => {
+            const start = performance.now();
+            const look = () => {
+              if (screen.classList.contains('stale')) window.dimmed = performance.now() - start;
+              else requestAnimationFrame(look);
+            };
+            look();
+          }, {once: true});
+        }"""
+    )
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.dimmed !== undefined")
+    assert page.evaluate("window.dimmed") < 200
+    expect(line).to_contain_text("These results are of a run with width ")
+    assert float(page.locator(".view:visible").first.evaluate("view => getComputedStyle(view).opacity")) < 1
+    page.keyboard.press("ArrowRight")
+    expect(line).to_have_text("")
+    expect(screen).not_to_have_class(re.compile(r"\bstale\b"))
+    settings(page, Weight_scale=-1)
+    expect(line).to_have_text("These results are of settings from before: the form has an error.")
+    expect(screen).to_have_class(re.compile(r"\bstale\b"))
+
+
+def test_a_run_without_a_verdict_offers_more_seeds(page, server):
+    visit(page, server, query="?run=toy&width=64&steps=60&measure_every=30&seeds=2&samples=64")
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 60", timeout=MINUTES)
+    more = page.get_by_role("button", name="Add seeds", exact=True)
+    expect(more).to_be_hidden()
+    press(page, "Continue")
+    ended(page)
+    expect(page.locator(".dial .word").first).to_have_text("No verdict")
+    expect(page.locator(".whose:visible p")).to_have_text("")
+    more.click()
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 60", timeout=MINUTES)
+    ended(page)
+    expect(page.locator(".dial .standing").first).not_to_contain_text("of 2 seeds")

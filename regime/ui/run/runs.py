@@ -1,5 +1,6 @@
 """One run for one visitor: a configuration's events as dicts, with errors and a deadline that a visitor can read."""
 
+import html
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -83,3 +84,13 @@ def readable() -> Iterator[None]:
     except Exception:
         log.exception("a run failed")
         raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None
+
+
+@contextmanager
+def as_text() -> Iterator[None]:
+    """Show errors as a visitor can read them, and as text, never as markup."""
+    try:
+        with readable():
+            yield
+    except gr.Error as error:
+        raise gr.Error(html.escape(error.message), print_exception=False) from None

@@ -60,6 +60,8 @@ class Visit:
         """A configuration to run and pin before that of the newest press."""
         self.finished: regime.Session | Rented | Sweep | None = None
         """The session of the run that is shown, once it has ended: a run's kernels can be saved."""
+        self.asked: dict[str, Any] | None = {}
+        """The newest configuration that the form had; None where it has an error, empty where nobody has touched it."""
         self._playing = Lock()
 
     def press(self, against: Runnable | None = None) -> int:

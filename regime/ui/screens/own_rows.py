@@ -14,8 +14,9 @@ from regime.ui.form.inputs import give
 from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, OwnRows, alone, chosen, columns_line, in_words
 from regime.ui.panels.rows_read import rows_read
 from regime.ui.parts import Layout, notice
+from regime.ui.run.runs import as_text
 from regime.ui.run.visit import Visit
-from regime.ui.screen import HIDDEN, QUICK, Screen, Updates, as_text
+from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
 
 
 class OwnRowsScreen(Screen):

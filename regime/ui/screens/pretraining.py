@@ -9,8 +9,9 @@ from regime.ui.panels.charts import ACCURACIES, DISTANCES, SHARES, TEXT_LOSSES, 
 from regime.ui.panels.dial import dial
 from regime.ui.parts import column, page
 from regime.ui.run.board import Board
+from regime.ui.run.runs import as_text
 from regime.ui.run.visit import Visit
-from regime.ui.screen import HIDDEN, Updates, as_text
+from regime.ui.screen import HIDDEN, Updates
 from regime.ui.screens.transformer import TransformerScreen, middle_column
 
 KIND = "checkpoints"
