@@ -441,6 +441,8 @@ def test_only_the_hub_is_told_the_address_of_a_page_in_its_iframe(browser, serve
     told = [entry for entry in page.evaluate("told") if "queryString" in entry[1]]
     query = {"queryString": "run=toy&width=64&alpha=0.1&steps=20&hide=depth"}
     assert told == ([[server.url.rstrip("/"), query]] if "huggingface" in host else [])
+    inside.get_by_role("button", name="Copy link").click()  # which may not write to the clipboard from there
+    expect(inside.get_by_label("Copy this")).to_have_value(server.url + "?" + query["queryString"])
     chromium.close()
 
 
