@@ -19,7 +19,7 @@ def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
     drawing = Figure(figsize=(7.2, 5.4), layout="constrained")
     axes = drawing.subplots()
     names = list(report.config.axes)
-    cells = np.full(len(report.cells), np.nan)
+    cells = np.full(report.config.size, np.nan)  # of an interrupted sweep, some stay empty
     for cell in report.cells:
         value = (cell.verdict.index if cell.verdict else None) if measure == INDEX else cell.measures.get(measure)
         cells[cell.index] = np.nan if value is None else value

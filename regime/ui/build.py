@@ -1,6 +1,8 @@
 """The page: header, one tab a screen, and the endpoints."""
 
 import html
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -15,7 +17,7 @@ from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
-from regime.ui.run.link import linked
+from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
@@ -66,13 +68,14 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         tabs: of the page.
     """
     requests = {kind: screen.request(ahead=0) for kind, screen in screens.items()}
+    names = {name for screen in screens.values() for name in screen.controls}
 
     def open_link(request: gr.Request) -> Updates:
-        try:
-            config = linked(request.query_params.multi_items())
-        except ConfigError as error:
-            gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
-            config = None
+        pairs, config = request.query_params.multi_items(), None
+        with warned():
+            check_frame(pairs, names)
+        with warned():
+            config = linked(pairs)
         if config is None:
             return {tabs: gr.skip()}
         if getattr(config, "task", None) == OWN:
@@ -80,6 +83,15 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         return {tabs: gr.update(selected=TABS[config.kind]), requests[config.kind]: [config.to_dict()]}
 
     demo.load(open_link, None, [tabs, *requests.values()], **HIDDEN)
+
+
+@contextmanager
+def warned() -> Iterator[None]:
+    """Show what is wrong with a link as a warning, as text, and go on without it."""
+    try:
+        yield
+    except ConfigError as error:
+        gr.Warning(html.escape(str(error)), duration=60, title="Not all of this link can be followed")
 
 
 def launch_options() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from regime.ui.panels.glossary import term
 from regime.ui.panels.progress import progress
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example
-from regime.ui.run.export import LABELS, snippet
+from regime.ui.run.export import FILES, snippet
 from regime.ui.run.link import link_button
 from regime.ui.static_files import static
 from regime.ui.text import escape
@@ -65,7 +65,7 @@ class Transport:
 class Exports:
     """What can be taken from a run: its files, and the Python that makes it again."""
 
-    files: list[gr.DownloadButton]
+    files: gr.HTML
     code: gr.Code
 
 
@@ -157,10 +157,15 @@ def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:
 
 
 def exports(kind: str) -> Exports:
-    """Build the buttons for a run's files, offered once it has finished, and the code that makes it again."""
+    """Build the menu of a run's files, each made when it is asked for, and the code that makes the run again."""
+    buttons = "".join(
+        f'<button type="button" class="chip" name="{name}">{label}</button>' for name, label in FILES[kind].items()
+    )
+    template = (
+        f'<details><summary class="chip">Download</summary><div class="menu">{buttons}</div></details><p role="status"></p>'
+    )
     with gr.Column(elem_classes="exports"):
-        markup("<h3>Take it with you</h3><p>Files of the run that you made last, and the Python that makes it again.</p>")
-        with gr.Row(elem_classes="files"):
-            buttons = [gr.DownloadButton(label, interactive=False, size="sm", min_width=110) for label in LABELS[kind]]
+        markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
+        files = markup({}, "files", html_template=template, js_on_load=static("files.js"))
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
-    return Exports(buttons, code)
+    return Exports(files, code)

@@ -16,7 +16,7 @@ from regime.ui.panels.whose import whose
 from regime.ui.parts import Layout, Views, notice, story
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example
-from regime.ui.run.export import files, snippet
+from regime.ui.run.export import answer, snippet
 from regime.ui.run.link import query
 from regime.ui.run.runs import COMPUTE, as_text
 from regime.ui.run.visit import SHELF, Visit
@@ -72,6 +72,8 @@ class Screen:
             self.run_filled(added)
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.views], **QUICK)
+        files = self.exports.files
+        files.submit(lambda visit, asked: answer(asked, visit or Visit(self.kind)), [self.state, files], files, **HIDDEN)
         self.run_filled(chips.submit(self.pick, [self.state, chips], self.filled, **QUICK))
         changed = [control.input for name, control in self.controls.items() if name not in self.apart]
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
@@ -194,18 +196,17 @@ class Screen:
         def stream(request: gr.Request, *values: Any) -> Iterator[Updates]:
             yield from self.stream(*values, fresh=fresh, ahead=ahead, visitor=request.session_hash)
 
-        taken = [self.exports.code, self.layout.head.link, *self.exports.files]
-        outputs = [self.state, *taken, self.layout.head.whose, *self.transport.buttons, *self.views, *self.layout.final]
+        taken = [self.exports.code, self.layout.head.link, self.exports.files, self.layout.head.whose]
+        outputs = [self.state, *taken, *self.transport.buttons, *self.views, *self.layout.final]
         inputs = [self.state, self.turn, *self.controls.values()]
         self.settle_after(event.then(stream, inputs, outputs, **COMPUTE, **HIDDEN))
 
     def settle_after(self, event: Any) -> None:
-        """Leave the page as an event's run left it, also after an error, and offer the run's files."""
+        """Leave the page as an event's run left it, also after an error."""
         outputs = [*self.transport.buttons, self.exports.code, *self.views, *self.layout.final]
         # `then` follows an end, not an error.
         event.failure(self.settle, [self.state, self.turn], outputs, **QUICK)
-        settled = event.then(self.settle, [self.state, self.turn], outputs, **QUICK)
-        settled.then(self.offer, self.state, self.exports.files, **HIDDEN)
+        event.then(self.settle, [self.state, self.turn], outputs, **QUICK)
 
     def stream(
         self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None, visitor: str | None = None
@@ -230,8 +231,8 @@ class Screen:
                 elif event["kind"] == "fetching":
                     yield {self.transport.progress: fetch_progress(event)}
                 elif event["kind"] == "started":
-                    idle = dict.fromkeys(self.exports.files, gr.update(value=None, interactive=False))
-                    yield {**idle, self.layout.head.link: query(board.config), **self.begun(visit), **self.show_all(board)}
+                    taken = {self.exports.files: {"shown": visit.key}, self.layout.head.link: query(board.config)}
+                    yield {**taken, **self.begun(visit), **self.show_all(board)}
                 elif event["kind"] == "progress":
                     yield {self.transport.progress: progress(board)}
                 elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
@@ -248,13 +249,6 @@ class Screen:
         if visit is None or turn is None or not visit.settled(turn):
             return {self.exports.code: gr.skip()}
         return self.show_all(visit.board)
-
-    def offer(self, visit: Visit | None) -> Updates:
-        """Offer the files of a finished run."""
-        if visit is None or visit.finished is None or visit.board.status != "finished":
-            return dict.fromkeys(self.exports.files, gr.skip())
-        paths = files(visit.board.report, visit.finished)
-        return {button: gr.update(value=path, interactive=True) for button, path in zip(self.exports.files, paths, strict=True)}
 
     def pin(self, visit: Visit | None) -> Updates:
         """Keep the shown run beside those to come, or let it go."""

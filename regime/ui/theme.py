@@ -3,6 +3,7 @@
 import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 
+from regime.config import KINDS
 from regime.ui.static_files import static
 
 COLORS = {
@@ -44,5 +45,6 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Return the style sheet for the page's head: there its media queries and root rules survive."""
-    return f"<style>{static('style.css')}</style>"
+    """Return the page's head: the style sheets, whose media queries and root rules survive there, and how it is framed."""
+    script = f"const KINDS = {list(KINDS)};\n{static('embed.js')}"
+    return f"<style>{static('style.css')}{static('embed.css')}</style><script>{{{script}}}</script>"

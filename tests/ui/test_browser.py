@@ -88,11 +88,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
     expect(page.locator("#toy-transport")).to_contain_text("step 60 of 60", timeout=MINUTES)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=MINUTES)
     expect(page.get_by_role("img", name="What each learner computes over the input")).to_be_visible()
-    for name in ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG"):
-        expect(page.get_by_role("button", name=name)).to_be_enabled(timeout=MINUTES)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Layers, CSV").click()
-    text = Path(download.value.path()).read_text()
+    text = take(page, "Layers, CSV").read_text()
     assert text.splitlines()[0].startswith("layer,block,")
     assert len(text.splitlines()) == 7
     expect(page.locator(".cm-content")).to_contain_text("width=32")
@@ -108,13 +104,24 @@ def ended(page, tab="toy"):
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=MINUTES)
 
 
+def menu(page):
+    """The menu of files, open."""
+    files = page.locator(".files:visible")
+    if not files.locator("details").evaluate("menu => menu.open"):
+        files.locator("summary").click()
+    return files
+
+
+def take(page, name):
+    """A file from the menu, as the browser saved it."""
+    with page.expect_download(timeout=MINUTES) as download:
+        menu(page).get_by_role("button", name=name).click()
+    return Path(download.value.path())
+
+
 def report(page):
     """The report that the page offers, without what depends on the clock."""
-    button = page.get_by_role("button", name="Report, JSON")
-    expect(button).to_be_enabled(timeout=MINUTES)
-    with page.expect_download() as download:
-        button.click()
-    fields = json.loads(Path(download.value.path()).read_text())
+    fields = json.loads(take(page, "Report, JSON").read_text())
     del fields["provenance"]["seconds"]
     for event in fields["history"]:
         del event["seconds"], event["seconds_left"]
@@ -306,23 +313,137 @@ def test_exports_open_and_the_snippet_runs(page, server):
     loaded = report(page)
     assert loaded["config"]["steps"] == 20
     for name, opens in (("Figure, PNG", lambda path: Image.open(path).verify()), ("Figure, SVG", ElementTree.parse)):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=name).click()
-        opens(download.value.path())
+        opens(take(page, name))
     code = "\n".join(page.locator(".cm-line").all_inner_texts())
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ran.stdout.startswith(loaded["verdict"]["label"])
 
 
-def test_the_link_is_copied(browser, server):
+def folders(server):
+    """What was made for downloads so far."""
+    return set(server.cache.glob("regime-*"))
+
+
+def test_files_are_made_when_they_are_asked_for(page, server):
+    """Of the shipped run, of a paused one and of a finished one; by keyboard, on a phone."""
+    page.set_viewport_size({"width": 375, "height": 800})
+    before = folders(server)
+    visit(page, server)
+    page.locator(".files:visible summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "report.json"
+    assert json.loads(Path(download.value.path()).read_text())["config"]["alpha"] == 0.1
+    expect(page.get_by_role("link", name="report.json")).to_be_visible()
+    assert no_sideways_scroll(page)
+    menu(page).get_by_role("button", name="Kernels").click()
+    expect(page.locator(".files:visible [role=status]")).to_contain_text("kernels are not shipped")
+    settings(page, Steps=LONG, Measure_every=200)
+    press(page, "Run")
+    running(page)
+    expect(page.locator(".files:visible [role=status]")).to_have_text("")
+    menu(page).get_by_role("button", name="Report, JSON").click()
+    expect(page.locator(".files:visible [role=status]")).to_have_text(re.compile("still going on: pause it"))
+    press(page, "Pause")
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
+    assert len(folders(server) - before) == 1
+    assert report(page)["interrupted"].startswith("at step ")
+    assert take(page, "Kernels").stat().st_size > 1000
+    page.get_by_label("Steps", exact=True).fill("20")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
+    ended(page)
+    assert len(folders(server) - before) == 3
+    assert report(page)["interrupted"] is None
+
+
+def copied(page, button):
+    press(page, button)
+    expect(page.locator(".link:visible [role=status]")).to_have_text("Copied")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_the_link_is_copied_and_an_iframe_of_it_works(browser, server):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    visit(page, server)
-    press(page, "Copy link")
-    expect(page.locator(".link [role=status]")).to_have_text("Copied")
-    copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"{server.url}?run=toy&width=64&alpha=0.1"
+    visit(page, server, query="?hide=depth,seeds")
+    assert copied(page, "Copy link") == f"{server.url}?run=toy&width=64&alpha=0.1&hide=depth%2Cseeds"
+    page.route(server.url + "article", lambda route: route.fulfill(body=snippet, content_type="text/html"))
+    snippet = copied(page, "Embed")
+    page.goto(server.url + "article")
+    inside = page.frame_locator("iframe[title='Lazy or rich?']")
+    expect(inside.locator("#toy-transport")).to_contain_text("step 0 of 400", timeout=MINUTES)
+    expect(inside.get_by_role("tab")).to_have_text(["Train"])
+    expect(inside.locator("#toy-depth")).to_be_hidden()
     context.close()
+
+
+def test_an_embedded_page_is_one_tab_without_its_surroundings(page, server):
+    """Its links keep that, and what a press on a cell opens has a way back."""
+    page.goto(server.url + "?embed=1&hide=depth,learning_rate&run=sweep")
+    expect(page.locator("#sweep-transport")).to_contain_text("cell 0 of 16", timeout=MINUTES)
+    expect(page.get_by_role("tab")).to_have_text(["Map"])
+    for css in (".masthead", ".intro", ".exports", "footer"):
+        for part in page.locator(css).all():
+            expect(part).to_be_hidden()
+    cells(page).last.click()
+    expect(page.locator("#toy-transport")).to_contain_text("step", timeout=MINUTES)
+    expect(page.locator("#toy-width")).to_be_visible()
+    expect(page.locator("#toy-depth")).to_be_hidden()
+    expect(page.locator("#toy-learning-rate")).to_be_hidden()
+    page.wait_for_url("**run=toy*")
+    assert page.url.endswith("&embed=1&hide=depth%2Clearning_rate")
+    press(page, "Pause")
+    page.get_by_role("tab", name="Map").click()
+    expect(page.locator("#sweep-transport")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?embed=<img src=x onerror=alert(1)>", "embed = '<img src=x onerror=alert(1)>' is not allowed; allowed: 1"),
+        (
+            "?hide=depth,x{}</style><img src=x onerror=alert(1)>",
+            "hide = 'x{}</style><img src=x onerror=alert(1)>' is not allowed",
+        ),
+        ("?hide=transport", "hide = 'transport' is not allowed"),
+    ],
+)
+def test_a_hostile_frame_is_named_and_hides_nothing_else(page, server, query, said):
+    page.on("dialog", lambda dialog: pytest.fail(f"the page opened a dialog: {dialog.message}"))
+    visit(page, server, query=query)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.locator("#toy-transport")).to_be_visible()
+    expect(page.locator("#toy-depth")).to_be_visible(visible="depth" not in query)
+    expect(page.locator(".masthead")).to_be_visible()
+    assert page.locator("head img, head style img").count() == 0
+
+
+@pytest.mark.parametrize("host", ["https://huggingface.co", "https://example.org"])
+def test_only_the_hub_is_told_the_address_of_a_page_in_its_iframe(browser, server, host):
+    # a page of the network may not show one of this machine, unless Chromium is told that it may
+    chromium = browser.browser_type.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"]
+    )
+    parent = f"""<script>told = []; addEventListener('message', event => told.push([event.origin, event.data]))</script>
+    <iframe src="{server.url}?hide=depth&__theme=light" width="1400" height="900"></iframe>"""
+    page = chromium.new_page()
+    page.route(f"{host}/**", lambda route: route.fulfill(body=parent, content_type="text/html"))
+    page.goto(f"{host}/spaces/some/one")
+    inside = page.frames[1]
+    settings(inside, Steps=20)
+    inside.get_by_role("button", name="Run", exact=True).click()
+    inside.wait_for_url("**steps=20*")
+    expect(inside.locator("#toy-transport")).to_contain_text("finished in", timeout=MINUTES)
+    told = [entry for entry in page.evaluate("told") if "queryString" in entry[1]]
+    query = {"queryString": "run=toy&width=64&alpha=0.1&steps=20&hide=depth"}
+    assert told == ([[server.url.rstrip("/"), query]] if "huggingface" in host else [])
+    inside.get_by_role("button", name="Copy link").click()  # which may not write to the clipboard from there
+    expect(inside.get_by_label("Copy this")).to_have_value(server.url + "?" + query["queryString"])
+    chromium.close()
 
 
 def test_a_press_on_a_term_opens_its_definition(page, server):
@@ -688,11 +809,7 @@ def test_a_map_fills_in_stops_goes_on_and_is_exported(page, browser, server):
     ended(page, "sweep")
     expect(page.locator("#sweep-transport")).to_contain_text("cell 12 of 12")
     assert cells(page, ".pending").count() == 0
-    for name in ("Report, JSON", "Cells, CSV", "Figure, PNG", "Figure, SVG"):
-        expect(page.get_by_role("button", name=name)).to_be_enabled(timeout=MINUTES)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Cells, CSV").click()
-    rows = Path(download.value.path()).read_text().splitlines()
+    rows = take(page, "Cells, CSV").read_text().splitlines()
     assert len(rows) == 13
     assert rows[0].startswith("width,alpha,status,")
     expect(page.locator(".cm-content:visible")).to_contain_text("regime.SweepConfig(base=regime.ToyConfig(")

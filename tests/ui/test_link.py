@@ -7,7 +7,7 @@ import pytest
 
 import regime
 from regime.ui.form.presets import PRESETS, matching, pressed
-from regime.ui.run.link import linked, query
+from regime.ui.run.link import check_frame, linked, query
 
 
 @pytest.mark.parametrize("preset", [preset for kind in PRESETS.values() for preset in kind], ids=lambda preset: preset.name)
@@ -50,6 +50,30 @@ def test_names_of_the_host_are_left_alone():
     assert linked([("__theme", "dark"), ("_x", "1"), ("view", "api")]) is None
     assert linked([]) is None
     assert linked([("__theme", "dark"), ("width", "32")]) == regime.ToyConfig(width=32)
+
+
+def test_how_the_page_is_framed_is_no_part_of_the_run():
+    pairs = [("embed", "1"), ("hide", "depth,seeds")]
+    assert linked(pairs) is None
+    assert linked([*pairs, ("width", "32")]) == regime.ToyConfig(width=32)
+    check_frame([*pairs, ("hide", "task"), ("width", "32")], {"depth", "seeds", "task"})
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (("embed", "yes"), "embed = 'yes' is not allowed; allowed: 1"),
+        (("embed", "<script>"), "embed = '<script>' is not allowed"),
+        (("hide", "depth,transport"), "hide = 'transport' is not allowed; allowed: names of controls"),
+        (("hide", "depth{} body"), "hide = 'depth{} body' is not allowed"),
+        (("hide", ""), "hide = '' is not allowed"),
+        (("hide", "9" * 5000), "hide = '999"),
+    ],
+)
+def test_a_bad_frame_is_named(pair, said):
+    with pytest.raises(regime.ConfigError, match=re.escape(said)) as caught:
+        check_frame([("embed", "1"), pair], {"depth"})
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("run", ["Toy", "", "toy&x", "map", "9" * 5000])

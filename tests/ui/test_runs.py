@@ -2,18 +2,22 @@
 
 import csv
 import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
 
 import gradio as gr
 import pytest
+from PIL import Image
+from safetensors.torch import load_file
 
 import regime
-from regime.ui.run import runs
+from regime.ui.run import export, runs
 from regime.ui.run.examples import example
-from regime.ui.run.export import files, layers_csv, snippet
+from regime.ui.run.export import FILES, KERNELS, answer, layers_csv, snippet
+from regime.ui.run.visit import SHELF, Visit
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
-
-NAMES = ["report.json", "layers.csv", "figure.png", "figure.svg", "kernels.safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +100,109 @@ def test_the_table_has_every_block_with_its_gap_its_interval_and_its_verdict():
     assert rows[-2]["taylor_gap"] == rows[-2]["taylor_gap_low"] == rows[-2]["regime"] == ""
 
 
-def test_files_lie_in_a_folder_of_their_own_and_load_again(report, monkeypatch, tmp_path):
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    session = regime.Session(regime.ToyConfig(**TINY))
-    list(session.stream())
-    first, second = (files(report.to_dict(), session) for _ in range(2))
-    assert [path.rsplit("/", 1)[1] for path in first] == [
-        "report.json",
-        "layers.csv",
-        "figure.png",
-        "figure.svg",
-        "kernels.safetensors",
-    ]
-    assert all(path.startswith(str(tmp_path)) for path in first)
-    assert not set(first) & set(second)
-    assert regime.Report.load(first[0].rsplit("/", 1)[0]).verdict == report.verdict
+    return tmp_path
+
+
+def play(kind="toy", *, ahead=None, **fields):
+    visit = Visit(kind)
+    config = regime.SweepConfig(base=TINY, axes={"width": [4, 8], "alpha": [0.5, 2]}) if kind == "sweep" else None
+    list(visit.play(config or regime.ToyConfig(**TINY | fields), visit.press(), fresh=True, ahead=ahead))
+    return visit
+
+
+def asked(visit, name, shown=None):
+    """What the page is answered to a press on a file's button."""
+    return answer([name, 1, visit.key if shown is None else shown], visit)
+
+
+def opened(answered):
+    """What is in the file that the page was handed."""
+    path = Path(answered["file"]["path"])
+    match path.suffix:
+        case ".json":
+            return json.loads(path.read_text())
+        case ".csv":
+            return list(csv.DictReader(io.StringIO(path.read_text())))
+        case ".png":
+            return Image.open(path).size
+        case ".svg":
+            return ElementTree.parse(path)
+    return load_file(path)
+
+
+def test_each_file_is_made_when_it_is_asked_for_in_a_folder_of_its_own(cache):
+    visit = play()
+    assert list(cache.iterdir()) == []
+    made = [asked(visit, name) for name in FILES["toy"]]
+    assert [answered["file"]["orig_name"] for answered in made] == list(FILES["toy"])
+    assert all(map(opened, made))
+    folders = {Path(answered["file"]["path"]).parent for answered in made}
+    assert folders == set(cache.iterdir())
+    assert len(folders) == len(made)
+    assert opened(asked(visit, "report.json")) == json.loads(json.dumps(visit.board.report))
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_shipped_runs_can_be_taken_too(kind):
+    visit = Visit(kind)
+    for name in FILES[kind]:
+        answered = asked(visit, name, "")
+        assert answered == {"said": export.SHIPPED} if name == KERNELS else opened(answered)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_paused_run_is_taken_as_far_as_it_came(ahead):
+    visit = play(ahead=ahead)
+    report = opened(asked(visit, "report.json"))
+    assert report["interrupted"] == f"at step {2 * ahead} of 4"
+    assert len(report["history"]) == ahead + 1
+    assert all(opened(asked(visit, name)) for name in FILES["toy"])
+    list(visit.play(regime.ToyConfig(**TINY), visit.press(), fresh=False, ahead=None))
+    assert opened(asked(visit, "report.json"))["interrupted"] is None
+
+
+def test_a_paused_map_is_taken_as_far_as_it_came():
+    visit = play("sweep", ahead=2)
+    report = opened(asked(visit, "sweep.json"))
+    assert (len(report["cells"]), report["interrupted"]) == (2, "at cell 2 of 4")
+    assert len(opened(asked(visit, "cells.csv"))) == 2
+    assert all(opened(asked(visit, name)) for name in ("figure.png", "figure.svg"))
+
+
+def test_a_run_that_was_ended_at_the_deadline_is_taken_as_far_as_it_came(monkeypatch):
+    monkeypatch.setenv("REGIME_MAX_SECONDS", "0")
+    visit = Visit("toy")
+    with pytest.raises(gr.Error, match="limit of 0 s"):
+        list(visit.play(regime.ToyConfig(**TINY), visit.press(), fresh=True, ahead=None))
+    assert visit.board.status == "stopped"
+    assert opened(asked(visit, "report.json"))["interrupted"] == "at step 0 of 4"
+    assert opened(asked(visit, KERNELS))
+
+
+def test_a_run_that_goes_on_is_not_taken_nor_one_that_is_gone():
+    visit = Visit("toy")
+    events = visit.play(regime.ToyConfig(**TINY), visit.press(), fresh=True, ahead=None)
+    next(events)
+    assert asked(visit, "report.json") == {"said": export.GOING}
+    events.close()
+    assert asked(visit, "report.json") == {"said": export.EMPTY}
+    visit = play(ahead=1)
+    SHELF.take(visit.key)
+    assert asked(visit, "report.json") == {"said": export.LET_GO}
+    assert asked(Visit("toy"), "report.json", visit.key) == {"said": export.GONE}
+
+
+@pytest.mark.parametrize(
+    "said", [None, {}, [], "x", ["report.json"], ["../report.json", 1, ""], [["report.json"], 1, ""], [1, 2, 3]]
+)
+def test_only_files_that_there_are_can_be_asked_for(said, cache):
+    assert answer(said, Visit("toy"))["said"].startswith("There is no such file; there are: report.json, layers.csv")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_failure_of_a_file_shows_no_internals(monkeypatch):
+    monkeypatch.setattr(export, "layers_csv", None)
+    assert asked(Visit("toy"), "layers.csv", "") == {"said": export.FAILED}

@@ -22,7 +22,7 @@ sys.modules["spaces"] = types.SimpleNamespace(GPU=GPU)
 import torch, regime
 from regime.resources import device
 from regime.ui.run.board import Board
-from regime.ui.run.export import files
+from regime.ui.run.export import make_file
 from regime.ui.run.visit import SHELF, Visit
 from regime.ui.run import zero
 
@@ -36,10 +36,10 @@ held, shelved = visit.board.status, len(SHELF._held)
 list(visit.play(config, visit.press(), fresh=False, ahead=None))
 import tempfile, os
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp()
-paths = files(visit.board.report, visit.finished)
+kernels = make_file("kernels.safetensors", visit)
 from safetensors.torch import load_file
 toy = type(zero.new_session(regime.ToyConfig())).__name__
-ended = [visit.board.status, len(load_file(paths[4])) > 50, asked, toy, device._lent]
+ended = [visit.board.status, len(load_file(kernels)) > 50, asked, toy, device._lent]
 print(json.dumps([before, kinds[0], held, shelved, *ended]))
 """
 

@@ -1,32 +1,41 @@
-"""What can be taken from a finished run: its report, its table, its figure, and the code that makes it again."""
+"""What can be taken from the run that is shown: its report, its table, its figure, and the code that makes it again."""
 
 import csv
 import io
+import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gradio.utils import get_upload_folder
 
-from regime.composer.session import Session
 from regime.config import shared_config
 from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
-from regime.sweep.sweep import Sweep
+from regime.ui.run.visit import Held, Visit
 from regime.ui.run.zero import Rented
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+log = logging.getLogger(__name__)
 CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig", "sweep": "SweepConfig"}
 FILE = '"rows.csv"'
-OF_RUN = ("Report, JSON", "Layers, CSV", "Figure, PNG", "Figure, SVG", "Kernels")
-LABELS = {
-    **dict.fromkeys(("toy", "probe", "checkpoints"), OF_RUN),
-    "sweep": ("Report, JSON", "Cells, CSV", "Figure, PNG", "Figure, SVG"),
+KERNELS = "kernels.safetensors"
+OF_RUN = {
+    "report.json": "Report, JSON",
+    "layers.csv": "Layers, CSV",
+    "figure.png": "Figure, PNG",
+    "figure.svg": "Figure, SVG",
+    KERNELS: "Kernels",
 }
-"""What is offered of a run of each kind."""
+OF_SWEEP = {"sweep.json": "Report, JSON", "cells.csv": "Cells, CSV", "figure.png": "Figure, PNG", "figure.svg": "Figure, SVG"}
+FILES = {**dict.fromkeys(("toy", "probe", "checkpoints"), OF_RUN), "sweep": OF_SWEEP}
+"""The files that can be made of a run of each kind, and what they are called on the page."""
+GOING = "This run is still going on: pause it, or wait for its end."
+EMPTY = "Nothing is measured yet."
+LET_GO = "The server no longer holds this run. Let it run to its end, and its files can be made."
+GONE = "The server no longer has this run: it was left for too long, or the server began anew. Press Run to make it again."
+SHIPPED = "The page opened with this run, whose kernels are not shipped. Press Run, and they can be made."
+FAILED = "This file could not be made; the cause is in the server's log."
 BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
 """What a row has that is no measure."""
 
@@ -75,27 +84,79 @@ def layers_csv(report: Report) -> str:
     return out.getvalue()
 
 
-def files(fields: dict[str, Any], session: Session | Rented | Sweep) -> list[str]:
-    """Write a run's files into a new folder of Gradio's cache, which is cleared by age, and return their paths."""
-    cache = Path(get_upload_folder())
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="regime-", dir=cache))
-    if isinstance(session, Sweep):
-        from regime.plots.map import map_figure
-
-        report = SweepReport.from_dict(fields)
-        return [str(report.save(folder)), *_drawn(folder, "cells.csv", report.to_csv(), map_figure(report))]
-    from regime.plots.figure import figure
-
-    report, kernels = Report.from_dict(fields), folder / "kernels.safetensors"
-    session.save_kernels(kernels)
-    return [str(report.save(folder)), *_drawn(folder, "layers.csv", layers_csv(report), figure(report)), str(kernels)]
+class NotThereError(Exception):
+    """A file that cannot be made; the message says why, as a visitor reads it."""
 
 
-def _drawn(folder: Path, name: str, rows: str, drawing: "Figure") -> list[str]:
-    """Write a table under its name, and a figure as PNG and SVG; return their paths."""
-    paths = [folder / name, folder / "figure.png", folder / "figure.svg"]
-    paths[0].write_text(rows)
-    for path in paths[1:]:
-        drawing.savefig(path, dpi=150)
-    return [str(path) for path in paths]
+def answer(asked: Any, visit: Visit) -> dict[str, Any]:
+    """Return the file that the page asks for, as Gradio serves it; or, under "said", why there is none.
+
+    Args:
+        asked: [the file's name, number of presses, the visit whose run the page shows; empty where it shows the shipped one].
+        visit: the visitor's, or a new one where the server has none.
+    """
+    try:
+        match asked:
+            case [str(name), int(), str(shown)] if name in FILES[visit.kind]:
+                if shown not in ("", visit.key):
+                    raise NotThereError(GONE)
+                path = make_file(name, visit)
+                return {"file": {"path": str(path), "orig_name": name, "meta": {"_type": "gradio.FileData"}}}
+        raise NotThereError(f"There is no such file; there are: {', '.join(FILES[visit.kind])}.")
+    except NotThereError as error:
+        return {"said": str(error)}
+    except Exception:
+        log.exception("a file could not be made")
+        return {"said": FAILED}
+
+
+def make_file(name: str, visit: Visit) -> Path:
+    """Write a file of the run that is shown into a new folder of Gradio's cache, which is cleared by age.
+
+    Args:
+        name: one of `FILES`.
+        visit: whose run is shown.
+
+    Raises:
+        NotThereError: the run is going on, nothing of it is measured, or it is no longer held.
+    """
+    with visit.resting() as (rests, session):
+        if not rests:
+            raise NotThereError(GOING)
+        report = _report(visit, session)
+        if name == KERNELS and session is None:
+            raise NotThereError(SHIPPED)
+        cache = Path(get_upload_folder())
+        cache.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix="regime-", dir=cache)) / name
+        match path.suffix:
+            case ".json":
+                report.save(path.parent)
+            case ".csv":
+                path.write_text(report.to_csv() if isinstance(report, SweepReport) else layers_csv(report))
+            case ".safetensors":
+                session.save_kernels(path)
+            case _:
+                _draw(report, path)
+    return path
+
+
+def _report(visit: Visit, session: Held | None) -> Report | SweepReport:
+    """Return the report of the run that is shown, as far as it came."""
+    board = visit.board
+    if board.report:
+        return (SweepReport if visit.kind == "sweep" else Report).from_dict(board.report)
+    if not board.step and not board.history:
+        raise NotThereError(EMPTY)
+    if session is None or isinstance(session, Rented):
+        raise NotThereError(LET_GO)
+    return session.report()
+
+
+def _draw(report: Report | SweepReport, path: Path) -> None:
+    """Draw a report's figure; matplotlib is loaded when the first one is asked for."""
+    if isinstance(report, SweepReport):
+        from regime.plots.map import map_figure as figure
+    else:
+        from regime.plots.figure import figure
+    figure(report).savefig(path, dpi=150)

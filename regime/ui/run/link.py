@@ -1,16 +1,28 @@
-"""Permalinks: a run's configuration in the page's address, `?run=toy&width=64`, and the button that copies it."""
+"""Permalinks: a run's configuration in the page's address, `?run=toy&width=64`, and the buttons that copy it.
 
+The address may also say how the page is framed: `embed=1` leaves one tab without its surroundings, for an iframe, and
+`hide=depth,seeds` leaves out controls by their fields' names.
+"""
+
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 import gradio as gr
 
 from regime.config import KINDS, Runnable, shared_config
 from regime.config.rows import FORMER, OWN
-from regime.errors import ConfigError
+from regime.errors import ConfigError, show
 from regime.ui.static_files import static
 
 FOREIGN = ("_", "view")
 """Names of a query that belong to Gradio and its host, by how they begin."""
+FRAME = ("embed", "hide")
+"""Names of a query that say how the page is framed, not what is run."""
+
+TEMPLATE = """
+<button type="button" class="chip">Copy link</button>
+<button type="button" class="chip" title="Copy an iframe of this run, for a page of your own">Embed</button>
+<span role="status"></span>"""
 
 
 def query(fields: dict[str, object]) -> str:
@@ -25,7 +37,7 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     Raises:
         ConfigError: the query is not a permalink of a run; the message names the field, its value and what is allowed.
     """
-    own = [(name, text) for name, text in pairs if not name.startswith(FOREIGN)]
+    own = [(name, text) for name, text in pairs if not name.startswith(FOREIGN) and name not in FRAME]
     if not own:
         return None
     kind = dict(own).get("run", "toy")
@@ -37,11 +49,31 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     return config.from_query(urlencode([(name, text) for name, text in own if name != "run"]))
 
 
+def check_frame(pairs: list[tuple[str, str]], names: Collection[str]) -> None:
+    """Check how a page's query frames the page; the page itself leaves alone what is refused here.
+
+    Args:
+        pairs: of the query.
+        names: of the controls that there are.
+
+    Raises:
+        ConfigError: `embed` is not 1, or `hide` names no control.
+    """
+    for name, text in pairs:
+        if name == "embed" and text != "1":
+            raise ConfigError(f"embed = {show(text)} is not allowed; allowed: 1")
+        if name == "hide" and (unknown := [part for part in text.split(",") if part not in names]):
+            raise ConfigError(f"hide = {show(unknown[0])} is not allowed; allowed: names of controls, such as depth,seeds")
+
+
 def link_button(fields: dict[str, object]) -> gr.HTML:
-    """Build the button that copies the link to a run; its value is the link's query, which the page's address follows."""
+    """Build the buttons that copy the link to a run, and an iframe of it; the value is the link's query.
+
+    The page's address follows the value.
+    """
     return gr.HTML(
         query(fields),
-        html_template='<button type="button" class="chip">Copy link</button><span role="status"></span>',
+        html_template=TEMPLATE,
         js_on_load=static("link.js"),
         elem_classes="link",
         apply_default_css=False,

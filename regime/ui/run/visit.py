@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from regime.ui.run.slots import pool_of
 from regime.ui.run.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
+Held = regime.Session | Rented | Sweep
 
 
 class Shelf:
@@ -39,6 +40,11 @@ class Shelf:
             while sum(size for _, size in self._held.values()) > limits().held_bytes:
                 self._held.popitem(last=False)
 
+    def get(self, key: str) -> regime.Session | None:
+        """Return a held session, which stays held; None where there is none."""
+        with self._lock:
+            return self._held.get(key, (None, 0))[0]
+
     def take(self, key: str) -> regime.Session | None:
         """Return a held session, which is then held no longer; None where there is none."""
         with self._lock:
@@ -53,13 +59,13 @@ class Visit:
     """One visitor's tab, where only the newest press counts: a run that an older press began is paused at its next event."""
 
     def __init__(self, kind: str) -> None:
-        self.board = example(kind)
+        self.kind, self.board = kind, example(kind)
         self.key = uuid4().hex
         self.turn = 0
         self.against: Runnable | None = None
         """A configuration to run and pin before that of the newest press."""
-        self.finished: regime.Session | Rented | Sweep | None = None
-        """The session of the run that is shown, once it has ended: a run's kernels can be saved."""
+        self.session: Held | None = None
+        """That of the run that is shown, for its files; of a paused one the shelf has it, as long as there is room."""
         self.asked: dict[str, Any] | None = {}
         """The newest configuration that the form had; None where it has an error, empty where nobody has touched it."""
         self._playing = Lock()
@@ -113,7 +119,7 @@ class Visit:
         again = not fresh and self.holds(config)
         session = SHELF.take(self.key) if again else None
         if session:
-            self.board.status = "running"
+            self.board.status, self.session = "running", session
         elif ahead is not None:
             ahead += max(1, len(self.board.history)) if again else self.board.opening
         session = session or new_session(config)
@@ -121,11 +127,9 @@ class Visit:
             with closing(limited(session.stream(ahead))) as events:
                 for event in events:
                     if event["kind"] == "started":
-                        self.board, self.finished = type(self.board)(config={}, pinned=self.board.pinned), None
+                        self.board, self.session = type(self.board)(config={}, pinned=self.board.pinned), session
                     if event["kind"] != "fetching":  # what is shown stays until the run begins
                         self.board.take(event)
-                    if event["kind"] == "finished":
-                        self.finished = session
                     yield event
                     if turn != self.turn:
                         break
@@ -137,6 +141,17 @@ class Visit:
                 self.board.status = "paused"
                 if isinstance(session, regime.Session):
                     SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
+                    self.session = None
+
+    @contextmanager
+    def resting(self) -> Iterator[tuple[bool, Held | None]]:
+        """Keep the run that is shown from going on; yield whether it rests, and its session where there still is one."""
+        rests = self._playing.acquire(blocking=False)
+        try:
+            yield rests, self.session or SHELF.get(self.key)
+        finally:
+            if rests:
+                self._playing.release()
 
     def settled(self, turn: int) -> bool:
         """Wait until no run is going on; return False if a newer press has taken over."""

@@ -1,21 +1,33 @@
-// The button that copies the link to the run that is shown; the page's address follows the link.
-const button = element.querySelector('button'), said = element.querySelector('[role=status]');
-const link = () => {
+// The buttons that copy the link to the run that is shown, and an iframe of it; the page's address follows the link.
+const [linked, framed] = element.querySelectorAll('button'), said = element.querySelector('[role=status]');
+// Of the page's own address, how it is framed goes on.
+const kept = (...names) => [...new URLSearchParams(location.search)].filter(([name]) => names.includes(name));
+const query = more => [props.value, new URLSearchParams(more).toString()].filter(Boolean).join('&');
+const link = more => {
   const url = new URL(location.pathname, location.href);
-  url.search = props.value;
+  url.search = query(more);
   return url.href;
 };
 watch('value', () => {
   if (!props.value) return;
-  const query = new URLSearchParams(location.search), theme = query.get('__theme');
-  history.replaceState(history.state, '', link() + (theme ? '&__theme=' + encodeURIComponent(theme) : ''));
+  const frame = kept('embed', 'hide');
+  history.replaceState(history.state, '', link([...frame, ...kept('__theme')]));
+  // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
+  if (parent !== window) parent.postMessage({ queryString: query(frame) }, 'https://huggingface.co');
 });
-button.addEventListener('click', async () => {
+const hand = async text => {
   try {
-    await navigator.clipboard.writeText(link());
+    await navigator.clipboard.writeText(text);
     said.textContent = 'Copied';
-  } catch {
-    window.prompt('The link to this run:', link());
+    setTimeout(() => { said.textContent = ''; }, 3000);
+  } catch {  // as in an iframe that may not write to the clipboard
+    const field = Object.assign(document.createElement('input'), { readOnly: true, value: text, ariaLabel: 'Copy this' });
+    said.replaceChildren(field);
+    field.select();
   }
-  setTimeout(() => { said.textContent = ''; }, 3000);
+};
+linked.addEventListener('click', () => hand(link(kept('embed', 'hide'))));
+framed.addEventListener('click', () => {
+  const url = link([['embed', '1'], ...kept('hide')]).replaceAll('&', '&amp;');
+  hand(`<iframe src="${url}" title="Lazy or rich?" width="100%" height="900" loading="lazy"></iframe>`);
 });

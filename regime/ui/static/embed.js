@@ -1,0 +1,7 @@
+// How the address frames the page: `embed=1` leaves one tab without its surroundings, `hide=depth,seeds` leaves out controls.
+const query = new URLSearchParams(location.search), run = query.get('run'), style = document.createElement('style');
+if (query.get('embed') === '1') document.documentElement.dataset.embed = KINDS.includes(run) ? run : 'toy';
+const names = query.getAll('hide').join().split(',').filter(Boolean);
+const ids = names.flatMap(name => KINDS.map(kind => '#' + CSS.escape(`${kind}-${name.replaceAll('_', '-')}`)));
+style.textContent = ids.map(id => `.field${id} { display: none !important; }`).join('\n');
+document.head.append(style);
