@@ -116,9 +116,9 @@ def test_a_choice_keeps_the_counts_that_fit(screens):
 def test_bad_rows_say_so_where_they_stand_until_they_are_mended(screens):
     screen = screens["toy"]
     told = screen.take(*values(screen, csv=HOLES), new=True)
-    assert "Your rows cannot be read: row 11, column &#x27;b&#x27;" in told[screen.own.read]
+    assert "Your rows cannot be read: column &#x27;b&#x27;: &#x27;NA&#x27; counts as missing in row 11" in told[screen.own.read]
     assert "samples" not in named(screen, told)
-    with pytest.raises(regime.ConfigError, match="Your rows cannot be read: row 11"):
+    with pytest.raises(regime.ConfigError, match="Your rows cannot be read: column 'b': 'NA' counts as missing in row 11"):
         screen.config(values(screen, csv=HOLES, task="own"))
     mended = screen.take(*values(screen, csv=HOLES, task="own", missing="drop"))
     assert "149 rows" in mended[screen.own.read]
