@@ -67,7 +67,7 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         try:
             config = linked(request.query_params.multi_items())
         except ConfigError as error:
-            gr.Warning(html.escape(str(error)), duration=60, title="This link does not describe a run")
+            gr.Warning(f"This link does not describe a run: {html.escape(str(error))}", duration=60)
             config = None
         if config is None:
             return {tabs: gr.skip()}

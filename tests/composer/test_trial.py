@@ -14,7 +14,7 @@ CONFIG = ToyConfig(
     width=48, activation="erf", alpha=0.28, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=6
 )
 SENTENCE = re.compile(
-    r"For (?P<side>lazy|rich), try alpha near (?P<alpha>\S+) \(now (?P<now>\S+)\): (?P<label>\w+) when tried; "
+    r"For (?P<side>lazy|rich), try output scale alpha near (?P<alpha>\S+) \(now (?P<now>\S+)\): (?P<label>\w+) when tried; "
     r"(lazy ends|rich begins) near (?P<border>\S+) \(95% (?P<low>\S+) to (?P<high>\S+)\)"
 )
 

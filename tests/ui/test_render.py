@@ -17,13 +17,13 @@ from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
 from regime.ui.panels.glossary import glossary
+from regime.ui.panels.intro import INTROS
 from regime.ui.panels.kernel import kernels
 from regime.ui.panels.outcome import PREDICTORS, errors, scaling
 from regime.ui.panels.picture import pictures
 from regime.ui.panels.plot import Axis, decades, line
 from regime.ui.panels.progress import announcement, progress
 from regime.ui.panels.table import HEAT, block_table, full_table, layer_table, most_moved, shade
-from regime.ui.parts import INTRO
 from regime.ui.run.board import Board, thin
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.text import block_name, duration, number
@@ -90,7 +90,7 @@ def test_own_rows_have_a_picture_where_their_columns_allow(rows, text):
 def test_a_missing_limit_says_why_in_its_place():
     drawn = pictures(Board.replay(run(parameterization="mup", steps=0)))
     assert drawn.count("data:image/png") == 3
-    assert "<p>no kernel limit in this parameterization" in drawn
+    assert "<p>No kernel limit in this parameterization" in drawn
     assert "Infinite width" not in pictures(Board.replay(run(task="sine", parameterization="mup", steps=0)))
 
 
@@ -163,8 +163,8 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map():
 
 def test_an_undefined_cell_gives_its_reason(events):
     drawn = full_table(Board.replay(events))
-    assert 'title="the readout gives outputs, not features"' in drawn
-    assert "undefined: the readout gives outputs, not features" in drawn
+    assert 'title="The readout gives outputs, not features."' in drawn
+    assert ">The readout gives outputs, not features.<" in drawn
     assert "None" not in drawn
 
 
@@ -281,7 +281,7 @@ def test_predictors_stand_side_by_side_with_their_spread_or_a_reason() -> None:
     assert html.count("<small>&plusmn;") >= 1
     board.last["measures"] |= {"infinite_test_error": None}
     board.last["undefined"] |= {"infinite_test_error": "no kernel limit <here>"}
-    assert 'title="no kernel limit &lt;here&gt;"' in errors(board)
+    assert 'title="No kernel limit &lt;here&gt;."' in errors(board)
     assert "The twin foresaw" in html
 
 
@@ -309,7 +309,7 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     assert comparison(board) == ""
     board.pinned = Board.replay(run(alpha=0.25))
     drawn = comparison(board)
-    assert "alpha 0.25 &rarr; 1.0" in drawn
+    assert "Output scale \u03b1: 0.25 &rarr; 1.0" in drawn
     assert "kernel_change" not in drawn
     assert "Kernel change" in drawn
     assert 'class="pinned"' in dial(board)
@@ -349,7 +349,11 @@ def test_references_are_drawn_and_named(events):
 
 def test_every_opened_term_is_defined(events):
     known = set(re.findall(r'id="term-([^"]+)"', glossary()))
-    used = set(re.findall(r'popovertarget="term-([^"]+)"', "".join(view(Board.replay(events)) for view in VIEWS) + INTRO))
+    used = set(
+        re.findall(
+            r'popovertarget="term-([^"]+)"', "".join(view(Board.replay(events)) for view in VIEWS) + "".join(INTROS.values())
+        )
+    )
     assert used
     assert used <= known
 
