@@ -255,7 +255,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
     visit(page, server)
     page.get_by_role("radio", name="XOR").check()
     page.get_by_role("slider", name="Width").press("ArrowLeft")
-    settings(page, Steps=60, Seed=11, Step_size=0.05, Samples=32, **{"Held-out_samples": 32}, Probe_samples=24)
+    settings(page, Steps=60, Seed=11, Step_size=0.05, Samples=32, Held_out=32, Probe_samples=24)
     page.get_by_role("radio", name="tanh").check()
     press(page, "Run")
     ended(page)

@@ -16,7 +16,9 @@ from regime.ui.form.toy import SETTINGS, summary
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
+from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import glossary
+from regime.ui.panels.heatmap import heatmap
 from regime.ui.panels.intro import INTROS
 from regime.ui.panels.kernel import kernels
 from regime.ui.panels.outcome import PREDICTORS, errors, scaling
@@ -182,6 +184,39 @@ def test_no_verdict_is_a_look_of_its_own(events):
     assert drawn.count('class="seed"') == 2
 
 
+def test_advice_waits_for_the_end_of_a_run(events):
+    board = board_with(events, advice=["Train longer"])
+    assert "Train longer" not in dial(board)
+    board.stop()
+    assert "Train longer." in dial(board)
+
+
+def test_cells_without_a_verdict_are_counted_by_reason():
+    drawn = counts(example("sweep"))
+    assert "<b>60</b> no verdict" in drawn
+    told = {int(count): reason for count, reason in re.findall(r"<li>(\d+) of them: ([^<]+)</li>", drawn)}
+    assert sum(told) == 60
+    assert set(told.values()) == {f"the interval has both {sides} in it." for sides in ("lazy and mixed", "mixed and rich")}
+
+
+def test_laws_are_told_in_sentences_with_links_to_their_papers():
+    drawn = laws(example("sweep"))
+    assert "The law fitted without the last 2 points predicts 2 of them." in drawn
+    assert 'href="https://arxiv.org/abs/1906.08034"' in drawn
+
+
+def test_a_lines_own_measure_and_the_regime_are_what_it_belongs_to():
+    """The script draws a line over the regime, or over the measure of this name."""
+    drawn = heatmap(example("sweep"))
+    names = {measure["name"] for measure in drawn["measures"]}
+    assert {line["measure"] for line in drawn["lines"]} <= names
+    assert {(line["look"], line["name"]) for line in drawn["lines"]} == {
+        ("kernel", "Kernel change is 0.5"),
+        ("kernel thin", "Kernel change is 0.1"),
+        ("gap", "Largest linearization gap is 0.1"),
+    }
+
+
 def test_a_diverged_run_has_no_marks_on_its_scale(events):
     drawn = dial(board_with(events, label="no verdict", index=None, interval=None, seeds=[None, None], agree="diverged"))
     assert "no position yet" in drawn
@@ -239,7 +274,16 @@ def test_thinning_keeps_both_ends():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "\u2013"), (0, "0"), (0.0004, "<0.001"), (0.0251, "0.025"), (6.84, "6.8"), (19.2, "19"), (431.0, "431")],
+    [
+        (None, "\u2013"),
+        (0, "0"),
+        (0.0004, "<0.001"),
+        (0.0251, "0.025"),
+        (6.84, "6.8"),
+        (19.2, "19"),
+        (431.0, "431"),
+        (-4.8e17, "\u22124.8\xd710\xb9\u2077"),
+    ],
 )
 def test_numbers(value, text):
     assert number(value) == text

@@ -47,7 +47,7 @@ SETTINGS = {
     },
     "Data": {
         "samples": ("Samples", "Number of training points."),
-        "test_samples": ("Held-out samples", "Points for the held-out loss and error."),
+        "test_samples": ("Held out", "Points for the held-out loss and error."),
         "probe_samples": ("Probe samples", "Held-out points on which kernels are compared."),
         "data_seed": ("Data seed", "Random seed of points and batches."),
         "input_noise": ("Input noise", "Empty: as much as the task has."),
@@ -94,7 +94,7 @@ def toy_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
     with folded("All settings"):
         for title, fields in SETTINGS.items():
             with gr.Column(elem_classes="group", min_width=0):
-                markup(f"<h4>{title}</h4>", "title")
+                markup(f"<h2>{title}</h2>", "title")
                 controls |= settings(START, fields)
     return controls, own
 

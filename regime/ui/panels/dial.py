@@ -26,7 +26,13 @@ def dial(board: Board, title: str = "Training regime") -> str:
     label = verdict["label"]
     css = "none" if label == "no verdict" else label
     return _panel(
-        title, heading(label), _standing(board, verdict), _scale(verdict, pinned), verdict["reasons"], _advice(verdict), css
+        title,
+        heading(label),
+        _standing(board, verdict),
+        _scale(verdict, pinned),
+        verdict["reasons"],
+        _advice(board, verdict),
+        css,
     )
 
 
@@ -49,8 +55,10 @@ def _panel(title: str, word: str, standing: str, scale: str, reasons: list[str],
     )
 
 
-def _advice(verdict: dict[str, Any]) -> str:
-    return f'<p class="advice">{escape(". ".join(verdict["advice"]))}.</p>' if verdict["advice"] else ""
+def _advice(board: Board, verdict: dict[str, Any]) -> str:
+    """Draw what to change for another verdict, once the run has one: before, it would come and go with every measurement."""
+    known = verdict["advice"] and board.status != "running"
+    return f'<p class="advice">{escape(". ".join(verdict["advice"]))}.</p>' if known else ""
 
 
 def _scale(verdict: dict[str, Any] | None, pinned: float | None = None) -> str:
@@ -74,7 +82,7 @@ def _scale(verdict: dict[str, Any] | None, pinned: float | None = None) -> str:
     if pinned is not None:
         text += f"; the pinned run at {pinned:.2f}"
         drawn += f'<i class="pinned" style="left:{100 * pinned:.2f}%" title="The pinned run"></i>'
-    meaning = MEANING.get(label or "", "Lazy keeps the features of the start; rich learns new ones.")
+    meaning = MEANING.get(label or "", "Lazy keeps its first features; rich learns new ones.")
     return (
         f'<div class="scale" role="img" aria-label="{text}"><div class="track">{zones}</div>{drawn}</div>'
         f'<div class="words" aria-hidden="true">{words}</div><p class="meaning">{escape(meaning)}</p>'
