@@ -12,7 +12,7 @@ OTHERS: dict[str, list[Side]] = {"lazy": ["rich"], "mixed": ["lazy", "rich"], "r
 """The sides worth crossing to."""
 BEYOND = 2.0
 """How far past a threshold the advice aims."""
-FAR = 100.0
+FAR = 1000.0
 """Factor from which on an extrapolated value is no number to set."""
 WORDS = {"alpha": "output scale alpha", "learning_rate": "step size"}
 """The settings that are advised, in words."""
@@ -47,7 +47,7 @@ def _extrapolated(side: Side, field: str, value: float, now: float) -> str:
     if max(value, now) <= FAR * min(value, now):
         return sentence(side, field, value, now)
     change = "Raise" if value > now else "Lower"
-    return f"{change} the {WORDS[field]} more than a hundredfold for {side} (now {now:.3g})"
+    return f"{change} the {WORDS[field]} more than a thousandfold for {side} (now {now:.3g})"
 
 
 def sentence(side: Side, field: str, value: float, now: float) -> str:

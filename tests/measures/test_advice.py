@@ -44,8 +44,8 @@ def test_extrapolated_advice_says_so() -> None:
 
 def test_a_value_far_away_is_a_direction_and_no_number() -> None:
     assert advise(ToyConfig(alpha=0.5), 0.002, "rich", [1.7], [3.0]) == [
-        "Raise the output scale alpha more than a hundredfold for lazy (now 0.5), extrapolated"
+        "Raise the output scale alpha more than a thousandfold for lazy (now 0.5), extrapolated"
     ]
-    assert advise(ProbeConfig(), 0.1, "rich", [6.0], [3.0]) == [
-        "Lower the step size more than a hundredfold for lazy (now 0.1), extrapolated"
+    assert advise(ProbeConfig(), 0.1, "rich", [60.0], [3.0]) == [
+        "Lower the step size more than a thousandfold for lazy (now 0.1), extrapolated"
     ]
