@@ -61,7 +61,7 @@ def test_narrow_at_small_alpha_is_rich_and_its_advice_crosses_to_the_other_side(
     rich = regime.run(ToyConfig(task="rings", width=64, alpha=0.1))
     assert rich.verdict.label == "rich", rich.verdict
     assert rich.final["linearization_gap_max"] >= rich.final["linearization_gap"]
-    alpha = float(rich.verdict.advice[0].removeprefix("For lazy, try alpha near ").split()[0])
+    alpha = float(rich.verdict.advice[0].removeprefix("For lazy, try output scale alpha near ").split()[0])
     assert regime.run(ToyConfig(task="rings", width=64, alpha=alpha)).verdict.label == "lazy"
 
 
@@ -69,7 +69,7 @@ def test_advice_for_a_mixed_run_points_both_ways() -> None:
     """The gap makes this run mixed while its kernel hardly moves: lazy still lies at larger alpha."""
     mixed = regime.run(ToyConfig(task="rings", width=128, bias_std=0.1, steps=300, measure_every=50))
     assert mixed.verdict.label == "mixed", mixed.verdict
-    alphas = {line.split()[1].rstrip(","): float(line.split()[5]) for line in mixed.verdict.advice}
+    alphas = {line.split()[1].rstrip(","): float(line.split(" near ")[1].split()[0]) for line in mixed.verdict.advice}
     assert alphas["lazy"] > 1 > alphas["rich"]
     for label, alpha in alphas.items():
         crossed = regime.run(mixed.config.model_copy(update={"alpha": alpha}))

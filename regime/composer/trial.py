@@ -84,7 +84,7 @@ def _said(search: Search, seen: list[Trial]) -> str:
     landed = _landed(search, seen, CLEAR)
     if landed is None:
         farthest = max(seen, key=lambda item: search.distance(item.value))
-        return f"No alpha tried on the way to {search.side} was clearly there: {farthest}"
+        return f"No output scale alpha tried on the way to {search.side} was clearly there; the farthest run: {farthest}"
     border = search.border(seen)
     low, high = ("?" if end is None else f"{end:.2g}" for end in border.interval)
     where = f"{'lazy ends' if search.side == 'lazy' else 'rich begins'} near {border.value:.2g} (95% {low} to {high})"

@@ -12,6 +12,10 @@ OTHERS: dict[str, list[Side]] = {"lazy": ["rich"], "mixed": ["lazy", "rich"], "r
 """The sides worth crossing to."""
 BEYOND = 2.0
 """How far past a threshold the advice aims."""
+FAR = 1000.0
+"""Factor from which on an extrapolated value is no number to set."""
+WORDS = {"alpha": "output scale alpha", "learning_rate": "step size"}
+"""The settings that are advised, in words."""
 RICH_KERNEL = 3.0
 """Kernel change that a toy aims at for rich: where it was that large, the gap was above its bound too (measured)."""
 SMOOTH_GROWTH = 1.25
@@ -35,11 +39,19 @@ def advise(
     """
     field, now = _knob(config, learning_rate)
     values = extrapolate(config, learning_rate, label, kernel, gap)
-    return [f"{sentence(side, field, value, now)}, extrapolated" for side, value in values.items()]
+    return [f"{_extrapolated(side, field, value, now)}, extrapolated" for side, value in values.items()]
+
+
+def _extrapolated(side: Side, field: str, value: float, now: float) -> str:
+    """Return an advice in words; where its value is far away, only the direction is meant."""
+    if max(value, now) <= FAR * min(value, now):
+        return sentence(side, field, value, now)
+    change = "Raise" if value > now else "Lower"
+    return f"{change} the {WORDS[field]} more than a thousandfold for {side} (now {now:.3g})"
 
 
 def sentence(side: Side, field: str, value: float, now: float) -> str:
-    """Return the words that every advice begins with.
+    """Return the words that begin an advice with a value.
 
     Args:
         side: the regime that is advised.
@@ -47,7 +59,7 @@ def sentence(side: Side, field: str, value: float, now: float) -> str:
         value: what to change it to.
         now: what it is.
     """
-    return f"For {side}, try {field} near {value:.3g} (now {now:.3g})"
+    return f"For {side}, try {WORDS[field]} near {value:.3g} (now {now:.3g})"
 
 
 def extrapolate(

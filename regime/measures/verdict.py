@@ -21,6 +21,8 @@ UNLEARNED = "not learned yet"
 """What is said, instead of how far seeds agree, where it is not."""
 AXIS = (0.01, 10.0)
 """Kernel changes at index 0 and 1."""
+OVER = 100.0
+"""A kernel change or a gap beyond it is said to be over it."""
 
 Label = Literal["lazy", "mixed", "rich", "no verdict"]
 
@@ -93,13 +95,20 @@ def _kernel_reason(kernel: Evidence) -> str:
         if value > RICH_ABOVE
         else f"between {LAZY_BELOW} and {RICH_ABOVE}"
     )
-    return f"{kernel.name} {value:.2g} ({_between(kernel.ends)}); {where}"
+    return f"{kernel.name} {_amount(value)} ({_between(kernel.ends)}); {where}"
 
 
 def _between(interval: tuple[float, float]) -> str:
     low, high = interval
     end = AXIS[0] * 1.001  # an interval that was cut at the axis ends there to rounding
-    return f"95% below {AXIS[0]}" if high <= end else f"95% {'0' if low <= end else f'{low:.2g}'} to {high:.2g}"
+    if high <= end:
+        return f"95% below {AXIS[0]}"
+    return f"95% over {OVER:g}" if low > OVER else f"95% {'0' if low <= end else f'{low:.2g}'} to {_amount(high)}"
+
+
+def _amount(value: float) -> str:
+    """Return a relative change in words: one far beyond all bounds, as of a twin that diverged, is no number to compare."""
+    return f"over {OVER:g}" if value > OVER else f"{value:.2g}"
 
 
 def judge(
@@ -171,7 +180,7 @@ def _lowered(name: str) -> str:
 
 def _gap_reason(gap: Evidence) -> str:
     side = f"lazy below {LAZY_BELOW}" if gap.mean < LAZY_BELOW else f"rich needs above {LAZY_BELOW}"
-    return f"{gap.name} {gap.mean:.2g} ({_between(gap.ends)}); {side}"
+    return f"{gap.name} {_amount(gap.mean)} ({_between(gap.ends)}); {side}"
 
 
 def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:

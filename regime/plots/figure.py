@@ -19,7 +19,7 @@ def figure(report: Report) -> Figure:
     _draw_dial(dial.subplots(), report)
     loss, distance = panels.subplots(1, 2)
     _plot_measures(
-        loss, report, {"train_loss": ("train", "network", "-"), "test_loss": ("test", "quiet", "-")} | _twin(report), "Loss"
+        loss, report, {"train_loss": ("train", "network", "-"), "test_loss": ("held out", "quiet", "-")} | _twin(report), "Loss"
     )
     gap = "linearization_gap" if "linearization_gap" in report.final else "taylor_gap"
     names = {"kernel_change": ("kernel change", "network", "-"), gap: (gap.replace("_", " "), "twin", "--")}

@@ -91,7 +91,7 @@ def warned() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        gr.Warning(html.escape(str(error)), duration=60, title="Not all of this link can be followed")
+        gr.Warning(f"Not all of this link can be followed: {html.escape(str(error))}", duration=60)
 
 
 def launch_options() -> dict[str, Any]:

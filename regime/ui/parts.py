@@ -9,7 +9,7 @@ import gradio as gr
 
 from regime.ui.form.inputs import give
 from regime.ui.form.presets import chips, first
-from regime.ui.panels.glossary import term
+from regime.ui.panels.intro import intro
 from regime.ui.panels.progress import progress
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example
@@ -18,12 +18,6 @@ from regime.ui.run.link import link_button
 from regime.ui.static_files import static
 from regime.ui.text import escape
 
-INTRO = (
-    f"<p class='intro'>{term('lazy', 'Lazy')}: training hardly changes the features of a network, so its "
-    f"{term('twin', 'linearized twin')}, a linear model built before the first step, learns the same. "
-    f"{term('rich', 'Rich')}: the network learns features of its own, and leaves its twin behind.</p>"
-)
-"""What the two words mean, for somebody who has never met them."""
 Draw = Callable[[Board], Any]
 Views = dict[gr.HTML, Draw]
 
@@ -114,7 +108,7 @@ def folded(label: str, css: str = "all-settings") -> gr.Accordion:
 @contextmanager
 def page(kind: str, columns: str) -> Iterator[Head]:
     """Build a tab's head; what is built inside stands below it, in so many `columns`."""
-    markup(INTRO)
+    markup(intro(kind))
     with gr.Row(elem_classes="starts"):
         presets, link = chips(kind), link_button(example(kind).config)
     watched = markup(story(first(kind).story), "story-box")

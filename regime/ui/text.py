@@ -2,9 +2,12 @@
 
 import html
 import re
+from math import inf
 from typing import Any
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
+"""Digits of an exponent."""
 NAMES = {
     "kernel_change": "Kernel change",
     "kernel_distance": "Kernel distance",
@@ -17,14 +20,14 @@ NAMES = {
     "linearization_gap_max": "Largest linearization gap",
     "regime_index": "Regime",
     "forecast_skill": "Forecast skill",
-    "kernel_start_test_loss": "Test loss of the first kernel",
-    "twin_test_error": "Test error of the twin",
-    "kernel_start_test_error": "Test error of the first kernel",
-    "kernel_now_test_error": "Test error of the last kernel",
+    "kernel_start_test_loss": "Held-out loss of the first kernel",
+    "twin_test_error": "Held-out error of the twin",
+    "kernel_start_test_error": "Held-out error of the first kernel",
+    "kernel_now_test_error": "Held-out error of the last kernel",
     "taylor_gap": "Taylor gap",
     "train_loss": "Train loss",
-    "test_loss": "Test loss",
-    "test_error": "Test error",
+    "test_loss": "Held-out loss",
+    "test_error": "Held-out error",
 }
 """Measures in words; their definitions are the package's."""
 FIELDS = {
@@ -33,6 +36,7 @@ FIELDS = {
     "alpha": "Output scale \N{GREEK SMALL LETTER ALPHA}",
     "learning_rate": "Step size",
     "samples": "Training samples",
+    "test_samples": "Held-out samples",
     "bottleneck": "Bottleneck",
     "init_scale": "Initial scale",
     "weight_std": "Weight scale",
@@ -45,7 +49,7 @@ FIELDS = {
     "optimizer": "Optimizer",
     "model": "Model",
 }
-"""Fields that are swept, in words."""
+"""Fields whose words are not their names."""
 BLOCKS = {
     "head": "Readout",
     "wte": "Word embedding",
@@ -64,6 +68,26 @@ def escape(text: Any) -> str:
     return html.escape(str(text), quote=True)
 
 
+def sentence(text: str) -> str:
+    """Return a description as a sentence: with a capital, and with a full stop."""
+    return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))
+
+
+def field_name(name: str) -> str:
+    """Return a field of a configuration in words: `learning_rate` is `Step size`."""
+    return FIELDS.get(name, name.replace("_", " ").capitalize())
+
+
+def linked(text: str) -> str:
+    """Return a text that is safe inside HTML, its numbers on arXiv as links."""
+    return re.sub(r"arXiv (\d{4}\.\d{5})", lambda found: paper(found[0], found[1]), escape(text))
+
+
+def paper(name: str, arxiv: str) -> str:
+    """Return the name of a paper as a link to it: a tab of its own, since a visit's runs live in this one."""
+    return f'<a class="paper" href="https://arxiv.org/abs/{arxiv}" target="_blank" rel="noopener">{escape(name)}</a>'
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a value with a few significant digits, and no exponent in the range that a reader compares by eye."""
     if value is None:
@@ -73,8 +97,9 @@ def number(value: float | None, digits: int = 2) -> str:
     size = abs(value)
     if size < 1e-3:
         return "<0.001" if value > 0 else f"{MINUS}<0.001"
-    if size >= 1e5:
-        return f"{value:.1e}"
+    if 1e5 <= size < inf:
+        leading, exponent = f"{value:.1e}".replace("-", MINUS).split("e+")
+        return f"{leading}\N{MULTIPLICATION SIGN}10{str(int(exponent)).translate(RAISED)}"
     places = 0
     while places < 6 and round(size, places) < 10 ** (digits - 1 - places):
         places += 1

@@ -69,7 +69,7 @@ def follow(config: ToyConfig, alpha: float) -> Verdict:
 def told(advice: list[str]) -> Iterator[tuple[str, float]]:
     """The side and the alpha of each sentence that names one."""
     for line in advice:
-        if match := re.match(r"For (lazy|rich), try alpha near (\S+) ", line):
+        if match := re.match(r"For (lazy|rich), try output scale alpha near (\S+) ", line):
             yield match[1], float(match[2])
 
 

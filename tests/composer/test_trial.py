@@ -14,7 +14,7 @@ CONFIG = ToyConfig(
     width=48, activation="erf", alpha=0.28, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=6
 )
 SENTENCE = re.compile(
-    r"For (?P<side>lazy|rich), try alpha near (?P<alpha>\S+) \(now (?P<now>\S+)\): (?P<label>\w+) when tried; "
+    r"For (?P<side>lazy|rich), try output scale alpha near (?P<alpha>\S+) \(now (?P<now>\S+)\): (?P<label>\w+) when tried; "
     r"(lazy ends|rich begins) near (?P<border>\S+) \(95% (?P<low>\S+) to (?P<high>\S+)\)"
 )
 
@@ -77,7 +77,9 @@ def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "CLEAR", (1e6,))
     advice = regime.run(CONFIG.model_copy(update={"alpha": 4.0})).verdict.advice
     assert len(advice) == 1
-    assert re.fullmatch(r"No alpha tried on the way to rich was clearly there: .+ at 0\.\d+", advice[0])
+    assert re.fullmatch(
+        r"No output scale alpha tried on the way to rich was clearly there; the farthest run: .+ at 0\.\d+", advice[0]
+    )
 
 
 def test_there_is_nothing_to_try_where_nothing_moved() -> None:

@@ -34,9 +34,18 @@ def test_extrapolated_values_follow_the_laws(case: str) -> None:
 def test_extrapolated_advice_says_so() -> None:
     toy = advise(ToyConfig(alpha=1.23456, **TANH), 0.002, "mixed", [0.2], [0.05])
     assert toy == [
-        "For lazy, try alpha near 7.8 (now 1.23), extrapolated",
-        "For rich, try alpha near 0.14 (now 1.23), extrapolated",
+        "For lazy, try output scale alpha near 7.8 (now 1.23), extrapolated",
+        "For rich, try output scale alpha near 0.14 (now 1.23), extrapolated",
     ]
     assert advise(ProbeConfig(), 0.002, "lazy", [0.05], [0.05]) == [
-        "For rich, try learning_rate near 0.04 (now 0.002), extrapolated"
+        "For rich, try step size near 0.04 (now 0.002), extrapolated"
+    ]
+
+
+def test_a_value_far_away_is_a_direction_and_no_number() -> None:
+    assert advise(ToyConfig(alpha=0.5), 0.002, "rich", [1.7], [3.0]) == [
+        "Raise the output scale alpha more than a thousandfold for lazy (now 0.5), extrapolated"
+    ]
+    assert advise(ProbeConfig(), 0.1, "rich", [60.0], [3.0]) == [
+        "Lower the step size more than a thousandfold for lazy (now 0.1), extrapolated"
     ]

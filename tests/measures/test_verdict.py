@@ -138,3 +138,9 @@ def test_a_tenth_of_the_loss_has_to_be_gone(loss: float, learned: bool) -> None:
     result = verdict([0.01, 0.01], [0.01, 0.01], loss=loss)
     assert (result.label == "lazy") == learned
     assert ("rose" in result.reasons[0]) == (loss > 1)
+
+
+def test_a_change_beyond_all_bounds_is_said_to_be_over_them() -> None:
+    result = verdict([0.9, 0.91], [4.8e17, 4.9e17])
+    assert result.reasons[1] == "Gap over 100 (95% over 100); rich needs above 0.1"
+    assert "(95% 3.2 to over 100)" in verdict([0.9, 0.91], [30.0, 30.0], gap_interval=(3.2, 4e5)).reasons[1]

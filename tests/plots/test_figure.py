@@ -36,5 +36,5 @@ def test_lines_hold_the_history():
     report = regime.run(regime.ToyConfig(**TINY, steps=4, seeds=2))
     loss = figure(report).subfigs[1].axes[0]
     by_name = {line.get_label(): line for line in loss.lines}
-    assert set(by_name) == {"train", "test", "linearized twin"}
+    assert set(by_name) == {"train", "held out", "linearized twin"}
     assert list(by_name["train"].get_ydata()) == [event.measures["train_loss"] for event in report.history]

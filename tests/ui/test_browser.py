@@ -221,7 +221,7 @@ def test_the_catapult_leaves_its_twin_and_lands_below_two(page, server):
 def test_a_preset_with_two_runs_pins_the_first(page, server):
     visit(page, server)
     press(page, "Bottleneck")
-    expect(page.locator(".v-compare").first).to_contain_text("bottleneck None", timeout=MINUTES)
+    expect(page.locator(".v-compare").first).to_contain_text("Bottleneck: none", timeout=MINUTES)
     expect(page.locator(".v-compare").first).to_contain_text("mixed")
     press(page, "Pause")
     expect(page.locator("#toy-transport")).to_contain_text("paused", timeout=MINUTES)
@@ -235,11 +235,11 @@ def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
     page.get_by_role("slider", name="Output scale").press("ArrowRight")
     press(page, "Run")
     expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
-    expect(page.locator(".v-compare").first).to_contain_text("alpha 0.1 \u2192 0.15")
+    expect(page.locator(".v-compare").first).to_contain_text("Output scale \u03b1: 0.1 \u2192 0.15")
     assert page.locator(".v-loss path.pinned").count() == 1
     press(page, "Unpin")
     expect(page.get_by_role("button", name="Pin", exact=True)).to_be_visible()
-    expect(page.locator(".v-compare").first).not_to_contain_text("alpha")
+    expect(page.locator(".v-compare").first).not_to_contain_text("Output scale")
 
 
 def test_turning_the_step_size_shows_its_product_with_the_eigenvalue_at_once(page, server):
@@ -262,7 +262,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
     visit(page, server)
     page.get_by_role("radio", name="XOR").check()
     page.get_by_role("slider", name="Width").press("ArrowLeft")
-    settings(page, Steps=60, Seed=11, Learning_rate=0.05, Samples=32, Test_samples=32, Probe_samples=24)
+    settings(page, Steps=60, Seed=11, Step_size=0.05, Samples=32, Held_out=32, Probe_samples=24)
     page.get_by_role("radio", name="tanh").check()
     press(page, "Run")
     ended(page)
@@ -619,14 +619,14 @@ def test_settings_of_every_sort_reach_the_run(page, server):
     expect(page.locator("#toy-transport")).to_contain_text("step 2 of 2", timeout=MINUTES)
     for said in ("parameterization='standard'", "centered=False", "bottleneck=3", "optimizer='adam'"):
         expect(page.locator(".cm-content")).to_contain_text(said)
-    expect(page.locator(".pictures")).to_contain_text("no kernel limit with a bottleneck")
+    expect(page.locator(".pictures")).to_contain_text("No kernel limit with a bottleneck")
 
 
 def test_a_field_that_is_emptied_again_is_left_to_its_default(page, server):
     visit(page, server)
-    settings(page, Steps=2, Learning_rate=0.5)
+    settings(page, Steps=2, Step_size=0.5)
     page.wait_for_timeout(300)
-    page.get_by_label("Learning rate", exact=True).fill("")
+    page.get_by_label("Step size", exact=True).fill("")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 2 of 2", timeout=MINUTES)
     expect(page.locator(".cm-content")).not_to_contain_text("learning_rate")
@@ -643,7 +643,7 @@ def test_arrow_keys_move_through_choices(page, server):
 def test_dark_mode_reaches_every_text(page, server, tab):
     visit(page, server, tab, "?__theme=dark")
     dark = page.evaluate(
-        """() => [...document.querySelectorAll('.dial, .dial .word, h3, .tick, legend, .y-ticks span, .told')]
+        """() => [...document.querySelectorAll('.dial, .dial .word, h2, h3, .tick, legend, .y-ticks span, .told')]
         .filter(e => e.offsetParent).map(e => {
             const [r, g, b] = getComputedStyle(e).color.match(/\\d+/g).map(Number);
             return [e.className || e.tagName, r + g + b];
@@ -783,7 +783,7 @@ def test_the_first_map_is_a_finished_one(page, server):
     assert page.locator("#map .lines .contour").count() >= 2
     assert page.locator("#map .lines .expected").count() >= 1
     expect(page.locator(".v-laws").first).to_contain_text("Boundary: output scale")
-    expect(page.locator("#map .x-ticks")).to_contain_text("512")
+    expect(page.locator("#map .x-ticks span")).to_have_text(["20", "50", "100", "200", "500"])
     wide, narrow = cells(page).nth(11), cells(page).nth(132)
     wide.hover()
     expect(page.locator("#map .told")).to_contain_text("Width 512, Output scale \u03b1 16: lazy. Regime 0")
@@ -791,7 +791,7 @@ def test_the_first_map_is_a_finished_one(page, server):
     expect(page.locator("#map .told")).to_contain_text("Width 16, Output scale \u03b1 0.0625: rich. Regime")
     expect(page.locator("#map .told")).to_contain_text("Kernel change")
     before = wide.evaluate("cell => getComputedStyle(cell).backgroundColor")
-    page.get_by_label("Color by").select_option("Test error")
+    page.get_by_label("Color by").select_option("Held-out error")
     assert wide.evaluate("cell => getComputedStyle(cell).backgroundColor") != before
 
 

@@ -211,7 +211,7 @@ def test_a_pinned_run_does_not_print_its_rows(field, kind):
     board.pinned = pinned
     drawn = comparison(board)
     assert "SECRET" not in drawn
-    assert "other rows" in drawn
+    assert "Other rows" in drawn
     pinned.config[field] = board.config[field]
     assert "same settings" in comparison(board)
 

@@ -16,14 +16,16 @@ from regime.ui.form.toy import SETTINGS, summary
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
+from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import glossary
+from regime.ui.panels.heatmap import heatmap
+from regime.ui.panels.intro import INTROS
 from regime.ui.panels.kernel import kernels
 from regime.ui.panels.outcome import PREDICTORS, errors, scaling
 from regime.ui.panels.picture import pictures
 from regime.ui.panels.plot import Axis, decades, line
 from regime.ui.panels.progress import announcement, progress
 from regime.ui.panels.table import HEAT, block_table, full_table, layer_table, most_moved, shade
-from regime.ui.parts import INTRO
 from regime.ui.run.board import Board, thin
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.text import block_name, duration, number
@@ -90,7 +92,7 @@ def test_own_rows_have_a_picture_where_their_columns_allow(rows, text):
 def test_a_missing_limit_says_why_in_its_place():
     drawn = pictures(Board.replay(run(parameterization="mup", steps=0)))
     assert drawn.count("data:image/png") == 3
-    assert "<p>no kernel limit in this parameterization" in drawn
+    assert "<p>No kernel limit in this parameterization" in drawn
     assert "Infinite width" not in pictures(Board.replay(run(task="sine", parameterization="mup", steps=0)))
 
 
@@ -163,8 +165,8 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map():
 
 def test_an_undefined_cell_gives_its_reason(events):
     drawn = full_table(Board.replay(events))
-    assert 'title="the readout gives outputs, not features"' in drawn
-    assert "undefined: the readout gives outputs, not features" in drawn
+    assert 'title="The readout gives outputs, not features."' in drawn
+    assert ">The readout gives outputs, not features.<" in drawn
     assert "None" not in drawn
 
 
@@ -180,6 +182,39 @@ def test_no_verdict_is_a_look_of_its_own(events):
     assert "is-none" in drawn
     assert "No verdict" in drawn
     assert drawn.count('class="seed"') == 2
+
+
+def test_advice_waits_for_the_end_of_a_run(events):
+    board = board_with(events, advice=["Train longer"])
+    assert "Train longer" not in dial(board)
+    board.stop()
+    assert "Train longer." in dial(board)
+
+
+def test_cells_without_a_verdict_are_counted_by_reason():
+    drawn = counts(example("sweep"))
+    assert "<b>60</b> no verdict" in drawn
+    told = {int(count): reason for count, reason in re.findall(r"<li>(\d+) of them: ([^<]+)</li>", drawn)}
+    assert sum(told) == 60
+    assert set(told.values()) == {f"the interval has both {sides} in it." for sides in ("lazy and mixed", "mixed and rich")}
+
+
+def test_laws_are_told_in_sentences_with_links_to_their_papers():
+    drawn = laws(example("sweep"))
+    assert "The law fitted without the last 2 points predicts 2 of them." in drawn
+    assert 'href="https://arxiv.org/abs/1906.08034"' in drawn
+
+
+def test_a_lines_own_measure_and_the_regime_are_what_it_belongs_to():
+    """The script draws a line over the regime, or over the measure of this name."""
+    drawn = heatmap(example("sweep"))
+    names = {measure["name"] for measure in drawn["measures"]}
+    assert {line["measure"] for line in drawn["lines"]} <= names
+    assert {(line["look"], line["name"]) for line in drawn["lines"]} == {
+        ("kernel", "Kernel change is 0.5"),
+        ("kernel thin", "Kernel change is 0.1"),
+        ("gap", "Largest linearization gap is 0.1"),
+    }
 
 
 def test_a_diverged_run_has_no_marks_on_its_scale(events):
@@ -239,7 +274,16 @@ def test_thinning_keeps_both_ends():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "\u2013"), (0, "0"), (0.0004, "<0.001"), (0.0251, "0.025"), (6.84, "6.8"), (19.2, "19"), (431.0, "431")],
+    [
+        (None, "\u2013"),
+        (0, "0"),
+        (0.0004, "<0.001"),
+        (0.0251, "0.025"),
+        (6.84, "6.8"),
+        (19.2, "19"),
+        (431.0, "431"),
+        (-4.8e17, "\u22124.8\xd710\xb9\u2077"),
+    ],
 )
 def test_numbers(value, text):
     assert number(value) == text
@@ -281,7 +325,7 @@ def test_predictors_stand_side_by_side_with_their_spread_or_a_reason() -> None:
     assert html.count("<small>&plusmn;") >= 1
     board.last["measures"] |= {"infinite_test_error": None}
     board.last["undefined"] |= {"infinite_test_error": "no kernel limit <here>"}
-    assert 'title="no kernel limit &lt;here&gt;"' in errors(board)
+    assert 'title="No kernel limit &lt;here&gt;."' in errors(board)
     assert "The twin foresaw" in html
 
 
@@ -309,7 +353,7 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(events):
     assert comparison(board) == ""
     board.pinned = Board.replay(run(alpha=0.25))
     drawn = comparison(board)
-    assert "alpha 0.25 &rarr; 1.0" in drawn
+    assert "Output scale \u03b1: 0.25 &rarr; 1.0" in drawn
     assert "kernel_change" not in drawn
     assert "Kernel change" in drawn
     assert 'class="pinned"' in dial(board)
@@ -349,7 +393,11 @@ def test_references_are_drawn_and_named(events):
 
 def test_every_opened_term_is_defined(events):
     known = set(re.findall(r'id="term-([^"]+)"', glossary()))
-    used = set(re.findall(r'popovertarget="term-([^"]+)"', "".join(view(Board.replay(events)) for view in VIEWS) + INTRO))
+    used = set(
+        re.findall(
+            r'popovertarget="term-([^"]+)"', "".join(view(Board.replay(events)) for view in VIEWS) + "".join(INTROS.values())
+        )
+    )
     assert used
     assert used <= known
 

@@ -14,20 +14,20 @@ from regime.ui.run.examples import CONFIGS
 
 START = CONFIGS["checkpoints"]
 NAMED = {
-    "model": ("Model", "Of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
+    "model": ("Model", "A name from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
     "revisions": (
         "Revisions, in order",
-        "With commas between: branches, tags, subfolders, or other-model@revision. Empty: all that ship with it.",
+        "Branches, tags, subfolders, or other-model@revision, separated by commas. Empty: all that ship with the model.",
     ),
 }
 EXAMPLES = {
-    "samples": ("Examples", "On which everything is compared, 8 to 256."),
-    "max_tokens": ("Tokens", "Longer texts are cut."),
-    "seed": ("Seed", "Of the examples and the head."),
+    "samples": ("Examples", "Inputs on which the checkpoints are compared, 8 to 256."),
+    "max_tokens": ("Tokens", "Longer texts are cut to this many."),
+    "seed": ("Seed", "Random seed of the examples and the head."),
 }
 WORDS = {
-    "prompt": ("Prompt", "With {text} and {mask}. Empty: the task's."),
-    "words": ("Words", "One for each label."),
+    "prompt": ("Prompt", "A line with {text} and {mask}. Empty: the task's own."),
+    "words": ("Words", "One word for each label."),
 }
 
 
@@ -36,12 +36,12 @@ def checkpoints_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
     tasks = {ADDITION: "Sums", **{name: option_name(name) for name in (*MEANINGS, OWN)}}
     controls: dict[str, gr.components.Component] = {
         **settings(START, NAMED),
-        "task": choice("checkpoints", "task", "On", list(tasks), START.task, names=list(tasks.values())),
+        "task": choice("checkpoints", "task", "Task", list(tasks), START.task, names=list(tasks.values())),
         "readout": setting(
             START,
             "readout",
             "Readout",
-            "Of sums the answers; of texts words, the next token, or a random head that stays.",
+            "Prompt reads the answer of a sum or a prompt; Mean and Last token add a random head that stays fixed.",
             ("prompt", "next-token", "mean", "last"),
         ),
     }

@@ -18,16 +18,20 @@ from regime.ui.parts import folded, markup
 BRING = "Paste rows or upload a file, under Own rows."
 AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste or drop them under Own rows."
 COLUMNS = {
-    "target": ("Target", "A column's name or number. Empty: by its looks."),
-    "text_column": ("Text column", "Its name or number. Empty: by its looks."),
-    "drop": ("Drop", "Columns left out, with commas. Empty: those that count rows."),
-    "encode": ("Encode", "Columns of words, with commas. Each word becomes an input."),
+    "target": ("Target", "Name or number of the column. Empty: chosen by its looks."),
+    "text_column": ("Text column", "Name or number of the column. Empty: chosen by its looks."),
+    "drop": ("Drop", "Columns to leave out, separated by commas. Empty: those that count rows."),
+    "encode": ("Encode", "Columns of words, separated by commas. Each word becomes an input."),
 }
 """Fields that name columns, in one line: label and note."""
 OPTIONS = {
     "header": ("Header", {"": "Auto", True: "Yes", False: "No"}, "Whether the first row names the columns."),
     "task_type": ("Task type", {"auto": "Auto", "classification": "Classification", "regression": "Regression"}, ""),
-    "missing": ("Missing", {"refuse": "Refuse", "drop": "Leave out"}, "Rows with cells that are missing or cannot be read."),
+    "missing": (
+        "Missing",
+        {"refuse": "Refuse", "drop": "Leave out"},
+        "What to do with rows whose cells are missing or cannot be read.",
+    ),
 }
 """Fields of few values: label, the values with their names, and note."""
 ALONE: dict[str, dict[str, Any]] = {"toy": {}, "probe": {}, "checkpoints": {"model": "minilm", "revisions": ["main", "main"]}}

@@ -8,7 +8,7 @@ import gradio as gr
 from regime.config import CheckpointConfig, ProbeConfig, Runnable, SweepConfig, ToyConfig
 from regime.ui.form.ranges import parse_values
 from regime.ui.static_files import static
-from regime.ui.text import escape
+from regime.ui.text import escape, paper
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ TOYS = (
         "Small alpha",
         ToyConfig(width=64, alpha=0.1),
         "The output is divided by 10, so the weights have to move far. The network shapes features of its own and leaves its "
-        "twin behind: it learns faster than its first kernel foretold. That is <b>rich</b>.",
+        "twin behind: it learns faster than its first kernel predicted. That is <b>rich</b>.",
     ),
     Preset(
         "Catapult",
@@ -64,7 +64,7 @@ TOYS = (
         "Rich wins: parity",
         ToyConfig(task="parity", sparsity=2, width=128, alpha=0.03, samples=256, test_samples=512, steps=800, measure_every=20),
         "Two of the inputs decide, the others are noise. Only a network that learns which two, a <b>rich</b> one, gets the "
-        "test points right; compare its test error with the twin's.",
+        "held-out points right; compare its held-out error with the twin's.",
     ),
     Preset(
         "Lazy wins: smooth",
@@ -78,14 +78,14 @@ PROBES = (
     Preset(
         "Sentiment, new head",
         ProbeConfig(**_SHORT),
-        "The usual way: a new random head, and all weights are trained. Which blocks does it reshape, which does it use "
-        "as they are?",
+        "The usual way: all weights are trained, under a new random head. Which blocks does training reshape, and which does "
+        "it use as they are?",
     ),
     Preset(
         "Fitted head first",
         ProbeConfig(**_SHORT, head="fitted"),
         "The head is first fitted to the frozen features, so training starts from a linear probe and not from noise: most of "
-        "the loss is gone before any feature moves (Kumar et al. 2022).",
+        f"the loss is gone before any feature moves ({paper('Kumar et al. 2022', '2202.10054')}).",
     ),
     Preset(
         "Random initialization",
@@ -107,13 +107,14 @@ PROBES = (
     Preset(
         "Biases only",
         ProbeConfig(**_SHORT, trainable=("**.bias",), learning_rate=2e-3),
-        "Only the biases are trained, a thousandth of the weights (BitFit, Ben Zaken et al. 2022).",
+        f"Only the biases are trained, a thousandth of the weights (BitFit, {paper('Ben Zaken et al. 2022', '2106.10199')}).",
     ),
     Preset(
         "Prompt readout",
         ProbeConfig(**_SHORT, model="distilgpt2", readout="prompt"),
-        "No new head: the model is asked for a word, great or terrible, and its own logits are trained. Malladi et al. (2023) "
-        "found this closer to its kernel. It needs a language model, which is fetched from the Hub.",
+        "No new head: the model is asked for a word, great or terrible, and its own logits are trained. "
+        f"{paper('Malladi et al. (2023)', '2210.05643')} found this closer to the kernel of the start. It needs a language "
+        "model, which is fetched from the Hub.",
     ),
 )
 SINCE = ("step-00200", "step-00300", "step-00400", *(f"step-{step:05}" for step in range(600, 2601, 200)))
@@ -155,7 +156,7 @@ MAPS = (
             seeds=4,
         ),
         "Wide networks and large output scales are <b>lazy</b>, narrow ones and small scales <b>rich</b>. The border "
-        "between them falls as one over the square root of the width (Geiger et al. 2020).",
+        f"between them falls as one over the square root of the width ({paper('Geiger et al. 2020', '1906.08034')}).",
     ),
     Preset(
         "The same in muP",
@@ -166,7 +167,7 @@ MAPS = (
         "Depth",
         SweepConfig(base=ToyConfig(steps=200, width=64), axes={"depth": [1, 2, 3, 4, 5, 6], "alpha": _SCALES[1:8]}, seeds=3),
         "Deeper networks of the same width are further from their limit: kernels of depth over width fluctuate and move more "
-        "(Hanin and Nica 2019).",
+        f"({paper('Hanin and Nica 2019', '1909.05989')}).",
     ),
     Preset(
         "Bottleneck",
@@ -184,9 +185,9 @@ MAPS = (
             axes={"width": [3, 7, 11, 15, 19, 23, 27, 31, 39, 47, 63, 95, 127, 255, 511], "label_noise": [0.1, 0.2, 0.4]},
             seeds=8,
         ),
-        "Only the readout is trained, on random features. Color by <b>Test error of the first kernel</b>, the fit of least "
-        "norm: it is worst where there are as many features as samples, 31 and a bias, and better again beyond (Belkin et al. "
-        "2019).",
+        "Only the readout is trained, on random features. Color by <b>Held-out error of the first kernel</b>, the fit of least "
+        "norm: it is worst where there are as many features as samples, 31 and a bias, and better again beyond "
+        f"({paper('Belkin et al. 2019', '1812.11118')}).",
     ),
     Preset(
         "Scaling laws",
@@ -195,8 +196,7 @@ MAPS = (
             axes={"width": [16, 32, 64, 128, 256], "samples": [8, 16, 32, 64, 128, 256]},
             seeds=3,
         ),
-        "Test error against width and samples: color by <b>Test error</b>. More samples help until the width is the limit, and "
-        "the other way around.",
+        "Color by <b>Held-out error</b>: more samples help until the width is the limit, and more width until the samples are.",
     ),
 )
 PRESETS: dict[str, Sequence[Preset]] = {"toy": TOYS, "probe": PROBES, "checkpoints": TRAJECTORIES, "sweep": MAPS}

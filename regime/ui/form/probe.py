@@ -12,27 +12,27 @@ from regime.ui.parts import folded
 from regime.ui.run.examples import CONFIGS
 
 START = CONFIGS["probe"]
-READOUTS = "New head on the mean, or the last token; or the model's own words: a prompt's answer, or the next token."
+READOUTS = "Mean and Last token train a new head. Prompt and Next token train the model's own words."
 ROWS = "I liked it,good\nNot for me,bad"
 """Rows as somebody may paste them."""
-TEXTS = "A text and its label, or a number, in each line; for Next token the text alone. One file is at most 1 MB."
+TEXTS = "Each line holds a text and its label, or a number; for Next token the text alone. A file is at most 1 MB."
 TRAINED = {
-    "trainable": ("Trained", "Globs: encoder.layer.1.*, **.bias; * is all."),
-    "random_init": ("Random weights", "The same architecture."),
-    "forecast": ("Forecast", "Train its linear twin beside it."),
+    "trainable": ("Trained", "Patterns of parameter names, such as encoder.layer.1.* or **.bias; * is all."),
+    "random_init": ("Random weights", "Start from a random initialization of the same architecture."),
+    "forecast": ("Forecast", "Train the linearized twin beside the model."),
 }
 FURTHER = {
-    "revision": ("Revision", "Of the model."),
-    "prompt": ("Prompt", "With {text} and {mask}. Empty: the task's."),
-    "words": ("Words", "One for each label, in alphabetical order of labels."),
-    "samples": ("Samples", "Training texts."),
-    "probe_samples": ("Probe samples", "Held-out texts that kernels are compared on."),
-    "max_tokens": ("Tokens", "Longer texts are cut."),
-    "batch_size": ("Batch size", "Empty: all texts."),
-    "warmup": ("Warm-up", "Steps."),
-    "momentum": ("Momentum", "For that optimizer."),
+    "revision": ("Revision", "Branch, tag or commit of the model."),
+    "prompt": ("Prompt", "A line with {text} and {mask}. Empty: the task's own."),
+    "words": ("Words", "One word for each label, in alphabetical order of labels."),
+    "samples": ("Samples", "Number of training texts."),
+    "probe_samples": ("Probe samples", "Held-out texts on which kernels are compared."),
+    "max_tokens": ("Tokens", "Longer texts are cut to this many."),
+    "batch_size": ("Batch size", "Texts in each step. Empty: all."),
+    "warmup": ("Warm-up", "Steps until the full step size is reached."),
+    "momentum": ("Momentum", "Used by the Momentum optimizer."),
     "measure_every": ("Measure every", "Steps between two measurements."),
-    "seed": ("Seed", "Of the split and the first head."),
+    "seed": ("Seed", "Random seed of the split and the first head."),
 }
 
 
@@ -45,13 +45,20 @@ def probe_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
     own = own_rows(START, TEXTS, ROWS)
     controls |= own.controls | {
         "readout": setting(START, "readout", "Readout", READOUTS),
-        "head": setting(START, "head", "New head", "Fitted: to the frozen features, before training."),
+        "head": setting(START, "head", "New head", "Fitted starts from a linear probe of the frozen features."),
         "optimizer": setting(START, "optimizer", "Optimizer", options=("adamw", "sgd", "momentum")),
         "learning_rate": setting(
             START, "learning_rate", "Step size", "Empty: 1e-4 for AdamW, 1e-2 for SGD, 1e-3 for Momentum. Larger is richer."
         ),
-        "steps": setting(START, "steps", "Steps", "Fine-tuning steps, 0 to 1000."),
-        "seeds": choice("probe", "seeds", "Seeds", (1, 2, 3, 4), START.seeds, note="Heads, or random weights."),
+        "steps": setting(START, "steps", "Steps", "Number of fine-tuning steps, 0 to 1000."),
+        "seeds": choice(
+            "probe",
+            "seeds",
+            "Seeds",
+            (1, 2, 3, 4),
+            START.seeds,
+            note="Each seed has a new head, or random weights, of its own.",
+        ),
     }
     with folded("All settings"):
         controls |= settings(START, TRAINED)
@@ -60,7 +67,7 @@ def probe_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
         controls["decay"] = choice("probe", "decay", "Decay of the step", decays, START.decay, names=names)
         losses = ("mse", "cross-entropy")
         names = ("Default", *map(option_name, losses))
-        note = "Default: squared for a new head."
+        note = "The default is squared for a new head."
         controls["loss"] = choice("probe", "loss", "Loss", ("", *losses), "", names=names, note=note)
         controls |= settings(START, FURTHER)
     return controls, own
@@ -73,7 +80,7 @@ def model_menu() -> gr.Dropdown:
         [(f"{name} ({millions:.3g} M parameters)", name) for name, millions in known.items()],
         value=START.model,
         label="Model",
-        info="Or type a Hub id.",
+        info="Choose one, or type a Hub id.",
         interactive=True,
         allow_custom_value=True,
         elem_id="probe-model",

@@ -48,13 +48,15 @@ def sweep_form(start: SweepConfig) -> dict[str, gr.components.Component]:
         return line_field(KIND, name, label, shown[name], note)
 
     controls: dict[str, gr.components.Component] = {
-        "across": menu(KIND, "across", "Across", axes, shown["across"]),
-        "across_values": line("across_values", "Its values", "16, 32, 64, or 16 to 512 in 6: evenly on a log scale."),
-        "up": menu(KIND, "up", "Up", {NONE: "Nothing: one row", **axes}, shown["up"]),
-        "up_values": line("up_values", "Its values", "As above; words for fields of words."),
+        "across": menu(KIND, "across", "Horizontal axis", axes, shown["across"]),
+        "across_values": line(
+            "across_values", "Horizontal values", "16, 32, 64; or 16 to 512 in 6: six values, evenly on a log scale."
+        ),
+        "up": menu(KIND, "up", "Vertical axis", {NONE: "None: a single row", **axes}, shown["up"]),
+        "up_values": line("up_values", "Vertical values", "Written as above; relu, tanh for a field of words."),
         "seeds": choice(KIND, "seeds", "Seeds of each cell", (1, 2, 3, 4, 8), shown["seeds"]),
         "at_loss": number_field(
-            KIND, "at_loss", "Stop at loss", shown["at_loss"], "As a share of the first. Empty: after the last step."
+            KIND, "at_loss", "Stop at loss", shown["at_loss"], "As a share of the first loss. Empty: train to the last step."
         ),
     }
     with folded("All settings"):
@@ -62,9 +64,11 @@ def sweep_form(start: SweepConfig) -> dict[str, gr.components.Component]:
         for name, options in (("task", tasks), *((name, _options(name)) for name in ("activation", "parameterization"))):
             controls[name] = menu(KIND, name, FIELDS[name], options, shown[name])
         for name in ("depth", "width", "alpha", "samples", "steps"):
-            controls[name] = number_field(KIND, name, FIELDS[name], shown[name], "Where it is no axis.")
-        controls["also"] = line("also", "Further axes", "depth: 1, 2; seed: 0, 10. The map then shows one value of each.")
-        note = 'Any other fields, as JSON. A probe\'s begin with "kind": "probe".'
+            controls[name] = number_field(KIND, name, FIELDS[name], shown[name], "Used where it is not an axis.")
+        controls["also"] = line(
+            "also", "Further axes", "Such as depth: 1, 2; seed: 0, 10. The map shows one value of each at a time."
+        )
+        note = 'Any other fields, as JSON. Those of a probe begin with "kind": "probe".'
         controls["rest"] = text_field(KIND, "rest", "Other settings", note, '{"optimizer": "adam"}', shown["rest"])
     return controls
 

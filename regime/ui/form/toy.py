@@ -24,40 +24,40 @@ SETTINGS = {
             "How layers scale with width. In muP and mean field, features move at any width.",
         ),
         "activation": ("Activation", ""),
-        "trainable": ("Trained layers", "Readout: the last layer alone, on random features."),
-        "weight_std": ("Weight scale", "Standard deviation."),
-        "bias_std": ("Bias scale", "Standard deviation."),
-        "init_scale": ("Initial scale", "Of all parameters. Large is lazy."),
-        "bias": ("Biases", "In every layer."),
-        "bottleneck": ("Bottleneck", "Units of one layer. Empty: none."),
-        "bottleneck_layer": ("In layer", "Which one is narrow."),
-        "centered": ("Centered output", "Minus the function at the start, so that learning begins at zero."),
+        "trainable": ("Trained layers", "Readout trains the last layer alone, on random features."),
+        "weight_std": ("Weight scale", "Standard deviation of initial weights."),
+        "bias_std": ("Bias scale", "Standard deviation of initial biases."),
+        "init_scale": ("Initial scale", "Multiplies all initial parameters. Large is lazy."),
+        "bias": ("Biases", "Every layer has them."),
+        "bottleneck": ("Bottleneck", "Units of one narrow layer. Empty: none is narrow."),
+        "bottleneck_layer": ("Narrow layer", "Its number among the hidden layers."),
+        "centered": ("Centered output", "The function at the start is subtracted, so learning begins at zero."),
     },
     "Training": {
         "loss": ("Loss", "Cross-entropy needs a task with classes."),
         "optimizer": ("Optimizer", "GD takes all points in each step."),
-        "batch_size": ("Batch size", "Empty: 32 for SGD, else all points."),
-        "momentum": ("Momentum", "For that optimizer."),
-        "weight_decay": ("Weight decay", "0: none."),
-        "decoupled": ("Decoupled decay", "Apart from momentum and Adam's scaling, as in AdamW."),
-        "steps": ("Steps", "Training steps."),
-        "measure_every": ("Measure every", "So many steps."),
-        "max_seeds": ("Most seeds", "Added while the verdict straddles a bound. Empty: none are."),
-        "seed": ("Seed", "First initialization."),
+        "batch_size": ("Batch size", "Points in each step. Empty: 32 for SGD, else all."),
+        "momentum": ("Momentum", "Used by the Momentum optimizer."),
+        "weight_decay": ("Weight decay", "0 means none."),
+        "decoupled": ("Decoupled decay", "The decay is kept apart from momentum and Adam's scaling, as in AdamW."),
+        "steps": ("Steps", "Number of training steps."),
+        "measure_every": ("Measure every", "Steps between two measurements."),
+        "max_seeds": ("Most seeds", "Seeds are added while a label would be a guess. Empty: none are."),
+        "seed": ("Seed", "Random seed of the first network."),
     },
     "Data": {
-        "samples": ("Samples", "Training points."),
-        "test_samples": ("Test samples", "For the test loss."),
-        "probe_samples": ("Probe samples", "To compare kernels on."),
-        "data_seed": ("Data seed", "Points and batches."),
-        "input_noise": ("Input noise", "Empty: the task's own."),
-        "label_noise": ("Label noise", "Share of labels changed; of numbers, the noise added."),
-        "frequency": ("Frequency", "Of circle and sine."),
-        "sparsity": ("Sparsity", "Relevant bits of parity, directions of multi index."),
+        "samples": ("Samples", "Number of training points."),
+        "test_samples": ("Held out", "Points for the held-out loss and error."),
+        "probe_samples": ("Probe samples", "Held-out points on which kernels are compared."),
+        "data_seed": ("Data seed", "Random seed of points and batches."),
+        "input_noise": ("Input noise", "Empty: as much as the task has."),
+        "label_noise": ("Label noise", "Share of labels that are changed; for numbers, the noise added."),
+        "frequency": ("Frequency", "Used by the tasks Circle and Sine."),
+        "sparsity": ("Sparsity", "Inputs that count in Parity; directions in Multi index."),
     },
 }
 """Every other field of the configuration but the device: its label and a note, in groups."""
-NUMBERS = "Columns of numbers, and the target. Training, test and probe samples come from these rows. At most 1 MB."
+NUMBERS = "Columns of numbers, and the target. Training, held-out and probe samples come from these rows. At most 1 MB."
 
 
 def toy_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
@@ -94,7 +94,7 @@ def toy_form() -> tuple[dict[str, gr.components.Component], OwnRows]:
     with folded("All settings"):
         for title, fields in SETTINGS.items():
             with gr.Column(elem_classes="group", min_width=0):
-                markup(f"<h4>{title}</h4>", "title")
+                markup(f"<h2>{title}</h2>", "title")
                 controls |= settings(START, fields)
     return controls, own
 

@@ -19,7 +19,7 @@ from regime.ui.panels.plot import (
     steps_axis,
 )
 from regime.ui.run.board import Board
-from regime.ui.text import DASH, NAMES, escape, number
+from regime.ui.text import DASH, NAMES, escape, number, sentence
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Curve:
 
 
 TRAIN_LOSS = Curve("train_loss", "network, train", "net", pinned=True)
-TEST_LOSS = Curve("test_loss", "network, test", "test", marks=True)
+TEST_LOSS = Curve("test_loss", "network, held out", "test", marks=True)
 TWIN_LOSS = Curve("twin_train_loss", "linearized twin", "twin")
 LIMIT_LOSS = Curve("infinite_train_loss", "infinite width", "limit")
 TOY_LOSSES = (TEST_LOSS, TRAIN_LOSS, TWIN_LOSS, LIMIT_LOSS)
@@ -123,19 +123,19 @@ MULTIPLES = (
     Multiple(
         "kernel_change",
         Axis(1e-3, 10, log=True, ticks=(1e-3, 1e-2, 0.1, 1, 10)),
-        "how far the tangent kernel turned or grew",
+        "How far the tangent kernel turned or grew.",
         (LAZY_BELOW, RICH_ABOVE),
     ),
     Multiple(
         "linearization_gap",
         Axis(1e-3, 1, log=True, ticks=(1e-3, 1e-2, 0.1, 1)),
-        "how far the network is from its twin",
+        "How far the network is from its twin.",
         (LAZY_BELOW,),
     ),
     Multiple(
         "representation_change",
         Axis(1e-4, 1, log=True, ticks=(1e-4, 1e-2, 1)),
-        "how far the hidden features moved, 1&nbsp;&minus;&nbsp;CKA",
+        "How far the hidden features moved, 1&nbsp;&minus;&nbsp;CKA.",
     ),
 )
 
@@ -159,11 +159,11 @@ def _multiple(board: Board, part: Multiple) -> str:
     shapes += [band(low, high, x, part.axis, "net"), line(points, x, part.axis, "net")]
     last = board.last
     value, sd = (last[kind].get(part.measure) if last else None for kind in ("measures", "spread"))
-    reason = last["undefined"].get(part.measure, "") if last else "not run yet"
+    reason = sentence(last["undefined"].get(part.measure, "undefined") if last else "not run yet")
     name = NAMES[part.measure]
     spoken = f"{name} over steps, now {number(value)}" if value is not None else f"{name}: {reason}"
-    beside = "".join(f"; dashed: {escape(known['meaning'])}" for known in apart)
+    beside = "".join(f" Dashed: {escape(known['meaning'])}." for known in apart)
     note = f'<p class="note">{part.note}{beside}</p>'
     key = plus_minus(value, sd) if value is not None else f'<b title="{escape(reason)}">{DASH}</b>'
     drawn = chart(shapes, x, part.axis, label=spoken, css="small")
-    return f'<div class="multiple"><h4>{term(part.measure, name)}</h4><p class="key-number">{key}</p>{drawn}{note}</div>'
+    return f'<div class="multiple"><h3>{term(part.measure, name)}</h3><p class="key-number">{key}</p>{drawn}{note}</div>'

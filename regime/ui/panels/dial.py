@@ -10,10 +10,10 @@ from regime.ui.text import escape
 EVIDENCE = 2
 """How many of a verdict's first reasons are its measures; what follows is a remark."""
 MEANING = {
-    "lazy": "its features barely moved: a linear model fixed at the start would learn the same",
-    "mixed": "its features moved, but not far",
-    "rich": "it learned features that it did not have at the start",
-    "no verdict": "the evidence does not settle it, so no label is given",
+    "lazy": "Its features barely moved: its linear twin would do.",
+    "mixed": "Its features moved, but not far.",
+    "rich": "It learned features it did not have at the start.",
+    "no verdict": "The evidence does not settle it: no label is given.",
 }
 
 
@@ -26,7 +26,13 @@ def dial(board: Board, title: str = "Training regime") -> str:
     label = verdict["label"]
     css = "none" if label == "no verdict" else label
     return _panel(
-        title, heading(label), _standing(board, verdict), _scale(verdict, pinned), verdict["reasons"], _advice(verdict), css
+        title,
+        heading(label),
+        _standing(board, verdict),
+        _scale(verdict, pinned),
+        verdict["reasons"],
+        _advice(board, verdict),
+        css,
     )
 
 
@@ -43,14 +49,16 @@ def _panel(title: str, word: str, standing: str, scale: str, reasons: list[str],
     )
     return (
         f'<section class="dial is-{css}" aria-label="{escape(title)}: {escape(word)}">'
-        f'<p class="kicker">{escape(title)}<span>bar: {term("interval", "95% interval")}</span></p>'
+        f'<p class="kicker">{escape(title)}<span>Bar: {term("interval", "95% interval")}</span></p>'
         f'<h2><span class="word">{escape(word)}</span> <span class="standing">{escape(standing)}</span></h2>'
         f"{scale}<ul>{remarks}</ul>{advice}</section>"
     )
 
 
-def _advice(verdict: dict[str, Any]) -> str:
-    return f'<p class="advice">{escape(". ".join(verdict["advice"]))}.</p>' if verdict["advice"] else ""
+def _advice(board: Board, verdict: dict[str, Any]) -> str:
+    """Draw what to change for another verdict, once the run has one: before, it would come and go with every measurement."""
+    known = verdict["advice"] and board.status != "running"
+    return f'<p class="advice">{escape(". ".join(verdict["advice"]))}.</p>' if known else ""
 
 
 def _scale(verdict: dict[str, Any] | None, pinned: float | None = None) -> str:
@@ -73,8 +81,8 @@ def _scale(verdict: dict[str, Any] | None, pinned: float | None = None) -> str:
         drawn += f'<i class="mean" style="left:{100 * shown.mean:.2f}%"></i>'
     if pinned is not None:
         text += f"; the pinned run at {pinned:.2f}"
-        drawn += f'<i class="pinned" style="left:{100 * pinned:.2f}%" title="pinned run"></i>'
-    meaning = MEANING.get(label or "", "lazy: the features of the start are enough; rich: new ones are learned")
+        drawn += f'<i class="pinned" style="left:{100 * pinned:.2f}%" title="The pinned run"></i>'
+    meaning = MEANING.get(label or "", "Lazy keeps its first features; rich learns new ones.")
     return (
         f'<div class="scale" role="img" aria-label="{text}"><div class="track">{zones}</div>{drawn}</div>'
         f'<div class="words" aria-hidden="true">{words}</div><p class="meaning">{escape(meaning)}</p>'

@@ -1,22 +1,40 @@
 """What a map says in words: how many cells of each regime, the boundary's slope, and the power laws along its edges."""
 
+from collections import Counter
 from typing import Any
 
+from regime.measures.verdict import LEARNED, UNLEARNED
+from regime.ui.form.settings import option_name
 from regime.ui.panels.heatmap import boundaries, cell_label
 from regime.ui.run.mapboard import MapBoard
-from regime.ui.text import FIELDS, MINUS, NAMES, escape, number
+from regime.ui.text import MINUS, NAMES, escape, field_name, linked, number
 
 ORDER = ("lazy", "mixed", "rich", "no verdict", "diverged", "failed")
 SHOWN = ("kernel_change", "parameter_movement", "feature_movement")
 
 
 def counts(board: MapBoard) -> str:
-    """Draw how many cells of a map there are of each regime."""
-    labels = [cell_label(cell) for cell in board.cells.values()]
-    parts = "".join(f"<li><b>{labels.count(label)}</b> {label}</li>" for label in ORDER if label in labels)
+    """Draw how many cells of a map there are of each regime, and why some have none."""
+    labels = Counter(map(cell_label, board.cells.values()))
+    parts = "".join(f"<li><b>{labels[label]}</b> {label}</li>" for label in ORDER if label in labels)
+    why = Counter(_why(cell["verdict"]) for cell in board.cells.values() if cell_label(cell) == "no verdict")
+    reasons = "".join(f"<li>{count} of them: {escape(reason)}.</li>" for reason, count in why.most_common())
+    parts += f'<li><ul class="why">{reasons}</ul></li>' * bool(reasons)
     spoiled = board.started and board.started["kept"]
-    note = f'<p class="note">The store could not be used and was kept aside as {escape(spoiled)}.</p>' if spoiled else ""
-    return f'<h3>What the cells came to</h3><ul class="counts">{parts or "<li>nothing yet</li>"}</ul>{note}'
+    note = (
+        f'<p class="note">The store of earlier cells could not be read; it was kept aside as {escape(spoiled)}.</p>'
+        if spoiled
+        else ""
+    )
+    return f'<h2>Cells by regime</h2><ul class="counts">{parts or "<li>None has run yet.</li>"}</ul>{note}'
+
+
+def _why(verdict: dict[str, Any]) -> str:
+    """Return why a cell has no label, in words that cells share."""
+    if verdict["agree"] == UNLEARNED:
+        return f"the training loss fell by less than {100 * LEARNED:.0f}%"
+    reason = verdict["reasons"][0].partition(", so")[0]
+    return reason[:1].lower() + reason[1:]
 
 
 def laws(board: MapBoard) -> str:
@@ -28,13 +46,13 @@ def laws(board: MapBoard) -> str:
     ]
     rows += [_peak_row(law) for law in _edges(board, "descents")]
     if not rows:
-        note = "They are fitted once three sizes or scales are there, each with two seeds or more."
-        return f'<h3>Boundary and laws</h3><p class="sub">{note}</p>'
-    heads = ("Law", "Exponent", "95% interval", "Expected")
+        note = "The laws are fitted once cells of three sizes or scales are there, each with two seeds or more."
+        return f'<h2>Boundary and laws</h2><p class="sub">{note}</p>'
+    heads = ("Power law", "Exponent", "95% interval", "Expected exponent")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     table = f'<table class="rows laws"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return (
-        '<h3>Boundary and laws</h3><p class="sub">Fitted in log-log; the report has them along every row and column.</p>'
+        '<h2>Boundary and laws</h2><p class="sub">Lines fitted to logarithms at the ends of the map; its report has all.</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="Boundary and laws">{table}</div>'
     )
 
@@ -52,12 +70,12 @@ def _edges(board: MapBoard, kind: str) -> list[dict[str, Any]]:
 
 def _law_name(law: dict[str, Any]) -> str:
     """Name a law: what grows with what, where, in which network."""
-    axis = escape(FIELDS.get(law["axis"], law["axis"]).lower())
+    axis = escape(field_name(law["axis"]).lower())
     name = NAMES.get(law["measure"], law["measure"])
     if "knob" in law:
-        name = f"Boundary: {FIELDS.get(law['knob'], law['knob']).lower()} at which {name.lower()} is {law['level']:g}"
-    at = "".join(f", {escape(FIELDS.get(name, name).lower())} {escape(_value(value))}" for name, value in law["at"].items())
-    kind = f"{law['activation']}, {law['parameterization']}; {law['norm']}"
+        name = f"Boundary: {field_name(law['knob']).lower()} at which {name.lower()} is {law['level']:g}"
+    at = "".join(f", {escape(field_name(name).lower())} {escape(_value(value))}" for name, value in law["at"].items())
+    kind = f"{option_name(law['activation'])}, {option_name(law['parameterization'])}; {law['norm']}"
     return f"{escape(name)} against {axis}{at}<small>{escape(kind)}</small>"
 
 
@@ -71,18 +89,18 @@ def _prediction(law: dict[str, Any]) -> str:
     if not points:
         return ""
     inside = sum(point["inside"] for point in points)
-    return f"<small>without its last {len(points)} points it foretells {inside} of them</small>"
+    return f"<small>The law fitted without the last {len(points)} points predicts {inside} of them.</small>"
 
 
 def _floor_note(law: dict[str, Any]) -> str:
     low, high = law["floor_interval"]
-    return f"<small>down to a floor of {number(law['floor'])}, {number(low)} to {number(high)}</small>"
+    return f"<small>It falls to a floor of {number(law['floor'])} (95% {number(low)} to {number(high)}).</small>"
 
 
 def _peak_row(law: dict[str, Any]) -> str:
     """Draw a double descent as a row: where its peak is, and how far it falls."""
     low, high = law["interval"]
-    falls = f"<small>{number(law['before'])} times the lowest before, {number(law['after'])} times the lowest after</small>"
+    falls = f"<small>{number(law['before'])} times the lowest before it, {number(law['after'])} times the lowest after.</small>"
     return (
         f'<tr><th scope="row">Peak: {_law_name(law)}</th><td>at {number(law["peak"])}</td>'
         f"<td>{number(low)} to {number(high)}</td><td>{falls}</td></tr>"
@@ -96,8 +114,8 @@ def _law_row(name: str, law: dict[str, Any], more: str = "") -> str:
         want = ""
     else:
         ends = dict.fromkeys((expected["low"], expected["high"]))
-        mark = "agrees" if law["agrees"] else "differs"
-        want = f"{' to '.join(_signed(end) for end in ends)} <small>{mark}; {escape(expected['source'])}</small>"
+        mark = "Agrees" if law["agrees"] else "Differs"
+        want = f"{' to '.join(_signed(end) for end in ends)} <small>{mark}: {linked(expected['source'])}.</small>"
     return (
         f'<tr><th scope="row">{name}</th><td>{_signed(law["exponent"])}</td>'
         f"<td>{_signed(low)} to {_signed(high)}</td><td>{want}{more}</td></tr>"

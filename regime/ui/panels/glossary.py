@@ -1,18 +1,18 @@
-"""The terms of the page, each defined in a sentence that opens at a press on the dotted word."""
+"""The terms of the page, each defined in a sentence that opens beside the dotted word when that is pressed."""
 
 from regime.measures.definitions import DEFINITIONS
-from regime.ui.text import escape
+from regime.ui.text import escape, paper, sentence
 
 TERMS = {
     "lazy": "Training hardly changes the features of the network: a linear model fixed before the first step learns the same.",
     "rich": "Training changes the features: the network learns what to look at, and leaves its linear model behind.",
     "twin": "The linearized twin is the network's tangent at its start: linear in the weights, its features fixed, trained by "
-    "the same steps on the same data (Lee et al. 2019).",
+    f"the same steps on the same data ({paper('Lee et al. 2019', '1902.06720')}).",
     "kernel": "The tangent kernel says how far a training step on one point moves the output at another; while it stays "
-    "constant, training is linear (Jacot et al. 2018).",
-    "infinite": "What infinitely many units in each layer would compute: there the kernel cannot move, and no seed matters.",
-    "interval": "In 95 of 100 repetitions with other seeds and probe points, such a bar contains the mean over all of them.",
-    "floor": "What rounding and the choice of probe points alone can make of the measure: below it, nothing is shown to move.",
+    f"constant, training is linear ({paper('Jacot et al. 2018', '1806.07572')}).",
+    "infinite": "What a network of infinitely many units a layer computes: its kernel cannot move, and no seed matters.",
+    "interval": "In 95 of 100 repetitions with other seeds and probe points, it contains the mean over all of them.",
+    "floor": "How large rounding and the choice of probe points alone can make a measure: less shows no movement.",
 }
 
 MEASURES = {
@@ -29,10 +29,14 @@ def term(name: str, text: str) -> str:
     return f'<button type="button" class="term" popovertarget="term-{name}">{escape(text)}</button>'
 
 
+def meaning(name: str) -> str:
+    """Return the definition of a measure as a sentence; empty for what is no measure."""
+    return sentence(DEFINITIONS[name]) if name in DEFINITIONS else ""
+
+
 def glossary() -> str:
     """Draw the definitions, which stay as they are while a run redraws the words that open them."""
-    formulas = {name: f"{text[:1].upper()}{text[1:]}." for name, text in DEFINITIONS.items()}
-    meant = TERMS | {name: f"{MEASURES.get(name, '')} {formula}" for name, formula in formulas.items()}
+    formulas = {name: escape(f"{MEASURES.get(name, '')} {meaning(name)}".strip()) for name in DEFINITIONS}
     return "".join(
-        f'<div id="term-{name}" class="definition" popover>{escape(text.strip())}</div>' for name, text in meant.items()
+        f'<div id="term-{name}" class="definition" popover>{text}</div>' for name, text in (TERMS | formulas).items()
     )

@@ -6,13 +6,13 @@ from typing import Any
 import gradio as gr
 
 from regime.config.sweep import SweepConfig
-from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
 from regime.sweep.cell import Cell
 from regime.sweep.findings import INDEX, Contour, contours
+from regime.ui.panels.glossary import meaning
 from regime.ui.run.mapboard import MapBoard
 from regime.ui.static_files import static
-from regime.ui.text import FIELDS, NAMES
+from regime.ui.text import NAMES, field_name
 
 MEASURES = (
     INDEX,
@@ -33,6 +33,8 @@ MEASURES = (
 """What a map can be colored by."""
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
 BOUNDS = {INDEX: ZONES, "kernel_change": (LAZY_BELOW, RICH_ABOVE), "linearization_gap_max": (LAZY_BELOW,)}
+LOOKS = {("kernel_change", RICH_ABOVE): "kernel", ("kernel_change", LAZY_BELOW): "kernel thin"}
+"""Classes of the boundaries' lines."""
 DIGITS = 4
 Numbers = list[float | None]
 
@@ -44,13 +46,14 @@ def heatmap(board: MapBoard) -> dict[str, Any]:
     config = board.parsed()
     toy = config.base.kind == "toy"
     known = [name for name in MEASURES if toy or name in (INDEX, "kernel_change", "kernel_distance", "representation_change")]
-    axes = [{"name": name, "label": FIELDS.get(name, name), "values": _shown(config, name)} for name in config.axes]
+    axes = [{"name": name, "label": field_name(name), "values": _shown(config, name)} for name in config.axes]
     measures = [
         {
+            "name": name,
             "label": NAMES.get(name, name),
             "linear": name in LINEAR,
             "bounds": list(BOUNDS.get(name, ())),
-            "meaning": DEFINITIONS.get(name, "0 lazy to 1 rich, from kernel and function together"),
+            "meaning": meaning(name) or "0 is lazy and 1 is rich, from kernel and function together.",
         }
         for name in known
     ]
@@ -105,10 +108,11 @@ def _contour_line(contour: Contour) -> dict[str, Any]:
     expected = contour.expected
     return {
         "measure": contour.measure,
+        "look": LOOKS.get((contour.measure, contour.level), "gap"),
         "axis": contour.axis,
         "knob": contour.knob,
         "at": {name: _word(value) for name, value in contour.at.items()},
-        "name": f"{NAMES.get(contour.measure, contour.measure)} = {contour.level:g}",
+        "name": f"{NAMES.get(contour.measure, contour.measure)} is {contour.level:g}",
         "points": [[part.size, part.knob] for part in contour.crossings],
         "expected": None if expected is None else (expected.low + expected.high) / 2,
     }
@@ -121,9 +125,9 @@ TEMPLATE = """
 </div>
 <div class="map-plot"><p class="y-name"></p><div class="y-ticks"></div>
   <div class="map-area"><div class="cells" role="grid" aria-label="Map of regimes"></div>
-    <svg class="lines" viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"></svg>
-    <div class="line-names"></div></div>
+    <svg class="lines" viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"></svg></div>
   <div class="x-ticks"></div><p class="x-name"></p></div>
+<ul class="map-legend" aria-label="Legend"></ul>
 <p class="told" role="status">Point at a cell for its numbers; press it to open that run in Train.</p>
 """
 

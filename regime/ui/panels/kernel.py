@@ -26,7 +26,7 @@ def kernels(board: Board) -> str:
     change = last - first if growth else None
     rails = _rails(start.get("targets", []))
     return (
-        f"<h3>{term('kernel', 'Tangent kernel')}</h3>"
+        f"<h2>{term('kernel', 'Tangent kernel')}</h2>"
         '<p class="sub">Held-out points, ordered by class. Dark: a step on one point moves the output at the other, so the two '
         "learn together. A lazy network keeps its pattern.</p>"
         '<div class="kernels">'

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from regime.measures.definitions import DEFINITIONS
+from regime.ui.panels.glossary import meaning
 from regime.ui.run.board import Board
-from regime.ui.text import DASH, escape, number
+from regime.ui.text import DASH, escape, number, sentence
 
 PREDICTORS = {
     "": "Network",
@@ -14,11 +14,11 @@ PREDICTORS = {
     "kernel_now_": "Regression, last kernel",
 }
 SCALES = {
-    "weight": "Multiplier",
+    "weight": "Multiplier of W",
     "weight_init": "Std of W",
-    "bias": "For b",
+    "bias": "Multiplier of b",
     "bias_init": "Std of b",
-    "weight_speed": "Step",
+    "weight_speed": "Step on W",
 }
 
 
@@ -32,12 +32,12 @@ def errors(board: Board) -> str:
         for prefix, name in PREDICTORS.items()
     )
     skill = event["measures"].get("forecast_skill") if event else None
-    foreseen = "" if skill is None else f"The twin foresaw {100 * max(0.0, skill):.0f}% of the variance of the path. "
-    note = f"{foreseen}Errors are shares of wrong classes, in regression of the variance; &plusmn; is the spread over seeds."
+    foreseen = "" if skill is None else f" The twin foresaw {100 * max(0.0, skill):.0f}% of the variance of the path."
+    note = f"Share of points in the wrong class, in regression of the variance; &plusmn; is the spread over seeds.{foreseen}"
     return (
-        f'<h3>Who predicts best</h3><p class="sub">{note}</p><div class="scroll"><table class="rows compared">'
+        f'<h2>Who predicts best</h2><p class="sub">{note}</p><div class="scroll"><table class="rows compared">'
         f'<caption class="sr-only">Errors side by side</caption><thead><tr><th scope="col">Predictor</th>'
-        f'<th scope="col">Train error</th><th scope="col">Test error</th></tr></thead><tbody>{body}</tbody></table></div>'
+        f'<th scope="col">Train error</th><th scope="col">Held-out error</th></tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -68,8 +68,8 @@ def outcome(board: Board) -> str:
 def _cell(event: dict[str, Any] | None, measure: str) -> str:
     value = event["measures"].get(measure) if event else None
     if value is None:
-        reason = (event or {}).get("undefined", {}).get(measure, "not measured")
-        return f'<td title="{escape(reason)}">{DASH}</td>'
+        reason = (event or {}).get("undefined", {}).get(measure, "not measured yet")
+        return f'<td title="{escape(sentence(reason))}">{DASH}</td>'
     spread = event["spread"].get(measure)
     beside = f" <small>&plusmn;{number(spread)}</small>" if spread else ""
-    return f'<td title="{escape(DEFINITIONS[measure])}">{number(value)}{beside}</td>'
+    return f'<td title="{escape(meaning(measure))}">{number(value)}{beside}</td>'

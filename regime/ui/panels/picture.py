@@ -11,13 +11,13 @@ from regime.ui.panels.glossary import TERMS, term
 from regime.ui.panels.pixels import signed_image
 from regime.ui.panels.plot import Axis, chart, line
 from regime.ui.run.board import Board
-from regime.ui.text import escape
+from regime.ui.text import escape, sentence
 
 PANELS = {
-    "network": ("Network", "the real thing", "net"),
-    "twin": ("Linearized twin", "its tangent at step 0, trained", "twin"),
-    "infinite": ("Infinite width", "the limit, without a seed", "limit"),
-    "difference": ("Network &minus; twin", "what the linear view misses", ""),
+    "network": ("Network", "The network that is trained.", "net"),
+    "twin": ("Linearized twin", "Its tangent at step 0, trained.", "twin"),
+    "infinite": ("Infinite width", "The limit, without a seed.", "limit"),
+    "difference": ("Network &minus; twin", "What the linear view misses.", ""),
 }
 LEARNERS = ("network", "twin", "infinite")
 
@@ -55,7 +55,11 @@ def _maps(view: dict[str, Any], started: dict[str, Any], missing: str) -> str:
         f'<div class="pictures">{_points(started)}'
         + _panel("network", _map(network) + OVER)
         + _panel("twin", _map(twin) + OVER)
-        + (_panel("infinite", f"<p>{escape(missing)}</p>", missing) if missing else _panel("infinite", _map(infinite) + OVER))
+        + (
+            _panel("infinite", f"<p>{escape(sentence(missing))}</p>", missing)
+            if missing
+            else _panel("infinite", _map(infinite) + OVER)
+        )
         + _panel("difference", _map(network - twin))
         + "</div>"
     )
@@ -107,5 +111,5 @@ def _curves(view: dict[str, Any], started: dict[str, Any]) -> str:
         shapes.append(line(list(zip(places.tolist(), values.tolist(), strict=True)), x, y, css))
         keys += f'<span><i class="key {css}"></i>{title}</span>'
     label = "What each learner computes over the input, with the training points"
-    legend = f'<div class="legend always">{keys}<span>dots: training points</span></div>'
+    legend = f'<div class="legend always">{keys}<span>Dots: training points</span></div>'
     return f'<div class="pictures curves">{legend}{chart(shapes, x, y, label=label, css="function")}</div>'

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from regime.measures.definitions import DEFINITIONS
 from regime.plots.dial import heading
-from regime.ui.panels.glossary import term
+from regime.ui.panels.glossary import meaning, term
 from regime.ui.panels.plot import nice
 from regime.ui.run.board import Board, thin
-from regime.ui.text import DASH, NAMES, block_name, escape, number
+from regime.ui.text import DASH, NAMES, block_name, escape, number, sentence
 
 Row = dict[str, Any]
 HEAT = "kernel_distance_centered"
@@ -27,7 +26,7 @@ EVEN = 1.5
 
 def layer_table(board: Board) -> str:
     """Draw the layers of a toy: their shares of the kernel at the start and now, and how far each moved."""
-    rows = board.last["layers"] if board.last else []
+    rows = board.last["layers"] if board.last else _unmeasured(board)
     heads = ["Layer", "kernel_share", *COLUMNS]
     tops = {measure: _top(rows, measure) for measure in COLUMNS}
     body = "".join(
@@ -58,11 +57,11 @@ def block_table(board: Board) -> str:
     heads = ["Block", "by step", HEAT, *BLOCK_COLUMNS, "kernel_share", "regime"]
     note = (
         f"{regime_summary(rows)} A row is one block's part of the tangent kernel, which says which examples learn together. "
-        f"Darker: it turned further. Black line: {term('interval', '95% interval')}; hatched: {term('floor', 'noise floor')}"
-        + ("; tick: the pinned run." if before else ".")
+        f"Darker: it turned further. Black line: {term('interval', '95% interval')}. Hatched: {term('floor', 'noise floor')}."
+        f"{' Tick: the pinned run.' if before else ''}"
     )
-    scale = f'<p class="heat-scale">kernel distance, centered 0 <i></i> {number(top)}</p>'
-    title = f'<div class="head"><div><h3>Block by block: {most_moved(rows)}</h3><p>{note}</p></div>{scale}</div>'
+    scale = f'<p class="heat-scale">Kernel distance, centered: 0 <i></i> {number(top)}</p>'
+    title = f'<div class="head"><div><h2>Block by block: {most_moved(rows)}</h2><p>{note}</p></div>{scale}</div>'
     return title + _table(heads, body, "Blocks, from input to output", "dense" if len(rows) > DENSE else "")
 
 
@@ -70,7 +69,7 @@ def full_table(board: Board) -> str:
     """Draw every layer of a model with its module path, sortable in the page."""
     rows = board.last["layers"] if board.last else []
     head = "".join(
-        f'<th scope="col" aria-sort="none"><button type="button" title="{escape(DEFINITIONS.get(name, "path of the module"))}">'
+        f'<th scope="col" aria-sort="none"><button type="button" title="{escape(meaning(name) or "Path of the module.")}">'
         f"{escape(NAMES.get(name, name))}</button></th>"
         for name in ("Layer", *FULL)
     )
@@ -135,14 +134,20 @@ def _pinned_rows(board: Board) -> dict[str, Row]:
 def _regime(row: Row) -> str:
     own = row["regime"]
     if own is None or own["index"] is None:
-        reason = escape(own["reasons"][0] if own else row["undefined"].get("kernel_share", "it has no kernel"))
-        return f'<td class="regime" title="{reason}">{DASH}<span class="sr-only">none: {reason}</span></td>'
+        reason = escape(sentence(own["reasons"][0] if own else row["undefined"].get("kernel_share", "it has no kernel")))
+        return f'<td class="regime" title="{reason}">{DASH}<span class="sr-only">{reason}</span></td>'
     css = "none" if own["label"] == "no verdict" else own["label"]
     return f'<td class="regime is-{css}" title="{escape("; ".join(own["reasons"]))}">{escape(own["label"])}</td>'
 
 
+def _unmeasured(board: Board) -> list[Row]:
+    """Return the rows of a toy's layers before they are measured, so that what is below keeps its place."""
+    scales = board.started["view"].get("scales", []) if board.started else []
+    return [{"layer": part["layer"], "measures": {}, "undefined": {}} for part in scales]
+
+
 def _first(board: Board, part: str, index: int) -> Row:
-    return board.history[0][part][index]
+    return board.history[0][part][index] if board.history else {"measures": {}}
 
 
 def _top(rows: Iterable[Row], measure: str) -> float:
@@ -151,8 +156,8 @@ def _top(rows: Iterable[Row], measure: str) -> float:
 
 
 def _undefined(row: Row, measure: str, css: str) -> str:
-    reason = escape(row["undefined"].get(measure, "not measured"))
-    spoken = f'<span class="sr-only">undefined: {reason}</span>'
+    reason = escape(sentence(row["undefined"].get(measure, "not measured yet")))
+    spoken = f'<span class="sr-only">{reason}</span>'
     return f'<td class="{css}" title="{reason}"><span aria-hidden="true">{DASH}</span>{spoken}</td>'
 
 
@@ -200,12 +205,12 @@ def _rounded(share: float) -> str:
 
 def _strip(index: int, shown: list[dict[str, Any]], top: float) -> str:
     cells = "".join(
-        f'<i style="background:{shade(event["blocks"][index]["measures"].get(HEAT), top)}" title="step {event["step"]}: '
+        f'<i style="background:{shade(event["blocks"][index]["measures"].get(HEAT), top)}" title="Step {event["step"]}: '
         f'{number(event["blocks"][index]["measures"].get(HEAT))}"></i>'
         for event in shown
     )
     ends = [event["blocks"][index]["measures"].get(HEAT) for event in (shown[0], shown[-1])]
-    spoken = f"from {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
+    spoken = f"From {number(ends[0])} to {number(ends[1])} over {shown[-1]['step']} steps"
     return f'<td class="strip"><span role="img" aria-label="{spoken}">{cells}</span></td>'
 
 
@@ -219,13 +224,24 @@ def shade(value: float | None, top: float) -> str:
 
 
 def _table(heads: list[str], body: str, label: str, css: str = "") -> str:
-    notes = {"kernel_share": "○ start ● now", "by step": "how far each kernel turned", "taylor_gap": "alone", "regime": "alone"}
-    names = {"by step": "Over the steps", HEAT: "Now", "representation_change": "Represen\u00adtation", "regime": "Regime"}
+    notes = {
+        "by step": "step by step",
+        HEAT: "at this step",
+        "kernel_share": "○ start ● now",
+        "taylor_gap": "the block by itself",
+        "regime": "the block by itself",
+    }
+    names = {
+        "by step": "Kernel distance",
+        HEAT: "Kernel distance",
+        "representation_change": "Represen\u00adtation",
+        "regime": "Regime",
+    }
     cells = ""
     for head in heads:
         name = names.get(head, NAMES.get(head, head))
         note = f"<small>{notes[head]}</small>" if head in notes else ""
-        cells += f'<th scope="col" title="{escape(DEFINITIONS.get(head, ""))}">{escape(name)}{note}</th>'
+        cells += f'<th scope="col" title="{escape(meaning(HEAT if head == "by step" else head))}">{escape(name)}{note}</th>'
     return _scroll(label, f'<table class="rows {css}"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>')
 
 

@@ -22,10 +22,7 @@ from regime.ui.text import duration
 KIND = "sweep"
 PLACES = {"toy": "train", "probe": "probe"}
 """The tab that a cell's run belongs to."""
-NOTE = (
-    f"Each cell is a network trained in earnest, with its {term('interval', 'interval')}. Solid: where the kernel changes by "
-    "0.1 and by 0.5 of itself; dashed: the slope that theory expects. Hatched: no verdict."
-)
+NOTE = f"Networks are trained for every cell; none is guessed. Point at one for numbers and {term('interval', 'intervals')}."
 
 
 class MapScreen(Screen):
@@ -67,7 +64,7 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
             buttons = transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False)
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
-                    markup(f'<div class="head"><div><h3>The map of regimes</h3><p>{NOTE}</p></div></div>')
+                    markup(f'<div class="head"><div><h2>The map of regimes</h2><p>{NOTE}</p></div></div>')
                     cells = map_view(example(KIND))
                 counted = view(KIND, counts, "v-counts")
             final = view(KIND, laws, "v-laws")

@@ -80,11 +80,15 @@ def _dial(board: Board) -> str:
 
 def _abilities(board: Board) -> str:
     sums, words = board.config.get("task") == ADDITION, board.config.get("readout") == "next-token"
-    note = "Mean negative log-probability of a token." if words else f"Share of {'sums' if sums else 'texts'} it gets right."
+    note = (
+        "Mean negative log-probability of a token."
+        if words
+        else f"Share of {'sums' if sums else 'texts'} that the model gets right."
+    )
     drawn = curves(board, TEXT_LOSSES, what="Loss") if words else curves(board, ACCURACIES, what="Accuracy", axis=SHARES)
-    return f'<h3>What it can do</h3><p class="sub">{note}</p>{drawn}'
+    return f'<h2>What it can do</h2><p class="sub">{note}</p>{drawn}'
 
 
 def _distances(board: Board) -> str:
     drawn = curves(board, DISTANCES, what="Distance from the first checkpoint", most=4)
-    return f'<h3>Distance from the first</h3><p class="sub">Of the whole kernel, and of the last features.</p>{drawn}'
+    return f'<h2>Distance from the first checkpoint</h2><p class="sub">How far kernel and last features moved.</p>{drawn}'

@@ -27,10 +27,10 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
         with column("controls"):
             controls, own = probe_form()
             with folded("Compare two models"):
-                note = "A model, or model@revision: of the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
+                note = "A model, or model@revision: from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
                 named = [
                     line_field("compare", "before", "Before", "", note),
-                    line_field("compare", "after", "After", "", "Of the same architecture."),
+                    line_field("compare", "after", "After", "", "A model of the same architecture."),
                 ]
                 compare = gr.Button("Compare", elem_id="compare-run")
         text = "Choose a model and press Run, or start from a preset."
@@ -44,11 +44,13 @@ def _dial(board: Board) -> str:
 
 
 def _loss(board: Board) -> str:
-    what = "Mean of the negative log-probability." if board.config.get("readout") == "next-token" else "Mean over texts."
+    what = (
+        "Mean negative log-probability of a token." if board.config.get("readout") == "next-token" else "Mean over the texts."
+    )
     drawn = curves(board, PROBE_LOSSES, what="Loss")
-    return f'<h3>Loss</h3><p class="sub">{what} Dashed: the linearized twin.</p>{drawn}'
+    return f'<h2>Loss</h2><p class="sub">{what} Dashed: the linearized twin.</p>{drawn}'
 
 
 def _kernels(board: Board) -> str:
     drawn = curves(board, KERNELS, what="Kernel of all layers", most=4)
-    return f'<h3>Kernel, all layers</h3><p class="sub">Change counts growth; distance only turning.</p>{drawn}'
+    return f'<h2>Kernel, all layers</h2><p class="sub">Distance leaves out growth: it is turning alone.</p>{drawn}'

@@ -57,10 +57,10 @@ def train_tab() -> TrainScreen:
         with column("middle"):
             views |= view(KIND, _pictures, "v-pictures")
             buttons = transport(KIND, f"{summary(first(KIND).config)}. Turn a knob, or start from a preset.")
-            views |= view(KIND, _loss, "v-loss") | view(KIND, comparison, "v-compare")
+            views |= view(KIND, _loss, "v-loss") | view(KIND, comparison, "v-compare") | view(KIND, _layers, "v-layers")
             taken = exports(KIND)
         with column("right"):
-            for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (kernels, "v-kernels"), (_layers, "v-layers")):
+            for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (kernels, "v-kernels")):
                 views |= view(KIND, draw, css)
             final = view(KIND, outcome, "v-outcome")
     return TrainScreen(Layout(head, controls, buttons, taken, views, final, [step_size]), own)
@@ -68,10 +68,10 @@ def train_tab() -> TrainScreen:
 
 def _pictures(board: Board) -> str:
     colors = "&minus;1 <i></i> +1" if mapped(board) else ""
-    scale = f'<p class="fn-scale"><span>seed 1 of {board.config.get("seeds", 1)}</span>{colors}</p>'
+    scale = f'<p class="fn-scale"><span>Seed 1 of {board.config.get("seeds", 1)}</span>{colors}</p>'
     twin = term("twin", "linearized twin")
-    note = f"The {twin} is a linear model with the features of the start. Where the two part, features were learned."
-    return f'<div class="head"><div><h3>One task, three learners</h3><p>{note}</p></div>{scale}</div>{pictures(board)}'
+    note = f"The {twin} is a linear model with the features of the start. Where the network leaves it, features were learned."
+    return f'<div class="head"><div><h2>One task, three learners</h2><p>{note}</p></div>{scale}</div>{pictures(board)}'
 
 
 def _loss(board: Board) -> str:
@@ -79,19 +79,19 @@ def _loss(board: Board) -> str:
     note = f"{what}. The twin's path is known before the first step: a lazy network follows it, a rich one leaves it."
     drawn = curves(board, TOY_LOSSES, what="Loss", css="tall")
     skill = board.last["measures"].get("forecast_skill") if board.last and board.step else None
-    text = DASH if skill is None else number(skill) if skill > 0 else "none"
-    shown = f'<p class="skill"><b>{text}</b> {term("forecast_skill", "forecast skill")}, 1 is perfect</p>'
-    return f'<div class="head"><div><h3>Loss and its forecast</h3><p>{note}</p></div>{shown}</div>{drawn}'
+    text = DASH if skill is None else number(max(0.0, skill))
+    shown = f'<p class="skill"><b>{text}</b> {term("forecast_skill", "forecast skill")}; 1 is perfect</p>'
+    return f'<div class="head"><div><h2>Loss and its forecast</h2><p>{note}</p></div>{shown}</div>{drawn}'
 
 
 def _distances(board: Board) -> str:
-    note = f"Dotted: bounds. Gray: {term('floor', 'noise floor')}. Blue: spread of seeds."
-    return f'<h3>Distance from the start</h3><p class="sub">{note}</p>{multiples(board)}'
+    note = f"Dotted: bounds of the verdict. Gray: {term('floor', 'noise floor')}. Light blue: spread over seeds."
+    return f'<h2>Distance from the start</h2><p class="sub">{note}</p>{multiples(board)}'
 
 
 def _layers(board: Board) -> str:
     note = "The tangent kernel says which points learn together; each layer has its share of it."
-    return f'<h3>Which layer moves</h3><p class="sub">{note}</p>{layer_table(board)}'
+    return f'<h2>Which layer moves</h2><p class="sub">{note}</p>{layer_table(board)}'
 
 
 def _preview(board: Board) -> Preview:
@@ -102,11 +102,11 @@ def _preview(board: Board) -> Preview:
 
 
 def _stability(event: dict[str, Any] | None) -> float | None:
-    """Return learning rate times top eigenvalue of the stiffest seed."""
+    """Return step size times top eigenvalue of the stiffest seed."""
     known = [value for value in (event or {}).get("seeds", {}).get("stability", []) if value is not None]
     return max(known, default=None)
 
 
 def _measured(board: Board) -> dict[str, Any]:
-    """Return learning rate times top eigenvalue in the run that is shown, as the step size's control reads it."""
+    """Return step size times top eigenvalue in the run that is shown, as the step size's control reads it."""
     return {"stability": _stability(board.last)}

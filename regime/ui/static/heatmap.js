@@ -4,8 +4,12 @@ const measure = pick('.measure'), grid = pick('.cells'), told = pick('.told'), h
 const stops = ['--amount-0', '--amount-1', '--amount-2', '--amount-3'];
 let chosen = 0, fixed = {}, shape = '', focus = 0, presses = 0;
 
-const text = (value) => value === null || value === undefined ? '\u2013'
-  : Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(+value.toPrecision(3));
+const raised = (digits) => [...digits].map(digit => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[digit]).join('');
+const text = (value) => {
+  if (value === null || value === undefined) return '\u2013';
+  if (Math.abs(value) >= 1e5) return value.toExponential(1).replace(/e\+(\d+)/, (_, digits) => '\u00d710' + raised(digits));
+  return value && Math.abs(value) < 1e-3 ? (value > 0 ? '<' : '<\u2212') + '0.001' : String(+value.toPrecision(3));
+};
 const tick = (value) => typeof value === 'number' ? String(+value.toPrecision(3)) : String(value);
 const shade = (share) => {
   const place = 3 * Math.min(1, Math.max(0, share)), stop = Math.min(2, Math.floor(place));
@@ -66,13 +70,14 @@ const build = (map) => {
     }
     grid.append(line);
   }
-  const ticks = (axis, most) => axis.values.map((value, k) => {
+  const ticks = (axis, side, most) => marks(axis, most).map(([value, at]) => {
     const label = document.createElement('span');
-    label.textContent = k % Math.ceil(axis.values.length / most) === 0 ? tick(value) : '';
+    label.textContent = tick(value);
+    label.style[side] = `${at}%`;
     return label;
   });
-  pick('.x-ticks').replaceChildren(...ticks(map.axes[0], element.clientWidth < 500 ? 6 : 12));
-  pick('.y-ticks').replaceChildren(...(map.axes[1] ? ticks(map.axes[1], 12).reverse() : []));
+  pick('.x-ticks').replaceChildren(...ticks(map.axes[0], 'left', element.clientWidth < 500 ? 6 : 12));
+  pick('.y-ticks').replaceChildren(...(map.axes[1] ? ticks(map.axes[1], 'bottom', 12) : []));
   pick('.x-name').textContent = map.axes[0].label;
   pick('.y-name').textContent = map.axes[1] ? map.axes[1].label : '';
   return [columns, rows];
@@ -84,9 +89,35 @@ const place = (axis, value) => {
   const [[low, from], [high, to]] = [known[next - 1], known[next]];
   return 100 * (0.5 + from + (to - from) * (f(value) - f(low)) / (f(high) - f(low))) / known.length;
 };
+// What an axis is marked with, and where in percent: its values; of many numbers, round ones among them.
+const marks = (axis, most) => {
+  const {values} = axis, every = Math.ceil(values.length / most);
+  const own = values.map((value, k) => [value, 100 * (k + 0.5) / values.length]).filter((_, k) => k % every === 0);
+  if (values.length < 8 || values.some(value => !(value > 0))) return own;
+  const low = Math.min(...values), high = Math.max(...values);
+  const round = (steps) => {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      found.push(...steps.map(step => Number((step * 10 ** power).toPrecision(1))));
+    }
+    return found.filter(value => value >= low && value <= high);
+  };
+  const fine = round([1, 2, 5]), kept = fine.length > most ? round([1]) : fine;
+  return kept.length > 1 ? kept.map(value => [value, place(axis, value)]) : own;
+};
+// The key of what is drawn beside the colors: [class of its sample, text].
+const legend = (entries) => pick('.map-legend').replaceChildren(...entries.map(([css, words]) => {
+  const item = document.createElement('li'), sample = document.createElement('i');
+  sample.className = css;
+  item.append(sample, words);
+  return item;
+}));
 const lines = (map) => {
-  let drawn = '', names = '';
+  const entries = [], regime = chosen === 0;
+  let theory = false;
+  let drawn = '';
   map.lines.forEach(line => {
+    if (!regime && line.measure !== map.measures[chosen].name) return;
     const [across, up] = map.axes;
     if (!up || ![across.name, up.name].includes(line.knob) || ![across.name, up.name].includes(line.axis)) return;
     if (map.axes.slice(2).some(axis => line.at[axis.name] !== axis.values[fixed[axis.name] || 0])) return;
@@ -95,21 +126,21 @@ const lines = (map) => {
       return [place(across, x), 100 - place(up, y)];
     };
     const path = (points) => 'M' + points.map(p => spot(p).map(v => v.toFixed(2)).join(' ')).join('L');
-    const css = line.measure === 'kernel_change' ? 'kernel' : 'gap';
-    drawn += `<path class="halo" d="${path(line.points)}"/><path class="contour ${css}" d="${path(line.points)}"/>`;
+    drawn += `<path class="halo" d="${path(line.points)}"/><path class="contour ${line.look}" d="${path(line.points)}"/>`;
+    entries.push([`line ${line.look}`, line.name]);
     if (line.expected !== null) {
       const logs = line.points.map(p => p.map(Math.log));
       const mean = (k) => logs.reduce((sum, p) => sum + p[k], 0) / logs.length;
       const ends = [line.points[0], line.points[line.points.length - 1]].map(([size]) =>
         [size, Math.exp(mean(1) + line.expected * (Math.log(size) - mean(0)))]);
       drawn += `<path class="expected" d="${path(ends)}"/>`;
+      theory = true;
     }
-    const [x, y] = spot(line.points[css === 'gap' ? 0 : line.points.length - 1]);
-    const side = css === 'gap' ? `left:${Math.max(0, x - 2)}%` : `right:${Math.max(0, 100 - x - 4)}%`;
-    if (y > 2 && y < 100) names += `<span style="${side};top:${y}%">${line.name}</span>`;
   });
   pick('.lines').innerHTML = drawn;
-  pick('.line-names').innerHTML = names;
+  const shown = [['unsure', 'No verdict'], ['lost', 'Diverged or failed'], ['pending', 'Not run yet']];
+  if (theory) entries.push(['line expected', 'Slope that theory expects']);
+  legend([...shown.filter(([css]) => grid.querySelector(`.${css}`)), ...entries]);
 };
 const paint = () => {
   const map = props.value;
@@ -121,7 +152,7 @@ const paint = () => {
     const value = cell && cell.v[chosen][0];
     const empty = value === undefined || value === null;
     button.style.background = empty ? '' : shade(share(m, ends, value));
-    button.className = !cell ? 'pending' : cell.e || cell.l === 'diverged' ? 'lost' : cell.l === 'no verdict' ? 'unsure' : '';
+    button.className = !cell ? 'pending' : cell.e || cell.l === 'diverged' ? 'lost' : cell.l === 'no verdict' && chosen === 0 ? 'unsure' : '';
     button.setAttribute('aria-label', say(map, column, row));
     button.tabIndex = order === focus ? 0 : -1;
   });

@@ -1,4 +1,4 @@
-// The step size: a slider over factors of the automatic learning rate, with bands where training is unstable or diverges.
+// The step size: a slider over factors of the automatic step size, with bands where training is unstable or diverges.
 const known = () => Object.assign({}, ...sources.map(id => JSON.parse(document.getElementById(id)?.dataset.known ?? '{}')));
 const [range, rate] = element.querySelectorAll('input');
 const shown = element.querySelector('output'), note = element.querySelector('#toy-rate-note');
@@ -22,7 +22,7 @@ const paint = () => {
   unstable.style.cssText = edges.length ? `left:${from[0]}%;right:0` : 'display:none';
   divergent.style.cssText = edges.length > 1 ? `left:${from[1]}%;right:0` : 'display:none';
   now.style.cssText = top && stability ? `left:${place(stability / (top * auto))}%` : 'display:none';
-  const ends = edges.map((edge, index) => (index ? 'diverges above ' : 'settles below ') + short(edge));
+  const ends = edges.map((edge, index) => (index ? 'Diverges above ' : 'Settles below ') + short(edge));
   const mark = top && stability ? ['The mark is its value in the run: ' + short(stability) + '.'] : [];
   note.replaceChildren(...[...ends, ...mark].map(text => {
     const part = document.createElement('span');
