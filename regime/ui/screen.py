@@ -281,7 +281,7 @@ class Screen:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""
         if board.status != "finished" or "max_seeds" not in self.controls or board.report["diverged"]:
             return False
-        tried = board.config["max_seeds"] or board.config["seeds"]
+        tried = board.config.get("max_seeds") or board.config["seeds"]  # older runs do not have it
         return board.report["verdict"]["label"] == "no verdict" and tried < MANY
 
 
