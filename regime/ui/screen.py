@@ -203,7 +203,7 @@ class Screen:
 
     def settle_after(self, event: Any) -> None:
         """Leave the page as an event's run left it, also after an error."""
-        outputs = [*self.transport.buttons, self.exports.code, *self.views, *self.layout.final]
+        outputs = [*self.transport.buttons, self.exports.code, self.layout.head.whose, *self.views, *self.layout.final]
         # `then` follows an end, not an error.
         event.failure(self.settle, [self.state, self.turn], outputs, **QUICK)
         event.then(self.settle, [self.state, self.turn], outputs, **QUICK)
@@ -232,15 +232,15 @@ class Screen:
                     yield {self.transport.progress: fetch_progress(event)}
                 elif event["kind"] == "started":
                     taken = {self.exports.files: {"shown": visit.key}, self.layout.head.link: query(board.config)}
-                    yield {**taken, **self.begun(visit), **self.show_all(board)}
+                    yield {**taken, **self.owned(visit), **self.show_all(board)}
                 elif event["kind"] == "progress":
                     yield {self.transport.progress: progress(board)}
                 elif event["kind"] == "finished" or time.monotonic() - drawn > PACE:
-                    yield self.draw(board)
+                    yield {**self.draw(board), **self.owned(visit)}
                     drawn = time.monotonic()
 
-    def begun(self, visit: Visit) -> Updates:
-        """Say whose the results of a run that begins are: the form's, if it has not been turned since."""
+    def owned(self, visit: Visit) -> Updates:
+        """Say whose the results of the run that is shown are: the form's, if it has not been turned since."""
         planned = visit.against is not None and visit.board.config == visit.against.to_dict()
         return {self.layout.head.whose: give("" if planned else whose(visit.board, visit.asked))}
 
@@ -248,7 +248,7 @@ class Screen:
         """Show the page as a press's run left it, unless a newer press has taken over."""
         if visit is None or turn is None or not visit.settled(turn):
             return {self.exports.code: gr.skip()}
-        return self.show_all(visit.board)
+        return {**self.show_all(visit.board), **self.owned(visit)}
 
     def pin(self, visit: Visit | None) -> Updates:
         """Keep the shown run beside those to come, or let it go."""

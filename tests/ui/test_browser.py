@@ -151,6 +151,7 @@ def test_a_run_paused_stepped_and_continued_ends_with_the_numbers_of_one_that_wa
     visit(page, server)
     settings(page, Steps=900, Measure_every=20)
     press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 900 of 900", timeout=MINUTES)
     ended(page)
     want = report(page)
     press(page, "Reset")
@@ -265,9 +266,10 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
     settings(page, Steps=60, Seed=11, Step_size=0.05, Samples=32, Held_out=32, Probe_samples=24)
     page.get_by_role("radio", name="tanh").check()
     press(page, "Run")
+    page.wait_for_url("**/?run=toy*seed=11*")  # before, it is the shipped run that is shown as finished
+    expect(page.locator("#toy-transport")).to_contain_text("step 60 of 60", timeout=MINUTES)
     ended(page)
     want = report(page)
-    page.wait_for_url("**/?run=toy*seed=11*")
     other = browser.new_page(viewport={"width": 1440, "height": 900})
     other.goto(page.url)
     expect(other.locator("#toy-transport")).to_contain_text("step 0 of 60", timeout=MINUTES)
@@ -309,6 +311,7 @@ def test_exports_open_and_the_snippet_runs(page, server):
     visit(page, server)
     settings(page, Steps=20)
     press(page, "Run")
+    expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
     ended(page)
     loaded = report(page)
     assert loaded["config"]["steps"] == 20
@@ -906,7 +909,7 @@ def test_results_of_other_settings_are_dimmed_at_once_and_say_whose_they_are(pag
 
 
 def test_a_run_without_a_verdict_offers_more_seeds(page, server):
-    visit(page, server, query="?run=toy&width=64&steps=60&measure_every=30&seeds=2&samples=64")
+    page.goto(server.url + "?run=toy&width=64&steps=60&measure_every=30&seeds=2&samples=64")
     expect(page.locator("#toy-transport")).to_contain_text("step 0 of 60", timeout=MINUTES)
     more = page.get_by_role("button", name="Add seeds", exact=True)
     expect(more).to_be_hidden()
