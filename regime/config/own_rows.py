@@ -94,16 +94,13 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
         raise ValueError(f"target = {show(choices.target)} is in drop = {show(choices.drop)}, too; allowed: in one of them")
     target, doubts = (chosen, []) if chosen else _target(sheet, usable)
     inputs = [at for at in usable if at not in target]
-    doubts += (
-        []
-        if choices.drop is not None
-        else [
+    if choices.drop != () and len(inputs) > 1:
+        doubts += [
             f"column {show(sheet.names[at])} has another whole number in every row, as an id does, and is an input: "
             f"drop = [{sheet.names[at]!r}] leaves it out"
             for at in inputs
-            if len(inputs) > 1 and _is_different(sheet.column(at))
+            if _is_different(sheet.column(at))
         ]
-    )
     doubts += [f"column {show(sheet.names[at])} has one value only" for at in inputs if len(set(sheet.column(at))) == 1]
     if not inputs:
         raise ValueError("no column is left for the inputs; allowed: a target and at least one input")
@@ -125,20 +122,18 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
 
 
 def _left_out(sheet: Sheet, choices: Choices, needed: set[int]) -> tuple[set[int], list[str]]:
-    """Columns that are no input, and why: those that were said, or else those that count or name the rows, or are empty."""
-    if choices.drop is not None:
-        out = sheet.places(choices.drop, "drop")
-        return set(out), [f"column {show(sheet.names[at])} left out, as asked" for at in out]
+    """Columns that are no input, and why: those that were said, and those that are empty, or count or name the rows."""
+    asked = sheet.places(choices.drop, "drop")
     found = {}
     for at, name in enumerate(sheet.names):
-        if at in needed:
-            continue
         column = sheet.column(at)
-        if all(map(is_missing, column)):
-            found[at] = "is empty"
-        elif len(sheet.names) - len(found) > 2 and _counts(name, at, column):
-            found[at] = "only counts or names the rows: drop = [] keeps it"
-    return set(found), [f"column {show(sheet.names[at])} left out, for it {why}" for at, why in found.items()]
+        if at in asked:
+            found[at] = "as asked"
+        elif at not in needed and all(map(is_missing, column)):
+            found[at] = "for it is empty"
+        elif at not in needed and choices.drop != () and len(sheet.names) - len(found) > 2 and _counts(name, at, column):
+            found[at] = "for it only counts or names the rows: drop = [] keeps it"
+    return set(found), [f"column {show(sheet.names[at])} left out, {why}" for at, why in found.items()]
 
 
 def _counts(name: str, at: int, column: list[str]) -> bool:

@@ -46,7 +46,8 @@ class RowsConfig(Config):
         "one-hot; null: the one called label, class or the like, or the last",
     )
     drop: Columns | None = Field(
-        default=None, description="of own rows: columns that are left out; null: those that only count the rows, or are empty"
+        default=None,
+        description="of own rows: columns that are left out, beside those that only count the rows; []: none of these, either",
     )
     header: bool | None = Field(
         default=None, description="of own rows: whether the first one names the columns; null: by its looks"

@@ -74,6 +74,14 @@ def test_decimal_commas_and_thousands() -> None:
     assert any("though all could part thousands" in line for line in doubtful.read.taken)
 
 
+def test_a_mend_does_not_bring_an_id_back() -> None:
+    text = "id,name,size,kind\n" + "".join(f"{1000 + 7 * k},n{k},{k % 9}.5,{'ab'[k % 2]}\n" for k in range(30))
+    with pytest.raises(ValueError, match=r"drop = \['name'\] leaves out"):
+        read(text)
+    assert read(text, drop=("name",)).read.inputs == ["size"]
+    assert read(text, drop=("name",)).read.left_out[0].startswith("column 'id' left out")
+
+
 def test_doubts_name_the_choice() -> None:
     assert "target = 1" in read("1,14.25\n2,13.5\n1,13.16\n3,12.1\n2,7.5\n").read.doubts[0]
     assert "task_type = 'regression'" in read("a,b\n" + "".join(f"{k}.5,{k % 5}\n" for k in range(40))).read.doubts[0]

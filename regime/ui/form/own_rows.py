@@ -20,7 +20,7 @@ AWAITED = "This link holds the settings of a run on somebody's own rows. Bring r
 COLUMNS = {
     "target": ("Target", "Name or number of the column. Empty: chosen by its looks."),
     "text_column": ("Text column", "Name or number of the column. Empty: chosen by its looks."),
-    "drop": ("Drop", "Columns to leave out, separated by commas. Empty: those that count rows."),
+    "drop": ("Drop", "Columns to leave out beside those that count rows, separated by commas."),
     "encode": ("Encode", "Columns of words, separated by commas. Each word becomes an input."),
 }
 """Fields that name columns, in one line: label and note."""
