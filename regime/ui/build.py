@@ -102,7 +102,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
-        "max_file_size": "1mb",
+        "max_file_size": "8mb",  # larger than rows may be, so that the page itself says how large they may be
         "enable_monitoring": False,
         "show_error": False,
         "max_threads": THREADS,

@@ -576,6 +576,8 @@ def test_a_bad_file_is_named_until_its_rows_are_left_out(page, server):
     rows = "".join(f"{k % 7},{'NA' if k in (3, 9) else k % 5},{'ab'[k % 2]}\n" for k in range(60))
     drop(page, "toy", "rows.csv", b"\x00\x01\x89PNG")
     expect(told(page)).to_contain_text("Your rows cannot be read: the file is not UTF-8")
+    drop(page, "toy", "large.csv", b"1,2\n" * 300_000)
+    expect(told(page)).to_contain_text("the file has 1200000 bytes; allowed: at most 1000000")
     expect(page.locator(".notice-box .notice:visible")).to_have_text("Paste rows or upload a file, under Own rows.")
     drop(page, "toy", "rows.csv", f"x1,<b>,kind\n{rows}".encode())
     bad = page.locator(".block.own-read:visible .bad")
