@@ -83,7 +83,7 @@ def within(config: Runnable, seconds: float) -> str:
     whole = estimate(config).seconds
     if config.kind == "sweep":
         return f"about {max(1, int(config.size * seconds / whole))} of its {config.size} cells would fit, or fewer steps"
-    if config.kind in STEPPED and config.steps:
+    if config.kind != "checkpoints" and config.steps:
         start = produce(config.model_copy(update=dict.fromkeys(STEPPED[config.kind], 0))).estimate().seconds
         steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
         if steps > 0:

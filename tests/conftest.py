@@ -7,7 +7,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,17 +84,17 @@ def tiny_bert(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny-bert"
 
 
-@contextmanager
-def serve(folder: Path, **more: str) -> Iterator[Server]:
-    """The app in a process of its own, with further environment variables."""
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Iterator[Server]:
     port = free_port()
+    folder = tmp_path_factory.mktemp("app")
     environment = os.environ | {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "cache"),
         "GRADIO_ANALYTICS_ENABLED": "False",
+        "REGIME_MODELS_DIR": str(tiny_models),
         "HF_HUB_OFFLINE": "1",
-        **more,
     }
     url = f"http://127.0.0.1:{port}/"
     with (folder / "log").open("w") as log:
@@ -114,9 +113,3 @@ def serve(folder: Path, **more: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("app"), REGIME_MODELS_DIR=str(tiny_models)) as server:
-        yield server

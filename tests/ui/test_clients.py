@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 import pytest
 from gradio_client import Client
 
-from tests.conftest import ROOT, serve
+from tests.conftest import ROOT
 
 ADDRESS = "http://127.0.0.1:7860"
 GUIDE = (ROOT / "regime" / "guides" / "api.md").read_text()
@@ -43,12 +43,6 @@ ERRORS = [
 def printed(language):
     """The guide's blocks of code in a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def server(tiny_models, tmp_path_factory):
-    with serve(tmp_path_factory.mktemp("app"), REGIME_MODELS_DIR=str(tiny_models)) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
