@@ -23,6 +23,7 @@ from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.train import train_tab
+from regime.ui.static_files import routes
 from regime.ui.theme import head, theme
 
 TITLE = "Lazy or rich?"
@@ -107,6 +108,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
+            "routes": routes(),
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

@@ -15,7 +15,7 @@ from regime.ui.run.board import Board
 from regime.ui.run.examples import example
 from regime.ui.run.export import FILES, snippet
 from regime.ui.run.link import link_button
-from regime.ui.static_files import static
+from regime.ui.static_files import script
 from regime.ui.text import escape
 
 Draw = Callable[[Board], Any]
@@ -112,7 +112,7 @@ def page(kind: str, columns: str) -> Iterator[Head]:
     with gr.Row(elem_classes="starts"):
         presets, link = chips(kind), link_button(example(kind).config)
     watched = markup(story(first(kind).story), "story-box")
-    whose = markup(give(""), "whose", html_template='<p role="status"></p>', js_on_load=static("whose.js"))
+    whose = markup(give(""), "whose", html_template='<p role="status"></p>', js_on_load=script("whose"))
     with gr.Row(elem_classes=f"page {columns}"):
         yield Head(presets, link, watched, whose)
 
@@ -160,6 +160,6 @@ def exports(kind: str) -> Exports:
     )
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
-        files = markup({}, "files", html_template=template, js_on_load=static("files.js"))
+        files = markup({}, "files", html_template=template, js_on_load=script("files"))
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
     return Exports(files, code)

@@ -4,7 +4,7 @@ import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 
 from regime.config import KINDS
-from regime.ui.static_files import static
+from regime.ui.static_files import UPLOT, address, static
 
 COLORS = {
     "body_background_fill": "var(--ground)",
@@ -45,6 +45,8 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Return the page's head: the style sheets, whose media queries and root rules survive there, and how it is framed."""
-    script = f"const KINDS = {list(KINDS)};\n{static('embed.js')}"
-    return f"<style>{static('style.css')}{static('embed.css')}</style><script>{{{script}}}</script>"
+    """Return the page's head: style sheets, whose media queries and root rules survive there, uPlot, and how it is framed."""
+    plot, *sheets = (f"{address()}/{name}" for name in (*UPLOT, "style.css", "embed.css"))
+    links = "".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets)
+    framed = f"const KINDS = {list(KINDS)};\n{static('embed.js')}"
+    return f'{links}<script src="{plot}" defer></script><script>{{{framed}}}</script>'

@@ -7,7 +7,7 @@ import gradio as gr
 
 from regime.config import CheckpointConfig, ProbeConfig, Runnable, SweepConfig, ToyConfig
 from regime.ui.form.ranges import parse_values
-from regime.ui.static_files import static
+from regime.ui.static_files import script
 from regime.ui.text import escape, paper
 
 
@@ -221,7 +221,7 @@ def chips(kind: str) -> gr.HTML:
     return gr.HTML(
         first(kind).name,
         html_template=template,
-        js_on_load=static("chips.js"),
+        js_on_load=script("chips"),
         elem_classes="presets",
         apply_default_css=False,
     )

@@ -12,7 +12,7 @@ import gradio as gr
 from regime.config import KINDS, Runnable, shared_config
 from regime.config.rows import FORMER, OWN
 from regime.errors import ConfigError, show
-from regime.ui.static_files import static
+from regime.ui.static_files import script
 
 FOREIGN = ("_", "view")
 """Names of a query that belong to Gradio and its host, by how they begin."""
@@ -74,7 +74,7 @@ def link_button(fields: dict[str, object]) -> gr.HTML:
     return gr.HTML(
         query(fields),
         html_template=TEMPLATE,
-        js_on_load=static("link.js"),
+        js_on_load=script("link"),
         elem_classes="link",
         apply_default_css=False,
     )

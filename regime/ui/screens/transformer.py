@@ -13,7 +13,7 @@ from regime.ui.run.board import Board
 from regime.ui.run.runs import beyond
 from regime.ui.screen import Updates
 from regime.ui.screens.own_rows import OwnRowsScreen
-from regime.ui.static_files import static
+from regime.ui.static_files import script
 from regime.ui.text import byte_size, duration
 
 
@@ -50,7 +50,7 @@ def middle_column(
                 views |= view(kind, draw, css)
         views |= view(kind, block_table, "v-blocks") | view(kind, comparison, "v-compare")
         with folded("All layers, by module", "all-layers"):
-            layers = view(kind, _layers, "v-layers", js_on_load=static("sort.js"))
+            layers = view(kind, _layers, "v-layers", js_on_load=script("sort"))
         taken = exports(kind)
     return Layout(head, controls, buttons, taken, views, final=layers)
 

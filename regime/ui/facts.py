@@ -1,0 +1,20 @@
+"""What Python knows and the page's scripts have to know, too: names, bounds, zones. `static_files` serves it as `facts.js`."""
+
+from typing import Any
+
+from regime.measures.definitions import DEFINITIONS
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.dial import DIAL
+from regime.ui.text import BLOCKS, FIELDS, NAMES
+
+
+def facts() -> dict[str, Any]:
+    """Return constants by name, each of plain JSON."""
+    return {
+        "NAMES": NAMES,
+        "FIELDS": FIELDS,
+        "BLOCKS": BLOCKS,
+        "DEFINITIONS": DEFINITIONS,
+        "BOUNDS": {"lazyBelow": LAZY_BELOW, "richAbove": RICH_ABOVE},
+        "ZONES": DIAL,
+    }

@@ -1,0 +1,45 @@
+"""The page's scripts and styles as files."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from regime.ui.static_files import OWN, UPLOT, VENDOR, address, contents
+
+UPLOT_HASH = "2d27e8ad3d228164525ce213f9dc716f39b4e3aee0cc773fb3491c96cf4921a2"
+"""SHA-256 of npm's uPlot 1.6.31."""
+
+
+def test_uplot_is_npms_own():
+    assert hashlib.sha256((VENDOR / UPLOT[0]).read_bytes()).hexdigest() == UPLOT_HASH
+
+
+def test_files_are_served_for_good_and_nothing_else_is(server):
+    for name, text in contents().items():
+        with urllib.request.urlopen(f"{server.url}{address()}/{name}") as answer:
+            assert answer.read().decode() == text
+            assert "immutable" in answer.headers["Cache-Control"]
+            assert answer.headers["Content-Type"].startswith("text/javascript" if name.endswith(".js") else "text/css")
+    for name in ("..%2Fscreen.py", "none.js", "..%2Fstatic%2Fstyle.css"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{server.url}{address()}/{name}")
+
+
+def test_the_address_changes_with_the_content(monkeypatch):
+    before = address()
+    address.cache_clear()
+    monkeypatch.setattr("regime.ui.static_files.contents", lambda: {"style.css": "other"})
+    assert address() != before
+    address.cache_clear()
+
+
+def test_a_linter_finds_nothing_in_the_scripts():
+    linter = shutil.which("oxlint", path=str(Path(sys.executable).parent)) or pytest.skip("oxlint is not installed")
+    found = subprocess.run([linter, "--deny-warnings", str(OWN)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
