@@ -148,7 +148,7 @@ class Monitor:
         if not is_finite(step) or not after < step:
             raise ValueError(f"step = {step!r:.80} is not allowed; allowed: a finite number above {after}")
         step = int(step) if is_integer(step) else float(step)
-        losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64)}
+        losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64, device="cpu")}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
         sight = self._observer.observe()

@@ -1,5 +1,6 @@
 """What producers hand to measures: the state of a training run at one step, as tensors with seeds first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,6 +62,33 @@ def joined(one: Value, other: Value) -> Value:
     if isinstance(one, tuple):
         return type(one)(*(joined(*pair) for pair in zip(one, other, strict=True)))
     return one
+
+
+def on_cpu(value: Value) -> Value:
+    """Return the same with all tensors on the CPU: a GPU is waited for once, not at every number.
+
+    Tensors are looked for in dicts, tuples and dataclasses.
+    """
+    found: list[Tensor] = []
+    _changed(value, lambda tensor: found.append(tensor) or tensor)
+    moved: dict[int, Tensor] = {}
+    for dtype in {tensor.dtype for tensor in found if tensor.device.type != "cpu"}:
+        alike = [tensor for tensor in found if tensor.dtype == dtype]
+        parts = torch.cat([tensor.flatten() for tensor in alike]).cpu().split([tensor.numel() for tensor in alike])
+        moved |= {id(tensor): part.view(tensor.shape) for tensor, part in zip(alike, parts, strict=True)}
+    return _changed(value, lambda tensor: moved.get(id(tensor), tensor))
+
+
+def _changed(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: _changed(part, change) for name, part in value.items()}
+    if is_dataclass(value):
+        return replace(value, **{f.name: _changed(getattr(value, f.name), change) for f in fields(value)})
+    if isinstance(value, tuple):
+        return type(value)(*(_changed(part, change) for part in value))
+    return value
 
 
 class Moved(NamedTuple):

@@ -241,8 +241,8 @@ def _check_elementwise(function: Function, device: torch.device) -> None:
     Each entry has to be the same in a second call, in another place of a tensor of another shape, and among fewer entries.
     """
     generator = torch.Generator().manual_seed(0)
-    at = 3 * torch.randn(TRIED, generator=generator, dtype=torch.float64).to(device)
-    order = torch.randperm(at.numel(), generator=generator).to(device)
+    at = 3 * torch.randn(TRIED, generator=generator, dtype=torch.float64, device="cpu").to(device)
+    order = torch.randperm(at.numel(), generator=generator, device="cpu").to(device)
     whole = _evaluate(function, at)
     others = "other entries, on its place or on the shape"
     for cause, places in (

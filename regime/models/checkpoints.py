@@ -88,7 +88,7 @@ class CheckpointRun(TransformerRun):
         """Modular addition: trained on some sums, tested on the others, compared on held-out ones."""
         train, test = modular.pairs()
         self.outputs = modular.P
-        order = torch.randperm(len(test.answers), generator=torch.Generator().manual_seed(self.config.seed))
+        order = torch.randperm(len(test.answers), generator=torch.Generator().manual_seed(self.config.seed), device="cpu")
         chosen = {"train": (train, slice(0, SUMS)), "test": (test, order[:SUMS]), "probe": (test, order[: self.config.samples])}
         self.inputs = {name: _as_inputs(part.input_ids[index]) for name, (part, index) in chosen.items()}
         self.labels = {name: part.answers[index].to(self.device) for name, (part, index) in chosen.items()}

@@ -77,7 +77,8 @@ class TextFunction:
         limits = {"truncation": True, "max_length": self.config.max_tokens, "return_tensors": "pt"}
         padding = {"padding": "max_length"} | {"max_length": length} if length else {"padding": True}
         asked = self._prompted(rows) if self.config.readout == "prompt" else list(rows)
-        tokens = self.tokenizer(asked, **limits | padding, padding_side="right")
+        with torch.device("cpu"):  # whatever the default is: a run moves them to its own
+            tokens = self.tokenizer(asked, **limits | padding, padding_side="right")
         if not self.own and int(tokens["input_ids"].max()) >= self.pretrained.model.get_input_embeddings().num_embeddings:
             raise ConfigError(f"model = {self.name!r} is not allowed: its tokenizer knows more tokens than the model does")
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}

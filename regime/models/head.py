@@ -62,5 +62,5 @@ def fit_head(
         weight, bias = fitted.coef_, fitted.intercept_
     tick()
     with torch.no_grad():
-        model.head.weight.copy_(torch.as_tensor(weight).view_as(model.head.weight))
-        model.head.bias.copy_(torch.as_tensor(bias).flatten())
+        model.head.weight.copy_(torch.as_tensor(weight, device="cpu").view_as(model.head.weight))
+        model.head.bias.copy_(torch.as_tensor(bias, device="cpu").flatten())

@@ -78,7 +78,7 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     """
     found = find_model(name, revision)
     held = fingerprint(found.folder)
-    with _LOADING:
+    with _LOADING, torch.device("cpu"):
         return _read(name, found, language_model, held)
 
 
@@ -95,7 +95,7 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
         ModelError: as `load` does.
     """
     found = find_model(name, revision)
-    with _LOADING, torch.random.fork_rng(devices=[]):
+    with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         config = _config(name, found, language_model)
         torch.manual_seed(seed)
         model = _class(found, language_model).from_config(config).float().eval()

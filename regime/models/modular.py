@@ -40,10 +40,10 @@ class Sums(NamedTuple):
 
 def pairs() -> tuple[Sums, Sums]:
     """Return all sums, split by a fixed seed: those trained on, and the others."""
-    numbers = torch.arange(P)
+    numbers = torch.arange(P, device="cpu")
     terms = torch.cartesian_prod(numbers, numbers)
-    whole = Sums(torch.cat([terms, torch.full((P * P, 1), P)], 1), terms.sum(1) % P)
-    order = torch.randperm(P * P, generator=torch.Generator().manual_seed(SEED))
+    whole = Sums(torch.cat([terms, torch.full((P * P, 1), P, device="cpu")], 1), terms.sum(1) % P)
+    order = torch.randperm(P * P, generator=torch.Generator().manual_seed(SEED), device="cpu")
     cut = int(SHARE * P * P)
     train, test = (Sums(whole.input_ids[rows], whole.answers[rows]) for rows in (order[:cut], order[cut:]))
     return train, test
@@ -53,7 +53,7 @@ def new_model() -> GPT2LMHeadModel:
     """Build one block of width 64 with four heads, without dropout; the global random state is put back."""
     size = {"vocab_size": P + 1, "n_positions": 3, "n_embd": 64, "n_layer": 1, "n_head": 4}
     rates = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(SEED)
         return GPT2LMHeadModel(GPT2Config(**size, **rates, bos_token_id=None, eos_token_id=None)).eval()
 

@@ -90,7 +90,7 @@ def load_own(path: str, seed: int) -> Pretrained:
         ConfigError: it cannot be imported or made, or does not give hidden states of tokens.
     """
     make = find("model", path, made=False)
-    with blamed("model", path), torch.random.fork_rng(devices=[]):
+    with blamed("model", path), torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(seed)
         model, tokenize = make()
         model = model.float().eval()

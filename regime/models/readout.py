@@ -50,9 +50,9 @@ class HeadReadout(nn.Module):
         width = model.config.hidden_size
         self.head = nn.utils.skip_init(nn.Linear, width, outputs, dtype=model.dtype)  # leaves the global random state alone
         with torch.no_grad():
-            weight = torch.zeros(outputs, width)
+            weight = torch.zeros(outputs, width, device="cpu")
             if seed is not None:
-                weight = torch.randn(outputs, width, generator=torch.Generator().manual_seed(seed)) / width**0.5
+                weight = torch.randn(outputs, width, generator=torch.Generator().manual_seed(seed), device="cpu") / width**0.5
             self.head.weight.copy_(weight)
             self.head.bias.zero_()
         self.eval()
@@ -76,7 +76,7 @@ class PromptReadout(nn.Module):
     def __init__(self, model: PreTrainedModel, words: list[int], mask: int | None) -> None:
         super().__init__()
         self.model, self.mask = model, mask
-        self.register_buffer("words", torch.tensor(words), persistent=False)
+        self.register_buffer("words", torch.tensor(words, device="cpu"), persistent=False)
         self.eval()
 
     def forward(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> Float[Tensor, "n C"]:

@@ -81,7 +81,7 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, own: OwnTexts | None =
     for size in sizes:
         rows = order[start : start + size]
         known = table.labels or table.values
-        labels = torch.tensor([known[row] if known else 0.0 for row in rows])
+        labels = torch.tensor([known[row] if known else 0.0 for row in rows], device="cpu")
         groups.append(TextRows([table.texts[row] for row in rows], labels))
         start += size
     return groups
@@ -89,7 +89,7 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, own: OwnTexts | None =
 
 def _even(table: OwnTexts, seed: int, total: int) -> list[int]:
     """Row numbers in random order: labels as even as there are rows, each spread evenly over the whole draw."""
-    order = torch.randperm(len(table.texts), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(table.texts), generator=torch.Generator().manual_seed(seed), device="cpu").tolist()
     if not table.labels:
         return order[:total]
     members = [[row for row in order if table.labels[row] == label] for label in range(len(table.classes))]

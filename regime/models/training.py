@@ -68,4 +68,4 @@ def batch(config: ProbeConfig, step: int) -> list[int]:
     """Return the rows of one training batch, which are the same for every seed."""
     if config.batch == config.samples:
         return list(range(config.samples))
-    return torch.randperm(config.samples, generator=torch.Generator().manual_seed(step))[: config.batch].tolist()
+    return torch.randperm(config.samples, generator=torch.Generator().manual_seed(step), device="cpu")[: config.batch].tolist()

@@ -206,7 +206,7 @@ class Observer(Watched):
             return None
         half, halves = self.readout.count // 2, []
         for some in (lambda g: g[..., :half, :], lambda g: g[..., half:, :]):
-            total = torch.zeros(())
+            total = 0
             for jacobian in jacobians.values():
                 if jacobian is not None:
                     total = total + _kernel(jacobian.of_outputs(some))

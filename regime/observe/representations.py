@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -141,14 +141,19 @@ def _acting(hidden: Tensor, axis: int, parameters: list[nn.Parameter]) -> tuple[
         chosen = hidden.select(axis, index)
         weights = torch.cos(torch.arange(chosen.numel(), device=chosen.device) ** 2.0).to(chosen).view_as(chosen)
         gradients = torch.autograd.grad((chosen * weights).sum(), parameters, retain_graph=True, materialize_grads=True)
-        reached |= {k for k, gradient in enumerate(gradients) if bool(gradient.any())}
-        fits -= {(k, b) for k, b in fits if not set(_touched(gradients[k], b)) <= {index}}
+        places = sorted(fits)
+        beyond = torch.stack([_touched(gradients[k], b) for k, b in places])
+        beyond[:, index] = False
+        alive = torch.stack([gradient.any() for gradient in gradients])
+        known = torch.cat([alive, beyond.any(1)]).tolist()  # a GPU is waited for once
+        reached |= {k for k in range(len(gradients)) if known[k]}
+        fits -= {place for place, other in zip(places, known[len(gradients) :], strict=True) if other}
     return {k for k, _ in fits} & reached, reached
 
 
-def _touched(gradient: Tensor, axis: int) -> list[int]:
-    """The slices that are not zero."""
-    return gradient.movedim(axis, 0).reshape(gradient.shape[axis], -1).any(1).nonzero().flatten().tolist()
+def _touched(gradient: Tensor, axis: int) -> Bool[Tensor, "_"]:
+    """Which slices are not zero."""
+    return gradient.movedim(axis, 0).reshape(gradient.shape[axis], -1).any(1)
 
 
 class _Flow(TorchFunctionMode):

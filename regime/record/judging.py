@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from regime.config import AnyConfig
-from regime.dynamics.snapshot import TWIN_GAP
+from regime.dynamics.snapshot import TWIN_GAP, on_cpu
 from regime.measures.advice import advise
 from regime.measures.intervals import at_look, interval_of_geometric_mean
 from regime.measures.measurement import Baseline
@@ -39,7 +39,7 @@ class Judge:
     @property
     def start_loss(self) -> Tensor | None:
         """Training loss at the start, seed by seed, where there is one."""
-        return self.baseline.start.losses.get("train_loss")
+        return on_cpu(self.baseline.start.losses.get("train_loss"))
 
     def verdict(self, point: Point) -> Verdict:
         """On kernel_change and the twin's largest gap; for a real model on its Taylor gap, and on how its kernel turned too."""

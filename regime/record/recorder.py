@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
-from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined
+from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined, on_cpu
 from regime.measures.definitions import REASONS
 from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
@@ -127,7 +127,8 @@ class Recorder:
         """Go on from `state`, measuring against `start` again."""
         self.begin(start)
         self.history = [Measured.model_validate(fields) for fields in state["history"]]
-        self.past, self.last, self.diverged = state["past"], state["last"], state["diverged"]
+        self.past, self.diverged = state["past"], state["diverged"]
+        self.last = {name: kernel.to(start.outputs.device) for name, kernel in state["last"].items()}
         try:
             points = [Point(**fields | {"measurement": Measurement(**fields["measurement"])}) for fields in state["points"]]
         except (KeyError, TypeError):
@@ -154,23 +155,24 @@ class Recorder:
         if self.baseline is None:
             self.begin(snapshot)
         known = "kernel" in self.past and not snapshot.anew
-        previous = (self.past["time"].item(), self.past["kernel"]) if known else None
+        previous = (self.past["time"].item(), self.past["kernel"].to(snapshot.outputs.device)) if known else None
         baseline = self.baseline.at(snapshot.start)
         measurement = baseline.measure(snapshot, previous)
-        self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64)}
+        self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64, device="cpu")}
         self.last = snapshot.kernels
         if snapshot.unmoved is not None:
             change = {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
             undefined = {"buffer_change": REASONS["kernel"]} | measurement.undefined
             measurement = replace(measurement, model=measurement.model | change, undefined=undefined)
+        measurement = on_cpu(measurement)
         if measurement.along is not None:
             measurement = self._along(measurement)
         if self.own:
-            measurement = replace(measurement, model=measurement.model | evaluate(self.own, snapshot, baseline.start))
-        loss = snapshot.losses.get("train_loss")
+            measurement = replace(measurement, model=measurement.model | on_cpu(evaluate(self.own, snapshot, baseline.start)))
+        loss = on_cpu(snapshot.losses.get("train_loss"))
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)
-        moved = snapshot.step > self.baseline.start.step and any(bool((d != 0).any()) for d in snapshot.displacement.values())
+        moved = snapshot.step > self.baseline.start.step and bool(torch.stack([*snapshot.displacement.values()]).any())
         point = Point(snapshot.step, snapshot.time, loss, snapshot.blocks, moved, self.diverged, measurement)
         if len(self.judge.rounds) > 1:
             self.points.append(point)
@@ -241,7 +243,7 @@ class Recorder:
 
     def record_gap(self, point: GapSnapshot) -> None:
         """Take note of a point of the path that is not measured otherwise, after the first snapshot."""
-        self._follow(self.baseline.along(point.outputs, point.linear, point.step))
+        self._follow(on_cpu(self.baseline.along(point.outputs, point.linear, point.step)))
 
     def _follow(self, along: Along) -> None:
         """The largest gap to the twin so far, since both end near the targets, and how much of the path the twin foresaw."""

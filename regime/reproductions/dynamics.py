@@ -47,7 +47,7 @@ def _uv_path(stability: float, seeds: int, steps: int) -> tuple[np.ndarray, np.n
     sizes = (1, CATAPULT_WIDTH, 1)
     scaled = scales("ntk", sizes, weight_std=1.0, bias_std=0.0, bias=False, init_scale=1.0)
     network = Network(sizes, ACTIVATIONS["linear"], tuple(scaled))
-    x, y = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    x, y = torch.tensor([[[1.0]], [[0.0]]], dtype=torch.float64, device="cpu")
     initial = network.init(seeds, 0, x.device, x.dtype)
     losses, ends = [], []
     for seed in range(seeds):
@@ -78,7 +78,7 @@ def closed_form(full: bool) -> list[Result]:
             experiment.twin.step()
         y, zero = experiment.run.data.train.y, torch.zeros_like(experiment.run.data.train.y)
         want = [gradient_flow(kernel, zero, y, steps * rate) for kernel in experiment.run.kernel]
-        errors.append((experiment.twin.outputs(experiment.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).numpy())
+        errors.append((experiment.twin.outputs(experiment.points["train"]) - torch.stack(want)).norm(dim=(1, 2)).cpu().numpy())
     slope = exponent([2.0**-k for k in halvings], np.stack(errors))
     return [Result("S9", "twin by GD against gradient flow at one time: error against the step", "1", slope, 0.97, 1.03)]
 

@@ -42,7 +42,7 @@ def measure_along(field: str, values: Sequence[float], picks: dict[str, Pick], *
     for value in values:
         measurement = train_to(ToyConfig(**{**BASE, **fields, field: value}), LOSS)
         for name, pick in picks.items():
-            rows[name].append(pick(measurement).numpy())
+            rows[name].append(pick(measurement).cpu().numpy())
     return {name: np.stack(row) for name, row in rows.items()}
 
 
@@ -117,7 +117,7 @@ def kernel_at_initialization(full: bool) -> list[Result]:
         for width in values:
             run = ToyRun(ToyConfig(**BASE, width=width, activation=activation, seeds=64 if full else 48), torch.float64)
             limit = infinite_ntk(run.data.train.x, depth=2, activation=activation, weight_std=sqrt(2), bias_std=1.0).ntk
-            rows.append(((run.kernel - limit).norm(dim=(1, 2)) / limit.norm()).numpy())
+            rows.append(((run.kernel - limit).norm(dim=(1, 2)) / limit.norm()).cpu().numpy())
         claim = f"||Theta_n - Theta_inf|| / ||Theta_inf|| at initialization against width, {activation}"
         results.append(Result("S6", claim, "-1/2", exponent(values, np.stack(rows)), -0.57, -0.43))
     return results
@@ -171,7 +171,7 @@ def _against_regression(activation: str, width: int, seeds: int) -> tuple[np.nda
     rows = experiment.points["probe"].rows
     own = torch.stack([kernel_regression(kernel, row, y) for kernel, row in zip(run.kernel, rows, strict=True)])
     infinite = kernel_regression(experiment.limit_points["train"].rows[0], experiment.limit_points["probe"].rows[0], y)
-    return tuple(((outputs - want).norm(dim=(1, 2)) / outputs.norm(dim=(1, 2))).numpy() for want in (own, infinite))
+    return tuple(((outputs - want).norm(dim=(1, 2)) / outputs.norm(dim=(1, 2))).cpu().numpy() for want in (own, infinite))
 
 
 def bottleneck(full: bool) -> list[Result]:
@@ -213,7 +213,7 @@ def _relative_variance(depth: int, width: int, seeds: int, batches: int) -> np.n
     """var/mean^2 of Theta_0(x, x) over seeds, one number a batch of seeds."""
     config = ToyConfig(depth=depth, width=width, bias=False, samples=4, seeds=64)
     network = ToyRun(config.model_copy(update={"seeds": 1})).network
-    x = torch.tensor([[1.0, 1.0]])
+    x = torch.tensor([[1.0, 1.0]], device="cpu")
     values = []
     for first in range(0, seeds * batches, 64):
         jacobian = network.jacobian(network.init(64, first, x.device, x.dtype), x)

@@ -55,7 +55,8 @@ def matmul_rate(device: torch.device) -> float:
 def free_memory(device: torch.device) -> int:
     """Bytes that are free now: of the GPU, or of this machine or the container it runs in, whichever has less."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, to give out again
+        return torch.cuda.mem_get_info(device)[0] + kept
     free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]  # where a system does not say, half of what it has
     with contextlib.suppress(OSError):
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())

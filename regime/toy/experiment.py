@@ -117,7 +117,7 @@ class Experiment:
         config = self.run.config
         if config.batch == config.samples:
             return None
-        return torch.randperm(config.samples, generator=order)[: config.batch].to(self.run.device)
+        return torch.randperm(config.samples, generator=order, device="cpu")[: config.batch].to(self.run.device)
 
     def advance(self) -> Float[Tensor, "S"]:
         """Take one step of the network, and of twins that are not foreseen; return the loss (S,) before it, on the batch."""

@@ -94,10 +94,12 @@ class Network:
         return [one.map(lambda *parts: torch.stack(parts).to(device, dtype), *rest) for one, *rest in zip(*draws, strict=True)]
 
     def _draw(self, generator: torch.Generator) -> list[Layer]:
-        """One network's parameters, in float32 whatever torch's default is: a seed means the same numbers everywhere."""
+        """One network's parameters, drawn in float32 on the CPU: a seed means the same numbers, whatever torch's defaults."""
         layers = []
         for scale, i, o in zip(self.scales, self.sizes[:-1], self.sizes[1:], strict=True):
-            weight, bias = (torch.randn(*shape, generator=generator, dtype=torch.float32) for shape in ((o, i), (o,)))
+            weight, bias = (
+                torch.randn(*shape, generator=generator, dtype=torch.float32, device="cpu") for shape in ((o, i), (o,))
+            )
             layers.append(Layer(weight * scale.weight_init, bias * scale.bias_init if scale.has_bias else None))
         return layers
 

@@ -25,20 +25,35 @@ def cores() -> int:
 def environment() -> dict[str, object]:
     """The machine, the versions, and the load now, before anything is timed."""
     load = os.getloadavg()[0]
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": cores(),
-        "threads": torch.get_num_threads(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load_average_at_start": round(load, 2),
-        "idle_at_start": load <= BUSY * cores(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "commit": _commit(),
-        "thread_settings": {name: value for name, value in os.environ.items() if name.startswith(THREADING)},
-    } | {name: version(name) for name in PACKAGES}
+    return (
+        {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "cpu": _cpu(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "cores": cores(),
+            "threads": torch.get_num_threads(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "load_average_at_start": round(load, 2),
+            "idle_at_start": load <= BUSY * cores(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+            "commit": _commit(),
+            "thread_settings": {name: value for name, value in os.environ.items() if name.startswith(THREADING)},
+        }
+        | {name: version(name) for name in PACKAGES}
+        | _gpu()
+    )
+
+
+def _gpu() -> dict[str, object]:
+    """The first GPU, where there is one."""
+    if not torch.cuda.is_available():
+        return {}
+    properties = torch.cuda.get_device_properties(0)
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    driver = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    memory = round(properties.total_memory / 2**30, 1)
+    return {"gpu": properties.name, "gpu_memory_gib": memory, "driver": driver, "cuda": torch.version.cuda}
 
 
 def _cpu() -> str:

@@ -15,6 +15,7 @@ SETTLE = 0.02
 """Seconds of rest before each turn: idle threads of whoever ran before stop spinning."""
 RESAMPLES = 4000
 CUBE = 2048
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,19 @@ def turn(call: Callable[[], object], warm: bool = True) -> Turn:
     def take() -> float:
         if warm:
             call()
+        finish()
         start = time.perf_counter()
         call()
+        finish()
         return time.perf_counter() - start
 
     return take
+
+
+def finish() -> None:
+    """Wait for what a GPU was asked for, where one is used."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def in_turn(turns: Mapping[str, Turn], rounds: int) -> dict[str, list[float]]:
@@ -86,9 +95,9 @@ def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
-def matmul_turn() -> Turn:
+def matmul_turn(device: torch.device = CPU) -> Turn:
     """A square fp32 matmul of edge `CUBE`: what the machine can do at the time."""
-    a, b = torch.randn(2, CUBE, CUBE, generator=torch.Generator().manual_seed(0))
+    a, b = torch.randn(2, CUBE, CUBE, generator=torch.Generator().manual_seed(0)).to(device)
     return turn(partial(torch.mm, a, b))
 
 

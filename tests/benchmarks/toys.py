@@ -22,31 +22,35 @@ from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
 from tests.benchmarks.report import REPEATS, Section, Table, command, rounds
-from tests.benchmarks.timing import in_turn, matmul_rate, matmul_turn, ratio, turn
+from tests.benchmarks.timing import CPU, in_turn, matmul_rate, matmul_turn, ratio, turn
 
 SEEDS, SAMPLES = 16, 128
 STEPS = {64: 50, 512: 5}
 """Steps in one turn, by width."""
+FEW = 5
+"""The same, of any other width."""
 ROUNDS = 15
 LIVE_ROUNDS = 5
 
 
-def batched(width: int) -> Callable[[], object]:
+def batched(width: int, device: torch.device = CPU) -> Callable[[], object]:
     """Steps of this package's training, all seeds at once."""
-    run = ToyRun(ToyConfig(width=width, samples=SAMPLES, seeds=SEEDS))
+    run = ToyRun(ToyConfig(width=width, samples=SAMPLES, seeds=SEEDS, device=device.type))
     training = Training.start(
         run.network, run.initial, *run.data.train, alpha=1.0, centered=True, loss=run.loss, descent=run.descent
     )
-    return partial(_repeat, training.step, STEPS[width])
+    return partial(_repeat, training.step, STEPS.get(width, FEW))
 
 
-def looped(width: int) -> Callable[[], object]:
+def looped(width: int, device: torch.device = CPU) -> Callable[[], object]:
     """The same steps by modules, autograd and torch's optimizer, one seed after another."""
-    x, y = ToyRun(ToyConfig(width=8, samples=SAMPLES, seeds=1)).data.train
+    x, y = ToyRun(ToyConfig(width=8, samples=SAMPLES, seeds=1, device=device.type)).data.train
     seeds = []
     for seed in range(SEEDS):
         torch.manual_seed(seed)
-        model = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        model = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)).to(
+            device
+        )
         seeds.append((model, torch.optim.SGD(model.parameters(), lr=1e-3)))
 
     def step() -> None:
@@ -55,7 +59,7 @@ def looped(width: int) -> Callable[[], object]:
             ((model(x) - y).square().sum() / (2 * SAMPLES)).backward()
             optimizer.step()
 
-    return partial(_repeat, step, STEPS[width])
+    return partial(_repeat, step, STEPS.get(width, FEW))
 
 
 def _repeat(step: Callable[[], object], times: int) -> None:

@@ -61,7 +61,7 @@ def looped(net: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
         gradients = torch.autograd.grad(output.sum(), parameters, allow_unused=True)
         for name, gradient in zip(names, gradients, strict=True):
             if gradient is not None:
-                rows.setdefault(name, torch.empty(n, gradient.numel()))[k] = gradient.flatten()
+                rows.setdefault(name, gradient.new_empty(n, gradient.numel()))[k] = gradient.flatten()
     return _by_layer(rows)
 
 

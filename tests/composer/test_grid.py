@@ -45,7 +45,7 @@ def test_no_batch_is_larger_than_memory_allows():
 
 
 def test_no_batch_leaves_a_cores_cache():
-    config = SweepConfig(base=ToyConfig(), axes={"width": [16, 64, 512], "alpha": [2.0**k for k in range(-4, 4)]})
+    config = SweepConfig(base=ToyConfig(device="cpu"), axes={"width": [16, 64, 512], "alpha": [2.0**k for k in range(-4, 4)]})
     sizes = {batch.places[0].config.width: len(batch.places) for batch in grid.batches(grid.places(config), 1)}
     assert sizes == {16: 8, 64: 8, 512: 1}
 

@@ -1,5 +1,6 @@
 """Runs that are held, saved and taken up again give the numbers of one that never was."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,12 @@ CASES = {
     "adam": {"optimizer": "adam", "batch_size": 9},
     "one seed": {"seeds": 1, "alpha": 0.2},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no event comes between measurements."""
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", math.inf)
 
 
 def config(case: str) -> ToyConfig:

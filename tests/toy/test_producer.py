@@ -198,7 +198,7 @@ def test_the_forecast_is_the_twins_path_before_the_first_step() -> None:
 
 
 def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> None:
-    config = ToyConfig(**CONFIG | {"probe_samples": 16, "seeds": 2})
+    config = ToyConfig(**CONFIG | {"probe_samples": 16, "seeds": 2, "device": "cpu"})
     run = ToyRun(config, dtype=torch.float64)
     start = run.view()["kernel"]
     assert start["targets"] == sorted(start["targets"])
@@ -236,7 +236,8 @@ def test_divergence_is_seen_at_its_step_and_ends_the_run() -> None:
 
 
 def test_the_pictures_are_the_functions_of_the_first_seed() -> None:
-    run = ToyRun(ToyConfig(**CONFIG | {"task": "sine", "alpha": 0.2, "steps": 60, "measure_every": 60}), dtype=torch.float64)
+    changed = {"task": "sine", "alpha": 0.2, "steps": 60, "measure_every": 60, "device": "cpu"}
+    run = ToyRun(ToyConfig(**CONFIG | changed), dtype=torch.float64)
     *_, last = snapshots(run)
     extent, size = run.view()["extent"], run.view()["size"]
     nearest = (torch.linspace(-extent, extent, size, dtype=torch.float64) - run.data.probe.x).abs().argmin(1)

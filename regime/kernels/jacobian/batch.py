@@ -53,7 +53,7 @@ class Projected:
         if not isinstance(whole, Tensor) or whole.dim() != 2:
             return whole  # refused by whoever asks for (n, C)
         generator = torch.Generator().manual_seed(self.seed)
-        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator) * 2 - 1
+        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
         return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
 

@@ -21,6 +21,9 @@ TRIANGLE = 128
 """Rows, at least, of a Gram product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
 LONG = 32
 """The same, of a product of explicit gradients: their long sums keep fewer rows busy."""
+CPU = torch.device("cpu")
+ON_GPU = 1024
+"""Either, on a GPU: smaller products leave most of it idle."""
 
 
 def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
@@ -48,6 +51,19 @@ def between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], out
     return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
 
 
+def add_rows(out: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+    """Add rows to those of `out` by index, in place; on a GPU, too, in an order that is the same in every call.
+
+    Args:
+        out: what is added to.
+        index: which of its rows, for each of `rows`.
+        rows: what is added.
+    """
+    if out.is_cuda:  # there index_add_ adds in any order, and this sorts first
+        return out.index_put_((index,), rows, accumulate=True)
+    return out.index_add_(0, index, rows)
+
+
 def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
     """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
     if outputs == "trace":
@@ -60,15 +76,16 @@ def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
     return kernel[..., 0, 0] if outputs == "trace" else kernel
 
 
-def step(n: int, each: int, least: int = TRIANGLE) -> int:
+def step(n: int, each: int, least: int = TRIANGLE, device: torch.device = CPU) -> int:
     """Return how many examples a block of a symmetric kernel has.
 
     Args:
         n: examples in all.
         each: rows of a product for every example.
-        least: rows that a product needs at least to be worth it.
+        least: rows that a product needs at least to be worth it, on a CPU.
+        device: where the products are taken.
     """
-    return max(1, least // max(1, each), n // 8)
+    return max(1, (least if device.type == "cpu" else ON_GPU) // max(1, each), n // 8)
 
 
 def spans(n: int, most: int) -> Iterator[tuple[int, int]]:

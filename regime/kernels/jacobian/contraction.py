@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import SUMMED, WORKSPACE, Method, Outputs, between, mirror, spans, step
+from regime.kernels.jacobian.blocks import SUMMED, WORKSPACE, Method, Outputs, add_rows, between, mirror, spans, step
 from regime.kernels.jacobian.explicit import rows
 
 MEMORY = 32
@@ -113,8 +113,9 @@ def _add_by_grams(
     _add_pairs(kernel, left, right, gram, same, outputs, workspace)
 
 
-Positions = tuple[Tensor, Tensor, Tensor | None]
-"""Inputs (..., L, i), gradients (..., L, C, o), and the example of each position where they are not T to each."""
+Positions = tuple[Tensor, Tensor, Tensor | None, list[int]]
+"""Inputs (..., L, i), gradients (..., L, C, o), the example of each position where they are not T to each, and where each
+example begins, and the last one ends."""
 
 
 def _live(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Positions:
@@ -122,8 +123,12 @@ def _live(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Posit
     if a.shape[-2] > 1 and a.dim() == 3:
         live = live_positions(g)
         if live is not None:
-            return a[live], g[live], live.nonzero()[:, 0]
-    return a.flatten(-3, -2), g.flatten(-4, -3), None
+            index = live.flatten().nonzero()[:, 0]  # once: every nonzero() waits for a GPU
+            example = index // live.shape[1]
+            starts = torch.searchsorted(example, torch.arange(len(live) + 1, device=example.device)).tolist()
+            return a.flatten(0, 1)[index], g.flatten(0, 1)[index], example, starts
+    n, t = a.shape[-3:-1]
+    return a.flatten(-3, -2), g.flatten(-4, -3), None, [k * t for k in range(n + 1)]
 
 
 def live_positions(g: Float[Tensor, "n T C o"]) -> Tensor | None:
@@ -147,10 +152,10 @@ def _add_pairs(
     pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
     most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
     each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
-    for start, stop in spans(n, min(most, step(n, each)) if same else most):
+    for start, stop in spans(n, min(most, step(n, each, device=kernel.device)) if same else most):
         end = stop if same else m
-        x, g, i = _examples(left, start, stop, n)
-        y, g2, j = _examples(right, 0, end, m)
+        x, g, i = _examples(left, start, stop)
+        y, g2, j = _examples(right, 0, end)
         block = kernel.narrow(axis, start, stop - start).narrow(axis + 1, 0, end)
         products = gram(x, y)
         single = i is None and j is None and x.shape[-2] == stop - start and y.shape[-2] == end
@@ -169,24 +174,21 @@ def _add_pairs(
                     block[..., one, two] += _by_example(products * inner[..., one, two], i, j, stop - start, end)
 
 
-def _examples(positions: Positions, start: int, stop: int, n: int) -> Positions:
+def _examples(positions: Positions, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor | None]:
     """The positions of some examples, in order; which example of these each belongs to."""
-    a, g, example = positions
-    if example is None:
-        t = a.shape[-2] // n
-        return a[..., start * t : stop * t, :], g[..., start * t : stop * t, :, :], None
-    first, last = torch.searchsorted(example, torch.tensor([start, stop], device=example.device)).tolist()
-    return a[first:last], g[first:last], example[first:last] - start
+    a, g, example, starts = positions
+    some = slice(starts[start], starts[stop])
+    return a[..., some, :], g[..., some, :, :], None if example is None else example[some] - start
 
 
 def _by_example(products: Tensor, i: Tensor | None, j: Tensor | None, n: int, m: int) -> Tensor:
     """Sums over the positions of each pair of examples."""
     if j is not None:
-        products = products.new_zeros(m, products.shape[0]).index_add_(0, j, products.mT.contiguous()).mT
+        products = add_rows(products.new_zeros(m, products.shape[0]), j, products.mT.contiguous()).mT
     else:
         products = products.unflatten(-1, (m, -1)).sum(-1)
     if i is not None:
-        return products.new_zeros(n, m).index_add_(0, i, products.contiguous())
+        return add_rows(products.new_zeros(n, m), i, products.contiguous())
     return products.unflatten(-2, (n, -1)).sum(-2)
 
 
@@ -202,7 +204,8 @@ def _add_by_gradients(
         0 if same else a.element_size() * g2[..., 0].numel() // g2.shape[-3]
     )
     columns = max(1, min(a.shape[-1], workspace // max(1, entry)))
-    height = max(1, min(workspace // max(1, entry * columns), max(1, SUMMED // columns)))
+    cached = SUMMED if a.device.type == "cpu" else workspace
+    height = max(1, min(workspace // max(1, entry * columns), max(1, cached // columns)))
     for first, last in spans(a.shape[-1], columns):
         for start, stop in spans(g.shape[-1], height):
             left = weight_gradients(a[..., first:last], g[..., start:stop])
@@ -250,7 +253,7 @@ def direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tens
         device: where they are.
     """
     generator = torch.Generator().manual_seed(size)
-    return torch.randn(size, generator=generator, dtype=torch.float64).to(device, dtype)
+    return torch.randn(size, generator=generator, dtype=torch.float64, device="cpu").to(device, dtype)
 
 
 def dense_pullback(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Outputs, between, spans
+from regime.kernels.jacobian.blocks import WORKSPACE, Outputs, add_rows, between, spans
 
 
 def embedding(
@@ -55,7 +55,7 @@ def embedding(
                 products = (x.flatten(2) @ y.flatten(2).mT / c).unsqueeze(-1)
             else:
                 products = torch.einsum("bpcd,bqed->bpqce", x, y).flatten(-2)
-            flat.index_add_(0, (i[:, :, None] * kernel.shape[1] + j[:, None, :]).flatten(), products.flatten(0, 2))
+            add_rows(flat, (i[:, :, None] * kernel.shape[1] + j[:, None, :]).flatten(), products.flatten(0, 2))
     kernel += flat.view(kernel.shape)
     return kernel
 
@@ -68,7 +68,7 @@ class _Tokens:
         live = g.flatten(2).ne(0).any(-1)
         example = torch.arange(n, device=ids.device)[:, None].expand_as(ids)[live]
         keys, where = torch.unique(ids[live] * n + example, return_inverse=True)  # sorted by token, then by example
-        self.g = g.new_zeros(len(keys) + 1, *g.shape[2:]).index_add_(0, where, g[live])  # the last row stays zero
+        self.g = add_rows(g.new_zeros(len(keys) + 1, *g.shape[2:]), where, g[live])  # the last row stays zero
         self.example = torch.cat([keys % n, keys.new_zeros(1)])
         self.values, self.counts = torch.unique_consecutive(keys // n, return_counts=True)
         self.starts = self.counts.cumsum(0) - self.counts
@@ -109,7 +109,7 @@ def embedding_pullback(
         vocabulary: rows of the table.
     """
     pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
-    return pulled.new_zeros(vocabulary, pulled.shape[-1]).index_add_(0, ids.flatten(), pulled)
+    return add_rows(pulled.new_zeros(vocabulary, pulled.shape[-1]), ids.flatten(), pulled)
 
 
 def tied(

@@ -31,7 +31,7 @@ def rows(
     flat = (-2, -1) if outputs == "trace" else (-3, -2)
     left, right = j.flatten(*flat), j2.flatten(*flat)
     per = 1 if outputs == "trace" else c
-    for start, stop in spans(n, step(n, per, LONG) if same else n):
+    for start, stop in spans(n, step(n, per, LONG, j.device) if same else n):
         end = stop if same else m
         block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
         if outputs == "trace":

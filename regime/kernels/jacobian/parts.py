@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.kernels.jacobian import contraction, embedding, explicit
-from regime.kernels.jacobian.blocks import Method, Outputs
+from regime.kernels.jacobian.blocks import Method, Outputs, add_rows
 from regime.kernels.jacobian.part import Cost, Direction, Part, real
 
 
@@ -115,7 +115,7 @@ class EmbeddingPart(Part):
         del name  # there is one
         direction = contraction.direction(self.g.shape[-1], self.g.dtype, self.g.device)
         moved = self.g.sum(2) @ direction
-        return moved.new_zeros(self.vocabulary).index_add_(0, self.ids.flatten(), moved.flatten()), gradient @ direction
+        return add_rows(moved.new_zeros(self.vocabulary), self.ids.flatten(), moved.flatten()), gradient @ direction
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         n, _, c, d = self.g.shape

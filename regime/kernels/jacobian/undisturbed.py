@@ -6,7 +6,7 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -36,7 +36,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
         if held.passes is not None:
             yield held.passes
             return
-        with _eager(), full_precision():
+        with _EAGER.held(), full_precision():
             held.passes = Passes(model)
             try:
                 yield held.passes
@@ -66,28 +66,63 @@ class _Turn:
 
 _lock = threading.Lock()
 _held: "WeakKeyDictionary[nn.Module, _Turn]" = WeakKeyDictionary()
-_stances: list[Any] = []
-"""The compiler's stance belongs to the process: held once for every network measured, and put back by the last."""
+
+
+class _OfProcess:
+    """A setting of the whole process: made by the first thread that needs it, and put back by the last."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager]) -> None:
+        self.make, self.users = make, 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with _lock:
+            if not self.users:
+                self.made = self.make()
+                self.made.__enter__()
+            self.users += 1
+        try:
+            yield
+        finally:
+            with _lock:
+                self.users -= 1
+                if not self.users:
+                    self.made.__exit__(None, None, None)
 
 
 @contextmanager
-def _eager() -> Iterator[None]:
-    """Run compiled modules as they were written."""
-    with _lock:
-        _stances.append(_stances[0] if _stances else torch.compiler.set_stance("force_eager"))
+def _settings(wanted: list[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Objects with other values of their attributes, and with their own again."""
+    before = [getattr(of, name) for of, name, _ in wanted]
+    for of, name, value in wanted:
+        setattr(of, name, value)
     try:
         yield
     finally:
-        with _lock:
-            stance = _stances.pop()
-            if not _stances:
-                stance.__exit__(None, None, None)
+        for (of, name, _), value in zip(wanted, before, strict=True):
+            setattr(of, name, value)
+
+
+def _single() -> AbstractContextManager:
+    """Multiply float32 as float32: GPUs may round its factors to 10 bits, in convolutions by default."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(cuda, "fp32_precision"):
+        return _settings([(part, "fp32_precision", "ieee") for part in (cuda, cudnn.conv, cudnn.rnn)])
+    return _settings([(part, "allow_tf32", False) for part in (cuda, cudnn)])  # before torch 2.9
+
+
+_EAGER = _OfProcess(lambda: torch.compiler.set_stance("force_eager"))
+"""Compiled modules run as they were written."""
+_SINGLE = _OfProcess(_single)
+_NATIVE = _OfProcess(lambda: _settings([(torch.backends.cudnn, "enabled", False)]))
+RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
+"""Functions that cuDNN differentiates in training mode alone, and torch's own kernels in any."""
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Switch autocast off."""
-    with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+    """Switch autocast off, and the rounding of factors on a GPU."""
+    with _SINGLE.held(), torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
         yield
 
 
@@ -237,10 +272,16 @@ class _Eyes(TorchDispatchMode):
 
 
 class _Plain(TorchFunctionMode):
-    """Runs every function without autocast, also where the forward pass switches it on; fused paths keep away by themselves."""
+    """Runs every function without autocast, also where the forward pass switches it on; fused paths keep away by themselves.
+
+    Recurrent layers stay in eval mode, so cuDNN keeps away, too.
+    """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
+        if function in RECURRENT:
+            with _NATIVE.held(), full_precision():
+                return function(*args, **(kwargs or {}))
         if torch._C._is_any_autocast_enabled():
             with full_precision():
                 return function(*args, **(kwargs or {}))

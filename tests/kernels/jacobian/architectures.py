@@ -763,7 +763,7 @@ def attend(m: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
 
 
 def packed(m: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
-    sequence = rnn.pack_padded_sequence(x, mask.sum(1), batch_first=True, enforce_sorted=False)
+    sequence = rnn.pack_padded_sequence(x, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
     _, last = m.mix(sequence)
     return m.out((last[0] if isinstance(last, tuple) else last)[-1])
 
@@ -863,7 +863,7 @@ SEQUENCES: dict[str, Builder] = {
 
 
 def tables(m: nn.Module, x: Tensor) -> Tensor:
-    return m.out(torch.tanh(x + m.table(torch.arange(x.shape[1]))).mean(1))
+    return m.out(torch.tanh(x + m.table(torch.arange(x.shape[1], device=x.device))).mean(1))
 
 
 def with_token(how: str) -> Callable[[nn.Module, Tensor], Tensor]:
@@ -1246,7 +1246,7 @@ PLAIN: dict[str, Builder] = {
         out=linear(),
     ),
     "positions, learned mix": net(
-        lambda m, x: m.out(mean(x + m.mix(m.table(torch.arange(x.shape[1]))))),
+        lambda m, x: m.out(mean(x + m.mix(m.table(torch.arange(x.shape[1], device=x.device))))),
         series,
         {"sizes": (5, 5), "other": (3, 5)},
         table=lambda: nn.Embedding(8, D),
@@ -1361,7 +1361,7 @@ PLAIN: dict[str, Builder] = {
         lambda m, x: m.out(mean(x @ torch.matrix_exp(m.a - m.a.T))), a=lambda: parameter(D, D), out=linear()
     ),
     "scatter": net(
-        lambda m, x: m.out(mean(x.clone().index_copy(1, torch.tensor([0]), m.token.expand(len(x), 1, D)))),
+        lambda m, x: m.out(mean(x.clone().index_copy(1, torch.tensor([0], device=x.device), m.token.expand(len(x), 1, D)))),
         token=lambda: parameter(D),
         out=linear(),
     ),

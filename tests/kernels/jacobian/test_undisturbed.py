@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import regime
 from regime.kernels.jacobian.undisturbed import undisturbed
@@ -119,6 +121,62 @@ def test_autocast_inside_the_forward_does_not_reach_the_measurement() -> None:
         with undisturbed(plain) as passes:
             plain(X)
         assert passes.rounding == torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("asked", ["high", "highest"])
+def test_a_gpu_multiplies_float32_as_float32_meanwhile(asked: str) -> None:
+    """By default it may round factors of convolutions to 10 bits, and where a script asks for speed, of all products."""
+    parts = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    seen = []
+
+    class Looking(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append([part.fp32_precision for part in parts])
+            return super().forward(x)
+
+    torch.set_float32_matmul_precision(asked)
+    try:
+        before = [part.fp32_precision for part in parts]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: regime.empirical_ntk(Looking(4, 2), X), range(8)))
+        assert {each for row in seen for each in row} == {"ieee"}
+        assert [part.fp32_precision for part in parts] == before
+        assert torch.get_float32_matmul_precision() == asked
+        assert torch.backends.cuda.matmul.allow_tf32 == (asked == "high")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+class Enabled(TorchDispatchMode):
+    """Notes whether cuDNN may be used, at every product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[bool] = set()
+
+    def __torch_dispatch__(self, function: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+        if any(kind in str(function) for kind in ("mm", "rnn")):
+            self.seen.add(torch.backends.cudnn.enabled)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_keep_away_from_cudnn(kind: type[nn.Module]) -> None:
+    """It differentiates them in training mode alone."""
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.enabled = kind(4, 3, batch_first=True), Enabled()
+
+        def forward(self, x: Tensor) -> Tensor:
+            with self.enabled:
+                return self.inner(x)[0][:, -1]
+
+    model = Last().eval()
+    regime.empirical_ntk(model, X.unsqueeze(1).expand(-1, 5, -1))
+    assert model.enabled.seen == {False}
+    assert torch.backends.cudnn.enabled
 
 
 def test_the_coarsest_numbers_of_a_pass_are_known() -> None:

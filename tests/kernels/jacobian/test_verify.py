@@ -14,7 +14,7 @@ from regime.kernels.jacobian import replay
 from regime.kernels.jacobian.calls import RULES
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.parts import DensePart, RowsPart
-from regime.kernels.jacobian.verify import GradientCheck
+from regime.kernels.jacobian.verify import GradientCheck, squared
 from tests.kernels.jacobian.architectures import relative
 
 
@@ -212,3 +212,11 @@ def test_a_tape_is_held_to_the_gradients_of_autograd(error: float) -> None:
     off = {"(root)": jacobians["(root)"].of_outputs(lambda g: (1 + error) * g)}
     assert bool(probe.disagreeing(off, layers)) == (error > 1e-6)
     assert probe.disagreeing({"(root)": None}, layers) == ["(root)"]
+
+
+def test_a_sum_of_millions_of_squares_is_exact() -> None:
+    """One float32 sum is not: layers of a billion-parameter model would be taken for wrong, and pass one example at a time."""
+    large = torch.rand(2**12, 2**12)
+    want = large.double().square().sum()
+    assert abs(squared(large) / want - 1) < 1e-7
+    assert squared(torch.tensor(3.0)) == 9
