@@ -23,7 +23,7 @@ def representations(now: Snapshot, start: Snapshot) -> dict[str, object]:
     known = [block for block in dict.fromkeys(start.blocks.values()) if block in start.representations]
     if not known:
         return {}
-    known = [known[index] for index in evenly(len(known), BLOCKS)]
+    known = [known[index] for index in evenly(len(known), BLOCKS).tolist()]
     room = (ROOM - len("".join(known))) // len(known)
     n = max(LEAST, min(EXAMPLES, 3 * room // 16))  # two float16 an example, in base64
     clouds = {}

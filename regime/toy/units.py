@@ -34,7 +34,8 @@ class Units:
         self, network: Network, start: list[Layer], probe: Float[Tensor, "P i"], grid: Float[Tensor, "g i"], extent: float
     ) -> None:
         self.network, self.probe, self.grid = network, probe, grid
-        self.tracked, self.first = evenly(network.sizes[-2], TRACKED), evenly(network.sizes[1], PLANE)
+        chosen = evenly(network.sizes[-2], TRACKED), evenly(network.sizes[1], PLANE)
+        self.tracked, self.first = (units.to(grid.device) for units in chosen)
         self.born = self._active(start, probe)
         maps, weights = self._active(start, grid), self._weights(start)
         self.scale, self.weight_scale = _size(maps), _size(weights)
@@ -62,7 +63,7 @@ class Units:
         most = change.argsort(descending=True, stable=True)[:SHOWN]
         maps = self._active(parameters, self.grid)[most]
         return {
-            "units": {"most": self.tracked[most.cpu()].tolist(), "change": pack(change[most]), "maps": pack(maps / self.scale)},
+            "units": {"most": self.tracked[most].tolist(), "change": pack(change[most]), "maps": pack(maps / self.scale)},
             "weights": pack(self._weights(parameters) / self.weight_scale),
         }
 
