@@ -90,3 +90,23 @@ def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"
     if weights is None:
         return (moved.sum(-1) / size.sum(-1)).sqrt()
     return ((moved @ weights.mT) / (size @ weights.mT)).sqrt()
+
+
+def principal_plane(x: Float[Tensor, "n d"]) -> Float[Tensor, "n 2"]:
+    """Return the points along the two principal directions of their representation, centered, in float64.
+
+    The coordinate that is largest in size is positive, in either direction.
+    """
+    x = x.double() - x.double().mean(0)
+    shares, vectors = torch.linalg.eigh(x @ x.mT)
+    plane = (vectors * shares.clamp(min=0).sqrt())[:, -2:].flip(1)
+    return plane * plane.gather(0, plane.abs().argmax(0, keepdim=True)).sign()
+
+
+def aligned(now: Float[Tensor, "n d"], start: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return the points turned, and perhaps mirrored, to lie as near as they can to where they were at the start.
+
+    Orthogonal Procrustes: now R with the orthogonal R that minimizes ||now R - start||_F.
+    """
+    u, _, vh = torch.linalg.svd(now.mT @ start)
+    return now @ (u @ vh)

@@ -18,12 +18,13 @@ from regime.dynamics.pieces import in_pieces
 from regime.dynamics.snapshot import Pause, Snapshot
 from regime.errors import ConfigError
 from regime.models import estimate, loading, modular, texts
-from regime.models.functions import Inputs, TextFunction, split_texts, targets
+from regime.models.functions import Inputs, TextFunction, label_view, split_texts, targets
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.observe.observer import Observer, overwrite
 from regime.observe.snapshots import snapshot
+from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
 
 SUMS = 512
@@ -92,6 +93,7 @@ class CheckpointRun(TransformerRun):
         chosen = {"train": (train, slice(0, SUMS)), "test": (test, order[:SUMS]), "probe": (test, order[: self.config.samples])}
         self.inputs = {name: _as_inputs(part.input_ids[index]) for name, (part, index) in chosen.items()}
         self.labels = {name: part.answers[index].to(self.device) for name, (part, index) in chosen.items()}
+        self.shown: dict[str, object] = {"labels": {"values": self.labels["probe"][:EXAMPLES].tolist(), "names": []}}
         first = loading.load(*self.named[0], language_model=True)
         self.sources, self.material = [first.source], f"sums modulo {modular.P}"
         self.model = AnswerReadout(copy.deepcopy(first.model), modular.P)
@@ -104,6 +106,7 @@ class CheckpointRun(TransformerRun):
         self.outputs = config.outputs
         self.inputs = {"probe": function.inputs(rows.texts)}
         self.targets = targets(rows.labels, config.classes).to(self.device)
+        self.shown = label_view(config, rows.labels)
         self.sources, self.material = [function.pretrained.source], texts.SOURCES[config.task]
         self.model = function.module(config.seed)
 
@@ -119,8 +122,8 @@ class CheckpointRun(TransformerRun):
         return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.jacobian_bytes)
 
     def view(self) -> dict[str, object]:
-        """Return the names of the revisions and their steps."""
-        return {"revisions": self.revisions, "steps": self.places}
+        """Return the names of the revisions, their steps, and the labels of the probe examples."""
+        return {"revisions": self.revisions, "steps": self.places} | self.shown
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""

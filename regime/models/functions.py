@@ -15,6 +15,7 @@ from regime.errors import ConfigError
 from regime.models import loading, texts
 from regime.models.own import load_own
 from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
+from regime.record.clouds import EXAMPLES
 
 Inputs = dict[str, Tensor]
 NEXT_TOKEN = Loss(lambda f, y: -f.mean((-2, -1)) + 0 * y.sum(), lambda f, y: -torch.ones_like(f), 0.0)  # noqa: ARG005
@@ -141,6 +142,15 @@ def targets(labels: Shaped[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
     if classes == 2:
         return (2.0 * labels - 1.0).unsqueeze(1)
     return nn.functional.one_hot(labels, classes).float() - 1 / classes
+
+
+def label_view(config: ProbeConfig | CheckpointConfig, labels: Shaped[Tensor, "n"]) -> dict[str, object]:
+    """Return what colors the first probe texts in pictures: a number each, and the names that classes have."""
+    own = config.table
+    if own is not None and not (own.labels or own.values):
+        return {}
+    names = texts.CLASSES[config.task] if own is None else own.classes
+    return {"labels": {"values": labels[:EXAMPLES].tolist(), "names": list(names)}}
 
 
 def loss_of(config: ProbeConfig) -> Loss:

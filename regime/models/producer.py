@@ -16,7 +16,7 @@ from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.linearization import Linearization
 from regime.models import estimate, texts
-from regime.models.functions import TextFunction, loss_of, split_texts, targets
+from regime.models.functions import TextFunction, label_view, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
 from regime.models.pilot import pilot
 from regime.models.precision import training_dtype
@@ -64,6 +64,7 @@ class ProbeRun(TransformerRun):
         self.targets = {
             name: targets(row.labels, config.classes).to(self.device) for name, row in zip(PARTS, rows, strict=True)
         }
+        self.labels = rows[-1].labels
         self.inputs = self.placed({name: self.function.inputs(row.texts) for name, row in zip(PARTS, rows, strict=True)})
         self.loss = loss_of(config)
         self.longest = max(part["input_ids"].shape[1] for part in self.inputs.values())
@@ -86,6 +87,10 @@ class ProbeRun(TransformerRun):
     def estimate(self) -> Estimate:
         """Return seconds, from timed passes of a few texts and counted operations, and bytes."""
         return self.costs.estimate()
+
+    def view(self) -> dict[str, object]:
+        """Return what the page draws once: the labels of probe texts."""
+        return label_view(self.config, self.labels)
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Fine-tune, and yield measured steps as snapshots, with pauses between chunks of tokens and between layers."""

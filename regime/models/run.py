@@ -29,7 +29,3 @@ class TransformerRun:
     def independent(self) -> None:
         """Return None: there is no other initialization of a pretrained transformer to compare with."""
         return
-
-    def view(self) -> dict[str, object]:
-        """Return what the page draws once, beside the measures."""
-        return {}

@@ -99,7 +99,11 @@ class Started(Message):
     estimate: Estimate = Field(description="what the run is expected to cost")
     references: list[Reference] = Field(description="values to read measures against")
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
-    view: dict[str, Any] = Field(description="numbers that only pictures need; text is base64 of little-endian float16")
+    view: dict[str, Any] = Field(
+        description="numbers that only pictures need; text is base64 of little-endian float16. Of one or two inputs, units and "
+        "first-layer weights at the start, relative to the scale beside them; of more, targets of held-out predictions and the "
+        "shape of the inputs; of transformers, labels of the first probe examples"
+    )
 
 
 class Progress(Message):
@@ -131,7 +135,11 @@ class Measured(Message):
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     modes: list[Band] = Field(description="the gap by modes of the initial kernel; empty before anything moved")
     verdict: Verdict = Field(description="the verdict so far")
-    view: dict[str, Any] = Field(description="numbers that only pictures need; text is base64 of little-endian float16")
+    view: dict[str, Any] = Field(
+        description="numbers that only pictures need; text is base64 of little-endian float16. Features are the first seed's: "
+        "of one or two inputs, the 8 units that changed the most and the first layer's weights; of more, held-out predictions "
+        "and directions of the average gradient outer product; of other networks, two coordinates an example by block"
+    )
 
 
 class Finished(Message):

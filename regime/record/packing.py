@@ -3,6 +3,8 @@
 import base64
 
 import numpy as np
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
 LARGEST = 99.0
@@ -17,3 +19,8 @@ def pack(values: Tensor) -> str:
 def unpack(text: str) -> np.ndarray:
     """Inverse of `pack`, to 3 significant digits."""
     return np.frombuffer(base64.b64decode(text), "<f2").astype(np.float64)
+
+
+def evenly(of: int, most: int) -> Int[Tensor, "k"]:
+    """Return indices of at most so many things, spread evenly from the first to the last."""
+    return torch.linspace(0, of - 1, min(of, most)).round().long()

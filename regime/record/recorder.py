@@ -14,6 +14,7 @@ from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Along, Baseline, Measurement, total
 from regime.measures.own import OwnMeasure, evaluate, imported
+from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.judging import LARGEST, Judge
 from regime.record.point import Point
@@ -178,7 +179,8 @@ class Recorder:
             self.points.append(point)
         if self.history:
             self.history[-1] = self.history[-1].model_copy(update={"view": {}})
-        self.history.append(self._event(point, seconds, left, snapshot.view))
+        clouds = {} if self.config.kind == "toy" else representations(snapshot, self.baseline.start)
+        self.history.append(self._event(point, seconds, left, snapshot.view | clouds))
         return self.history[-1]
 
     @property

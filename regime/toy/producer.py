@@ -12,7 +12,7 @@ from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot, diverged
 from regime.kernels.spectrum import top_eigenvalue
 from regime.record.events import Estimate, Reference
 from regime.resources.device import matmul_rate
-from regime.toy import cost
+from regime.toy import cost, directions
 from regime.toy.experiment import Experiment
 from regime.toy.network import concatenated
 from regime.toy.snapshots import record_gap, take_snapshot
@@ -59,7 +59,7 @@ class ToyRun(ToyStart):
         return self.network.step * top_eigenvalue(self.kernel).max().item() / self.config.samples
 
     def view(self) -> dict[str, object]:
-        """Return what the page draws once: the layers' scales, the kernel, and in one or two dimensions points and grid."""
+        """Return what the page draws once: scales, kernel, and by the number of inputs points and units, or targets."""
         scaled = [asdict(s) | {"weight_speed": s.weight_speed, "bias_speed": s.bias_speed} for s in self.network.scales]
         view: dict[str, object] = {"scales": scaled}
         x, y = self.data.train
@@ -67,6 +67,7 @@ class ToyRun(ToyStart):
             shown = self.data.probe.y[self.pictured_points()]
             classes = shown.argmax(1) if shown.shape[1] > 1 else shown[:, 0]
             view["kernel"] = self.kernel_picture(self.initial) | {"targets": classes.double().tolist()}
+            view |= directions.start(self.config.task, self.data.test) if self.units is None else self.units.start
         if self.pictured:
             view |= {"points": torch.cat([x, y], 1).tolist(), "extent": self.extent(), "size": GRID[x.shape[1]]}
         return view

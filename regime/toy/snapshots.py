@@ -15,6 +15,7 @@ from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
 from regime.record.packing import pack
 from regime.toy.cost import PRODUCTS
+from regime.toy.directions import INPUTS, directions, predictions
 from regime.toy.experiment import Experiment
 from regime.toy.network import Layer, Network, NetworkJacobian, difference
 
@@ -47,7 +48,9 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snaps
     test = network.forward(parameters, experiment.x["test"]).outputs
     outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
     scaled = {name: run.scaled(values, experiment.offsets[name]) for name, values in outputs.items()}
-    losses, undefined = _losses(experiment, scaled, train, experiment.step == run.steps if ended is None else ended)
+    foreseen = {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}
+    ended = experiment.step == run.steps if ended is None else ended
+    losses, undefined = _losses(experiment, scaled, foreseen, train, ended)
     moved, taylor = _taylor(experiment)
     kernel = sum(network.kernels(train, train).values())
     stability, unstable = _stability(experiment, train, kernel)
@@ -67,7 +70,7 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snaps
         train=Targets(kernel, train.hidden[-1], run.data.train.y),
         scalars={"stability": stability},
         undefined=bare.undefined | undefined | unstable | _frozen(network),
-        view=_view(experiment),
+        view=_view(experiment) | _features(experiment, scaled["test"], foreseen["test"]),
     )
 
 
@@ -77,11 +80,11 @@ def _frozen(network: Network) -> dict[str, str]:
 
 
 def _losses(
-    experiment: Experiment, scaled: dict[str, Tensor], train: NetworkJacobian, ended: bool
+    experiment: Experiment, scaled: dict[str, Tensor], foreseen: dict[str, Tensor], train: NetworkJacobian, ended: bool
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
     run, seeds = experiment.run, len(train.outputs)
-    predictors = {"": scaled, "twin_": {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}}
+    predictors = {"": scaled, "twin_": foreseen}
     if experiment.limit is not None:
         predictors["infinite_"] = {name: experiment.limit.outputs(experiment.limit_points[name]) for name in PARTS}
     if ended:
@@ -166,6 +169,19 @@ def _view(experiment: Experiment) -> dict[str, object]:
         if experiment.limit is not None:
             losses |= _foreseen("infinite_", experiment, experiment.limit, experiment.limit_forecast, experiment.limit_points)
         view["forecast"] = {"steps": steps, **losses}
+    return view
+
+
+def _features(experiment: Experiment, outputs: Float[Tensor, "S n C"], twin: Float[Tensor, "S n C"]) -> dict[str, object]:
+    """What features look like now: units, or of more inputs held-out predictions and the directions that matter."""
+    run = experiment.run
+    if len(run.cells) > 1:
+        return {}
+    if run.units is not None:
+        return run.units.now([layer.map(lambda part: part[:1]) for layer in experiment.training.parameters])
+    view: dict[str, object] = {"predictions": predictions(run.data.test.y, network=outputs, twin=twin)}
+    if run.data.train.x.shape[1] <= INPUTS:
+        view["directions"] = directions(run.network, experiment.training.parameters, experiment.x["probe"])
     return view
 
 

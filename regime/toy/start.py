@@ -1,8 +1,8 @@
 """A toy run at step 0: data, networks, their tangent kernel, and the step size that follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from regime.resources.device import pick_device
 from regime.toy import tasks
 from regime.toy.network import Layer, Network, NetworkJacobian, concatenated
 from regime.toy.step_size import adam_steps, descent_steps
+from regime.toy.units import POINTS, Units
 
 FLOAT32 = 100.0
 """Where outputs are computed from numbers this many times as large as their distance to the targets, runs take float64: the
@@ -208,10 +209,18 @@ class ToyStart:
         """Return how far the function's picture reaches from the origin."""
         return 1.1 * self.data.train.x.abs().max().item()
 
-    def grid(self) -> Float[Tensor, "g i"]:
-        """Return the points of the function's picture."""
+    @cached_property
+    def units(self) -> Units | None:
+        """The first seed's units, where one or two inputs allow a picture of them, of one cell."""
+        if self.data.train.x.shape[1] not in POINTS or len(self.cells) > 1:
+            return None
+        first = [layer.map(lambda part: part[:1]) for layer in self.initial]
+        return Units(self.network, first, self.data.probe.x, self.grid(POINTS), self.extent())
+
+    def grid(self, across: Mapping[int, int] = GRID) -> Float[Tensor, "g i"]:
+        """Return the points of a picture, so many along each axis by input dimension."""
         x = self.data.train.x
-        axis = torch.linspace(-self.extent(), self.extent(), GRID[x.shape[1]], dtype=x.dtype, device=x.device)
+        axis = torch.linspace(-self.extent(), self.extent(), across[x.shape[1]], dtype=x.dtype, device=x.device)
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
 

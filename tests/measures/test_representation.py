@@ -1,7 +1,14 @@
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 
-from regime.measures.representation import debiased_cka, feature_movement, representation_change
+from regime.measures.representation import (
+    aligned,
+    debiased_cka,
+    feature_movement,
+    principal_plane,
+    representation_change,
+)
 
 
 def biased_cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -60,3 +67,19 @@ def test_subsets_are_the_measures_of_the_points_they_have() -> None:
         found = measure(x, y, weights)
         for k, row in enumerate(weights):
             assert torch.allclose(found[:, k], measure(x[:, row > 0], y[:, row > 0]), rtol=1e-10), (measure, k)
+
+
+def test_principal_planes_are_those_of_a_singular_value_decomposition() -> None:
+    x = torch.randn(12, 30, generator=torch.Generator().manual_seed(4), dtype=torch.float64) + 3
+    u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    plane = principal_plane(x)
+    assert torch.allclose(plane.abs(), (u[:, :2] * s[:2]).abs(), atol=1e-10)
+    assert torch.allclose(principal_plane(x[:, :1])[:, 1], torch.zeros(12, dtype=torch.float64), atol=1e-6), "a line"
+
+
+def test_clouds_are_aligned_as_scipy_does_and_what_only_turned_is_where_it_was() -> None:
+    now, start = torch.randn(2, 12, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    want = now.numpy() @ orthogonal_procrustes(now.numpy(), start.numpy())[0]
+    assert torch.allclose(aligned(now, start), torch.tensor(want), atol=1e-12)
+    mirrored = torch.tensor([[0.6, 0.8], [0.8, -0.6]], dtype=torch.float64)
+    assert torch.allclose(aligned(start @ mirrored, start), start, atol=1e-12)
