@@ -517,7 +517,7 @@ def test_what_is_shown_is_what_is_sent(page, server):
     expect(page.locator("#toy-steps-input")).to_have_value("7")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("#toy-transport")).to_contain_text("step 7 of 7", timeout=MINUTES)
-    assert any('"spirals",null,null,null,null,"","auto","refuse",24,' in body for body in sent)
+    assert any('"task":"spirals"' in body and '"width":24,' in body for body in sent)
 
 
 def drop(page, tab, name, data):
@@ -580,7 +580,7 @@ def test_a_bad_file_is_named_until_its_rows_are_left_out(page, server):
     expect(told(page)).to_contain_text("the file has 1200000 bytes; allowed: at most 1000000")
     expect(page.locator(".notice-box .notice:visible")).to_have_text("Paste rows or upload a file, under Own rows.")
     drop(page, "toy", "rows.csv", f"x1,<b>,kind\n{rows}".encode())
-    bad = page.locator(".block.own-read:visible .bad")
+    bad = page.locator(".own-read:visible .bad")
     expect(bad).to_contain_text("column '<b>': 'NA' counts as missing in rows 5, 11")
     page.get_by_role("slider", name="Width").press("ArrowLeft")
     press(page, "Run")
