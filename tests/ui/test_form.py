@@ -4,6 +4,7 @@ import gradio as gr
 import pytest
 
 import regime
+from regime.config.tasks import TASKS
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.presets import PRESETS
 from regime.ui.screens.map import map_tab
@@ -172,6 +173,14 @@ def test_a_model_is_chosen_from_all_and_none_is_no_choice(mounted):
     assert (model.input_value(), value(page)["model"]) == ("minilm", "minilm")
     model.fill("org/name")
     assert value(page)["model"] == "org/name"
+
+
+def test_every_task_has_a_sketch_of_its_own(mounted):
+    page, _ = mounted("toy")
+    drawn = page.locator("#toy-task svg").evaluate_all("all => all.map(svg => svg.innerHTML)")
+    assert len(set(drawn)) == len(drawn) == len(TASKS) + 1
+    assert "" not in drawn
+    assert "NaN" not in "".join(drawn)
 
 
 def test_markup_in_a_value_or_a_hint_stays_text():

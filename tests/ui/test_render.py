@@ -10,7 +10,6 @@ from regime.config.rows import OWN
 from regime.config.tasks import TASKS
 from regime.measures.verdict import zone
 from regime.plots.dial import DIAL
-from regime.ui.form.thumbs import THUMBS
 from regime.ui.form.toy import summary, toy_form
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
@@ -93,11 +92,6 @@ def test_a_missing_limit_says_why_in_its_place():
     assert drawn.count("data:image/png") == 3
     assert "<p>No kernel limit in this parameterization" in drawn
     assert "Infinite width" not in pictures(Board.replay(run(task="sine", parameterization="mup", steps=0)))
-
-
-def test_every_task_has_a_thumbnail_of_its_own():
-    assert list(THUMBS) == [*TASKS, OWN]
-    assert len(set(THUMBS.values())) == len(THUMBS)
 
 
 def test_every_field_of_a_toy_run_that_the_page_takes_has_a_control():

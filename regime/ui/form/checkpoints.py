@@ -10,15 +10,14 @@ from regime.ui.form.settings import Labels, folded, named, setting, settings
 from regime.ui.run.examples import CONFIGS
 
 START = CONFIGS["checkpoints"]
-NAMED: Labels = {
+REVISIONS = "Branches, tags, subfolders, or other-model@revision, separated by commas. Empty: all that ship with the model."
+LABELS: Labels = {
     "model": ("", "A name from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
-    "revisions": (
-        "Revisions, in order",
-        "Branches, tags, subfolders, or other-model@revision, separated by commas. Empty: all that ship with the model.",
-    ),
+    "revisions": ("Revisions, in order", REVISIONS),
+    "samples": ("Examples",),
+    "max_tokens": ("Tokens",),
 }
 READOUTS = "Prompt reads the answer of a sum or a prompt; Mean and Last token add a random head that stays fixed."
-SETTINGS: Labels = {"samples": ("Examples",), "max_tokens": ("Tokens",), "seed": (), "prompt": (), "words": ()}
 
 
 def checkpoints_form() -> ConfigForm:
@@ -26,10 +25,10 @@ def checkpoints_form() -> ConfigForm:
     tasks = {ADDITION: "Sums", **named((*MEANINGS, OWN))}
     readouts = named(("prompt", "next-token", "mean", "last"))
     parts = [
-        *settings(START, NAMED),
+        *settings(START, "model revisions", LABELS),
         setting(START, "task", note="", options=tasks, event="select"),
         setting(START, "readout", note=READOUTS, options=readouts, event="select"),
         own_rows(START, TEXTS, ROWS),
-        folded(*settings(START, SETTINGS)),
+        folded(*settings(START, "samples max_tokens seed prompt words", LABELS)),
     ]
     return ConfigForm("checkpoints", parts, dict(START))

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 import gradio as gr
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader
 
 from regime.ui.static_files import script
 
@@ -33,8 +33,8 @@ class Part:
     options: Mapping[Any, str] = field(default_factory=dict)
     """What can be chosen, each with its name; the stops of a slider; what a line may hold, among others."""
     hints: Mapping[Any, str] = field(default_factory=dict)
-    pictures: Mapping[Any, str] = field(default_factory=dict)
-    """SVG of each option."""
+    pictures: bool = False
+    """Whether a sketch stands over each option."""
     ends: tuple[str, ...] = ()
     """What lies at either side of a slider."""
     bounds: Mapping[str, Any] = field(default_factory=dict)
@@ -51,71 +51,9 @@ class Part:
     parts: Sequence["Part"] = ()
 
 
-MARKUP = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""
-{% macro part(p) %}
-{% set id = kind ~ "-" ~ p.name.replace("_", "-") %}{% set value = values[p.name] %}
-{% set input %}id="{{ id }}-input"{% if p.note %} aria-describedby="{{ id }}-note"{% endif %}{% endset %}
-{% if p.control == "group" %}
-<div class="group">{% if p.label %}<h2 class="title">{{ p.label }}</h2>{% endif %}
-{% for q in p.parts %}{{ part(q) }}{% endfor %}</div>
-{% elif p.control == "fold" %}
-<details class="all-settings {{ p.css }}" data-name="{{ p.name }}" data-control="fold">
-<summary class="label-wrap"><span>{{ p.label }}</span></summary>
-<div class="folded">{% for q in p.parts %}{{ part(q) }}{% endfor %}</div></details>
-{% elif p.control == "told" %}
-<div class="{{ p.css }}" data-name="{{ p.name }}" data-control="told"></div>
-{% elif p.control == "upload" %}
-<div id="{{ id }}" class="upload" data-name="{{ p.name }}" data-control="upload">
-<button type="button">{{ p.label }}</button><input type="file" hidden></div>
-{% else %}
-<div id="{{ id }}" class="field" data-name="{{ p.name }}" data-event="{{ p.event }}" data-control="{{ p.control }}"
- data-options='{{ p.options | list | tojson }}'>
-{% if p.control == "slider" %}
-<div class="control slider"><label for="{{ id }}-range" title="{{ p.note }}">{{ p.label }}<output></output></label>
-<input id="{{ id }}-range" type="range" min="0" max="{{ p.options | length - 1 }}" step="1" aria-describedby="{{ id }}-note"
- value="{{ (p.options | list).index(value) }}">
-<p class="ends"><span>{{ p.ends[0] }}</span><span>{{ p.ends[1] }}</span></p>
-<p class="note" id="{{ id }}-note">{{ p.note }}</p></div>
-{% elif p.control == "choice" %}
-{% set two = " two" if p.options.values() | map("length") | sum > 26 %}
-<fieldset class="control {{ "thumbs" if p.pictures else "segments" ~ two }}"><legend>{{ p.label }}</legend>
-<div class="options">
-{% for option, name in p.options.items() %}
-<label{% if p.hints %} title="{{ p.hints[option] }}"{% endif %}><input type="radio" name="{{ id }}" value="{{ loop.index0 }}"
-{{- " checked" if option == value }}>{{ p.pictures.get(option, "") | safe }}<span>{{ name }}</span></label>
-{% endfor %}
-</div>{% if p.note %}<p class="note">{{ p.note }}</p>{% endif %}</fieldset>
-{% elif p.control == "step" %}
-<div class="control slider step-size">
-<label for="toy-rate-range" title="Step size times the top eigenvalue of the kernel, over the number of points.">
-Step size &times; top eigenvalue<output></output></label>
-<input id="toy-rate-range" type="range" min="-16" max="20" step="1" value="0" aria-describedby="toy-rate-note">
-<div class="bands" aria-hidden="true"><i class="unstable"></i><i class="divergent"></i><b></b></div>
-<p class="ends" id="toy-rate-note"></p>
-<label class="rate">{{ p.label }} <input id="{{ id }}-input" type="number" step="any" min="0"></label></div>
-{% else %}
-<div class="control typed"><label for="{{ id }}-input">{{ p.label }}</label>
-{% if p.control == "menu" %}
-<select {{ input }}>{% for option, name in p.options.items() %}
-<option value="{{ option }}"{{ " selected" if option == value }}>{{ name }}</option>{% endfor %}</select>
-{% elif p.control == "text" %}
-<textarea {{ input }} rows="6" spellcheck="false" placeholder="{{ p.example }}">{{ value or "" }}</textarea>
-{% elif p.control == "box" %}
-<input {{ input }} type="checkbox"{{ " checked" if value }}>
-{% elif p.control == "number" %}
-<input {{ input }} type="number" step="any" {{ p.bounds | xmlattr }} value="{{ "" if value is none else value }}">
-{% else %}
-<input {{ input }} type="text" spellcheck="false" autocomplete="off" list="{{ p.offers or id ~ "-list" }}"
- value="{{ value or "" }}">
-{% if p.options %}<datalist id="{{ id }}-list">{% for option, name in p.options.items() %}
-<option value="{{ option }}">{{ name }}</option>{% endfor %}</datalist>{% endif %}
-{% endif %}
-{% if p.note %}<p class="note" id="{{ id }}-note">{{ p.note }}</p>{% endif %}</div>
-{% endif %}
-</div>
-{% endif %}
-{% endmacro %}
-{% for p in parts %}{{ part(p) }}{% endfor %}""")
+MARKUP = Environment(
+    loader=PackageLoader("regime.ui", "static"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+).get_template("form.html")
 
 
 def give(value: Any) -> list[Any]:

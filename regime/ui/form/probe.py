@@ -15,19 +15,16 @@ RATES = "Empty: 1e-4 for AdamW, 1e-2 for SGD, 1e-3 for Momentum. Larger is riche
 ROWS = "I liked it,good\nNot for me,bad"
 """Rows as somebody may paste them."""
 TEXTS = "Each line holds a text and its label, or a number; for Next token the text alone. A file is at most 1 MB."
-SETTINGS: Labels = {
+LABELS: Labels = {
+    "trainable": ("Trained",),
+    "random_init": ("Random weights",),
     "revision": ("", "Branch, tag or commit of the model."),
-    "prompt": (),
-    "words": (),
     "samples": ("Samples",),
     "probe_samples": ("Probe samples",),
     "max_tokens": ("Tokens",),
-    "batch_size": (),
     "warmup": ("Warm-up",),
-    "momentum": (),
-    "measure_every": (),
-    "seed": (),
 }
+FURTHER = "revision prompt words samples probe_samples max_tokens batch_size warmup momentum measure_every seed"
 
 
 def probe_form() -> ConfigForm:
@@ -47,7 +44,7 @@ def probe_form() -> ConfigForm:
         setting(START, "steps", note="Number of fine-tuning steps, 0 to 1000."),
         setting(START, "seeds", options=named(range(1, 5))),
         folded(
-            *settings(START, {"trainable": ("Trained",), "random_init": ("Random weights",), "forecast": ()}),
+            *settings(START, "trainable random_init forecast", LABELS),
             setting(START, "decay", "Decay of the step", "", options=DECAYS),
             setting(
                 START,
@@ -55,7 +52,7 @@ def probe_form() -> ConfigForm:
                 note="The default is squared for a new head.",
                 options={None: "Default"} | named(("mse", "cross-entropy")),
             ),
-            *settings(START, SETTINGS),
+            *settings(START, FURTHER, LABELS),
         ),
     ]
     return ConfigForm("probe", parts, dict(START))

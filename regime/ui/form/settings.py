@@ -29,7 +29,7 @@ OPTIONS = {
 }
 """Names of options that are not their values capitalized."""
 Labels = Mapping[str, tuple[str, ...]]
-"""Fields in order: label and note, where the schema does not say them."""
+"""Of fields, label and note where name and schema do not say them."""
 
 
 def option_name(option: str) -> str:
@@ -70,9 +70,15 @@ def setting(start: Config, name: str, label: str = "", note: str | None = None, 
     return Part(name, **{**about, "many": many, **more})
 
 
-def settings(start: Config, fields: Labels) -> list[Part]:
-    """Return the controls of some fields."""
-    return [setting(start, name, *about) for name, about in fields.items()]
+def settings(start: Config, names: str, labels: Labels) -> list[Part]:
+    """Return the controls of some fields.
+
+    Args:
+        start: the configuration that the form begins with.
+        names: of the fields, in order, with spaces between.
+        labels: what is said of some of them.
+    """
+    return [setting(start, name, *labels.get(name, ())) for name in names.split()]
 
 
 def folded(*parts: Part) -> Part:

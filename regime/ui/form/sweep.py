@@ -15,21 +15,8 @@ from regime.ui.text import FIELDS
 KIND = "sweep"
 NONE = "none"
 AXES = (
-    "width",
-    "alpha",
-    "depth",
-    "samples",
-    "learning_rate",
-    "bottleneck",
-    "init_scale",
-    "weight_std",
-    "bias_std",
-    "label_noise",
-    "steps",
-    "activation",
-    "parameterization",
-    "task",
-    "optimizer",
+    *("width", "alpha", "depth", "samples", "learning_rate", "bottleneck", "init_scale", "weight_std", "bias_std"),
+    *("label_noise", "steps", "activation", "parameterization", "task", "optimizer"),
 )
 """What the page offers; any other field goes into the line for further axes."""
 BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "samples", "steps")

@@ -1,5 +1,6 @@
 // One form: its value is {name: value} of all its parts, empty is null. What the server gives is [value, number, changed names].
 import { stepSize } from './step_size.js';
+import { sketch } from './thumbs.js';
 
 const options = box => JSON.parse(box.dataset.options);
 
@@ -21,6 +22,7 @@ const typed = box => {
 const choice = box => {
   const values = options(box), radios = [...box.querySelectorAll('input')];
   let other;
+  box.querySelectorAll('svg').forEach((svg, index) => { svg.innerHTML = sketch(values[index]); });
   return {
     read: () => other === undefined ? values[radios.findIndex(radio => radio.checked)] : other,
     show: value => {
