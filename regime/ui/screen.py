@@ -86,11 +86,23 @@ class Screen:
         return request
 
     def open(self, visit: Visit | None, request: list[Any], value: Any) -> Updates:
-        """Fill the form, whose value is given, with what was requested, as if it had been pressed."""
+        """Fill the form with what was requested, as if it had been pressed.
+
+        Args:
+            visit: the visitor's.
+            request: a configuration's fields, what tells two requests apart.
+            value: the form's.
+        """
         return {**self.fill(shared_config(request[0]), value), **self.press(visit)}
 
     def pick(self, visit: Visit | None, chip: Any, value: Any) -> Updates:
-        """Fill the form, whose value is given, from a preset and start it."""
+        """Fill the form from a preset and start it.
+
+        Args:
+            visit: the visitor's.
+            chip: what names the preset.
+            value: the form's.
+        """
         preset = pressed(self.kind, chip)
         if preset is None:
             raise gr.Error(f"preset = {escape(chip)[:80]} is not allowed; allowed: one of the names on the page.")

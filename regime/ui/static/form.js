@@ -82,9 +82,9 @@ const upload = (box, send) => {
 const KINDS = { slider, choice, told, fold, upload, step: stepSize };
 
 // Whether somebody has used a control since the page drew it, which is possible before this script has come.
-const used = box => [...box.querySelectorAll('input, textarea, option')].some(field => {
-  if (field.tagName === 'OPTION') return field.selected !== field.defaultSelected;
-  return field.type === 'radio' || field.type === 'checkbox' ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+const used = box => [...box.querySelectorAll('input, textarea, select')].some(field => {
+  if (field.tagName === 'SELECT') return [...field.options].some(option => option.defaultSelected && !option.selected);
+  return ['radio', 'checkbox'].includes(field.type) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
 });
 
 export const mount = ({ element, props, trigger, watch }) => {
@@ -99,9 +99,8 @@ export const mount = ({ element, props, trigger, watch }) => {
     }
     publish();
   };
-  let given = 0;
-  const first = Array.isArray(props.value) ? props.value[0] : props.value;
-  if (Array.isArray(props.value)) given = props.value[1];
+  // The last value: the page's own, or one that the server gave before this script had come.
+  let [first, given] = Array.isArray(props.value) ? props.value : [props.value, 0];
   const early = Object.keys(parts).filter(name => parts[name].box.matches('.field') && used(parts[name].box));
   show(first, Object.keys(first).filter(name => !early.includes(name)));
   const send = name => {
