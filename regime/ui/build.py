@@ -69,7 +69,7 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         tabs: of the page.
     """
     requests = {kind: screen.request(ahead=0) for kind, screen in screens.items()}
-    names = {name for screen in screens.values() for name in screen.controls}
+    names = {name for screen in screens.values() for name in screen.form.names}
 
     def open_link(request: gr.Request) -> Updates:
         pairs, config = request.query_params.multi_items(), None

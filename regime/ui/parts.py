@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from regime.ui.form.inputs import give
+from regime.ui.form.config_form import ConfigForm, give
 from regime.ui.form.presets import chips, first
 from regime.ui.panels.intro import intro
 from regime.ui.panels.progress import progress
@@ -68,8 +68,7 @@ class Layout:
     """The components of one tab."""
 
     head: Head
-    controls: dict[str, gr.components.Component]
-    """The form, by field."""
+    form: ConfigForm
     transport: Transport
     exports: Exports
     views: Views

@@ -1,7 +1,7 @@
 """What all tabs share: the run that a form starts, holds and continues, the views it fills, and the ways it ends."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ import gradio as gr
 
 from regime.config import Runnable, shared_config
 from regime.errors import ConfigError
-from regime.ui.form.inputs import give, received
+from regime.ui.form.config_form import give
 from regime.ui.form.presets import matching, pressed
 from regime.ui.panels.progress import announcement, fetch_progress, progress, queue_progress
 from regime.ui.panels.whose import whose
@@ -44,45 +44,36 @@ class Screen:
     """Of the runs."""
     own_story: ClassVar[str]
     """What to watch in a run that is no preset's."""
-    lists: ClassVar[tuple[str, ...]] = ()
-    """Fields that are lists of names: the form has them in one line, with commas between."""
-    apart: Collection[str] = ()
-    """Fields whose change is not described at once, since more has to follow it first."""
-    beside: Sequence[gr.blocks.Block] = ()
-    """What is filled together with the form."""
 
     def __init__(self, layout: Layout) -> None:
         """Connect the components of a tab to this screen."""
-        self.layout, self.controls, self.transport, self.exports = layout, layout.controls, layout.transport, layout.exports
-        buttons, form, chips = self.transport, list(self.controls.values()), layout.head.chips
+        self.layout, self.form, self.transport, self.exports = layout, layout.form, layout.transport, layout.exports
+        buttons, form, chips = self.transport, self.form.html, layout.head.chips
         self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)
         self.turn = gr.State(None)
         self.views: Views = {**layout.views, buttons.progress: progress, buttons.spoken: announcement}
         pressed = [self.state, self.turn, *buttons.buttons, buttons.progress]
-        self.filled = [*form, *self.beside, *pressed]
+        self.filled = [form, *pressed]
         self.described = [buttons.notice, chips, layout.head.story, layout.head.whose, buttons.run, *layout.previews]
         self.stream_after(buttons.run.click(self.press, self.state, pressed, **QUICK))
         self.stream_after(buttons.step.click(self.press, self.state, pressed, **QUICK), ahead=1)
         self.stream_after(buttons.reset.click(self.press, self.state, pressed, **QUICK), fresh=True, ahead=0)
-        if "seed" in self.controls:
-            other = buttons.seed.click(self.reseed, [self.state, *form], [self.controls["seed"], *pressed], **QUICK)
-            self.stream_after(other, fresh=True)
-        if "max_seeds" in self.controls:
-            added = buttons.more.click(self.add_seeds, self.state, [self.controls["max_seeds"], *pressed], **QUICK)
-            self.run_filled(added)
+        if "seed" in self.form.names:
+            self.stream_after(buttons.seed.click(self.reseed, [self.state, form], self.filled, **QUICK), fresh=True)
+        if "max_seeds" in self.form.names:
+            self.run_filled(buttons.more.click(self.add_seeds, [self.state, form], self.filled, **QUICK))
         self.settle_after(buttons.pause.click(partial(self.press, runs=False), self.state, pressed, **QUICK))
         buttons.pin.click(self.pin, self.state, [self.state, buttons.pin, *self.views], **QUICK)
         files = self.exports.files
         files.submit(lambda visit, asked: answer(asked, visit or Visit(self.kind)), [self.state, files], files, **HIDDEN)
-        self.run_filled(chips.submit(self.pick, [self.state, chips], self.filled, **QUICK))
-        changed = [control.input for name, control in self.controls.items() if name not in self.apart]
+        self.run_filled(chips.submit(self.pick, [self.state, chips, form], self.filled, **QUICK))
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
-        gr.on(changed, self.describe, [self.state, *form], self.described, **about)
+        form.input(self.describe, [self.state, form], self.described, **about)
 
     def run_filled(self, event: Any, *, ahead: int | None = None) -> None:
         """Run and describe what an event has put into the form."""
         self.stream_after(event, fresh=True, ahead=ahead)
-        event.then(self.describe, [self.state, *self.controls.values()], self.described, **HIDDEN)
+        event.then(self.describe, [self.state, self.form.html], self.described, **HIDDEN)
 
     def request(self, *, ahead: int | None = None) -> gr.State:
         """Return a state for what the page asks this tab to run: [a configuration's fields, what tells two requests apart].
@@ -90,27 +81,39 @@ class Screen:
         Whatever is put into it fills the form and is run; until then it costs the page nothing, as an event at load would.
         """
         request = gr.State(None)
-        opened = request.change(self.open, [self.state, request], self.filled, **QUICK)
+        opened = request.change(self.open, [self.state, request, self.form.html], self.filled, **QUICK)
         self.run_filled(opened, ahead=ahead)
         return request
 
-    def open(self, visit: Visit | None, request: list[Any]) -> Updates:
-        """Fill the form with what was requested, as if it had been pressed."""
-        return {**self.fill(shared_config(request[0])), **self.press(visit)}
+    def open(self, visit: Visit | None, request: list[Any], value: Any) -> Updates:
+        """Fill the form with what was requested, as if it had been pressed.
 
-    def pick(self, visit: Visit | None, value: Any) -> Updates:
-        """Fill the form from a preset and start it."""
-        preset = pressed(self.kind, value)
+        Args:
+            visit: the visitor's.
+            request: a configuration's fields, what tells two requests apart.
+            value: the form's.
+        """
+        return {**self.fill(shared_config(request[0]), value), **self.press(visit)}
+
+    def pick(self, visit: Visit | None, chip: Any, value: Any) -> Updates:
+        """Fill the form from a preset and start it.
+
+        Args:
+            visit: the visitor's.
+            chip: what names the preset.
+            value: the form's.
+        """
+        preset = pressed(self.kind, chip)
         if preset is None:
-            raise gr.Error(f"preset = {escape(value)[:80]} is not allowed; allowed: one of the names on the page.")
-        return {**self.fill(preset.config), **self.press(visit, against=preset.against)}
+            raise gr.Error(f"preset = {escape(chip)[:80]} is not allowed; allowed: one of the names on the page.")
+        return {**self.fill(preset.config, value), **self.press(visit, against=preset.against)}
 
-    def describe(self, visit: Visit | None, *values: Any) -> Updates:
+    def describe(self, visit: Visit | None, value: Any) -> Updates:
         """Describe the run that the form would start, or say what is wrong with the form."""
         chips, button = self.layout.head.chips, self.transport.run
         updates: Updates = {chips: ""}
         try:
-            config = self.config(values)
+            config = self.config(value)
             updates |= self.whose(visit, config)
             preset = matching(config, visit.against if visit else None)
             updates |= {chips: preset.name if preset else ""}
@@ -152,36 +155,34 @@ class Screen:
             updates |= {**self.show_buttons(waiting), self.transport.progress: progress(waiting)}
         return updates
 
-    def reseed(self, visit: Visit | None, *values: Any) -> Updates:
+    def reseed(self, visit: Visit | None, value: Any) -> Updates:
         """Put the next seed that no network of this run has had into the form, and start it."""
         with as_text():
-            config = self.config(values)
+            config = self.config(value)
         seed = config.seed + (getattr(config, "max_seeds", None) or config.seeds)
-        return {self.controls["seed"]: give(seed), **self.press(visit)}
+        return {**self.give(value, {"seed": seed}), **self.press(visit)}
 
-    def add_seeds(self, visit: Visit | None) -> Updates:
+    def add_seeds(self, visit: Visit | None, value: Any) -> Updates:
         """Let the run add seeds until its verdict is clear, and start it."""
-        return {self.controls["max_seeds"]: give(MANY), **self.press(visit)}
+        return {**self.give(value, {"max_seeds": MANY}), **self.press(visit)}
 
-    def fill(self, config: Runnable) -> Updates:
-        """Fill the form from a configuration."""
-        values = {
-            control: ", ".join(getattr(config, name)) if name in self.lists else getattr(config, name)
-            for name, control in self.controls.items()
-        }
-        return {control: give(value) if isinstance(control, gr.HTML) else value for control, value in values.items()}
+    def give(self, value: Any, changes: Mapping[str, Any]) -> Updates:
+        """Change some fields of the form, whose value is given."""
+        return {self.form.html: self.form.give(value, changes)}
 
-    def config(self, values: Sequence[Any]) -> Runnable:
-        """Return the configuration that the form's values describe; raises ConfigError where a field is not allowed."""
-        return shared_config(self.fields(values), self.kind)
+    def fill(self, config: Runnable, value: Any) -> Updates:
+        """Fill the form, whose value is given, from a configuration."""
+        return self.give(value, {name: getattr(config, name) for name in self.form.names})
 
-    def fields(self, values: Sequence[Any]) -> dict[str, Any]:
-        """Return the form's values as fields of a configuration."""
-        fields = dict(zip(self.controls, map(received, values), strict=True))
+    def config(self, value: Any) -> Runnable:
+        """Return the configuration that the form's value describes; raises ConfigError where a field is not allowed."""
+        return shared_config(self.fields(value), self.kind)
+
+    def fields(self, value: Any) -> dict[str, Any]:
+        """Return the form's value as fields of a configuration."""
+        fields = self.form.fields(value)
         if fields.get("revision", "") is None:
             del fields["revision"]  # an empty line
-        for name in self.lists:
-            fields[name] = [part.strip() for part in str(fields[name] or "").split(",") if part.strip()]
         return fields
 
     def stream_after(self, event: Any, *, fresh: bool = False, ahead: int | None = None) -> None:
@@ -198,7 +199,7 @@ class Screen:
 
         taken = [self.exports.code, self.layout.head.link, self.exports.files, self.layout.head.whose]
         outputs = [self.state, *taken, *self.transport.buttons, *self.views, *self.layout.final]
-        inputs = [self.state, self.turn, *self.controls.values()]
+        inputs = [self.state, self.turn, self.form.html]
         self.settle_after(event.then(stream, inputs, outputs, **COMPUTE, **HIDDEN))
 
     def settle_after(self, event: Any) -> None:
@@ -209,13 +210,13 @@ class Screen:
         event.then(self.settle, [self.state, self.turn], outputs, **QUICK)
 
     def stream(
-        self, visit: Visit | None, turn: int | None, *values: Any, fresh: bool, ahead: int | None, visitor: str | None = None
+        self, visit: Visit | None, turn: int | None, value: Any, *, fresh: bool, ahead: int | None, visitor: str | None = None
     ) -> Iterator[Updates]:
         """Run the form and yield what each event changes in the page.
 
         Args:
             visit, turn: of the press; None before the first one.
-            values: the form's.
+            value: the form's.
             fresh, ahead, visitor: as for `Visit.play`.
         """
         yield {self.exports.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
@@ -223,7 +224,7 @@ class Screen:
             return
         drawn = 0.0
         with as_text():
-            config = self.config(values)
+            config = self.config(value)
             for event in visit.play(config, turn, fresh=fresh, ahead=ahead, visitor=visitor):
                 board = visit.board
                 if event["kind"] == "queued":
@@ -279,7 +280,7 @@ class Screen:
 
     def undecided(self, board: Board) -> bool:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""
-        if board.status != "finished" or "max_seeds" not in self.controls or board.report["diverged"]:
+        if board.status != "finished" or "max_seeds" not in self.form.names or board.report["diverged"]:
             return False
         tried = board.config.get("max_seeds") or board.config["seeds"]  # older runs do not have it
         return board.report["verdict"]["label"] == "no verdict" and tried < MANY

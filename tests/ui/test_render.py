@@ -10,9 +10,7 @@ from regime.config.rows import OWN
 from regime.config.tasks import TASKS
 from regime.measures.verdict import zone
 from regime.plots.dial import DIAL
-from regime.ui.form.own_rows import COLUMNS, OPTIONS
-from regime.ui.form.thumbs import THUMBS
-from regime.ui.form.toy import SETTINGS, summary
+from regime.ui.form.toy import summary, toy_form
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.dial import dial
@@ -96,17 +94,10 @@ def test_a_missing_limit_says_why_in_its_place():
     assert "Infinite width" not in pictures(Board.replay(run(task="sine", parameterization="mup", steps=0)))
 
 
-def test_every_task_has_a_thumbnail_of_its_own():
-    assert list(THUMBS) == [*TASKS, OWN]
-    assert len(set(THUMBS.values())) == len(THUMBS)
-
-
 def test_every_field_of_a_toy_run_that_the_page_takes_has_a_control():
-    folded = [name for group in SETTINGS.values() for name in group]
-    shown = ["task", "csv", "width", "alpha", "learning_rate", "depth", "seeds"]
-    chosen = {*COLUMNS, *OPTIONS} - {"text_column"}
-    assert {*folded, *shown, *chosen, "kind", "device", "measures"} == set(regime.ToyConfig.model_fields)
-    assert len(set(folded)) == len(folded)
+    names = toy_form().names
+    assert {*names, "kind", "device", "measures"} == set(regime.ToyConfig.model_fields)
+    assert len(set(names)) == len(names)
 
 
 def test_floors_are_drawn_under_the_distances(events):

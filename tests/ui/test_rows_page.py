@@ -9,8 +9,7 @@ import pytest
 
 import regime
 from regime.config.read import Choices
-from regime.ui.form.inputs import received
-from regime.ui.form.own_rows import AWAITED, BRING, columns_line, columns_of
+from regime.ui.form.own_rows import AWAITED, BRING, FOLD, READ, SAID, columns_line, columns_of
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.rows_read import COLUMNS, rows_read
 from regime.ui.run.board import Board
@@ -35,12 +34,19 @@ def screens():
 
 def values(screen, **fields):
     """What the form sends, as it stands at first but for some fields."""
-    return [fields.get(name, control.value) for name, control in screen.controls.items()]
+    return screen.form.html.value | fields
 
 
 def named(screen, updates):
-    """Updates of a form's controls, by field."""
-    return {name: received(updates[control]) for name, control in screen.controls.items() if control in updates}
+    """What changes of a form's fields."""
+    given = told(screen, updates)
+    return {name: given[name] for name in screen.form.names if name in given}
+
+
+def told(screen, updates):
+    """What changes in a form, beside its fields, too."""
+    value, _, changed = updates[screen.form.html]
+    return {name: value[name] for name in changed}
 
 
 @pytest.mark.parametrize(
@@ -97,31 +103,34 @@ def test_of_many_columns_the_first_are_drawn_and_the_target():
 def test_new_rows_are_the_task_and_ask_for_as_many_as_there_are(screens):
     screen = screens["toy"]
     config = regime.ToyConfig(csv=IRIS)
-    updates = screen.take(*values(screen, csv=IRIS), new=True)
+    updates = screen.take(values(screen, csv=IRIS), new=True)
     counts = {name: getattr(config, name) for name in config.shares}
     assert named(screen, updates) == {"task": "own", **counts}
-    assert updates[screen.own.accordion]["open"]
-    assert "150 rows, 2 inputs: a, b" in updates[screen.own.read]
+    assert told(screen, updates)[FOLD]
+    assert "150 rows, 2 inputs: a, b" in told(screen, updates)[READ]
     assert screen.config(values(screen, csv=IRIS, task="own", **counts)).read.rows == 150
 
 
 def test_a_choice_keeps_the_counts_that_fit(screens):
     screen = screens["toy"]
     fit = {"samples": 20, "test_samples": 20, "probe_samples": 20}
-    assert "samples" not in named(screen, screen.take(*values(screen, csv=IRIS, task="own", drop="b", **fit)))
-    assert "samples" in named(screen, screen.take(*values(screen, csv=IRIS, task="own", drop="b")))
-    assert named(screen, screen.take(*values(screen, csv=IRIS, drop="b"))) == {}
+    assert "samples" not in named(screen, screen.take(values(screen, csv=IRIS, task="own", drop="b", **fit)))
+    assert "samples" in named(screen, screen.take(values(screen, csv=IRIS, task="own", drop="b")))
+    assert named(screen, screen.take(values(screen, csv=IRIS, drop="b"))) == {}
 
 
 def test_bad_rows_say_so_where_they_stand_until_they_are_mended(screens):
     screen = screens["toy"]
-    told = screen.take(*values(screen, csv=HOLES), new=True)
-    assert "Your rows cannot be read: column &#x27;b&#x27;: &#x27;NA&#x27; counts as missing in row 11" in told[screen.own.read]
-    assert "samples" not in named(screen, told)
+    updates = screen.take(values(screen, csv=HOLES), new=True)
+    assert (
+        "Your rows cannot be read: column &#x27;b&#x27;: &#x27;NA&#x27; counts as missing in row 11"
+        in told(screen, updates)[READ]
+    )
+    assert "samples" not in named(screen, updates)
     with pytest.raises(regime.ConfigError, match="Your rows cannot be read: column 'b': 'NA' counts as missing in row 11"):
         screen.config(values(screen, csv=HOLES, task="own"))
-    mended = screen.take(*values(screen, csv=HOLES, task="own", missing="drop"))
-    assert "149 rows" in mended[screen.own.read]
+    mended = screen.take(values(screen, csv=HOLES, task="own", missing="drop"))
+    assert "149 rows" in told(screen, mended)[READ]
     assert sum(named(screen, mended).values()) <= 149
 
 
@@ -132,11 +141,11 @@ def test_choices_count_with_own_rows_alone(screens, kind):
     chosen = {screen.rows: rows, "target": str(target), "header": True, "missing": "drop"}
     other = screen.config(values(screen, **chosen))
     assert other.choices == Choices()
-    counts = named(screen, screen.take(*values(screen, **chosen, task="own")))
+    counts = named(screen, screen.take(values(screen, **chosen, task="own")))
     more = {"model": "minilm", "revisions": "main, main", "readout": "mean"} if kind == "checkpoints" else {}
     own = screen.config(values(screen, **chosen | counts | more, task="own"))
     assert (own.target, own.header, own.missing) == (target, True, "drop")
-    kept = named(screen, screen.fill(other))
+    kept = named(screen, screen.fill(other, values(screen)))
     assert not kept.keys() & chosen.keys(), "they wait in the form"
 
 
@@ -145,27 +154,26 @@ def test_without_rows_the_page_asks_for_them_in_words(screens, kind):
     screen = screens[kind]
     with pytest.raises(regime.ConfigError, match=BRING):
         screen.config(values(screen, task="own"))
-    assert screen.take(*values(screen, task="own"))[screen.own.read] == ""
+    assert told(screen, screen.take(values(screen, task="own")))[READ] is None
 
 
 def test_a_path_in_the_form_opens_no_file(screens, tmp_path):
     (tmp_path / "rows.csv").write_text(IRIS)
     screen = screens["toy"]
-    told = screen.take(*values(screen, csv=str(tmp_path / "rows.csv")), new=True)[screen.own.read]
-    assert "a server opens no file" in told
+    updates = screen.take(values(screen, csv=str(tmp_path / "rows.csv")), new=True)
+    assert "a server opens no file" in told(screen, updates)[READ]
 
 
 def test_an_upload_says_what_was_guessed_and_leaves_no_other_rows(screens):
     screen = screens["probe"]
-    rows, said = screen.controls["texts"], screen.own.said
     files = TEXTS.encode("utf-16"), b"caf\xe9,x\n", b"\x00\x01\x89PNG", b" \n"
-    good, old, broken, empty = map(screen.uploaded, files)
-    assert (received(good[rows]), good[said]) == (TEXTS, "")
-    assert received(old[rows]) == "caf\N{LATIN SMALL LETTER E WITH ACUTE},x\n"
-    assert "In doubt: the file is not UTF-8" in old[said]
-    assert received(broken[rows]) is received(empty[rows]) is None
-    assert "the file is empty" in empty[said]
-    assert "Your rows cannot be read: the file" in broken[said]
+    good, old, broken, empty = (told(screen, screen.uploaded(values(screen, texts="a,b"), data)) for data in files)
+    assert good == {"texts": TEXTS, SAID: None}
+    assert old["texts"] == "caf\N{LATIN SMALL LETTER E WITH ACUTE},x\n"
+    assert "In doubt: the file is not UTF-8" in old[SAID]
+    assert broken["texts"] is empty["texts"] is None
+    assert "the file is empty" in empty[SAID]
+    assert "Your rows cannot be read: the file" in broken[SAID]
 
 
 @pytest.mark.parametrize("target", ["2018", 2, ("a", "2018"), "none", "a"])
@@ -175,8 +183,8 @@ def test_a_link_restores_every_control_but_the_rows(screens, target):
     brought = linked(parse_qsl(query(config.to_dict())))
     assert brought.csv is None
     screen = screens["toy"]
-    updates = screen.open(None, [brought.to_dict(), 1])
-    assert AWAITED.split(".")[0] in updates[screen.own.said].replace("&#x27;", "'")
+    updates = screen.open(None, [brought.to_dict(), 1], values(screen))
+    assert AWAITED.split(".")[0] in told(screen, updates)[SAID].replace("&#x27;", "'")
     assert screen.turn not in updates, "nothing is run"
     fields = named(screen, updates)
     assert fields.pop("csv") is None

@@ -3,17 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import gradio as gr
 
 from regime.config import KINDS, shared_config
 from regime.config.read import Choices
 from regime.config.rows import OWN, RowsConfig
 from regime.errors import ConfigError
-from regime.ui.form.inputs import choice, line_field, text_field
-from regime.ui.parts import folded, markup
+from regime.ui.form.config_form import Part
+from regime.ui.form.settings import setting
 
 BRING = "Paste rows or upload a file, under Own rows."
 AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste or drop them under Own rows."
@@ -24,62 +21,38 @@ COLUMNS = {
     "encode": ("Encode", "Columns of words, separated by commas. Each word becomes an input."),
 }
 """Fields that name columns, in one line: label and note."""
-OPTIONS = {
-    "header": ("Header", {"": "Auto", True: "Yes", False: "No"}, "Whether the first row names the columns."),
-    "task_type": ("Task type", {"auto": "Auto", "classification": "Classification", "regression": "Regression"}, ""),
-    "missing": (
-        "Missing",
-        {"refuse": "Refuse", "drop": "Leave out"},
-        "What to do with rows whose cells are missing or cannot be read.",
-    ),
-}
-"""Fields of few values: label, the values with their names, and note."""
+HEADERS = {None: "Auto", True: "Yes", False: "No"}
+FOLD, SAID, READ = "own_rows", "own_said", "own_read"
+"""What the server changes beside the fields: whether the part is open; what a file, or a link, says of its rows; what was read
+of them, or why they are refused."""
 ALONE: dict[str, dict[str, Any]] = {"toy": {}, "probe": {}, "checkpoints": {"model": "minilm", "revisions": ["main", "main"]}}
 """What a configuration of rows needs beside them, by kind of run."""
 
 
-@dataclass(frozen=True)
-class OwnRows:
-    """The components for somebody's own rows."""
-
-    accordion: gr.Accordion
-    upload: gr.File
-    controls: dict[str, gr.HTML]
-    """By field."""
-    said: gr.HTML
-    """What a file, or a link, says of its rows."""
-    read: gr.HTML
-    """What was read of the rows, or why they are refused."""
-
-
-def own_rows(start: RowsConfig, note: str, example: str) -> OwnRows:
-    """Build the accordion for somebody's own rows.
+def own_rows(start: RowsConfig, note: str, example: str) -> Part:
+    """Return the part of a form for somebody's own rows, folded: a file, or pasted lines, what is read of them, and choices.
 
     Args:
         start: the configuration that the form begins with.
         note: a line about what the rows hold.
         example: rows, shown while there are none.
     """
-    kind, rows = start.kind, start.rows_field
-    with folded("Own rows", "all-settings own-rows") as accordion:
-        upload = gr.File(
-            label="A file: CSV or the like",
-            show_label=False,
-            type="binary",
-            height=64,
-            elem_id=f"{kind}-upload",
-            elem_classes="upload",
-        )
-        controls = {rows: text_field(kind, rows, "Rows", note, example)}
-        said, read = markup("", "own-said"), markup("", "own-read")
-        with gr.Column(elem_classes="group", min_width=0):
-            for name, (label, about) in COLUMNS.items():
-                if name in type(start).model_fields:
-                    controls[name] = line_field(kind, name, label, None, about, options=f"{kind}-columns")
-            for name, (label, names, about) in OPTIONS.items():
-                value = getattr(start, name) or ""
-                controls[name] = choice(kind, name, label, list(names), value, names=list(names.values()), note=about)
-    return OwnRows(accordion, upload, controls, said, read)
+    offers = f"{start.kind}-columns"
+    lines = [(name, about) for name, about in COLUMNS.items() if name in type(start).model_fields]
+    choices = [
+        *(setting(start, name, *about, control="line", offers=offers, event="select") for name, about in lines),
+        setting(start, "header", note="Whether the first row names the columns.", options=HEADERS, event="select"),
+        setting(start, "task_type", note="", event="select"),
+        setting(start, "missing", note="What to do with rows whose cells are missing or cannot be read.", event="select"),
+    ]
+    parts = (
+        Part("upload", "Drop a file here, or press to choose: CSV or the like", control="upload"),
+        setting(start, start.rows_field, "Rows", note, control="text", example=example, event="edit"),
+        Part(SAID, control="told", css="own-said"),
+        Part(READ, control="told", css="own-read"),
+        Part("choices", control="group", parts=choices),
+    )
+    return Part(FOLD, "Own rows", control="fold", css="own-rows", parts=parts)
 
 
 def columns_of(line: object) -> list[int | str] | None:

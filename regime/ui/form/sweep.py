@@ -3,35 +3,20 @@
 import json
 from typing import Any
 
-import gradio as gr
-
 from regime.config import SweepConfig, ToyConfig
 from regime.config.sweep import BASES
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
-from regime.ui.form.inputs import choice, line_field, menu, number_field, text_field
+from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.ranges import format_values, parse_values
-from regime.ui.parts import folded
+from regime.ui.form.settings import folded, named, setting
 from regime.ui.text import FIELDS
 
 KIND = "sweep"
 NONE = "none"
 AXES = (
-    "width",
-    "alpha",
-    "depth",
-    "samples",
-    "learning_rate",
-    "bottleneck",
-    "init_scale",
-    "weight_std",
-    "bias_std",
-    "label_noise",
-    "steps",
-    "activation",
-    "parameterization",
-    "task",
-    "optimizer",
+    *("width", "alpha", "depth", "samples", "learning_rate", "bottleneck", "init_scale", "weight_std", "bias_std"),
+    *("label_noise", "steps", "activation", "parameterization", "task", "optimizer"),
 )
 """What the page offers; any other field goes into the line for further axes."""
 BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "samples", "steps")
@@ -39,42 +24,31 @@ BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "sa
 Fields = dict[str, Any]
 
 
-def sweep_form(start: SweepConfig) -> dict[str, gr.components.Component]:
-    """Build the controls of the Map tab, by name."""
-    shown = sweep_values(start)
-    axes = {name: FIELDS[name] for name in AXES}
-
-    def line(name: str, label: str, note: str) -> gr.HTML:
-        return line_field(KIND, name, label, shown[name], note)
-
-    controls: dict[str, gr.components.Component] = {
-        "across": menu(KIND, "across", "Horizontal axis", axes, shown["across"]),
-        "across_values": line(
-            "across_values", "Horizontal values", "16, 32, 64; or 16 to 512 in 6: six values, evenly on a log scale."
+def sweep_form(start: SweepConfig) -> ConfigForm:
+    """Build the form of the Map tab."""
+    axes, base = {name: FIELDS[name] for name in AXES}, ToyConfig()
+    words, numbers = BASE[:3], BASE[3:]
+    written = "16, 32, 64; or 16 to 512 in 6: six values, evenly on a log scale."
+    other = 'Any other fields, as JSON. Those of a probe begin with "kind": "probe".'
+    parts = [
+        Part("across", "Horizontal axis", control="menu", options=axes),
+        Part("across_values", "Horizontal values", written),
+        Part("up", "Vertical axis", control="menu", options={NONE: "None: a single row", **axes}),
+        Part("up_values", "Vertical values", "Written as above; relu, tanh for a field of words."),
+        setting(start, "seeds", "Seeds of each cell", "", options=named((1, 2, 3, 4, 8))),
+        setting(start, "at_loss", "Stop at loss", "As a share of the first loss. Empty: train to the last step."),
+        folded(
+            *(setting(base, name, note="", control="menu", options=named(_options(name))) for name in words),
+            *(setting(base, name, note="Used where it is not an axis.") for name in numbers),
+            Part("also", "Further axes", "Such as depth: 1, 2; seed: 0, 10. The map shows one value of each at a time."),
+            Part("rest", "Other settings", other, control="text", example='{"optimizer": "adam"}'),
         ),
-        "up": menu(KIND, "up", "Vertical axis", {NONE: "None: a single row", **axes}, shown["up"]),
-        "up_values": line("up_values", "Vertical values", "Written as above; relu, tanh for a field of words."),
-        "seeds": choice(KIND, "seeds", "Seeds of each cell", (1, 2, 3, 4, 8), shown["seeds"]),
-        "at_loss": number_field(
-            KIND, "at_loss", "Stop at loss", shown["at_loss"], "As a share of the first loss. Empty: train to the last step."
-        ),
-    }
-    with folded("All settings"):
-        tasks = {name: name.replace("-", " ").capitalize() for name in TASKS}
-        for name, options in (("task", tasks), *((name, _options(name)) for name in ("activation", "parameterization"))):
-            controls[name] = menu(KIND, name, FIELDS[name], options, shown[name])
-        for name in ("depth", "width", "alpha", "samples", "steps"):
-            controls[name] = number_field(KIND, name, FIELDS[name], shown[name], "Used where it is not an axis.")
-        controls["also"] = line(
-            "also", "Further axes", "Such as depth: 1, 2; seed: 0, 10. The map shows one value of each at a time."
-        )
-        note = 'Any other fields, as JSON. Those of a probe begin with "kind": "probe".'
-        controls["rest"] = text_field(KIND, "rest", "Other settings", note, '{"optimizer": "adam"}', shown["rest"])
-    return controls
+    ]
+    return ConfigForm(KIND, parts, sweep_values(start))
 
 
-def _options(name: str) -> dict[str, str]:
-    return {value: value for value in ToyConfig.properties()[name]["enum"]}
+def _options(name: str) -> tuple[str, ...]:
+    return tuple(TASKS) if name == "task" else tuple(ToyConfig.properties()[name]["enum"])
 
 
 def sweep_values(config: SweepConfig) -> Fields:

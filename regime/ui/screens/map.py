@@ -1,13 +1,11 @@
 """The Map tab: the regime over two fields of a configuration or more."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 import regime
 from regime.config import SweepConfig
-from regime.ui.form.inputs import give, received
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
 from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import term
@@ -39,13 +37,13 @@ class MapScreen(Screen):
         refused = beyond(config, cost)
         return {self.transport.notice: notice(f"{about} {refused}", "bad") if refused else notice(about)}
 
-    def fill(self, config: SweepConfig) -> Updates:
-        """Fill the form from a configuration."""
-        return {self.controls[name]: give(value) for name, value in sweep_values(config).items()}
+    def fill(self, config: SweepConfig, value: Any) -> Updates:
+        """Fill the form, whose value is given, from a configuration."""
+        return self.give(value, sweep_values(config))
 
-    def config(self, values: Sequence[Any]) -> SweepConfig:
-        """Return the configuration that the form's values describe; raises ConfigError."""
-        return sweep_config(dict(zip(self.controls, map(received, values), strict=True)))
+    def config(self, value: Any) -> SweepConfig:
+        """Return the configuration that the form's value describes; raises ConfigError."""
+        return sweep_config(self.form.fields(value))
 
     def cell(self, visit: Visit | None, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
@@ -59,7 +57,7 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
     """Build the Map tab and connect it; return also the map, whose cells can be pressed."""
     with page(KIND, "two") as head:
         with column("controls"):
-            controls = sweep_form(CONFIGS[KIND])
+            form = sweep_form(CONFIGS[KIND])
         with column("middle"):
             buttons = transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False)
             with gr.Row(elem_classes="map-row"):
@@ -69,7 +67,7 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
                 counted = view(KIND, counts, "v-counts")
             final = view(KIND, laws, "v-laws")
             taken = exports(KIND)
-    return MapScreen(Layout(head, controls, buttons, taken, {cells: heatmap, **counted}, final)), cells
+    return MapScreen(Layout(head, form, buttons, taken, {cells: heatmap, **counted}, final)), cells
 
 
 def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen], tabs: gr.Tabs) -> None:

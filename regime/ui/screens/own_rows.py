@@ -1,6 +1,6 @@
 """What the tabs share whose runs may take own rows: a file is read at once, and said; choices count with rows alone."""
 
-from collections.abc import Sequence
+import base64
 from functools import partial
 from typing import Any
 
@@ -8,10 +8,10 @@ import gradio as gr
 
 from regime.config import KINDS, Runnable
 from regime.config.files import decoded
+from regime.config.read import Choices
 from regime.config.rows import OWN
 from regime.errors import ConfigError
-from regime.ui.form.inputs import give
-from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, OwnRows, alone, chosen, columns_line, in_words
+from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, FOLD, READ, SAID, alone, chosen, columns_line, in_words
 from regime.ui.panels.rows_read import rows_read
 from regime.ui.parts import Layout, notice
 from regime.ui.run.runs import as_text
@@ -22,32 +22,26 @@ from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
 class OwnRowsScreen(Screen):
     """A tab with a part for somebody's own rows."""
 
-    def __init__(self, layout: Layout, own: OwnRows) -> None:
-        """Connect the components of a tab to this screen.
-
-        Args:
-            layout: the tab's.
-            own: its part for own rows, whose controls are in the layout's, too.
-        """
-        self.own, self.rows = own, KINDS[self.kind].rows_field
-        self.apart = {*own.controls, "task", "readout"} & {*layout.controls}
-        self.beside = [own.accordion, own.said, own.read]
+    def __init__(self, layout: Layout) -> None:
+        """Connect the components of a tab to this screen."""
         super().__init__(layout)
-        form, rows = list(self.controls.values()), self.controls[self.rows]
-        counts = [self.controls[name] for name in KINDS[self.kind].shares]
-        changed = [*self.beside, self.controls["task"], *counts, self.transport.notice]
-        others = [control.input for name, control in self.controls.items() if name in self.apart and name != self.rows]
-        about = {"trigger_mode": "always_last", **HIDDEN}
-        taken = own.upload.upload(self.uploaded, own.upload, [own.upload, rows, own.said], **QUICK)
+        self.rows = KINDS[self.kind].rows_field
+        self.own = {self.rows, *Choices._fields} & {*self.form.names}
+        form = self.form.html
+        changed, about = [form, self.transport.notice], {"trigger_mode": "always_last", **HIDDEN}
         told = [
-            taken.then(partial(self.take, new=True), form, changed, **HIDDEN),
-            rows.input(partial(self.take, new=True, typed=True), form, changed, **about),
-            gr.on(others, self.take, form, changed, **about),
+            form.upload(self.upload, form, form, **QUICK).then(partial(self.take, new=True), form, changed, **HIDDEN),
+            form.edit(partial(self.take, new=True, typed=True), form, changed, **about),
+            form.select(self.take, form, changed, **about),
         ]
         for event in told:
-            event.then(self.describe, [self.state, *form], self.described, **HIDDEN)
+            event.then(self.describe, [self.state, form], self.described, **HIDDEN)
 
-    def uploaded(self, data: bytes) -> Updates:
+    def upload(self, value: Any, event: gr.EventData) -> Updates:
+        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given."""
+        return self.uploaded(value, base64.b64decode(str(event.file).partition(",")[2]))
+
+    def uploaded(self, value: Any, data: bytes) -> Updates:
         """Put a file's rows into the form; or say what is wrong with the file, and leave no other rows in its place."""
         try:
             text, said = decoded(data)
@@ -56,73 +50,78 @@ class OwnRowsScreen(Screen):
             said = said and notice(f"In doubt: {said}.")
         except ValueError as error:
             text, said = None, notice(f"Your rows cannot be read: {error}.", "bad")
-        return {self.own.upload: None, self.controls[self.rows]: give(text), self.own.said: said}
+        return self.give(value, {self.rows: text, SAID: said})
 
-    def take(self, *values: Any, new: bool = False, typed: bool = False) -> Updates:
+    def take(self, value: Any, *, new: bool = False, typed: bool = False) -> Updates:
         """Say what is read of the rows, and ask for no more of them than there are.
 
         Args:
-            values: the form's.
+            value: the form's.
             new: whether the rows have changed: then they are the task, and samples are as many as they suffice for.
             typed: whether they were typed: then nothing is to be said of a file any more.
         """
-        fields = chosen(super().fields(values))
-        updates: Updates = {self.own.said: ""} if typed else {}
+        fields = chosen(super().fields(value))
+        changes: dict[str, Any] = {SAID: ""} if typed else {}
+        updates: Updates = {}
         own = fields["task"] == OWN
         if new and fields[self.rows] is not None:
-            own, updates[self.controls["task"]] = True, give(OWN)
+            own, changes["task"] = True, OWN
         if own and not typed:
-            updates[self.own.accordion] = gr.update(open=True)
+            changes[FOLD] = True
         if fields[self.rows] is None:
-            return updates | {self.own.read: ""}
+            return self.give(value, changes | {READ: ""})
         try:
             config = alone(self.kind, fields)
         except ConfigError as error:
-            return updates | {self.own.read: notice(in_words(error, self.rows), "bad")}
-        updates[self.own.read] = rows_read(self.kind, config.read)
+            return self.give(value, changes | {READ: notice(in_words(error, self.rows), "bad")})
+        changes[READ] = rows_read(self.kind, config.read)
         asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
         if own:  # what a run takes may be long in coming
             updates[self.transport.notice] = notice(config.read.sentences()[0])
         if own and (new or asked > config.read.rows):
-            updates |= {self.controls[name]: give(getattr(config, name)) for name in config.shares}
-        return updates
+            changes |= {name: getattr(config, name) for name in config.shares}
+        return updates | self.give(value, changes)
 
-    def fields(self, values: Sequence[Any]) -> dict[str, Any]:
+    def fields(self, value: Any) -> dict[str, Any]:
         """Return the form's fields; with another task those for own rows stay in the form, for the time when it is turned back.
 
         Raises:
             ConfigError: there are no rows yet.
         """
-        fields = super().fields(values)
+        fields = super().fields(value)
         if fields["task"] != OWN:
-            return {name: value for name, value in fields.items() if name not in self.own.controls}
+            return {name: field for name, field in fields.items() if name not in self.own}
         if fields[self.rows] is None:
             raise ConfigError(BRING)
         return chosen(fields)
 
-    def config(self, values: Sequence[Any]) -> Runnable:
-        """Return the configuration that the form's values describe; raises ConfigError in the page's words."""
+    def config(self, value: Any) -> Runnable:
+        """Return the configuration that the form's value describes; raises ConfigError in the page's words."""
         try:
-            return super().config(values)
+            return super().config(value)
         except ConfigError as error:
             raise ConfigError(in_words(error, self.rows)) from None
 
-    def fill(self, config: Runnable) -> Updates:
-        """Fill the form from a configuration; one of another task leaves what the form has for own rows."""
-        updates = super().fill(config)
-        if config.task != OWN:
-            return {control: value for control, value in updates.items() if control not in self.own.controls.values()}
-        named = {name: getattr(config, name) for name in COLUMNS if name in self.own.controls}
-        lines = {name: columns_line(None if name == "encode" and not value else value) for name, value in named.items()}
-        drawn = rows_read(self.kind, config.read) if getattr(config, self.rows) else ""
-        shown = {self.own.accordion: gr.update(open=True), self.own.said: "", self.own.read: drawn}
-        return updates | {self.own.controls[name]: give(line) for name, line in lines.items()} | shown
+    def fill(self, config: Runnable, value: Any, said: str = "") -> Updates:
+        """Fill the form from a configuration; one of another task leaves what the form has for own rows.
 
-    def open(self, visit: Visit | None, request: list[Any]) -> Updates:
+        Args:
+            config: of a run.
+            value: the form's.
+            said: what the page says of the rows.
+        """
+        changes = {name: getattr(config, name) for name in self.form.names}
+        if config.task != OWN:
+            return self.give(value, {name: field for name, field in changes.items() if name not in self.own})
+        lines = {name: columns_line(changes[name]) for name in {*COLUMNS} & self.own if name != "encode" or changes[name]}
+        drawn = rows_read(self.kind, config.read) if changes[self.rows] else ""
+        return self.give(value, changes | lines | {FOLD: True, SAID: said, READ: drawn})
+
+    def open(self, visit: Visit | None, request: list[Any], value: Any) -> Updates:
         """Fill the form with what was requested, and run it, unless its rows are still to come."""
         fields = request[0]
         if fields["task"] != OWN or fields[self.rows] is not None:
-            return super().open(visit, request)
+            return super().open(visit, request, value)
         with as_text():
             config = KINDS[self.kind].awaiting_rows().from_dict(fields)
-        return {**self.fill(config), self.own.said: notice(AWAITED)}
+        return self.fill(config, value, notice(AWAITED))

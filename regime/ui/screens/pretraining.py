@@ -1,10 +1,13 @@
 """The Pretraining tab: the same measures between checkpoints of one model."""
 
+from typing import Any
+
 import gradio as gr
 
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION, MAIN
 from regime.ui.form.checkpoints import checkpoints_form
+from regime.ui.form.config_form import ConfigForm
 from regime.ui.panels.charts import ACCURACIES, DISTANCES, SHARES, TEXT_LOSSES, curves
 from regime.ui.panels.dial import dial
 from regime.ui.parts import column, page
@@ -22,48 +25,53 @@ class PretrainingScreen(TransformerScreen):
 
     kind = KIND
     own_story = "Your own checkpoints: everything is measured against the first of them."
-    lists = ("words", "revisions")
 
-    def compare(self, visit: Visit | None, before: str, after: str) -> Updates:
+    def compare(self, visit: Visit | None, named: dict[str, Any], value: Any) -> Updates:
         """Fill the form with two models, and start.
 
         Args:
             visit: the visitor's; None at the first press.
-            before, after: `model`, or `model@revision`.
+            named: before and after, each a `model`, or `model@revision`.
+            value: the form's.
 
         Raises:
             gr.Error: a model is missing or not allowed.
         """
+        before, after = named["before"], named["after"]
         if not before or not after:
             raise gr.Error("Name a model before and one after.", print_exception=False)
         (name, revision), other = (_named(text) for text in (before, after))
         reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
         with as_text():
             config = CheckpointConfig(model=name, revisions=(revision, "@".join(other)), **reads)
-        return {**self.fill(config), **self.press(visit)}
+        return {**self.fill(config, value), **self.press(visit)}
 
 
 def pretraining_tab() -> PretrainingScreen:
     """Build the Pretraining tab and connect it."""
     with page(KIND, "two") as head:
         with column("controls"):
-            controls, own = checkpoints_form()
+            form = checkpoints_form()
         text = "Name a model and its revisions, or start from a preset."
         top = {_dial: "v-dial", _abilities: "v-side", _distances: "v-side"}
-        layout = middle_column(KIND, text, head, controls, top)
-    return PretrainingScreen(layout, own)
+        layout = middle_column(KIND, text, head, form, top)
+    return PretrainingScreen(layout)
 
 
-def connect_comparison(screen: PretrainingScreen, button: gr.Button, named: list[gr.HTML], tabs: gr.Tabs) -> None:
+def connect_comparison(screen: PretrainingScreen, button: gr.Button, named: ConfigForm, tabs: gr.Tabs) -> None:
     """Let the Probe tab's comparison of two models run in this tab.
 
     Args:
         screen: this tab's.
         button: what starts a comparison.
-        named: the fields that name the models before and after.
+        named: the form that names the models before and after.
         tabs: of the page; this one is selected.
     """
-    pressed = button.click(screen.compare, [screen.state, *named], screen.filled, **HIDDEN)
+
+    def compare(visit: Visit | None, models: Any, value: Any) -> Updates:
+        return screen.compare(visit, named.fields(models), value)
+
+    pressed = button.click(compare, [screen.state, named.html, screen.form.html], screen.filled, **HIDDEN)
     screen.run_filled(pressed)
     pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **HIDDEN)
 

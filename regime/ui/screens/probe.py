@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from regime.ui.form.inputs import line_field
+from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.probe import probe_form
 from regime.ui.panels.charts import KERNELS, PROBE_LOSSES, curves
 from regime.ui.panels.dial import dial
@@ -18,25 +18,22 @@ class ProbeScreen(TransformerScreen):
 
     kind = KIND
     own_story = "Your own settings. Blocks whose kernel turns learn features; the others are used as they were found."
-    lists = ("words", "trainable")
 
 
-def probe_tab() -> tuple[ProbeScreen, gr.Button, list[gr.HTML]]:
-    """Build the Probe tab and connect it; return also the button that compares two models, and the fields that name them."""
+def probe_tab() -> tuple[ProbeScreen, gr.Button, ConfigForm]:
+    """Build the Probe tab and connect it; return also the button that compares two models, and the form that names them."""
     with page(KIND, "two") as head:
         with column("controls"):
-            controls, own = probe_form()
+            form = probe_form()
             with folded("Compare two models"):
                 note = "A model, or model@revision: from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
-                named = [
-                    line_field("compare", "before", "Before", "", note),
-                    line_field("compare", "after", "After", "", "A model of the same architecture."),
-                ]
+                before, after = Part("before", "Before", note), Part("after", "After", "A model of the same architecture.")
+                named = ConfigForm("compare", (before, after), {})
                 compare = gr.Button("Compare", elem_id="compare-run")
         text = "Choose a model and press Run, or start from a preset."
         top = {_dial: "v-dial", _loss: "v-side", _kernels: "v-side"}
-        layout = middle_column(KIND, text, head, controls, top)
-    return ProbeScreen(layout, own), compare, named
+        layout = middle_column(KIND, text, head, form, top)
+    return ProbeScreen(layout), compare, named
 
 
 def _dial(board: Board) -> str:

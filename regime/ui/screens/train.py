@@ -5,7 +5,7 @@ from typing import Any
 from regime.config import ToyConfig
 from regime.toy.preview import Preview, preview
 from regime.ui.form.presets import first
-from regime.ui.form.step_size import MEASURED, PREVIEWED, previewed, readout
+from regime.ui.form.step_size import previewed, readout
 from regime.ui.form.toy import summary, toy_form
 from regime.ui.panels.charts import TOY_LOSSES, curves, multiples
 from regime.ui.panels.comparison import comparison
@@ -51,9 +51,9 @@ def train_tab() -> TrainScreen:
     views = {}
     with page(KIND, "three") as head:
         with column("controls"):
-            controls, own = toy_form()
-            step_size = readout(PREVIEWED, previewed(_preview(example(KIND))))
-            views[readout(MEASURED, _measured(example(KIND)))] = _measured
+            form = toy_form()
+            step_size = readout(previewed(_preview(example(KIND))))
+            views[readout(_measured(example(KIND)))] = _measured
         with column("middle"):
             views |= view(KIND, _pictures, "v-pictures")
             buttons = transport(KIND, f"{summary(first(KIND).config)}. Turn a knob, or start from a preset.")
@@ -63,7 +63,7 @@ def train_tab() -> TrainScreen:
             for draw, css in ((dial, "v-dial"), (_distances, "v-distances"), (kernels, "v-kernels")):
                 views |= view(KIND, draw, css)
             final = view(KIND, outcome, "v-outcome")
-    return TrainScreen(Layout(head, controls, buttons, taken, views, final, [step_size]), own)
+    return TrainScreen(Layout(head, form, buttons, taken, views, final, [step_size]))
 
 
 def _pictures(board: Board) -> str:

@@ -6,6 +6,7 @@ import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models.sources import remote
 from regime.resources.limits import limits
+from regime.ui.form.config_form import ConfigForm
 from regime.ui.panels.comparison import comparison
 from regime.ui.panels.table import block_table, full_table
 from regime.ui.parts import Draw, Head, Layout, column, exports, folded, notice, transport, view
@@ -31,15 +32,13 @@ class TransformerScreen(OwnRowsScreen):
         return {self.transport.notice: notice(f"{about} {beyond(config, cost) or ''}", css)}
 
 
-def middle_column(
-    kind: str, text: str, head: Head, controls: dict[str, gr.components.Component], top: dict[Draw, str]
-) -> Layout:
+def middle_column(kind: str, text: str, head: Head, form: ConfigForm, top: dict[Draw, str]) -> Layout:
     """Build the middle column of a tab and return the tab's components.
 
     Args:
         kind: of the run.
         text: the line below the buttons at the start.
-        head, controls: of the tab, already built.
+        head, form: of the tab, already built.
         top: the views over the table of blocks: what draws each -> its class.
     """
     views = {}
@@ -52,7 +51,7 @@ def middle_column(
         with folded("All layers, by module", "all-layers"):
             layers = view(kind, _layers, "v-layers", js_on_load=script("sort"))
         taken = exports(kind)
-    return Layout(head, controls, buttons, taken, views, final=layers)
+    return Layout(head, form, buttons, taken, views, final=layers)
 
 
 def _layers(board: Board) -> str:

@@ -1,0 +1,124 @@
+// One form: its value is {name: value} of all its parts, empty is null. What the server gives is [value, number, changed names].
+import { stepSize } from './step_size.js';
+import { sketch } from './thumbs.js';
+
+const options = box => JSON.parse(box.dataset.options);
+
+// A native field: a line, a text, a number, a menu or a box to tick.
+const typed = box => {
+  const field = box.querySelector('input, select, textarea');
+  if (field.type === 'checkbox') return { read: () => field.checked, show: value => { field.checked = value; } };
+  const number = field.type === 'number';
+  const read = () => field.value.trim() ? number ? field.valueAsNumber : field.value : null;
+  const show = value => { field.value = value ?? ''; };
+  if (!box.querySelector('datalist')) return { read, show };
+  // A browser offers only what contains the value: while another is chosen, the value stands aside.
+  field.addEventListener('focus', () => { field.placeholder = field.value; field.value = ''; });
+  field.addEventListener('blur', () => { field.value ||= field.placeholder; field.placeholder = ''; });
+  return { read: () => read() ?? (field.placeholder || null), show };
+};
+
+// One of a few values, all visible; a value that is none of them, as a link may give it, is kept until one is chosen.
+const choice = box => {
+  const values = options(box), radios = [...box.querySelectorAll('input')];
+  let other;
+  box.querySelectorAll('svg').forEach((svg, index) => { svg.innerHTML = sketch(values[index]); });
+  return {
+    read: () => other === undefined ? values[radios.findIndex(radio => radio.checked)] : other,
+    show: value => {
+      const place = values.indexOf(value);
+      other = place < 0 ? value : undefined;
+      radios.forEach((radio, index) => { radio.checked = index === place; });
+    },
+    touched: () => { other = undefined; },
+  };
+};
+
+// A slider over stops, evenly spaced; a value between stops is kept until it is moved.
+const slider = box => {
+  const stops = options(box), range = box.querySelector('input'), shown = box.querySelector('output');
+  let exact = null;
+  const read = () => exact ?? stops[range.valueAsNumber];
+  return {
+    read,
+    show: value => {
+      exact = stops.includes(value) ? null : value;
+      const far = stop => Math.abs(Math.log(stop / value));
+      range.value = stops.reduce((best, stop, index) => far(stop) < far(stops[best]) ? index : best, 0);
+    },
+    touched: () => { exact = null; },
+    paint: () => {
+      shown.textContent = read();
+      range.setAttribute('aria-valuetext', read());
+      range.style.setProperty('--done', 100 * range.valueAsNumber / (stops.length - 1) + '%');
+    },
+  };
+};
+
+// What the server says beside the fields, as markup of its own.
+const told = box => {
+  let markup = null;
+  return { read: () => markup, show: value => { markup = value; box.innerHTML = value ?? ''; } };
+};
+
+const fold = box => ({ read: () => box.open, show: value => { box.open = Boolean(value); } });
+
+// A file to drop or to choose; `send` takes its content.
+const upload = (box, send) => {
+  const [button, input] = box.children;
+  const take = file => {
+    if (!file) return;
+    const reader = new FileReader();
+    reader.addEventListener('load', () => send({ file: reader.result }));
+    reader.readAsDataURL(file.slice(0, 8e6));  // rows are far smaller: the server refuses that much
+  };
+  button.addEventListener('click', () => input.click());
+  input.addEventListener('change', () => { take(input.files[0]); input.value = ''; });
+  box.addEventListener('dragover', event => event.preventDefault());
+  box.addEventListener('drop', event => { event.preventDefault(); take(event.dataTransfer.files[0]); });
+  return { read: () => null, show: () => {} };
+};
+
+const KINDS = { slider, choice, told, fold, upload, step: stepSize };
+
+// Whether somebody has used a control since the page drew it, which is possible before this script has come.
+const used = box => [...box.querySelectorAll('input, textarea, select')].some(field => {
+  if (field.tagName === 'SELECT') return [...field.options].some(option => option.defaultSelected && !option.selected);
+  return ['radio', 'checkbox'].includes(field.type) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+});
+
+export const mount = ({ element, props, trigger, watch }) => {
+  const parts = {};
+  for (const box of element.querySelectorAll('[data-name]'))
+    parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, data => trigger('upload', data)) };
+  const publish = () => { props.value = Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])); };
+  const show = (value, names) => {
+    for (const name of names.filter(name => name in parts)) {
+      parts[name].show(value[name]);
+      parts[name].paint?.();
+    }
+    publish();
+  };
+  // The last value: the page's own, or one that the server gave before this script had come.
+  let [first, given] = Array.isArray(props.value) ? props.value : [props.value, 0];
+  const early = Object.keys(parts).filter(name => parts[name].box.matches('.field') && used(parts[name].box));
+  show(first, Object.keys(first).filter(name => !early.includes(name)));
+  const send = name => {
+    parts[name].touched?.();
+    parts[name].paint?.();
+    publish();
+    trigger(parts[name].box.dataset.event);
+  };
+  early.forEach(send);
+  element.addEventListener('input', event => {
+    const box = event.target.closest('.field');
+    if (box) send(box.dataset.name);
+  });
+  element.addEventListener('toggle', publish, true);
+  watch('value', () => {
+    const value = props.value;
+    if (!Array.isArray(value) || value[1] === given) { publish(); return; }
+    given = value[1];
+    show(value[0], value[2]);
+  });
+};
