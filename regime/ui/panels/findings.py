@@ -1,11 +1,9 @@
 """What a map says in words: how many cells of each regime, the boundary's slope, and the power laws along its edges."""
 
-from collections import Counter
 from typing import Any
 
-from regime.measures.verdict import LEARNED, UNLEARNED
+from regime.sweep.findings import Contour
 from regime.ui.form.settings import option_name
-from regime.ui.panels.heatmap import boundaries, cell_label
 from regime.ui.run.mapboard import MapBoard
 from regime.ui.text import MINUS, NAMES, escape, field_name, linked, number
 
@@ -15,10 +13,8 @@ SHOWN = ("kernel_change", "parameter_movement", "feature_movement")
 
 def counts(board: MapBoard) -> str:
     """Draw how many cells of a map there are of each regime, and why some have none."""
-    labels = Counter(map(cell_label, board.cells.values()))
-    parts = "".join(f"<li><b>{labels[label]}</b> {label}</li>" for label in ORDER if label in labels)
-    why = Counter(_why(cell["verdict"]) for cell in board.cells.values() if cell_label(cell) == "no verdict")
-    reasons = "".join(f"<li>{count} of them: {escape(reason)}.</li>" for reason, count in why.most_common())
+    parts = "".join(f"<li><b>{board.labels[label]}</b> {label}</li>" for label in ORDER if label in board.labels)
+    reasons = "".join(f"<li>{count} of them: {escape(reason)}.</li>" for reason, count in board.reasons.most_common())
     parts += f'<li><ul class="why">{reasons}</ul></li>' * bool(reasons)
     spoiled = board.started and board.started["kept"]
     note = (
@@ -29,17 +25,10 @@ def counts(board: MapBoard) -> str:
     return f'<h2>Cells by regime</h2><ul class="counts">{parts or "<li>None has run yet.</li>"}</ul>{note}'
 
 
-def _why(verdict: dict[str, Any]) -> str:
-    """Return why a cell has no label, in words that cells share."""
-    if verdict["agree"] == UNLEARNED:
-        return f"the training loss fell by less than {100 * LEARNED:.0f}%"
-    reason = verdict["reasons"][0].partition(", so")[0]
-    return reason[:1].lower() + reason[1:]
-
-
 def laws(board: MapBoard) -> str:
     """Draw the boundary and the power laws of a map, each with its interval, its network, and the exponent that is expected."""
-    rows = [_law_row(_law_name(part.model_dump()), part.model_dump()) for part in (boundaries(board) if board.config else [])]
+    board.find_boundaries()
+    rows = [_law_row(_law_name(part), part) for part in map(Contour.model_dump, board.boundaries)]
     rows += [_law_row(_law_name(law), law, _prediction(law)) for law in _edges(board, "laws") if law["measure"] in SHOWN]
     rows += [
         _law_row(_law_name(law), law | {"exponent": -law["exponent"]}, _floor_note(law)) for law in _edges(board, "scaling")

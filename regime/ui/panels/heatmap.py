@@ -1,109 +1,82 @@
-"""The map: every cell a button colored by its regime or a measure, with the boundary over it, drawn in the page."""
+"""The map as it is sent to the page, which keeps the cells and draws them: a frame has those that are new.
 
-from collections.abc import Sequence
+A frame says where its cells begin among all that were sent, and how often contours had been found. A page that lacks what was
+before, since one of two frames in a moment never reaches it, asks for what it has missed.
+"""
+
+import json
+from functools import cache
 from typing import Any
 
 import gradio as gr
+from starlette.routing import BaseRoute
 
-from regime.config.sweep import SweepConfig
-from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, ZONES
-from regime.sweep.cell import Cell
-from regime.sweep.findings import INDEX, Contour, contours
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.sweep.findings import INDEX, Contour
 from regime.ui.panels.glossary import meaning
-from regime.ui.run.mapboard import MapBoard
-from regime.ui.static_files import static
+from regime.ui.run.examples import example
+from regime.ui.run.mapboard import SHIPPED, MapBoard
+from regime.ui.run.mapcell import MEASURES
+from regime.ui.static_files import fingerprint, json_route, script
 from regime.ui.text import NAMES, field_name
 
-MEASURES = (
-    INDEX,
-    "kernel_change",
-    "linearization_gap_max",
-    "kernel_distance",
-    "representation_change",
-    "feature_movement",
-    "parameter_movement",
-    "forecast_skill",
-    "train_loss",
-    "test_loss",
-    "test_error",
-    "twin_test_error",
-    "kernel_start_test_error",
-    "kernel_now_test_error",
-)
-"""What a map can be colored by."""
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
-BOUNDS = {INDEX: ZONES, "kernel_change": (LAZY_BELOW, RICH_ABOVE), "linearization_gap_max": (LAZY_BELOW,)}
+"""Measures that are colored by their value; the others by its logarithm."""
 LOOKS = {("kernel_change", RICH_ABOVE): "kernel", ("kernel_change", LAZY_BELOW): "kernel thin"}
 """Classes of the boundaries' lines."""
-DIGITS = 4
-Numbers = list[float | None]
+Fields = dict[str, Any]
 
 
-def heatmap(board: MapBoard) -> dict[str, Any]:
-    """Return what the page draws of a map: axes, measures, cells with their numbers, and lines."""
-    if not board.config:
-        return {"axes": [], "measures": [], "cells": {}, "lines": [], "total": 0, "status": board.status}
-    config = board.parsed()
-    toy = config.base.kind == "toy"
-    known = [name for name in MEASURES if toy or name in (INDEX, "kernel_change", "kernel_distance", "representation_change")]
-    axes = [{"name": name, "label": field_name(name), "values": _shown(config, name)} for name in config.axes]
-    measures = [
-        {
-            "name": name,
-            "label": NAMES.get(name, name),
-            "linear": name in LINEAR,
-            "bounds": list(BOUNDS.get(name, ())),
-            "meaning": meaning(name) or "0 is lazy and 1 is rich, from kernel and function together.",
-        }
-        for name in known
-    ]
-    board.painted |= {index: _cell(cell, known) for index, cell in board.cells.items() if index not in board.painted}
-    cells = {str(index): cell for index, cell in board.painted.items()}
-    lines = [_contour_line(contour) for contour in boundaries(board)]
-    return {"axes": axes, "measures": measures, "cells": cells, "lines": lines, "total": config.size, "status": board.status}
+def heatmap(board: MapBoard) -> str:
+    """Return the frame of what is new in a map since the last one; of the shipped map, where the page finds it."""
+    if board.run == SHIPPED:
+        return _text({"run": SHIPPED, "address": shipped_address()})
+    board.find_boundaries()
+    since, board.sent = board.sent, len(board.short)
+    drawn, board.drawn = board.drawn, board.found
+    return _text(_frame(board, since, lines=board.drawn > drawn))
 
 
-def boundaries(board: MapBoard) -> list[Contour]:
-    """Return the contours of the cells that are there, as the report has them or as they stand."""
-    if board.report:
-        return [Contour(**fields) for fields in board.report["contours"]]
-    return board.latest_contours(lambda: contours(board.parsed(), [Cell(**cell) for cell in board.cells.values()]))
+def missing_frame(board: MapBoard, asked: Any) -> str:
+    """Return the frame of what a page lacks that asks with the number of cells it `have`, and the `run` that they are of."""
+    have = asked.get("have") if isinstance(asked, dict) and asked.get("run") == board.run else 0
+    since = have if isinstance(have, int) and 0 <= have <= len(board.short) else 0
+    return heatmap(board) if board.run == SHIPPED else _text(_frame(board, since, lines=True))
 
 
-def _shown(config: SweepConfig, name: str) -> list[Any]:
-    return [_word(value) for value in config.axes[name]]
+def _frame(board: MapBoard, since: int, *, lines: bool) -> Fields:
+    """Return the cells from one on; with contours, and at the start with what they are drawn by."""
+    frame = {"run": board.run, "from": since, "cells": board.short[since:], "found": board.found}
+    if lines:
+        frame["lines"] = [_contour_line(contour) for contour in board.boundaries]
+    return frame | _scales(board) if since == 0 and board.config else frame
+
+
+def _scales(board: MapBoard) -> Fields:
+    """Return axes and measures of a map."""
+    base, axes = board.config["base"]["kind"], board.config["axes"]
+    return {
+        "axes": [
+            {"name": name, "label": field_name(name), "values": [_word(value) for value in values]}
+            for name, values in axes.items()
+        ],
+        "measures": [
+            {
+                "name": name,
+                "label": NAMES.get(name, name),
+                "linear": name in LINEAR,
+                "meaning": meaning(name) or "0 is lazy and 1 is rich, from kernel and function together.",
+            }
+            for name in MEASURES[base]
+        ],
+    }
 
 
 def _word(value: Any) -> Any:
     return "none" if value is None else value
 
 
-def cell_label(cell: dict[str, Any]) -> str:
-    """Return the label of a cell's verdict; or "diverged", or "failed"."""
-    if cell["status"] == "diverged":
-        return "diverged"
-    return cell["verdict"]["label"] if cell["verdict"] else "failed"
-
-
-def _cell(cell: dict[str, Any], measures: Sequence[str]) -> dict[str, Any]:
-    """Return a cell as the page draws it: label, the mean and interval of each measure, error, whether the loss was reached."""
-    return {"l": cell_label(cell), "v": [_numbers(cell, name) for name in measures], "e": cell["error"], "r": cell["reached"]}
-
-
-def _numbers(cell: dict[str, Any], measure: str) -> Numbers:
-    verdict = cell["verdict"]
-    if measure == INDEX:
-        value, interval = (verdict["index"], verdict["interval"]) if verdict else (None, None)
-    else:
-        value, interval = cell["measures"].get(measure), cell["intervals"].get(measure)
-    return [_short(value), *map(_short, interval or (None, None))]
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
-
-
-def _contour_line(contour: Contour) -> dict[str, Any]:
+def _contour_line(contour: Contour) -> Fields:
     """Return a contour as the page draws it: its crossings, and the slope that is expected through their middle."""
     expected = contour.expected
     return {
@@ -118,26 +91,60 @@ def _contour_line(contour: Contour) -> dict[str, Any]:
     }
 
 
+def _text(frame: Fields) -> str:
+    """Return a frame as text, which Gradio passes on as it is: a dict it would copy and compare field by field."""
+    return json.dumps(frame, separators=(",", ":"))
+
+
+@cache
+def shipped_frame() -> str:
+    """Return the frame of the whole shipped map."""
+    return _text(_frame(example("sweep"), 0, lines=True))
+
+
+def shipped_address() -> str:
+    """Return where the page finds the shipped map, relative to itself."""
+    return f"example-sweep-{fingerprint(shipped_frame())}.json"
+
+
+def shipped_route() -> BaseRoute:
+    """Return the route of the shipped map."""
+    return json_route(shipped_address(), shipped_frame)
+
+
 TEMPLATE = """
 <div class="map-tools">
   <label>Color by <select class="measure"></select></label><span class="held"></span>
   <span class="map-key"><span class="low"></span><i></i><span class="high"></span></span>
+  <span class="map-zoom" role="group" aria-label="Zoom" hidden>
+    <button type="button" name="out" aria-label="Zoom out">\u2212</button>
+    <button type="button" name="in" aria-label="Zoom in">+</button><button type="button" name="all">All</button></span>
 </div>
 <div class="map-plot"><p class="y-name"></p><div class="y-ticks"></div>
-  <div class="map-area"><div class="cells" role="grid" aria-label="Map of regimes"></div>
-    <svg class="lines" viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"></svg></div>
+  <div class="map-area"><canvas aria-hidden="true"></canvas>
+    <svg class="lines" preserveAspectRatio="none" aria-hidden="true"></svg><i class="spot" hidden></i>
+    <div class="cells" role="grid" aria-label="Map of regimes">
+      <div role="row"><button type="button" role="gridcell" aria-label="No cell yet"></button></div>
+      <div role="row" hidden><button type="button" role="gridcell" aria-label="No cell yet"></button></div></div></div>
   <div class="x-ticks"></div><p class="x-name"></p></div>
 <ul class="map-legend" aria-label="Legend"></ul>
-<p class="told" role="status">Point at a cell for its numbers; press it to open that run in Train.</p>
+<p class="told">Point at a cell, or go to it with the arrow keys, for its numbers; press it to open its run.</p>
+<details class="map-table"><summary>Cells as a table</summary>
+  <div class="scroll" tabindex="0" role="region" aria-label="Cells"><table class="rows"></table></div>
+  <p class="pages"><button type="button" class="chip">Previous</button><label>Page <input type="number" min="1"></label>
+  <span class="total"></span><button type="button" class="chip">Next</button></p></details>
 """
 
 
-def map_view(board: MapBoard) -> gr.HTML:
-    """Build the map as a component; a press submits it with `picked`: [number of the cell, number of presses]."""
+def map_view() -> gr.HTML:
+    """Build the map as a component, first the shipped one.
+
+    A press submits it with `picked`: [number of the cell, number of presses]; so does a map that lacks cells, with `have`.
+    """
     return gr.HTML(
-        heatmap(board),
+        heatmap(example("sweep")),
         html_template=TEMPLATE,
-        js_on_load=static("heatmap.js"),
+        js_on_load=script("map"),
         elem_id="map",
         elem_classes="view v-map",
         apply_default_css=False,
