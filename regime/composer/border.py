@@ -15,7 +15,7 @@ from regime.config import ToyConfig
 from regime.errors import ConfigError
 from regime.measures.advice import Side
 from regime.measures.verdict import Verdict
-from regime.record.events import Finished, Interval, Message
+from regime.record.events import Finished, Interval, Message, Queued
 
 
 class Trying(Message):
@@ -35,7 +35,7 @@ class Tried(Message):
     seconds: float = Field(description="wall time since the start")
 
 
-BorderEvent = Annotated[Trying | Tried | Finished, Field(discriminator="kind")]
+BorderEvent = Annotated[Queued | Trying | Tried | Finished, Field(discriminator="kind")]
 
 
 def find_border(config: ToyConfig, axis: Axis = "alpha", side: Side = "lazy", within: Interval | None = None) -> Border:
