@@ -6,10 +6,14 @@ from matplotlib.figure import Figure
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.dial import DIAL, heading, marks
+from regime.plots.palette import LIGHT
 from regime.record.report import Report
 
-COLORS = {"network": "#1F4FA3", "twin": "#C2500A", "ink": "#14181F", "quiet": "#4B5562", "ring": "#6B2C91"}
-ZONE_COLORS = ("#EDE8F2", "#DCCDE8", "#C3A4D8")
+COLORS = {
+    name: LIGHT[own]
+    for name, own in {"network": "net", "twin": "twin", "ink": "ink", "quiet": "ink-2", "ring": "rich-ink"}.items()
+}
+ZONE_COLORS = [LIGHT[f"zone-{zone.label}"] for zone in DIAL]
 
 
 def figure(report: Report) -> Figure:

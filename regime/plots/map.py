@@ -7,11 +7,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from regime.measures.verdict import ZONES
+from regime.plots.palette import LIGHT
 from regime.sweep.findings import INDEX
 from regime.sweep.report import SweepReport
 
-AMOUNT = LinearSegmentedColormap.from_list("amount", ["#f4f0f7", "#d3bce3", "#9c64bf", "#6b2c91"])
-INK, QUIET = "#14181f", "#4b5562"
+AMOUNT = LinearSegmentedColormap.from_list("amount", [LIGHT[f"amount-{stop}"] for stop in range(4)])
+INK, QUIET = LIGHT["ink"], LIGHT["ink-2"]
 
 
 def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:

@@ -15,6 +15,7 @@ from regime.models.sources import available
 from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
 from regime.ui.run.runs import COMPUTE, beyond, events, fitting, readable
+from regime.ui.run.searches import border_events
 from regime.ui.run.slots import SLOTS, WAITING
 
 ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
@@ -54,6 +55,16 @@ def sweep(config: dict[str, Any] | None = None, request: gr.Request | None = Non
         config: fields of SweepConfig, all optional; `/catalog` has their schema. Cells are kept by the server.
     """
     yield from _events(config, "sweep", request)
+
+
+def border(search: dict[str, Any] | None = None, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
+    """Search the value of a toy's field at which its regime changes and stream trying, tried and finished events.
+
+    Args:
+        search: `config`, fields of ToyConfig; `axis`: alpha, learning_rate or width; `side`: lazy, where lazy ends, or rich,
+            where rich begins; `within`: the smallest and largest value to try. All optional.
+    """
+    yield from border_events({} if search is None else search, request and request.session_hash)
 
 
 def _events(config: Any, kind: str, request: gr.Request | None) -> Iterator[dict[str, Any]]:
@@ -100,7 +111,7 @@ def catalog() -> dict[str, Any]:
     }
 
 
-STREAMS = {"toy": toy, "probe": probe, "checkpoints": checkpoints, "sweep": sweep}
+STREAMS = {"toy": toy, "probe": probe, "checkpoints": checkpoints, "sweep": sweep, "border": border}
 """Endpoints that send events."""
 ENDPOINTS = STREAMS | {"estimate": estimate, "catalog": catalog}
 

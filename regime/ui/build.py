@@ -15,8 +15,10 @@ from regime.ui.api import ENDPOINTS, STREAMS, endpoints
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
+from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
+from regime.ui.run import shipped
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.map import connect_cells, map_tab
@@ -68,7 +70,6 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         screens: its tabs', by kind of run.
         tabs: of the page.
     """
-    requests = {kind: screen.request(ahead=0) for kind, screen in screens.items()}
     names = {name for screen in screens.values() for name in screen.form.names}
 
     def open_link(request: gr.Request) -> Updates:
@@ -81,9 +82,9 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
             return {tabs: gr.skip()}
         if getattr(config, "task", None) == OWN:
             gr.Info(AWAITED, duration=60)
-        return {tabs: gr.update(selected=TABS[config.kind]), requests[config.kind]: [config.to_dict()]}
+        return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config, ahead=0)}
 
-    demo.load(open_link, None, [tabs, *requests.values()], **HIDDEN)
+    demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **HIDDEN)
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": routes(),
+            "routes": [*shipped.routes(), *routes(), shipped_route()],
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

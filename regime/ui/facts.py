@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from regime.config.base import ROWS
+from regime.config.models import ADDITION
 from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.dial import DIAL
@@ -12,6 +14,8 @@ def facts() -> dict[str, Any]:
     """Return constants by name, each of plain JSON."""
     return {
         "NAMES": NAMES,
+        "ROWS": ROWS,
+        "ADDITION": ADDITION,
         "FIELDS": FIELDS,
         "BLOCKS": BLOCKS,
         "DEFINITIONS": DEFINITIONS,

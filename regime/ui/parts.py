@@ -1,5 +1,10 @@
-"""The parts that tabs are built from: presets, the buttons of a run, its views, and its files."""
+"""The parts that tabs are built from: a head, places that the page's script draws in, and what a run leaves behind.
 
+A tab has one form, one feed, through which the page asks and gets a run's frames, and one component for what is said of the
+form. All else is markup with places: `data-panel` names what the script draws there.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,75 +13,41 @@ from typing import Any
 import gradio as gr
 
 from regime.ui.form.config_form import ConfigForm, give
-from regime.ui.form.presets import chips, first
+from regime.ui.form.presets import PRESETS, first
 from regime.ui.panels.intro import intro
-from regime.ui.panels.progress import progress
+from regime.ui.run import shipped
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example
 from regime.ui.run.export import FILES, snippet
-from regime.ui.run.link import link_button
+from regime.ui.run.link import query
 from regime.ui.static_files import script
 from regime.ui.text import escape
 
+UNITS = {"sweep": "cell"}
+"""What the progress of a kind of run counts, where it is not steps."""
 Draw = Callable[[Board], Any]
 Views = dict[gr.HTML, Draw]
-
-
-@dataclass(frozen=True)
-class Head:
-    """What stands over a tab's columns: presets, the link to the run that is shown, what to watch in it, whose it is."""
-
-    chips: gr.HTML
-    link: gr.HTML
-    story: gr.HTML
-    whose: gr.HTML
-
-
-@dataclass(frozen=True)
-class Transport:
-    """The buttons of one tab, its progress, and one line about the run that the form describes."""
-
-    run: gr.Button
-    pause: gr.Button
-    step: gr.Button
-    reset: gr.Button
-    seed: gr.Button
-    pin: gr.Button
-    more: gr.Button
-    """Adds seeds where there is no verdict."""
-    progress: gr.HTML
-    spoken: gr.HTML
-    """The progress as a screen reader hears it."""
-    notice: gr.HTML
-
-    @property
-    def buttons(self) -> list[gr.Button]:
-        """The buttons, in order."""
-        return [self.run, self.pause, self.step, self.reset, self.seed, self.pin, self.more]
-
-
-@dataclass(frozen=True)
-class Exports:
-    """What can be taken from a run: its files, and the Python that makes it again."""
-
-    files: gr.HTML
-    code: gr.Code
+STEPPED = {"step": "Step", "reset": "Reset", "seed": "New seed", "pin": "Pin"}
+"""Buttons of runs that have steps, by what they do."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """The components of one tab."""
 
-    head: Head
     form: ConfigForm
-    transport: Transport
-    exports: Exports
-    views: Views
-    """Drawn at every measurement."""
-    final: Views
-    """Drawn when a run begins and when it has ended."""
-    previews: list[gr.HTML] = field(default_factory=list)
-    """Components that show more of a run before it starts."""
+    feed: gr.HTML
+    """Through which the page asks, and takes the frames from which its script draws the run."""
+    told: gr.HTML
+    """What is said of the form: the run that it describes, or what is wrong with it."""
+    files: gr.HTML
+    """Of the run that is shown, each made when it is asked for."""
+    code: gr.Code
+    """Python that makes that run again."""
+    views: Views = field(default_factory=dict)
+    """Drawn on the server, at every measurement."""
+    final: Views = field(default_factory=dict)
+    """Drawn on the server, when a run begins and when it has ended."""
 
 
 def markup(value: str, css: str | list[str] = "", **more: Any) -> gr.HTML:
@@ -84,14 +55,14 @@ def markup(value: str, css: str | list[str] = "", **more: Any) -> gr.HTML:
     return gr.HTML(value, elem_classes=css, apply_default_css=False, **more)
 
 
+def places(*parts: str) -> gr.HTML:
+    """Build places that take part in the layout around them, as if nothing stood between."""
+    return markup("".join(parts), "panels")
+
+
 def notice(text: str, css: str = "") -> str:
-    """Return one line about the run that the form describes."""
+    """Return one line about a form's rows."""
     return f'<p class="notice {css}" role="status">{escape(text)}</p>'
-
-
-def story(text: str) -> str:
-    """Return what to watch in a preset's run."""
-    return f'<p class="story">{text}</p>'
 
 
 def column(css: str) -> gr.Column:
@@ -105,40 +76,58 @@ def folded(label: str, css: str = "all-settings") -> gr.Accordion:
 
 
 @contextmanager
-def page(kind: str, columns: str) -> Iterator[Head]:
-    """Build a tab's head; what is built inside stands below it, in so many `columns`."""
-    markup(intro(kind))
-    with gr.Row(elem_classes="starts"):
-        presets, link = chips(kind), link_button(example(kind).config)
-    watched = markup(story(first(kind).story), "story-box")
-    whose = markup(give(""), "whose", html_template='<p role="status"></p>', js_on_load=script("whose"))
+def page(kind: str, columns: str) -> Iterator[None]:
+    """Build a tab's head: presets, links, what to watch, whose the results are; what is built inside stands below it."""
+    chips = "".join(
+        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
+    )
+    places(
+        intro(kind),
+        '<div class="starts"><div class="presets"><div class="chips" role="group" aria-label="Presets" data-panel="chips">'
+        f'<b>Start from</b>{chips}</div></div><div class="link" data-panel="link">'
+        '<button type="button" class="chip">Copy link</button><button type="button" class="chip" '
+        'title="Copy an iframe of this run, for a page of your own">Embed</button><span role="status"></span></div></div>'
+        f'<p class="story" data-panel="story">{first(kind).story}</p>',
+        '<div class="whose"><p role="status" data-panel="whose"></p></div>',
+    )
     with gr.Row(elem_classes=f"page {columns}"):
-        yield Head(presets, link, watched, whose)
+        yield
 
 
-def transport(kind: str, text: str, *, steps: bool = True) -> Transport:
-    """Build the buttons and the progress of a run.
+def transport(kind: str, text: str, *, steps: bool = True) -> str:
+    """Return the place of a run's buttons, its progress, and one line about the run that the form describes.
 
     Args:
         kind: of the run.
-        text: the line below them at the start.
+        text: the line at the start.
         steps: whether the run has steps: then it can also be stepped, reset, reseeded and pinned.
     """
-    with gr.Row(elem_classes="transport", elem_id=f"{kind}-transport"):
-        run = gr.Button("Run", variant="primary", min_width=110, scale=0, elem_classes="i-run")
-        pause = gr.Button("Pause", variant="primary", min_width=110, scale=0, visible="hidden", elem_classes="i-pause")
-        others = [
-            gr.Button(name, min_width=60, scale=0, elem_classes=f"i-{css}", visible=steps or "hidden")
-            for name, css in (("Step", "step"), ("Reset", "reset"), ("New seed", "seed"), ("Pin", "pin"))
-        ]
-        more = gr.Button("Add seeds", min_width=60, scale=0, elem_classes="i-seed", visible="hidden")
-        bar = markup(progress(example(kind)))
-        spoken = markup("", "sr-only", js_on_load="element.setAttribute('aria-live', 'polite');")
-    return Transport(run, pause, *others, more, bar, spoken, markup(notice(text), "notice-box"))
+    named = [("run", "Run", "primary", ""), ("pause", "Pause", "primary", " hidden")]
+    named += [(name, label, "secondary", "") for name, label in STEPPED.items() if steps]
+    named.append(("more", "Add seeds", "secondary", " hidden"))
+    buttons = "".join(
+        f'<button type="button" class="{css} i-{name}" data-do="{name}"{hidden}>{label}</button>'
+        for name, label, css, hidden in named
+    )
+    unit = UNITS.get(kind, "step")
+    return (
+        f'<div class="transport" id="{kind}-transport" data-panel="transport">{buttons}<div data-progress="{unit}"></div></div>'
+        f'<div class="notice-box"><p class="notice" role="status" data-panel="notice">{escape(text)}</p></div>'
+    )
+
+
+def panels(*names: str, css: str = "") -> str:
+    """Return places that the page's script draws in; their heights are in the style sheet so that nothing jumps.
+
+    Args:
+        names: of what is drawn, as in `panels.js`.
+        css: a further class.
+    """
+    return "".join(f'<section class="view v-{name} {css}" data-panel="{name}"></section>' for name in names)
 
 
 def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:
-    """Build a view, first drawn from the shipped run; its height is in the style sheet so that nothing jumps.
+    """Build a view that is drawn on the server, first from the shipped run.
 
     Args:
         kind: of the run.
@@ -149,16 +138,35 @@ def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:
     return {markup(draw(example(kind)), ["view", css], **more): draw}
 
 
-def exports(kind: str) -> Exports:
-    """Build the menu of a run's files, each made when it is asked for, and the code that makes the run again."""
+def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Views | None = None, **told: Any) -> Layout:
+    """Build what stands at the end of a tab's middle column, and what does not show, and return the tab's components.
+
+    Args:
+        form: the tab's, already built.
+        kind: of the run.
+        views, final: as in `Layout`.
+        told: what is known of the shipped run before anybody has asked.
+    """
     buttons = "".join(
         f'<button type="button" class="chip" name="{name}">{label}</button>' for name, label in FILES[kind].items()
     )
-    template = (
-        f'<details><summary class="chip">Download</summary><div class="menu">{buttons}</div></details><p role="status"></p>'
-    )
+    menu = f'<details><summary class="chip">Download</summary><div class="menu">{buttons}</div></details><p role="status"></p>'
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
-        files = markup({}, "files", html_template=template, js_on_load=script("files"))
+        files = markup({}, "files", html_template=menu, js_on_load=script("files"))
         code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
-    return Exports(files, code)
+    told = {"preset": first(kind).name, **told}
+    start = {"file": shipped.name(kind), "query": query(example(kind).config), "told": told}
+    feed = unseen(kind, json.dumps(start), "feed")
+    return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views or {}, final or {})
+
+
+def unseen(kind: str, value: Any, module: str) -> gr.HTML:
+    """Build a component of a tab that a script reads, and nobody sees.
+
+    Args:
+        kind: of the tab's runs.
+        value: for the script.
+        module: of the script.
+    """
+    return markup(value, "unseen", html_template=f'<i data-kind="{kind}" hidden></i>', js_on_load=script(module))

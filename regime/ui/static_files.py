@@ -6,20 +6,30 @@ others by their names. What Python knows and the page has to know, too, is the m
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from regime.plots.palette import sheet as palette
 from regime.ui.facts import facts
 
 OWN = Path(str(files("regime.ui"))) / "static"
 VENDOR = Path(find_spec("youplot").origin).parent / "vendor"
 UPLOT = ("uplot.iife.min.js", "uplot.min.css")
+STYLE = "style.css"
+SHEETS = (
+    *("page", "head", "form", "transport", "pictures", "charts", "verdict"),
+    *("tables", "exports", "map", "border", "narrow", "embed"),
+)
+"""What the style sheet is made of, in order."""
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -27,15 +37,22 @@ FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 @cache
 def contents() -> dict[str, str]:
     """Return all files by name."""
-    paths = [*OWN.iterdir(), *(VENDOR / name for name in UPLOT)]
+    plot, sheet = ((VENDOR / name).read_text(encoding="utf-8") for name in UPLOT)
     known = "".join(f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in facts().items())
-    return {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix in TYPES} | {"facts.js": known}
+    own = {path.name: path.read_text(encoding="utf-8") for path in OWN.iterdir() if path.suffix in TYPES}
+    style = "\n".join([sheet, palette(), *(own.pop(f"{name}.css") for name in SHEETS)])
+    return {**own, "facts.js": known, "uplot.js": f"{plot}\nexport default uPlot;\n", STYLE: style}
 
 
 @cache
 def address() -> str:
     """Return where the files are, relative to the page."""
-    return f"static-{hashlib.sha256(json.dumps(contents()).encode()).hexdigest()[:12]}"
+    return f"static-{fingerprint(json.dumps(contents()))}"
+
+
+def fingerprint(text: str) -> str:
+    """Return what stands for a text in the address of its file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def script(name: str) -> str:
@@ -46,6 +63,15 @@ def script(name: str) -> str:
 def routes() -> list[BaseRoute]:
     """Return the routes of the files."""
     return [Route(f"/{address()}/{{name}}", _serve)]
+
+
+def json_route(path: str, make: Callable[[], str]) -> BaseRoute:
+    """Return the route of a JSON text that stays the same at its address, compressed for a browser that takes it so."""
+
+    async def serve(_request: Request) -> Response:
+        return Response(make(), media_type="application/json", headers=FOR_GOOD)
+
+    return Route(f"/{path}", serve, middleware=[Middleware(GZipMiddleware)])
 
 
 async def _serve(request: Request) -> Response:

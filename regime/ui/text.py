@@ -118,11 +118,3 @@ def duration(seconds: float) -> str:
 def byte_size(count: int) -> str:
     """Return a number of bytes in words: `1.4 GB`."""
     return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def block_name(path: str) -> str:
-    """Return a block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`."""
-    if match := re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)$", path):
-        return f"Block {int(match[1]) + 1}"
-    last = path.rsplit(".", 1)[-1]
-    return BLOCKS.get(last) or last[:1].upper() + last[1:].replace("_", " ")

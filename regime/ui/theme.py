@@ -4,7 +4,7 @@ import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 
 from regime.config import KINDS
-from regime.ui.static_files import UPLOT, address, static
+from regime.ui.static_files import STYLE, address, contents, static
 
 COLORS = {
     "body_background_fill": "var(--ground)",
@@ -45,8 +45,9 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Return the page's head: style sheets, whose media queries and root rules survive there, uPlot, and how it is framed."""
-    plot, *sheets = (f"{address()}/{name}" for name in (*UPLOT, "style.css", "embed.css"))
-    links = "".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets)
+    """Return the page's head: the style sheet, whose media queries survive there, scripts, and how the page is framed."""
+    links = f'<link rel="stylesheet" href="{address()}/{STYLE}">'
+    modules = [name for name, text in contents().items() if name.endswith(".js") and "\nexport " in f"\n{text}"]
+    links += "".join(f'<link rel="modulepreload" href="{address()}/{name}">' for name in modules)
     framed = f"const KINDS = {list(KINDS)};\n{static('embed.js')}"
-    return f'{links}<script src="{plot}" defer></script><script>{{{framed}}}</script>'
+    return f"{links}<script>{{{framed}}}</script>"

@@ -10,12 +10,18 @@ HOLE = 40
 """Pixels of nothing at the end of a view that are still a margin."""
 
 
+def drawn(page):  # noqa: F811
+    """Wait until the shown tab has its run: its verdict, or its map."""
+    page.locator(".dial:not(.is-blank):visible, #map canvas:visible").first.wait_for()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_scanner_finds_nothing_on_any_tab(page, server, theme):  # noqa: F811
     visit(page, server, query=f"?__theme={theme}")
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
         page.get_by_role("heading", level=2).first.wait_for()
+        drawn(page)
         found = axe.Axe().run(page).response["violations"]
         known = [(each["id"], each["impact"], node["html"][:200]) for each in found for node in each["nodes"]]
         assert known == [], f"{tab}, {theme}"
@@ -27,7 +33,7 @@ def test_views_leave_no_holes_and_stay_inside_the_page(page, server, width):  # 
     visit(page, server)
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
-        page.locator(".view:visible").first.wait_for()
+        drawn(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
         holes = page.evaluate(
             """hole => [...document.querySelectorAll('.view')].filter(e => e.checkVisibility()).flatMap(view => {

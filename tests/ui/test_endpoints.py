@@ -50,7 +50,7 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/estimate", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/estimate", "/catalog"}
     assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
 
 
@@ -345,6 +345,33 @@ def test_a_bad_sweep_is_an_error_that_names_the_field(client, config, field):
         stream(client, config, "/sweep")
     assert "Traceback" not in str(raised.value)
     assert time.perf_counter() - began < 10
+
+
+def test_a_border_streams_events_that_fit_their_schema(client, catalog):
+    search = {"config": SMALL | {"steps": 10}, "axis": "width", "side": "rich", "within": [8, 64]}
+    events = stream(client, search, "/border")
+    for event in events:
+        jsonschema.validate(event, catalog["schemas"]["border-event"])
+    border = events[-1]["report"]
+    jsonschema.validate(border, catalog["schemas"]["border"])
+    assert (border["axis"], border["side"], border["config"]["steps"]) == ("width", "rich", 10)
+    assert len(border["seen"]) == sum(event["kind"] == "tried" for event in events)
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"width": 8}, "'width' is not a field of a search for a border; allowed: config, axis, side, within"),
+        ({"config": {"width": 0}}, "width = 0 is not allowed"),
+        ({"config": {"kind": "sweep"}}, "kind = 'sweep' is not allowed"),
+        ({"axis": "depth"}, "axis = 'depth' is not allowed"),
+        ({"side": ["lazy"]}, "side = ['lazy'] is not allowed"),
+        ({"within": [5]}, "within = [5] is not allowed"),
+    ],
+)
+def test_a_bad_search_is_an_error_that_names_the_field(client, search, said):
+    with pytest.raises(Exception, match=re.escape(said)):
+        stream(client, search, "/border")
 
 
 def test_an_estimate_of_a_sweep(client):

@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 import regime
-from regime.ui.form.presets import PRESETS, matching, pressed
+from regime.errors import ConfigError
+from regime.ui.form.presets import PRESETS, matching, preset_named
 from regime.ui.run.link import check_frame, linked, query
 
 
@@ -15,7 +16,7 @@ def test_every_preset_survives_its_link(preset):
     text = query(preset.config.to_dict())
     assert text.startswith(f"run={preset.config.kind}")
     assert linked(parse_qsl(text)) == preset.config
-    assert matching(preset.config, preset.against) is preset is pressed(preset.config.kind, [preset.name, 3])
+    assert matching(preset.config, preset.against) is preset is preset_named(preset.config.kind, preset.name)
 
 
 def test_a_probe_has_a_link_too():
@@ -83,4 +84,6 @@ def test_an_unknown_run_is_refused(run):
 
 
 def test_a_press_of_no_preset_is_none():
-    assert pressed("toy", None) is pressed("toy", ["x"]) is pressed("toy", []) is pressed("toy", {"a": 1}) is None
+    for name in (None, "x", ["x"], {"a": 1}):
+        with pytest.raises(ConfigError, match=r"preset = .* is not allowed; allowed: one of the names on the page"):
+            preset_named("toy", name)

@@ -16,7 +16,7 @@ LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", 
 
 def estimated(config):
     """The notice of a run, before it starts."""
-    return TransformerScreen.estimate(SimpleNamespace(transport=SimpleNamespace(notice="notice")), config)["notice"]
+    return TransformerScreen.estimate(None, config)["notice"]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_what_is_here_is_estimated(monkeypatch):
 
 
 def compared(before, after):
-    """The configuration that the form is filled with."""
-    screen = SimpleNamespace(fill=lambda config: {"config": config}, press=lambda _: {})
-    return PretrainingScreen.compare(screen, None, before, after)["config"]
+    """The configuration that the tab opens."""
+    screen = SimpleNamespace(opening=lambda config: {"config": config})
+    return PretrainingScreen.compare(screen, {"before": before, "after": after})["config"]
 
 
 def test_two_models_are_compared_on_what_they_read():

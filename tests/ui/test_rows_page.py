@@ -1,7 +1,5 @@
 """Somebody's own rows in a form: what is read of them is said, choices count with them alone, and a link asks for them."""
 
-import subprocess
-import sys
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -10,10 +8,7 @@ import pytest
 import regime
 from regime.config.read import Choices
 from regime.ui.form.own_rows import AWAITED, BRING, FOLD, READ, SAID, columns_line, columns_of
-from regime.ui.panels.comparison import comparison
 from regime.ui.panels.rows_read import COLUMNS, rows_read
-from regime.ui.run.board import Board
-from regime.ui.run.export import snippet
 from regime.ui.run.link import linked, query
 from regime.ui.screens.pretraining import pretraining_tab
 from regime.ui.screens.probe import probe_tab
@@ -183,9 +178,9 @@ def test_a_link_restores_every_control_but_the_rows(screens, target):
     brought = linked(parse_qsl(query(config.to_dict())))
     assert brought.csv is None
     screen = screens["toy"]
-    updates = screen.open(None, [brought.to_dict(), 1], values(screen))
+    updates, run = screen.open({"config": brought.to_dict()}, values(screen))
     assert AWAITED.split(".")[0] in told(screen, updates)[SAID].replace("&#x27;", "'")
-    assert screen.turn not in updates, "nothing is run"
+    assert run is None
     fields = named(screen, updates)
     assert fields.pop("csv") is None
     assert screen.config(values(screen, csv=rows, **fields)) == config
@@ -210,24 +205,3 @@ def test_a_hostile_link_of_own_rows_is_refused(text, said):
     else:
         with pytest.raises(regime.ConfigError, match=said):
             linked(parse_qsl(text))
-
-
-@pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
-def test_a_pinned_run_does_not_print_its_rows(field, kind):
-    last = {"kind": "measured", "step": 0, "measures": {}, "verdict": {"label": "lazy"}}
-    board, pinned = (Board({"kind": kind, field: f"SECRET {k}", "width": 8}, history=[last]) for k in range(2))
-    board.pinned = pinned
-    drawn = comparison(board)
-    assert "SECRET" not in drawn
-    assert "Other rows" in drawn
-    pinned.config[field] = board.config[field]
-    assert "same settings" in comparison(board)
-
-
-def test_the_snippet_reads_rows_from_a_file_and_runs(tmp_path):
-    config = regime.ToyConfig(csv=IRIS, target=1, drop=("kind",), width=8, steps=2, seeds=2)
-    code = snippet(config.to_dict())
-    assert 'csv="rows.csv"' in code
-    (tmp_path / "rows.csv").write_text(IRIS)
-    check = f"{code.split('report =')[0]}assert config.read.target == ['a'] and config.samples == {config.samples}"
-    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path)

@@ -7,9 +7,8 @@ import pytest
 from huggingface_hub import constants
 
 import regime
-from regime.ui.panels.progress import fetch_progress
 from regime.ui.run import visit
-from regime.ui.run.visit import SHELF, Visit
+from regime.ui.run.visit import SHELF, Plan, Visit
 from tests.models import tiny
 from tests.models.hub import Repository, serve
 
@@ -80,8 +79,8 @@ def test_a_newer_press_holds_the_run_of_an_older_one(want):
         pass
     turn = visitor.press()
     assert [event["kind"] for event in stream] == []
-    assert visitor.settled(turn)
-    assert not visitor.settled(turn - 1)
+    assert visitor.settled()
+    assert not visitor.settled(), "once for a press"
     assert visitor.board.status == "paused"
     list(visitor.play(CONFIG, turn, fresh=False, ahead=None))
     assert numbers(visitor.board) == want
@@ -122,17 +121,13 @@ def test_what_to_compare_with_is_run_and_pinned_first():
     visitor = Visit("toy")
     against = CONFIG.model_copy(update={"alpha": 4.0})
     old = visitor.press()
-    turn = visitor.press(against)
+    turn = visitor.press(Plan(CONFIG, against=against))
     assert list(visitor.play(CONFIG, old, fresh=True, ahead=None)) == []
-    list(visitor.play(CONFIG, turn, fresh=True, ahead=None))
-    assert visitor.board.pinned.config["alpha"] == 4.0
-    assert visitor.board.pinned.status == "finished"
+    events = [event for event in visitor.play(CONFIG, turn, fresh=True, ahead=None) if event["kind"] != "measured"]
+    assert [event["kind"] for event in events] == ["started", "finished", "pinned", "started", "finished"]
+    assert [event["config"]["alpha"] for event in events if event["kind"] == "started"] == [4.0, 1.0]
     assert visitor.board.config["alpha"] == 1.0
-    kept = visitor.board.pinned
-    play(visitor, fresh=True)
-    assert visitor.board.pinned is kept
-    visitor.pin()
-    assert visitor.board.pinned is None
+    assert "pinned" not in [event["kind"] for event in play(visitor, fresh=True)]
 
 
 def test_two_visitors_at_once_have_their_own_runs(want):
@@ -150,13 +145,13 @@ def test_two_visitors_at_once_have_their_own_runs(want):
 
 def test_a_comparison_that_a_newer_press_ends_is_not_pinned():
     visitor = Visit("toy")
-    stream = visitor.play(CONFIG, visitor.press(CONFIG.model_copy(update={"alpha": 4.0})), fresh=True, ahead=None)
+    stream = visitor.play(
+        CONFIG, visitor.press(Plan(CONFIG, against=CONFIG.model_copy(update={"alpha": 4.0}))), fresh=True, ahead=None
+    )
     next(stream)
     visitor.press()
-    list(stream)
-    assert visitor.board.pinned is None
-    play(visitor, fresh=True)
-    assert visitor.board.pinned is None
+    assert "pinned" not in [event["kind"] for event in stream]
+    assert "pinned" not in [event["kind"] for event in play(visitor, fresh=True)]
 
 
 def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeypatch):
@@ -170,12 +165,12 @@ def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeyp
         monkeypatch.setenv("HF_ENDPOINT", url)
         stream = visitor.play(config, visitor.press(), fresh=True, ahead=None)
         events = [next(stream), next(stream)]
-        turn = visitor.press()
+        visitor.press()
         assert [event["kind"] for event in [*events, *stream]] == ["fetching"] * 2
-        assert visitor.settled(turn)
+        assert visitor.settled()
         assert visitor.board is shown
         assert SHELF.take(visitor.key) is None
-        assert "fetching org/m" in fetch_progress(events[-1])
+        assert events[-1]["model"] == "org/m"
         play(visitor, config, fresh=True)
     assert visitor.board.status == "finished"
     assert visitor.board.config["model"] == "org/m"

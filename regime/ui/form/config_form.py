@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader
 from regime.ui.static_files import script
 
 GIVEN = count(1)
-ASIDE = ("fold", "group", "told", "upload")
+ASIDE = ("fold", "group", "told", "upload", "pad")
 """Kinds of parts that are no fields."""
 CODE = {ord(sign): f"&#{ord(sign)};" for sign in "{`\\$"}
 """Gradio reads a component's markup as a template, and its fields are plain text."""
@@ -29,7 +29,7 @@ class Part:
     label: str = ""
     note: str = ""
     control: str = "line"
-    """A field: slider, choice, menu, box, number, line, text or step. Else fold, group, told or upload."""
+    """A field: slider, choice, menu, box, number, line, text or step. Else fold, group, told, upload or pad."""
     options: Mapping[Any, str] = field(default_factory=dict)
     """What can be chosen, each with its name; the stops of a slider; what a line may hold, among others."""
     hints: Mapping[Any, str] = field(default_factory=dict)

@@ -29,13 +29,14 @@ ALONE: dict[str, dict[str, Any]] = {"toy": {}, "probe": {}, "checkpoints": {"mod
 """What a configuration of rows needs beside them, by kind of run."""
 
 
-def own_rows(start: RowsConfig, note: str, example: str) -> Part:
+def own_rows(start: RowsConfig, note: str, example: str, *more: Part) -> Part:
     """Return the part of a form for somebody's own rows, folded: a file, or pasted lines, what is read of them, and choices.
 
     Args:
         start: the configuration that the form begins with.
         note: a line about what the rows hold.
         example: rows, shown while there are none.
+        more: other ways to bring rows.
     """
     offers = f"{start.kind}-columns"
     lines = [(name, about) for name, about in COLUMNS.items() if name in type(start).model_fields]
@@ -47,6 +48,7 @@ def own_rows(start: RowsConfig, note: str, example: str) -> Part:
     ]
     parts = (
         Part("upload", "Drop a file here, or press to choose: CSV or the like", control="upload"),
+        *more,
         setting(start, start.rows_field, "Rows", note, control="text", example=example, event="edit"),
         Part(SAID, control="told", css="own-said"),
         Part(READ, control="told", css="own-read"),

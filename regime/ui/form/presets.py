@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import gradio as gr
+from typing import Any
 
 from regime.config import CheckpointConfig, ProbeConfig, Runnable, SweepConfig, ToyConfig
+from regime.errors import ConfigError, show
 from regime.ui.form.ranges import parse_values
-from regime.ui.static_files import script
-from regime.ui.text import escape, paper
+from regime.ui.text import paper
 
 
 @dataclass(frozen=True)
@@ -209,28 +208,12 @@ def first(kind: str) -> Preset:
     return PRESETS[kind][FIRST[kind]]
 
 
-def chips(kind: str) -> gr.HTML:
-    """Build the presets of a kind of run as buttons.
-
-    The value is the name of the preset whose configuration the form holds; after a press, [name, number of presses].
-    """
-    buttons = "".join(
-        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
-    )
-    template = f'<div class="chips" role="group" aria-label="Presets"><b>Start from</b>{buttons}</div>'
-    return gr.HTML(
-        first(kind).name,
-        html_template=template,
-        js_on_load=script("chips"),
-        elem_classes="presets",
-        apply_default_css=False,
-    )
-
-
-def pressed(kind: str, value: object) -> Preset | None:
-    """Return the preset that a press names, if there is one."""
-    name = value[0] if isinstance(value, list) and value else value
-    return next((preset for preset in PRESETS[kind] if preset.name == name), None)
+def preset_named(kind: str, name: Any) -> Preset:
+    """Return the preset of a name; raises ConfigError where there is none."""
+    for preset in PRESETS[kind]:
+        if preset.name == name:
+            return preset
+    raise ConfigError(f"preset = {show(name)} is not allowed; allowed: one of the names on the page")
 
 
 def matching(config: Runnable, against: Runnable | None = None) -> Preset | None:

@@ -32,6 +32,7 @@ LABELS: Labels = {
     "samples": ("Samples",),
     "test_samples": ("Held out",),
 }
+DRAWN = "Press to put a point of the chosen class, with Shift one of the other. Or: arrow keys, and Space. 16 at least."
 NUMBERS = "Columns of numbers, and the target. Training, held-out and probe samples come from these rows. At most 1 MB."
 
 
@@ -41,7 +42,7 @@ def toy_form() -> ConfigForm:
     large = f"The output is multiplied by {ALPHA}: where it is large, small moves of the weights do."
     parts = [
         setting(START, "task", note="", options=named(hints), pictures=True, hints=hints, event="select"),
-        own_rows(START, NUMBERS, "x1,x2,target\n0.3,1.2,yes\n0.7,-0.4,no"),
+        own_rows(START, NUMBERS, "x1,x2,target\n0.3,1.2,yes\n0.7,-0.4,no", Part("pad", "Draw points", DRAWN, control="pad")),
         setting(START, "width", control="slider", options=named(WIDTHS), ends=("8, richer", "4096, lazier")),
         setting(START, "alpha", note=large, control="slider", options=named(ALPHAS), ends=("0.01, richer", "100, lazier")),
         setting(START, "learning_rate", note="", control="step"),

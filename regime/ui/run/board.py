@@ -1,6 +1,6 @@
 """The state of one run as a page shows it: its events, folded. A live run and its loaded report end in the same board."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 Status = Literal["waiting", "running", "paused", "finished", "stopped"]
@@ -17,11 +17,7 @@ class Board:
     tick: dict[str, Any] | None = None
     """The last event that carried a step and the time left."""
     report: dict[str, Any] | None = None
-    forecast: dict[str, list[Any]] = field(default_factory=dict)
-    """Losses to come of twin and infinite width, known at the first measurement."""
     status: Status = "running"
-    pinned: Self | None = None
-    """An earlier run to compare with."""
 
     @classmethod
     def replay(cls, events: list[dict[str, Any]]) -> Self:
@@ -43,21 +39,15 @@ class Board:
                     self.history[-1] = self.history[-1] | {"view": {}}
                 self.history.append(event)
                 self.tick = event
-                self.forecast = event["view"].get("forecast", self.forecast)
             case "finished":
                 self.report, self.status = event["report"], "finished"
                 self.config, self.history = self.report["config"], self.report["history"]
                 self.tick = self.history[-1]
-                self.forecast = {}  # it has come true: the twin's own path is there
 
     unit = "step"
     """What is counted."""
     opening = 1
     """Measurements that a run begins with: that of step 0."""
-
-    def copy(self) -> Self:
-        """Return the run as it stands, whatever comes."""
-        return replace(self, history=list(self.history), pinned=None)
 
     def stop(self) -> None:
         """Mark a run that ended before its last step and cannot go on; what it reached stays."""
@@ -70,11 +60,6 @@ class Board:
         return self.history[-1] if self.history else None
 
     @property
-    def references(self) -> list[dict[str, Any]]:
-        """Values to read measures against."""
-        return self.started["references"] if self.started else []
-
-    @property
     def steps(self) -> int:
         """The last step of the run, as far as it is known."""
         return self.tick["steps"] if self.tick else self.config.get("steps", 0)
@@ -83,19 +68,3 @@ class Board:
     def step(self) -> int:
         """The step that the run has reached."""
         return self.tick["step"] if self.tick else 0
-
-    def series(self, measure: str, part: str = "measures") -> list[tuple[int, float | None]]:
-        """Return (step, value) of one whole-model measure along the run."""
-        return [(event["step"], event[part].get(measure)) for event in thin(self.history)]
-
-    def predicted(self, measure: str) -> list[tuple[int, float | None]]:
-        """Return (step, value) of a loss that is known along the whole run before its first step."""
-        values = self.forecast.get(measure)
-        return thin(list(zip(self.forecast["steps"], values, strict=True))) if values else []
-
-
-def thin(history: list[Any], most: int = 120) -> list[Any]:
-    """Return at most about `most` entries, evenly spaced, the first and the last among them: more are not visible."""
-    stride = -(-len(history) // most) or 1
-    kept = history[::stride]
-    return kept if not history or kept[-1] is history[-1] else [*kept, history[-1]]

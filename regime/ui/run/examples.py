@@ -21,20 +21,29 @@ def path(kind: str) -> Path:
 
 
 @cache
-def _text(kind: str) -> str:
+def text(kind: str) -> str:
+    """Return what is in the file of a shipped run."""
     return path(kind).read_text()
 
 
 def example(kind: str) -> Board:
     """Return a shipped run as a board, a new one at each call: nothing is shared between visitors."""
-    events: list[dict[str, Any]] = json.loads(_text(kind))
-    return (MapBoard if kind == "sweep" else Board).replay(events)
+    events: list[dict[str, Any]] = json.loads(text(kind))
+    report = events[-1]["report"]
+    if kind != "sweep":  # whose pictures are in the events, and nowhere else
+        report["history"] = [event | {"view": {}} for event in events[1:-1]]
+    board = (MapBoard if kind == "sweep" else Board).replay(events)
+    if kind != "sweep":
+        board.history = events[1:-1]
+    return board
 
 
 def make_example(kind: str) -> None:
-    """Run an example and write its first and last event; the last one carries the whole report."""
+    """Run an example and write its events: of a sweep, whose report has the cells, the first and the last one."""
     events = [event.to_dict() for event in regime.stream(CONFIGS[kind])]
-    path(kind).write_text(json.dumps([events[0], events[-1]], separators=(",", ":")) + "\n")
+    measured = [event for event in events if event["kind"] == "measured" and kind != "sweep"]
+    events[-1]["report"] |= {"history": []} if measured else {}
+    path(kind).write_text(json.dumps([events[0], *measured, events[-1]], separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

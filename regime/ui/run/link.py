@@ -7,22 +7,14 @@ The address may also say how the page is framed: `embed=1` leaves one tab withou
 from collections.abc import Collection
 from urllib.parse import urlencode
 
-import gradio as gr
-
 from regime.config import KINDS, Runnable, shared_config
 from regime.config.rows import FORMER, OWN
 from regime.errors import ConfigError, show
-from regime.ui.static_files import script
 
 FOREIGN = ("_", "view")
 """Names of a query that belong to Gradio and its host, by how they begin."""
 FRAME = ("embed", "hide")
 """Names of a query that say how the page is framed, not what is run."""
-
-TEMPLATE = """
-<button type="button" class="chip">Copy link</button>
-<button type="button" class="chip" title="Copy an iframe of this run, for a page of your own">Embed</button>
-<span role="status"></span>"""
 
 
 def query(fields: dict[str, object]) -> str:
@@ -64,17 +56,3 @@ def check_frame(pairs: list[tuple[str, str]], names: Collection[str]) -> None:
             raise ConfigError(f"embed = {show(text)} is not allowed; allowed: 1")
         if name == "hide" and (unknown := [part for part in text.split(",") if part not in names]):
             raise ConfigError(f"hide = {show(unknown[0])} is not allowed; allowed: names of controls, such as depth,seeds")
-
-
-def link_button(fields: dict[str, object]) -> gr.HTML:
-    """Build the buttons that copy the link to a run, and an iframe of it; the value is the link's query.
-
-    The page's address follows the value.
-    """
-    return gr.HTML(
-        query(fields),
-        html_template=TEMPLATE,
-        js_on_load=script("link"),
-        elem_classes="link",
-        apply_default_css=False,
-    )

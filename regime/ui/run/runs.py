@@ -2,7 +2,7 @@
 
 import html
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -10,14 +10,16 @@ import gradio as gr
 
 import regime
 from regime.config import Runnable, shared_config
-from regime.record.events import Estimate, Event
+from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
-from regime.ui.run.slots import pool_of
+from regime.ui.run.slots import Pool, pool_of
 from regime.ui.run.zero import new_session
 from regime.ui.text import duration
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": None}
 """Gradio lets all runs in; they wait here, for slots of their own."""
+TIMED = ("fetching", "progress", "measured", "trying", "tried")
+"""Events that tell the seconds since the start."""
 log = logging.getLogger(__name__)
 
 
@@ -35,11 +37,22 @@ def events(fields: Any, kind: str, visitor: str | None = None) -> Iterator[dict[
     """
     with readable():
         config = shared_config(fields, kind)
-        with pool_of(config).turn(visitor) as waiting:
-            for place in waiting:
-                yield place.to_dict()
-            with closing(new_session(config).stream()) as stream:
-                yield from limited(stream)
+        yield from admitted(pool_of(config), visitor, lambda: new_session(config).stream())
+
+
+def admitted(pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Message]]) -> Iterator[dict[str, Any]]:
+    """Wait for a slot, then yield the events of what is begun in it, within the time that a run may take.
+
+    Args:
+        pool: of slots.
+        visitor: who asks.
+        begin: returns the events; closing them stops what computes.
+    """
+    with pool.turn(visitor) as waiting:
+        for place in waiting:
+            yield place.to_dict()
+        with closing(begin()) as stream:
+            yield from limited(stream)
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
@@ -55,7 +68,7 @@ def fitting(config: Runnable, cost: Estimate) -> str | None:
     return regime.within(config, limit) if cost.seconds > limit else None
 
 
-def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
+def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
     """Yield events as dicts until their run has taken the time that one may take; raises gr.Error as `events` does."""
     limit = limits().max_seconds
     with readable():
@@ -63,7 +76,7 @@ def limited(stream: Iterator[Event]) -> Iterator[dict[str, Any]]:
             if event.kind == "started" and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
-            if event.kind in ("fetching", "progress", "measured") and event.seconds > limit:
+            if event.kind in TIMED and event.seconds > limit:
                 raise gr.Error(
                     f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
                     print_exception=False,

@@ -100,15 +100,15 @@ POOLS = {True: Pool(), False: Pool()}
 """For short runs, and for others."""
 
 
-def pool_of(config: Runnable) -> Pool:
-    """Return the pool for a run."""
-    return POOLS[is_short(config)]
+def pool_of(config: Runnable, runs: int = 1) -> Pool:
+    """Return the pool for a run, or for so many like it."""
+    return POOLS[is_short(config, runs)]
 
 
-def is_short(config: Runnable) -> bool:
-    """Return whether a run is a toy that is reckoned to take a few seconds."""
+def is_short(config: Runnable, runs: int = 1) -> bool:
+    """Return whether a run, or so many like it, is a toy that is reckoned to take a few seconds."""
     from regime.toy.cost import run_seconds
 
     if config.kind != "toy":
         return False
-    return run_seconds(config, sum(config.rounds), RATE) <= SHORT
+    return runs * run_seconds(config, sum(config.rounds), RATE) <= SHORT

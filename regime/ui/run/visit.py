@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,9 @@ import regime
 from regime.config import Config, Runnable
 from regime.resources.limits import limits
 from regime.sweep.sweep import Sweep
+from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
+from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
 from regime.ui.run.slots import pool_of
 from regime.ui.run.zero import Rented, new_session
@@ -55,12 +58,24 @@ class Shelf:
 SHELF = Shelf()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a press runs: whether a paused run begins again, and measurements after which it pauses; None: at its end."""
+
+    config: Runnable
+    fresh: bool = False
+    ahead: int | None = None
+    against: Runnable | None = None
+    """A configuration to run and pin before."""
+
+
 class Visit:
     """One visitor's tab, where only the newest press counts: a run that an older press began is paused at its next event."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.board = kind, example(kind)
         self.key = uuid4().hex
+        self.feed = Feed(self.key)
         self.turn = 0
         self.against: Runnable | None = None
         """A configuration to run and pin before that of the newest press."""
@@ -68,23 +83,34 @@ class Visit:
         """That of the run that is shown, for its files; of a paused one the shelf has it, as long as there is room."""
         self.asked: dict[str, Any] | None = {}
         """The newest configuration that the form had; None where it has an error, empty where nobody has touched it."""
+        self._plan: Plan | None = None
+        self._settles = False
         self._playing = Lock()
 
-    def press(self, against: Runnable | None = None) -> int:
-        """Count a press of a button, and return the number that its run has to show."""
+    def press(self, plan: Plan | None = None) -> int:
+        """Count a press of a button, keep what it plans to run, if anything, and return the number that its run has to show."""
         self.turn += 1
-        self.against = against
+        self._plan, self._settles = plan, True
+        self.against = plan.against if plan else None
         return self.turn
+
+    def planned(self) -> tuple[Runnable, int, bool, int | None] | None:
+        """Return what the newest press has planned, as `play` takes it, once."""
+        plan, self._plan = self._plan, None
+        return plan and (plan.config, self.turn, plan.fresh, plan.ahead)
 
     def holds(self, config: Config) -> bool:
         """Tell whether a run of a configuration is paused here."""
         return self.board.status == "paused" and self.board.config == config.to_dict()
 
-    def pin(self) -> None:
-        """Keep the run that is shown beside those to come; or, where it is the one kept, keep it no longer."""
-        self.board.pinned = None if self.board.pinned else self.board.copy()
+    def whose(self) -> str:
+        """Say whose the results of the run that is shown are: the form's, if it has not been turned since."""
+        planned = self.against is not None and self.board.config == self.against.to_dict()
+        return "" if planned else whose(self.board, self.asked)
 
-    def play(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None, visitor: str | None = None) -> Events:
+    def play(
+        self, config: Runnable, turn: int, fresh: bool = False, ahead: int | None = None, *, visitor: str | None = None
+    ) -> Events:
         """Go on with a paused run of a configuration, or begin one, fold its events into the board and yield them.
 
         A run waits for a slot first. It ends with its last step, or is paused when a newer button is pressed. A paused run that
@@ -101,7 +127,7 @@ class Visit:
             if turn == self.turn and self.against:
                 yield from self._admitted(self.against, turn, visitor, fresh=True, ahead=None)
                 if turn == self.turn:
-                    self.board.pinned = self.board.copy()
+                    yield {"kind": "pinned"}
             if turn == self.turn:
                 yield from self._admitted(config, turn, visitor, fresh=fresh, ahead=ahead)
 
@@ -127,9 +153,10 @@ class Visit:
             with closing(limited(session.stream(ahead))) as events:
                 for event in events:
                     if event["kind"] == "started":
-                        self.board, self.session = type(self.board)(config={}, pinned=self.board.pinned), session
+                        self.board, self.session = type(self.board)(config={}), session
                     if event["kind"] != "fetching":  # what is shown stays until the run begins
                         self.board.take(event)
+                        self.feed.take(event, self.board)
                     yield event
                     if turn != self.turn:
                         break
@@ -153,9 +180,10 @@ class Visit:
             if rests:
                 self._playing.release()
 
-    def settled(self, turn: int) -> bool:
-        """Wait until no run is going on; return False if a newer press has taken over."""
-        while turn == self.turn:
+    def settled(self) -> bool:
+        """Wait until no run is going on; return False if a newer press has taken over, or nothing was pressed since."""
+        turn, settles, self._settles = self.turn, self._settles, False
+        while settles and turn == self.turn:
             if self._playing.acquire(timeout=0.1):
                 self._playing.release()
                 return True

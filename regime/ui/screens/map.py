@@ -9,8 +9,8 @@ from regime.config import SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
 from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import term
-from regime.ui.panels.heatmap import heatmap, map_view, picked
-from regime.ui.parts import Layout, column, exports, markup, notice, page, transport, view
+from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
+from regime.ui.parts import column, laid_out, markup, page, places, transport, view
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
@@ -29,13 +29,13 @@ class MapScreen(Screen):
     kind = KIND
     own_story = "Your own map. Every cell is a run as in the Train tab, with its own seeds; press one to see it."
 
-    def estimate(self, config: SweepConfig) -> Updates:
+    def estimate(self, config: SweepConfig) -> dict[str, Any]:
         """Say how long a sweep will take, as counted from its configuration."""
         cost = regime.estimate(config)
         each = f"{config.size} cells, {config.seeds or config.base.seeds} seeds each"
         about = f"{each}: about {duration(max(1.0, cost.seconds))} here."
         refused = beyond(config, cost)
-        return {self.transport.notice: notice(f"{about} {refused}", "bad") if refused else notice(about)}
+        return {"notice": f"{about} {refused or ''}", "bad": bool(refused)}
 
     def fill(self, config: SweepConfig, value: Any) -> Updates:
         """Fill the form, whose value is given, from a configuration."""
@@ -47,31 +47,31 @@ class MapScreen(Screen):
 
     def cell(self, visit: Visit | None, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
-        fields = visit.board.config if visit else example(KIND).config
-        index = picked(value)
-        config = SweepConfig(**fields) if fields else None
-        return config.cell(index) if config and index is not None and 0 <= index < config.size else None
+        board, index = visit.board if visit else example(KIND), picked(value)
+        if index is None or not board.config or not 0 <= index < board.parsed().size:
+            return None
+        return board.parsed().cell(index)
 
 
 def map_tab() -> tuple[MapScreen, gr.HTML]:
     """Build the Map tab and connect it; return also the map, whose cells can be pressed."""
-    with page(KIND, "two") as head:
+    with page(KIND, "two"):
         with column("controls"):
             form = sweep_form(CONFIGS[KIND])
         with column("middle"):
-            buttons = transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False)
+            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False))
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
                     markup(f'<div class="head"><div><h2>The map of regimes</h2><p>{NOTE}</p></div></div>')
-                    cells = map_view(example(KIND))
+                    cells = map_view()
                 counted = view(KIND, counts, "v-counts")
             final = view(KIND, laws, "v-laws")
-            taken = exports(KIND)
-    return MapScreen(Layout(head, form, buttons, taken, {cells: heatmap, **counted}, final)), cells
+            layout = laid_out(form, KIND, {cells: heatmap, **counted}, final)
+    return MapScreen(layout), cells
 
 
 def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen], tabs: gr.Tabs) -> None:
-    """Open the run of a cell that is pressed in the tab that it belongs to, and leave the others alone.
+    """Open the run of a cell that is pressed in the tab that it belongs to, or send the map what it has missed.
 
     Args:
         screen: this tab's.
@@ -79,12 +79,12 @@ def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen],
         screens: those that run cells, by kind of run.
         tabs: of the page.
     """
-    requests = {kind: other.request() for kind, other in screens.items()}
 
     def choose(visit: Visit | None, value: Any) -> Updates:
         cell = screen.cell(visit, value)
         if cell is None:
-            return {tabs: gr.skip()}
-        return {tabs: gr.update(selected=PLACES[cell.kind]), requests[cell.kind]: [cell.to_dict(), value["picked"]]}
+            return {cells: missing_frame(visit.board, value) if visit else gr.skip()}
+        return {tabs: gr.update(selected=PLACES[cell.kind]), **screens[cell.kind].opening(cell)}
 
-    cells.submit(choose, [screen.state, cells], [tabs, *requests.values()], **HIDDEN)
+    feeds = [other.feed for other in screens.values()]
+    cells.submit(choose, [screen.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **HIDDEN)

@@ -1,6 +1,7 @@
 """What the tabs share whose runs may take own rows: a file is read at once, and said; choices count with rows alone."""
 
 import base64
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,6 @@ from regime.errors import ConfigError
 from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, FOLD, READ, SAID, alone, chosen, columns_line, in_words
 from regime.ui.panels.rows_read import rows_read
 from regime.ui.parts import Layout, notice
-from regime.ui.run.runs import as_text
-from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
 
 
@@ -28,14 +27,10 @@ class OwnRowsScreen(Screen):
         self.rows = KINDS[self.kind].rows_field
         self.own = {self.rows, *Choices._fields} & {*self.form.names}
         form = self.form.html
-        changed, about = [form, self.transport.notice], {"trigger_mode": "always_last", **HIDDEN}
-        told = [
-            form.upload(self.upload, form, form, **QUICK).then(partial(self.take, new=True), form, changed, **HIDDEN),
-            form.edit(partial(self.take, new=True, typed=True), form, changed, **about),
-            form.select(self.take, form, changed, **about),
-        ]
-        for event in told:
-            event.then(self.describe, [self.state, form], self.described, **HIDDEN)
+        about = {"trigger_mode": "always_last", **HIDDEN}
+        form.upload(self.upload, form, form, **QUICK).then(partial(self.take, new=True), form, form, **HIDDEN)
+        form.edit(partial(self.take, new=True, typed=True), form, form, **about)
+        form.select(self.take, form, form, **about)
 
     def upload(self, value: Any, event: gr.EventData) -> Updates:
         """Put a file's rows, which the page sent as a data URL, into the form, whose value is given."""
@@ -62,7 +57,6 @@ class OwnRowsScreen(Screen):
         """
         fields = chosen(super().fields(value))
         changes: dict[str, Any] = {SAID: ""} if typed else {}
-        updates: Updates = {}
         own = fields["task"] == OWN
         if new and fields[self.rows] is not None:
             own, changes["task"] = True, OWN
@@ -76,11 +70,9 @@ class OwnRowsScreen(Screen):
             return self.give(value, changes | {READ: notice(in_words(error, self.rows), "bad")})
         changes[READ] = rows_read(self.kind, config.read)
         asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
-        if own:  # what a run takes may be long in coming
-            updates[self.transport.notice] = notice(config.read.sentences()[0])
         if own and (new or asked > config.read.rows):
             changes |= {name: getattr(config, name) for name in config.shares}
-        return updates | self.give(value, changes)
+        return self.give(value, changes)
 
     def fields(self, value: Any) -> dict[str, Any]:
         """Return the form's fields; with another task those for own rows stay in the form, for the time when it is turned back.
@@ -117,11 +109,10 @@ class OwnRowsScreen(Screen):
         drawn = rows_read(self.kind, config.read) if changes[self.rows] else ""
         return self.give(value, changes | lines | {FOLD: True, SAID: said, READ: drawn})
 
-    def open(self, visit: Visit | None, request: list[Any], value: Any) -> Updates:
-        """Fill the form with what was requested, and run it, unless its rows are still to come."""
-        fields = request[0]
-        if fields["task"] != OWN or fields[self.rows] is not None:
-            return super().open(visit, request, value)
-        with as_text():
-            config = KINDS[self.kind].awaiting_rows().from_dict(fields)
-        return self.fill(config, value, notice(AWAITED))
+    def open(self, asked: Mapping[str, Any], value: Any) -> tuple[Updates, Runnable | None]:
+        """Fill the form, whose value is given, with what was asked for; it cannot run while its rows are still to come."""
+        fields = asked.get("config")
+        if not isinstance(fields, dict) or fields.get("task") != OWN or fields.get(self.rows) is not None:
+            return super().open(asked, value)
+        config = KINDS[self.kind].awaiting_rows().from_dict(fields)
+        return self.fill(config, value, notice(AWAITED)), None

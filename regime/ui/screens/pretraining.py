@@ -8,12 +8,8 @@ from regime.config import CheckpointConfig
 from regime.config.models import ADDITION, MAIN
 from regime.ui.form.checkpoints import checkpoints_form
 from regime.ui.form.config_form import ConfigForm
-from regime.ui.panels.charts import ACCURACIES, DISTANCES, SHARES, TEXT_LOSSES, curves
-from regime.ui.panels.dial import dial
 from regime.ui.parts import column, page
-from regime.ui.run.board import Board
 from regime.ui.run.runs import as_text
-from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Updates
 from regime.ui.screens.transformer import TransformerScreen, middle_column
 
@@ -26,13 +22,11 @@ class PretrainingScreen(TransformerScreen):
     kind = KIND
     own_story = "Your own checkpoints: everything is measured against the first of them."
 
-    def compare(self, visit: Visit | None, named: dict[str, Any], value: Any) -> Updates:
-        """Fill the form with two models, and start.
+    def compare(self, named: dict[str, Any]) -> Updates:
+        """Open the comparison of two models.
 
         Args:
-            visit: the visitor's; None at the first press.
             named: before and after, each a `model`, or `model@revision`.
-            value: the form's.
 
         Raises:
             gr.Error: a model is missing or not allowed.
@@ -44,17 +38,16 @@ class PretrainingScreen(TransformerScreen):
         reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
         with as_text():
             config = CheckpointConfig(model=name, revisions=(revision, "@".join(other)), **reads)
-        return {**self.fill(config, value), **self.press(visit)}
+        return self.opening(config)
 
 
 def pretraining_tab() -> PretrainingScreen:
     """Build the Pretraining tab and connect it."""
-    with page(KIND, "two") as head:
+    with page(KIND, "two"):
         with column("controls"):
             form = checkpoints_form()
         text = "Name a model and its revisions, or start from a preset."
-        top = {_dial: "v-dial", _abilities: "v-side", _distances: "v-side"}
-        layout = middle_column(KIND, text, head, form, top)
+        layout = middle_column(KIND, text, form, ("abilities", "from-first"))
     return PretrainingScreen(layout)
 
 
@@ -68,35 +61,13 @@ def connect_comparison(screen: PretrainingScreen, button: gr.Button, named: Conf
         tabs: of the page; this one is selected.
     """
 
-    def compare(visit: Visit | None, models: Any, value: Any) -> Updates:
-        return screen.compare(visit, named.fields(models), value)
+    def compare(models: Any) -> Updates:
+        return {tabs: gr.update(selected="pretraining"), **screen.compare(named.fields(models))}
 
-    pressed = button.click(compare, [screen.state, named.html, screen.form.html], screen.filled, **HIDDEN)
-    screen.run_filled(pressed)
-    pressed.then(lambda: gr.update(selected="pretraining"), None, tabs, **HIDDEN)
+    button.click(compare, named.html, [tabs, screen.feed], **HIDDEN)
 
 
 def _named(text: str) -> tuple[str, str]:
     """Split `model`, or `model@revision`, into both."""
     name, _, revision = text.partition("@")
     return name.strip(), revision.strip() or MAIN
-
-
-def _dial(board: Board) -> str:
-    return dial(board, "From the first checkpoint to this one")
-
-
-def _abilities(board: Board) -> str:
-    sums, words = board.config.get("task") == ADDITION, board.config.get("readout") == "next-token"
-    note = (
-        "Mean negative log-probability of a token."
-        if words
-        else f"Share of {'sums' if sums else 'texts'} that the model gets right."
-    )
-    drawn = curves(board, TEXT_LOSSES, what="Loss") if words else curves(board, ACCURACIES, what="Accuracy", axis=SHARES)
-    return f'<h2>What it can do</h2><p class="sub">{note}</p>{drawn}'
-
-
-def _distances(board: Board) -> str:
-    drawn = curves(board, DISTANCES, what="Distance from the first checkpoint", most=4)
-    return f'<h2>Distance from the first checkpoint</h2><p class="sub">How far kernel and last features moved.</p>{drawn}'

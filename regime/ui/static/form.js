@@ -1,4 +1,5 @@
 // One form: its value is {name: value} of all its parts, empty is null. What the server gives is [value, number, changed names].
+import { pad } from './pad.js';
 import { stepSize } from './step_size.js';
 import { sketch } from './thumbs.js';
 
@@ -79,7 +80,7 @@ const upload = (box, send) => {
   return { read: () => null, show: () => {} };
 };
 
-const KINDS = { slider, choice, told, fold, upload, step: stepSize };
+const KINDS = { slider, choice, told, fold, upload, pad, step: stepSize };
 
 // Whether somebody has used a control since the page drew it, which is possible before this script has come.
 const used = box => [...box.querySelectorAll('input, textarea, select')].some(field => {
@@ -89,26 +90,30 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
+  const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); } };
+  const ways = { upload: data => trigger('upload', data), pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
-    parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, data => trigger('upload', data)) };
+    parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };
   const publish = () => { props.value = Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])); };
+  const send = name => {
+    parts[name].touched?.();
+    parts[name].paint?.();
+    parts.pad?.paint();
+    publish();
+    trigger(parts[name].box.dataset.event);
+  };
   const show = (value, names) => {
     for (const name of names.filter(name => name in parts)) {
       parts[name].show(value[name]);
       parts[name].paint?.();
     }
+    parts.pad?.paint();
     publish();
   };
   // The last value: the page's own, or one that the server gave before this script had come.
   let [first, given] = Array.isArray(props.value) ? props.value : [props.value, 0];
   const early = Object.keys(parts).filter(name => parts[name].box.matches('.field') && used(parts[name].box));
   show(first, Object.keys(first).filter(name => !early.includes(name)));
-  const send = name => {
-    parts[name].touched?.();
-    parts[name].paint?.();
-    publish();
-    trigger(parts[name].box.dataset.event);
-  };
   early.forEach(send);
   element.addEventListener('input', event => {
     const box = event.target.closest('.field');
@@ -120,5 +125,6 @@ export const mount = ({ element, props, trigger, watch }) => {
     if (!Array.isArray(value) || value[1] === given) { publish(); return; }
     given = value[1];
     show(value[0], value[2]);
+    trigger('input');  // so that the server says of it what it says of what is typed
   });
 };

@@ -47,12 +47,9 @@ export const stepSize = box => {
   };
 };
 
-// A hidden element through which the server says what it knows.
-export const mount = ({ props, watch }) => {
-  const publish = () => {
-    Object.assign(known, props.value);
-    document.dispatchEvent(new Event('regime-known'));
-  };
-  watch('value', publish);
-  publish();
+// Takes what the server says.
+export const tell = said => {
+  if (Object.entries(said).every(([name, value]) => JSON.stringify(known[name]) === JSON.stringify(value))) return;
+  Object.assign(known, said);
+  document.dispatchEvent(new Event('regime-known'));
 };

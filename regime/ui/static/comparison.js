@@ -1,0 +1,22 @@
+// The pinned run beside the one that is shown.
+import { NAMES, ROWS } from './facts.js';
+import { fieldName, fill, html, meaning, number } from './format.js';
+
+const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
+
+// Draws what differs between the two runs, and their measures; nothing without a pinned run.
+export const comparison = (root, { run, pinned, at }) => {
+  if (!pinned?.last) return fill(root, html``);
+  const last = [pinned.last, run.history[at]];
+  const names = Object.keys(run.config).filter(name => name in pinned.config && JSON.stringify(pinned.config[name]) !== JSON.stringify(run.config[name]));
+  const changes = names.filter(name => !ROWS.includes(name)).map(name => `${fieldName(name)}: ${value(pinned.config[name])} \u2192 ${value(run.config[name])}`);
+  if (names.some(name => ROWS.includes(name))) changes.push('Other rows');
+  const shown = MEASURES.map(name => [name, last.map(event => event?.measures[name] ?? null)]).filter(([, values]) => values.some(each => each !== null));
+  fill(root, html`<h2>Beside the pinned run</h2><p class="sub">${changes.length ? `Pinned run \u2192 this run. ${changes.join('; ')}.` : 'Both runs have the same settings.'}</p>
+    <div class="scroll"><table class="rows compared"><thead><tr><th scope="col">Measure</th><th scope="col">Pinned, step ${pinned.step}</th><th scope="col">This run, step ${last[1]?.step ?? 0}</th></tr></thead>
+    <tbody><tr><th scope="row">Verdict</th>${last.map(event => html`<td>${event?.verdict.label ?? 'not known yet'}</td>`)}</tr>
+    ${shown.map(([name, values]) => html`<tr title="${meaning(name)}"><th scope="row">${NAMES[name]}</th>${values.map(each => html`<td>${number(each)}</td>`)}</tr>`)}</tbody></table></div>`);
+};
+
+// A setting's value in words; numbers with a point where Python has one.
+const value = setting => setting === null ? 'none' : Array.isArray(setting) ? setting.join(', ') : setting;

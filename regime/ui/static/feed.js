@@ -1,0 +1,165 @@
+// What a tab asks for, and gets of its run: a small frame an event. It keeps the history and has every panel of the tab drawn from it.
+import { PANELS } from './panels.js';
+import { Run } from './run.js';
+import { tell } from './step_size.js';
+import { follow } from './tools.js';
+
+const tabs = {};  // by kind of run: Gradio may build a tab's elements anew when it is opened again
+const reported = new Set();
+
+export class Tab {
+  constructor() {
+    Object.assign(this, { run: new Run(), pinned: null, before: null, visit: undefined, serial: 0, theme: '', query: '', undecided: false });
+    this.told = {};  // what the server says of the form
+    this.touched = false;  // whether the form was, since the server last spoke of it
+    this.released = false;  // whether a knob was let go whose run may begin by itself
+    this.chosen = null;  // the measurement on the slider; null follows the run
+    this.hovered = null;  // the one under the pointer
+    this.asks = 0;
+    this.shown = new IntersectionObserver(() => this.redraw());  // a panel that comes into sight is drawn then
+    this.waiting = [];  // requests of the time before the server could be reached
+  }
+
+  get at() { return Math.min(this.hovered ?? this.chosen ?? Infinity, this.run.history.length - 1); }
+  get newest() { return this.at === this.run.history.length - 1; }
+  get scrubbed() { return this.hovered !== null || this.chosen !== null; }
+
+  send(request) { this.waiting.push(request); }
+
+  // Asks the server to do something; what is pressed shows at once.
+  ask(name, more = {}) {
+    this.released = false;  // a press says more than a knob
+    if (!['all', 'pause'].includes(name)) this.before ??= {};
+    this.send(JSON.stringify({ do: name, ...more, number: ++this.asks }));
+    this.redraw();
+  }
+
+  // Keeps the run that is shown beside those to come, or lets it go.
+  pin(kept) {
+    this.pinned = kept ? Object.assign(new Run(), this.run, { history: [...this.run.history] }) : null;
+    this.redraw();
+  }
+
+  // Starts a run by itself where a knob was let go and the run is a short one.
+  follow() {
+    if (!this.released || this.touched) return;
+    this.released = false;
+    if (this.told.quick) this.ask('run');
+  }
+
+  choose(at) {
+    this.chosen = at < this.run.history.length - 1 ? at : null;
+    this.redraw();
+  }
+
+  // Shows the measurement nearest to a step while it is pointed at.
+  point(step) {
+    const { history } = this.run, far = k => Math.abs(history[k].step - step);
+    const near = step === null || !history.length ? null : history.reduce((best, _, k) => far(k) < far(best) ? k : best, 0);
+    if (near === this.hovered) return;
+    this.hovered = near;
+    this.redraw();
+  }
+
+  // Takes a frame; returns false where one before it is missing.
+  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more }) {
+    const known = visit === this.visit;
+    if (known && serial <= this.serial && !whole) return true;
+    const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
+    if (!whole && ((known && serial !== this.serial + 1) || events.some(({ at }) => at > length + events.length))) return false;
+    if (other) Object.assign(this, { run: Object.assign(new Run(), { id: run }), chosen: null, hovered: null });
+    this.announced = this.announced || (before === null ? status !== this.run.status : this.before === null);
+    Object.assign(this, { visit, serial, before });
+    events.forEach(event => this.run.take(event));
+    Object.assign(this.run, { status, tick });
+    if (layers) this.run.layers = layers;
+    if (whose !== undefined) Object.assign(this.told, { whose });
+    if (more !== undefined) this.undecided = more;
+    if (pin) this.pin(true);
+    const started = events.find(({ kind }) => kind === 'started');
+    if (started?.query && started.query !== this.query) {
+      this.query = started.query;
+      follow(this.query);
+    }
+    return true;
+  }
+
+  // Draws once before the next picture of the screen, however many frames have come.
+  redraw() {
+    this.due ??= requestAnimationFrame(() => {
+      this.due = null;
+      this.draw();
+    });
+  }
+
+  draw() {
+    this.theme = document.body.classList.contains('dark') ? 'dark' : 'light';
+    tell({ ...this.told.rate, stability: this.run.history[this.at]?.stability });
+    this.screen?.querySelectorAll('[data-panel]').forEach(root => {
+      this.shown.observe(root);
+      try {
+        if (root.checkVisibility()) PANELS[root.dataset.panel](root, this);
+      } catch (error) {  // one panel that cannot be drawn must not take the others with it
+        if (!reported.has(root.dataset.panel)) console.error(root.dataset.panel, error);
+        reported.add(root.dataset.panel);
+      }
+    });
+    // What was pressed before this script had come.
+    globalThis.early?.splice(0).forEach(button => button.click());
+  }
+}
+
+const redrawAll = () => Object.values(tabs).forEach(tab => tab.redraw());
+new MutationObserver(redrawAll).observe(document.body, { attributeFilter: ['class'] });
+addEventListener('resize', redrawAll);
+document.addEventListener('toggle', redrawAll, true);
+
+// The tab that an element stands in, which keeps what it knows while its elements come and go.
+export const tabOf = element => {
+  const tab = tabs[element.querySelector('[data-kind]').dataset.kind] ??= new Tab(), screen = element.closest('.tabitem');
+  if (tab.screen === screen) return tab;
+  tab.screen = screen;
+  screen.addEventListener('input', event => {
+    if (!event.target.closest('.controls')) return;
+    Object.assign(tab, { touched: true, released: false });
+    tab.redraw();
+  });
+  screen.addEventListener('change', event => {
+    tab.released = Boolean(event.target.closest('.controls .field'));
+    tab.follow();
+  });
+  return tab;
+};
+
+// `props.value` is JSON: at first the file that has the run of the first screen; then a frame, or what the server opens in this tab.
+export const mount = async ({ element, props, trigger, watch }) => {
+  const first = JSON.parse(props.value), tab = tabOf(element);
+  let asked = false;
+  tab.send = request => {
+    props.value = request;
+    trigger('submit');
+  };
+  tab.waiting.splice(0).slice(-1).forEach(tab.send);
+  const take = () => {
+    const frame = JSON.parse(props.value);
+    if (frame.do) return;
+    if (frame.refused) tab.before = null;
+    if (frame.refused) return tab.redraw();
+    if (frame.open) {
+      return tab.ask('open', { config: frame.open, ahead: frame.ahead });
+    }
+    if (frame.whole) asked = false;
+    if (tab.take(frame)) return tab.redraw();
+    if (!asked) tab.ask('all');
+    asked = true;
+    return undefined;
+  };
+  watch('value', take);
+  if (first.file && tab.visit === undefined) {
+    tab.told = { ...first.told, ...tab.told };
+    tab.query = first.query;
+    const shipped = await (await fetch(new URL(first.file, import.meta.url))).json();
+    if (tab.visit === undefined) tab.take(shipped);
+  } else if (!first.file) take();
+  tab.redraw();
+};

@@ -1,0 +1,78 @@
+// Numbers, names and markup as the page writes them.
+import { BLOCKS, DEFINITIONS, FIELDS } from './facts.js';
+
+export const MINUS = '\u2212', DASH = '\u2013';
+const raised = digits => [...digits].map(digit => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[digit]).join('');
+
+// A value with a few significant digits, and no exponent in the range that a reader compares by eye.
+export const number = (value, digits = 2) => {
+  if (value === null || value === undefined) return DASH;
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size < 1e-3) return value > 0 ? '<0.001' : `${MINUS}<0.001`;
+  if (size >= 1e5) {
+    const [leading, exponent] = value.toExponential(1).split('e+');
+    return `${leading.replace('-', MINUS)}\u00d710${raised(exponent)}`;
+  }
+  let places = 0;
+  while (places < 6 && Number(size.toFixed(places)) < 10 ** (digits - 1 - places)) places += 1;
+  return value.toFixed(places).replace('-', MINUS);
+};
+
+// A tick's number, short.
+export const tickText = value => {
+  const size = Math.abs(value);
+  if (value === 0 || (size >= 1e-3 && size < 1e5)) return String(Number(value.toPrecision(6))).replace('-', MINUS);
+  return value.toExponential().replace('e+', 'e').replace('-', MINUS);
+};
+
+// A time span in words: `12 s`, `3 min 20 s`.
+export const duration = seconds => {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const rest = whole % 60;
+  return `${(whole - rest) / 60} min${rest ? ` ${rest} s` : ''}`;
+};
+
+export const byteSize = count => count >= 1e9 ? `${Number((count / 1e9).toPrecision(2))} GB` : `${Math.round(count / 1e6)} MB`;
+export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+
+// A description as a sentence: with a capital, and with a full stop.
+export const sentence = text => capital(text) + (text.endsWith('.') ? '' : '.');
+
+// The definition of a measure as a sentence; empty for what is no measure.
+export const meaning = name => name in DEFINITIONS ? sentence(DEFINITIONS[name]) : '';
+
+// A field of a configuration in words: `learning_rate` is `Step size`.
+export const fieldName = name => FIELDS[name] ?? capital(name.replaceAll('_', ' '));
+
+// A block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`.
+export const blockName = path => {
+  const match = /(?:^|\.)(?:layers?|h|blocks?)\.(\d+)$/.exec(path);
+  if (match) return `Block ${Number(match[1]) + 1}`;
+  const last = path.slice(path.lastIndexOf('.') + 1);
+  return BLOCKS[last] ?? capital(last.replaceAll('_', ' '));
+};
+
+// Markup that escapes by construction: html`<p>${text}</p>` escapes text, and takes other markup and lists of both as they are.
+class Markup {
+  constructor(text) { this.text = text; }
+  toString() { return this.text; }
+}
+const shown = value => {
+  if (value === null || value === undefined || value === false) return '';
+  if (value instanceof Markup) return value.text;
+  if (Array.isArray(value)) return value.map(shown).join('');
+  return String(value).replace(/[&<>"'`]/g, sign => `&#${sign.charCodeAt(0)};`);
+};
+export const html = (parts, ...values) => new Markup(parts.reduce((text, part, k) => text + shown(values[k - 1]) + part));
+
+// Puts markup into an element, unless it is there: what is pointed at or focused stays while nothing changes.
+export const fill = (root, markup) => {
+  if (root.filled === markup.text) return;
+  root.filled = markup.text;
+  root.innerHTML = markup.text;
+};
+
+// A word of the page, or a measure's name, whose definition opens at a press.
+export const term = (name, text) => html`<button type="button" class="term" popovertarget="term-${name}">${text}</button>`;

@@ -1,0 +1,12 @@
+// What the server says of the form: the run that it describes, or what is wrong with it.
+import { tabOf } from './feed.js';
+
+export const mount = ({ element, props, watch }) => {
+  const tab = tabOf(element);
+  watch('value', () => {
+    Object.assign(tab.told, props.value[0]);
+    tab.touched = false;
+    tab.redraw();
+    tab.follow();
+  });
+};

@@ -1,0 +1,91 @@
+// What stands around a run: presets, links, what to watch, whose the results are, the buttons, and a line about the form's run.
+import { announce, progress } from './progress.js';
+
+// Text of the page's own, whose markup is known.
+const write = (root, text) => { if (root.written !== text) root.innerHTML = root.written = text; };
+
+// The presets: the one whose configuration the form holds looks pressed.
+export const chips = (root, tab) => {
+  const { preset } = tab.told;
+  if (preset !== undefined) root.querySelectorAll('button').forEach(chip => chip.setAttribute('aria-pressed', chip.textContent === preset));
+  root.onclick = event => {
+    const chip = event.target.closest('button');
+    if (!chip) return;
+    tab.told.preset = chip.textContent;
+    tab.ask('preset', { name: chip.textContent });
+  };
+};
+
+export const story = (root, { told }) => { if (told.story) write(root, told.story); };
+
+export const notice = (root, { told }) => {
+  if (told.notice === undefined) return;
+  if (root.textContent !== told.notice) root.textContent = told.notice;
+  root.classList.toggle('bad', Boolean(told.bad));
+};
+
+// Whose the results are: dimmed as soon as the form is touched, until the server says that they are the form's.
+export const whose = (root, tab) => {
+  const text = tab.told.whose ?? '';
+  if (root.textContent !== text) root.textContent = text;
+  tab.screen.classList.toggle('stale', text !== '' || Boolean(tab.touched));
+};
+
+// The buttons that a run's status allows, and how far it is.
+export const transport = (root, tab) => {
+  const { run, before, told, pinned } = tab, going = before !== null || run.status === 'running', held = run.status === 'paused';
+  const button = name => root.querySelector(`[data-do=${name}]`);
+  const set = (name, state) => Object.entries(state).forEach(([key, value]) => { if (button(name) && button(name)[key] !== value) button(name)[key] = value; });
+  set('run', { hidden: going, textContent: held && !told.whose ? 'Continue' : 'Run' });
+  set('pause', { hidden: !going });
+  set('step', { disabled: going });
+  set('pin', { textContent: pinned ? 'Unpin' : 'Pin' });
+  set('more', { hidden: going || !tab.undecided });
+  root.onclick = event => {
+    const name = event.target.closest('button')?.dataset.do;
+    if (name === 'pin') tab.pin(!tab.pinned);
+    else if (name) tab.ask(name);
+  };
+  const bar = root.querySelector('[data-progress]');
+  progress(bar, tab);
+  if (tab.announced) announce(bar, tab);
+  tab.announced = false;
+};
+
+// Of the page's own address, how it is framed goes on.
+const kept = (...names) => [...new URLSearchParams(location.search)].filter(([name]) => names.includes(name));
+const query = (own, more) => [own, new URLSearchParams(more).toString()].filter(Boolean).join('&');
+const address = (own, more) => {
+  const url = new URL(location.pathname, location.href);
+  url.search = query(own, more);
+  return url.href;
+};
+
+// The page's address follows the run that is shown.
+export const follow = own => {
+  const frame = kept('embed', 'hide');
+  history.replaceState(history.state, '', address(own, [...frame, ...kept('__theme')]));
+  // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
+  if (parent !== window) parent.postMessage({ queryString: query(own, frame) }, 'https://huggingface.co');
+};
+
+// The buttons that copy the link to the run that is shown, and an iframe of it.
+export const link = (root, tab) => {
+  const [linked, framed] = root.querySelectorAll('button'), said = root.querySelector('[role=status]');
+  const hand = async text => {
+    try {
+      await navigator.clipboard.writeText(text);
+      said.textContent = 'Copied';
+      setTimeout(() => { said.textContent = ''; }, 3000);
+    } catch {  // as in an iframe that may not write to the clipboard
+      const field = Object.assign(document.createElement('input'), { readOnly: true, value: text, ariaLabel: 'Copy this' });
+      said.replaceChildren(field);
+      field.select();
+    }
+  };
+  linked.onclick = () => hand(address(tab.query, kept('embed', 'hide')));
+  framed.onclick = () => {
+    const url = address(tab.query, [['embed', '1'], ...kept('hide')]).replaceAll('&', '&amp;');
+    hand(`<iframe src="${url}" title="Lazy or rich?" width="100%" height="900" loading="lazy"></iframe>`);
+  };
+};

@@ -1,0 +1,419 @@
+"""What the page's scripts draw, from frames alone: the modules run in Chromium, without a form and without a server's run."""
+
+import json
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+import regime
+from regime.config.rows import OWN
+from regime.config.tasks import TASKS
+from regime.ui.run.board import Board
+from regime.ui.run.examples import CONFIGS, example
+from regime.ui.run.frames import whole
+from regime.ui.static_files import address
+from regime.ui.text import duration, number
+from tests.ui.test_browser import browser  # noqa: F401
+
+TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
+HOSTILE = "<img src=x onerror=alert(1)>\"'`"
+HEAT = "kernel_distance_centered"
+DRAW = Path(__file__).with_name("draw.js").read_text()
+TOY = ("time", "pictures", "loss", "distances", "compare", "layers", "kernels", "outcome", "dial", "progress")
+BLOCKS = ("time", "blocks", "compare", "modules", "dial", "progress")
+
+
+@pytest.fixture(scope="module")
+def lab(browser, server):  # noqa: F811
+    """A page of the scripts' origin, which imports them; no errors may reach its console."""
+    page = browser.new_page(viewport={"width": 900, "height": 700})
+    errors = []
+    page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(server.url)
+    page.goto(f"{server.url}{address()}/format.js")
+    page.evaluate(
+        """async () => {
+        document.documentElement.innerHTML = `<head><link rel=stylesheet href="style.css"></head>
+            <body class="gradio-container"></body>`;
+        await new Promise(done => { document.head.firstElementChild.onload = done; }); }"""
+    )
+    yield page
+    assert errors == []
+    page.close()
+
+
+@pytest.fixture
+def draw(lab):
+    """Draw a panel of a board, and return its markup."""
+
+    def drawn(name, board, **more):
+        pinned, settings = more.pop("pinned", None), more.pop("settings", {})
+        frame = whole(board)
+        for event in frame["events"]:
+            if "config" in event:
+                event["config"] |= settings
+        return lab.evaluate(DRAW, [frame, name, {**more, "pinned": pinned and whole(pinned)}])
+
+    return drawn
+
+
+def call(page, module, name, *arguments):
+    """Return what a function of a script returns."""
+    code = "async ([module, name, given]) => { const m = await import(`./${module}.js`); return m[name](...given); }"
+    return page.evaluate(code, [module, name, arguments])
+
+
+def run(**fields):
+    return [event.to_dict() for event in regime.stream(regime.ToyConfig(**TINY | fields))]
+
+
+def replay(**fields):
+    return Board.replay(run(**fields))
+
+
+@pytest.fixture(scope="module")
+def events():
+    return run()
+
+
+def board_with(events, **verdict):
+    """The board after one measurement, its verdict changed."""
+    first = deepcopy(until_measured(events)[-1])
+    return Board.replay([events[0], first | {"verdict": first["verdict"] | verdict}])
+
+
+def until_measured(events):
+    kinds = [event["kind"] for event in events]
+    return events[: kinds.index("measured") + 1]
+
+
+def test_every_panel_draws_every_stage_of_a_run(draw, events):
+    board = Board({})
+    for name in TOY:
+        assert draw(name, board)
+    for event in events:
+        board.take(event)
+        for name in TOY:
+            assert "undefined" not in re.sub(r"<[^>]+>", " ", draw(name, board)), name
+    assert board.status == "finished"
+
+
+@pytest.mark.parametrize("kind", ["probe", "checkpoints"])
+def test_a_transformers_panels_draw_its_shipped_run(draw, kind):
+    charts = ("probe-loss", "probe-kernels") if kind == "probe" else ("abilities", "from-first")
+    for name in (*BLOCKS, *charts):
+        drawn = draw(name, example(kind))
+        assert drawn
+        assert "NaN" not in drawn
+        if name == "abilities":
+            assert "Share of sums that the model gets right." in drawn
+
+
+@pytest.mark.parametrize(("task", "meaning"), TASKS.items())
+def test_every_task_has_a_picture_or_says_why_not(draw, task, meaning):
+    drawn = draw("pictures", replay(task=task, steps=0))
+    assert ("no picture" in drawn) == (meaning.inputs > 2)
+    assert drawn.count("<canvas") == (4 if meaning.inputs == 2 else 0)
+    assert ("Infinite width" in drawn) == (meaning.inputs <= 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs"),
+        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has"),
+        ([f"{k},{k % 2}" for k in range(2, 50)], "training points"),
+    ],
+)
+def test_own_rows_have_a_picture_where_their_columns_allow(draw, rows, text):
+    drawn = draw("pictures", replay(task=OWN, csv="\n".join(rows), steps=0))
+    assert text in re.sub(r"\s+", " ", drawn)
+
+
+def test_own_rows_do_not_come_back_to_the_page():
+    rows = "\n".join(f"{k},{k % 2}" for k in range(2, 50))
+    frame = json.dumps(whole(replay(task=OWN, csv=rows, steps=0)))
+    assert "48,0" not in frame
+    assert '"csv": "' in frame, "a mark, by which two runs' rows are told apart"
+
+
+def test_a_missing_limit_says_why_in_its_place(draw):
+    drawn = draw("pictures", replay(parameterization="mup", steps=0))
+    assert drawn.count("<canvas") == 3
+    assert "<p>No kernel limit in this parameterization" in drawn
+    assert "Infinite width" not in draw("pictures", replay(task="sine", parameterization="mup", steps=0))
+
+
+def test_maps_have_the_colors_and_values_of_the_functions(lab, draw):
+    board = replay(task="circle", steps=0)
+    draw("pictures", board)
+    view = board.last["view"]
+    from regime.record.packing import unpack
+
+    values = unpack(view["network"])
+    size = round(len(values) ** 0.5)
+    canvas = lab.locator("[data-map=network] canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    for column, row in ((0, 0), (size - 1, 2), (size // 2, size - 1)):
+        lab.mouse.move(box["x"] + (column + 0.5) * box["width"] / size, box["y"] + (row + 0.5) * box["height"] / size)
+        told = lab.locator("figure:has([data-map=network]) .pointed").inner_text()
+        shown = float(told.split(" at ")[0].replace("\u2212", "-").replace("<", ""))
+        assert shown == pytest.approx(values[column * size + size - 1 - row], abs=0.02)
+        red, _, blue, _ = lab.evaluate(
+            """([x, y]) => [...document.querySelector('[data-map=network] canvas')
+                .getContext('2d').getImageData(x, y, 1, 1).data]""",
+            [column, row],
+        )
+        assert (blue > red) == (shown > 0)
+
+
+def test_floors_and_spread_are_bands_and_bounds_are_lines(lab, events):
+    shown = lab.evaluate(
+        """async frame => {
+        const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+        const {bands, curves} = content(tab, {parts: [{measure: 'kernel_change', look: 'net'}], floor: true});
+        return [bands.length, curves.map(({points}) => points.length)]; }""",
+        whole(Board.replay(events)),
+    )
+    assert shown == [2, [3] * 5]
+
+
+def test_a_live_run_and_its_report_draw_the_same(draw, events):
+    live, loaded = Board.replay(events), Board.replay([events[0], events[-1]])
+    loaded.history[-1] = live.history[-1] = live.history[-1] | {"view": {}}
+    for name in TOY:
+        assert draw(name, live) == draw(name, loaded)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_the_shipped_example_is_a_finished_run_of_its_config(kind):
+    board = example(kind)
+    assert board.status == "finished"
+    saved = regime.SweepReport if kind == "sweep" else regime.Report
+    assert saved.from_dict(board.report).config == CONFIGS[kind]
+    assert example(kind) is not example(kind)
+    if kind == "toy":
+        assert all(event["view"].get("network") for event in board.history), "the slider shows every step"
+
+
+def test_hostile_text_stays_text(draw, events):
+    board = board_with(events, label="no verdict", agree=HOSTILE, reasons=[HOSTILE] * 3, advice=[HOSTILE])
+    board.started, pinned = deepcopy(board.started), deepcopy(board)
+    for row in (*board.last["layers"], *board.last["blocks"]):
+        row["layer"] = row["block"] = HOSTILE
+        row["undefined"] = dict.fromkeys(row["measures"], HOSTILE)
+        row["measures"] = dict.fromkeys(row["measures"])
+    for part in board.started["view"]["scales"]:
+        part["layer"] = HOSTILE
+    board.stop()
+    for name in TOY:
+        assert "<img" not in draw(name, board, pinned=pinned, settings={"task": HOSTILE, "model": HOSTILE}), name
+    assert "&lt;img src=x" in draw("dial", board)
+    assert "&lt;img src=x" in draw("layers", board)
+    probe = example("probe")
+    for row in (*probe.last["layers"], *probe.last["blocks"]):
+        row["layer"] = HOSTILE
+    for name in BLOCKS:
+        assert "<img" not in draw(name, probe), name
+
+
+def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map(draw):
+    board = example("probe")
+    for step, event in enumerate(board.history):
+        ends, middle = event["blocks"][:1] + event["blocks"][-2:], event["blocks"][1:-2]
+        repeated = [
+            deepcopy(middle[k % len(middle)]) | {"layer": f"model.layers.{k}", "block": f"model.layers.{k}"} for k in range(30)
+        ]
+        for k, row in enumerate(repeated):
+            row["measures"] |= {HEAT: 0.01 * step * (k + 1), "kernel_share": 0.002}
+        event["blocks"] = [ends[0], *repeated, *ends[1:]]
+    drawn = draw("blocks", board)
+    heads = re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', drawn)
+    assert heads == ["Embeddings", *(f"Block {k}" for k in range(1, 31)), "Pooler", "Readout"]
+    assert '<table class="rows dense">' in drawn
+    assert "dense" not in draw("blocks", example("probe"))
+    strips = re.findall(r'<td class="strip">.*?</td>', drawn)
+    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
+    colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
+    assert len(set(colors)) == 30, "neighbors differ"
+    assert drawn.count("&lt;1%") >= 30, "a small share is not none"
+
+
+def test_an_undefined_cell_gives_its_reason(draw, events):
+    drawn = draw("layers", Board.replay(events))
+    assert 'title="The readout gives outputs, not features."' in drawn
+    assert ">The readout gives outputs, not features.<" in drawn
+
+
+def test_no_verdict_is_a_look_of_its_own(draw, events):
+    board = board_with(events, label="no verdict", index=0.5, interval=(0.4, 0.6), seeds=[0.4, 0.6], agree="1 of 2 seeds lazy")
+    drawn = draw("dial", board)
+    assert "is-none" in drawn
+    assert "No verdict" in drawn
+    assert drawn.count('class="seed"') == 2
+    assert "interval 0.40 to 0.60" in drawn
+
+
+def test_advice_waits_for_the_end_of_a_run(draw, events):
+    board = board_with(events, advice=["Train longer"])
+    assert "Train longer" not in draw("dial", board)
+    board.stop()
+    assert "Train longer." in draw("dial", board)
+
+
+def test_a_diverged_run_has_no_marks_on_its_scale(draw, events):
+    board = board_with(events, label="no verdict", index=None, interval=None, seeds=[None, None], agree="diverged")
+    drawn = draw("dial", board)
+    assert "no position yet" in drawn
+    assert 'class="mean"' not in drawn
+
+
+def test_a_real_divergence_is_drawn(draw):
+    board = replay(learning_rate=1e6, steps=20)
+    assert board.report["diverged"]
+    assert "diverged" in draw("dial", board)
+    for name in TOY:
+        assert "NaN" not in draw(name, board), name
+
+
+def test_a_stopped_run_says_where(draw, events):
+    board = Board.replay(until_measured(events))
+    board.stop()
+    assert "stopped at step 0" in draw("dial", board)
+    assert "stopped" in draw("progress", board)
+    assert "Stopped at step 0" in draw("progress", board)
+
+
+def test_an_earlier_step_is_shown_by_every_panel(draw, events):
+    board = Board.replay(events)
+    for event, at in zip(board.history, range(len(board.history)), strict=True):
+        dial, layers = draw("dial", board, at=at), draw("layers", board, at=at)
+        assert (f"at step {event['step']}" in dial) == (at < len(board.history) - 1)
+        first = event["layers"][0]["measures"]["parameter_movement"]
+        assert (number(first) if first is not None else "\u2013") in layers
+        assert f"step {event['step']}" in draw("time", board, at=at)
+        assert f"at step {event['step']}" in draw("loss", board, at=at)
+        for measure in ("train_loss", "twin_train_loss"):
+            assert number(event["measures"][measure]) in draw("loss", board, at=at)
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [1e-30, 1.0], [1e-300], [1e300], [0.5, 0.02]])
+def test_a_log_axis_holds_its_values(lab, values):
+    axis = call(lab, "axis", "decades", values)
+    assert 0 < axis["low"] < axis["high"]
+    assert len(axis["ticks"]) < 12
+    assert all(0 <= call(lab, "axis", "place", axis, value) <= 100 for value in values)
+
+
+@pytest.mark.parametrize("value", [None, 0, 4e-4, -4e-4, 0.0251, 6.84, 19.2, 99.6, 431.0, -4.8e17, 0.105, 1e5, 12345.6, 9.96])
+def test_numbers_are_written_as_in_reports(lab, value):
+    assert call(lab, "format", "number", value) == number(value)
+
+
+def test_durations_and_names_are_written_as_in_python(lab):
+    for seconds in (0.2, 59.4, 60, 200):
+        assert call(lab, "format", "duration", seconds) == duration(seconds)
+    blocks = {"encoder.encoder.layer.0": "Block 1", "encoder.embeddings": "Embeddings", "head": "Readout"}
+    blocks |= {"hidden 1": "Hidden 1", "model.layers.11": "Block 12", "ln_f": "Final norm"}
+    assert {path: call(lab, "format", "blockName", path) for path in blocks} == blocks
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.3, 0.3, 0.1, 0.1, 0.01, 0.01], "the early blocks move most, the late blocks least"),
+        ([0.01, 0.01, 0.1, 0.1, 0.3, 0.3], "the late blocks move most, the early blocks least"),
+        ([0.1, 0.11, 0.1, 0.11, 0.1, 0.11], "all blocks move about as far"),
+        ([0.0, 0.0, 0.0], "nothing has moved yet"),
+        ([None, None, None], "no kernel to compare"),
+    ],
+)
+def test_the_finding_follows_the_rows(lab, values, text):
+    assert call(lab, "table", "mostMoved", [{"measures": {HEAT: value}} for value in values]) == text
+
+
+def test_shades(lab):
+    assert call(lab, "table", "shade", None, 1.0) == "var(--hatch)"
+    assert call(lab, "table", "shade", 0.0, 1.0).endswith("0%,var(--amount-0))")
+    assert "var(--amount-3) 100%" in call(lab, "table", "shade", 7.0, 1.0)
+
+
+def test_predictors_stand_side_by_side_with_their_spread_or_a_reason(draw):
+    board = example("toy")
+    drawn = draw("outcome", board)
+    for name in ("Network", "Linearized twin", "Infinite width", "Regression, first kernel", "Regression, last kernel"):
+        assert name in drawn
+    assert drawn.count("<small>\u00b1") >= 1
+    assert "The twin foresaw" in drawn
+    assert drawn.count('<th scope="row">') == 5 + 3
+    board.last["measures"] |= {"infinite_test_error": None}
+    board.last["undefined"] |= {"infinite_test_error": "no kernel limit <here>"}
+    assert 'title="No kernel limit &lt;here&gt;."' in draw("outcome", board)
+
+
+def test_the_twins_future_is_known_before_the_first_step(lab, events):
+    predicted = """async frame => { const {Tab} = await import('./feed.js'), tab = new Tab();
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+        return [tab.run.predicted('twin_train_loss'), tab.run.predicted('train_loss')]; }"""
+    twin, network = lab.evaluate(predicted, whole(Board.replay(events[:2])))
+    assert [step for step, _ in twin] == [0, 2, 4]
+    assert network == []
+    measured = [event["measures"]["twin_train_loss"] for event in events if event["kind"] == "measured"]
+    assert [value for _, value in twin] == pytest.approx(measured, rel=1e-3)
+
+
+def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
+    board, pinned = Board.replay(events), replay(alpha=0.25)
+    assert "Pinned" not in draw("compare", board)
+    drawn = draw("compare", board, pinned=pinned)
+    assert "Output scale \u03b1: 0.25 \u2192 1" in drawn
+    assert "kernel_change" not in drawn
+    assert "Kernel change" in drawn
+    assert 'class="pinned"' in draw("dial", board, pinned=pinned)
+    assert "pinned run" in draw("loss", board, pinned=pinned)
+    assert "same settings" in draw("compare", board, pinned=deepcopy(board))
+
+
+@pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
+def test_a_pinned_run_does_not_print_its_rows(draw, field, kind):
+    drawn = draw("compare", example(kind), pinned=example(kind), settings={field: "a mark of rows"})
+    assert "a mark" not in drawn
+    assert "Other rows" in drawn
+    assert "same settings" in draw("compare", example(kind), pinned=example(kind))
+
+
+def test_the_kernel_is_drawn_at_the_start_and_now(draw, events):
+    drawn = draw("kernels", Board.replay(events[:-1]))
+    assert drawn.count("<canvas") == 3
+    assert "as large" in drawn
+    assert "within classes" in drawn
+    before = draw("kernels", Board.replay(events[:1]))
+    assert before.count('<canvas hidden=""') == 2, "now and the change"
+    assert "as large" not in before
+
+
+def test_a_twin_that_runs_away_leaves_the_axis_to_the_network(lab, events):
+    board = Board.replay(deepcopy(events))
+    losses = [event["measures"]["train_loss"] for event in board.history]
+    board.history[-1]["measures"]["twin_train_loss"] = 1e30
+    high = lab.evaluate(
+        """async frame => { const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+        const parts = [{measure: 'train_loss', look: 'net'}, {measure: 'twin_train_loss', look: 'twin'}];
+        return content(tab, {parts}).y.high; }""",
+        whole(board),
+    )
+    assert high <= 100 * max(losses)
+
+
+def test_references_are_named_under_their_distance(draw, events):
+    board = Board.replay(events)
+    known = [reference for reference in board.started["references"] if reference["measure"] == "representation_change"]
+    drawn = draw("distances", board)
+    assert known
+    assert all(f"Dashed: {reference['meaning']}." in drawn for reference in known)
