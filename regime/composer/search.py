@@ -115,7 +115,7 @@ class Search:
             raise ConfigError(
                 f"within = {show(within)} is not allowed; allowed: two increasing values from {low:g} to {high:g}"
             )
-        config = config.model_copy(update={"seeds": config.max_seeds or config.seeds, "max_seeds": None})
+        config = with_all_seeds(config)
         own = getattr(config, axis)
         own = produce(config).learning_rate if own is None else own
         return cls(config, axis, side, start=type(own)(min(max(own, smallest), largest)), within=(smallest, largest))
@@ -238,6 +238,11 @@ class Search:
         edge = "lazy ends" if self.side == "lazy" else "rich begins"
         searched = f"from {self.axis} = {known[0].value:.3g} to {known[-1].value:.3g}"
         return [f"No border at which {edge} {searched}: {known[0]}, {known[-1]}", *_lost(known, self.start)]
+
+
+def with_all_seeds(config: ToyConfig) -> ToyConfig:
+    """Return a configuration with as many seeds as it may add: near the border all runs straddle it."""
+    return config.model_copy(update={"seeds": config.max_seeds or config.seeds, "max_seeds": None})
 
 
 def _ordered(seen: Sequence[Trial]) -> list[Trial]:

@@ -1,11 +1,14 @@
 """Benchmarks of the app: `python -m tests.benchmarks.app`, from the root of the checkout.
 
-    p4     the default run as a client and as a browser see it: first event, events a second, time outside computation, bytes
+    p4     the default run as a client sees it: first event, events a second, time outside computation
     p5     from `python app.py` to the first page, against a hello-world Gradio app that also imports torch
+    p11    the page: bytes of a frame, frames a second, share of the main thread, bytes and listeners of the first page
+    p12    a map of 10,000 cells in the browser: a new cell taken and painted, all of them painted, bytes a frame
 
 Run it on an idle machine. A load average above 0.3 of the cores at the start is noted with the results.
 """
 
+import json
 import os
 import signal
 import socket
@@ -19,13 +22,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gradio_client import Client
 
 from regime.ui.form.toy import ALPHAS, WIDTHS
+from regime.ui.panels.heatmap import TEMPLATE, missing_frame
+from regime.ui.static_files import address
 from tests.benchmarks.report import REPEATS, NotRunError, Row, Section, Table, command, rounds
 from tests.benchmarks.timing import in_turn, ratio
+from tests.ui.large_map import MOUNT, sent_map
 
 ROOT = Path(__file__).parents[2]
 CALLS = 15
@@ -97,8 +104,8 @@ def call(client: Client, fields: dict) -> dict[str, float]:
     return {"first": first, "rate": count / (wall - first), "outside": 1 - computed / wall, "wall": wall}
 
 
-def drawn(url: str, width: int) -> dict[str, float]:
-    """A run of the page, in Chromium: frames and bytes that the server sends while it goes."""
+def drawn(url: str, width: int) -> dict[str, Any]:
+    """A run of the page, in Chromium: the frames that the server sends while it goes, and what drawing them takes."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -106,6 +113,8 @@ def drawn(url: str, width: int) -> dict[str, float]:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         network = page.context.new_cdp_session(page)
         network.send("Network.enable")
+        network.send("Performance.enable")
+        busy = lambda: {each["name"]: each["value"] for each in network.send("Performance.getMetrics")["metrics"]}  # noqa: E731
         page.goto(url)
         page.locator("#toy-transport").get_by_text("finished in").wait_for()
         page.get_by_role("slider", name="Width").fill(str(WIDTHS.index(width)))
@@ -114,7 +123,13 @@ def drawn(url: str, width: int) -> dict[str, float]:
         received: list[int] = []
         network.on("Network.dataReceived", lambda part: received.append(part["dataLength"]))
         page.evaluate(
-            """() => { window.seen = {frames: 0, first: 0, last: 0, began: performance.now(), step: ''};
+            """() => { window.sizes = []; const parse = JSON.parse;
+            JSON.parse = text => {
+              const value = parse(text);
+              if (value?.events?.some(({kind}) => kind === 'measured')) sizes.push(text.length);
+              return value;
+            };
+            window.seen = {frames: 0, first: 0, last: 0, began: performance.now(), step: ''};
             const now = () => document.querySelector('#toy-transport .progress b')?.textContent ?? '';
             new MutationObserver(() => {
               if (now() === seen.step || !now().startsWith('step')) return;
@@ -122,30 +137,28 @@ def drawn(url: str, width: int) -> dict[str, float]:
               seen.first ||= seen.last;
             }).observe(document.body, {subtree: true, childList: true, characterData: true}); }"""
         )
+        before = busy()
         page.get_by_role("button", name="Run", exact=True).click()
         page.get_by_role("button", name="Pause", exact=True).wait_for()
         page.get_by_role("button", name="Run", exact=True).wait_for(timeout=120_000)
         page.locator("#toy-transport").get_by_text("finished in").wait_for()
-        seen = page.evaluate("seen")
+        after, seen, sizes = busy(), page.evaluate("seen"), page.evaluate("sizes")
         browser.close()
     first, last = ((seen[name] - seen["began"]) / 1000 for name in ("first", "last"))
-    return {"frames": seen["frames"], "seconds": last - first, "bytes": sum(received), "first": first}
+    share = (after["TaskDuration"] - before["TaskDuration"]) / (after["Timestamp"] - before["Timestamp"])
+    known = {"frames": seen["frames"], "seconds": last - first, "bytes": sum(received), "first": first}
+    return known | {"sizes": sizes, "share": share}
 
 
 def live(asked: Namespace) -> Section:
     """P4."""
-    if not Path(CHROMIUM).exists():
-        raise NotRunError(f"there is no Chromium at {CHROMIUM}")
-    fields, width = ({"width": 16, "steps": 20, "seeds": 1}, 16) if asked.quick else ({}, 512)
-    section = Section(
-        "P4, the default run from outside", ["`/toy` without fields by gradio_client, warm; the page in Chromium."]
-    )
+    fields = {"width": 16, "steps": 20, "seeds": 1} if asked.quick else {}
+    section = Section("P4, the default run from outside", ["`/toy` without fields by gradio_client, warm."])
     with serving("app.py") as url:
         client = Client(url, verbose=False, analytics_enabled=False, download_files=False)
         call(client, fields)
         calls = [call(client, fields) for _ in range(max(1, rounds(asked, CALLS)))]
         client.close()
-        page = drawn(url, width)
     columns = {name: [each[name] for each in calls] for name in calls[0]}
     medians = {name: float(np.median(values)) for name, values in columns.items()}
     section.promise("first event within 0.5 s, the slowest call", max(columns["first"]), at_most=0.5)
@@ -156,12 +169,39 @@ def live(asked: Namespace) -> Section:
         {"what": "events a second", "median": medians["rate"]},
         {"what": "share of time outside computation", "median": medians["outside"]},
         {"what": "whole call, s", "median": medians["wall"]},
-        {"what": "page: first frame after the press, s", "median": page["first"]},
-        {"what": "page: frames a second", "median": page["frames"] / page["seconds"]},
-        {"what": "page: bytes a frame, all that arrives while it runs", "median": page["bytes"] / page["frames"]},
     ]
-    section.tables.append(Table("Medians over calls; one run of the page", rows))
+    section.tables.append(Table("Medians over calls", rows))
     section.seconds["calls"] = columns
+    return section
+
+
+def page(asked: Namespace) -> Section:
+    """P11."""
+    if not Path(CHROMIUM).exists():
+        raise NotRunError(f"there is no Chromium at {CHROMIUM}")
+    section = Section("P11, the page", ["The default run, in Chromium on the server's two cores."])
+    with serving("app.py") as url:
+        first_page = len(urllib.request.urlopen(url).read())
+        listeners = len(json.load(urllib.request.urlopen(f"{url}config"))["dependencies"])
+        shown = drawn(url, 16 if asked.quick else 512)
+    sizes, rate = shown["sizes"][1:], shown["frames"] / shown["seconds"]  # the first has the forecast, too
+    section.promise("at most 13 kB a frame after the first, the largest", max(sizes), at_most=13_000)
+    section.promise("at least 10 frames a second", rate, at_least=10)
+    section.promise("at most 300 kB for the first page", first_page, at_most=300_000)
+    section.promise("at most 70 listeners", listeners, at_most=70)
+    rows: list[Row] = [
+        {"what": "bytes of the first frame", "value": shown["sizes"][0]},
+        {"what": "bytes of the second frame", "value": sizes[0]},
+        {"what": "bytes of a frame, mean of all later ones", "value": float(np.mean(sizes))},
+        {"what": "bytes of the last frame, which repeats the last measurement", "value": sizes[-1]},
+        {"what": "bytes a frame, all that arrives while it runs", "value": shown["bytes"] / shown["frames"]},
+        {"what": "frames a second", "value": rate},
+        {"what": "first frame after the press, s", "value": shown["first"]},
+        {"what": "share of the page's main thread", "value": shown["share"]},
+        {"what": "bytes of the first page", "value": first_page},
+        {"what": "listeners", "value": listeners},
+    ]
+    section.tables.append(Table("One run of the page", rows))
     return section
 
 
@@ -179,5 +219,56 @@ def cold(asked: Namespace) -> Section:
     return section
 
 
+def painted(url: str, frames: list[str]) -> dict[str, list[float]]:
+    """A map in Chromium, cell by cell: milliseconds of each new cell, and of ten times all of them."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(url)
+        page.get_by_role("button", name="Run", exact=True).wait_for()
+        page.evaluate(MOUNT, [address(), TEMPLATE, frames[0], "large"])
+        one = page.evaluate("frames => frames.map(frame => large.send(frame))", frames[1:])
+        every = page.evaluate(
+            """() => [...Array(10).keys()].map(k => {
+              const chosen = large.element.querySelector('.measure'), start = performance.now();
+              chosen.selectedIndex = 1 - k % 2;
+              chosen.dispatchEvent(new Event('change'));
+              large.pen.getImageData(0, 0, 1, 1);
+              return performance.now() - start;
+            })"""
+        )
+        browser.close()
+    return {"a new cell": one, "all cells": every}
+
+
+def large_map(asked: Namespace) -> Section:  # noqa: ARG001
+    """P12."""
+    if not Path(CHROMIUM).exists():
+        raise NotRunError(f"there is no Chromium at {CHROMIUM}")
+    section = Section(
+        "P12, a map of 10,000 cells", ["Cells come one a frame; the canvas is read after each, so that it is painted."]
+    )
+    board, frames = sent_map()
+    with serving("app.py") as url:
+        times = painted(url, frames)
+    last = times["a new cell"][-1000:]
+    sizes = [len(frame) for frame in frames if "lines" not in frame]
+    section.promise("a new cell painted in 20 ms, the mean of the last thousand", float(np.mean(last)), at_most=20)
+    rows: list[Row] = [
+        {"what": "a new cell, ms, mean of the first thousand", "value": float(np.mean(times["a new cell"][:1000]))},
+        {"what": "a new cell, ms, mean of the last thousand", "value": float(np.mean(last))},
+        {"what": "a new cell, ms, the slowest", "value": max(times["a new cell"])},
+        {"what": "all cells in other colors, ms, median", "value": float(np.median(times["all cells"]))},
+        {"what": "bytes a frame, mean of the first thousand", "value": float(np.mean(sizes[:1000]))},
+        {"what": "bytes a frame, mean of the last thousand", "value": float(np.mean(sizes[-1000:]))},
+        {"what": "bytes of all cells, for a page that has none", "value": len(missing_frame(board, None))},
+    ]
+    section.tables.append(Table("One map of 100 by 100", rows))
+    section.seconds["ms"] = {"all cells": times["all cells"]}
+    return section
+
+
 if __name__ == "__main__":
-    sys.exit(command("app", __doc__, {"p4": live, "p5": cold}, REPEATS))
+    sys.exit(command("app", __doc__, {"p4": live, "p5": cold, "p11": page, "p12": large_map}, REPEATS))
