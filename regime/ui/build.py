@@ -21,6 +21,7 @@ from regime.ui.refusals import Refusals, unfit
 from regime.ui.run import shipped
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
+from regime.ui.screens.learn import learn_tab
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
@@ -53,6 +54,8 @@ def build() -> gr.Blocks:
                 probe, compare, named = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab()
+            with gr.Tab("Learn", id="learn"):
+                learn_tab()
         connect_comparison(pretraining, compare, named, tabs)
         connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
         connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
