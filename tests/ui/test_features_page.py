@@ -49,6 +49,7 @@ def numbers(text):
 
 def look_back(page, measurement):  # noqa: F811
     page.get_by_role("slider", name="Measurement that is shown").locator("visible=true").fill(str(measurement))
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # until it is drawn
 
 
 def test_units_of_two_inputs_are_those_of_the_events(page, server):  # noqa: F811
