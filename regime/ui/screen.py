@@ -57,7 +57,7 @@ class Screen:
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
         played = pressed.then(self.play, self.state, [self.state, *drawn], trigger_mode="multiple", **COMPUTE, **HIDDEN)
         # `then` follows an end, not an error.
-        pressed.failure(lambda: json.dumps({"refused": next(OPENED)}), None, self.feed, **each)
+        pressed.failure(nothing_runs, None, self.feed, **each)
         played.failure(self.settle, self.state, drawn, **each)
         played.then(self.settle, self.state, drawn, **each)
         layout.files.submit(self.take_file, [self.state, layout.files], layout.files, **HIDDEN)
@@ -97,7 +97,7 @@ class Screen:
                 case "open":
                     changed, config = self.open(asked, value)
                     if config is None:
-                        return {self.state: visit, **changed}
+                        return {self.state: visit, self.feed: nothing_runs(), **changed}
                     plan = Plan(config, fresh=True, ahead=0 if asked.get("ahead") == 0 else None)
                 case other:
                     raise ConfigError(f"do = {show(other)} is not allowed; allowed: what the page's buttons do")
@@ -214,6 +214,11 @@ class Screen:
     def take_file(self, visit: Visit | None, asked: Any) -> dict[str, Any]:
         """Return the file of the shown run that the page asks for."""
         return answer(asked, visit or Visit(self.kind))
+
+
+def nothing_runs() -> str:
+    """Return the answer to a press that starts no run."""
+    return json.dumps({"refused": next(OPENED)})
 
 
 def request_of(asked: Any) -> dict[str, Any]:

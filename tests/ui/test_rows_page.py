@@ -1,5 +1,6 @@
 """Somebody's own rows in a form: what is read of them is said, choices count with them alone, and a link asks for them."""
 
+import json
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -181,6 +182,8 @@ def test_a_link_restores_every_control_but_the_rows(screens, target):
     updates, run = screen.open({"config": brought.to_dict()}, values(screen))
     assert AWAITED.split(".")[0] in told(screen, updates)[SAID].replace("&#x27;", "'")
     assert run is None
+    asked = json.dumps({"do": "open", "config": brought.to_dict()})
+    assert "refused" in json.loads(screen.press(None, asked, values(screen))[screen.feed])  # so that the page offers to run
     fields = named(screen, updates)
     assert fields.pop("csv") is None
     assert screen.config(values(screen, csv=rows, **fields)) == config

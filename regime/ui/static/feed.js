@@ -119,6 +119,9 @@ export const tabOf = element => {
   const tab = tabs[element.querySelector('[data-kind]').dataset.kind] ??= new Tab(), screen = element.closest('.tabitem');
   if (tab.screen === screen) return tab;
   tab.screen = screen;
+  // Gradio builds what is folded when it is first opened.
+  const places = ({ addedNodes }) => [...addedNodes].some(node => node.querySelector?.('[data-panel]'));
+  new MutationObserver(changes => changes.some(places) && tab.redraw()).observe(screen, { childList: true, subtree: true });
   screen.addEventListener('input', event => {
     if (!event.target.closest('.controls')) return;
     Object.assign(tab, { touched: true, released: false });
