@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import time
 from functools import cache
 from pathlib import Path
@@ -65,3 +66,19 @@ def free_memory(device: torch.device) -> int:
         used, limit = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("current", "max"))
         free.append(int(limit) - int(used))
     return max(0, min(free))
+
+
+@cache
+def machine() -> str:
+    """Return what this process computes on, in words: the processor and its cores, and the GPU where there is one."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = f", {torch.cuda.get_device_name()}" if _has_cuda() else ""
+    return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores{gpu}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:  # not Linux
+        return []

@@ -1,0 +1,78 @@
+"""What claims about scaling share: runs along one field, the slope in log-log, and how they are drawn."""
+
+from collections.abc import Callable, Generator, Sequence
+
+import numpy as np
+import torch
+
+from regime.config import ToyConfig
+from regime.measures.intervals import mean_over_seeds
+from regime.measures.measurement import Measurement
+from regime.reproductions.claim import Series, Step, train_to
+
+BASE = {"task": "circle", "samples": 24, "test_samples": 8, "probe_samples": 48}
+LOSS = 0.1
+"""Share of the initial loss that training stops at."""
+STEP = f"to {LOSS:g} of the loss"
+Pick = Callable[[Measurement], torch.Tensor]
+
+
+def widths(full: bool) -> list[int]:
+    """Return the widths that exponents are fitted through."""
+    return [64, 128, 256, 512, 1024, *([2048] if full else [])]
+
+
+def measured_along(
+    field: str, values: Sequence[float], picks: dict[str, Pick], **fields: object
+) -> Generator[Step, None, tuple[dict[str, np.ndarray], list[ToyConfig]]]:
+    """Return measures (K, S) of runs trained to LOSS, one for each value of a field, and the runs' configurations.
+
+    Args:
+        field: of `ToyConfig`.
+        values: K of them.
+        picks: the measures to take, by name.
+        fields: what all runs have in common, beside BASE.
+    """
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in picks}
+    configs = [ToyConfig(**{**BASE, **fields, field: value}) for value in values]
+    for config in configs:
+        measurement = yield from train_to(config, LOSS)
+        for name, pick in picks.items():
+            rows[name].append(pick(measurement).cpu().numpy())
+    return {name: np.stack(row) for name, row in rows.items()}, configs
+
+
+def of_model(name: str) -> Pick:
+    """Return the pick of a measure of the whole model."""
+    return lambda measurement: measurement.model[name]
+
+
+def of_layer(layer: str, name: str) -> Pick:
+    """Return the pick of a measure of one layer."""
+    return lambda measurement: measurement.layers[layer][name]
+
+
+def dots(name: str, x: Sequence[float], y: np.ndarray) -> Series:
+    """Return dots at the means over seeds of y (K, S), with their intervals."""
+    means = [mean_over_seeds(row) for row in y]
+    return Series(
+        name=name,
+        x=[float(value) for value in x],
+        y=[mean.value for mean in means],
+        low=[mean.low for mean in means],
+        high=[mean.high for mean in means],
+    )
+
+
+def law(name: str, x: Sequence[float], y: np.ndarray, slope: float) -> Series:
+    """Return the line of a power law of a known exponent through the middle of y (K, S).
+
+    Args:
+        name: of the dots that it belongs to.
+        x: places.
+        y: values there.
+        slope: the exponent that is expected.
+    """
+    places = np.asarray(x, dtype=float)
+    scale = np.exp(np.log(y.mean(1)).mean() - slope * np.log(places).mean())
+    return Series(name=f"{name}, expected", x=places.tolist(), y=(scale * places**slope).tolist(), style="guide")
