@@ -18,13 +18,14 @@ from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import shipped
+from regime.ui.run import shipped, wall
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import learn_tab
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
+from regime.ui.screens.reproductions import asked_claim, reproductions_tab
 from regime.ui.screens.train import train_tab
 from regime.ui.static_files import routes
 from regime.ui.theme import head, theme
@@ -54,6 +55,8 @@ def build() -> gr.Blocks:
                 probe, compare, named = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab()
+            with gr.Tab("Reproductions", id="reproductions"):
+                reproductions_tab()
             with gr.Tab("Learn", id="learn"):
                 learn_tab()
         connect_comparison(pretraining, compare, named, tabs)
@@ -77,6 +80,9 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
 
     def open_link(request: gr.Request) -> Updates:
         pairs, config = request.query_params.multi_items(), None
+        with warned():
+            if asked_claim(pairs):
+                return {tabs: gr.update(selected="reproductions")}
         with warned():
             check_frame(pairs, names)
         with warned():
@@ -112,7 +118,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*shipped.routes(), *routes(), shipped_route()],
+            "routes": [*shipped.routes(), *wall.routes(), *routes(), shipped_route()],
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

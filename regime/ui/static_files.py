@@ -27,7 +27,7 @@ UPLOT = ("uplot.iife.min.js", "uplot.min.css")
 STYLE = "style.css"
 SHEETS = (
     *("page", "head", "form", "transport", "pictures", "charts", "verdict"),
-    *("tables", "exports", "map", "border", "learn", "narrow", "embed"),
+    *("tables", "exports", "map", "border", "wall", "learn", "narrow", "embed"),
 )
 """What the style sheet is made of, in order."""
 TYPES = {".js": "text/javascript", ".css": "text/css"}

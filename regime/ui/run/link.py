@@ -13,8 +13,8 @@ from regime.errors import ConfigError, show
 
 FOREIGN = ("_", "view")
 """Names of a query that belong to Gradio and its host, by how they begin."""
-FRAME = ("embed", "hide")
-"""Names of a query that say how the page is framed, not what is run."""
+FRAME = ("embed", "hide", "claim")
+"""Names of a query that say how the page is framed, or which card it shows, not what is run."""
 
 
 def query(fields: dict[str, object]) -> str:

@@ -69,23 +69,25 @@ export const follow = own => {
   if (parent !== window) parent.postMessage({ queryString: query(own, frame) }, 'https://huggingface.co');
 };
 
+// Copies a text and says so; where that is not allowed, as in some iframes, shows it to be copied by hand.
+export const copy = async (text, said) => {
+  try {
+    await navigator.clipboard.writeText(text);
+    said.textContent = 'Copied';
+    setTimeout(() => { said.textContent = ''; }, 3000);
+  } catch {
+    const field = Object.assign(document.createElement('input'), { readOnly: true, value: text, ariaLabel: 'Copy this' });
+    said.replaceChildren(field);
+    field.select();
+  }
+};
+
 // The buttons that copy the link to the run that is shown, and an iframe of it.
 export const link = (root, tab) => {
   const [linked, framed] = root.querySelectorAll('button'), said = root.querySelector('[role=status]');
-  const hand = async text => {
-    try {
-      await navigator.clipboard.writeText(text);
-      said.textContent = 'Copied';
-      setTimeout(() => { said.textContent = ''; }, 3000);
-    } catch {  // as in an iframe that may not write to the clipboard
-      const field = Object.assign(document.createElement('input'), { readOnly: true, value: text, ariaLabel: 'Copy this' });
-      said.replaceChildren(field);
-      field.select();
-    }
-  };
-  linked.onclick = () => hand(address(tab.query, kept('embed', 'hide')));
+  linked.onclick = () => copy(address(tab.query, kept('embed', 'hide')), said);
   framed.onclick = () => {
     const url = address(tab.query, [['embed', '1'], ...kept('hide')]).replaceAll('&', '&amp;');
-    hand(`<iframe src="${url}" title="Lazy or rich?" width="100%" height="900" loading="lazy"></iframe>`);
+    copy(`<iframe src="${url}" title="Lazy or rich?" width="100%" height="900" loading="lazy"></iframe>`, said);
   };
 };

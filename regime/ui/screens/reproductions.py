@@ -1,0 +1,113 @@
+"""The Reproductions tab: a wall of shipped cards, each of which can be measured again here, one at a time."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from regime.errors import ConfigError, show
+from regime.reproductions.shipped import cards
+from regime.ui.panels.glossary import term
+from regime.ui.parts import markup, places
+from regime.ui.run.claims import claim_events
+from regime.ui.run.runs import COMPUTE
+from regime.ui.run.wall import folder, shown_figure
+from regime.ui.screen import HIDDEN
+from regime.ui.static_files import script
+
+INTRO = (
+    "What papers say about lazy and rich training, measured again: each card has the published number, ours with its "
+    f"{term('interval', '95% interval')}, and what they come to. A claim that does not come out stays, and says what was tried."
+)
+WALL = '<div class="wall" data-folder="{}"><p class="sub" role="status">The cards are on their way.</p></div>'
+Frame = dict[str, Any]
+
+
+@dataclass
+class Attempt:
+    """A visitor's reproduction, if one goes on."""
+
+    going: bool = False
+    stopped: bool = False
+    """Whether it is to end."""
+
+
+def reproductions_tab() -> None:
+    """Build the Reproductions tab and connect it."""
+    places(f'<p class="intro">{INTRO}</p>')
+    wall = markup({}, "wall-box", html_template=WALL.format(folder()), js_on_load=script("wall"))
+    wall.submit(reproduce, [gr.State(Attempt()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
+
+
+def reproduce(attempt: Attempt, asked: Any, request: gr.Request) -> Iterator[Any]:
+    """Do what the page asks: reproduce a claim in its quick form, and yield what is drawn of it; or end that.
+
+    Args:
+        attempt: the visitor's.
+        asked: ["run", id of the claim, number of presses]; anything else ends it.
+        request: says who asks.
+    """
+    yield gr.skip()  # of a generator without any, Gradio would empty the output
+    match asked:
+        case ["run", str(id), int()] if not attempt.going:
+            attempt.going, attempt.stopped = True, False
+            try:
+                yield from frames(id, attempt, request.session_hash)
+            finally:
+                attempt.going = False
+        case _:
+            attempt.stopped = True
+
+
+def frames(id: str, attempt: Attempt, visitor: str | None) -> Iterator[Frame]:
+    """Yield what the page draws of a reproduction, all of it each time; the last frame is not `going`, and may have an `error`.
+
+    Args:
+        id: of the claim.
+        attempt: is looked at for whether it is to end.
+        visitor: who asks.
+    """
+    frame: Frame = {"id": id, "going": True, "findings": [], "figures": []}
+    try:
+        with closing(claim_events(id, False, visitor)) as events:
+            for event in events:
+                if attempt.stopped:
+                    break
+                frame = taken(frame, event)
+                yield frame
+    except gr.Error as error:
+        frame = frame | {"error": error.message}
+    yield frame | {"going": False}
+
+
+def taken(frame: Frame, event: dict[str, Any]) -> Frame:
+    """Return a frame with an event of a reproduction folded in."""
+    about = {"seconds": event["seconds"]} if "seconds" in event and event["kind"] != "queued" else {}
+    match event["kind"]:
+        case "queued":
+            about = {"place": event["place"]}
+        case "started":
+            about = {"place": 0, "seconds": 0.0}
+        case "working":
+            about |= {"done": event["done"], "doing": event["doing"]}
+        case "found":
+            about |= {"findings": [*frame["findings"], event["finding"] | {"configs": []}]}
+        case "drawn":
+            about |= {"figures": [*frame["figures"], shown_figure(event["figure"])]}
+        case "finished":
+            about = {"card": event["report"]}
+    return frame | about
+
+
+def asked_claim(pairs: list[tuple[str, str]]) -> str | None:
+    """Return the claim that a page's query asks for, `?claim=S5`, if any.
+
+    Raises:
+        ConfigError: there is no card of that claim.
+    """
+    id = dict(pairs).get("claim")
+    if id is not None and id not in cards("full"):
+        raise ConfigError(f"claim = {show(id)} is not allowed; allowed: one of {', '.join(cards('full'))}")
+    return id
