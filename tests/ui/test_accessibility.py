@@ -5,14 +5,14 @@ import pytest
 from tests.ui.test_browser import browser, page, visit  # noqa: F401
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-TABS = ("Train", "Map", "Probe", "Pretraining", "Learn")
+TABS = ("Train", "Map", "Probe", "Pretraining", "Reproductions", "Learn")
 HOLE = 40
 """Pixels of nothing at the end of a view that are still a margin."""
 
 
 def drawn(page):  # noqa: F811
-    """Wait until the shown tab has what it shows: its verdict, its map, or its text."""
-    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .guide h2:visible").first.wait_for()
+    """Wait until the shown tab has what it shows: its verdict, its map, its cards, or its text."""
+    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .claim:visible, .guide h2:visible").first.wait_for()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

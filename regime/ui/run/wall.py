@@ -45,7 +45,7 @@ def routes() -> list[BaseRoute]:
 
 
 def shown_card(card: Card) -> dict[str, Any]:
-    """Return what the page draws of a card: its configurations short and linked, what its quick form came to, why it cannot run."""
+    """Return what the page draws of a card, with what its quick form came to, and why it cannot be run here, if so."""
     quick, fields = cards("quick").get(card.id), card.to_dict()
     findings = [found | {"configs": [_short(config) for config in found["configs"]]} for found in fields["findings"]]
     return {

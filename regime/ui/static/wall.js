@@ -68,7 +68,7 @@ const update = frame => {
   draw(box, frame.figures);
   const link = box.querySelector('a.chip');
   link.hidden = !now;
-  if (now) link.onclick = () => { link.href = URL.createObjectURL(new Blob([JSON.stringify(now, null, 1)], { type: 'application/json' })); };
+  if (now) link.href = URL.createObjectURL(new Blob([JSON.stringify(now, null, 1)], { type: 'application/json' }));
   article.querySelector('[data-act=run]').textContent = frame.going ? 'Stop' : 'Run it again';
 };
 
