@@ -21,7 +21,7 @@ from regime.reproductions.shipped import cards
 from regime.ui.run import claims, wall
 from regime.ui.run.claims import claim_events
 from regime.ui.run.link import linked
-from regime.ui.screens.reproductions import Attempt, asked_claim, frames, taken
+from regime.ui.screens.reproductions import Presses, asked_claim, frames, taken
 from tests.ui.wall_sample import LAW, PATHS, SHARES, estimate, sample
 
 FULL, QUICK = cards("full"), cards("quick")
@@ -135,7 +135,7 @@ def test_a_claim_that_needs_what_is_not_there_says_so(monkeypatch):
 
 
 def test_the_events_of_a_reproduction_fold_into_frames(tiny):
-    seen = list(frames(tiny, Attempt(), "me"))
+    seen = list(frames(tiny, Presses(), "me"))
     assert [frame["going"] for frame in seen] == [True] * (len(seen) - 1) + [False]
     last = seen[-1]
     assert last["card"]["outcome"] == "pass"
@@ -147,17 +147,17 @@ def test_the_events_of_a_reproduction_fold_into_frames(tiny):
 
 
 def test_a_reproduction_that_is_stopped_sends_one_more_frame(tiny):
-    attempt = Attempt()
-    running = frames(tiny, attempt, "me")
+    presses = Presses()
+    running = frames(tiny, presses, "me")
     next(running)
-    attempt.stopped = True
+    presses.newest += 1
     (last,) = running
     assert last["going"] is False
     assert "card" not in last
 
 
 def test_what_cannot_be_run_is_said(tiny, monkeypatch):
-    (frame,) = frames("S999", Attempt(), None)
+    (frame,) = frames("S999", Presses(), None)
     assert frame["error"].startswith("claim = 'S999' is not allowed; allowed: one of S1")
     with pytest.raises(gr.Error, match="claim = 3 is not allowed"):
         next(claim_events(3, False, None))

@@ -59,7 +59,7 @@ def test_cards_are_filtered_by_outcome_with_counts_and_by_keyboard(made_up):
 
 
 def test_a_number_says_its_interval_its_tolerance_and_what_it_was_compared_with(made_up):
-    slope, tiny = made_up.locator("#claim-S1 .findings li").all()
+    slope, tiny = made_up.locator("#claim-T1 .findings li").all()
     text = slope.inner_text().replace("\N{MINUS SIGN}", "-")
     for part in ("-0.513", "95% -0.525 to -0.501", "expected -0.50", "tolerance: -0.550 to -0.450", "Pass"):
         assert part in text
@@ -70,23 +70,37 @@ def test_a_number_says_its_interval_its_tolerance_and_what_it_was_compared_with(
     )
     band, whisker, dot = spots["band"], spots["whisker"], spots["dot"]
     assert band["left"] < whisker["left"] < dot["left"] + dot["width"] / 2 < whisker["right"] < band["right"]
-    fail = made_up.locator("#claim-S3 .strip")
+    fail = made_up.locator("#claim-T3 .strip")
     assert fail.locator(".whisker").bounding_box()["x"] < fail.locator(".band").bounding_box()["x"]
 
 
 def test_markup_in_a_card_is_text(made_up):
-    expect(made_up.locator("#claim-S6 h3")).to_have_text("<img src=x onerror=alert(1)>")
+    expect(made_up.locator("#claim-T6 h3")).to_have_text("<img src=x onerror=alert(1)>")
     assert made_up.locator(".wall img").count() == 0
 
 
-def test_a_claim_without_code_or_packages_has_no_button(made_up):
-    expect(made_up.locator("#claim-S6 .absent")).to_have_text("This version of the app has no code for this claim.")
-    expect(made_up.locator("#claim-S6 [data-act=run]")).to_have_count(0)
-    expect(made_up.locator("#claim-S1 [data-act=run]")).to_have_count(1)
+def test_a_claim_that_cannot_be_run_says_so_and_has_no_button(made_up):
+    expect(made_up.locator("#claim-T6 .absent")).to_have_text("This version of the app has no code for this claim.")
+    expect(made_up.locator("[data-act=run]")).to_have_count(0)
+
+
+def test_another_card_takes_the_place_of_the_one_that_runs_and_errors_are_text(page, server):  # noqa: F811
+    both = [shown_card(CARDS["S1"]), shown_card(SAMPLE["T2"]) | {"absent": ""}]
+    page.route("**/claims-*.json", lambda route: route.fulfill(body=json.dumps(both), content_type="application/json"))
+    opened(page, server)
+    first, second = (page.locator(f"#claim-{id}") for id in ("S1", "T2"))
+    first.get_by_role("button", name="Run it here").click()
+    expect(first.locator(".live .state")).to_contain_text("networks of", timeout=MINUTES)
+    second.get_by_role("button", name="Run it here").click()
+    expect(first.locator(".live .state")).to_have_text("Stopped.", timeout=MINUTES)
+    expect(second.locator(".live .state.bad")).to_contain_text(
+        "claim = 'T2' is not allowed; allowed: one of S1", timeout=MINUTES
+    )
+    expect(second.get_by_role("button", name="Run it again")).to_be_visible()
 
 
 def test_values_are_under_the_pointer_and_in_a_table(made_up):
-    figure = made_up.locator("#claim-S1 figure")
+    figure = made_up.locator("#claim-T1 figure")
     over = figure.locator(".u-over")
     over.scroll_into_view_if_needed()
     box, said = over.bounding_box(), figure.locator(".pointed")
@@ -95,19 +109,19 @@ def test_values_are_under_the_pointer_and_in_a_table(made_up):
         made_up.mouse.move(box["x"] + box["width"] * (0.065 + 0.0087 * share), box["y"] + box["height"] * 0.02 * 0.5 * share)
         seen.add(said.inner_text())
     assert any(re.fullmatch(r"(Tanh|Relu)(, expected)?, width \d+: [\d.<]+(, 95% .* to .*)?", text) for text in seen)
-    made_up.locator("#claim-S1 .more > summary").click()
-    made_up.locator("#claim-S1 .more summary", has_text="The kernel moves less").click()
-    rows = made_up.locator("#claim-S1 .more tbody tr")
+    made_up.locator("#claim-T1 .more > summary").click()
+    made_up.locator("#claim-T1 .more summary", has_text="The kernel moves less").click()
+    rows = made_up.locator("#claim-T1 .more tbody tr")
     expect(rows).to_have_count(20)
     assert rows.first.inner_text().split("\t") == ["tanh", "16", "0.250", "0.208 to 0.300"]
 
 
 def test_details_lead_to_the_method_the_configurations_and_the_run_itself(made_up):
-    card = made_up.locator("#claim-S1")
+    card = made_up.locator("#claim-T1")
     narrow = card.bounding_box()["width"]
     card.locator(".more > summary").press("Enter")
     assert card.bounding_box()["width"] > 2 * narrow
-    expect(card.locator(".more")).to_contain_text(SAMPLE["S1"].method)
+    expect(card.locator(".more")).to_contain_text(SAMPLE["T1"].method)
     expect(card.locator(".more")).to_contain_text("regime 0.1.0, torch 2.13.0")
     card.locator(".more summary", has_text="3 configurations").press("Enter")
     expect(card.locator(".configs pre").first).to_have_text('{"kind":"toy","width":16,"steps":100}')
@@ -198,11 +212,11 @@ def test_a_run_is_stopped_by_a_second_press_and_when_its_visitor_leaves(page, se
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_scanner_finds_nothing_on_cards_of_every_outcome(made_up, theme):
     made_up.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
-    made_up.locator("#claim-S5 .more > summary").click()
-    made_up.locator("#claim-S5 .more > div").evaluate(
+    made_up.locator("#claim-T5 .more > summary").click()
+    made_up.locator("#claim-T5 .more > div").evaluate(
         "box => box.querySelectorAll('details').forEach(each => { each.open = true; })"
     )
-    made_up.locator("#claim-S1 .files > summary").click()
+    made_up.locator("#claim-T1 .files > summary").click()
     found = axe.Axe().run(made_up).response["violations"]
     assert [(each["id"], node["html"][:200]) for each in found for node in each["nodes"]] == []
 
@@ -210,8 +224,8 @@ def test_a_scanner_finds_nothing_on_cards_of_every_outcome(made_up, theme):
 @pytest.mark.parametrize("width", [1440, 768, 375])
 def test_cards_fit_the_window(made_up, width):
     made_up.set_viewport_size({"width": width, "height": 900})
-    made_up.locator("#claim-S5 .more > summary").click()
-    made_up.locator("#claim-S5 .more > div").evaluate(
+    made_up.locator("#claim-T5 .more > summary").click()
+    made_up.locator("#claim-T5 .more > div").evaluate(
         "box => box.querySelectorAll('details').forEach(each => { each.open = true; })"
     )
     assert no_sideways_scroll(made_up)

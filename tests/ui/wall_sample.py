@@ -94,17 +94,17 @@ def sample() -> list[Card]:
     plain = finding("forecast skill of twins in the mixed zone", "no number", estimate(0.62, 0.08))
     many = [slope, over, open_end, tiny]
     return [
-        card("S1", "Wide networks hardly move", "The wider a network, the less its parameters move.", [slope, tiny], [LAW]),
-        card("S2", "Undecided is said", "The border of the regimes falls with the root of the width.", [over], [PATHS, SHARES]),
+        card("T1", "Wide networks hardly move", "The wider a network, the less its parameters move.", [slope, tiny], [LAW]),
+        card("T2", "Undecided is said", "The border of the regimes falls with the root of the width.", [over], [PATHS, SHARES]),
         card(
-            "S3",
+            "T3",
             "It did not come out",
             "Networks whose kernel is worse aligned grok later.",
             [outside],
             [SHARES],
             "later, always",
         ),
-        card("S4", "Only shown", "How far a run can be foretold depends on where it lies on the map.", [plain], [PATHS]),
-        card("S5", "Many numbers", "One claim of several numbers, of which one is undecided.", many, [LAW, PATHS]),
-        card("S6", "<img src=x onerror=alert(1)>", "No figure, and a title that is markup.", [open_end], [], "positive"),
+        card("T4", "Only shown", "How far a run can be foretold depends on where it lies on the map.", [plain], [PATHS]),
+        card("T5", "Many numbers", "One claim of several numbers, of which one is undecided.", many, [LAW, PATHS]),
+        card("T6", "<img src=x onerror=alert(1)>", "No figure, and a title that is markup.", [open_end], [], "positive"),
     ]

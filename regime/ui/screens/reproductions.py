@@ -26,54 +26,48 @@ Frame = dict[str, Any]
 
 
 @dataclass
-class Attempt:
-    """A visitor's reproduction, if one goes on."""
+class Presses:
+    """A visitor's presses, of which only the newest counts: a reproduction that an older one began ends."""
 
-    going: bool = False
-    stopped: bool = False
-    """Whether it is to end."""
+    newest: int = 0
 
 
 def reproductions_tab() -> None:
     """Build the Reproductions tab and connect it."""
     places(f'<p class="intro">{INTRO}</p>')
     wall = markup({}, "wall-box", html_template=WALL.format(folder()), js_on_load=script("wall"))
-    wall.submit(reproduce, [gr.State(Attempt()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
+    wall.submit(reproduce, [gr.State(Presses()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
 
 
-def reproduce(attempt: Attempt, asked: Any, request: gr.Request) -> Iterator[Any]:
+def reproduce(presses: Presses, asked: Any, request: gr.Request) -> Iterator[Any]:
     """Do what the page asks: reproduce a claim in its quick form, and yield what is drawn of it; or end that.
 
     Args:
-        attempt: the visitor's.
-        asked: ["run", id of the claim, number of presses]; anything else ends it.
+        presses: the visitor's.
+        asked: ["run", id of the claim, number of presses]; anything else only ends what goes on.
         request: says who asks.
     """
+    presses.newest += 1
     yield gr.skip()  # of a generator without any, Gradio would empty the output
     match asked:
-        case ["run", str(id), int()] if not attempt.going:
-            attempt.going, attempt.stopped = True, False
-            try:
-                yield from frames(id, attempt, request.session_hash)
-            finally:
-                attempt.going = False
-        case _:
-            attempt.stopped = True
+        case ["run", str(id), int()]:
+            yield from frames(id, presses, request.session_hash)
 
 
-def frames(id: str, attempt: Attempt, visitor: str | None) -> Iterator[Frame]:
+def frames(id: str, presses: Presses, visitor: str | None) -> Iterator[Frame]:
     """Yield what the page draws of a reproduction, all of it each time; the last frame is not `going`, and may have an `error`.
 
     Args:
         id: of the claim.
-        attempt: is looked at for whether it is to end.
+        presses: are looked at for a newer one, which ends the reproduction.
         visitor: who asks.
     """
     frame: Frame = {"id": id, "going": True, "findings": [], "figures": []}
+    own = presses.newest
     try:
         with closing(claim_events(id, False, visitor)) as events:
             for event in events:
-                if attempt.stopped:
+                if presses.newest != own:
                     break
                 frame = taken(frame, event)
                 yield frame

@@ -74,7 +74,7 @@ export const card = (shown, folder) => {
       <details class="more"><summary>Details</summary><div></div></details></footer></article>`;
 };
 
-const shortened = ({ fields, link }) => html`<li><pre tabindex="0">${JSON.stringify(fields)}</pre>${link && html`<a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${JSON.stringify(fields)}</span></a>`}</li>`;
+const shortened = ({ fields, link }) => html`<li><pre>${JSON.stringify(fields)}</pre>${link && html`<a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${JSON.stringify(fields)}</span></a>`}</li>`;
 const configs = ({ what, configs: all }) => all.length > 0 && html`<details><summary>${capital(what)}: ${all.length} configuration${all.length > 1 && 's'}</summary><ul class="configs">${all.map(shortened)}</ul></details>`;
 
 // What is under Details: how it was measured, the numbers of its figures, the configurations, the versions.

@@ -4,7 +4,8 @@ import { claimFigure } from './claim_figure.js';
 import { capital, duration, fill, html } from './format.js';
 import { copy } from './tools.js';
 
-const wall = { cards: [], folder: '', shown: 'all', live: {}, going: null, wanted: null, asks: 0, root: null, send: null };
+const wall = { cards: [], folder: '', shown: 'all', live: {}, going: null, stopping: false, wanted: null, asks: 0, root: null, send: null };
+const PATIENCE = 8000;  // milliseconds after which a run that was stopped and does not answer counts as ended
 const of = id => wall.root.querySelector(`[data-id="${CSS.escape(id)}"]`);
 const cardOf = element => wall.cards.find(({ id }) => id === element.closest('article').dataset.id);
 
@@ -69,7 +70,7 @@ const update = frame => {
   const link = box.querySelector('a.chip');
   link.hidden = !now;
   if (now) link.href = URL.createObjectURL(new Blob([JSON.stringify(now, null, 1)], { type: 'application/json' }));
-  article.querySelector('[data-act=run]').textContent = frame.going ? 'Stop' : 'Run it again';
+  article.querySelector('[data-act=run]').textContent = !frame.going ? 'Run it again' : wall.stopping ? 'Stopping' : 'Stop';
 };
 
 const smooth = () => matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
@@ -79,7 +80,12 @@ const ask = (...request) => wall.send([...request, ++wall.asks]);
 const run = id => {
   if (wall.going) {
     wall.wanted = wall.going === id ? null : id;
-    return ask('stop');
+    if (wall.stopping) return undefined;
+    wall.stopping = true;
+    update(wall.live[wall.going]);
+    ask('stop');
+    const { asks, going } = wall;
+    return setTimeout(() => wall.going && wall.asks === asks && take({ ...wall.live[going], going: false }), PATIENCE);
   }
   wall.going = id;
   take({ id, going: true, findings: [], figures: [] });
@@ -90,9 +96,9 @@ const run = id => {
 const take = frame => {
   const before = wall.live[frame.id];
   wall.live[frame.id] = { ...frame, at: frame.done === before?.done ? before?.at : frame.seconds };
+  if (!frame.going) Object.assign(wall, { going: null, stopping: false });
   if (wall.root.childElementCount > 1) update(wall.live[frame.id]);
   if (frame.going) return;
-  wall.going = null;
   const next = wall.wanted;
   wall.wanted = null;
   if (next) run(next);
