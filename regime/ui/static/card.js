@@ -25,7 +25,7 @@ const digits = (value, places) => {
   if (value === 0) return '0';
   if (size >= 1e-3 && size < 1e5) return value.toFixed(size < 100 ? places : Math.min(places, 1)).replace('-', MINUS);
   const [leading, power] = value.toExponential(1).split('e');
-  return `${leading === '1.0' ? '' : `${leading.replace('-', MINUS)}\u00d7`}10${raised(Number(power))}`;
+  return `${leading}\u00d710${raised(Number(power))}`.replace('1.0\u00d7', '').replace('-', MINUS);
 };
 const signed = text => text.replaceAll(/(^|\s)-(?=[\d.])/g, `$1${MINUS}`);
 
@@ -35,7 +35,7 @@ const strip = (found, places) => {
   const { value, interval: [from, to], low, high } = found, ends = [from, to, value, low, high].filter(end => end !== null);
   const [least, most] = [Math.min(...ends), Math.max(...ends)], margin = 0.18 * (most - least) || Math.abs(value) || 1;
   const at = end => (100 * (end - least + margin) / (most - least + 2 * margin)).toFixed(2), [start, stop] = [low === null ? 0 : at(low), high === null ? 100 : at(high)];
-  const tick = (place, ...marks) => html`<span class="tick" style="left:${place}%">${marks.map(end => digits(end, places)).join(` ${DASH} `)}</span>`;
+  const tick = (place, ...marks) => html`<span class="tick" style="left:${place}%">${[...new Set(marks.map(end => digits(end, places)))].join(` ${DASH} `)}</span>`;
   const both = low !== null && high !== null, close = both && stop - start < CLOSE;
   return html`<div class="strip is-${found.outcome}" aria-hidden="true"><i class="rail"></i>${(low !== null || high !== null) && html`<i class="band${low === null && ' from'}${high === null && ' to'}" style="left:${start}%;width:${stop - start}%"></i>`}
     <i class="whisker" style="left:${at(from)}%;width:${at(to) - at(from)}%"></i><i class="dot" style="left:${at(value)}%"></i>

@@ -5,7 +5,6 @@ import { NAMES } from './facts.js';
 import uPlot from './uplot.js';
 
 const STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]], MOST = 6;  // ticks of a decade, and of an axis
-const REACH = 40;  // pixels within which the pointer finds a point
 const HINT = 'Point at a dot or a line for its values.';
 const css = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 const faint = color => `color-mix(in srgb, ${color} 15%, transparent)`;
@@ -104,12 +103,11 @@ const make = (box, spec, hold) => {
   }, [[x.low, x.high], [null, null]], box);
 };
 
-// The point nearest to the pointer, if one is near.
+// The point nearest to the pointer.
 const nearest = (plot, spec, { offsetX, offsetY }) => {
   const far = point => Math.hypot(plot.valToPos(point.x, 'x') - offsetX, plot.valToPos(point.y, 'y') - offsetY);
   const points = spec.series.flatMap(series => pointsOf(series, spec).filter(Boolean).map(point => ({ ...point, name: series.name })));
-  const best = points.reduce((one, other) => one && far(one) <= far(other) ? one : other, null);
-  return best && far(best) < REACH ? best : null;
+  return points.reduce((one, other) => one && far(one) <= far(other) ? one : other, null);
 };
 const range = ({ low, high }) => low === null || high === null ? '' : `, 95% ${number(low, 3)} to ${number(high, 3)}`;
 const said = (point, spec) => `${capital(point.name)}, ${word(spec.x).toLowerCase()} ${tickText(Number(point.x.toPrecision(4)))}: ${number(point.y, 3)}${range(point)}`;
