@@ -6,12 +6,12 @@ import re
 import pytest
 
 from regime.reproductions.shipped import cards
-from regime.ui.run.wall import shown_card
+from regime.ui.run.wall import shipped, shown_card
 from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
 from tests.ui.wall_sample import sample
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-CARDS = cards("full")
+CARDS = shipped()
 SAMPLE = {card.id: card for card in sample()}
 TALLY = {"All": 6, "Pass": 2, "Undecided": 2, "Fail": 1, "Shown": 1}
 

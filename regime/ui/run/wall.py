@@ -28,10 +28,15 @@ KEPT = 256
 """Files that are kept once they are made: more than a wall has."""
 
 
+def shipped() -> dict[str, Card]:
+    """Return the cards of the wall by their claims' ids: of the full forms, or of the quick one where that is all there is."""
+    return cards("quick") | cards("full")
+
+
 @cache
 def text() -> str:
     """Return the JSON of all cards, in the order of the wall."""
-    return json.dumps([shown_card(card) for card in cards("full").values()], separators=(",", ":"))
+    return json.dumps([shown_card(card) for card in shipped().values()], separators=(",", ":"))
 
 
 def folder() -> str:
@@ -103,7 +108,7 @@ def file(id: str, figure: int, ending: str) -> bytes:
     Raises:
         LookupError: there is no such card, or no such figure.
     """
-    card = cards("full")[id]
+    card = shipped()[id]
     if ending == "json":
         return json.dumps(card.to_dict(), indent=1).encode()
     drawn = card.figures[figure - 1].to_dict()

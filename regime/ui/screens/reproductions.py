@@ -8,12 +8,11 @@ from typing import Any
 import gradio as gr
 
 from regime.errors import ConfigError, show
-from regime.reproductions.shipped import cards
 from regime.ui.panels.glossary import term
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
-from regime.ui.run.wall import folder, shown_figure
+from regime.ui.run.wall import folder, shipped, shown_figure
 from regime.ui.screen import HIDDEN
 from regime.ui.static_files import script
 
@@ -102,6 +101,6 @@ def asked_claim(pairs: list[tuple[str, str]]) -> str | None:
         ConfigError: there is no card of that claim.
     """
     id = dict(pairs).get("claim")
-    if id is not None and id not in cards("full"):
-        raise ConfigError(f"claim = {show(id)} is not allowed; allowed: one of {', '.join(cards('full'))}")
+    if id is not None and id not in shipped():
+        raise ConfigError(f"claim = {show(id)} is not allowed; allowed: one of {', '.join(shipped())}")
     return id
