@@ -13,6 +13,10 @@ BOUNDS = {"bounds.lazy": LAZY_BELOW, "bounds.rich": RICH_ABOVE}
 CONVENTION = "A convention of the verdict, in regime/measures/verdict.py"
 PLACE = re.compile(r"(?P<run>\w+)\.(?P<name>\w+)(?:\.(?P<when>first|max)|>(?P<bound>[\d.]+))?")
 """Such as lazy.kernel_change at the end, .first or .max along the run, or >0.5: the step at which it first passes that."""
+NEARLY_ONE = 0.95
+"""From here on a share needs a digit more, not to be rounded to one."""
+ALWAYS = ("task", "width", "alpha", "model")
+"""Settings that are named also where they are the usual ones."""
 Fields = dict[str, Any]
 
 
@@ -23,7 +27,7 @@ def traced(placeholder: str) -> Fields:
         KeyError: there is no such run or measure.
     """
     if placeholder in BOUNDS:
-        return {"number": number(BOUNDS[placeholder]), "title": CONVENTION}
+        return {"number": f"{BOUNDS[placeholder]:g}", "title": CONVENTION}
     found = PLACE.fullmatch(placeholder)
     if found is None or found["run"] not in RUNS:
         raise KeyError(placeholder)
@@ -35,18 +39,18 @@ def traced(placeholder: str) -> Fields:
 def provenance(report: Fields) -> str:
     """Say what a number rests on: configuration, seeds and versions."""
     config, made = shared_config(report["config"]), report["provenance"]
-    given = [(name, value) for name, value in config.model_dump(exclude_defaults=True).items() if name != "kind"]
+    changed = config.model_dump(exclude_defaults=True)
+    given = [(name, value) for name, value in config if name in changed or name in ALWAYS]
     settings = ", ".join(f"{name} {value}" for name, value in given if not isinstance(value, list | tuple))
+    more = f" and {made['seeds'] - 1} more" if made["seeds"] > 1 else ""
     versions = ", ".join(f"{name} {made['versions'][name]}" for name in ("regime", "torch"))
-    return (
-        f"Run with {config.kind}{': ' if settings else ''}{settings}; seed {made['seed']}, {made['seeds']} in all; {versions}"
-    )
+    return f"Run with {settings}; seed {made['seed']}{more}; {versions}"
 
 
 def _value(run: Fields, name: str, when: str | None, bound: str | None) -> tuple[str, str]:
     report, words = run["report"], NAMES.get(name, field_name(name))
     if name in report["config"]:
-        return number(report["config"][name]), words
+        return f"{report['config'][name]:,g}", words
     if when is None and bound is None:
         return _spread(report["final"][name], report["spread"].get(name)), f"{words} at the end"
     known = [event for event in run["frame"]["events"] if event["kind"] == "measured" and _of(event, name) is not None]
@@ -63,4 +67,5 @@ def _of(event: Fields, name: str) -> Any:
 
 def _spread(value: float, deviation: float | None) -> str:
     """Return a mean over seeds with the standard deviation between them, where there are several."""
-    return number(value) + (f" \N{PLUS-MINUS SIGN} {number(deviation)}" if deviation else "")
+    text = f"{value:.3f}" if NEARLY_ONE < value < 1 else number(value)
+    return f"{text} \N{PLUS-MINUS SIGN} {float(f'{deviation:.1g}'):f}".rstrip("0").rstrip(".") if deviation else text

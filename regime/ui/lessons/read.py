@@ -1,8 +1,8 @@
 """Lessons as they are written, Markdown in `regime/guides/lessons`, read into what the page's script draws.
 
-A lesson is a title, a sentence about it, and steps with a heading of the second level. A comment at a step's head says what stands
-beside it; Guess, Try and Then are headings of the third level. A list of boxes under Guess has the answers, the right one checked;
-the first sentence of each is the answer, and what follows says why.
+A lesson is a title, a sentence about it, and steps with a heading of the second level. A comment at a step's head says what
+stands beside it; Guess, Try and Then are headings of the third level. A list of boxes under Guess has the answers, the right
+one checked; the first sentence of each is the answer, and what follows says why.
 """
 
 import re
@@ -82,21 +82,22 @@ def _option(text: str, seen: set[str]) -> Fields:
     found = OPTION.fullmatch(" ".join(text.split()))
     if found is None:
         raise ValueError(f"option {text!r}, expected a checked or empty box, the answer as a sentence, and why")
-    return {"right": found["right"] == "x", "text": inline(found["text"], seen), "why": inline(found["why"], seen)}
+    return {"right": found["right"] == "x", "text": inline(found["text"], None), "why": inline(found["why"], seen)}
 
 
-def inline(text: str, seen: set[str]) -> list[Any]:
+def inline(text: str, seen: set[str] | None) -> list[Any]:
     """Return a text as parts: strings, numbers, links, terms that are defined here, and others at their first use.
 
     Args:
         text: Markdown without blocks.
-        seen: the terms that this step has used, which grows.
+        seen: the terms that this step has used, which grows; None for the text of a button, which can hold none.
     """
     text, parts, start = " ".join(text.split()), [], 0
     for found in INLINE.finditer(text):
         parts += _plain(text[start : found.start()], seen)
         start = found.end()
         if term := found["term"]:
+            assert seen is not None
             seen.add(_terms()[1].get(term.lower().removesuffix("s"), term))
             parts.append({"defined": term})
         elif number := found["number"]:
@@ -106,10 +107,10 @@ def inline(text: str, seen: set[str]) -> list[Any]:
     return [*parts, *_plain(text[start:], seen)]
 
 
-def _plain(text: str, seen: set[str]) -> Iterator[Any]:
+def _plain(text: str, seen: set[str] | None) -> Iterator[Any]:
     pattern, first = _terms()
     start = 0
-    for found in pattern.finditer(text):
+    for found in pattern.finditer(text) if seen is not None else ():
         name = first[found[1].lower()]
         if name in seen:
             continue

@@ -38,8 +38,7 @@ RUNS = {
     "mup": LessonRun("1,024 units, muP", ToyConfig(width=1024, parameterization="mup", **BRIEF), pictures=False),
     "catapult": LessonRun(
         "Too large a step",
-        ToyConfig(width=512, depth=1, activation="tanh", learning_rate=1.29, steps=100, measure_every=4),
-        pictures=False,
+        ToyConfig(width=512, depth=1, activation="tanh", learning_rate=1.29, steps=100, measure_every=6),
     ),
     "parity": LessonRun(
         "Two of many inputs decide",

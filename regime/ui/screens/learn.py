@@ -32,8 +32,8 @@ GUIDES = {
 }
 """The guides that are shown, by file, and what they are called in the menu."""
 INTRO = (
-    "Seven short lessons, from what a kernel is to what it tells about a model. Each asks for a guess, shows what happened, and "
-    "has one thing to do. Below them stand the glossary, the science with its sources, and how to use all this from programs."
+    "Seven short lessons, from what a kernel is to what it tells about a model: guess first, then see. Below them stand the "
+    "glossary, the science with its sources, and how to use all this from programs."
 )
 TEMPLATE = """
 <div class="lessons"><nav aria-label="Lessons"></nav><div class="lesson"><div class="told"></div><div class="stage"></div></div>

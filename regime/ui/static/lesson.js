@@ -44,7 +44,7 @@ class Lessons {
       <h3 tabindex="-1">${step.title}</h3>${paragraphs(step.text)}
       ${guess && html`<div class="guess"><p id="lesson-guess"><b>Guess.</b> ${prose(guess.question)}</p><div role="group" aria-labelledby="lesson-guess">
         ${guess.options.map((option, k) => html`<button type="button" class="option" data-guess="${k}" aria-pressed="false">${prose(option.text)}</button>`)}</div></div>`}
-      <div class="why" role="status"></div>
+      <div class="answer" role="status"></div>
       ${task && html`<div class="task"><i class="check" aria-hidden="true"></i><div><b class="sr-only">To do.</b>${paragraphs(task.text)}${opens(task.done, this.runs)}</div></div>`}
       <div class="said" role="status"></div>${then && html`<div class="then" hidden>${paragraphs(then)}</div>`}
       <div class="turn"><button type="button" class="chip" data-turn="-1" ${which + number === 0 && html`disabled`}>Back</button>
@@ -78,7 +78,7 @@ class Lessons {
       button.setAttribute('aria-pressed', k === guess);
       button.classList.toggle('is-right', Boolean(option) && step.guess.options[k].right);
     });
-    fill(told.querySelector('.why'), html`${option && html`<p><b>${option.right ? RIGHT : WRONG}</b>${prose(option.why)}</p>`}`);
+    fill(told.querySelector('.answer'), html`${option && html`<p><b>${option.right ? RIGHT : WRONG}</b>${prose(option.why)}</p>`}`);
     const ready = !open && (!step.task || this.reached);
     told.querySelector('.task')?.classList.toggle('is-done', this.reached);
     fill(told.querySelector('.said'), html`${step.task && this.reached && html`<p class="sr-only">Done.</p>`}`);

@@ -120,10 +120,11 @@ export class Stage {
     this.changed();
   }
 
-  // Marks what the step speaks of, and brings it into sight when the step is new.
+  // Marks what the step speaks of, brings it into sight when the step is new, and leaves out what is still to come.
   mark() {
     const marked = this.step.mark ? this.root.querySelectorAll(this.step.mark) : [];
     marked.forEach(each => each.classList.add('marked'));
+    if (this.step.hide) this.root.querySelectorAll(this.step.hide).forEach(each => each.classList.add('out'));
     if (this.fresh && marked.length) {
       const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
       marked[0].scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
