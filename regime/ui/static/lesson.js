@@ -33,6 +33,8 @@ class Lessons {
     this.reached = this.done.has(this.key);
     this.stage.show(this.step, this.step.guess && this.guess === undefined);
     this.update();
+    const current = this.nav.querySelector('[aria-current]').parentElement;
+    current.parentElement.scrollTo({ left: current.offsetLeft - current.offsetWidth / 2 });
     if (!asked) return;
     this.told.querySelector('h3').focus();
     follow(new URLSearchParams({ lesson: this.lesson.id, step: this.at[1] + 1 }).toString());

@@ -125,7 +125,8 @@ export class Stage {
     const marked = this.step.mark ? this.root.querySelectorAll(this.step.mark) : [];
     marked.forEach(each => each.classList.add('marked'));
     if (this.step.hide) this.root.querySelectorAll(this.step.hide).forEach(each => each.classList.add('out'));
-    if (this.fresh && marked.length) {
+    const beside = this.root.offsetLeft > 0;  // and not below the text, which is read first
+    if (this.fresh && beside && marked.length) {
       const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
       marked[0].scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
     }
