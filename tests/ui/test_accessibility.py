@@ -12,7 +12,7 @@ HOLE = 40
 
 def drawn(page):  # noqa: F811
     """Wait until the shown tab has what it shows: its verdict, its map, or its text."""
-    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .told h3:visible").first.wait_for()
+    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .telling h3:visible").first.wait_for()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -23,6 +23,13 @@ def test_a_guide_is_the_packages_own_without_links_between_files(name):
     assert len(shown) > 0.9 * len(text)
 
 
+def test_the_places_of_claims_are_links():
+    shown = guide("claims")
+    assert "[lesson lazy 1](?lesson=lazy&step=1)" in shown
+    assert "[card S8](?claim=S8)" in shown
+    assert "[card gradient-flow](?claim=gradient-flow)" in shown
+
+
 @pytest.mark.parametrize("name", [None, "", "../pyproject", "changelog", 3, ["toys"]])
 def test_no_other_file_is_read(name):
     with pytest.raises(ConfigError, match=r"guide = .* is not allowed; allowed: one of 'glossary'"):
@@ -43,7 +50,7 @@ def test_guides_are_read_on_the_page(page, server):  # noqa: F811
 def opened(page, server, name, step=1):  # noqa: F811
     """A step of a lesson by its link, drawn."""
     page.goto(f"{server.url}?lesson={name}&step={step}")
-    expect(page.locator(".told h3")).to_have_text(lesson(name)["steps"][step - 1]["title"])
+    expect(page.locator(".telling h3")).to_have_text(lesson(name)["steps"][step - 1]["title"])
     drawn(page)
 
 
@@ -66,7 +73,7 @@ def test_a_lesson_is_done_from_first_to_last_step_by_keyboard(page, server, name
     steps = lesson(name)["steps"]
     expect(page.locator(".lessons nav .is-done")).to_have_count(0)
     for number, step in enumerate(steps):
-        expect(page.locator(".told h3")).to_have_text(step["title"])
+        expect(page.locator(".telling h3")).to_have_text(step["title"])
         drawn(page)
         if "guess" in step:
             right = next(k for k, option in enumerate(step["guess"]["options"]) if option["right"])
@@ -82,7 +89,7 @@ def test_a_lesson_is_done_from_first_to_last_step_by_keyboard(page, server, name
             page.keyboard.press("Shift+Tab")
         expect(page.locator(".then")).to_be_visible()
         if number + 1 < len(steps):
-            page.locator(".told h3").focus()
+            page.locator(".telling h3").focus()
             tab_to(page, "[data-turn='1']")
             page.keyboard.press("Enter")
     done = page.locator(".lessons nav .is-done")
@@ -142,11 +149,11 @@ def test_a_number_leads_to_its_run(page, server):  # noqa: F811
 def test_the_address_follows_and_a_link_that_leads_nowhere_is_said(page, server):  # noqa: F811
     opened(page, server, "scale", 2)
     page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.locator(".told h3")).to_be_focused()
+    expect(page.locator(".telling h3")).to_be_focused()
     assert "lesson=scale&step=3" in page.url
     page.goto(f"{server.url}?lesson=nothing")
     expect(page.locator("[data-testid=toast-body]")).to_contain_text("lesson = 'nothing' is not allowed")
-    expect(page.locator(".told h3")).to_be_visible()
+    expect(page.locator(".telling h3")).to_be_visible()
 
 
 def test_nothing_is_asked_of_the_server_until_it_is_asked_for(page, server):  # noqa: F811

@@ -36,7 +36,7 @@ INTRO = (
     "glossary, the science with its sources, and how to use all this from programs."
 )
 TEMPLATE = """
-<div class="lessons"><nav aria-label="Lessons"></nav><div class="lesson"><div class="told"></div><div class="stage"></div></div>
+<div class="lessons"><nav aria-label="Lessons"></nav><div class="lesson"><div class="telling"></div><div class="stage"></div></div>
 <div class="glossary"></div></div>"""
 
 
@@ -49,7 +49,11 @@ def guide(name: Any) -> str:
     if not isinstance(name, str) or name not in GUIDES:
         raise ConfigError(f"guide = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, GUIDES))}")
     text = files("regime").joinpath("guides", f"{name}.md").read_text(encoding="utf-8")
-    return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text).replace("# ", "## ", 1)
+    text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text).replace("# ", "## ", 1)
+    if name == "claims":  # whose places are links on the page
+        text = re.sub(r"\blesson (\w+) (\d)", r"[\g<0>](?lesson=\1&step=\2)", text)
+        text = re.sub(r"\bcard (S\d+|predictability|gradient-flow|scaling-laws)\b", r"[\g<0>](?claim=\1)", text)
+    return text
 
 
 def check_lesson(name: str) -> None:

@@ -14,7 +14,7 @@ class Lessons {
     Object.assign(this, { root, lessons, runs, at: [0, 0] });
     this.done = progress(lessons.map(lesson => lesson.steps.map((_, k) => key(lesson, k))));
     this.guesses = {};  // the answer that was chosen last, by step
-    [this.nav, this.told, this.box] = root.querySelectorAll('nav, .told, .stage');
+    [this.nav, this.told, this.box] = root.querySelectorAll('nav, .telling, .stage');
     fill(root.querySelector('.glossary'), html`${Object.entries(terms).map(([term, sentence]) => html`<div id="${termId(term)}" class="definition" popover>${sentence}</div>`)}`);
     fill(this.nav, html`<ol>${lessons.map(({ title }, k) => html`<li><button type="button" data-lesson="${k}"><b>${k + 1}</b> ${title}<i aria-hidden="true">\u2713</i><span class="sr-only"></span></button></li>`)}</ol>`);
     this.stage = new Stage(this.box, runs, () => this.update());
