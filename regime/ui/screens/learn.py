@@ -36,8 +36,8 @@ INTRO = (
     "glossary, the science with its sources, and how to use all this from programs."
 )
 TEMPLATE = """
-<div class="lessons"><nav aria-label="Lessons"></nav><div class="lesson"><div class="telling"></div><div class="stage"></div></div>
-<div class="glossary"></div></div>"""
+<div class="lessons"><nav aria-label="Lessons"></nav>
+<div class="lesson"><div class="telling"></div><div class="stage"></div></div><div class="glossary"></div></div>"""
 
 
 def guide(name: Any) -> str:
