@@ -13,6 +13,7 @@ from regime.config.rows import OWN
 from regime.errors import ConfigError
 from regime.ui.api import ENDPOINTS, STREAMS, endpoints
 from regime.ui.form.own_rows import AWAITED
+from regime.ui.lessons import served
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
@@ -21,7 +22,7 @@ from regime.ui.refusals import Refusals, unfit
 from regime.ui.run import shipped, wall
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
-from regime.ui.screens.learn import learn_tab
+from regime.ui.screens.learn import check_lesson, learn_tab
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
@@ -80,6 +81,10 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
 
     def open_link(request: gr.Request) -> Updates:
         pairs, config = request.query_params.multi_items(), None
+        if lesson := request.query_params.get("lesson"):
+            with warned():
+                check_lesson(lesson)
+            return {tabs: gr.update(selected="learn")}
         with warned():
             if asked_claim(pairs):
                 return {tabs: gr.update(selected="reproductions")}
@@ -118,7 +123,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*shipped.routes(), *wall.routes(), *routes(), shipped_route()],
+            "routes": [*shipped.routes(), *wall.routes(), *served.routes(), *routes(), shipped_route()],
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

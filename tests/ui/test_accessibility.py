@@ -12,7 +12,7 @@ HOLE = 40
 
 def drawn(page):  # noqa: F811
     """Wait until the shown tab has what it shows: its verdict, its map, its cards, or its text."""
-    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .claim:visible, .guide h2:visible").first.wait_for()
+    page.locator(".dial:not(.is-blank):visible, #map canvas:visible, .claim:visible, .telling h3:visible").first.wait_for()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -25,6 +25,20 @@ def test_a_scanner_finds_nothing_on_any_tab(page, server, theme):  # noqa: F811
         found = axe.Axe().run(page).response["violations"]
         known = [(each["id"], each["impact"], node["html"][:200]) for each in found for node in each["nodes"]]
         assert known == [], f"{tab}, {theme}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("lesson", ["lazy", "rich", "scale", "transformers"])
+def test_a_scanner_finds_nothing_in_a_lesson(page, server, lesson, theme):  # noqa: F811
+    """Before the guess of its second step, and after it."""
+    page.goto(f"{server.url}?lesson={lesson}&step=2&__theme={theme}")
+    page.locator(".stage [data-view] *").first.wait_for(state="attached")
+    for _ in range(2):
+        found = axe.Axe().run(page).response["violations"]
+        assert [(each["id"], node["html"][:200]) for each in found for node in each["nodes"]] == []
+        if page.locator("[data-guess]").count():
+            page.locator("[data-guess]").first.click()
+            page.locator(".answer p").wait_for()
 
 
 @pytest.mark.parametrize("width", [1440, 768, 375])

@@ -1,4 +1,4 @@
-"""The Learn tab, a first version: the guides of the package, one at a time."""
+"""The Learn tab: lessons with live panels, which the page's script draws from shipped runs; then the guides of the package."""
 
 import re
 from importlib.resources import files
@@ -8,12 +8,17 @@ import gradio as gr
 
 from regime.errors import ConfigError, show
 from regime.ui.form.config_form import ConfigForm, Part
-from regime.ui.parts import column, places
+from regime.ui.lessons.read import LESSONS
+from regime.ui.lessons.served import text_file
+from regime.ui.parts import column, markup, places
 from regime.ui.run.runs import as_text
 from regime.ui.screen import HIDDEN
+from regime.ui.static_files import script
 
 GUIDES = {
+    "glossary": "Glossary",
     "science": "The science",
+    "claims": "Where each claim is seen",
     "choose": "Which tool for which question",
     "toys": "Toys",
     "sweeps": "Maps",
@@ -26,7 +31,13 @@ GUIDES = {
     "log": "What did not work",
 }
 """The guides that are shown, by file, and what they are called in the menu."""
-INTRO = "What the numbers of this page mean, where they come from, and how to get them in Python or from other programs."
+INTRO = (
+    "Seven short lessons, from what a kernel is to what it tells about a model: guess first, then see. Below them stand the "
+    "glossary, the science with its sources, and how to use all this from programs."
+)
+TEMPLATE = """
+<div class="lessons"><nav aria-label="Lessons"></nav>
+<div class="lesson"><div class="telling"></div><div class="stage"></div></div><div class="glossary"></div></div>"""
 
 
 def guide(name: Any) -> str:
@@ -38,17 +49,29 @@ def guide(name: Any) -> str:
     if not isinstance(name, str) or name not in GUIDES:
         raise ConfigError(f"guide = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, GUIDES))}")
     text = files("regime").joinpath("guides", f"{name}.md").read_text(encoding="utf-8")
-    return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text).replace("# ", "## ", 1)
+    text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text).replace("# ", "## ", 1)
+    if name == "claims":  # whose places are links on the page
+        text = re.sub(r"\blesson (\w+) (\d)", r"[\g<0>](?lesson=\1&step=\2)", text)
+        text = re.sub(r"\bcard (S\d+|predictability|gradient-flow|scaling-laws)\b", r"[\g<0>](?claim=\1)", text)
+    return text
+
+
+def check_lesson(name: str) -> None:
+    """Check the lesson that a link asks for; raises ConfigError where there is none of that name."""
+    if name not in LESSONS:
+        raise ConfigError(f"lesson = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, LESSONS))}")
 
 
 def learn_tab() -> None:
     """Build the Learn tab and connect it."""
     places(f'<p class="intro">{INTRO}</p>')
+    markup(text_file(), "lessons-box", html_template=TEMPLATE, js_on_load=script("lesson"))
+    places('<h2 class="guides">Guides</h2>')
     with gr.Row(elem_classes="page two"):
         with column("controls"):
-            form = ConfigForm("learn", [Part("guide", "Guide", control="choice", options=GUIDES)], {"guide": "science"})
+            form = ConfigForm("learn", [Part("guide", "Guide", control="choice", options=GUIDES)], {"guide": "glossary"})
         with column("middle"):
-            shown = gr.Markdown(guide("science"), elem_classes="guide")
+            shown = gr.Markdown(guide("glossary"), elem_classes="guide")
 
     def read(value: Any) -> str:
         with as_text():
