@@ -90,7 +90,13 @@ def distances(config: ToyConfig) -> Generator[Step, None, Distances]:
 
 
 def ridge_regression(kernel: Tensor, rows: Tensor, y: Tensor) -> Tensor:
-    """Return the outputs (m, C) of scikit-learn's kernel regression with a kernel (N, N), and rows (m, N) of other points."""
+    """Return the outputs (m, C) of scikit-learn's kernel regression.
+
+    Args:
+        kernel: of the training points, (N, N).
+        rows: of m other points with them, (m, N).
+        y: targets (N, C).
+    """
     fitted = KernelRidge(alpha=RIDGE * kernel.diagonal().mean().item(), kernel="precomputed").fit(kernel.cpu(), y.cpu())
     return torch.as_tensor(fitted.predict(rows.cpu())).to(y)
 

@@ -24,7 +24,7 @@ def _read(path: Path) -> dict[str, Card]:
 
 
 def keep(form: Form, new: Sequence[Card] = (), folder: Path = CARDS) -> None:
-    """Put cards in the place of those that a folder has of their claims, and give all the texts that claims have now.
+    """Put cards in the place of those that a folder has of their claims, and give all of them their claims' texts; one a line.
 
     Args:
         form: of the cards.
@@ -34,5 +34,6 @@ def keep(form: Form, new: Sequence[Card] = (), folder: Path = CARDS) -> None:
     path = folder / f"{form}.json"
     _read.cache_clear()
     merged = {card.id: card.model_copy(update=texts(CLAIMS[card.id])) for card in [*_read(path).values(), *new]}
-    path.write_text(json.dumps({id: merged[id].to_dict() for id in CLAIMS if id in merged}, indent=1) + "\n")
+    lines = [f"{json.dumps(id)}: {json.dumps(merged[id].to_dict())}" for id in CLAIMS if id in merged]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     _read.cache_clear()
