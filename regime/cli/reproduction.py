@@ -5,7 +5,7 @@ import json
 import sys
 from collections import Counter
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regime.cli.progress import Progress
 from regime.cli.signals import Interrupted, Interrupts
@@ -55,8 +55,8 @@ def _reproduced(id: str, full: bool, place: str, interrupts: Interrupts) -> "Car
     """The card of one claim, telling how far it is."""
     from regime.reproductions.reproduce import Card, stream
 
-    events = stream(id, full)
-    with Progress() as progress, closing(events):  # type: ignore[type-var]
+    events: Any = stream(id, full)
+    with Progress() as progress, closing(events):
         for event in events:
             interrupts.check()
             if event.kind == "working" and progress.due:

@@ -108,8 +108,8 @@ CATAPULT = Claim(
         arxiv="2003.02218",
     ),
     published="edges at eta lambda_0 = 2 and 4",
-    method=f"The paper's own model, f = u.v x / sqrt(n) with n = {WIDTH}, one sample x = 1, y = 0, {STEPS} steps; eta is the "
-    f"step size, lambda_0 the curvature at the start. Shares have exact intervals: all means above {ALL:g}, none below "
+    method=f"The paper's own model, f = u.v x / sqrt(n) with n = {WIDTH}, one sample x = 1, y = 0, {STEPS} steps. Here eta is "
+    f"the step size, lambda_0 the curvature at the start. Shares have exact intervals: all means above {ALL:g}, none below "
     f"{NONE:g}. With many samples or ReLU the upper edge moves.",
     measure=measure,
 )

@@ -116,9 +116,10 @@ KERNEL_REGRESSION = Claim(
         title="Wide Neural Networks of Any Depth Evolve as Linear Models Under Gradient Descent",
         arxiv="1902.06720",
     ),
-    published="-1/2 at most",
+    published="-1/2, or faster",
     method=f"One hidden layer, 8 points, trained to a loss of {CONVERGED:g}. With the network's own kernel only the kernel's "
-    "movement is left, so that slopes from -1/2 to -1 are expected; with the kernel of infinite width, -1/2 within 0.15. "
+    "movement is left: slopes of -1/2 to -1, tolerated from -1.15 to -0.6 for erf and from -1.0 to -0.4 for ReLU. With the "
+    "kernel of infinite width: -1/2, within 0.15. "
     f"Kernel regression itself is compared with scikit-learn's KernelRidge, to {CLOSE:g}.",
     measure=measure,
 )
