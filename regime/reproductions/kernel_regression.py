@@ -49,7 +49,7 @@ def measure(full: bool) -> Iterator[Found]:
             rows.append((yield from distances(config)))
         own, infinite = (np.stack([getattr(row, name) for row in rows]) for name in ("own", "infinite"))
         what = f"exponent against width of the distance of trained {activation} networks from kernel regression with"
-        yield finding(f"{what} its Theta_0", expected, exponent(widths(full), own), low, high, configs=configs)
+        yield finding(f"{what} their Theta_0", expected, exponent(widths(full), own), low, high, configs=configs)
         yield finding(f"{what} Theta_inf", "-1/2", exponent(widths(full), infinite), -0.65, -0.35, configs=configs)
         series += [dots(f"{activation}, its Theta_0", widths(full), own)]
         series += [dots(f"{activation}, Theta_inf", widths(full), infinite), law(activation, widths(full), infinite, -0.5)]

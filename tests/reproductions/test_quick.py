@@ -45,7 +45,7 @@ def test_shipped_quick_cards_agree_with_full_ones(id: str) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("id", forms())
+@pytest.mark.parametrize("id", list(forms()))
 def test_quick_form(id: str) -> None:
     check(reproduce(id))
 
