@@ -173,13 +173,14 @@ def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) 
     Raises:
         RuntimeError: it does not, or training diverges.
     """
-    experiment = Experiment(ToyRun(config, dtype))
+    experiment = Experiment(ToyRun(config, dtype), learners=False)
+    yield Step()
     baseline = Baseline(take_snapshot(experiment))
     target = share * baseline.start.losses["train_loss"].mean()
     for _ in range(STEPS):
+        yield Step()
         if experiment.advance().mean() <= target:
             return baseline.measure(take_snapshot(experiment), None)
-        yield Step()
     raise RuntimeError(f"the training loss did not fall to {share:g} of its start in {STEPS} steps")
 
 
