@@ -1,5 +1,8 @@
 """Every claim by its id, in the order of the wall."""
 
+from regime.reproductions.after import AFTER_KERNEL
+from regime.reproductions.features import FEATURES
 from regime.reproductions.movement import MOVEMENT
+from regime.reproductions.sparse import SPARSE
 
-CLAIMS = {claim.id: claim for claim in (MOVEMENT,)}
+CLAIMS = {claim.id: claim for claim in (MOVEMENT, SPARSE, FEATURES, AFTER_KERNEL)}
