@@ -55,7 +55,7 @@ def measure(full: bool) -> Iterator[Found]:
     rows = {}
     for part, (target, (base, expected, low, high)) in enumerate(known.items()):
         yield Step(part / len(known), f"networks that learn {target}")
-        configs = draws(base, 20 if full else 5)
+        configs = draws(base, 12 if full else 5)
         rows[target] = yield from losses(configs, BEFORE, NETWORK)
         what = f"test loss of the rich network over that of its own first kernel, target: {target}"
         yield finding(what, expected, quotient(rows[target]), low, high, configs=configs)
