@@ -42,8 +42,8 @@ AFTER_KERNEL = Claim(
     paper=Paper(
         authors="Fort et al.",
         year=2020,
-        title="Deep Learning versus Kernel Learning: an Empirical Study of Loss Landscape Geometry and the Time Evolution of the "
-        "Neural Tangent Kernel",
+        title="Deep Learning versus Kernel Learning: an Empirical Study of Loss Landscape Geometry and the Time Evolution of "
+        "the Neural Tangent Kernel",
         arxiv="2010.15110",
     ),
     published="regression with the last kernel is better",

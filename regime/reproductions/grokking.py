@@ -1,4 +1,4 @@
-"""S10: grokking is late feature learning: a lazier start, or one that suits the task less, waits longer before it generalizes."""
+"""S10: grokking is late feature learning: a lazier or less suited start waits longer before it generalizes."""
 
 from collections.abc import Generator, Iterator
 from typing import NamedTuple

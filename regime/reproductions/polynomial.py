@@ -1,8 +1,8 @@
-"""The regression of Kumar et al. 2023: a network of one hidden layer learns a square of one direction, and its test loss is known.
+"""The regression of Kumar et al. 2023: a network of one hidden layer learns a square, and its test loss is known exactly.
 
 The network is f(x) = alpha mean_i phi(w_i x) with phi(h) = h + epsilon h^2 / 2, inputs are N(0, 1/D), weights start at N(0, 1),
-and the target is (beta x)^2 / 2 with |beta|^2 = D. As phi is quadratic, f(x) = alpha (m x + epsilon x M x / 2) depends on the mean
-m of the weights and on M, the mean of w w^T, alone; and so do their changes by gradient descent.
+and the target is (beta x)^2 / 2 with |beta|^2 = D. As phi is quadratic, f(x) = alpha (m x + epsilon x M x / 2) depends alone
+on m, the mean of the weights, and on M, that of w w^T; and so do their changes by gradient descent.
 """
 
 from collections.abc import Iterator
