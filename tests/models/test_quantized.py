@@ -1,4 +1,4 @@
-"""Weights that a package carries quantized: unpacked once, checked, and refused with the mend where the package is not there."""
+"""Weights that a package carries quantized: unpacked once, checked, and refused with the mend where the package is absent."""
 
 import importlib.util
 from pathlib import Path
