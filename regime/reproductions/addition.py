@@ -1,7 +1,7 @@
 """S10's second part: the shipped transformer that learns addition, trained from scratch at three output scales."""
 
 from collections.abc import Generator, Iterator
-from math import log10
+from math import inf, isfinite, log10
 
 import torch
 from torch.nn import functional
@@ -45,7 +45,7 @@ def learn(alpha: float, steps: int = STEPS) -> Generator[Step, None, Curve]:
 
 def fell(curve: Curve, column: int) -> float:
     """Return the first step at which a loss was low, inf where it never was."""
-    return next((float(row[0]) for row in curve if row[column] < LOW), float("inf"))
+    return next((float(row[0]) for row in curve if row[column] < LOW), inf)
 
 
 def scaled_addition() -> Iterator[Found]:
@@ -55,9 +55,10 @@ def scaled_addition() -> Iterator[Found]:
         yield Step(part / len(ALPHAS), f"a transformer that learns addition, alpha = {alpha:g}")
         curves[alpha] = yield from learn(alpha)
     waits = {alpha: fell(curve, 2) - fell(curve, 1) for alpha, curve in curves.items()}
-    for alpha in ALPHAS[1:]:
-        longer = log10(waits[alpha] / waits[ALPHAS[0]])
-        what = f"transformer, one seed: log10 of its wait at alpha = {alpha:g} over that at {ALPHAS[0]:g}"
+    over = [alpha for alpha in ALPHAS if isfinite(waits[alpha])]
+    for alpha in over[1:]:
+        longer = log10(waits[alpha] / waits[over[0]])
+        what = f"transformer, one seed: log10 of its wait at alpha = {alpha:g} over that at {over[0]:g}"
         yield finding(what, "positive", PointEstimate(longer, longer, longer))
     series = [
         Series(

