@@ -70,5 +70,5 @@ def scaled_addition() -> Iterator[Found]:
         for alpha, curve in curves.items()
         for name, column, style in (("test", 2, "line"), ("train", 1, "guide"))
     ]
-    title = "A transformer that learns addition waits longer, too, where its outputs are scaled up"
+    title = "How long a transformer waits that learns addition, by the scale of its outputs"
     yield Figure(title=title, x="step", y="loss", log_x=True, log_y=True, series=series)
