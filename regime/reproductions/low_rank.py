@@ -31,7 +31,7 @@ KNOBS: dict[str, tuple[dict[str, object], ...]] = {
 
 
 def low_rank_distance(features: Float[Tensor, "*s n p"], outputs: Float[Tensor, "*s n C"]) -> Float[Tensor, "*s"]:
-    """Return D_LR = 1 - CKA(T, T_MP): 0 at the rich end, where the features' kernel is the projector onto the outputs; 1 at most.
+    """Return D_LR = 1 - CKA(T, T_MP): 0 (rich) where the features' kernel is the projector onto the outputs, at most 1.
 
     T is the kernel of the last features, T_MP = a_1 |1><1| + a_2 P with P the projector onto the span of the outputs; CKA
     centers both, so that a_1 and a_2 drop out (Nam et al. 2024, arXiv 2410.04264, definition 1).
@@ -136,10 +136,10 @@ LOW_RANK = Claim(
         arxiv="2410.04264",
     ),
     published="D_LR falls from 0.51 to 0.11 as a transformer groks addition modulo 97.",
-    method=f"Networks learn rings, in the full form also from a teacher network, {STEP}, along five knobs that lead from lazy to rich. D_LR compares the kernel of the last "
-    "features with the projector onto the learned outputs: one less their alignment after centering (definition 1 of the "
-    "paper). Outputs are those less their start. The rank correlation with kernel_change over all settings passes where its "
-    "interval over seeds is positive. D_LR has no start to compare with: among lazy networks it follows the features they were "
-    "born with, so wider ones look richer. Pairs that the two numbers order differently are named.",
+    method=f"Networks learn rings, in the full form also from a teacher network, {STEP}, along five knobs from lazy to rich. "
+    "D_LR compares the kernel of the last features with the projector onto the learned outputs: one less their alignment after "
+    "centering (definition 1 of the paper). Outputs are those less their start. The rank correlation with kernel_change over "
+    "all settings passes where its interval over seeds is positive. D_LR has no start to compare with: among lazy networks it "
+    "follows the features they were born with, so wider ones look richer. Pairs that the two order differently are named.",
     measure=measure,
 )
