@@ -16,6 +16,8 @@ from regime.reproductions.widths import LOSS, STEP, dots
 from regime.toy.producer import ToyRun
 
 ALPHAS = [64.0, 16.0, 4.0, 1.0, 1 / 4, 1 / 16]
+TOGETHER = 256
+"""Units of all networks of one seed that train as one batch: with more, a step takes too long to be stopped between."""
 
 
 class Foretold(NamedTuple):
@@ -76,7 +78,11 @@ def measure(full: bool) -> Iterator[Found]:
     for place, width in enumerate(widths):
         yield Step(place / len(widths), f"networks of width {width}, from lazy to rich")
         cells = [base.model_copy(update={"width": width, "alpha": alpha}) for alpha in ALPHAS]
-        rows.append((yield from foretold(cells, LOSS)))
+        together = max(1, TOGETHER // width)
+        row: list[Foretold] = []
+        for first in range(0, len(cells), together):
+            row += yield from foretold(cells[first : first + together], LOSS)
+        rows.append(row)
     skill, apart, known = (np.array([[place[part] for place in row] for row in rows]) for part in range(3))
     yield from _skill(widths, skill, sweep)
     yield from _seeds(widths, apart, known, sweep)

@@ -1,7 +1,8 @@
 """Every claim by its id, in the order of the wall."""
 
+from regime.reproductions.largest_step import LARGEST_STEP
 from regime.reproductions.low_rank import LOW_RANK
 from regime.reproductions.movement import MOVEMENT
 from regime.reproductions.predictability import PREDICTABILITY
 
-CLAIMS = {claim.id: claim for claim in (MOVEMENT, LOW_RANK, PREDICTABILITY)}
+CLAIMS = {claim.id: claim for claim in (MOVEMENT, LARGEST_STEP, LOW_RANK, PREDICTABILITY)}
