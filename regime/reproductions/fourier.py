@@ -115,9 +115,9 @@ FOURIER = Claim(
     paper=Paper(authors="Lin", year=2025, title="Feature Identification via the Empirical NTK", arxiv="2510.00468"),
     published="The alignment rises, fastest near the onset of grokking.",
     method="The shipped checkpoints of one transformer that learns a + b modulo 59. At each, the kernel of all logits (by four "
-    "random signs of them) on random sums; its 58 top eigenvectors against the 29 cosines and sines of a + b. Intervals are over "
-    "draws of sums, not over trainings. The place passes where held-out accuracy goes from 0.55 to 0.95, after all training "
-    "sums are known. Here the fastest rise comes with the last burst of generalization, not with its onset as in the paper. "
-    "Rises between checkpoints are too few to decide on their rank correlation with those of accuracy.",
+    "random signs of them) on random sums: its 58 top eigenvectors against the 29 cosines and sines of a + b. Intervals are "
+    "over draws of sums, not over trainings. The place passes where held-out accuracy goes from 0.55 to 0.95, after all "
+    "training sums are known. Here the fastest rise comes with the last burst of generalization, not with its onset as in the "
+    "paper. Rises between checkpoints are too few to decide on their rank correlation with those of accuracy.",
     measure=measure,
 )

@@ -25,6 +25,6 @@ def test_overlap_is_one_for_the_targets_kernel_and_chance_for_a_random_one() -> 
 def test_curves_that_rise_at_the_same_places_correlate() -> None:
     rises = np.arange(1.0, 11.0)
     curve, mixed = rises.cumsum(), np.concatenate([rises[::2], rises[1::2]]).cumsum()
-    assert rises_together(curve, -curve).value == pytest.approx(-1.0)
+    assert rises_together(curve, rises[[0, 2, 1, *range(3, 10)]].cumsum()).low > 0.8
     found = rises_together(curve, mixed)
     assert -1 < found.low < found.value < found.high < 1
