@@ -104,7 +104,15 @@ def measure(full: bool) -> Iterator[Found]:
     series, alphas = [], (LAZY, 1.0, 1 / 8)
     for place, alpha in enumerate(alphas):
         yield Step(place / len(alphas), f"descent and flow of networks, alpha = {alpha:g}")
-        fields = {"task": "sine", "width": 32, "samples": 16, "test_samples": 8, "probe_samples": 8, "activation": "tanh"}
+        fields = {
+            "task": "sine",
+            "width": 32,
+            "samples": 16,
+            "test_samples": 8,
+            "probe_samples": 8,
+            "activation": "tanh",
+            "device": "cpu",
+        }
         config = ToyConfig(**fields, alpha=alpha, seeds=10 if full else 4)
         run = ToyRun(config, torch.float64)
         time, flows, errors = FIRST * run.learning_rate, [], []

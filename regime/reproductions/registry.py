@@ -7,5 +7,6 @@ from regime.reproductions.largest_step import LARGEST_STEP
 from regime.reproductions.low_rank import LOW_RANK
 from regime.reproductions.movement import MOVEMENT
 from regime.reproductions.predictability import PREDICTABILITY
+from regime.reproductions.scaling_laws import SCALING_LAWS
 
-CLAIMS = {claim.id: claim for claim in (MOVEMENT, COVERAGE, LARGEST_STEP, FOURIER, LOW_RANK, GRADIENT_FLOW, PREDICTABILITY)}
+CLAIMS = {claim.id: claim for claim in (MOVEMENT, COVERAGE, LARGEST_STEP, FOURIER, LOW_RANK, GRADIENT_FLOW, SCALING_LAWS, PREDICTABILITY)}
