@@ -52,7 +52,13 @@ def rises_together(one: np.ndarray, other: np.ndarray) -> PointEstimate:
 
 
 def overlaps(revisions: Sequence[str], draws: int, sums: int) -> Generator[Step, None, np.ndarray]:
-    """Return the kernel's overlap (K, D) with the targets' features at K checkpoints, for D draws of sums."""
+    """Return the kernel's overlap (K, D) with the targets' features at K checkpoints, for D draws of sums.
+
+    Args:
+        revisions: K names of checkpoints.
+        draws: D.
+        sums: in each draw.
+    """
     from regime.models import loading, modular  # transformers is slow to import
     from regime.models.checkpoints import AnswerReadout
 

@@ -9,4 +9,7 @@ from regime.reproductions.movement import MOVEMENT
 from regime.reproductions.predictability import PREDICTABILITY
 from regime.reproductions.scaling_laws import SCALING_LAWS
 
-CLAIMS = {claim.id: claim for claim in (MOVEMENT, COVERAGE, LARGEST_STEP, FOURIER, LOW_RANK, GRADIENT_FLOW, SCALING_LAWS, PREDICTABILITY)}
+CLAIMS = {
+    claim.id: claim
+    for claim in (MOVEMENT, COVERAGE, LARGEST_STEP, FOURIER, LOW_RANK, PREDICTABILITY, GRADIENT_FLOW, SCALING_LAWS)
+}

@@ -1,6 +1,7 @@
 """scaling-laws: how the error of kernel regression falls with samples, and what the kernel's spectrum says of it."""
 
 from collections.abc import Iterator
+from functools import cache
 from math import inf, pi
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ def kernel(name: str, angles: np.ndarray, others: np.ndarray) -> np.ndarray:
     return getattr(both, name).numpy()
 
 
+@cache
 def spectrum(name: str) -> np.ndarray:
     """Return the eigenvalues of a kernel on the circle by frequency, from 0 to MODES, in units of the largest."""
     angles = 2 * pi * np.arange(8 * MODES) / (8 * MODES)
@@ -154,8 +156,8 @@ SCALING_LAWS = Claim(
     ),
     published="min(a_T - d, 2 a_S) / d, with a_T, a_S the decays of the target's and of the kernel's spectrum in d dimensions",
     method="Random functions on the circle (d = 1) with a known spectrum are fitted by kernel regression, the end of lazy "
-    "training at infinite width. ntk is the tangent kernel of a ReLU network with one hidden layer, nngp that of its outputs at "
-    "the start. Their eigenvalues fall as frequency to the -2 and -4. The exponent of the held-out error passes where its "
+    "training at infinite width. ntk is the tangent kernel of a ReLU network with one hidden layer, nngp that of its outputs "
+    "at the start. Their eigenvalues fall as frequency to the -2 and -4. The exponent of the held-out error passes where its "
     "interval over functions lies within a tenth of the predicted one. The theory is of evenly spaced points; the full form "
     "tries random ones.",
     measure=measure,
