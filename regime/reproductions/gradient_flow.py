@@ -28,7 +28,13 @@ PRECISION = 1e-10
 
 
 def descended(run: ToyRun, steps: int, time: float) -> Generator[Step, None, Float[Tensor, "S N C"]]:
-    """Return the training outputs after gradient descent has taken so many equal steps to a time."""
+    """Return the training outputs after gradient descent has taken equal steps to a time.
+
+    Args:
+        run: the networks and their data at step 0.
+        steps: how many.
+        time: steps times their size.
+    """
     known = {"alpha": run.alpha, "centered": True, "loss": run.loss, "descent": Descent(time / steps)}
     training = Training.start(run.network, run.initial, *run.data.train, **known)
     for _ in range(steps):
@@ -41,6 +47,11 @@ def flowed(run: ToyRun, seed: int, time: float) -> Generator[Step, None, Float[T
     """Return the training outputs of one network after gradient flow, d theta/dt = -dL/dtheta, by scipy's DOP853.
 
     The gradient is autograd's of the loss, and owes nothing to the explicit one that descent takes.
+
+    Args:
+        run: the networks and their data at step 0.
+        seed: place of the network in the batch.
+        time: at which the flow ends.
     """
     x, y = run.data.train
     own = [layer.map(lambda p: p[seed : seed + 1].clone()) for layer in run.initial]

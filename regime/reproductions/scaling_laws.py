@@ -53,7 +53,13 @@ def predicted(teacher: str, student: str) -> float:
 
 
 def drawn(teacher: str, angles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a random function of a teacher's spectrum at some points: a Gaussian field, or a wave of random phase."""
+    """Return a random function of a teacher's spectrum at some points: a Gaussian field, or a wave of random phase.
+
+    Args:
+        teacher: whose spectrum it has.
+        angles: of the points.
+        rng: where randomness comes from.
+    """
     if teacher == "one wave":
         return np.cos(2 * angles + rng.uniform(0, 2 * pi))
     sizes = np.sqrt(spectrum(teacher).clip(min=0))
