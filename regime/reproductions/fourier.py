@@ -86,7 +86,7 @@ def measure(full: bool) -> Iterator[Found]:
         curve = {int(row["step"]): float(row["test_accuracy"]) for row in csv.DictReader(file)}
     steps = [step for step in modular.SAVED if full or step >= KNOWN]
     revisions, sums = [f"step-{step:05}" for step in steps], 512 if full else 256
-    found = yield from overlaps(revisions, 8 if full else 3, sums)
+    found = yield from overlaps(revisions, 5 if full else 3, sums)
     config = CheckpointConfig(model="modular-addition", task="modular-addition", revisions=revisions)
 
     begin = steps.index(KNOWN)

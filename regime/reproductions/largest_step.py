@@ -81,7 +81,7 @@ def measure(full: bool) -> Iterator[Found]:
     for place, depth in enumerate(depths):
         layers = depth + 1
         yield Step(place / len(depths), f"networks of {layers} weight layers, many steps at once")
-        config = ToyConfig(**fields, depth=depth, width=64 if full else 32, seeds=6 if full else 5)
+        config = ToyConfig(**fields, depth=depth, width=32, seeds=8 if full else 5)
         gammas = lazy + between + rich
         steps = yield from largest_steps(ToyRun(config, torch.float64), gammas, 800 if full else 400)
         ends = ("below 1", slice(len(lazy)), 2.0), ("above 1", slice(-len(rich), None), 2 / layers)
