@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from regime.config import ToyConfig
+from regime.config import SweepConfig, ToyConfig
 from regime.dynamics.snapshot import Snapshot
 from regime.measures.intervals import PointEstimate, mean_over_seeds
 from regime.measures.kernel import center
@@ -18,16 +18,14 @@ from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step
 from regime.reproductions.widths import LOSS, STEP
 from regime.toy.producer import ToyRun
 
-KNOBS: dict[str, tuple[dict[str, object], ...]] = {
-    "alpha": tuple({"alpha": alpha} for alpha in (16.0, 4.0, 1.0, 1 / 4, 1 / 16)),
-    "width": tuple({"width": width} for width in (512, 256, 128, 64, 32)),
-    "initialization": tuple({"init_scale": scale} for scale in (2.0, 1.4, 1.0, 0.7, 0.5)),
-    "parameterization": tuple(
-        {"parameterization": name, "width": width} for name in ("ntk", "standard", "mup") for width in (64, 256)
-    ),
-    "bottleneck": tuple({"depth": 3, "bottleneck_layer": 2, "bottleneck": units} for units in (64, 32, 16, 8, 4)),
+KNOBS: dict[str, tuple[dict[str, object], dict[str, list[object]]]] = {
+    "alpha": ({}, {"alpha": [16.0, 4.0, 1.0, 1 / 4, 1 / 16]}),
+    "width": ({}, {"width": [512, 256, 128, 64, 32]}),
+    "initialization": ({}, {"init_scale": [2.0, 1.4, 1.0, 0.7, 0.5]}),
+    "parameterization": ({}, {"parameterization": ["ntk", "standard", "mup"], "width": [64, 256]}),
+    "bottleneck": ({"depth": 3, "bottleneck_layer": 2}, {"bottleneck": [64, 32, 16, 8, 4]}),
 }
-"""Settings from the lazy end to the rich one, but for the parameterizations."""
+"""Fields that a knob needs, and the axes that it turns: from the lazy end to the rich one, but for the parameterizations."""
 
 
 def low_rank_distance(features: Float[Tensor, "*s n p"], outputs: Float[Tensor, "*s n C"]) -> Float[Tensor, "*s"]:
@@ -68,44 +66,40 @@ def measure(full: bool) -> Iterator[Found]:
     base = ToyConfig(**fields, seeds=10 if full else 5)
     for number, task in enumerate(tasks):
         found: dict[str, np.ndarray] = {}
-        configs: dict[str, list[ToyConfig]] = {}
-        for place, (knob, settings) in enumerate(KNOBS.items()):
+        sweeps: dict[str, SweepConfig] = {}
+        for place, (knob, (needs, axes)) in enumerate(KNOBS.items()):
             yield Step((number + place / len(KNOBS)) / len(tasks), f"{task}: {knob}")
-            configs[knob] = [base.model_copy(update={"task": task, **setting}) for setting in settings]
+            sweeps[knob] = SweepConfig(base=base.model_copy(update={"task": task, **needs}), axes=axes, at_loss=LOSS)
             rows = []
-            for config in configs[knob]:
+            for config in sweeps[knob].cells():
                 rows.append((yield from both_numbers(config)))
             found[knob] = torch.stack(rows).cpu().numpy()
-        yield from _compared(task, found, configs)
+        yield from _compared(task, found, sweeps)
         yield _drawn(task, found)
 
 
-def _compared(task: str, found: dict[str, np.ndarray], configs: dict[str, list[ToyConfig]]) -> Iterator[Found]:
-    """Rank correlations of tables (settings, 2, S), over all settings and by knob, and the steps on which both disagree."""
+def _compared(task: str, found: dict[str, np.ndarray], sweeps: dict[str, SweepConfig]) -> Iterator[Found]:
+    """Rank correlations of tables (settings, 2, S), over all settings and by knob, and the pairs on which both disagree."""
     whole = np.concatenate(list(found.values()))
-    runs = [config for part in configs.values() for config in part]
     what = f"rank correlation of 1 - D_LR with kernel_change, {task}, {STEP},"
-    yield finding(f"{what} {len(whole)} settings", "positive", _correlation(whole), low=0.0, configs=runs)
+    yield finding(f"{what} {len(whole)} settings", "positive", _correlation(whole), low=0.0, configs=list(sweeps.values()))
     for knob, table in found.items():
-        pairs = _disagreements(knob, table)
-        told = f"; against D_LR's order: {', '.join(pairs)}" if pairs else "; no pair against D_LR's order beyond intervals"
-        yield finding(f"{what} along {knob}{told}", "positive where they agree", _correlation(table), configs=configs[knob])
+        places = [" ".join(map(str, sweeps[knob].point(cell).values())) for cell in sweeps[knob].cells()]
+        pairs = [f"{places[one]} / {places[other]}" for one, other in disagreements(table)]
+        told = f"against D_LR's order: {', '.join(pairs)}" if pairs else "no pair against D_LR's order beyond intervals"
+        along = f"{what} along {knob}; {told}"
+        yield finding(along, "positive where they agree", _correlation(table), configs=[sweeps[knob]])
 
 
-def _disagreements(knob: str, table: np.ndarray) -> list[str]:
-    """Pairs of settings that the two numbers (settings, 2, S) order differently, each beyond its own interval."""
-    told = []
+def disagreements(table: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of settings that the two numbers (settings, 2, S) order differently, each beyond its own interval."""
+    found = []
     for one, other in combinations(range(len(table)), 2):
         richer = mean_over_seeds(table[one, 0] - table[other, 0])
         changed = mean_over_seeds(np.log(table[other, 1] / table[one, 1]))
         if (richer.low > 0 and changed.high < 0) or (richer.high < 0 and changed.low > 0):
-            told.append(" / ".join(_name(KNOBS[knob][place]) for place in (one, other)))
-    return told
-
-
-def _name(setting: dict[str, object]) -> str:
-    """Where along its knob a setting is."""
-    return " ".join(str(value) for name, value in setting.items() if name not in ("depth", "bottleneck_layer"))
+            found.append((one, other))
+    return found
 
 
 def _correlation(table: np.ndarray) -> PointEstimate:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from regime.reproductions.low_rank import _disagreements, low_rank_distance
+from regime.reproductions.low_rank import disagreements, low_rank_distance
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -32,6 +32,6 @@ def test_outputs_of_lower_rank_span_less() -> None:
 def test_a_disagreement_is_beyond_both_intervals() -> None:
     noise = 0.01 * np.random.default_rng(0).standard_normal((5, 2, 6))
     rising = np.arange(1.0, 6.0)[:, None, None]
-    assert _disagreements("width", np.concatenate([-rising, rising], 1) + noise) == []
-    assert len(_disagreements("width", np.concatenate([rising, rising], 1) + noise)) == 10
-    assert _disagreements("width", np.concatenate([rising + noise[:, :1], np.ones((5, 1, 6))], 1)) == []
+    assert disagreements(np.concatenate([-rising, rising], 1) + noise) == []
+    assert len(disagreements(np.concatenate([rising, rising], 1) + noise)) == 10
+    assert disagreements(np.concatenate([rising + noise[:, :1], np.ones((5, 1, 6))], 1)) == []
