@@ -10,7 +10,7 @@ import gradio as gr
 
 import regime
 from regime.config import Runnable, shared_config
-from regime.record.events import Estimate, Message
+from regime.record.events import Estimate, Message, Started
 from regime.resources.limits import limits
 from regime.ui.run.slots import Pool, pool_of
 from regime.ui.run.zero import new_session
@@ -18,7 +18,7 @@ from regime.ui.text import duration
 
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": None}
 """Gradio lets all runs in; they wait here, for slots of their own."""
-TIMED = ("fetching", "progress", "measured", "trying", "tried")
+TIMED = ("fetching", "progress", "measured", "trying", "tried", "working", "found", "drawn")
 """Events that tell the seconds since the start."""
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
     limit = limits().max_seconds
     with readable():
         for event in stream:
-            if event.kind == "started" and (refused := beyond(shared_config(event.config), event.estimate)):
+            if isinstance(event, Started) and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
             if event.kind in TIMED and event.seconds > limit:
