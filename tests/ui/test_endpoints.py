@@ -50,7 +50,7 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/estimate", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/reproduce", "/estimate", "/catalog"}
     assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
 
 
@@ -194,7 +194,7 @@ BAD_REQUESTS = {
     "past the queue, unknown": ("POST", "run/toys", b'{"data": [{}]}', 400, "known here: FnIndexInferError("),
     "past the queue": ("POST", "run/toy", b'{"data": [{}]}', 404, "join the queue"),
     "second form, unknown": ("POST", "call/v2/toys", b"{}", 404, "'toys' is not an endpoint"),
-    "second form, argument": ("POST", "call/v2/toy", b'{"width": 64}', 400, "`width` is not a valid"),
+    "second form, argument": ("POST", "call/v2/toy", b'{"widht": 64}', 400, "`widht` is not a valid"),
     "another method": ("PUT", CALL, b'{"data": [{}]}', 405, "PUT is not allowed here; allowed: POST"),
     "unknown run": ("GET", "call/toy/123", b"", 404, "event_id = '123' is not known; allowed: "),
     "unknown run of none": ("GET", "call/toys/123", b"", 404, "'toys' is not an endpoint"),
