@@ -1,4 +1,4 @@
-"""Run `python -m regime toy|probe|checkpoints|sweep` for a terminal, a script or a queue; `app` serves the page."""
+"""Run `python -m regime toy|probe|checkpoints|sweep|reproduce` for a terminal, a script or a queue; `app` serves the page."""
 
 import os
 import sys
@@ -24,11 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             with Interrupts() as interrupts:
-                from regime.cli.command import command
                 from regime.cli.parser import parse
 
                 asked = parse(arguments)
+                if asked.kind == "reproduce":
+                    from regime.cli.reproduction import reproduction
+
+                    return reproduction(asked, interrupts)
                 if asked.kind != "app":
+                    from regime.cli.command import command
+
                     return command(asked, interrupts)
         finally:
             sys.stdout.flush()

@@ -11,6 +11,7 @@ from regime.config import KINDS
 from regime.data import FOLDER
 from regime.record.events import Event
 from regime.record.report import Report
+from regime.reproductions.reproduce import Card, ReproductionEvent
 from regime.sweep.events import SweepEvent
 from regime.sweep.report import SweepReport
 
@@ -21,7 +22,7 @@ KIND = "what this is; tells it apart from the others"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the schemas by name: toy, probe, checkpoints, sweep, and what runs, sweeps and border searches send and end in."""
+    """Return the schemas by name: toy, probe, checkpoints, sweep, and and what all that streams sends and ends in."""
     known = {
         **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
@@ -30,6 +31,8 @@ def schemas() -> dict[str, dict[str, Any]]:
         "sweep-report": SweepReport.model_json_schema(mode="serialization"),
         "border-event": TypeAdapter(BorderEvent).json_schema(mode="serialization"),
         "border": Border.model_json_schema(mode="serialization"),
+        "reproduction-event": TypeAdapter(ReproductionEvent).json_schema(mode="serialization"),
+        "card": Card.model_json_schema(mode="serialization"),
     }
     for schema in known.values():
         for part in (schema, *schema.get("$defs", {}).values()):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import regime
 from regime import CheckpointConfig, ProbeConfig, ToyConfig
-from regime.reproductions import dynamics
+from regime.reproductions.catapult import train
 
 TOY = {"steps": 4, "measure_every": 2, "samples": 8, "width": 8, "seeds": 2, "device": "cpu"}
 PROBE = {"steps": 2, "measure_every": 1, "samples": 8, "probe_samples": 8, "max_tokens": 14, "device": "cpu"}
@@ -73,4 +73,4 @@ def test_monitor(network: tuple[nn.Module, Tensor]) -> None:
 
 
 def test_networks_of_reproductions() -> None:
-    same(lambda: dynamics._uv_path(1.0, 2, 2))
+    same(lambda: [*train(1.0, 2, 2)])

@@ -20,9 +20,3 @@ def test_the_readme_has_its_parts() -> None:
 def test_the_space_asks_for_the_installed_gradio() -> None:
     (version,) = re.findall(r"^sdk_version: (.*)$", README, flags=re.MULTILINE)
     assert f"gradio=={version}\n" in (ROOT / "requirements.txt").read_text()
-
-
-def test_what_came_out_is_what_the_science_says() -> None:
-    rows = [line for line in README.split("## What came out")[1].split("## Limits")[0].splitlines() if line.startswith("|")]
-    assert len(rows) > 5
-    assert set(rows) <= set((ROOT / "regime" / "guides" / "science.md").read_text().splitlines())

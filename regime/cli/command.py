@@ -3,25 +3,21 @@
 import argparse
 import json
 import sys
-import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regime.cli.fields import configured
+from regime.cli.progress import Progress
 from regime.cli.signals import Interrupted, Interrupts
 from regime.config import Runnable, SweepConfig
 from regime.errors import ConfigError
 
 if TYPE_CHECKING:  # these load torch, which a configuration that is refused need not wait for
     from regime.composer.session import Session
-    from regime.record.events import Fetching, Measured, Progress
     from regime.record.report import Report
-    from regime.sweep.events import CellMeasured
     from regime.sweep.report import SweepReport
     from regime.sweep.sweep import Sweep
-
-PACE = {True: 0.2, False: 10.0}
-"""Seconds between two lines of progress, on a terminal and elsewhere."""
 
 
 def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
@@ -80,23 +76,15 @@ def _held(config: Runnable) -> "Session | Sweep":
 
 def _finished(held: "Session | Sweep", interrupts: Interrupts) -> "Report | SweepReport":
     """The report of a run to its end, telling how far it is."""
-    terminal, told = sys.stderr.isatty(), 0.0
     events: Any = held.stream()
-    try:
+    unit = "cells" if held.config.kind == "sweep" else "steps"
+    with Progress() as progress, closing(events):
         for event in events:
             interrupts.check()
             if event.kind == "started":
                 sys.stderr.write(_beginning(held, event))
-            elif event.kind in ("fetching", "progress", "measured"):
-                now = time.monotonic()
-                if now - told > PACE[terminal] and (line := _line(event, "cells" if held.config.kind == "sweep" else "steps")):
-                    told = now
-                    sys.stderr.write(f"\r{line}\033[K" if terminal else f"{line}\n")
-                    sys.stderr.flush()
-    finally:
-        events.close()
-        if terminal:
-            sys.stderr.write("\r\033[K")
+            elif progress.due and (line := _line(event, unit)):
+                progress.tell(line)
     assert event.kind == "finished"
     from regime.record.report import Report
     from regime.sweep.report import SweepReport
@@ -112,8 +100,10 @@ def _beginning(held: "Session | Sweep", event: Any) -> str:
     return f"{read}{found}about {event.estimate.seconds:.0f} s\n"
 
 
-def _line(event: "Fetching | Progress | Measured | CellMeasured", unit: str) -> str:
-    """How far a run is; empty where nothing is known yet."""
+def _line(event: Any, unit: str) -> str:
+    """How far a run is; empty where an event does not say so."""
+    if event.kind not in ("fetching", "progress", "measured"):
+        return ""
     if event.kind == "fetching":
         return f"fetching {event.model}, {event.bytes / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
     left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"

@@ -25,6 +25,16 @@ Progress goes to standard error, the result to standard output. Exit status:
   143  interrupted by SIGTERM; as 130
 A second signal ends the process at once.
 """
+REPRODUCED = """\
+Progress goes to standard error, the table to standard output. Exit status:
+  0    every claim passes, or is only shown
+  1    one fails or stays undecided
+  2    the command line is refused, or a claim lacks a package; --all skips such claims
+  130  interrupted by SIGINT (Ctrl-C); claims that were done are printed
+  141  nobody reads the output any more
+  143  interrupted by SIGTERM; as 130
+A second signal ends the process at once.
+"""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -38,6 +48,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="kind", required=True)
     known = {kind: _command(commands, kind) for kind in RUNS}
+    known["reproduce"] = _reproduce(commands)
     known["app"] = commands.add_parser("app", help="serve the app; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where")
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -69,6 +80,22 @@ def _command(commands: Any, kind: str) -> argparse.ArgumentParser:
         if name != "kind":
             _add(fields, name, schema)
     return command
+
+
+def _reproduce(commands: Any) -> argparse.ArgumentParser:
+    reproduce: argparse.ArgumentParser = commands.add_parser(
+        "reproduce",
+        help="run published claims, and say whether they pass",
+        description="Run published claims, and say of every number whether it passes, by its 95% interval.",
+        epilog=REPRODUCED,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    reproduce.add_argument("ids", metavar="ID", nargs="*", help="of claims, such as S5")
+    reproduce.add_argument("--all", action="store_true", help="every claim")
+    reproduce.add_argument("--quick", action="store_true", help="the form that takes less than a minute each")
+    reproduce.add_argument("--json", action="store_true", help="print the cards as one JSON object")
+    return reproduce
 
 
 def _add(fields: Any, name: str, schema: dict[str, Any]) -> None:

@@ -173,7 +173,7 @@ def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) 
     Raises:
         RuntimeError: it does not, or training diverges.
     """
-    experiment = Experiment(ToyRun(config, dtype))
+    experiment = Experiment(ToyRun(config, dtype), learners=False)
     baseline = Baseline(take_snapshot(experiment))
     target = share * baseline.start.losses["train_loss"].mean()
     for _ in range(STEPS):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -86,6 +86,17 @@ def named(id: object) -> Claim:
     return CLAIMS[id]
 
 
+def missing(claim: Claim) -> str:
+    """Return what a claim needs that is not installed, in words; empty where nothing is missing."""
+    lacking = [package for package in claim.needs if find_spec(package) is None]
+    return f"needs the package {', '.join(lacking)}: pip install 'lazy-or-rich[claims]'" if lacking else ""
+
+
+def texts(claim: Claim) -> dict[str, Any]:
+    """Return what a card says of its claim, whatever came out."""
+    return {name: getattr(claim, name) for name in ("id", "title", "claim", "paper", "published", "method")}
+
+
 def stream(id: str, full: bool = False) -> Iterator[Message]:
     """Reproduce a claim, one event at a time; closing the iterator stops it.
 
@@ -97,9 +108,8 @@ def stream(id: str, full: bool = False) -> Iterator[Message]:
         ConfigError: there is no such claim, or a package that it needs is not installed.
     """
     claim = named(id)
-    for package in claim.needs:
-        if find_spec(package) is None:
-            raise ConfigError(f"claim {id} needs the package {package}: pip install 'lazy-or-rich[claims]'")
+    if lacking := missing(claim):
+        raise ConfigError(f"claim {id} {lacking}")
     form: Form = "full" if full else "quick"
     began, told, step = time.perf_counter(), 0.0, Step()
     findings, figures = [], []
@@ -119,12 +129,7 @@ def stream(id: str, full: bool = False) -> Iterator[Message]:
                     told = seconds
                     yield Working(done=step.done, doing=step.doing, seconds=seconds)
     card = Card(
-        id=id,
-        title=claim.title,
-        claim=claim.claim,
-        paper=claim.paper,
-        published=claim.published,
-        method=claim.method,
+        **texts(claim),
         form=form,
         outcome=outcome_of(findings),
         findings=findings,

@@ -1,14 +1,38 @@
-"""The cards that the package ships: what each claim came to in its quick and in its full form."""
+"""The cards that ship with the package, of quick and of full forms, and where they are kept."""
 
 import json
+from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
-from regime.reproductions.reproduce import Card, Form
+from regime.data import FOLDER
+from regime.reproductions.registry import CLAIMS
+from regime.reproductions.reproduce import Card, Form, texts
+
+CARDS = FOLDER / "reproductions"
+
+
+def cards(form: Form) -> dict[str, Card]:
+    """Return the shipped cards of one form by the id of their claim, in the order of the wall."""
+    return {**_read(CARDS / f"{form}.json")}
 
 
 @cache
-def cards(form: Form) -> dict[str, Card]:
-    """Return the shipped cards of a form by their claims' ids, in the order of the wall."""
-    file = files("regime").joinpath("data", "reproductions", f"{form}.json")
-    return {id: Card.model_validate(card) for id, card in json.loads(file.read_text(encoding="utf-8")).items()}
+def _read(path: Path) -> dict[str, Card]:
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    return {id: Card.model_validate(known[id]) for id in CLAIMS if id in known}
+
+
+def keep(form: Form, new: Sequence[Card] = (), folder: Path = CARDS) -> None:
+    """Put cards in the place of those that a folder has of their claims, and give all the texts that claims have now.
+
+    Args:
+        form: of the cards.
+        new: cards that were not there.
+        folder: where the cards of all forms are.
+    """
+    path = folder / f"{form}.json"
+    _read.cache_clear()
+    merged = {card.id: card.model_copy(update=texts(CLAIMS[card.id])) for card in [*_read(path).values(), *new]}
+    path.write_text(json.dumps({id: merged[id].to_dict() for id in CLAIMS if id in merged}, indent=1) + "\n")
+    _read.cache_clear()

@@ -23,7 +23,7 @@ def widths(full: bool) -> list[int]:
 
 
 def measured_along(
-    field: str, values: Sequence[float], picks: dict[str, Pick], **fields: object
+    field: str, values: Sequence[float], picks: dict[str, Pick], *, together: int = 5, **fields: object
 ) -> Generator[Step, None, tuple[dict[str, np.ndarray], list[ToyConfig]]]:
     """Return measures (K, S) of runs trained to LOSS, one for each value of a field, and the runs' configurations.
 
@@ -31,14 +31,19 @@ def measured_along(
         field: of `ToyConfig`.
         values: K of them.
         picks: the measures to take, by name.
+        together: how many seeds are trained at a time, until their mean loss is LOSS of its start.
         fields: what all runs have in common, beside BASE.
     """
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in picks}
     configs = [ToyConfig(**{**BASE, **fields, field: value}) for value in values]
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in picks}
     for config in configs:
-        measurement = yield from train_to(config, LOSS)
+        yield Step(doing=f"{field} = {getattr(config, field)}")
+        parts = []
+        for first in range(0, config.seeds, together):
+            seeds = {"seed": config.seed + first, "seeds": min(together, config.seeds - first)}
+            parts.append((yield from train_to(config.model_copy(update=seeds), LOSS)))
         for name, pick in picks.items():
-            rows[name].append(pick(measurement).cpu().numpy())
+            rows[name].append(torch.cat([pick(part) for part in parts]).cpu().numpy())
     return {name: np.stack(row) for name, row in rows.items()}, configs
 
 

@@ -6,6 +6,7 @@ import regime
 from regime import ProbeConfig, ToyConfig
 from regime.reproductions.claim import train_to
 from regime.sweep.work import work
+from tests.reproductions.parts import returned
 
 FIELDS = {"samples": 24, "test_samples": 16, "probe_samples": 16, "width": 16, "seeds": 3, "steps": 25, "measure_every": 10}
 DOUBLE = 1000.0
@@ -59,7 +60,7 @@ def test_a_batch_gives_what_runs_of_each_give(fields):
 def test_cells_are_measured_where_their_loss_was_reached():
     configs = [ToyConfig(**FIELDS | {"steps": 2000}, alpha=alpha) for alpha in (DOUBLE, 2000.0)]
     for config, result in zip(configs, results(configs, at_loss=0.3), strict=True):
-        oracle = train_to(config, 0.3)
+        oracle = returned(train_to(config, 0.3))
         assert result["reached"]
         assert 0 < result["step"] < 2000
         assert result["measures"]["train_loss"] == pytest.approx(oracle.model["train_loss"].mean().item(), rel=1e-9)

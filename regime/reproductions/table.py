@@ -1,0 +1,45 @@
+"""Cards as a table in Markdown, which the README has between two marks."""
+
+import re
+from collections.abc import Mapping
+
+from regime.reproductions.claim import Finding, Paper
+from regime.reproductions.reproduce import Card
+from regime.reproductions.shipped import cards
+
+BEGIN, END = "<!-- claims -->\n", "<!-- /claims -->"
+HEAD = "| | claim | first number | expected | here, 95% interval | outcome |\n|---|---|---|---|---|---|\n"
+
+
+def estimate(finding: Finding) -> str:
+    """Return a number with its interval, to three digits; without the interval where both ends are the number."""
+    value, low, high = (f"{x:.3f}" if 0.1 <= abs(x) < 10 else f"{x:.3g}" for x in (finding.value, *finding.interval))
+    return value if low == high else f"{value} [{low}, {high}]"
+
+
+def outcome(card: Card) -> str:
+    """Return a card's outcome, and how many of its judged numbers pass where not all of them do."""
+    judged = [finding for finding in card.findings if finding.outcome != "shown"]
+    passed = sum(finding.outcome == "pass" for finding in judged)
+    return card.outcome if passed == len(judged) else f"{card.outcome}, {passed} of {len(judged)} pass"
+
+
+def claims_table(known: Mapping[str, Card]) -> str:
+    """Return a table in Markdown with one row a card: its first number, with what was expected of it."""
+    return HEAD + "".join(_row(card) for card in known.values())
+
+
+def refreshed(text: str) -> str:
+    """Return a page with the table of the shipped full cards between its marks."""
+    return re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + claims_table(cards("full")) + END, text, flags=re.DOTALL)
+
+
+def _row(card: Card) -> str:
+    first = card.findings[0]
+    cells = (card.id, f"{card.title} ({_source(card.paper)})", first.what, first.expected, estimate(first), outcome(card))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _source(paper: Paper) -> str:
+    text = f"{paper.authors} {paper.year}"
+    return f"[{text}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else text

@@ -1,0 +1,70 @@
+"""Results that ship: of every claim in both forms, with the texts that claims have now; the README's table is made of them."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from regime.config import config_from_dict
+from regime.reproductions.registry import CLAIMS
+from regime.reproductions.reproduce import Form, reproduce, texts
+from regime.reproductions.shipped import CARDS, cards, keep
+from regime.reproductions.table import refreshed
+from regime.schema import schemas
+from tests.conftest import ROOT
+from tests.reproductions.parts import claim, only
+
+FORMS: tuple[Form, ...] = ("quick", "full")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_claim_has_a_card_with_its_texts(form: Form) -> None:
+    known = cards(form)
+    assert list(known) == list(CLAIMS)
+    for id, card in known.items():
+        assert card == card.model_copy(update=texts(CLAIMS[id])), "refresh with: python -m tests.reproductions.write"
+        assert card.form == form
+        assert card.findings
+        assert card.figures
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_shipped_files_obey_the_schema(form: Form) -> None:
+    for card in json.loads((CARDS / f"{form}.json").read_text()).values():
+        jsonschema.validate(card, schemas()["card"])
+
+
+def test_the_runs_that_numbers_rest_on_can_be_run_again() -> None:
+    for card in cards("full").values():
+        for found in card.findings:
+            for fields in found.configs:
+                assert config_from_dict(fields, fields["kind"]).to_dict() == fields
+
+
+def test_at_least_four_cards_are_compared_with_other_implementations() -> None:
+    passed = {
+        card.id for card in cards("full").values() for found in card.findings if found.against and found.outcome == "pass"
+    }
+    assert {"S6", "S8", "S9", "S11"} <= passed
+
+
+def test_all_quick_forms_take_minutes_together() -> None:
+    assert all(card.seconds < 60 for card in cards("quick").values())
+    assert sum(card.seconds for card in cards("quick").values()) < 720
+
+
+def test_cards_are_kept_one_by_one(tmp_path: Path) -> None:
+    with only(claim("T1", 1.0), claim("T2", 1.0)):
+        for id in ("T2", "T1"):
+            keep("quick", [reproduce(id)], tmp_path)
+    with only(claim("T1", 2.0), claim("T2", 2.0)):
+        keep("quick", [reproduce("T1")], tmp_path)
+    known = json.loads((tmp_path / "quick.json").read_text())
+    assert [(id, card["findings"][0]["value"]) for id, card in known.items()] == [("T1", 2.0), ("T2", 1.0)]
+
+
+def test_the_readme_has_the_table_of_full_cards() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert readme == refreshed(readme), "refresh with: python -m tests.reproductions.write --full"
+    assert all(f"\n| {id} | " in readme for id in CLAIMS)
