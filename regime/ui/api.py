@@ -4,18 +4,11 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import regime
+from regime.catalog import catalog as everything
 from regime.composer.search import Axis
 from regime.config import KINDS, ToyConfig, shared_config
-from regime.config.models import ADDITION
-from regime.config.rows import OWN
-from regime.config.tasks import OWN_MEANING, TASKS
 from regime.measures.advice import Side
-from regime.measures.definitions import DEFINITIONS
-from regime.models.sources import available
-from regime.models.texts import MEANINGS
 from regime.reproductions.registry import CLAIMS
-from regime.reproductions.shipped import cards
-from regime.resources.limits import limits
 from regime.ui.endpoint import Endpoint, Schemas, typed
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import beyond, events, fitting, readable
@@ -23,7 +16,6 @@ from regime.ui.run.searches import border_events
 from regime.ui.run.slots import SLOTS, WAITING
 
 Events = Iterator[dict[str, Any]]
-ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 
 
 def toy(fields: Any, visitor: str | None) -> Events:
@@ -102,25 +94,8 @@ def catalog(fields: Any) -> dict[str, Any]:
     A task with 0 classes is a regression; with null, its rows decide.
     """
     del fields
-    from regime.schema import schemas
-
-    toys = {name: {"inputs": task.inputs, "classes": task.classes, "meaning": task.meaning} for name, task in TASKS.items()}
-    toys[OWN] = {"inputs": None, "classes": None, "meaning": OWN_MEANING}
-    return {
-        "tasks": {"toy": toys, "probe": MEANINGS | {OWN: "Rows of your own."}, "checkpoints": {ADDITION: ADDED}},
-        "models": available(),
-        "claims": claims(),
-        "measures": DEFINITIONS,
-        "limits": {**limits().to_dict(), "runs_at_once": SLOTS, "waiting": WAITING},
-        "schemas": schemas(),
-    }
-
-
-def claims() -> dict[str, dict[str, Any]]:
-    """Return every published claim by its id, with the seconds that its two forms took where they shipped."""
-    took = {form: cards(form) for form in ("quick", "full")}
-    seconds = {id: {form: known[id].seconds if id in known else None for form, known in took.items()} for id in CLAIMS}
-    return {id: {"title": each.title, "claim": each.claim, "seconds": seconds[id]} for id, each in CLAIMS.items()}
+    known = everything()
+    return known | {"limits": {**known["limits"], "runs_at_once": SLOTS, "waiting": WAITING}}
 
 
 def whole(of: str) -> Schemas:
