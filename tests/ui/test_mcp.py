@@ -36,7 +36,7 @@ def agent(server):
 
     async def meet(ask):
         async with (
-            http.streamablehttp_client(f"{server.url}gradio_api/mcp/") as (read, write, _),
+            http.streamable_http_client(f"{server.url}gradio_api/mcp/") as (read, write, _),
             mcp.ClientSession(read, write) as session,
         ):
             await session.initialize()
@@ -110,7 +110,7 @@ def test_minilm_is_probed_layer_by_layer(call):
     assert report["config"]["model"] == "minilm"
     assert report["verdict"]["reasons"]
     assert {row["block"] for row in report["layers"]} >= {"encoder.layer.0", "encoder.layer.5"}
-    assert all(row["kernel_change"] is not None for row in report["blocks"])
+    assert all(row["kernel_change"] > 0 for row in report["blocks"] if row["block"].startswith("encoder"))
 
 
 def test_the_quickest_claim_is_reproduced(call):
