@@ -1,10 +1,12 @@
 """Run `python -m regime toy|probe|checkpoints|sweep|reproduce` for a terminal, a script or a queue; `app` serves the page."""
 
+import json
 import os
 import sys
 import warnings
 
 from regime.cli.signals import Interrupted, Interrupts
+from regime.errors import ConfigError
 from regime.ui.launch import launch
 
 CLOSED = 141
@@ -31,19 +33,32 @@ def main(arguments: list[str] | None = None) -> int:
                     from regime.cli.reproduction import reproduction
 
                     return reproduction(asked, interrupts)
+                if asked.estimate or asked.kind == "catalog":
+                    from regime.cli.answers import answer
+
+                    return answer(asked)
                 if asked.kind != "app":
                     from regime.cli.command import command
 
                     return command(asked, interrupts)
+        except ConfigError as error:
+            return _refuse(str(error), 2, arguments)
+        except Interrupted as stop:
+            return _refuse(f"{stop} before anything was measured", stop.status, arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         return CLOSED
-    except Interrupted as stop:
-        sys.stderr.write(f"{stop} before anything was measured\n")
-        return stop.status
     launch()
     return 0
+
+
+def _refuse(line: str, status: int, arguments: list[str] | None) -> int:
+    """Say why there is no result, also as JSON where that was asked for; return the exit status."""
+    sys.stderr.write(f"{line}\n")
+    if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        sys.stdout.write(json.dumps({"error": line}) + "\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -238,6 +238,45 @@ def test_a_wrong_use_is_refused_in_a_line_and_changes_nothing(arguments, said, t
     assert (tmp_path / "table.csv").read_text() == "1,2\n3,4\n"
 
 
+@pytest.mark.parametrize("arguments", [a for a, _ in WRONG if a and a[0] in KINDS], ids=" ".join)
+def test_what_is_refused_is_one_json_object_too(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("1,2\n3,4\n")
+    assert main([*arguments, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"error": printed.err.splitlines()[-1]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_before_anything_was_measured_is_one_too(asked, monkeypatch, capsys, number):
+    monkeypatch.setattr(Session, "_next", lambda _: os.kill(os.getpid(), number))
+    assert main(["toy", asked(TOY), "--json"]) == 128 + number
+    printed = capsys.readouterr()
+    said = f"interrupted by {signal.Signals(number).name} before anything was measured"
+    assert (json.loads(printed.out), printed.err.splitlines()[-1]) == ({"error": said}, said)
+
+
+def test_an_estimate_is_of_the_run_that_the_same_options_start(asked, capsys):
+    assert main(["estimate", "toy", asked(TOY), "--steps", "40", "--json"]) == 0
+    cost = regime.estimate(regime.ToyConfig(**TOY | {"steps": 40}))
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["bytes"]) == ("toy", cost.bytes)
+    assert main(["estimate", "sweep", asked(SWEEP)]) == 0
+    assert capsys.readouterr().out.startswith("about ")
+    assert main(["estimate", "toy", "--width=-1", "--json"]) == 2
+    assert "width = -1 is not allowed" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_the_catalog_lists_what_there_is_to_ask_for(capsys):
+    assert main(["catalog", "--json"]) == 0
+    known = json.loads(capsys.readouterr().out)
+    assert set(known) == {"tasks", "models", "claims", "measures", "limits", "schemas"}
+    assert set(known["schemas"]) >= KINDS.keys()
+    assert main(["catalog"]) == 0
+    assert "  kernel_change: " in capsys.readouterr().out
+
+
 def test_a_sweep_says_why_there_is_no_verdict_and_what_diverged(asked, capsys):
     fields = {"base": TOY, "axes": {"width": [8, 16], "learning_rate": [1e-6, 1e5]}}
     assert main(["sweep", asked(fields)]) == 0

@@ -21,21 +21,22 @@ if TYPE_CHECKING:  # these load torch, which a configuration that is refused nee
 
 
 def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
-    """Return the exit status of a run that was asked for, its report printed."""
-    status, report = 0, None
+    """Return the exit status of a run that was asked for, its report printed.
+
+    Raises:
+        ConfigError: the configuration, the table or the store is refused.
+        Interrupted: before anything was measured.
+    """
+    config = configured(asked)
+    table = _table(asked, config)
+    held = _held(config)
     try:
-        config = configured(asked)
-        table = _table(asked, config)
-        held = _held(config)
-        try:
-            report = _finished(held, interrupts)
-        except Interrupted as stop:
-            status, report = stop.status, _so_far(held)
-            sys.stderr.write(f"{stop} {_where(held, report)}\n")
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return status if report is None else _print(asked, table, report, status)
+        return _print(asked, table, _finished(held, interrupts), 0)
+    except Interrupted as stop:
+        if (report := _so_far(held)) is None:
+            raise
+        sys.stderr.write(f"{stop} {_where(held, report)}\n")
+        return _print(asked, table, report, stop.status)
 
 
 def _print(asked: argparse.Namespace, table: Path | None, report: Any, status: int) -> int:
@@ -118,10 +119,8 @@ def _so_far(held: "Session | Sweep") -> "Report | SweepReport | None":
         return None
 
 
-def _where(held: "Session | Sweep", report: "Report | SweepReport | None") -> str:
+def _where(held: "Session | Sweep", report: "Report | SweepReport") -> str:
     """Where a run was interrupted, and how it is taken up."""
-    if report is None:
-        return "before anything was measured"
     where = report.interrupted or "at its end"
     if not hasattr(held, "store"):
         return f"{where}; this is the report so far"

@@ -1,11 +1,13 @@
 """The options of the command line: every field of a configuration is one, as its schema describes it."""
 
 import argparse
+import sys
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 from regime.config import KINDS, describe
 from regime.config.base import ROWS
+from regime.errors import ConfigError
 
 FIELD = "field "
 """What the names of parsed fields begin with, apart from the options of the command itself."""
@@ -37,9 +39,22 @@ A second signal ends the process at once.
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments that raises what is wrong, instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage; raise ConfigError with the line that argparse would print."""
+        self.print_usage(sys.stderr)
+        raise ConfigError(f"{self.prog}: error: {message}")
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Return what a command line asks for; one that is wrong ends the process with status 2, as argparse does."""
-    parser = argparse.ArgumentParser(
+    """Return what a command line asks for.
+
+    Raises:
+        ConfigError: it is wrong; the usage was printed.
+    """
+    parser = Parser(
         prog="python -m regime",
         description="Which regime is a network training in, lazy or rich, how sure are we, and in which layers?",
         epilog=STATUSES,
@@ -49,7 +64,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="kind", required=True)
     known = {kind: _command(commands, kind) for kind in RUNS}
     known["reproduce"] = _reproduce(commands)
+    _estimate(commands)
+    known["catalog"] = commands.add_parser("catalog", help="list tasks, models, claims, measures, limits and schemas")
+    known["catalog"].add_argument("--json", action="store_true", help="print all of it as one JSON object")
     known["app"] = commands.add_parser("app", help="serve the app; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where")
+    parser.set_defaults(estimate=False)
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
         named = unknown[0].partition("=")[0]
@@ -58,12 +77,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return asked
 
 
-def _command(commands: Any, kind: str) -> argparse.ArgumentParser:
-    config = KINDS[kind]
+def _command(commands: Any, kind: str, before: str = "") -> argparse.ArgumentParser:
+    config, more = KINDS[kind], " [--csv FILE]" * (kind == "sweep")
     command: argparse.ArgumentParser = commands.add_parser(
         kind,
         help=RUNS[kind],
-        usage=f"python -m regime {kind} [CONFIG.json] [--json]{' [--csv FILE]' * (kind == 'sweep')} [--FIELD VALUE ...]",
+        usage=f"python -m regime {before}{kind} [CONFIG.json] [--json]{more} [--FIELD VALUE ...]",
         description=f"{RUNS[kind][0].upper()}{RUNS[kind][1:]}.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -72,7 +91,7 @@ def _command(commands: Any, kind: str) -> argparse.ArgumentParser:
     command.add_argument(
         "config", metavar="CONFIG.json", nargs="?", help=f"fields of {config.__name__} as JSON; - reads standard input"
     )
-    command.add_argument("--json", action="store_true", help="print the whole report as one JSON object")
+    command.add_argument("--json", action="store_true", help="print all there is to say as one JSON object")
     if kind == "sweep":
         command.add_argument("--csv", dest="table", metavar="FILE", help="write the cells as a table, too")
     fields = command.add_argument_group("fields", "They win over CONFIG.json. Lists have commas, or the option is repeated.")
@@ -80,6 +99,15 @@ def _command(commands: Any, kind: str) -> argparse.ArgumentParser:
         if name != "kind":
             _add(fields, name, schema)
     return command
+
+
+def _estimate(commands: Any) -> None:
+    """Add the command whose commands are those of runs, and take the same options."""
+    estimate = commands.add_parser("estimate", help="say how long a run will take, and how much memory, without running it")
+    estimate.set_defaults(estimate=True)
+    kinds = estimate.add_subparsers(dest="kind", required=True)
+    for kind in RUNS:
+        _command(kinds, kind, "estimate ")
 
 
 def _reproduce(commands: Any) -> argparse.ArgumentParser:

@@ -19,13 +19,13 @@ ALL_WELL = {"pass", "shown"}
 
 
 def reproduction(asked: argparse.Namespace, interrupts: Interrupts) -> int:
-    """Return the exit status of claims that were asked for, their cards printed; 0 only where each passes."""
+    """Return the exit status of claims that were asked for, their cards printed; 0 only where each passes.
+
+    Raises:
+        ConfigError: no claim is named, or one that cannot run.
+    """
     status, cards = 0, []
-    try:
-        wanted, skipped = _wanted(asked)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    wanted, skipped = _wanted(asked)
     try:
         for number, id in enumerate(wanted, start=1):
             cards.append(_reproduced(id, not asked.quick, f"{id}, {number} of {len(wanted)}", interrupts))

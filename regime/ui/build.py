@@ -11,7 +11,8 @@ from starlette.middleware import Middleware
 
 from regime.config.rows import OWN
 from regime.errors import ConfigError
-from regime.ui.api import ENDPOINTS, STREAMS, endpoints
+from regime.ui.api import ENDPOINTS, STREAMS
+from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.lessons import served
 from regime.ui.once import tell_once
@@ -44,7 +45,7 @@ THREADS = 128
 
 def build() -> gr.Blocks:
     """Build the app, its queue limited, ready to launch with `launch_options`."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
+    with Described(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
         markup(glossary(), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
@@ -63,9 +64,9 @@ def build() -> gr.Blocks:
         connect_comparison(pretraining, compare, named, tabs)
         connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
         connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
-        endpoints()
+        demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
-    tell_once(demo._queue, tuple(STREAMS))
+    tell_once(demo._queue, STREAMS)
     return demo
 
 

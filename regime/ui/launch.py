@@ -1,6 +1,7 @@
 """The app as a program: what `python app.py` and `python -m regime app` call."""
 
 import os
+from importlib.util import find_spec
 
 
 def launch() -> None:
@@ -10,4 +11,9 @@ def launch() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from regime.ui.build import build, launch_options
 
-    build().launch(**launch_options())
+    build().launch(**launch_options(), mcp_server=serves_agents())
+
+
+def serves_agents() -> bool:
+    """Tell whether endpoints are served as tools of the Model Context Protocol, too: where the extra `mcp` is installed."""
+    return find_spec("mcp") is not None

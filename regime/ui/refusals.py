@@ -121,15 +121,19 @@ def _parsed(raw: bytes, content: str) -> dict[str, Any]:
 
 
 def _check_data(body: dict[str, Any], name: str | None, blocks: Blocks) -> None:
-    """Refuse a body whose `data` are not what its endpoint takes: one value, or none; `name` is None where `fn_index` tells."""
+    """Refuse a body whose `data` are not as many as its endpoint takes; `name` is None where `fn_index` tells.
+
+    One value is enough: the first parameter may hold all others.
+    """
     data, index = body.get("data"), body.get("fn_index")
     if not isinstance(data, list):
         came = f"data = {show(data)} is not allowed" if "data" in body else f"data is not among {show(list(body))}"
         raise RefusalError(400, f"{came}; allowed: a list; {USAGE}")
     for function in blocks.fns.values():
-        public = function.api_visibility == "public"
-        if public and (function.api_name == name if name else function._id == index) and len(data) != len(function.inputs):
-            holds = "one value, the configuration" if function.inputs else "no value"
+        public = function.api_visibility == "public" and (function.api_name == name if name else function._id == index)
+        most = len(function.inputs)
+        if public and len(data) not in {min(1, most), most}:
+            holds = f"one value, the first of its {most} parameters, or all" if most else "no value"
             raise RefusalError(400, f"data = {show(data)} has {len(data)} values; allowed: {holds}; {USAGE}")
 
 

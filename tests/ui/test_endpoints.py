@@ -10,7 +10,9 @@ import jsonschema
 import pytest
 from gradio_client import Client
 
+from regime.config import KINDS
 from regime.config.tasks import TASKS
+from regime.reproductions.registry import CLAIMS
 
 SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
 LONG = {"width": 64, "steps": 20_000, "measure_every": 200, "seeds": 1}
@@ -50,8 +52,111 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/estimate", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/reproduce", "/estimate", "/catalog"}
     assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
+
+
+def test_every_parameter_is_typed_and_described(client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    for kind, config in KINDS.items():
+        known = {each["parameter_name"]: each for each in endpoints[f"/{kind}"]["parameters"]}
+        assert set(known) == {"config", *config.model_fields} - {"kind", "measures"}
+        for name, schema in config.properties().items():
+            if name in known and schema.get("type") != "object" and "oneOf" not in schema:
+                assert known[name]["parameter_default"] == schema["default"]
+                assert schema["description"] in known[name]["python_type"]["description"]
+    toy = {each["parameter_name"]: each for each in endpoints["/toy"]["parameters"]}
+    assert toy["task"]["type"]["enum"] == [*TASKS, "own"]
+    assert toy["width"]["python_type"]["type"] == "int"
+    assert toy["width"]["python_type"]["description"] == ("units in each hidden layer; an integer from 1 to 16384; default 512")
+    claim, full = endpoints["/reproduce"]["parameters"]
+    assert (claim["parameter_has_default"], claim["type"]["enum"]) == (False, [*CLAIMS])
+    assert (full["parameter_default"], full["python_type"]["type"]) == (False, "bool")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_null_is_a_default_wherever_a_field_may_be_null(kind):
+    """Since null stands for what is not given."""
+    for schema in KINDS[kind].properties().values():
+        if {"type": "null"} in schema.get("anyOf", []):
+            assert schema["default"] is None
+
+
+def test_the_description_for_other_clients_has_every_parameter_too(server):
+    paths = httpx.get(f"{server.url}gradio_api/openapi.json").json()["paths"]
+    body = paths["/gradio_api/call/v2/toy"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["width"]["type"] == "integer"
+    assert body["properties"]["width"]["default"] == 512
+    assert "units in each hidden layer" in body["properties"]["width"]["description"]
+
+
+def test_schemas_are_in_no_page(server):
+    page = httpx.get(server.url).text
+    assert "additionalProperties" not in page
+    assert len(page.encode()) < 300_000
+
+
+def said(client, **fields):
+    """The configuration in full that a call runs, which is then ended."""
+    job = client.submit(**fields)
+    first = next(iter(job), None) or job.result(timeout=60)
+    job.cancel()
+    return first["config"]
+
+
+def test_fields_may_be_given_by_themselves_or_in_the_object_or_in_both(client):
+    whole = said(client, config=SMALL, api_name="/toy")
+    assert said(client, **SMALL, api_name="/toy") == whole
+    assert (
+        said(client, config={"width": 16}, **{name: SMALL[name] for name in SMALL if name != "width"}, api_name="/toy") == whole
+    )
+    assert whole == said(client, config=SMALL | {"alpha": 1.0}, alpha=1.0, api_name="/toy")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fields", "line"),
+    [
+        ("/toy", {"config": {"width": 8}, "width": 16}, "width is given twice, in config and beside it; allowed: once"),
+        ("/toy", {"config": [1], "width": 16}, "config = [1] is not allowed; allowed: an object"),
+        ("/toy", {"width": -1}, "width = -1 is not allowed; allowed: an integer from 1 to 16384"),
+        ("/toy", {"width": True}, "width = True is not allowed"),
+        ("/toy", {"bias": 1}, "bias = 1 is not allowed"),
+        ("/probe", {"model": "gpt-9"}, "model = 'gpt-9' is not allowed"),
+        ("/sweep", {"axes": {"wide": [1]}}, "axes.wide is not allowed"),
+        ("/border", {"search": {"axis": "width"}, "axis": "width"}, "axis is given twice, in search and beside it"),
+        ("/border", {"axis": "depth"}, "axis = 'depth' is not allowed"),
+        ("/estimate", {"config": {"kind": "toy"}, "kind": "probe"}, "kind is given twice"),
+        ("/reproduce", {"claim": "S999"}, "claim = 'S999' is not allowed; allowed: one of "),
+        ("/reproduce", {"claim": "S1", "full": "yes"}, "full = 'yes' is not allowed; allowed: true or false"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(client, endpoint, fields, line):
+    with pytest.raises(Exception, match=re.escape(line)):
+        client.predict(**fields, api_name=endpoint)
+
+
+def test_an_estimate_of_a_named_kind(client):
+    assert client.predict({"samples": 8, "probe_samples": 8, "steps": 2}, kind="probe", api_name="/estimate")["kind"] == "probe"
+
+
+def test_named_fields_over_plain_http(server):
+    call = httpx.post(f"{server.url}gradio_api/call/v2/estimate", json={"config": {"width": 64}, "kind": "toy"}).json()
+    assert '"kind": "toy"' in httpx.get(f"{server.url}gradio_api/call/estimate/{call['event_id']}").text
+
+
+def test_a_claim_streams_its_reproduction(client):
+    job = client.submit("S1", api_name="/reproduce")
+    kinds = [event["kind"] for event, _ in zip(job, range(3), strict=False) if event["kind"] != "queued"]
+    job.cancel()
+    assert kinds[0] == "started"
+    assert set(kinds[1:]) == {"working"}
+
+
+def test_the_catalog_lists_the_claims(catalog):
+    assert set(catalog["claims"]) == set(CLAIMS)
+    for id, told in catalog["claims"].items():
+        assert (told["title"], told["claim"]) == (CLAIMS[id].title, CLAIMS[id].claim)
+        assert set(told["seconds"]) == {"quick", "full"}
 
 
 def test_catalog_describes_what_can_be_asked(catalog):
@@ -194,7 +299,7 @@ BAD_REQUESTS = {
     "past the queue, unknown": ("POST", "run/toys", b'{"data": [{}]}', 400, "known here: FnIndexInferError("),
     "past the queue": ("POST", "run/toy", b'{"data": [{}]}', 404, "join the queue"),
     "second form, unknown": ("POST", "call/v2/toys", b"{}", 404, "'toys' is not an endpoint"),
-    "second form, argument": ("POST", "call/v2/toy", b'{"width": 64}', 400, "`width` is not a valid"),
+    "second form, argument": ("POST", "call/v2/toy", b'{"widht": 64}', 400, "`widht` is not a valid"),
     "another method": ("PUT", CALL, b'{"data": [{}]}', 405, "PUT is not allowed here; allowed: POST"),
     "unknown run": ("GET", "call/toy/123", b"", 404, "event_id = '123' is not known; allowed: "),
     "unknown run of none": ("GET", "call/toys/123", b"", 404, "'toys' is not an endpoint"),

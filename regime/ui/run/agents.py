@@ -1,0 +1,83 @@
+"""What an agent is told through the Model Context Protocol: one answer as JSON text, small enough to read."""
+
+import json
+from typing import Any
+
+import gradio as gr
+
+LARGEST = 30_000
+"""Characters of an answer; of a larger one, details are left out."""
+FIELDS = ("history", "schemas")
+"""Fields of an answer that go first."""
+DETAILS = ("series", "configs", "key", "floors", "seeds", "spread", "undefined", "layers", "intervals", "measures")
+"""Details of the rows of an answer's lists that go next, one by one."""
+EXACT = ("config", "configs", "point", "provenance")
+"""Parts whose numbers are kept to the last digit: runs are made again from them."""
+DIGITS = 6
+REST = (
+    "everything: the endpoint /{name} over HTTP with the same configuration (guide api.md), or the command line with --json "
+    "(guide cli.md)"
+)
+
+
+def by_agent(request: gr.Request | None) -> bool:
+    """Tell whether a call comes from Gradio's own MCP server."""
+    return request is not None and request.headers.get("x-gradio-user") == "mcp"
+
+
+def tell_progress(event: dict[str, Any]) -> None:
+    """Tell an agent that asks for progress how far a run is."""
+    if event.get("steps"):
+        gr.Progress()((event["step"], event["steps"]))
+    elif event["kind"] == "working":
+        gr.Progress()(event["done"] or 0, desc=event["doing"])
+
+
+def told(answer: dict[str, Any], name: str) -> str:
+    """Return an endpoint's answer as text for an agent: JSON, small enough to read."""
+    return json.dumps(digest(answer, name))
+
+
+def digest(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an answer whole where it is small, else rounded and without what is longest; `left_out` names it.
+
+    Args:
+        answer: a report, a card or a catalog.
+        name: of its endpoint, of which `rest` says that it has everything.
+    """
+    if _size(answer) <= LARGEST:
+        return answer
+    kept, left_out = _rounded(answer), [f"digits after the first {DIGITS}"]
+    for detail in (*FIELDS, *DETAILS):
+        if _size(kept) > LARGEST and (thinner := _without(kept, detail)) != kept:
+            kept = thinner
+            left_out.append(detail)
+    while _size(kept) > LARGEST:
+        longest = max(kept, key=lambda field: _size(kept[field]))
+        left_out.append(longest)
+        kept = {field: value for field, value in kept.items() if field != longest}
+    return kept | {"left_out": left_out, "rest": REST.format(name=name)}
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    if isinstance(value, dict):
+        return {name: part if name in EXACT else _rounded(part) for name, part in value.items()}
+    return value
+
+
+def _without(answer: dict[str, Any], detail: str) -> dict[str, Any]:
+    if detail in FIELDS:
+        return {field: value for field, value in answer.items() if field != detail}
+    return {field: _thin(value, detail) if isinstance(value, list) else value for field, value in answer.items()}
+
+
+def _thin(rows: list[Any], detail: str) -> list[Any]:
+    return [{name: value for name, value in row.items() if name != detail} if isinstance(row, dict) else row for row in rows]
