@@ -16,7 +16,6 @@ from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
 from regime.ui.run.runs import COMPUTE, beyond, events, fitting, readable
 from regime.ui.run.searches import border_events
-from regime.ui.run.slots import SLOTS, WAITING
 
 ADDED = "a + b mod 59 of the shipped trajectory; other models take the tasks of probes."
 
@@ -106,7 +105,7 @@ def catalog() -> dict[str, Any]:
         "tasks": {"toy": toys, "probe": MEANINGS | {OWN: "Rows of your own."}, "checkpoints": {ADDITION: ADDED}},
         "models": available(),
         "measures": DEFINITIONS,
-        "limits": {**limits().to_dict(), "runs_at_once": SLOTS, "waiting": WAITING},
+        "limits": {**limits().to_dict(), "runs_at_once": limits().slots},
         "schemas": schemas(),
     }
 

@@ -7,15 +7,18 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import gradio as gr
+import torch
 
 import regime
 from regime.config import Runnable, shared_config
 from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
-from regime.ui.run.slots import Pool, pool_of
+from regime.ui.run.slots import Pool, Turn, computing, pool_of
 from regime.ui.run.zero import new_session
 from regime.ui.text import duration
 
+CORES = torch.get_num_threads()
+"""That one run alone computes on."""
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": None}
 """Gradio lets all runs in; they wait here, for slots of their own."""
 TIMED = ("fetching", "progress", "measured", "trying", "tried")
@@ -48,11 +51,11 @@ def admitted(pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Messa
         visitor: who asks.
         begin: returns the events; closing them stops what computes.
     """
-    with pool.turn(visitor) as waiting:
-        for place in waiting:
+    with pool.turn(visitor) as turn:
+        for place in turn:
             yield place.to_dict()
         with closing(begin()) as stream:
-            yield from limited(stream)
+            yield from limited(stream, turn)
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
@@ -68,11 +71,15 @@ def fitting(config: Runnable, cost: Estimate) -> str | None:
     return regime.within(config, limit) if cost.seconds > limit else None
 
 
-def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
-    """Yield events as dicts until their run has taken the time that one may take; raises gr.Error as `events` does."""
+def limited(stream: Iterator[Message], turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield events as dicts until their run has taken the time that one may take, letting others compute between its spells.
+
+    Raises:
+        gr.Error: as `events` does.
+    """
     limit = limits().max_seconds
     with readable():
-        for event in stream:
+        for event in threaded(stream):
             if event.kind == "started" and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
@@ -81,6 +88,19 @@ def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
                     f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
                     print_exception=False,
                 )
+            for place in turn.share():
+                yield place.to_dict()
+
+
+def threaded(stream: Iterator[Message]) -> Iterator[Message]:
+    """Yield what a stream yields, each computed with this run's share of the cores: all, or so many a run that computes now."""
+    while True:
+        torch.set_num_threads(max(1, CORES // max(1, computing())))  # of this thread, which may be another one each time
+        try:
+            event = next(stream)
+        except StopIteration:
+            return
+        yield event
 
 
 @contextmanager
