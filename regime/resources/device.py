@@ -65,3 +65,12 @@ def free_memory(device: torch.device) -> int:
         used, limit = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("current", "max"))
         free.append(int(limit) - int(used))
     return max(0, min(free))
+
+
+def resident_memory() -> int:
+    """Return the bytes of memory that this process holds now; where a system does not say, the most that it ever held."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -26,6 +26,10 @@ class Ledger:
         with self._lock:
             return self._room(device)
 
+    def promises(self, device: str) -> int:
+        """Return the bytes that are promised now, of a kind of device."""
+        return self._promised[device]
+
     def _room(self, device: torch.device) -> int:
         free, promised = free_memory(device), self._promised[device.type]
         if not promised:

@@ -14,6 +14,7 @@ from regime.measures.definitions import DEFINITIONS
 from regime.models.sources import available
 from regime.models.texts import MEANINGS
 from regime.resources.limits import limits
+from regime.ui.run.books import BOOKS
 from regime.ui.run.runs import COMPUTE, beyond, events, fitting, readable
 from regime.ui.run.searches import border_events
 
@@ -110,9 +111,14 @@ def catalog() -> dict[str, Any]:
     }
 
 
+def health() -> dict[str, Any]:
+    """Return how the server is: version, queue, memory, runs since it began, and the class of the last error."""
+    return BOOKS.health()
+
+
 STREAMS = {"toy": toy, "probe": probe, "checkpoints": checkpoints, "sweep": sweep, "border": border}
 """Endpoints that send events."""
-ENDPOINTS = STREAMS | {"estimate": estimate, "catalog": catalog}
+ENDPOINTS = STREAMS | {"estimate": estimate, "catalog": catalog, "health": health}
 
 
 def endpoints() -> None:
@@ -121,3 +127,4 @@ def endpoints() -> None:
         gr.api(stream, api_name=name, **COMPUTE)
     gr.api(estimate, api_name="estimate", concurrency_id="preview", concurrency_limit=2)
     gr.api(catalog, api_name="catalog")
+    gr.api(health, api_name="health", queue=False)

@@ -18,7 +18,7 @@ from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import shipped
+from regime.ui.run import books, shipped
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import learn_tab
@@ -112,7 +112,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*shipped.routes(), *routes(), shipped_route()],
+            "routes": [*shipped.routes(), *routes(), shipped_route(), books.route()],
             "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

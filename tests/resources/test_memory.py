@@ -50,16 +50,16 @@ def test_the_limit_of_a_server_holds_for_each_run(ledger: Ledger, monkeypatch: p
 
 
 def test_a_run_keeps_its_promise_until_it_ends_or_is_let_go() -> None:
-    before = MEMORY._promised["cpu"]
+    before = MEMORY.promises("cpu")
     session = Session(SMALL)
     list(session.stream(1))
-    assert MEMORY._promised["cpu"] - before == SMALL.workspace
+    assert MEMORY.promises("cpu") - before == SMALL.workspace
     list(session.stream())
-    assert MEMORY._promised["cpu"] == before
+    assert MEMORY.promises("cpu") == before
     held = Session(SMALL)
     list(held.stream(1))
     held.close()
-    assert MEMORY._promised["cpu"] == before
+    assert MEMORY.promises("cpu") == before
     with pytest.raises(ValueError, match="this run was closed"):
         list(held.stream())
 

@@ -2,7 +2,7 @@
 
 import html
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ import regime
 from regime.config import Runnable, shared_config
 from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
-from regime.ui.run.slots import Pool, Turn, computing, pool_of
+from regime.ui.run.books import BOOKS
+from regime.ui.run.slots import Pool, Turn, computing, go_on, pool_of
 from regime.ui.run.zero import new_session
 from regime.ui.text import duration
 
@@ -40,22 +41,25 @@ def events(fields: Any, kind: str, visitor: str | None = None) -> Iterator[dict[
     """
     with readable():
         config = shared_config(fields, kind)
-        yield from admitted(pool_of(config), visitor, lambda: new_session(config).stream())
+        yield from admitted(pool_of(config), visitor, lambda: new_session(config).stream(), config.to_dict())
 
 
-def admitted(pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Message]]) -> Iterator[dict[str, Any]]:
+def admitted(
+    pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Message]], run: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Wait for a slot, then yield the events of what is begun in it, within the time that a run may take.
 
     Args:
         pool: of slots.
         visitor: who asks.
         begin: returns the events; closing them stops what computes.
+        run: its kind and fields, for the server's books.
     """
     with pool.turn(visitor) as turn:
         for place in turn:
             yield place.to_dict()
         with closing(begin()) as stream:
-            yield from limited(stream, turn)
+            yield from limited(stream, turn, run)
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
@@ -71,14 +75,19 @@ def fitting(config: Runnable, cost: Estimate) -> str | None:
     return regime.within(config, limit) if cost.seconds > limit else None
 
 
-def limited(stream: Iterator[Message], turn: Turn) -> Iterator[dict[str, Any]]:
+def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield events as dicts until their run has taken the time that one may take, letting others compute between its spells.
+
+    Args:
+        stream: of the run.
+        turn: with the slot that it computes in.
+        run: its kind and fields, for the server's books.
 
     Raises:
         gr.Error: as `events` does.
     """
     limit = limits().max_seconds
-    with readable():
+    with readable(), BOOKS.entry(run):
         for event in threaded(stream):
             if event.kind == "started" and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
@@ -95,6 +104,7 @@ def limited(stream: Iterator[Message], turn: Turn) -> Iterator[dict[str, Any]]:
 def threaded(stream: Iterator[Message]) -> Iterator[Message]:
     """Yield what a stream yields, each computed with this run's share of the cores: all, or so many a run that computes now."""
     while True:
+        go_on()
         torch.set_num_threads(max(1, CORES // max(1, computing())))  # of this thread, which may be another one each time
         try:
             event = next(stream)

@@ -7,7 +7,7 @@ A run that has had its slot for a spell lets the next in line have one, and wait
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Event
 from time import monotonic
 
 from regime.config import Runnable
@@ -21,6 +21,8 @@ RATE = 2e11
 """Operations of a matmul a second: of two cores, whatever else they do now."""
 PACE = 0.5
 """Seconds after which a run that waits tells its place again: a reader that has left is noticed then."""
+CLOSING = Event()
+"""Set when the server ends: no run begins or goes on."""
 RECENT = 0.3
 """Weight of the newest run in what runs are expected to take."""
 
@@ -89,6 +91,7 @@ class Pool:
         """Yield a run's place until it has a slot."""
         told = 0
         while True:
+            go_on()
             with self._moved:
                 place = self._place(turn)
                 if place > 0 and place == told:
@@ -139,6 +142,12 @@ class Turn(Iterator[Queued]):
         return self
 
 
+def go_on() -> None:
+    """Refuse to go on where the server ends; raises ConfigError."""
+    if CLOSING.is_set():
+        raise ConfigError("the server is being shut down; try again in a while: what has finished is kept")
+
+
 POOLS = {True: Pool(), False: Pool()}
 """For short runs, and for others."""
 
@@ -160,3 +169,8 @@ def is_short(config: Runnable, runs: int = 1) -> bool:
 def computing() -> int:
     """Return how many runs compute now, of both pools."""
     return sum(pool.running for pool in POOLS.values())
+
+
+def busy() -> bool:
+    """Return whether a run computes or waits."""
+    return any(pool.running or pool.waiting for pool in POOLS.values())

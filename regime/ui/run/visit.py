@@ -167,7 +167,7 @@ class Visit:
             ahead += max(1, len(self.board.history)) if again else self.board.opening
         session = session or new_session(config)
         try:
-            with closing(limited(session.stream(ahead), slot)) as events:
+            with closing(limited(session.stream(ahead), slot, config.to_dict())) as events:
                 for event in events:
                     if event["kind"] == "started":
                         SHELF.drop(self.key)  # what was paused before is shown no more
