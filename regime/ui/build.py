@@ -13,6 +13,7 @@ from regime.config.rows import OWN
 from regime.errors import ConfigError
 from regime.ui.api import ENDPOINTS, STREAMS, endpoints
 from regime.ui.form.own_rows import AWAITED
+from regime.ui.headers import Headers
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
@@ -113,7 +114,7 @@ def launch_options() -> dict[str, Any]:
         "max_threads": THREADS,
         "app_kwargs": {
             "routes": [*shipped.routes(), *routes(), shipped_route(), books.route()],
-            "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
+            "middleware": [Middleware(Headers), Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },
     }

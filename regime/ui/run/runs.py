@@ -41,7 +41,17 @@ def events(fields: Any, kind: str, visitor: str | None = None) -> Iterator[dict[
     """
     with readable():
         config = shared_config(fields, kind)
-        yield from admitted(pool_of(config), visitor, lambda: new_session(config).stream(), config.to_dict())
+        yield from admitted(pool_of(config), visitor, lambda: _whole(config), config.to_dict())
+
+
+def _whole(config: Runnable) -> Iterator[Message]:
+    """All events of a run that nobody continues."""
+    session = new_session(config)
+    try:
+        yield from session.stream()
+    finally:
+        if isinstance(session, regime.Session):
+            session.close()
 
 
 def admitted(
@@ -124,8 +134,13 @@ def readable() -> Iterator[None]:
         raise
     except RecursionError:
         raise gr.Error("config is nested too deeply; allowed: an object of named fields", print_exception=False) from None
-    except Exception:
+    except Exception as error:
         log.exception("a run failed")
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise gr.Error(
+                "The run was ended: the server has no memory for it. Ask for fewer samples, a smaller width or fewer seeds.",
+                print_exception=False,
+            ) from None
         raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None
 
 
