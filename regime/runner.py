@@ -1,6 +1,7 @@
 """The one composer: any configuration as a stream of events that ends in a report; what it costs, and what would cost less."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import overload
 
 from regime.composer.producers import produce
@@ -37,7 +38,8 @@ def stream(config: Runnable) -> Iterator[Event | SweepEvent]:
 
         yield from Sweep(config).stream()
     else:
-        yield from Session(config).stream()
+        with closing(Session(config)) as session:
+            yield from session.stream()
 
 
 @overload

@@ -12,10 +12,11 @@ from regime.config import RunConfig, config_from_dict
 from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError, is_integer
 from regime.record import held
-from regime.record.events import Event, Fetching, Finished, Measured, Progress
+from regime.record.events import Estimate, Event, Fetching, Finished, Measured, Progress
 from regime.record.kernels import save_kernels
 from regime.record.recorder import Recorder
 from regime.record.report import Report
+from regime.resources.memory import MEMORY
 
 
 class Session:
@@ -88,6 +89,11 @@ class Session:
         finally:
             self._clock.hold()
 
+    def close(self) -> None:
+        """Let go of all that the run holds, at once rather than when Python comes to it; it cannot go on."""
+        self._events.close()
+        self._producer, self._failure = None, ValueError("this run was closed; begin another, or load one that was saved")
+
     def report(self) -> Report:
         """Return the report of what is measured so far, of a run that is held or was interrupted; it says where.
 
@@ -159,10 +165,20 @@ class Session:
         config, clock = self.config, self._clock
         if config.kind != "toy":
             yield from fetching(config.named, clock)
-        self._producer = producer = produce(config)
+        self._producer = produce(config)
+        cost = self._producer.estimate()
+        with MEMORY.promised(cost.bytes, self._producer.device):
+            yield from self._train(cost, states)
+            finished = self._recorder.finished(self._producer, clock.seconds)
+            self._producer = None  # what was trained is no longer needed, and may be large
+        yield finished
+
+    def _train(self, cost: Estimate, states: Sequence[dict[str, Any]]) -> Iterator[Event]:
+        """The run between its loading and its report."""
+        config, clock, producer = self.config, self._clock, self._producer
         references = producer.references() + distance_apart(producer.independent())
         self._recorder = self._part = recorder = Recorder(config, producer.learning_rate, references, producer.steps)
-        yield recorder.started(producer, producer.estimate())
+        yield recorder.started(producer, cost)
         self._ended = []
         clock.spoke()
         yield from self._batch(states[0] if states else None, 0.0)
@@ -178,9 +194,6 @@ class Session:
                 yield self._recorder.history[-1]
         if config.kind == "toy":
             yield from self._try_advice()
-        finished = self._recorder.finished(producer, clock.seconds)
-        self._producer = producer = None  # what was trained is no longer needed, and may be large
-        yield finished
 
     def _batch(self, state: dict[str, Any] | None, began: float) -> Iterator[Measured | Progress]:
         """Train a batch of seeds from its start, or from `state`, and record it."""

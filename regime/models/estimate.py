@@ -10,8 +10,7 @@ from regime.config import ProbeConfig
 from regime.errors import ConfigError
 from regime.models.pilot import Pilot
 from regime.record.events import Estimate
-from regime.resources.device import SHARE, free_memory
-from regime.resources.limits import limits
+from regime.resources.memory import MEMORY
 
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
@@ -106,7 +105,7 @@ def check_memory(needed: int, smaller: Iterable[tuple[dict[str, Any], int]], dev
     Raises:
         ConfigError: it says how much is needed, how much there is, and the first changes that would fit.
     """
-    room = limits().max_bytes or int(SHARE * free_memory(device))
+    room = MEMORY.room(device)
     if needed <= room:
         return
     fits = next(

@@ -70,7 +70,7 @@ class Estimate(Message):
 
 
 class Queued(Message):
-    """Sent by a server alone, while a run waits for others to end: at once, and then twice a second."""
+    """Sent by a server alone, while a run waits for a slot, also between its spells: at once, and then twice a second."""
 
     kind: Literal["queued"] = "queued"
     place: int = Field(description="in the queue; 1 is the next to begin")

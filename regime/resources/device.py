@@ -82,3 +82,12 @@ def _lines(path: str) -> list[str]:
         return Path(path).read_text().splitlines()
     except OSError:  # not Linux
         return []
+
+
+def resident_memory() -> int:
+    """Return the bytes of memory that this process holds now; where a system does not say, the most that it ever held."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -16,10 +16,16 @@ class Limits:
 
     max_seconds: float = 900.0
     """Wall-clock seconds one run may take on the server."""
+    slots: int = 2
+    """Short runs that compute at once, and as many long ones."""
+    waiting: int = 32
+    """Runs of either sort that may wait."""
+    spell_seconds: float = 30.0
+    """After which a run lets the next one that waits have its slot, and waits itself."""
     held_bytes: int = 2 * 2**30
     """Memory that the paused runs of all visitors may keep together."""
     max_bytes: int = 0
-    """Memory one run may take; 0: nine tenths of what is free."""
+    """Memory one run may take; 0: nine tenths of what is free and not promised to other runs."""
     max_parameters: int = 200_000_000
     """Of a model that is not in the catalog."""
     max_model_bytes: int = 2**30
@@ -62,6 +68,8 @@ def _read(name: str, text: str, kind: Callable[[str], Any]) -> Any:
         value = kind(text)
     except ValueError:
         value = -1
-    if not 0 <= value < float("inf"):
-        raise ConfigError(f"{name} = {text!r:.80} is not allowed; allowed: {'a whole' if kind is int else 'a'} number from 0")
+    least = 1 if name == f"{PREFIX}SLOTS" else 0
+    if not least <= value < float("inf"):
+        sort = "a whole" if kind is int else "a"
+        raise ConfigError(f"{name} = {text!r:.80} is not allowed; allowed: {sort} number from {least}")
     return value

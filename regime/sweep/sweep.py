@@ -1,7 +1,7 @@
 """A sweep: its cells from the store or from an engine, as a stream of events that ends in a report."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 from regime.composer import grid
@@ -12,8 +12,8 @@ from regime.config import SweepConfig
 from regime.errors import ConfigError
 from regime.record.events import Estimate, Fetching, Finished, Progress
 from regime.record.provenance import versions
-from regime.resources.device import SHARE, free_memory, pick_device
-from regime.resources.limits import limits
+from regime.resources.device import pick_device
+from regime.resources.memory import MEMORY
 from regime.sweep import local
 from regime.sweep.cell import Cell, failure
 from regime.sweep.cluster import Cluster
@@ -63,13 +63,15 @@ class Sweep:
     def _events(self, measurements: int | None) -> Iterator[SweepEvent]:
         yield from self._fetch()
         self.keys = keys([place.config for place in self.places], self.config.at_loss)
-        with self._engine() as (engine, workers):
-            self._workers = workers
+        with ExitStack() as held:
+            engine, self._workers = held.enter_context(self._engine())
+            workers = self._workers
             self._look_up()
             batches = grid.batches(self._left(), workers)
             cost = _cost(batches, workers)
             if self.config.engine == "local":
-                _check_memory(cost.bytes, self.config.base.device)
+                mend = "fewer samples, a smaller width, or fewer seeds"
+                held.enter_context(MEMORY.promised(cost.bytes, pick_device(self.config.base.device), "the sweep", mend))
             yield SweepStarted(
                 config=self.config.to_dict(),
                 estimate=cost,
@@ -201,16 +203,6 @@ def _result(cell: Cell) -> dict[str, Any]:
 def _bytes(batch: Batch) -> int:
     config = batch.places[0].config
     return len(batch.places) * config.workspace if config.kind == "toy" else grid.BATCH_BYTES
-
-
-def _check_memory(needed: int, device: str) -> None:
-    """Refuse batches that need more memory at once than there is for a run; raises ConfigError."""
-    room = limits().max_bytes or int(SHARE * free_memory(pick_device(device)))
-    if needed > room:
-        raise ConfigError(
-            f"the sweep needs {needed / 1e9:.2g} GB for the batches that run at once, and there are {room / 1e9:.2g} GB; "
-            "ask for fewer samples, a smaller width, or fewer seeds"
-        )
 
 
 def estimate_sweep(config: SweepConfig) -> Estimate:

@@ -9,11 +9,12 @@ from regime.composer.search import Axis
 from regime.config import KINDS, ToyConfig, shared_config
 from regime.measures.advice import Side
 from regime.reproductions.registry import CLAIMS
+from regime.resources.limits import limits
 from regime.ui.endpoint import Endpoint, Schemas, typed
+from regime.ui.run.books import BOOKS
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import beyond, events, fitting, readable
 from regime.ui.run.searches import border_events
-from regime.ui.run.slots import SLOTS, WAITING
 
 Events = Iterator[dict[str, Any]]
 
@@ -95,7 +96,13 @@ def catalog(fields: Any) -> dict[str, Any]:
     """
     del fields
     known = everything()
-    return known | {"limits": {**known["limits"], "runs_at_once": SLOTS, "waiting": WAITING}}
+    return known | {"limits": {**known["limits"], "runs_at_once": limits().slots}}
+
+
+def health(fields: Any) -> dict[str, Any]:
+    """Return how the server is: version, queue, memory, runs since it began, and the class of the last error."""
+    del fields
+    return BOOKS.health()
 
 
 def whole(of: str) -> Schemas:
@@ -148,6 +155,7 @@ ENDPOINTS = {
         Endpoint("reproduce", "reproduce_claim", reproduce, CLAIM),
         Endpoint("estimate", "estimate_cost", estimate, COST, "config"),
         Endpoint("catalog", "list_catalog", catalog, {}),
+        Endpoint("health", "server_health", health, {}),
     )
 }
 STREAMS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.streams)

@@ -14,13 +14,14 @@ from regime.errors import ConfigError
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
+from regime.ui.headers import Headers
 from regime.ui.lessons import served
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import shipped, wall
+from regime.ui.run import books, shipped, wall
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import check_lesson, learn_tab
@@ -124,8 +125,8 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*shipped.routes(), *wall.routes(), *served.routes(), *routes(), shipped_route()],
-            "middleware": [Middleware(Refusals, names=tuple(ENDPOINTS))],
+            "routes": [*shipped.routes(), *wall.routes(), *served.routes(), *routes(), shipped_route(), books.route()],
+            "middleware": [Middleware(Headers), Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },
     }

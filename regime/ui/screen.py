@@ -232,4 +232,4 @@ def request_of(asked: Any) -> dict[str, Any]:
 
 def _forget(visit: Visit | None) -> None:
     if visit is not None:
-        SHELF.take(visit.key)
+        SHELF.drop(visit.key)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import gradio as gr
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -208,3 +209,8 @@ def test_only_files_that_there_are_can_be_asked_for(said, cache):
 def test_a_failure_of_a_file_shows_no_internals(monkeypatch):
     monkeypatch.setattr(export, "layers_csv", None)
     assert asked(Visit("toy"), "layers.csv", "") == {"said": export.FAILED}
+
+
+def test_a_run_that_memory_ends_says_so():
+    with pytest.raises(gr.Error, match="the server has no memory for it"), runs.readable():
+        torch.empty(2**50)

@@ -36,7 +36,6 @@ def test_a_run_that_leaves_lets_others_move_up() -> None:
             next(second)
             with pool.turn() as third:
                 assert next(third).place == 2
-                second.close()
         with pool.turn() as fourth:
             assert next(fourth).place == 1
 
@@ -87,3 +86,36 @@ def test_which_runs_are_short() -> None:
     assert not is_short(ProbeConfig())
     assert not is_short(SweepConfig())
     assert POOLS[True] is not POOLS[False]
+
+
+def test_a_run_lets_others_compute_between_its_spells(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(slots=1)
+    with pool.turn("ann") as long:
+        assert list(long) == []
+        monkeypatch.setenv("REGIME_SPELL_SECONDS", "0")
+        assert list(long.share()) == [], "nobody waits"
+        with pool.turn("bob") as short:
+            assert next(short).place == 1
+            monkeypatch.setenv("REGIME_SPELL_SECONDS", "60")
+            assert list(long.share()) == [], "the spell goes on"
+            monkeypatch.setenv("REGIME_SPELL_SECONDS", "0")
+            waiting = long.share()
+            assert next(waiting).place == 1
+            assert list(short) == []
+            assert pool.running == 1
+        assert list(waiting) == []
+        assert list(long) == [], "it has its slot again"
+    assert (pool.running, pool.waiting) == (0, 0)
+
+
+def test_a_run_that_ends_while_others_compute_leaves_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_SPELL_SECONDS", "0")
+    pool = Pool(slots=1)
+    with pool.turn() as second:
+        with pool.turn() as first:
+            assert list(second) == []
+            assert next(first).place == 1
+            assert next(second.share()).place == 1
+            assert list(first) == []
+        assert pool.waiting == 1
+    assert (pool.running, pool.waiting) == (0, 0)

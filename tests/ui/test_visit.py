@@ -65,11 +65,14 @@ def test_a_run_let_go_for_room_is_made_again(monkeypatch, want):
 
 def test_the_run_held_longest_goes_first(monkeypatch):
     monkeypatch.setenv("REGIME_HELD_BYTES", "10")
-    shelf = visit.Shelf()
-    for key in "abc":
-        shelf.put(key, key, 4)
+    shelf, sessions = visit.Shelf(), {key: regime.Session(CONFIG) for key in "abc"}
+    for key, session in sessions.items():
+        shelf.put(key, session, 4)
     assert shelf.take("a") is None
-    assert (shelf.take("b"), shelf.take("c")) == ("b", "c")
+    with pytest.raises(ValueError, match="closed"):
+        list(sessions["a"].stream())
+    shelf.drop("b")
+    assert (shelf.take("b"), shelf.take("c")) == (None, sessions["c"])
 
 
 def test_a_newer_press_holds_the_run_of_an_older_one(want):

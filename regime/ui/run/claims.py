@@ -27,7 +27,7 @@ def claim_events(id: str, full: bool, visitor: str | None) -> Iterator[dict[str,
         named(id)
         if full and (cause := refused(id)):
             raise ConfigError(f"full = True is not allowed for claim {id} here, {cause}; allowed: false, the quick form")
-        yield from admitted(POOLS[False], visitor, lambda: stream(id, full))
+        yield from admitted(POOLS[False], visitor, lambda: stream(id, full), {"kind": "claim", "id": id, "full": full})
 
 
 def refused(id: str) -> str | None:

@@ -2,20 +2,24 @@
 
 import html
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
 import gradio as gr
+import torch
 
 import regime
 from regime.config import Runnable, shared_config
 from regime.record.events import Estimate, Message, Started
 from regime.resources.limits import limits
-from regime.ui.run.slots import Pool, pool_of
+from regime.ui.run.books import BOOKS
+from regime.ui.run.slots import Pool, Turn, computing, go_on, pool_of
 from regime.ui.run.zero import new_session
 from regime.ui.text import duration
 
+CORES = torch.get_num_threads()
+"""That one run alone computes on."""
 COMPUTE = {"concurrency_id": "compute", "concurrency_limit": None}
 """Gradio lets all runs in; they wait here, for slots of their own."""
 TIMED = ("fetching", "progress", "measured", "trying", "tried", "working", "found", "drawn")
@@ -37,22 +41,35 @@ def events(fields: Any, kind: str, visitor: str | None = None) -> Iterator[dict[
     """
     with readable():
         config = shared_config(fields, kind)
-        yield from admitted(pool_of(config), visitor, lambda: new_session(config).stream())
+        yield from admitted(pool_of(config), visitor, lambda: _whole(config), config.to_dict())
 
 
-def admitted(pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Message]]) -> Iterator[dict[str, Any]]:
+def _whole(config: Runnable) -> Iterator[Message]:
+    """All events of a run that nobody continues."""
+    session = new_session(config)
+    try:
+        yield from session.stream()
+    finally:
+        if isinstance(session, regime.Session):
+            session.close()
+
+
+def admitted(
+    pool: Pool, visitor: str | None, begin: Callable[[], Iterator[Message]], run: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Wait for a slot, then yield the events of what is begun in it, within the time that a run may take.
 
     Args:
         pool: of slots.
         visitor: who asks.
         begin: returns the events; closing them stops what computes.
+        run: its kind and fields, for the server's books.
     """
-    with pool.turn(visitor) as waiting:
-        for place in waiting:
+    with pool.turn(visitor) as turn:
+        for place in turn:
             yield place.to_dict()
         with closing(begin()) as stream:
-            yield from limited(stream)
+            yield from limited(stream, turn, run)
 
 
 def beyond(config: Runnable, cost: Estimate) -> str | None:
@@ -68,11 +85,20 @@ def fitting(config: Runnable, cost: Estimate) -> str | None:
     return regime.within(config, limit) if cost.seconds > limit else None
 
 
-def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
-    """Yield events as dicts until their run has taken the time that one may take; raises gr.Error as `events` does."""
+def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield events as dicts until their run has taken the time that one may take, letting others compute between its spells.
+
+    Args:
+        stream: of the run.
+        turn: with the slot that it computes in.
+        run: its kind and fields, for the server's books.
+
+    Raises:
+        gr.Error: as `events` does.
+    """
     limit = limits().max_seconds
-    with readable():
-        for event in stream:
+    with readable(), BOOKS.entry(run):
+        for event in threaded(stream):
             if isinstance(event, Started) and (refused := beyond(shared_config(event.config), event.estimate)):
                 raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
@@ -81,6 +107,20 @@ def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
                     f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
                     print_exception=False,
                 )
+            for place in turn.share():
+                yield place.to_dict()
+
+
+def threaded(stream: Iterator[Message]) -> Iterator[Message]:
+    """Yield what a stream yields, each computed with this run's share of the cores: all, or so many a run that computes now."""
+    while True:
+        go_on()
+        torch.set_num_threads(max(1, CORES // max(1, computing())))  # of this thread, which may be another one each time
+        try:
+            event = next(stream)
+        except StopIteration:
+            return
+        yield event
 
 
 @contextmanager
@@ -94,8 +134,13 @@ def readable() -> Iterator[None]:
         raise
     except RecursionError:
         raise gr.Error("config is nested too deeply; allowed: an object of named fields", print_exception=False) from None
-    except Exception:
+    except Exception as error:
         log.exception("a run failed")
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise gr.Error(
+                "The run was ended: the server has no memory for it. Ask for fewer samples, a smaller width or fewer seeds.",
+                print_exception=False,
+            ) from None
         raise gr.Error("The run failed on the server; the cause is in its log.", print_exception=False) from None
 
 

@@ -40,4 +40,5 @@ def search(config: ToyConfig, visitor: str | None, **how: Any) -> Iterator[dict[
         gr.Error: as `regime.ui.run.runs.events` does.
     """
     with readable():
-        yield from admitted(pool_of(config, RUNS), visitor, lambda: stream_border(config, **how))
+        run = {**config.to_dict(), "kind": "border", **how}
+        yield from admitted(pool_of(config, RUNS), visitor, lambda: stream_border(config, **how), run)

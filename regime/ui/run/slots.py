@@ -1,28 +1,28 @@
 """Who computes when: two pools of slots, for short runs and for long ones, each first come, first served.
 
 A run that waits tells its place. It never waits for runs of the other pool: a toy of two seconds begins beside two long probes.
+A run that has had its slot for a spell lets the next in line have one, and waits for its own next spell.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Event
 from time import monotonic
 
 from regime.config import Runnable
 from regime.errors import ConfigError
 from regime.record.events import Queued
+from regime.resources.limits import limits
 
-SLOTS = 2
-"""Runs of one pool that compute at once."""
-WAITING = 32
-"""Runs of one pool that may wait."""
 SHORT = 8.0
 """Seconds that a short run takes at most, as reckoned from its configuration for a machine of the RATE."""
 RATE = 2e11
 """Operations of a matmul a second: of two cores, whatever else they do now."""
 PACE = 0.5
 """Seconds after which a run that waits tells its place again: a reader that has left is noticed then."""
+CLOSING = Event()
+"""Set when the server ends: no run begins or goes on."""
 RECENT = 0.3
 """Weight of the newest run in what runs are expected to take."""
 
@@ -30,17 +30,28 @@ RECENT = 0.3
 class Pool:
     """Some slots, and the runs that wait for one."""
 
-    def __init__(self, slots: int = SLOTS, waiting: int = WAITING) -> None:
-        self._slots, self._most = slots, waiting
-        self._running = 0
-        self._line: deque[object] = deque()
-        self._visitors: dict[object, str] = {}
+    def __init__(self, slots: int | None = None, waiting: int | None = None) -> None:
+        """Let so many runs compute at once, and so many wait; by default as many as `limits` says."""
+        self._own = slots, waiting
+        self.running = 0
+        """Runs that have a slot."""
+        self._line: deque[Turn] = deque()
         self._moved = Condition()
         self._usual: float | None = None
 
+    @property
+    def slots(self) -> int:
+        """Return how many runs compute at once."""
+        return limits().slots if self._own[0] is None else self._own[0]
+
+    @property
+    def waiting(self) -> int:
+        """Return how many runs wait."""
+        return len(self._line)
+
     @contextmanager
-    def turn(self, visitor: str | None = None) -> Iterator[Iterator[Queued]]:
-        """Wait for a slot and hold it: yields what to tell while waiting, an iterator that ends when the slot is there.
+    def turn(self, visitor: str | None = None) -> Iterator["Turn"]:
+        """Stand in line for a slot: iterate what is yielded until the slot is there, which is held to the end.
 
         Args:
             visitor: who asks, so that nobody has two runs waiting; None: nobody knows.
@@ -48,52 +59,93 @@ class Pool:
         Raises:
             ConfigError: the line is full, or the visitor stands in it.
         """
-        ticket = object()
+        turn = Turn(self, visitor)
         with self._moved:
-            self._join(ticket, visitor)
-        began: list[float] = []
+            self._join(turn)
         try:
-            yield self._waiting(ticket, began)
+            yield turn
         finally:
             with self._moved:
-                if began:
-                    self._running -= 1
-                    took = monotonic() - began[0]
-                    self._usual = took if self._usual is None else (1 - RECENT) * self._usual + RECENT * took
+                if turn.since is None:
+                    self._line.remove(turn)
                 else:
-                    self._leave(ticket)
+                    self.running -= 1
+                    took = turn.spent + monotonic() - turn.since
+                    self._usual = took if self._usual is None else (1 - RECENT) * self._usual + RECENT * took
                 self._moved.notify_all()
 
-    def _join(self, ticket: object, visitor: str | None) -> None:
-        free = self._running + len(self._line) < self._slots
-        if not free and len(self._line) >= self._most:
-            raise ConfigError(f"the queue is full: {len(self._line)} runs wait; try again in a while")
-        if not free and visitor is not None and visitor in self._visitors.values():
+    def _join(self, turn: "Turn") -> None:
+        most = limits().waiting if self._own[1] is None else self._own[1]
+        free = self.running + len(self._line) < self.slots
+        if not free and len(self._line) >= most:
+            raise ConfigError(f"the queue is full: {len(self._line)} runs wait, the limit is {most}; try again in a while")
+        if not free and turn.visitor is not None and any(other.visitor == turn.visitor for other in self._line):
             raise ConfigError("a run of yours waits already; allowed: one at a time, end it or let it begin first")
-        self._line.append(ticket)
-        if visitor is not None:
-            self._visitors[ticket] = visitor
+        self._line.append(turn)
 
-    def _leave(self, ticket: object) -> None:
-        self._line.remove(ticket)
-        self._visitors.pop(ticket, None)
+    def _place(self, turn: "Turn") -> int:
+        """Count the runs that must begin or end before this one begins; none are left at 0."""
+        return self._line.index(turn) + 1 - (self.slots - self.running)
 
-    def _waiting(self, ticket: object, began: list[float]) -> Iterator[Queued]:
+    def wait(self, turn: "Turn") -> Iterator[Queued]:
+        """Yield a run's place until it has a slot."""
         told = 0
         while True:
+            go_on()
             with self._moved:
-                place = self._line.index(ticket) + 1 - (self._slots - self._running)
+                place = self._place(turn)
                 if place > 0 and place == told:
                     self._moved.wait(PACE)
-                    place = self._line.index(ticket) + 1 - (self._slots - self._running)
+                    place = self._place(turn)
                 if place <= 0:
-                    self._leave(ticket)
-                    self._running += 1
-                    began.append(monotonic())
+                    self._line.remove(turn)
+                    self.running += 1
+                    turn.since = monotonic()
                     return
-                seconds = None if self._usual is None else self._usual * place / self._slots
+                seconds = None if self._usual is None else self._usual * place / self.slots
             told = place
             yield Queued(place=place, seconds=seconds)
+
+    def yields(self, turn: "Turn") -> bool:
+        """Put a run that has had its spell at the end of the line, if there is one; return whether it was."""
+        with self._moved:
+            spell = monotonic() - (turn.since or monotonic())
+            if not self._line or turn.since is None or spell < limits().spell_seconds:
+                return False
+            turn.spent, turn.since = turn.spent + spell, None
+            self.running -= 1
+            self._line.append(turn)
+            self._moved.notify_all()
+            return True
+
+
+class Turn(Iterator[Queued]):
+    """A run's place in a pool: iterated, it tells the place until the slot is there."""
+
+    def __init__(self, pool: Pool, visitor: str | None) -> None:
+        """Wait in `pool` for `visitor`."""
+        self.visitor = visitor
+        self.since: float | None = None
+        """When it got its slot; None while it waits."""
+        self.spent = 0.0
+        """Seconds in slots it had before."""
+        self._pool, self._waits = pool, pool.wait(self)
+
+    def __next__(self) -> Queued:
+        """Return the place, after at most half a second."""
+        return next(self._waits)
+
+    def share(self) -> Iterator[Queued]:
+        """Let the next in line have the slot after a spell; iterate what is returned until there is one again."""
+        if self._pool.yields(self):
+            self._waits = self._pool.wait(self)
+        return self
+
+
+def go_on() -> None:
+    """Refuse to go on where the server ends; raises ConfigError."""
+    if CLOSING.is_set():
+        raise ConfigError("the server is being shut down; try again in a while: what has finished is kept")
 
 
 POOLS = {True: Pool(), False: Pool()}
@@ -112,3 +164,13 @@ def is_short(config: Runnable, runs: int = 1) -> bool:
     if config.kind != "toy":
         return False
     return runs * run_seconds(config, sum(config.rounds), RATE) <= SHORT
+
+
+def computing() -> int:
+    """Return how many runs compute now, of both pools."""
+    return sum(pool.running for pool in POOLS.values())
+
+
+def busy() -> bool:
+    """Return whether a run computes or waits."""
+    return any(pool.running or pool.waiting for pool in POOLS.values())

@@ -16,7 +16,7 @@ from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
 from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
-from regime.ui.run.slots import pool_of
+from regime.ui.run.slots import Turn, pool_of
 from regime.ui.run.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
@@ -38,10 +38,14 @@ class Shelf:
             session: paused.
             size: bytes that it needs.
         """
+        self.drop(key)
         with self._lock:
             self._held[key] = session, size
+            gone = []
             while sum(size for _, size in self._held.values()) > limits().held_bytes:
-                self._held.popitem(last=False)
+                gone.append(self._held.popitem(last=False)[1][0])
+        for each in gone:
+            each.close()
 
     def get(self, key: str) -> regime.Session | None:
         """Return a held session, which stays held; None where there is none."""
@@ -53,6 +57,11 @@ class Shelf:
         with self._lock:
             session, _ = self._held.pop(key, (None, 0))
             return session
+
+    def drop(self, key: str) -> None:
+        """Let go of a session that nobody comes back to."""
+        if session := self.take(key):
+            session.close()
 
 
 SHELF = Shelf()
@@ -133,15 +142,23 @@ class Visit:
 
     def _admitted(self, config: Runnable, turn: int, visitor: str | None, *, fresh: bool, ahead: int | None) -> Events:
         """Wait for a slot, and run one configuration in it."""
-        with pool_of(config).turn(visitor) as waiting:
-            for place in waiting:
+        with pool_of(config).turn(visitor) as slot:
+            for place in slot:
                 yield place.to_dict()
                 if turn != self.turn:
                     return
-            yield from self._stream(config, turn, fresh=fresh, ahead=ahead)
+            yield from self._stream(config, turn, slot, fresh=fresh, ahead=ahead)
 
-    def _stream(self, config: Runnable, turn: int, *, fresh: bool, ahead: int | None) -> Events:
-        """Run one configuration, and hold its session where it is paused."""
+    def _stream(self, config: Runnable, turn: int, slot: Turn, *, fresh: bool, ahead: int | None) -> Events:
+        """Run one configuration, and hold its session where it is paused.
+
+        Args:
+            config: of the run.
+            turn: number of the press that started it.
+            slot: that it computes in.
+            fresh: whether a paused run begins again.
+            ahead: measurements at which it is paused; None: not at all.
+        """
         again = not fresh and self.holds(config)
         session = SHELF.take(self.key) if again else None
         if session:
@@ -150,11 +167,12 @@ class Visit:
             ahead += max(1, len(self.board.history)) if again else self.board.opening
         session = session or new_session(config)
         try:
-            with closing(limited(session.stream(ahead))) as events:
+            with closing(limited(session.stream(ahead), slot, config.to_dict())) as events:
                 for event in events:
                     if event["kind"] == "started":
+                        SHELF.drop(self.key)  # what was paused before is shown no more
                         self.board, self.session = type(self.board)(config={}), session
-                    if event["kind"] != "fetching":  # what is shown stays until the run begins
+                    if event["kind"] not in ("queued", "fetching"):  # what is shown stays until the run goes on
                         self.board.take(event)
                         self.feed.take(event, self.board)
                     yield event

@@ -1,0 +1,133 @@
+"""`python -m tests.fuzz.endpoints [EXAMPLES] [--write]`: every endpoint, also with what nobody should send.
+
+Each call has to end, within a minute, with a report or with a line that says what is not allowed. No status from 500, no
+traceback, no path of the server's; after each the server is alive.
+"""
+
+import argparse
+import json
+import random
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.benchmarks.environment import environment
+from tests.fuzz.configs import ODD, configs
+from tests.load.server import Server, served
+
+INTERNALS = re.compile(r"Traceback|File \"|site-packages|\.py\b|/root|/home|/tmp/|object at 0x|<class '")
+RESULTS = Path(__file__).parent / "results"
+PATIENCE = 60.0
+ALLOWED = "allowed"
+"""Every refusal says what is."""
+
+
+class Fuzz:
+    """A server, and what came of the calls."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.longest = 0.0
+
+    def call(self, name: str, *data: Any) -> None:
+        """Call an endpoint and judge its answer."""
+        began = time.monotonic()
+        kind, last = self.server.run(name, *data, seconds=PATIENCE)
+        self.longest = max(self.longest, time.monotonic() - began)
+        text = json.dumps(last)
+        if kind == "error":
+            said = last if isinstance(last, str) else last["error"]
+            assert said, (name, data)
+            assert not INTERNALS.search(without(said, data)), (said, data)
+            assert "the cause is in its log" not in said, (said, data, self.server.log[-3000:])
+        else:
+            assert kind == "complete", (kind, text[:300], data)
+        self.seen[name, "refused" if kind == "error" else "answered"] += 1
+        assert self.server.process.poll() is None, self.server.log[-3000:]
+
+
+def without(said: str, data: Any) -> str:
+    """Return a refusal without what was sent: a path or a class that a visitor wrote is no leak."""
+    for part in sorted(re.findall(r"'[^']*'?", said), key=len, reverse=True):
+        if part.strip("'")[:40] in json.dumps(data, ensure_ascii=False) or part.strip("'")[:40] in repr(data):
+            said = said.replace(part, "")
+    return said
+
+
+def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
+    """Call every endpoint so many times, in all.
+
+    Args:
+        server: to call.
+        examples: calls in all.
+        number: of the random seed.
+    """
+    fuzz = Fuzz(server)
+    searches = st.fixed_dictionaries(
+        {"config": configs("toy")}, optional={"axis": ODD, "side": ODD, "within": ODD, "evil": ODD}
+    )
+    reckoned = st.one_of(configs("toy"), configs("probe"), configs("checkpoints"), configs("sweep"), ODD)
+    calls = {
+        "toy": (0.4, configs("toy")),
+        "estimate": (0.3, reckoned),
+        "probe": (0.1, configs("probe")),
+        "checkpoints": (0.08, configs("checkpoints")),
+        "sweep": (0.07, configs("sweep")),
+        "border": (0.03, searches),
+        "catalog": (0.01, st.just(None)),
+        "health": (0.01, st.just(None)),
+    }
+    for name, (share, strategy) in calls.items():
+
+        @seed(number)
+        @settings(
+            max_examples=max(2, round(share * examples)),
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def one(value: Any) -> None:
+            fuzz.call(name, *([] if name in ("catalog", "health") else [value]))  # noqa: B023 - called at once
+
+        one()
+    return fuzz
+
+
+def main() -> int:
+    """Fuzz a server of its own, and print or write what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("examples", nargs="?", type=int, default=5000)
+    parser.add_argument("--write", action="store_true", help="write tests/fuzz/results/endpoints.json")
+    asked = parser.parse_args()
+    known = environment()
+    random.seed(0)
+    began = time.monotonic()
+    with served(REGIME_MAX_SECONDS="5") as server:
+        fuzz = fuzzed(server, asked.examples)
+        health = server.health()
+    found = {
+        "calls": {name: {sort: fuzz.seen[name, sort] for sort in ("answered", "refused")} for name, _ in fuzz.seen},
+        "longest_seconds": round(fuzz.longest, 1),
+        "seconds": round(time.monotonic() - began),
+        "runs": health["runs"],
+        "last_error": health["last_error"],
+    }
+    text = json.dumps({"environment": known, **found}, indent=1)
+    sys.stdout.write(text + "\n")
+    if asked.write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "endpoints.json").write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
