@@ -10,7 +10,7 @@ import gradio as gr
 
 import regime
 from regime.config import Runnable, shared_config
-from regime.record.events import Estimate, Message, Started
+from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
 from regime.ui.run.slots import Pool, pool_of
 from regime.ui.run.zero import new_session
@@ -73,8 +73,9 @@ def limited(stream: Iterator[Message]) -> Iterator[dict[str, Any]]:
     limit = limits().max_seconds
     with readable():
         for event in stream:
-            if isinstance(event, Started) and (refused := beyond(shared_config(event.config), event.estimate)):
-                raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
+            cost = getattr(event, "estimate", None)  # of what begins: a run or a sweep, not a reproduction
+            if cost and (refused := beyond(shared_config(event.config), cost)):
+                raise gr.Error(f"The run would take about {duration(cost.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
             if event.kind in TIMED and event.seconds > limit:
                 raise gr.Error(
