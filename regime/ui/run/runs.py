@@ -11,7 +11,7 @@ import torch
 
 import regime
 from regime.config import Runnable, shared_config
-from regime.record.events import Estimate, Message, Started
+from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
 from regime.ui.run.books import BOOKS
 from regime.ui.run.slots import Pool, Turn, computing, go_on, pool_of
@@ -99,8 +99,9 @@ def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> It
     limit = limits().max_seconds
     with readable(), BOOKS.entry(run):
         for event in threaded(stream):
-            if isinstance(event, Started) and (refused := beyond(shared_config(event.config), event.estimate)):
-                raise gr.Error(f"The run would take about {duration(event.estimate.seconds)}. {refused}", print_exception=False)
+            cost = getattr(event, "estimate", None)  # of what begins: a run or a sweep, not a reproduction
+            if cost and (refused := beyond(shared_config(event.config), cost)):
+                raise gr.Error(f"The run would take about {duration(cost.seconds)}. {refused}", print_exception=False)
             yield event.to_dict()
             if event.kind in TIMED and event.seconds > limit:
                 raise gr.Error(
