@@ -78,6 +78,7 @@ FEATURES = Claim(
     method="Rich networks (output scale 0.01) and kernel regression with each network's own first kernel learn the same "
     f"samples. Clearly better means below {CLEARLY:g} of the kernel's test loss, and not better above {SAME:g}. The smooth "
     "target is a random function whose covariance is the wide network's kernel. Intervals are over draws of data and "
-    "initialization.",
+    "initialization. Tried before: a sum of sines as the smooth target, on which the rich network still wins (0.005 against "
+    "0.008), and output scale 0.1, at which the product of signs is not learned. Bounds were set after these.",
     measure=measure,
 )

@@ -58,7 +58,13 @@ def of_layer(layer: str, name: str) -> Pick:
 
 
 def dots(name: str, x: Sequence[float], y: np.ndarray) -> Series:
-    """Return dots at the means over seeds of y (K, S), with their intervals."""
+    """Return dots at the means over seeds, with their intervals.
+
+    Args:
+        name: in the legend.
+        x: K places.
+        y: (K, S) values there, one for each seed.
+    """
     means = [mean_over_seeds(row) for row in y]
     return Series(
         name=name,
