@@ -104,10 +104,12 @@ def of_points(fields: dict[str, object], count: int, sets: int) -> Repetitions:
         sets: of probe points for each network.
     """
     found: list[PointEstimate] = []
-    pool = trained(fields, 0)
     for number in range(count // sets):
+        at = number % TOGETHER
+        if at == 0:
+            pool = trained(fields, number)
         for draw in range(sets):
-            values, drawn = pool.change(slice(number, number + 1), 1 + draw)
+            values, drawn = pool.change(slice(at, at + 1), 1 + draw)
             ends = interval_of_geometric_mean(values, drawn, POINTS, least=1e-12)
             assert ends is not None
             found.append(PointEstimate(values.log().mean().item(), *np.log(ends).tolist()))

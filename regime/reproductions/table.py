@@ -21,7 +21,8 @@ def outcome(card: Card) -> str:
     """Return a card's outcome, and how many of its judged numbers pass where not all of them do."""
     judged = [finding for finding in card.findings if finding.outcome != "shown"]
     passed = sum(finding.outcome == "pass" for finding in judged)
-    return card.outcome if passed == len(judged) else f"{card.outcome}, {passed} of {len(judged)} pass"
+    found = card.outcome if passed == len(judged) else f"{card.outcome}, {passed} of {len(judged)} pass"
+    return found if card.form == "full" else f"{found} (quick form)"
 
 
 def claims_table(known: Mapping[str, Card]) -> str:
@@ -30,8 +31,9 @@ def claims_table(known: Mapping[str, Card]) -> str:
 
 
 def refreshed(text: str) -> str:
-    """Return a page with the table of the shipped full cards between its marks."""
-    return re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + claims_table(cards("full")) + END, text, flags=re.DOTALL)
+    """Return a page with the table of the shipped cards between its marks: full ones, and quick ones where there is no other."""
+    known = cards("quick") | cards("full")
+    return re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + claims_table(known) + END, text, flags=re.DOTALL)
 
 
 def _row(card: Card) -> str:
