@@ -31,7 +31,7 @@ def claims_table(known: Mapping[str, Card]) -> str:
 
 
 def refreshed(text: str) -> str:
-    """Return a page with the table of the shipped cards between its marks: full ones, and quick ones where there is no other."""
+    """Return a page with the table of the shipped cards between its marks: the full ones, else the quick ones."""
     known = cards("quick") | cards("full")
     return re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + claims_table(known) + END, text, flags=re.DOTALL)
 
