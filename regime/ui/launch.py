@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from importlib.util import find_spec
+from queue import SimpleQueue
 
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
@@ -27,11 +28,13 @@ def launch() -> None:
     from regime.ui.build import build, launch_options
     from regime.ui.run.slots import CLOSING, busy
 
+    asked: SimpleQueue[int] = SimpleQueue()  # an Event would lock the thread that waits for it, which also gets the signal
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: CLOSING.set())
+        signal.signal(number, lambda number, _: asked.put(number))
     app = build()
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
-    CLOSING.wait()
+    asked.get()
+    CLOSING.set()
     ended = time.monotonic() + PATIENCE
     while busy() and time.monotonic() < ended:  # runs are told within half a second
         time.sleep(0.05)
