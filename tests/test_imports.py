@@ -68,6 +68,11 @@ def test_the_package_alone_loads_neither_torch_nor_pydantic() -> None:
     assert python(f"import sys, regime; print({heavy} & {{*sys.modules}})") == "set()"
 
 
+def test_the_page_waits_for_nothing_that_only_some_runs_need() -> None:
+    heavy = {"transformers", "sklearn", "scipy.stats", "scipy.integrate", "matplotlib"}
+    assert python(f"import sys, regime.ui.build; print({heavy} & {{*sys.modules}})") == "set()"
+
+
 def test_the_command_line_leaves_torch_to_the_command() -> None:
     """How torch's threads wait is read when it loads, and the app sets it."""
     parsed = "regime.cli.parser.parse(['toy', '--width', '8'])"

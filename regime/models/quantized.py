@@ -9,8 +9,6 @@ from tempfile import TemporaryDirectory
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 from regime.models.catalog import CatalogModel
 from regime.models.checks import WEIGHTS, ModelError, check_hash
@@ -59,6 +57,9 @@ def unpacking(name: str, model: CatalogModel) -> Generator[None, None, None]:
 
 def _unpack(file: Path, folder: Path) -> None:
     """Write weights, configuration and tokenizer; a folder that is there is complete."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
     options = {"gguf_file": file.name, "local_files_only": True}
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **options)

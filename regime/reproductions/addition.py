@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional
 
 from regime.measures.intervals import PointEstimate
-from regime.models import modular
 from regime.reproductions.claim import Figure, Found, Series, Step, finding
 
 ALPHAS = (0.25, 0.5, 1.0)
@@ -22,6 +21,8 @@ Curve = list[tuple[int, float, float]]
 
 def learn(alpha: float, steps: int = STEPS) -> Generator[Step, None, Curve]:
     """Train alpha times the logits by AdamW, its step divided by alpha, until the test loss is low or the steps are over."""
+    from regime.models import modular
+
     model, (known, new) = modular.new_model(), modular.pairs()
     rate = modular.LEARNING_RATE / alpha
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=modular.WEIGHT_DECAY, betas=modular.BETAS)

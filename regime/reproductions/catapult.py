@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
-from scipy.stats import beta
 from torch import Tensor
 
 from regime.dynamics.losses import LOSSES
@@ -64,6 +63,8 @@ def measure(full: bool) -> Iterator[Found]:
 
 def share(found: Sequence[bool] | np.ndarray) -> PointEstimate:
     """Return the share of seeds that something holds of, with the exact 95% interval (Clopper and Pearson 1934)."""
+    from scipy.stats import beta
+
     count, total, tail = int(np.sum(found)), len(found), (1 - LEVEL) / 2
     low = float(beta.ppf(tail, count, total - count + 1)) if count else 0.0
     high = float(beta.ppf(1 - tail, count + 1, total - count)) if count < total else 1.0

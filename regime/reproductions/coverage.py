@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import binomtest
 from torch import Tensor
 
 from regime.config import ToyConfig
@@ -38,6 +37,8 @@ def held(found: list[PointEstimate], group: int | None = None) -> PointEstimate:
         found: what each repetition printed.
         group: how many repetitions in a row are of one truth; None: all of them.
     """
+    from scipy.stats import binomtest
+
     value, low, high = np.array(found).T.reshape(3, -1, group or len(found))
     truth = value.mean(1, keepdims=True)
     count = int(((low <= truth) & (truth <= high)).sum())

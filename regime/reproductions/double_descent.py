@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
-from sklearn.linear_model import LinearRegression
 from torch import Tensor
 
 from regime.config import SweepConfig, ToyConfig
@@ -56,6 +55,8 @@ def measure(full: bool) -> Iterator[Found]:
 
 def least_norm(config: ToyConfig) -> Generator[Step, None, tuple[np.ndarray, np.ndarray]]:
     """Return the test losses (S,) of the least-norm fit: by kernel regression, and by scikit-learn on the features."""
+    from sklearn.linear_model import LinearRegression
+
     run = ToyRun(config, torch.float64)
     train, test = run.data.train, run.data.test
     seen, unseen = (features(run, points.x) for points in (train, test))

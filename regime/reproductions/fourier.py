@@ -7,7 +7,6 @@ from math import pi
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from regime.config import CheckpointConfig
@@ -46,6 +45,8 @@ def overlap(kernel: Float[Tensor, "n n"], basis: Float[Tensor, "n k"]) -> float:
 
 def rises_together(one: np.ndarray, other: np.ndarray) -> PointEstimate:
     """Return the rank correlation of the rises of two curves (K,), with the interval of Bonett and Wright 2000."""
+    from scipy.stats import spearmanr
+
     found = float(spearmanr(np.diff(one), np.diff(other)).statistic)
     half = normal() * ((1 + found**2 / 2) / (len(one) - 4)) ** 0.5
     return PointEstimate(found, *np.tanh([np.arctanh(found) - half, np.arctanh(found) + half]).tolist())

@@ -5,7 +5,6 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from regime.config import ToyConfig
@@ -53,6 +52,8 @@ def flowed(run: ToyRun, seed: int, time: float) -> Generator[Step, None, Float[T
         seed: place of the network in the batch.
         time: at which the flow ends.
     """
+    from scipy.integrate import solve_ivp
+
     x, y = run.data.train
     own = [layer.map(lambda p: p[seed : seed + 1].clone()) for layer in run.initial]
     parts = [p for layer in own for p in layer if p is not None]

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.kernel_ridge import KernelRidge
 from torch import Tensor
 
 from regime.config import ToyConfig
@@ -97,6 +96,8 @@ def ridge_regression(kernel: Tensor, rows: Tensor, y: Tensor) -> Tensor:
         rows: of m other points with them, (m, N).
         y: targets (N, C).
     """
+    from sklearn.kernel_ridge import KernelRidge
+
     fitted = KernelRidge(alpha=RIDGE * kernel.diagonal().mean().item(), kernel="precomputed").fit(kernel.cpu(), y.cpu())
     return torch.as_tensor(fitted.predict(rows.cpu())).to(y)
 

@@ -6,7 +6,6 @@ from itertools import combinations
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from regime.config import SweepConfig, ToyConfig
@@ -104,6 +103,8 @@ def disagreements(table: np.ndarray) -> list[tuple[int, int]]:
 
 def _correlation(table: np.ndarray) -> PointEstimate:
     """Spearman's, seed by seed."""
+    from scipy.stats import spearmanr
+
     found = mean_over_seeds(np.array([spearmanr(1 - rank, kernel).statistic for rank, kernel in table.transpose(2, 1, 0)]))
     return found._replace(low=max(found.low, -1.0), high=min(found.high, 1.0))
 

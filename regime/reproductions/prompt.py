@@ -12,8 +12,6 @@ from regime.dynamics.losses import loss_named
 from regime.kernels.linearization import Linearization
 from regime.measures.function import linear_gap
 from regime.measures.intervals import mean_over_seeds
-from regime.models.functions import TextFunction, split_texts, targets
-from regime.models.loading import finding as arriving
 from regime.reproductions.claim import Claim, Found, Paper, Step, finding
 from regime.reproductions.learners import against
 from regime.resources.device import pick_device
@@ -42,6 +40,8 @@ def path(config: ProbeConfig) -> Generator[Step, None, list[Seen]]:
     Raises:
         RuntimeError: the loss does not fall as far in STEPS steps.
     """
+    from regime.models.functions import TextFunction, split_texts, targets
+
     function = TextFunction(config, config.model, config.revision)
     device, loss = pick_device(config.device), loss_named(config.loss_name, config.outputs)
     train, probe = split_texts(config, [config.samples, config.probe_samples])
@@ -89,6 +89,8 @@ def at(seen: list[Seen], share: float) -> float:
 
 def measure(full: bool) -> Iterator[Found]:
     """Compare the Taylor gaps of both readouts at the same share of the loss, on several draws of texts."""
+    from regime.models.loading import finding as arriving
+
     seeds, size = (6, {"samples": 32, "max_tokens": 32}) if full else (3, {"samples": 8, "max_tokens": 16})
     yield Step(0.0, "the language model's weights")
     for _ in arriving(str(BASE["model"])):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.kernel_ridge import KernelRidge
 
 from regime.kernels.closed_form import kernel_regression
 from regime.kernels.infinite import infinite_ntk
@@ -142,6 +141,8 @@ def measure(full: bool) -> Iterator[Found]:
 
 def _independent() -> Finding:
     """Compare one fit with scikit-learn's."""
+    from sklearn.kernel_ridge import KernelRidge
+
     fit = Fit.draw("ntk", 64, 0, True)
     ridge = KernelRidge(alpha=1e-12, kernel="precomputed").fit(kernel("ntk", fit.angles, fit.angles), fit.y)
     ours, theirs = fit.predictions("ntk"), ridge.predict(kernel("ntk", fit.test, fit.angles))

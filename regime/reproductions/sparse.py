@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.integrate import BDF
 
 from regime.measures.intervals import mean_over_seeds
 from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
@@ -43,6 +42,8 @@ def flow(problem: Problem, scale: float) -> Generator[Step, None, Vector]:
     The products u_i v_i stay scale^2 along the flow, so that a = log(u / scale) tells all: da/dt = -2 x^T (f - y), and the
     coefficients are 2 scale^2 sinh 2a. A small start waits long and then moves fast: scipy takes implicit steps (BDF).
     """
+    from scipy.integrate import BDF
+
     x, y = problem
 
     def coefficients(a: Vector) -> Vector:
