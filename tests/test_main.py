@@ -1,11 +1,13 @@
 """The command line, as a script on a cluster calls it."""
 
 import json
+import logging
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -70,10 +72,23 @@ def test_the_command_line_is_python_and_takes_parts_of_ones_own(asked, capsys):
 
 
 def test_the_app_is_served_as_app_py_does(monkeypatch):
-    served = []
-    monkeypatch.setattr("regime.ui.build.build", lambda: SimpleNamespace(launch=lambda **options: served.append(options)))
-    assert main(["app"]) == 0
-    runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    served, before = [], {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def launch(**options):
+        served.append(options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    server = SimpleNamespace(config=SimpleNamespace())
+    monkeypatch.setattr("regime.ui.build.build", lambda: SimpleNamespace(launch=launch, close=lambda: None, server=server))
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    monkeypatch.setattr("regime.ui.run.slots.CLOSING", threading.Event())
+    try:
+        assert main(["app"]) == 0
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        logging.getLogger("regime").handlers.clear()
     assert len(served) == 2
     assert served[0].keys() == served[1].keys()
 

@@ -104,7 +104,7 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
 
 def main() -> int:
     """Fuzz a server of its own, and print or write what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.endpoints", description=__doc__)
     parser.add_argument("examples", nargs="?", type=int, default=5000)
     parser.add_argument("--write", action="store_true", help="write tests/fuzz/results/endpoints.json")
     asked = parser.parse_args()

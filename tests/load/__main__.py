@@ -36,7 +36,7 @@ LOADS = {
 
 def main() -> int:
     """Put a server of its own under each load that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.add_argument("loads", nargs="*", choices=[*LOADS, []], default=[])
     parser.add_argument("--write", action="store_true", help="write tests/load/results/NAME.json")
     asked = parser.parse_args()

@@ -25,6 +25,7 @@ TOOLS = {
     "reproduce_claim",
     "estimate_cost",
     "list_catalog",
+    "server_health",
 }
 
 

@@ -27,8 +27,8 @@ ENDPOINTS = [
     (api.sweep, {"base": {"kind": "toy", "task": TRAP}, "axes": {"width": [8, 16]}}),
     (api.sweep, {"base": {"kind": "toy"}, "axes": {"task": ["rings", TRAP]}}),
     (api.sweep, {"base": {"kind": "probe"}, "axes": {"model": [TRAP]}}),
-    (lambda config: [api.estimate(config)], {"task": TRAP}),
-    (lambda config: [api.estimate(config)], {"kind": "sweep", "axes": {"task": [TRAP]}}),
+    (lambda config, _: [api.estimate(config)], {"task": TRAP}),
+    (lambda config, _: [api.estimate(config)], {"kind": "sweep", "axes": {"task": [TRAP]}}),
 ]
 
 
@@ -41,7 +41,7 @@ def _nothing_is_imported():
 @pytest.mark.parametrize(("endpoint", "config"), ENDPOINTS)
 def test_an_endpoint_refuses_it(endpoint, config):
     with pytest.raises(gr.Error, match=SAID):
-        list(endpoint(config))
+        list(endpoint(config, None))
 
 
 @pytest.mark.parametrize(

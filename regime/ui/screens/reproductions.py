@@ -35,10 +35,10 @@ def reproductions_tab() -> None:
     """Build the Reproductions tab and connect it."""
     places(f'<p class="intro">{INTRO}</p>')
     wall = markup({}, "wall-box", html_template=WALL.format(folder()), js_on_load=script("wall"))
-    wall.submit(reproduce, [gr.State(Presses()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
+    wall.submit(press, [gr.State(Presses()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
 
 
-def reproduce(presses: Presses, asked: Any, request: gr.Request) -> Iterator[Any]:
+def press(presses: Presses, asked: Any, request: gr.Request) -> Iterator[Any]:
     """Do what the page asks: reproduce a claim in its quick form, and yield what is drawn of it; or end that.
 
     Args:
