@@ -52,7 +52,7 @@ def until_measured(job):
 
 
 def test_the_public_endpoints_are_these(client):
-    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/reproduce", "/estimate", "/catalog"}
+    wanted = {"/toy", "/probe", "/checkpoints", "/sweep", "/border", "/reproduce", "/estimate", "/catalog", "/health"}
     assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == wanted
 
 
@@ -178,6 +178,8 @@ def test_catalog_describes_what_can_be_asked(catalog):
         "event",
         "report",
         "sweep-event",
+        "card",
+        "reproduction-event",
         "sweep-report",
         "border-event",
         "border",
