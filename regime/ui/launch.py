@@ -27,12 +27,14 @@ def launch() -> None:
     logging.getLogger("regime").setLevel(logging.INFO)
     from regime.ui.build import build, launch_options
     from regime.ui.run.slots import CLOSING, busy
+    from regime.ui.sessions import Sessions
 
     asked: SimpleQueue[int] = SimpleQueue()  # an Event would lock the thread that waits for it, which also gets the signal
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.put(number))
     app = build()
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
+    Sessions(app)
     asked.get()
     CLOSING.set()
     ended = time.monotonic() + PATIENCE

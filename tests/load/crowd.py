@@ -29,7 +29,8 @@ class Crowd:
         began, waited = time.monotonic(), None
         last: tuple[str, Any] = ("", None)
         for last in self.server.read(name, self.server.post(name, config)):
-            if waited is None and last[1] and last[1][0]["kind"] == "started":
+            kind, data = last
+            if waited is None and kind == "generating" and data[0]["kind"] == "started":
                 waited = time.monotonic() - began
         if last[0] == "complete":
             self.outcomes["finished"] += 1

@@ -19,8 +19,9 @@ SHORT = 8.0
 """Seconds that a short run takes at most, as reckoned from its configuration for a machine of the RATE."""
 RATE = 2e11
 """Operations of a matmul a second: of two cores, whatever else they do now."""
-PACE = 0.5
-"""Seconds after which a run that waits tells its place again: a reader that has left is noticed then."""
+PACE, TOLD = 0.5, 16
+"""Seconds after which a run that waits tells its place again, so that a reader who has left is noticed, and how often all that
+wait tell theirs in a second: to send one takes 10 ms that runs would compute in."""
 CLOSING = Event()
 """Set when the server ends: no run begins or goes on."""
 RECENT = 0.3
@@ -93,10 +94,10 @@ class Pool:
         while True:
             go_on()
             with self._moved:
+                if told:
+                    pace = max(PACE, len(self._line) / TOLD)
+                    self._moved.wait_for(lambda: CLOSING.is_set() or self._place(turn) <= 0, pace)
                 place = self._place(turn)
-                if place > 0 and place == told:
-                    self._moved.wait(PACE)
-                    place = self._place(turn)
                 if place <= 0:
                     self._line.remove(turn)
                     self.running += 1
