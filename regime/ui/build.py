@@ -22,6 +22,7 @@ from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
 from regime.ui.run import books, shipped, wall
+from regime.ui.run.agents import AgentCalls
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import check_lesson, learn_tab
@@ -126,7 +127,7 @@ def launch_options() -> dict[str, Any]:
         "max_threads": THREADS,
         "app_kwargs": {
             "routes": [*shipped.routes(), *wall.routes(), *served.routes(), *routes(), shipped_route(), books.route()],
-            "middleware": [Middleware(Headers), Middleware(Refusals, names=tuple(ENDPOINTS))],
+            "middleware": [Middleware(Headers), Middleware(AgentCalls), Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },
     }

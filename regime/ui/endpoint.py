@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from gradio_client.utils import json_schema_to_python_type
 from regime.config import Config, describe
 from regime.config.base import named_fields
 from regime.errors import ConfigError
-from regime.ui.run.agents import by_agent, tell_progress, told
+from regime.ui.run.agents import by_agent, has_left, tell_progress, told
 from regime.ui.run.runs import COMPUTE, readable
 
 Schemas = dict[str, dict[str, Any]]
@@ -49,9 +50,12 @@ class Endpoint:
             if not by_agent(request):
                 yield from self.answer(self._fields(given), request and request.session_hash)
                 return
-            for event in self.answer(self._fields(given), None):  # agents share a session, and may wait side by side
-                tell_progress(event)
-                yield told(event["report"], self.name) if event["kind"] == "finished" else event["kind"]
+            with closing(self.answer(self._fields(given), None)) as events:  # agents share a session, and may wait side by side
+                for event in events:
+                    if has_left(request):
+                        return
+                    tell_progress(event)
+                    yield told(event["report"], self.name) if event["kind"] == "finished" else event["kind"]
 
         def once(*values: Any) -> Any:
             *given, request = values

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import httpx
 import jsonschema
@@ -167,6 +168,25 @@ def test_agents_do_not_stand_in_each_others_way(agent):
 
     results = agent(four)
     assert [json.loads(result.content[0].text)["config"]["seed"] for result in results] == [0, 1, 2, 3]
+
+
+def test_a_run_that_its_agent_has_left_ends(agent, server):
+    """Whether or not it asked for progress; the run would take minutes."""
+    long = {"width": 2048, "samples": 512, "steps": 5000}
+
+    async def left(session):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.call_tool("train_toy", long), 4.0)
+        queue = httpx.get(f"{server.url}health").json()["queue"]
+        assert sum(pool["running"] for pool in queue.values()) == 1
+
+    agent(left)
+    for _ in range(60):
+        queue = httpx.get(f"{server.url}health").json()["queue"]
+        if not any(pool["running"] for pool in queue.values()):
+            return
+        time.sleep(0.25)
+    raise AssertionError(queue)
 
 
 def test_the_page_says_whether_there_are_tools(server):

@@ -1,9 +1,12 @@
 """What an agent is told through the Model Context Protocol: one answer as JSON text, small enough to read."""
 
 import json
-from typing import Any
+from secrets import token_hex
+from typing import Any, ClassVar
 
 import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 30_000
 """Characters of an answer; of a larger one, details are left out."""
@@ -14,6 +17,8 @@ DETAILS = ("series", "configs", "key", "floors", "seeds", "spread", "undefined",
 EXACT = ("config", "configs", "point", "provenance")
 """Parts whose numbers are kept to the last digit: runs are made again from them."""
 DIGITS = 6
+MCP, CALL = "/gradio_api/mcp", "x-regime-call"
+"""Where agents call, and the header that marks each of their calls for the run that it begins."""
 REST = (
     "everything: the endpoint /{name} over HTTP with the same configuration (guide api.md), or the command line with --json "
     "(guide cli.md)"
@@ -23,6 +28,41 @@ REST = (
 def by_agent(request: gr.Request | None) -> bool:
     """Tell whether a call comes from Gradio's own MCP server."""
     return request is not None and request.headers.get("x-gradio-user") == "mcp"
+
+
+class AgentCalls:
+    """ASGI middleware that knows which calls of agents are still waited for: Gradio lets the run of one that is not go on."""
+
+    waited: ClassVar[set[str]] = set()
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on, marked, and forget it when it is answered or its caller has left."""
+        if scope["type"] != "http" or MCP not in scope["path"]:
+            return await self.app(scope, receive, send)
+        mark = token_hex(16)
+        MutableHeaders(scope=scope)[CALL] = mark
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.waited.discard(mark)
+            return message
+
+        self.waited.add(mark)
+        try:
+            await self.app(scope, heard, send)
+        finally:
+            self.waited.discard(mark)
+
+
+def has_left(request: gr.Request | None) -> bool:
+    """Tell whether a run belongs to a call of an agent that nobody waits for any more."""
+    mark = request and request.headers.get(CALL)
+    return mark is not None and mark not in AgentCalls.waited
 
 
 def tell_progress(event: dict[str, Any]) -> None:
