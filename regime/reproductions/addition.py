@@ -1,33 +1,37 @@
 """S10's second part: the shipped transformer that learns addition, trained from scratch at three output scales."""
 
 from collections.abc import Generator, Iterator
-from math import inf, isfinite, log10
+from itertools import product
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from regime.measures.intervals import PointEstimate
-from regime.reproductions.claim import Figure, Found, Series, Step, finding
+from regime.reproductions.claim import Figure, Found, Series, Step, exponent, finding
 
-ALPHAS = (0.25, 0.5, 1.0)
+ALPHAS, SEEDS = (0.25, 0.5, 1.0), 3
 LOW = 0.5
 """Train and test loss count as low below it; both start at log 59 = 4.1."""
 EVERY = 10
 """Steps between two looks at the test loss."""
-STEPS = 6000
+STEPS = 8000
 Curve = list[tuple[int, float, float]]
 """Step, train loss, test loss."""
 
 
-def learn(alpha: float, steps: int = STEPS) -> Generator[Step, None, Curve]:
-    """Train alpha times the logits by AdamW, its step divided by alpha, until the test loss is low or the steps are over."""
+def learn(alpha: float, seed: int) -> Generator[Step, None, Curve]:
+    """Train alpha times the logits by AdamW, its step divided by alpha, until the test loss is low.
+
+    Raises:
+        RuntimeError: it is not within STEPS steps.
+    """
     from regime.models import modular
 
-    model, (known, new) = modular.new_model(), modular.pairs()
+    model, (known, new) = modular.new_model(seed), modular.pairs()
     rate = modular.LEARNING_RATE / alpha
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=modular.WEIGHT_DECAY, betas=modular.BETAS)
     curve: Curve = []
-    for step in range(steps):
+    for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / modular.WARMUP)
         optimizer.zero_grad()
@@ -38,37 +42,34 @@ def learn(alpha: float, steps: int = STEPS) -> Generator[Step, None, Curve]:
                 test = functional.cross_entropy(alpha * modular.logits(model, new.input_ids), new.answers).item()
             curve.append((step, loss.item(), test))
             if test < LOW:
-                break
+                return curve
         optimizer.step()
         yield Step()
-    return curve
+    raise RuntimeError(f"alpha = {alpha:g}, seed {seed}: the test loss did not fall in {STEPS} steps")
 
 
 def fell(curve: Curve, column: int) -> float:
-    """Return the first step at which a loss was low, inf where it never was."""
-    return next((float(row[0]) for row in curve if row[column] < LOW), inf)
+    """Return the first step at which a loss was low."""
+    return next(float(row[0]) for row in curve if row[column] < LOW)
 
 
 def scaled_addition() -> Iterator[Found]:
-    """Show how long a transformer waits between knowing its sums and getting others right, at three output scales."""
-    curves = {}
-    for part, alpha in enumerate(ALPHAS):
-        yield Step(part / len(ALPHAS), f"a transformer that learns addition, alpha = {alpha:g}")
-        curves[alpha] = yield from learn(alpha)
-    waits = {alpha: fell(curve, 2) - fell(curve, 1) for alpha, curve in curves.items()}
-    over = [alpha for alpha in ALPHAS if isfinite(waits[alpha])]
-    for alpha in over[1:]:
-        longer = log10(waits[alpha] / waits[over[0]])
-        what = f"transformer, one seed: log10 of its wait at alpha = {alpha:g} over that at {over[0]:g}"
-        yield finding(what, "positive", PointEstimate(longer, longer, longer))
+    """Measure how long a transformer waits between knowing its sums and getting others right, against its output scale."""
+    curves: dict[float, list[Curve]] = {alpha: [] for alpha in ALPHAS}
+    for part, (alpha, seed) in enumerate(product(ALPHAS, range(SEEDS))):
+        yield Step(part / len(ALPHAS) / SEEDS, f"a transformer that learns addition, alpha = {alpha:g}, seed {seed}")
+        curves[alpha].append((yield from learn(alpha, seed)))
+    waits = np.array([[fell(curve, 2) - fell(curve, 1) for curve in row] for row in curves.values()])
+    what = "transformer: exponent of the steps between the fall of the train and of the test loss, against alpha"
+    yield finding(what, "positive", exponent(ALPHAS, waits), low=0.0)
     series = [
         Series(
             name=f"alpha = {alpha:g}, {name} loss",
-            x=[row[0] for row in curve[1:]],
-            y=[row[column] for row in curve[1:]],
+            x=[row[0] for row in first[1:]],
+            y=[row[column] for row in first[1:]],
             style=style,
         )
-        for alpha, curve in curves.items()
+        for alpha, (first, *_) in curves.items()
         for name, column, style in (("test", 2, "line"), ("train", 1, "guide"))
     ]
     title = "How long a transformer waits that learns addition, by the scale of its outputs"

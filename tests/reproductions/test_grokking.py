@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from regime.reproductions import grokking
-from regime.reproductions.addition import LOW, fell, learn
+from regime.reproductions import addition, grokking
 from regime.reproductions.grokking import LOSS, train
 from regime.reproductions.polynomial import Polynomial
 
@@ -33,9 +32,18 @@ def test_a_loss_that_does_not_fall_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         end(train(Polynomial.draw(1, 5, 10), 4, 1.0, 0.1))
 
 
-def test_the_transformer_takes_steps_that_follow_its_scale() -> None:
-    curve = end(learn(0.5, steps=11))
-    assert [step for step, *_ in curve] == [0, 10]
-    assert curve[1][1] < curve[0][1]
-    assert fell(curve, 1) == float("inf")
-    assert fell([(0, 1.0, 4.0), (10, LOW / 2, 4.0)], 1) == 10
+def test_the_transformer_is_trained_until_its_test_loss_is_low(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addition, "LOW", 5.0)
+    ((step, known, new),) = end(addition.learn(0.5, 0))
+    assert step == 0
+    assert known == pytest.approx(np.log(59), rel=0.01)
+    assert new == pytest.approx(np.log(59), rel=0.01)
+    monkeypatch.setattr(addition, "LOW", 0.5)
+    monkeypatch.setattr(addition, "STEPS", 11)
+    with pytest.raises(RuntimeError, match=r"alpha = 0\.5, seed 1: the test loss did not fall in 11 steps"):
+        end(addition.learn(0.5, 1))
+
+
+def test_a_loss_has_fallen_where_it_is_first_low() -> None:
+    curve = [(0, 4.0, 4.0), (10, 0.4, 4.0), (20, 0.6, 0.3)]
+    assert [addition.fell(curve, column) for column in (1, 2)] == [10, 20]
