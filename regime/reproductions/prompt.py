@@ -1,15 +1,17 @@
 """S16: a language model that is asked in its own words stays closer to its first kernel than one with a random head."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from regime.config import ProbeConfig
 from regime.dynamics.losses import loss_named
-from regime.kernels.linearization import Linearization
 from regime.measures.function import linear_gap
 from regime.measures.intervals import mean_over_seeds
 from regime.reproductions.claim import Claim, Found, Paper, Step, finding
@@ -23,17 +25,21 @@ SHARE = 0.8
 FALL = 0.07
 """Share of the loss that a step would take if it stayed linear."""
 STEPS = 20
+TOKENS = 64
+"""That pass through the model together: more of them would take longer than a run may stay silent."""
+Inputs = dict[str, Tensor]
+Weights = dict[str, Tensor]
 
 
 class Seen(NamedTuple):
-    """A model before a step: its loss over the first one, and its Taylor gap on the probe texts."""
+    """A model on its way: its loss over the first one, and its Taylor gap on the probe texts."""
 
     loss: float
     gap: float
 
 
-def path(config: ProbeConfig) -> Generator[Step, None, list[Seen]]:
-    """Fine-tune all parameters by gradient descent until the training loss is SHARE of its start.
+def path(config: ProbeConfig) -> Generator[Step, None, tuple[Seen, Seen]]:
+    """Fine-tune all parameters by gradient descent until the training loss is SHARE of its start; return the last two models.
 
     Each step is FALL L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss.
 
@@ -49,39 +55,70 @@ def path(config: ProbeConfig) -> Generator[Step, None, list[Seen]]:
     inputs, shown = ({k: v.to(device) for k, v in function.inputs(rows.texts).items()} for rows in (train, probe))
     module = function.module(config.seed).to(device)
     yield Step()
-    linear = Linearization.of(module, shown)
-    start = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    seen: list[Seen] = []
+    own = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    start = {name: parameter.detach().clone() for name, parameter in own.items()}
+    losses: list[float] = []
+    rate = 0.0
     for _ in range(STEPS):
-        yield Step()
-        with torch.enable_grad():
-            value = loss.value(module(**inputs), y)
-            own = [parameter for parameter in module.parameters() if parameter.requires_grad]
-            gradients = torch.autograd.grad(value, own, allow_unused=True)
-        yield Step()
-        seen.append(Seen(value.item(), _gap(module, shown, linear, start) if seen else 0.0))
-        if value.item() <= SHARE * seen[0].loss:
-            return [Seen(each.loss / seen[0].loss, each.gap) for each in seen]
-        moved = [(parameter, g) for parameter, g in zip(own, gradients, strict=True) if g is not None]
-        rate = FALL * value.item() / sum(g.square().sum().item() for _, g in moved)
-        with torch.no_grad():
-            for parameter, g in moved:
-                parameter -= rate * g
+        before = [parameter.grad for parameter in own.values()]
+        module.zero_grad()
+        losses.append(0.0)
+        for rows, part in pieces(inputs):
+            with torch.enable_grad():
+                value = loss.value(module(**part), y[rows]) * len(y[rows]) / len(y)
+                value.backward()
+            losses[-1] += value.item()
+            yield Step()
+        if losses[-1] <= SHARE * losses[0]:
+            last = yield from gap(module, shown, start)
+            _move(own, before, -rate)
+            previous = yield from gap(module, shown, start)
+            return Seen(losses[-2] / losses[0], previous), Seen(losses[-1] / losses[0], last)
+        gradients = [parameter.grad for parameter in own.values()]
+        rate = FALL * losses[-1] / sum(g.square().sum().item() for g in gradients if g is not None)
+        _move(own, gradients, rate)
     raise RuntimeError(f"{config.readout}: the loss did not fall to {SHARE:g} of its start in {STEPS} steps")
 
 
+def pieces(inputs: Inputs) -> Iterator[tuple[slice, Inputs]]:
+    """Yield the texts that pass through the model together, and which they are."""
+    n, length = inputs["input_ids"].shape
+    most = max(1, TOKENS // length)
+    for first in range(0, n, most):
+        rows = slice(first, first + most)
+        yield rows, {name: values[rows] for name, values in inputs.items()}
+
+
 @torch.no_grad()
-def _gap(module: nn.Module, shown: dict[str, Tensor], linear: Linearization, start: dict[str, Tensor]) -> float:
-    """||f - f_0 - J_0 (theta - theta_0)|| / ||f - f_0|| on the probe texts."""
-    shifts: dict[str, dict[str, Tensor]] = {}
-    for name, parameter in module.named_parameters():
-        layer, _, own = name.rpartition(".")
-        shifts.setdefault(layer, {})[own] = parameter - start[name]
-    expansion = linear.outputs + linear @ shifts
-    return linear_gap(module(**shown), expansion, linear.outputs).item()
+def _move(own: Weights, gradients: list[Tensor | None], rate: float) -> None:
+    for parameter, g in zip(own.values(), gradients, strict=True):
+        if g is not None:
+            parameter -= rate * g
 
 
-def at(seen: list[Seen], share: float) -> float:
+def gap(module: nn.Module, shown: Inputs, start: Weights) -> Generator[Step, None, float]:
+    """Measure ||f - f_0 - J_0 (theta - theta_0)|| / ||f - f_0|| on the probe texts, whose J_0 is never formed.
+
+    Args:
+        module: the function at theta.
+        shown: the probe texts.
+        start: theta_0.
+    """
+    moved = {name: parameter.detach() - start[name] for name, parameter in module.named_parameters() if name in start}
+    f, f_0, linear = [], [], []
+    for _, part in pieces(shown):
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():  # other kernels have no tangents
+            f.append(module(**part))
+            yield Step()
+            duals = {name: forward_ad.make_dual(weights, moved[name]) for name, weights in start.items()}
+            value, tangent = forward_ad.unpack_dual(functional_call(module, duals, (), part))
+            f_0.append(value)
+            linear.append(value + tangent)
+        yield Step()
+    return linear_gap(torch.cat(f), torch.cat(linear), torch.cat(f_0)).item()
+
+
+def at(seen: Sequence[Seen], share: float) -> float:
     """Return the gap at a share of the first loss, between the two steps around it."""
     losses, gaps = np.array(seen[::-1]).T
     return float(np.interp(share, losses, gaps))
