@@ -87,8 +87,10 @@ def describe_model(name: str, folder: Path, *, trusted: bool) -> Description:
 
     Raises:
         ModelError: a configuration that is none, an architecture that is not allowed, code of its own, weights that are
-            pickled, missing, corrupt or too large.
+            pickled, missing, corrupt or too large, a device or a pipe among its files.
     """
+    if odd := [path.name for path in folder.iterdir() if path.exists() and not (path.is_file() or path.is_dir())]:
+        raise ModelError(f"model = {name!r} is not allowed: its {odd[0]} is a device or a pipe; allowed: files")
     config = read_json(name, folder / CONFIG)
     kind = check_config(name, config)
     check_config(name, read_json(name, folder / "tokenizer_config.json", optional=True), tokenizer=True)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import socket
 import struct
@@ -207,6 +208,11 @@ def spoil(folder: Path, how: str) -> None:
         case "index":
             weights.unlink()
             (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../../x.safetensors"}}))
+        case "device":
+            (folder / "config.json").unlink()
+            (folder / "config.json").symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(folder / "special_tokens_map.json")
 
 
 SPOILED = {
@@ -223,6 +229,8 @@ SPOILED = {
     "header": "its model.safetensors is damaged or cut off",
     "not safetensors": "its model.safetensors is damaged or cut off",
     "index": "names no safetensors files",
+    "device": "its config.json is a device or a pipe; allowed: files",
+    "pipe": "its special_tokens_map.json is a device or a pipe",
     "deep config": "its config.json is not a JSON object",
     "deep header": "its model.safetensors is damaged or cut off",
     "other weights": "its configuration has transformers_weights; allowed: none, and plain weights",

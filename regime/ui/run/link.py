@@ -38,7 +38,7 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     config = KINDS[kind]
     if kind != "sweep" and dict(own).get("task") in (OWN, FORMER):
         config = config.awaiting_rows()
-    return config.from_query(urlencode([(name, text) for name, text in own if name != "run"]))
+    return config.from_query(urlencode([(name, text) for name, text in own if name != "run"], errors="replace"))
 
 
 def check_frame(pairs: list[tuple[str, str]], names: Collection[str]) -> None:
