@@ -1,6 +1,7 @@
 """A run that is held, in a file: checked when it is read."""
 
 import os
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -38,9 +39,11 @@ class _Held(BaseModel):
 
 
 def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write tensors, numbers and text as `read` takes them back, whole or not at all."""
+    """Write tensors, numbers and text as `read` takes them back, whole or not at all; raises OSError where there is no room."""
+    content = BytesIO()  # to a path, torch writes with errors of its own
+    torch.save({"version": __version__, **state}, content)
     with whole(path) as partial:
-        torch.save({"version": __version__, **state}, partial)
+        partial.write_bytes(content.getbuffer())
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

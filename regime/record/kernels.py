@@ -3,7 +3,7 @@
 import os
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from regime.record.files import whole
 from regime.record.recorder import Recorder
@@ -16,4 +16,4 @@ def save_kernels(recorder: Recorder | None, path: str | os.PathLike[str]) -> Non
     with whole(path) as partial:
         # the first measurement is the last one too, for a while: tensors of a file may not share memory
         copies = {name: kernel.clone(memory_format=torch.contiguous_format) for name, kernel in recorder.kernels().items()}
-        save_file(copies, partial)
+        partial.write_bytes(save(copies))
