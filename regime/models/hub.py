@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm, validate_repo_id
 
+from regime.models.cache import make_room
 from regime.models.checks import CONFIG, INDEX, WEIGHTS, ModelError, check_config, check_files, check_size, is_shard, read_json
 from regime.resources.limits import limits
 
@@ -93,6 +94,7 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         wanted = _wanted(list(sizes))
         if not trusted:
             check_size(name, info.safetensors.total if info.safetensors else 0, sum(sizes[file] for file in wanted))
+        make_room(name, repository, info.sha, sum(sizes[file] for file in wanted))
         settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
         config = yield from answer.wait(hf_hub_download, repository, CONFIG, **settings)
         check_config(name, read_json(name, Path(config)))

@@ -42,6 +42,10 @@ class Limits:
     """Within which the Hub has to answer what a model is."""
     download_seconds: float = 300.0
     """Within which all files of a model have to be here."""
+    cache_bytes: int = 20 * 2**30
+    """Of all models that a server has fetched; the one used longest ago is deleted. Those that it found there are not."""
+    upload_bytes: int = 8_000_000
+    """Of a file that the page sends; more than rows may have, so that the page itself says how large they may be."""
 
     def to_dict(self) -> dict[str, float | int]:
         """What visitors may know: the numbers."""

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from regime.config.rows import OWN
 from regime.errors import ConfigError
+from regime.resources.limits import limits
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
@@ -121,7 +122,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
-        "max_file_size": "8mb",  # larger than rows may be, so that the page itself says how large they may be
+        "max_file_size": limits().upload_bytes,
         "enable_monitoring": False,
         "show_error": False,
         "max_threads": THREADS,

@@ -15,7 +15,7 @@ import torch
 from huggingface_hub import constants
 
 import regime
-from regime.models import hub, loading, sources
+from regime.models import cache, hub, loading, sources
 from regime.models.catalog import CATALOG
 from regime.models.checks import ModelError
 from tests.models import tiny
@@ -318,6 +318,26 @@ def test_a_model_of_the_hub_is_pinned_and_loaded(bert: Path, monkeypatch: pytest
         loaded.model.embeddings.word_embeddings.weight,
         loading.AutoModel.from_pretrained(bert).embeddings.word_embeddings.weight,
     )
+
+
+@pytest.mark.usefixtures("online")
+def test_of_the_models_that_were_fetched_the_one_used_longest_ago_goes(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FETCHED", {})
+    names = ["org/one", "org/two", "org/three"]
+    with serve({name: Repository(bert) for name in names}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        folders = {name: loading.find_model(name).folder for name in names[:2]}
+        loading.find_model("org/one")
+        size = sum(path.stat().st_size for path in folders["org/one"].iterdir())
+        monkeypatch.setenv("REGIME_CACHE_BYTES", str(int(2.5 * size)))
+        folders["org/three"] = loading.find_model("org/three").folder
+        assert [name for name in names if folders[name].exists()] == ["org/one", "org/three"]
+        monkeypatch.setattr(cache, "_FETCHED", {})  # another process finds them there, and leaves them
+        monkeypatch.setenv("REGIME_CACHE_BYTES", str(size // 2))
+        loading.find_model("org/three")
+        with pytest.raises(ModelError, match=r"allowed: at most .* GB on the disk"):
+            loading.find_model("org/two")
+    assert folders["org/one"].exists()
 
 
 REFUSED = {
