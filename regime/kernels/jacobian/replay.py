@@ -26,6 +26,14 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Stacked:
+    """h = W_k a, of one weight of a stack."""
+
+    weight: Weight
+    index: int
+
+
+@dataclass(frozen=True)
 class Bias:
     """h = ... + b: gradients sum_t g_t."""
 
@@ -48,7 +56,7 @@ class Explicit:
     j: Tensor
 
 
-Contribution = Weight | Bias | Lookup | Explicit
+Contribution = Weight | Stacked | Bias | Lookup | Explicit
 """What the outputs of each example owe to a shared tensor through one call."""
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.composed import Composed
 
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
@@ -97,16 +97,14 @@ ENTRYWISE = {
 """Functions of entries in the same place, and of numbers."""
 
 
-class Log(TorchFunctionMode):
+class Log(Composed):
     """Keeps every call whose result needs gradients."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
 
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        del types
-        kwargs = kwargs or {}
+    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if outputs:
@@ -125,16 +123,16 @@ class RowLog(Log):
         rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
         self.known = {id(batch): batch} if rows else {}
 
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        output = super().__torch_function__(function, types, args, kwargs)
+    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        output = super().called(function, args, kwargs)
         if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
             self.known[id(output)] = output
-        elif any(True for _ in tensors_in((args, kwargs or {}))):
+        elif any(True for _ in tensors_in((args, kwargs))):
             self.known = {}
         return output
 
-    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict | None) -> bool:
-        met = list(tensors_in((args, kwargs or {})))
+    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
+        met = list(tensors_in((args, kwargs)))
         if function is functional.linear:
             return id(met[0]) in self.known and all(isinstance(each, nn.Parameter) for each in met[1:])
         return function in ENTRYWISE and all(id(each) in self.known for each in met)
@@ -201,6 +199,8 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
         with Log() as smaller:
             evaluate(model, select(batch, examples[:few]), readout)
         shared = _matched(parameters, smaller.calls, log.calls)
+    if log.opened:
+        outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
     return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)
 
 

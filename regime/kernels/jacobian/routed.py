@@ -1,0 +1,116 @@
+"""Calls whose rows belong to examples by data: tokens that a router sends to experts, packed sequences, other orders of axes.
+
+Which example a row belongs to is read from gradients: where example e's outputs are scaled by 2**e, so are the gradients of its
+rows, exactly. No size is believed.
+"""
+
+from collections.abc import Callable, Container, Iterable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from regime.kernels.jacobian.assembly import recorded
+from regime.kernels.jacobian.batch import Batch, Readout, size
+from regime.kernels.jacobian.calls import ROWWISE
+from regime.kernels.jacobian.parameters import Layers
+from regime.kernels.jacobian.part import Part
+from regime.kernels.jacobian.recording import Entry, Recording, Use
+from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site
+
+WHOLE = ExampleAxis(0, 1)
+"""Of a call's results before their rows are known."""
+
+
+class Routed(Recording):
+    """Keeps the calls at which parameters take part, as they come: those that treat rows apart, and what parameters make."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], n: int) -> None:
+        super().__init__({parameter: Shared() for parameter in parameters}, n)
+
+    def site(self, met: dict[int, Entry], function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> Site | None:
+        """Return what is believed of a call; None where it cannot be taken apart."""
+        others = [tensor for tensor in tensors if id(tensor) not in met]
+        if function in ROWWISE and len(outputs) == 1 and any(_has_rows(tensor, outputs[0]) for tensor in others):
+            return Site(function, WHOLE, (), [])
+        if any(tensor.requires_grad for tensor in others):
+            return None
+        return Site(function, None, (None,) * len(tensors), [Shared() for _ in outputs])
+
+    def settle(self, outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
+        """Put the rows of each call in order of examples."""
+        if uses:
+            for use, owner in zip(uses, _owners(outputs, uses), strict=True):
+                _arrange(use, owner, self.n, self.entries)
+
+
+def _has_rows(tensor: Tensor, result: Tensor) -> bool:
+    """Whether a tensor has a row, or a token, for each row of a result."""
+    return result.dim() > 1 and result.shape[:-1] in (tensor.shape[:-1], tensor.shape)
+
+
+def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
+    """The example of each row of each call's result; -1 where no output depends on it."""
+    n, c = outputs.shape
+    digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # so many bits of e in one pass: 2**e must not overflow
+    mixed = outputs @ (1 + torch.arange(c, dtype=outputs.dtype, device=outputs.device).cos() / 2)
+    examples, edges = torch.arange(n, device=outputs.device), [use.edge for use in uses]
+
+    def rows(values: Tensor) -> list[Tensor]:
+        found = torch.autograd.grad(values.sum(), edges, retain_graph=True, materialize_grads=True)
+        return [gradient.flatten(0, -2) for gradient in found]
+
+    plain = rows(mixed)
+    largest = [each.abs().max(-1, keepdim=True) for each in plain]
+    owners = [torch.where(values[:, 0] > 0, 0, -1) for values, _ in largest]
+    for shift in range(0, (n - 1).bit_length(), digits):
+        exponents = (examples >> shift) % 2**digits - 2 ** (digits - 1)
+        for k, scaled in enumerate(rows(mixed * torch.ldexp(torch.ones_like(mixed), exponents))):
+            ratio = (scaled.gather(1, largest[k].indices) / plain[k].gather(1, largest[k].indices)).abs().log2().round()
+            digit = (ratio[:, 0].nan_to_num() + 2 ** (digits - 1)).long() << shift
+            owners[k] = torch.where(owners[k] < 0, -1, owners[k] + digit)
+    return [torch.where(owner < n, owner, -1).clamp(min=-1) for owner in owners]
+
+
+def _arrange(use: Use, owner: Int[Tensor, " R"], n: int, shared: Container[int]) -> None:
+    """Give a call as many rows for each example, in order; those that are filled in have no gradient.
+
+    Args:
+        use: the call.
+        owner: the example of each of its rows, or -1.
+        n: examples.
+        shared: tensors that have no rows, by their ids.
+    """
+    order = owner.argsort(stable=True)
+    counts = torch.bincount(owner + 1, minlength=n + 1)
+    order, counts = order[counts[0] :], counts[1:]
+    each, example = max(1, int(counts.max())), owner[order]
+    place = example * each + torch.arange(len(order), device=owner.device) - (counts.cumsum(0) - counts)[example]
+    index, filled = (order.new_zeros(n * each).index_put_((place,), values) for values in (order, torch.ones_like(order)))
+    result, axis = use.gradients[0].squeeze(1), ExampleAxis(0, each)
+
+    def arranged(tensor: Tensor) -> Tensor:
+        return tensor.flatten(0, result.dim() - 2)[index]
+
+    use.gradients = [(arranged(g.squeeze(1)) * filled.to(g)[:, None]).unflatten(0, (n, each)) for g in use.gradients]
+    moved = {id(t): arranged(t) for t in use.tensors if id(t) not in shared and _has_rows(t, result)}
+    use.args, use.kwargs = tree_map(lambda v: moved.get(id(v), v) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
+    use.site = Site(use.site.function, axis, tuple(axis if id(t) in moved else None for t in use.tensors), [])
+    use.tensors = [moved.get(id(t), t) for t in use.tensors]
+
+
+def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers) -> tuple[dict[str, list[Part]], Layers]:
+    """Return the parts of each layer whose calls treat rows apart, and the parameters that are left.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
+        layers: whose parameters are differentiated.
+    """
+    if not any(layers.values()):
+        return {path: [] for path in layers}, layers
+    parameters = [parameter for own in layers.values() for parameter in own.values()]
+    parts, rest, _ = recorded(model, batch, readout, layers, Routed(parameters, size(batch)))
+    return parts, rest
