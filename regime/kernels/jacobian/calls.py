@@ -193,18 +193,21 @@ def _named(*names: str) -> list[Callable]:
     return [getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)]
 
 
-ROWWISE: dict[Callable, Rule] = {
+RULES: dict[Callable, Rule] = {
     **dict.fromkeys(_named("linear"), _linear),
     **dict.fromkeys(_named("addmm"), _addmm),
     **dict.fromkeys(_named("matmul", "__matmul__", "mm"), _matmul),
     **dict.fromkeys(_named("embedding"), _embedding),
+    **dict.fromkeys(_named("conv1d", "conv2d"), _convolution),
     **dict.fromkeys(_named("layer_norm", "rms_norm"), _normalization),
     **dict.fromkeys(_named("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"), _multiplication),
     **dict.fromkeys(_named("add", "__add__", "__radd__", "add_", "__iadd__"), _addition),
-}
-"""Rules of functions that treat rows apart, or tokens."""
-RULES: dict[Callable, Rule] = ROWWISE | {
-    **dict.fromkeys(_named("conv1d", "conv2d"), _convolution),
     **dict.fromkeys(_named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
 }
 """Function -> (call, shared tensor) -> what the examples' outputs owe to it; None where a rule does not cover the call."""
+ROWWISE: dict[Callable, int] = {
+    function: 2 if rule in (_linear, _addmm, _matmul, _embedding) else 1
+    for function, rule in RULES.items()
+    if rule not in (_convolution, _expansion)
+}
+"""Functions that treat rows apart, or tokens, and how many axes their shared tensors then have at most."""

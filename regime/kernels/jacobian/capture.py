@@ -5,6 +5,7 @@ on a few examples (`verify`); what does not pass is recorded anew, row by row (`
 gradients, one evaluation of the model an example: slow, and exact for any module.
 """
 
+from dataclasses import replace
 from typing import NoReturn
 
 import torch
@@ -40,7 +41,11 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
     with undisturbed(model):
-        return learn(model, batch, readout, parameters)
+        structure = learn(model, batch, readout, parameters)
+        unknown = set(structure.unknown())
+        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
+        _, rest = by_rows(model, select(batch, structure.examples), readout, rest)
+        return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
 
 
 @torch.inference_mode(False)

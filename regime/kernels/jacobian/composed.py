@@ -3,7 +3,7 @@
 Recurrent layers become a linear layer over all time steps and one at each step; attention keeps torch's own code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-States = tuple[Tensor, ...]
+States = Sequence[Tensor]
 """What a recurrent layer hands from step to step, (n, hidden) each; the first is its result."""
 Cell = Callable[[Tensor, States, Callable[[Tensor], Tensor]], States]
 """(what the inputs give the gates, states, the linear layer of the hidden state) -> states."""

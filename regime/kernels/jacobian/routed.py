@@ -32,7 +32,8 @@ class Routed(Recording):
     def site(self, met: dict[int, Entry], function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> Site | None:
         """Return what is believed of a call; None where it cannot be taken apart."""
         others = [tensor for tensor in tensors if id(tensor) not in met]
-        if function in ROWWISE and len(outputs) == 1 and any(_has_rows(tensor, outputs[0]) for tensor in others):
+        axes = max(entry.tensor.dim() for entry in met.values())
+        if axes <= ROWWISE.get(function, 0) and len(outputs) == 1 and any(_has_rows(each, outputs[0]) for each in others):
             return Site(function, WHOLE, (), [])
         if any(tensor.requires_grad for tensor in others):
             return None

@@ -72,15 +72,17 @@ class Structure:
     """Of the larger probe, with their graph."""
     result_bytes: int
     """Of all results in a forward pass that need gradients, for one example."""
+    alone: tuple[nn.Parameter, ...] = ()
+    """Parameters that take an evaluation of the model for each example."""
 
     def unknown(self) -> list[nn.Parameter]:
-        """Parameters of which the two probes told different stories, so that one example is taken after another."""
+        """Parameters of which the two probes told different stories, so that the batch itself has to tell."""
         return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
 
     def bytes_per_example(self) -> int:
-        """What a capture holds: results and their gradients (in float32 at least), and the unknown parameters' gradients."""
+        """What a capture holds: results and their gradients (in float32 at least), and gradients of parameters taken alone."""
         c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
-        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
+        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.alone)
 
     def bytes_of_check(self) -> int:
         """What the gradients take that a capture is checked against: one at a time, but on a GPU."""
