@@ -92,7 +92,8 @@ def _arrange(use: Use, owner: Int[Tensor, " R"], n: int, shared: Container[int])
     result, axis = use.gradients[0].squeeze(1), ExampleAxis(0, each)
 
     def arranged(tensor: Tensor) -> Tensor:
-        return tensor.flatten(0, result.dim() - 2)[index]
+        rows = tensor.flatten(0, result.dim() - 2)
+        return (rows if len(rows) else rows.new_zeros(1, *rows.shape[1:]))[index]  # an expert may get no token at all
 
     use.gradients = [(arranged(g.squeeze(1)) * filled.to(g)[:, None]).unflatten(0, (n, each)) for g in use.gradients]
     moved = {id(t): arranged(t) for t in use.tensors if id(t) not in shared and _has_rows(t, result)}
