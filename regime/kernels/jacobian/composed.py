@@ -31,13 +31,13 @@ class Composed(TorchFunctionMode):
         del types
         calls = COMPOSED.get(function)
         if calls is None:
-            return self.called(function, args, kwargs or {})
+            return self._called(function, args, kwargs or {})
         self.opened = True
         with self:
             return calls(*args, **(kwargs or {}))
 
-    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Return what a function gives, and look at it."""
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What a function gives, which is looked at."""
         raise NotImplementedError
 
 
@@ -54,7 +54,6 @@ def _recurrent(cell: Cell, x: Tensor, *settings: Any) -> tuple[Tensor, ...]:
     else:
         sizes, start, weights, _, layers, dropout, training, both = settings
         sizes, first = sizes.tolist(), False
-    assert not (dropout and training), "models that are random are refused"
     ways, starts, ends = 1 + both, start if isinstance(start, tuple | list) else (start,), []
     for layer in range(layers):
         results = []
@@ -65,6 +64,7 @@ def _recurrent(cell: Cell, x: Tensor, *settings: Any) -> tuple[Tensor, ...]:
             results.append(result)
             ends.append(end)
         x = torch.cat(results, -1) if both else results[0]
+        x = functional.dropout(x, dropout, training) if dropout and layer < layers - 1 else x
     return x, *(torch.stack(each) for each in zip(*ends, strict=True))
 
 

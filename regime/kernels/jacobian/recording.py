@@ -76,7 +76,7 @@ class Recording(Composed):
         self.uses: list[Use] = []
         """Those whose result has examples."""
 
-    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         tensors = list(tensors_in((args, kwargs)))
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:

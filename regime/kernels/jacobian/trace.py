@@ -106,7 +106,7 @@ class Log(Composed):
         super().__init__()
         self.calls: list[Call] = []
 
-    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if outputs:
@@ -125,8 +125,8 @@ class RowLog(Log):
         rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
         self.known = {id(batch): batch} if rows else {}
 
-    def called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        output = super().called(function, args, kwargs)
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        output = super()._called(function, args, kwargs)
         if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
             self.known[id(output)] = output
         elif any(True for _ in tensors_in((args, kwargs))):

@@ -26,7 +26,7 @@ def _double() -> Iterator[None]:
 class Every(Composed):
     """Sees calls, and changes nothing."""
 
-    def called(self, function: Callable, args: tuple, kwargs: dict) -> object:
+    def _called(self, function: Callable, args: tuple, kwargs: dict) -> object:
         return function(*args, **kwargs)
 
 
