@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 States = Sequence[Tensor]
 """What a recurrent layer hands from step to step, (n, hidden) each; the first is its result."""
-Cell = Callable[[Tensor, States, Callable[[Tensor], Tensor]], States]
-"""(what the inputs give the gates, states, the linear layer of the hidden state) -> states."""
+Cell = Callable[[Tensor, Tensor, States], States]
+"""(the linear layer of the inputs, that of the hidden state, states) -> states."""
 
 
 class Composed(TorchFunctionMode):
@@ -33,92 +33,100 @@ class Composed(TorchFunctionMode):
         if calls is None:
             return self._called(function, args, kwargs or {})
         self.opened = True
-        with self:
-            return calls(*args, **(kwargs or {}))
+        return calls(self, *args, **(kwargs or {}))
 
     def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What a function gives, which is looked at."""
         raise NotImplementedError
 
 
-def _recurrent(cell: Cell, x: Tensor, *settings: Any) -> tuple[Tensor, ...]:
+def _recurrent(cell: Cell, seen: TorchFunctionMode, x: Tensor, *settings: Any) -> tuple[Tensor, ...]:
     """Return the results of a recurrent layer: outputs, and the last states.
 
     Args:
         cell: one step.
+        seen: sees the linear layers; no other call meets a parameter.
         x: inputs (T, n, i), (n, T, i), or packed, those of a step after those of the step before.
         settings: as torch.lstm and its kin have them, with the numbers of examples of each step where packed.
     """
     if isinstance(settings[2], bool):
-        sizes, (start, weights, _, layers, dropout, training, both, first) = None, settings
+        start, weights, _, layers, dropout, training, both, first = settings
+        cut, join = partial(torch.unbind, dim=int(first)), partial(torch.stack, dim=int(first))
     else:
         sizes, start, weights, _, layers, dropout, training, both = settings
-        sizes, first = sizes.tolist(), False
+        cut, join = partial(torch.split, split_size_or_sections=sizes.tolist()), torch.cat
     ways, starts, ends = 1 + both, start if isinstance(start, tuple | list) else (start,), []
+    each = len(weights) // (layers * ways)
     for layer in range(layers):
         results = []
-        for way in range(ways):
-            k = layer * ways + way
-            own = weights[k * len(weights) // (layers * ways) : (k + 1) * len(weights) // (layers * ways)]
-            result, end = _run(cell, x, [each[k] for each in starts], own, sizes, first, bool(way))
-            results.append(result)
+        for k in range(layer * ways, (layer + 1) * ways):
+            order = slice(None, None, -1 if k % ways else 1)
+            linear, step = _layer(cell, seen, weights[k * each : (k + 1) * each])
+            found, end = _run(step, cut(linear(x))[order], [state[k] for state in starts])
+            results.append(join(found[order]))
             ends.append(end)
         x = torch.cat(results, -1) if both else results[0]
         x = functional.dropout(x, dropout, training) if dropout and layer < layers - 1 else x
-    return x, *(torch.stack(each) for each in zip(*ends, strict=True))
+    return x, *(torch.stack(state) for state in zip(*ends, strict=True))
 
 
-def _run(
-    cell: Cell, x: Tensor, states: Any, weights: list[Tensor], sizes: list[int] | None, first: bool, backward: bool
-) -> tuple[Tensor, States]:
-    """One layer, one way: its outputs in order of time, and its last states.
+def _layer(
+    cell: Cell, seen: TorchFunctionMode, weights: Sequence[Tensor]
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, States], States]]:
+    """The linear layer of the inputs, and a step from its results.
 
     Args:
-        cell, x: as in `_recurrent`.
-        states: to begin with.
+        cell, seen: as in `_recurrent`.
         weights: of inputs and hidden state, their biases if there are, and a projection of the result if there is.
-        sizes, first: the numbers of examples of each step where packed, else whether examples come before time.
-        backward: whether the last step comes first.
     """
     given, hidden, *rest = weights
     biases = rest[:2] if len(rest) > 1 else (None, None)
-    steps = functional.linear(x, given, biases[0])
-    steps = steps.unbind(int(first)) if sizes is None else steps.split(sizes)
+
+    def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        with seen:
+            return functional.linear(x, weight, bias)
+
+    def step(x: Tensor, states: States) -> States:
+        new = cell(x, linear(states[0], hidden, biases[1]), states)
+        return (linear(new[0], rest[-1]), *new[1:]) if len(rest) % 2 else new
+
+    return lambda x: linear(x, given, biases[0]), step
+
+
+def _run(step: Callable[[Tensor, States], States], steps: Sequence[Tensor], states: States) -> tuple[list[Tensor], States]:
+    """The results of each step, and the last states; a step may be of the first examples alone."""
     results = []
-    for step in reversed(steps) if backward else steps:
-        n = len(step)
+    for x in steps:
+        n = len(x)
         whole = n == len(states[0])
-        new = cell(step, states if whole else [each[:n] for each in states], lambda h: functional.linear(h, hidden, biases[1]))
-        if len(rest) % 2:
-            new = (functional.linear(new[0], rest[-1]), *new[1:])
+        new = step(x, states if whole else [state[:n] for state in states])
+        states = new if whole else [torch.cat([one, state[n:]]) for one, state in zip(new, states, strict=True)]
         results.append(new[0])
-        states = new if whole else [torch.cat([one, other[n:]]) for one, other in zip(new, states, strict=True)]
-    results = results[::-1] if backward else results
-    return torch.stack(results, int(first)) if sizes is None else torch.cat(results), states
+    return results, states
 
 
-def _lstm(gates: Tensor, states: States, linear: Callable[[Tensor], Tensor]) -> States:
-    h, c = states
-    i, f, g, o = (gates + linear(h)).chunk(4, -1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+def _lstm(given: Tensor, moved: Tensor, states: States) -> States:
+    i, f, g, o = (given + moved).chunk(4, -1)
+    c = torch.sigmoid(f) * states[1] + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def _gru(gates: Tensor, states: States, linear: Callable[[Tensor], Tensor]) -> States:
-    (h,) = states
-    (r, z, n), (r2, z2, n2) = (each.chunk(3, -1) for each in (gates, linear(h)))
+def _gru(given: Tensor, moved: Tensor, states: States) -> States:
+    (r, z, n), (r2, z2, n2) = given.chunk(3, -1), moved.chunk(3, -1)
     n, z = torch.tanh(n + torch.sigmoid(r + r2) * n2), torch.sigmoid(z + z2)
-    return (n + z * (h - n),)
+    return (n + z * (states[0] - n),)
 
 
-def _rnn(activation: Callable[[Tensor], Tensor], gates: Tensor, states: States, linear: Callable[[Tensor], Tensor]) -> States:
-    return (activation(gates + linear(states[0])),)
+def _rnn(activation: Callable[[Tensor], Tensor], given: Tensor, moved: Tensor, states: States) -> States:
+    del states
+    return (activation(given + moved),)
 
 
-def _attention(*args: Any, **settings: Any) -> tuple[Tensor, Tensor | None]:
+def _attention(seen: TorchFunctionMode, *args: Any, **settings: Any) -> tuple[Tensor, Tensor | None]:
     """Multi-head attention, its output layer on (T, n, features): torch's own puts time and examples on one axis."""
-    attended, weights = ATTENTION(*args, **settings)
-    return functional.linear(attended, *args[11:13]), weights
+    with seen:
+        attended, weights = ATTENTION(*args, **settings)
+        return functional.linear(attended, *args[11:13]), weights
 
 
 ATTENTION = FunctionType(
