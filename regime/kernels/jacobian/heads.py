@@ -32,16 +32,11 @@ OUTPUTS = {"out_proj", "o_proj", "o", "dense", "c_proj", "out_lin", "proj", "to_
 
 @dataclass(frozen=True)
 class Split:
-    """The head of each place on an axis of a parameter: one of its layer's inputs, or of its outputs."""
+    """The places of each head on an axis of a parameter: of its layer's inputs, or of its outputs."""
 
     axis: int
-    head: Int[Tensor, " _"]
+    places: list[Int[Tensor, " _"]]
     of_inputs: bool = False
-
-    def places(self) -> Iterator[tuple[int, Int[Tensor, " _"]]]:
-        """Yield each head and its places."""
-        for head in range(int(self.head.max()) + 1):
-            yield head, (self.head == head).nonzero()[:, 0]
 
 
 Heads = Mapping[str, Mapping[str, Split]]
@@ -126,9 +121,9 @@ def _split(role: str, owner: nn.Module, parameter: Tensor, number: int, keys: in
     heads = keys if role in KEYS else number
     if not known or (size := shape[axis]) % (3 * heads if fused else heads):
         return None
-    place = torch.arange(size, device=parameter.device)
+    place = torch.arange(size, device="cpu")
     head = place % (size // 3) // (size // 3 // heads) if role in IN_TURN else place // (size // heads)
-    return Split(axis, head, of_inputs)
+    return Split(axis, [(head == each).nonzero()[:, 0].to(parameter.device) for each in range(heads)], of_inputs)
 
 
 def head_names(path: str, parameters: Iterable[str], heads: Heads) -> list[str]:
@@ -140,7 +135,7 @@ def head_names(path: str, parameters: Iterable[str], heads: Heads) -> list[str]:
         heads: of the model.
     """
     own = heads.get(path, {})
-    most = max((int(split.head.max()) + 1 for split in own.values()), default=0)
+    most = max((len(split.places) for split in own.values()), default=0)
     return [f"{path}.head{head}" for head in range(most)] + ([path] if set(parameters) - own.keys() else [])
 
 
@@ -167,7 +162,7 @@ def _by_head(path: str, part: Part, own: Mapping[str, Split]) -> Iterator[tuple[
     if by is None or not isinstance(part, DensePart | RowsPart):
         yield path, part
         return
-    for head, at in by.places():
+    for head, at in enumerate(by.places):
         if isinstance(part, RowsPart):
             j = part.j.unflatten(-1, part.shape).index_select(2 + by.axis, at).flatten(2)
             each = replace(part, j=j, shape=(j.shape[-1],))

@@ -41,9 +41,16 @@ class Routed(Recording):
 
     def settle(self, outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
         """Put the rows of each call in order of examples."""
-        if uses:
-            for use, owner in zip(uses, _owners(outputs, uses), strict=True):
-                _arrange(use, owner, self.n, self.entries)
+        if not uses:
+            return
+        examples = torch.arange(self.n + 1, device=outputs.device)
+        rows = [owner.sort(stable=True) for owner in _owners(outputs, uses)]
+        starts = [torch.searchsorted(owner, examples) for owner, _ in rows]
+        most = torch.stack([start.diff().max() for start in starts]).tolist()  # a GPU is waited for once
+        for use, (owner, order), start, count in zip(uses, rows, starts, most, strict=True):
+            each = max(1, count)
+            place = owner * each + torch.arange(len(owner), device=owner.device) - start[owner]
+            _arrange(use, order, place.clamp(max=self.n * each), (self.n, each), self.entries)
 
 
 def _has_rows(tensor: Tensor, result: Tensor) -> bool:
@@ -52,7 +59,7 @@ def _has_rows(tensor: Tensor, result: Tensor) -> bool:
 
 
 def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
-    """The example of each row of each call's result; -1 where no output depends on it."""
+    """The example of each row of each call's result; n where no output depends on it."""
     n, c = outputs.shape
     digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # so many bits of e in one pass: 2**e must not overflow
     mixed = outputs @ (1 + torch.arange(c, dtype=outputs.dtype, device=outputs.device).cos() / 2)
@@ -62,40 +69,39 @@ def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, 
         found = torch.autograd.grad(values.sum(), edges, retain_graph=True, materialize_grads=True)
         return [gradient.flatten(0, -2) for gradient in found]
 
-    plain = rows(mixed)
-    largest = [each.abs().max(-1, keepdim=True) for each in plain]
-    owners = [torch.where(values[:, 0] > 0, 0, -1) for values, _ in largest]
+    largest = [(at := each.abs().argmax(-1, keepdim=True), each.gather(1, at)[:, 0]) for each in rows(mixed)]
+    owners = [torch.zeros_like(at[:, 0]) for at, _ in largest]
     for shift in range(0, (n - 1).bit_length(), digits):
         exponents = (examples >> shift) % 2**digits - 2 ** (digits - 1)
-        for k, scaled in enumerate(rows(mixed * torch.ldexp(torch.ones_like(mixed), exponents))):
-            ratio = (scaled.gather(1, largest[k].indices) / plain[k].gather(1, largest[k].indices)).abs().log2().round()
-            digit = (ratio[:, 0].nan_to_num() + 2 ** (digits - 1)).long() << shift
-            owners[k] = torch.where(owners[k] < 0, -1, owners[k] + digit)
-    return [torch.where(owner < n, owner, -1).clamp(min=-1) for owner in owners]
+        scaled = rows(mixed * torch.ldexp(torch.ones_like(mixed), exponents))
+        for owner, each, (at, value) in zip(owners, scaled, largest, strict=True):
+            digit = (each.gather(1, at)[:, 0] / value).abs().log2().round() + 2 ** (digits - 1)
+            owner += digit.nan_to_num().long() << shift
+    pairs = zip(owners, largest, strict=True)
+    return [torch.where((value != 0) & (owner >= 0) & (owner < n), owner, n) for owner, (_, value) in pairs]
 
 
-def _arrange(use: Use, owner: Int[Tensor, " R"], n: int, shared: Container[int]) -> None:
+def _arrange(
+    use: Use, order: Int[Tensor, " R"], place: Int[Tensor, " R"], shape: tuple[int, int], shared: Container[int]
+) -> None:
     """Give a call as many rows for each example, in order; those that are filled in have no gradient.
 
     Args:
         use: the call.
-        owner: the example of each of its rows, or -1.
-        n: examples.
+        order: its rows by example, at last those that no output depends on.
+        place: where each of them goes; past the end those that go nowhere.
+        shape: examples, and rows for each.
         shared: tensors that have no rows, by their ids.
     """
-    order = owner.argsort(stable=True)
-    counts = torch.bincount(owner + 1, minlength=n + 1)
-    order, counts = order[counts[0] :], counts[1:]
-    each, example = max(1, int(counts.max())), owner[order]
-    place = example * each + torch.arange(len(order), device=owner.device) - (counts.cumsum(0) - counts)[example]
-    index, filled = (order.new_zeros(n * each).index_put_((place,), values) for values in (order, torch.ones_like(order)))
-    result, axis = use.gradients[0].squeeze(1), ExampleAxis(0, each)
+    last = shape[0] * shape[1]
+    index, filled = (order.new_zeros(last + 1).index_put_((place,), row)[:last] for row in (order, torch.ones_like(order)))
+    result, axis = use.gradients[0].squeeze(1), ExampleAxis(0, shape[1])
 
     def arranged(tensor: Tensor) -> Tensor:
         rows = tensor.flatten(0, result.dim() - 2)
         return (rows if len(rows) else rows.new_zeros(1, *rows.shape[1:]))[index]  # an expert may get no token at all
 
-    use.gradients = [(arranged(g.squeeze(1)) * filled.to(g)[:, None]).unflatten(0, (n, each)) for g in use.gradients]
+    use.gradients = [(arranged(g.squeeze(1)) * filled.to(g)[:, None]).unflatten(0, shape) for g in use.gradients]
     moved = {id(t): arranged(t) for t in use.tensors if id(t) not in shared and _has_rows(t, result)}
     use.args, use.kwargs = tree_map(lambda v: moved.get(id(v), v) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
     use.site = Site(use.site.function, axis, tuple(axis if id(t) in moved else None for t in use.tensors), [])
