@@ -84,9 +84,8 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
     """What came to a tensor made of parameters alone, as contributions of what it was made of."""
     if not contributions:
         return []
-    turned = made.tensor.dim() == 2 and _is_transpose(made.tensor, source.tensor)
-    if turned and all(isinstance(each, Weight) for each in contributions):
-        return [Weight(each.a, each.g, each.use, not each.transposed) for each in contributions]
+    if all(isinstance(each, Weight | Stacked) for each in contributions) and _is_transpose(made.tensor, source.tensor):
+        return [each.turned() for each in contributions]
     row = _first_row(made.tensor, source.tensor)
     if row is not None and made.tensor.dim() == 2 and source.tensor.dim() == 3 and _all(contributions, Weight):
         return [Stacked(each, row) for each in contributions]
@@ -103,14 +102,17 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
 
 
 def _is_transpose(tensor: Tensor, source: Tensor) -> bool:
-    same = tensor.data_ptr() == source.data_ptr()
-    return same and tensor.shape == source.shape[::-1] and tensor.stride() == source.stride()[::-1]
+    turned = source.mT if source.dim() > 1 else source
+    same = tensor.data_ptr() == source.data_ptr() and source.dim() > 1
+    return same and tensor.shape == turned.shape and tensor.stride() == turned.stride()
 
 
 def _first_row(tensor: Tensor, source: Tensor) -> int | None:
     """Where in the source a tensor lies that is one of its rows, or some that follow one another; None for any other."""
     less = source.dim() - tensor.dim()
     if less not in (0, 1) or tensor.shape[1 - less :] != source.shape[1:] or tensor.stride() != source.stride()[less:]:
+        return None
+    if not source.dim() or not source.stride(0):
         return None
     same = tensor.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
     return (tensor.storage_offset() - source.storage_offset()) // source.stride(0) if same else None

@@ -129,6 +129,16 @@ def _attention(seen: TorchFunctionMode, *args: Any, **settings: Any) -> tuple[Te
         return functional.linear(attended, *args[11:13]), weights
 
 
+def _grouped(seen: TorchFunctionMode, x: Tensor, weights: Tensor, offs: Tensor | None = None, **settings: Any) -> Tensor:
+    """A layer of experts that has the rows (R, i) of one expert after those of another, and weights (S, i, o)."""
+    if offs is None or x.dim() + weights.dim() != 5 or any(value is not None for value in settings.values()):
+        return torch._grouped_mm(x, weights, offs, **settings)
+    with seen:
+        *rows, left = torch.tensor_split(x, offs.tolist())
+        found = [each @ weight for each, weight in zip(rows, weights.unbind(), strict=True)]
+        return torch.cat([*found, left.new_zeros(len(left), weights.shape[2])])
+
+
 ATTENTION = FunctionType(
     functional.multi_head_attention_forward.__code__,
     vars(functional) | {"has_torch_function": lambda _: False, "linear": lambda x, *_: x},
@@ -141,5 +151,5 @@ COMPOSED: dict[Callable, Callable[..., Any]] = {
     torch.rnn_tanh: partial(_recurrent, partial(_rnn, torch.tanh)),
     torch.rnn_relu: partial(_recurrent, partial(_rnn, torch.relu)),
     functional.multi_head_attention_forward: _attention,
-}
+} | ({torch._grouped_mm: _grouped} if hasattr(torch, "_grouped_mm") else {})
 """Function -> the same in other calls."""

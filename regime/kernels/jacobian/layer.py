@@ -102,4 +102,5 @@ class LayerJacobian:
 def _joined(*tensors: Tensor) -> Tensor:
     """All examples, with zeros after the last position of those that have fewer."""
     most = max(tensor.shape[1] for tensor in tensors)
-    return torch.cat([functional.pad(t, (0, 0) * (t.dim() - 2) + (0, most - t.shape[1])) for t in tensors])
+    less = [(t, most - t.shape[1]) for t in tensors]
+    return torch.cat([functional.pad(t, (0, 0) * (t.dim() - 2) + (0, missing)) if missing else t for t, missing in less])

@@ -1,6 +1,6 @@
 """The derivative of one call by itself: repeated, and differentiated, with all else constant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,10 @@ class Weight:
     use: Use
     transposed: bool = False
 
+    def turned(self) -> "Weight":
+        """Return the same of the weight's transpose."""
+        return replace(self, transposed=not self.transposed)
+
 
 @dataclass(frozen=True)
 class Stacked:
@@ -31,6 +35,10 @@ class Stacked:
 
     weight: Weight
     index: int
+
+    def turned(self) -> "Stacked":
+        """Return the same of the transposed weights."""
+        return replace(self, weight=self.weight.turned())
 
 
 @dataclass(frozen=True)
