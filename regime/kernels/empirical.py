@@ -118,7 +118,7 @@ def plan_ntk(
         readout: a function of the model's output and the batch, or None.
         outputs: "trace", "full" or "projection".
         layers: globs on module paths, or None.
-        group: "layer", "block", "total" or "head".
+        group: "layer", "block", "total" or "head"; the plan is by layer.
         method: "auto", "token-gram", "per-example" or "dense".
         memory: bytes it may use, or None.
         projections: random signs of the outputs.

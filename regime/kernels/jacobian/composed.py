@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from regime.kernels.jacobian.undisturbed import RECURRENT
+
 States = Sequence[Tensor]
 """What a recurrent layer hands from step to step, (n, hidden) each; the first is its result."""
 Cell = Callable[[Tensor, Tensor, States], States]
@@ -30,7 +32,7 @@ class Composed(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         calls = COMPOSED.get(function)
-        if calls is None:
+        if calls is None or (kwargs and function in RECURRENT):
             return self._called(function, args, kwargs or {})
         self.opened = True
         return calls(self, *args, **(kwargs or {}))

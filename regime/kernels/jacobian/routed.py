@@ -1,7 +1,7 @@
 """Calls whose rows belong to examples by data: tokens that a router sends to experts, packed sequences, other orders of axes.
 
 Which example a row belongs to is read from gradients: where example e's outputs are scaled by 2**e, so are the gradients of its
-rows, exactly. No size is believed.
+rows, exactly. No size tells examples apart.
 """
 
 from collections.abc import Callable, Container, Iterable

@@ -123,6 +123,18 @@ def test_recurrent_layers_are_not_evaluated_example_by_example(kind: str) -> Non
     assert plan_ntk(model, x).layers["layer"].method in ("token-gram", "per-example")
 
 
+def test_recurrent_functions_by_keywords_equal_the_oracle() -> None:
+    """Not taken apart: one evaluation an example."""
+
+    class Keywords(nn.GRU):
+        def forward(self, x: Tensor) -> Tensor:
+            start, own = x.new_zeros(1, len(x), 2), dict.fromkeys(("train", "bidirectional"), False)
+            settings = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "batch_first": True} | own
+            return torch.gru(x, start, self._flat_weights, **settings)[0].square().mean(1)
+
+    assert_equals_oracle(prepared(Keywords(3, 2)), torch.randn(4, 3, 3), None, None, SOME[:1])
+
+
 class Attention(nn.Module):
     """Attention to other tokens, with a mask of padding, read at every token."""
 
