@@ -14,7 +14,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import Group, grouped
+from regime.kernels.jacobian.parameters import Group
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
 
@@ -26,7 +26,7 @@ Method = Literal["auto", "token-gram", "per-example", "dense"]
 class NTK:
     """A kernel as a sum over layers.
 
-    `layers` maps the path that owns the parameters (or the block, or "total", by `group`) to its kernel (n, m), or
+    `layers` maps the path that owns the parameters (or the block, the head, or "total", by `group`) to its kernel (n, m), or
     (n, m, C, C) for outputs="full"; None where no gradient reaches the layer. `error` is the standard error of a total that
     was estimated by random projection, relative to it in Frobenius norm; None for an exact kernel.
     """
@@ -74,7 +74,8 @@ def empirical_ntk(
             estimated from `projections` random signs of the outputs, for many outputs, such as a vocabulary's: with r of
             independent signs, E[(J^T r).(J'^T r)] is the trace (Hutchinson 1990). `NTK.error` says how far off it is.
         layers: globs on module paths to keep, by part: `encoder.layer.1.*` does not match layer 10.
-        group: sum the layers' terms by "layer", "block" or "total", as they come.
+        group: sum the layers' terms by "layer", "block" or "total", as they come; "head" also splits the weights of attention
+            by heads (`encoder.layer.0.attention.self.query.head3`), what belongs to no head stays with its layer.
         method: how a layer's sum over positions is taken; "auto" counts operations. "dense" is the slow oracle.
         memory: bytes to use beside the model; examples are taken in blocks that fit. None: half of what is free.
         projections: random outputs for "projection", at least 2; the error falls as one over the root of their number.
@@ -117,7 +118,7 @@ def plan_ntk(
         readout: a function of the model's output and the batch, or None.
         outputs: "trace", "full" or "projection".
         layers: globs on module paths, or None.
-        group: "layer", "block" or "total".
+        group: "layer", "block", "total" or "head"; the plan is by layer.
         method: "auto", "token-gram", "per-example" or "dense".
         memory: bytes it may use, or None.
         projections: random signs of the outputs.
@@ -141,10 +142,12 @@ def _ntk(request: Request) -> dict[str, Tensor | None]:
 
 def _dense(r: Request) -> dict[str, Tensor | None]:
     """From explicit Jacobians."""
-    summed: dict[str, Tensor | None] = {}
-    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, r.outputs, r.layers).items():
-        before = summed.get(name := grouped(path, r.group))
-        summed[name] = kernel if before is None else before if kernel is None else before + kernel
+    names = r.names
+    summed: dict[str, Tensor | None] = dict.fromkeys(names.values())
+    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, r.outputs, r.layers, r.heads).items():
+        if kernel is not None:
+            before = summed[names[path]]
+            summed[names[path]] = kernel if before is None else before + kernel
     return summed
 
 
@@ -165,14 +168,16 @@ def _structured(r: Request) -> dict[str, Tensor | None]:
                     against = r.batch if r.other is None else r.other
                     right = capture(r.model, against, r.readout, r.layers, opposite, columns)
                     left, right = _comparable(r, (r.batch, rows, left), (against, columns, right))
-                for path, jacobian in left.items():
-                    if jacobian is None:
+                ours = r.split(left)
+                theirs = ours if right is left else r.split(right)
+                for path, jacobian in ours.items():
+                    if jacobian is None or theirs.get(path) is None:
                         continue
                     name = names[path]
                     if kernels[name] is None:
                         kernels[name] = jacobian.zeros(shape.m, r.outputs, shape.n)
                     block = kernels[name][rows, columns]
-                    jacobian.kernel(right[path], r.outputs, r.method, block, shape.workspace)
+                    jacobian.kernel(theirs[path], r.outputs, r.method, block, shape.workspace)
         for kernel in kernels.values():
             if shape.symmetric and kernel is not None:
                 blocks.mirror(kernel, r.outputs)
@@ -185,7 +190,7 @@ Side = tuple[Batch, slice, Mapping[str, LayerJacobian | None]]
 def _comparable(r: Request, one: Side, two: Side) -> list[dict[str, LayerJacobian | None]]:
     """The same Jacobians; a layer that has another form on the other batch becomes explicit on both."""
     left, right = one[2], two[2]
-    odd = [path for path in left if (left[path] and left[path].form) != (right[path] and right[path].form)]
+    odd = [path for path in left if left[path] and right[path] and left[path].form != right[path].form]
     parameters = {path: own for path, own in r.parameters.items() if path in odd}
     sides = []
     for batch, index, jacobians in (one, two):

@@ -139,9 +139,9 @@ def plan(request: Request) -> Plan:
     jacobians = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
     plans = {path: _layer(jacobian, request, shape.examples) for path, jacobian in jacobians.items()}
     passed = shape.passed()
-    alone = ALONE * passed if structure.unknown() else 0
+    alone, again = ALONE * passed if structure.alone else 0, passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
-    return Plan(_seconds(plans, (passed + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
+    return Plan(_seconds(plans, (passed + again + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
 
 
 @torch.no_grad()
@@ -179,7 +179,7 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
         )
         kept.append(sum(n * jacobian.nbytes / jacobian.examples for jacobian in jacobians))
     layers, jacobian = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
-    passes = 3 + c + blocks + (ALONE * (1 + c) if structure.unknown() else 0)
+    passes = 3 + c + blocks + (1 + c) * (bool(structure.unknown()) + ALONE * bool(structure.alone))
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())

@@ -1,17 +1,21 @@
 """What kernel is asked for: the arguments of `empirical_ntk` and `plan_ntk`, checked once and handed on whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from torch import nn
 
 from regime.errors import is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
+from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, Layers, grouped, owned
 
 ALLOWED = {
     "outputs": ("trace", "full", "projection"),
-    "group": ("layer", "block", "total"),
+    "group": ("layer", "block", "total", "head"),
     "method": ("auto", "token-gram", "per-example", "dense"),
 }
 LEAST = {"memory": 1, "projections": 2, "seed": 0}
@@ -69,8 +73,18 @@ class Request:
 
     @property
     def names(self) -> dict[str, str]:
-        """The name under which each layer's kernel is summed."""
-        return {path: grouped(path, self.group) for path in self.parameters}
+        """The name under which the kernel of each layer, or of each of its heads, is summed."""
+        parts = [name for path, own in self.parameters.items() for name in head_names(path, own, self.heads)]
+        return {part: grouped(part, self.group) for part in parts}
+
+    @cached_property
+    def heads(self) -> Heads:
+        """Parameters that are split by heads."""
+        return find_heads(self.model, self.parameters) if self.group == "head" else {}
+
+    def split(self, jacobians: Mapping[str, LayerJacobian | None]) -> dict[str, LayerJacobian | None]:
+        """Return the Jacobians of layers as those of heads, where these are asked for."""
+        return {name: each for path, own in jacobians.items() for name, each in split_by_heads(path, own, self.heads).items()}
 
     def projected(self, count: int, seed: int) -> "Request":
         """The trace of so many random signs of the outputs."""

@@ -205,3 +205,9 @@ RULES: dict[Callable, Rule] = {
     **dict.fromkeys(_named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
 }
 """Function -> (call, shared tensor) -> what the examples' outputs owe to it; None where a rule does not cover the call."""
+ROWWISE: dict[Callable, int] = {
+    function: 2 if rule in (_linear, _addmm, _matmul, _embedding) else 1
+    for function, rule in RULES.items()
+    if rule not in (_convolution, _expansion)
+}
+"""Functions that treat rows apart, or tokens, and how many axes their shared tensors then have at most."""

@@ -1,26 +1,25 @@
 """One forward pass and C backward passes of any model, as one Jacobian a layer.
 
 A recording tells where each parameter, or something made of parameters alone, meets the examples. Every layer is then checked
-on a few examples (`verification`); what does not pass takes per-example gradients, one evaluation of the model an example:
-slow, and exact for any module.
+on a few examples (`verify`); what does not pass is recorded anew, row by row (`routed`), and what is left takes per-example
+gradients, one evaluation of the model an example: slow, and exact for any module.
 """
 
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
+from regime.kernels.jacobian.assembly import recorded
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
-from regime.kernels.jacobian.calls import contribution, lookup
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, real, wide
-from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
-from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, through
-from regime.kernels.jacobian.trace import Structure, by_example, learn
+from regime.kernels.jacobian.parts import RowsPart
+from regime.kernels.jacobian.recording import Recording
+from regime.kernels.jacobian.routed import by_rows
+from regime.kernels.jacobian.trace import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near
 
@@ -42,7 +41,11 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
     with undisturbed(model):
-        return learn(model, batch, readout, parameters)
+        structure = learn(model, batch, readout, parameters)
+        unknown = set(structure.unknown())
+        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
+        _, rest = by_rows(model, select(batch, structure.examples), readout, rest)
+        return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
 
 
 @torch.inference_mode(False)
@@ -72,27 +75,28 @@ def capture(
         parameters = owned(model, layers)
         start, stop, _ = (rows or slice(None)).indices(size(batch))
         examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-        with Recording(structure, stop - start) as recording:
-            outputs = evaluate(model, examples, readout)
-        reached = _reached(outputs)
-        _differentiate(outputs, [use for use in recording.uses if use.edge.node in reached], reached)
-        contributions = _collected(recording)
-        parts: dict[str, list[Part]] = {}
-        rest: Layers = {}
-        for path, own in parameters.items():
-            used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in reached}
-            sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
-            rest[path] = {name: own[name] for name in used if name not in sound}
-            parts[path] = _parts(sound, own)
-        unsound = explicit(model, examples, readout, rest)
+        recording = Recording(structure.shared, stop - start)
+        parts, rest, outputs = recorded(model, examples, readout, parameters, recording)
+        unsound = _otherwise(model, examples, readout, rest)
         both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
         jacobians = {path: LayerJacobian(each) if each else None for path, each in both.items()}
         probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
-        odd = {path: parameters[path] for path in probe.disagreeing(jacobians, parameters)}
-        jacobians |= {path: LayerJacobian(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
-        if (odd and probe.disagreeing(jacobians, odd)) or not probe.same(outputs):
+        odd = probe.disagreeing(jacobians, parameters)
+        for otherwise in (_otherwise, explicit):
+            if odd:
+                rest = {path: parameters[path] for path in odd}
+                jacobians |= {p: LayerJacobian(each) for p, each in otherwise(model, examples, readout, rest).items() if each}
+                odd = probe.disagreeing(jacobians, rest)
+        if odd or not probe.same(outputs):
             _refuse(model, batch, readout, outputs, probe)
         return jacobians
+
+
+def _otherwise(model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers) -> dict[str, tuple[Part, ...]]:
+    """The parts of layers whose calls are not as the structure has them: row by row, and what is left example by example."""
+    parts, rest = by_rows(model, batch, readout, layers)
+    left = explicit(model, batch, readout, rest)
+    return {path: (*parts[path], *left.get(path, ())) for path in layers}
 
 
 def _probe(
@@ -116,135 +120,6 @@ def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Te
         "model: the output for one example changes with the other examples of the batch "
         f"(by {difference:.2g}, or in its gradients); a tangent kernel between examples needs them to be independent"
     )
-
-
-def _reached(output: Tensor) -> set[Any]:
-    """The nodes of the autograd graph under the outputs; those of scripted modules are of another class."""
-    stack = [] if output.grad_fn is None else [output.grad_fn]
-    found = set(stack)
-    while stack:
-        node = stack.pop()
-        if node.name() == "CheckpointFunctionBackward":
-            raise ValueError("model: reentrant gradient checkpointing hides its layers; use use_reentrant=False, or none")
-        new = {following for following, _ in node.next_functions if following is not None} - found
-        found |= new
-        stack += new
-    return found
-
-
-ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
-BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward0" for name in ELEMENTARY)}
-"""Nodes that differentiate several outputs at once in less time than one by one."""
-
-
-def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: set[Any]) -> None:
-    """Give each use the gradients of every output with respect to its result."""
-    if not uses:
-        return
-    n, c = outputs.shape
-    edges, settings = [use.edge for use in uses], {"retain_graph": True, "materialize_grads": True}
-    if c > 1 and all(node.name() in BATCHED for node in graph):
-        each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
-        found = torch.autograd.grad(outputs, edges, each, is_grads_batched=True, **settings)
-    else:
-        found = zip(*(torch.autograd.grad(outputs[:, k].sum(), edges, **settings) for k in range(c)), strict=True)
-    for use, gradients in zip(uses, found, strict=True):
-        use.gradients += [by_example(gradient, use.site.axis) for gradient in gradients]
-
-
-def _collected(recording: Recording) -> dict[int, list[Contribution]]:
-    """What each shared tensor contributes, from the last made to the parameters."""
-    found: dict[int, list[Contribution]] = {id(entry): [] for entry in recording.order}
-    made: dict[int, list[Entry]] = {id(use): [] for entry in recording.order for use in entry.uses}
-    for entry in recording.order:
-        if entry.source is not None:
-            made[id(entry.source[0])].append(entry)
-    for entry in reversed(recording.order):
-        entry.broken |= any(each.broken for use in entry.uses for each in made[id(use)])
-        if entry.broken:
-            continue
-        try:
-            for use in entry.uses:
-                if use.gradients:
-                    found[id(entry)].append(contribution(use, entry.tensor))
-                for each in made[id(use)]:
-                    found[id(entry)] += _through(use, each, entry, found[id(each)])
-        except UnfitError:
-            entry.broken = True
-    return found
-
-
-def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribution]) -> list[Contribution]:
-    """What came to a tensor made of parameters alone, as contributions of what it was made of."""
-    if not contributions:
-        return []
-    turned = made.tensor.dim() == 2 and _is_transpose(made.tensor, source.tensor)
-    if turned and all(isinstance(each, Weight) for each in contributions):
-        return [Weight(each.a, each.g, each.use, not each.transposed) for each in contributions]
-    shape = tuple(made.tensor.shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    j = j.view(*j.shape[:2], *shape)
-    if use.site.function is functional.embedding and source.tensor is use.tensors[1]:
-        ids = use.tensors[0].flatten().expand(len(j), -1)
-        return [lookup(use, source.tensor, ids, j.flatten(2, -2).transpose(1, 2))]
-    return [Explicit(through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2]))]
-
-
-def _is_transpose(tensor: Tensor, source: Tensor) -> bool:
-    same = tensor.data_ptr() == source.data_ptr()
-    return same and tensor.shape == source.shape[::-1] and tensor.stride() == source.stride()[::-1]
-
-
-def _explicit(each: Contribution, shape: tuple[int, ...]) -> Float[Tensor, "n C P"]:
-    if isinstance(each, Explicit):
-        return each.j.reshape(*each.j.shape[:2], -1)
-    return _part("", [each], shape).explicit()
-
-
-def _parts(contributions: dict[str, list[Contribution]], own: dict[str, nn.Parameter]) -> list[Part]:
-    """The parts of a layer; a weight and a bias of the same calls are one."""
-    parts: list[Part] = []
-    left = dict(contributions)
-    for name, each in contributions.items():
-        if not _all(each, Weight):
-            continue
-        same = [b for b, other in left.items() if _all(other, Bias) and [x.use for x in other] == [x.use for x in each]]
-        del left[name]
-        part = _part(name, each, tuple(own[name].shape))
-        if same and isinstance(part, DensePart):
-            part = DensePart(part.a, part.g, name, left.pop(same[0]) and same[0], part.transposed, part.shape)
-        parts.append(part)
-    return parts + [_part(name, each, tuple(own[name].shape)) for name, each in left.items()]
-
-
-def _all(contributions: list[Contribution], kind: type) -> bool:
-    return bool(contributions) and all(isinstance(each, kind) for each in contributions)
-
-
-def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) -> Part:
-    """One parameter's part: calls of one kind are more positions of one layer."""
-    weights = [each for each in contributions if isinstance(each, Weight)]
-    lookups = [each for each in contributions if isinstance(each, Lookup)]
-    alike = len({each.transposed for each in weights}) <= 1
-    if len(weights) + len(lookups) == len(contributions) and alike and contributions:
-        dense = weights and DensePart(*_joined([(w.a, w.g) for w in weights]), name, None, weights[0].transposed, shape)
-        table = lookups and EmbeddingPart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
-        if not (dense and table):
-            return dense or table
-        if not dense.transposed:
-            return TiedPart(table, dense)
-    if _all(contributions, Bias):
-        g = sum(each.g.sum(1) for each in contributions)
-        return RowsPart(g, name, shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    return RowsPart(wide(j), name, shape)
-
-
-def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    (first, second), *more = pairs
-    if more:
-        first, second = (torch.cat(each, dim=1) for each in zip(*pairs, strict=True))
-    return first if not first.is_floating_point() else wide(first), wide(second)
 
 
 @torch.inference_mode(False)

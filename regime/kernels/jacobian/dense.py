@@ -1,18 +1,27 @@
 """The slow, obvious oracle: the whole Jacobian, one autograd call for every example and output, and J J^T by layer."""
 
+from types import MappingProxyType
+
 import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, size
 from regime.kernels.jacobian.blocks import Outputs
+from regime.kernels.jacobian.heads import Heads, split_by_heads
+from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import check_mode, owned
 from regime.kernels.jacobian.part import real
+from regime.kernels.jacobian.parts import RowsPart
 
 
 @torch.inference_mode(False)
 @torch.enable_grad()
 def jacobian(
-    model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
+    model: nn.Module,
+    batch: Batch,
+    readout: Readout | None = None,
+    layers: list[str] | None = None,
+    heads: Heads = MappingProxyType({}),
 ) -> dict[str, Tensor | None]:
     """Return the Jacobian (n, C, P_l) of each layer, evaluated on the whole batch; None where no gradient reaches it.
 
@@ -23,6 +32,7 @@ def jacobian(
         batch: n examples.
         readout: a function of the model's output and the batch, or None.
         layers: globs on module paths; None: all.
+        heads: parameters that are split by heads.
     """
     check_mode(model)
     size(batch)
@@ -36,13 +46,18 @@ def jacobian(
             found[id(parameter)].append(gradient)
     result: dict[str, Tensor | None] = {}
     for path, own in parameters.items():
-        used = [p for p in own.values() if any(gradient is not None for gradient in found[id(p)])]
-        columns = [
-            real(torch.stack([torch.zeros_like(p) if g is None else g for g in found[id(p)]])).reshape(outputs.numel(), -1)
-            for p in used
+        parts = [
+            RowsPart(_rows(p, found[id(p)]).unflatten(0, outputs.shape), name, tuple(p.shape), p.is_complex())
+            for name, p in own.items()
+            if any(gradient is not None for gradient in found[id(p)])
         ]
-        result[path] = torch.cat(columns, 1).unflatten(0, outputs.shape) if used else None
+        for name, each in split_by_heads(path, LayerJacobian(tuple(parts)) if parts else None, heads).items():
+            result[name] = each and torch.cat([part.j for part in each.parts], -1)
     return result
+
+
+def _rows(parameter: Tensor, gradients: list[Tensor | None]) -> Tensor:
+    return real(torch.stack([torch.zeros_like(parameter) if g is None else g for g in gradients])).reshape(len(gradients), -1)
 
 
 def dense_ntk(
@@ -52,6 +67,7 @@ def dense_ntk(
     readout: Readout | None,
     outputs: Outputs,
     layers: list[str] | None,
+    heads: Heads,
 ) -> dict[str, Tensor | None]:
     """Return the kernel of each layer from explicit Jacobians: slow, and the oracle of all that is fast.
 
@@ -62,10 +78,13 @@ def dense_ntk(
         readout: a function of the model's output and the batch, or None.
         outputs: "trace" or "full".
         layers: globs on module paths, or None.
+        heads: parameters that are split by heads.
     """
-    left = jacobian(model, batch, readout, layers)
-    right = left if other is None else jacobian(model, other, readout, layers)
-    return {path: None if j is None or right[path] is None else _kernel(j, right[path], outputs) for path, j in left.items()}
+    left = jacobian(model, batch, readout, layers, heads)
+    right = left if other is None else jacobian(model, other, readout, layers, heads)
+    return {
+        path: None if j is None or right.get(path) is None else _kernel(j, right[path], outputs) for path, j in left.items()
+    }
 
 
 def _kernel(j: Tensor, j2: Tensor, outputs: Outputs) -> Tensor:

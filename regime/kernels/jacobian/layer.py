@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, mirror, zeros
 from regime.kernels.jacobian.part import Direction, Index, Part
@@ -90,9 +91,16 @@ class LayerJacobian:
     @staticmethod
     def join(jacobians: Sequence["LayerJacobian"]) -> "LayerJacobian":
         """One Jacobian of all the examples, in order."""
-        return jacobians[0].each(lambda *tensors: torch.cat(tensors), *jacobians[1:])
+        return jacobians[0].each(_joined, *jacobians[1:])
 
     def each(self, change: Callable[..., Tensor], *others: "LayerJacobian") -> "LayerJacobian":
         """The Jacobian with every tensor changed, together with the same ones of other Jacobians."""
         sides = zip(self.parts, *(other.parts for other in others), strict=True)
         return LayerJacobian(tuple(part.each(change, *more) for part, *more in sides))
+
+
+def _joined(*tensors: Tensor) -> Tensor:
+    """All examples, with zeros after the last position of those that have fewer."""
+    most = max(tensor.shape[1] for tensor in tensors)
+    less = [(t, most - t.shape[1]) for t in tensors]
+    return torch.cat([functional.pad(t, (0, 0) * (t.dim() - 2) + (0, missing)) if missing else t for t, missing in less])

@@ -12,7 +12,7 @@ ROOT = "(root)"
 SHARDED = ("placements", "_is_flat_param", "ds_tensor")
 """What tells the parameters of FSDP2, FSDP and DeepSpeed from others."""
 
-Group = Literal["layer", "block", "total"]
+Group = Literal["layer", "block", "total", "head"]
 TOTAL = "total"
 
 Layers = dict[str, dict[str, nn.Parameter]]
@@ -71,8 +71,8 @@ def block_of(path: str) -> str:
 
 
 def grouped(path: str, group: Group) -> str:
-    """The name under which a layer's kernel is summed."""
-    return {"layer": path, "block": block_of(path), "total": TOTAL}[group]
+    """The name under which a layer's kernel is summed, or the kernel of one of its heads."""
+    return {"block": block_of(path), "total": TOTAL}.get(group, path)
 
 
 def check_mode(model: nn.Module) -> None:

@@ -3,21 +3,20 @@
 All of a model's functions pass here, whichever modules they are called from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.overrides import TorchFunctionMode
 
+from regime.kernels.jacobian.composed import Composed
 from regime.kernels.jacobian.trace import (
     Shared,
     Site,
-    Structure,
     changes_in_place,
     differentiable,
     returns_its_argument,
@@ -66,20 +65,18 @@ class Use:
         return flat[0].unsqueeze(-2) if len(flat) == 1 else torch.stack(flat, dim=-2)
 
 
-class Recording(TorchFunctionMode):
+class Recording(Composed):
     """Keeps the calls at which something shared takes part, as a structure foresees them."""
 
-    def __init__(self, structure: Structure, n: int) -> None:
+    def __init__(self, known: Mapping[nn.Parameter, Shared], n: int) -> None:
         super().__init__()
         self.n = n
-        self.entries = {id(p): Entry(p, shared) for p, shared in structure.shared.items()}
+        self.entries = {id(p): Entry(p, shared) for p, shared in known.items()}
         self.order: list[Entry] = list(self.entries.values())
         self.uses: list[Use] = []
         """Those whose result has examples."""
 
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        del types
-        kwargs = kwargs or {}
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         tensors = list(tensors_in((args, kwargs)))
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
@@ -93,9 +90,8 @@ class Recording(TorchFunctionMode):
         outputs = differentiable(output)
         if not outputs or returns_its_argument(function, tensors, outputs):
             return output
-        sites = {id(site): site for site in (entry.next_site() for entry in met.values())}
-        site = next(iter(sites.values()))
-        if len(sites) > 1 or not self._fits(site, function, tensors, outputs):
+        site = self.site(met, function, tensors, outputs)
+        if site is None:
             for entry in met.values():
                 entry.broken = True
             return output
@@ -111,6 +107,21 @@ class Recording(TorchFunctionMode):
         else:
             self.uses.append(use)
         return output
+
+    def site(self, met: dict[int, Entry], function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> Site | None:
+        """Return what the structure foresees of a call; None where the call is another.
+
+        Args:
+            met: shared tensors among the arguments, by their ids.
+            function: that was called.
+            tensors: its arguments.
+            outputs: its results.
+        """
+        site, *others = {id(site): site for site in (entry.next_site() for entry in met.values())}.values()
+        return site if not others and self._fits(site, function, tensors, outputs) else None
+
+    def settle(self, outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
+        """Do what is left to do once the calls have their gradients."""
 
     def _fits(self, site: Site | None, function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
         """Whether a call is what the probes foresaw."""

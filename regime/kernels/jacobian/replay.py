@@ -1,6 +1,6 @@
 """The derivative of one call by itself: repeated, and differentiated, with all else constant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,22 @@ class Weight:
     g: Float[Tensor, "n T C o"]
     use: Use
     transposed: bool = False
+
+    def turned(self) -> "Weight":
+        """Return the same of the weight's transpose."""
+        return replace(self, transposed=not self.transposed)
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """h = W_k a, of one weight of a stack."""
+
+    weight: Weight
+    index: int
+
+    def turned(self) -> "Stacked":
+        """Return the same of the transposed weights."""
+        return replace(self, weight=self.weight.turned())
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Explicit:
     j: Tensor
 
 
-Contribution = Weight | Bias | Lookup | Explicit
+Contribution = Weight | Stacked | Bias | Lookup | Explicit
 """What the outputs of each example owe to a shared tensor through one call."""
 
 

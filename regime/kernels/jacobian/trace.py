@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.composed import Composed
 
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
@@ -72,15 +72,17 @@ class Structure:
     """Of the larger probe, with their graph."""
     result_bytes: int
     """Of all results in a forward pass that need gradients, for one example."""
+    alone: tuple[nn.Parameter, ...] = ()
+    """Parameters that take an evaluation of the model for each example."""
 
     def unknown(self) -> list[nn.Parameter]:
-        """Parameters of which the two probes told different stories, so that one example is taken after another."""
+        """Parameters of which the two probes told different stories, so that the batch itself has to tell."""
         return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
 
     def bytes_per_example(self) -> int:
-        """What a capture holds: results and their gradients (in float32 at least), and the unknown parameters' gradients."""
+        """What a capture holds: results and their gradients (in float32 at least), and gradients of parameters taken alone."""
         c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
-        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
+        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.alone)
 
     def bytes_of_check(self) -> int:
         """What the gradients take that a capture is checked against: one at a time, but on a GPU."""
@@ -97,16 +99,14 @@ ENTRYWISE = {
 """Functions of entries in the same place, and of numbers."""
 
 
-class Log(TorchFunctionMode):
+class Log(Composed):
     """Keeps every call whose result needs gradients."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
 
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        del types
-        kwargs = kwargs or {}
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if outputs:
@@ -125,16 +125,16 @@ class RowLog(Log):
         rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
         self.known = {id(batch): batch} if rows else {}
 
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        output = super().__torch_function__(function, types, args, kwargs)
+    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        output = super()._called(function, args, kwargs)
         if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
             self.known[id(output)] = output
-        elif any(True for _ in tensors_in((args, kwargs or {}))):
+        elif any(True for _ in tensors_in((args, kwargs))):
             self.known = {}
         return output
 
-    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict | None) -> bool:
-        met = list(tensors_in((args, kwargs or {})))
+    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
+        met = list(tensors_in((args, kwargs)))
         if function is functional.linear:
             return id(met[0]) in self.known and all(isinstance(each, nn.Parameter) for each in met[1:])
         return function in ENTRYWISE and all(id(each) in self.known for each in met)
@@ -201,6 +201,8 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
         with Log() as smaller:
             evaluate(model, select(batch, examples[:few]), readout)
         shared = _matched(parameters, smaller.calls, log.calls)
+    if log.opened:
+        outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
     return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)
 
 

@@ -1,0 +1,124 @@
+"""Calls whose rows belong to examples by data: tokens that a router sends to experts, packed sequences, other orders of axes.
+
+Which example a row belongs to is read from gradients: where example e's outputs are scaled by 2**e, so are the gradients of its
+rows, exactly. No size tells examples apart.
+"""
+
+from collections.abc import Callable, Container, Iterable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from regime.kernels.jacobian.assembly import recorded
+from regime.kernels.jacobian.batch import Batch, Readout, size
+from regime.kernels.jacobian.calls import ROWWISE
+from regime.kernels.jacobian.parameters import Layers
+from regime.kernels.jacobian.part import Part
+from regime.kernels.jacobian.recording import Entry, Recording, Use
+from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site
+
+WHOLE = ExampleAxis(0, 1)
+"""Of a call's results before their rows are known."""
+
+
+class Routed(Recording):
+    """Keeps the calls at which parameters take part, as they come: those that treat rows apart, and what parameters make."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], n: int) -> None:
+        super().__init__({parameter: Shared() for parameter in parameters}, n)
+
+    def site(self, met: dict[int, Entry], function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> Site | None:
+        """Return what is believed of a call; None where it cannot be taken apart."""
+        others = [tensor for tensor in tensors if id(tensor) not in met]
+        axes = max(entry.tensor.dim() for entry in met.values())
+        if axes <= ROWWISE.get(function, 0) and len(outputs) == 1 and any(_has_rows(each, outputs[0]) for each in others):
+            return Site(function, WHOLE, (), [])
+        if any(tensor.requires_grad for tensor in others):
+            return None
+        return Site(function, None, (None,) * len(tensors), [Shared() for _ in outputs])
+
+    def settle(self, outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
+        """Put the rows of each call in order of examples."""
+        if not uses:
+            return
+        examples = torch.arange(self.n + 1, device=outputs.device)
+        rows = [owner.sort(stable=True) for owner in _owners(outputs, uses)]
+        starts = [torch.searchsorted(owner, examples) for owner, _ in rows]
+        most = torch.stack([start.diff().max() for start in starts]).tolist()  # a GPU is waited for once
+        for use, (owner, order), start, count in zip(uses, rows, starts, most, strict=True):
+            each = max(1, count)
+            place = owner * each + torch.arange(len(owner), device=owner.device) - start[owner]
+            _arrange(use, order, place.clamp(max=self.n * each), (self.n, each), self.entries)
+
+
+def _has_rows(tensor: Tensor, result: Tensor) -> bool:
+    """Whether a tensor has a row, or a token, for each row of a result."""
+    return result.dim() > 1 and result.shape[:-1] in (tensor.shape[:-1], tensor.shape)
+
+
+def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
+    """The example of each row of each call's result; n where no output depends on it."""
+    n, c = outputs.shape
+    digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # so many bits of e in one pass: 2**e must not overflow
+    mixed = outputs @ (1 + torch.arange(c, dtype=outputs.dtype, device=outputs.device).cos() / 2)
+    examples, edges = torch.arange(n, device=outputs.device), [use.edge for use in uses]
+
+    def rows(values: Tensor) -> list[Tensor]:
+        found = torch.autograd.grad(values.sum(), edges, retain_graph=True, materialize_grads=True)
+        return [gradient.flatten(0, -2) for gradient in found]
+
+    largest = [(at := each.abs().argmax(-1, keepdim=True), each.gather(1, at)[:, 0]) for each in rows(mixed)]
+    owners = [torch.zeros_like(at[:, 0]) for at, _ in largest]
+    for shift in range(0, (n - 1).bit_length(), digits):
+        exponents = (examples >> shift) % 2**digits - 2 ** (digits - 1)
+        scaled = rows(mixed * torch.ldexp(torch.ones_like(mixed), exponents))
+        for owner, each, (at, value) in zip(owners, scaled, largest, strict=True):
+            digit = (each.gather(1, at)[:, 0] / value).abs().log2().round() + 2 ** (digits - 1)
+            owner += digit.nan_to_num().long() << shift
+    pairs = zip(owners, largest, strict=True)
+    return [torch.where((value != 0) & (owner >= 0) & (owner < n), owner, n) for owner, (_, value) in pairs]
+
+
+def _arrange(
+    use: Use, order: Int[Tensor, " R"], place: Int[Tensor, " R"], shape: tuple[int, int], shared: Container[int]
+) -> None:
+    """Give a call as many rows for each example, in order; those that are filled in have no gradient.
+
+    Args:
+        use: the call.
+        order: its rows by example, at last those that no output depends on.
+        place: where each of them goes; past the end those that go nowhere.
+        shape: examples, and rows for each.
+        shared: tensors that have no rows, by their ids.
+    """
+    last = shape[0] * shape[1]
+    index, filled = (order.new_zeros(last + 1).index_put_((place,), row)[:last] for row in (order, torch.ones_like(order)))
+    result, axis = use.gradients[0].squeeze(1), ExampleAxis(0, shape[1])
+
+    def arranged(tensor: Tensor) -> Tensor:
+        rows = tensor.flatten(0, result.dim() - 2)
+        return (rows if len(rows) else rows.new_zeros(1, *rows.shape[1:]))[index]  # an expert may get no token at all
+
+    use.gradients = [(arranged(g.squeeze(1)) * filled.to(g)[:, None]).unflatten(0, shape) for g in use.gradients]
+    moved = {id(t): arranged(t) for t in use.tensors if id(t) not in shared and _has_rows(t, result)}
+    use.args, use.kwargs = tree_map(lambda v: moved.get(id(v), v) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
+    use.site = Site(use.site.function, axis, tuple(axis if id(t) in moved else None for t in use.tensors), [])
+    use.tensors = [moved.get(id(t), t) for t in use.tensors]
+
+
+def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers) -> tuple[dict[str, list[Part]], Layers]:
+    """Return the parts of each layer whose calls treat rows apart, and the parameters that are left.
+
+    Args:
+        model: any module.
+        batch: n examples.
+        readout: a function of the model's output and the batch, or None.
+        layers: whose parameters are differentiated.
+    """
+    if not any(layers.values()):
+        return {path: [] for path in layers}, layers
+    parameters = [parameter for own in layers.values() for parameter in own.values()]
+    parts, rest, _ = recorded(model, batch, readout, layers, Routed(parameters, size(batch)))
+    return parts, rest
