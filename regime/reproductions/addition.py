@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from regime.reproductions.claim import Figure, Found, Series, Step, exponent, finding
 
-ALPHAS, SEEDS = (0.25, 0.5, 1.0), 3
+ALPHAS, SEEDS = (0.25, 0.5, 1.0), 8
 LOW = 0.5
 """Train and test loss count as low below it; both start at log 59 = 4.1."""
 EVERY = 10
