@@ -1,28 +1,30 @@
 """One forward pass and C backward passes of any model, as one Jacobian a layer.
 
 A recording tells where each parameter, or something made of parameters alone, meets the examples. Every layer is then checked
-on a few examples (`verification`); what does not pass takes per-example gradients, one evaluation of the model an example:
+on a few examples (`verify`); what does not pass takes per-example gradients, one evaluation of the model an example:
 slow, and exact for any module.
 """
 
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
-from regime.kernels.jacobian.calls import contribution, lookup
+from regime.kernels.jacobian.assembly import collected, made_by, parts_of
+from regime.kernels.jacobian.backward import Graph, differentiate, graph_under
+from regime.kernels.jacobian.batch import Batch, Chosen, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, real, wide
-from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
+from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, through
-from regime.kernels.jacobian.trace import Structure, by_example, learn
+from regime.kernels.jacobian.trace import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near
+
+Take = Callable[[str, LayerJacobian], None]
+"""Told of a layer's path and of its Jacobian."""
 
 
 @torch.inference_mode(False)
@@ -37,16 +39,16 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         layers: globs on module paths; None: all.
 
     Raises:
-        ValueError: as `owned`, `check_mode`, `evaluate` and `size` do.
+        ValueError: as `owned`, `check_mode`, `evaluate`, `size` and `graph_under` do.
     """
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
-    with undisturbed(model):
-        return learn(model, batch, readout, parameters)
+    with undisturbed(model) as passes:
+        structure = learn(model, batch, readout, parameters, passes)
+    graph_under(structure.outputs)  # or says what hides there
+    return structure
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
 def capture(
     model: nn.Module,
     batch: Batch,
@@ -64,46 +66,147 @@ def capture(
         rows: the examples of the batch to take, all by default.
 
     Raises:
+        ValueError: as `stream` does.
+    """
+    found: dict[str, LayerJacobian | None] = dict.fromkeys(owned(model, layers))
+    stream(model, batch, found.__setitem__, readout, layers, structure, rows)
+    return found
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def stream(
+    model: nn.Module,
+    batch: Batch,
+    take: Take,
+    readout: Readout | None = None,
+    layers: list[str] | None = None,
+    structure: Structure | None = None,
+    rows: slice | None = None,
+    apart: bool = False,
+) -> None:
+    """Give `take` the Jacobian of each layer that a gradient reaches, checked, as soon as a backward pass has met its last use.
+
+    Inputs and gradients of a layer are held no longer than that, unless `take` keeps them.
+
+    Args:
+        model, batch, readout, layers, structure, rows: as in `capture`.
+        take: told of each layer once, or once for each output.
+        apart: one output after another: as many Jacobians of each layer as there are outputs, each of one of them.
+
+    Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
-    with undisturbed(model) as passes:
+    with undisturbed(model):
         if structure is None:
             structure = learn_structure(model, batch, readout, layers)
         parameters = owned(model, layers)
         start, stop, _ = (rows or slice(None)).indices(size(batch))
         examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
+        probe = _probe(model, batch, readout, structure, slice(start, stop), parameters)
+        checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
+        for check in checks:
+            _ = check.known  # before activations take memory
         with Recording(structure, stop - start) as recording:
             outputs = evaluate(model, examples, readout)
-        reached = _reached(outputs)
-        _differentiate(outputs, [use for use in recording.uses if use.edge.node in reached], reached)
-        contributions = _collected(recording)
-        parts: dict[str, list[Part]] = {}
-        rest: Layers = {}
-        for path, own in parameters.items():
-            used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in reached}
-            sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
-            rest[path] = {name: own[name] for name in used if name not in sound}
-            parts[path] = _parts(sound, own)
-        unsound = explicit(model, examples, readout, rest)
-        both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
-        jacobians = {path: LayerJacobian(each) if each else None for path, each in both.items()}
-        probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
-        odd = {path: parameters[path] for path in probe.disagreeing(jacobians, parameters)}
-        jacobians |= {path: LayerJacobian(gradients) for path, gradients in explicit(model, examples, readout, odd).items()}
-        if (odd and probe.disagreeing(jacobians, odd)) or not probe.same(outputs):
+        graph = graph_under(outputs)
+        if not probe.same(outputs):
             _refuse(model, batch, readout, outputs, probe)
-        return jacobians
+        for k, check in enumerate(checks):
+            last = k == len(checks) - 1
+            layered = _Layers(recording, parameters, graph, check, take, last)
+            differentiate(outputs[:, k : k + 1] if apart else outputs, list(layered.waiting), graph, layered.arrived, not last)
+            one = Chosen(readout, k) if apart else readout
+            if not layered.end(lambda own, one=one: explicit(model, examples, one, own)):
+                _refuse(model, batch, readout, outputs, probe)
+
+
+class _Layers:
+    """The layers of a recorded batch, as gradients come to their calls: made, checked and handed on."""
+
+    def __init__(
+        self, recording: Recording, parameters: Layers, graph: Graph, check: GradientCheck, take: Take, last: bool
+    ) -> None:
+        self.recording, self.parameters, self.graph, self.check, self.take = recording, parameters, graph, check, take
+        self.last = last
+        """Whether what the calls were given is not needed again."""
+        self.waiting: dict[Use, list[str]] = {use: [] for use in recording.uses if use.edge.node in graph}
+        """The layers that need each call."""
+        self.entries: dict[str, list[Entry]] = {}
+        """What each layer's gradients come to: its parameters, and what is made of them alone."""
+        self.uses: dict[str, list[Use]] = {}
+        """The calls that each layer needs."""
+        self.rest: dict[str, tuple[list[Part], dict[str, nn.Parameter]]] = {}
+        """Layers with parameters that need gradients of one example after another, and their other parts."""
+        self.odd: Layers = {}
+        """Layers that are not what the check says."""
+        made = made_by(recording.order)
+        for path, own in parameters.items():
+            self.entries[path] = entries = self._made_of(own, made)
+            self.uses[path] = list({use for entry in entries for use in entry.uses if use in self.waiting})
+            for use in self.uses[path]:
+                self.waiting[use].append(path)
+        self.missing = {path: len(uses) for path, uses in self.uses.items()}
+
+    def _made_of(self, own: dict[str, nn.Parameter], made: dict[int, list[Entry]]) -> list[Entry]:
+        found = [self.recording.entries[id(parameter)] for parameter in own.values()]
+        for entry in found:  # which grows meanwhile
+            found += [each for use in entry.uses for each in made.get(id(use), ()) if each not in found]
+        return sorted(found, key=self.recording.order.index) if made else found
+
+    def arrived(self, use: Use) -> None:
+        """Complete the layers that waited for this call last."""
+        for path in tuple(self.waiting[use]):
+            self.missing[path] -= 1
+            if not self.missing[path]:
+                self._complete(path)
+
+    def end(self, one_by_one: Callable[[Layers], dict[str, tuple[RowsPart, ...]]]) -> bool:
+        """Complete what is left, by gradients of one example after another; whether the check agrees with all of it."""
+        for path in [path for path, uses in self.uses.items() if not uses]:
+            self._complete(path)
+        unsound = one_by_one({path: names for path, (_, names) in self.rest.items()})
+        for path, (parts, _) in self.rest.items():
+            self._hand_on(path, [*parts, *unsound[path]])
+        odd, self.odd = self.odd, {}
+        for path, parts in one_by_one(odd).items():
+            self._hand_on(path, parts)
+        return not self.odd
+
+    def _complete(self, path: str) -> None:
+        """Make a layer's parts, and let go of the calls that no other layer waits for."""
+        own, contributions = self.parameters[path], collected(self.entries[path])
+        entries = {name: self.recording.entries[id(parameter)] for name, parameter in own.items()}
+        used = {name: entry for name, entry in entries.items() if entry.edge.node in self.graph}
+        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
+        parts, unsound = parts_of(sound, own), {name: own[name] for name in used if name not in sound}
+        if unsound:
+            self.rest[path] = (parts, unsound)
+        else:
+            self._hand_on(path, parts)
+        for use in self.uses[path]:
+            self.waiting[use].remove(path)
+            if not self.waiting[use]:
+                use.forget(arguments=self.last)
+
+    def _hand_on(self, path: str, parts: Sequence[Part]) -> None:
+        jacobian = LayerJacobian(tuple(parts)) if parts else None
+        if not self.check.agrees(path, jacobian):
+            self.odd[path] = self.parameters[path]
+        elif jacobian is not None:
+            self.take(path, jacobian)
 
 
 def _probe(
-    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, rounding: float
+    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, layers: Layers
 ) -> GradientCheck:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
+        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), layers, structure.rounding)
     middle = (rows.start + rows.stop) // 2
-    return GradientCheck(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
+    alone = evaluate(model, select(batch, [middle]), readout)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding)
 
 
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
@@ -116,135 +219,6 @@ def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Te
         "model: the output for one example changes with the other examples of the batch "
         f"(by {difference:.2g}, or in its gradients); a tangent kernel between examples needs them to be independent"
     )
-
-
-def _reached(output: Tensor) -> set[Any]:
-    """The nodes of the autograd graph under the outputs; those of scripted modules are of another class."""
-    stack = [] if output.grad_fn is None else [output.grad_fn]
-    found = set(stack)
-    while stack:
-        node = stack.pop()
-        if node.name() == "CheckpointFunctionBackward":
-            raise ValueError("model: reentrant gradient checkpointing hides its layers; use use_reentrant=False, or none")
-        new = {following for following, _ in node.next_functions if following is not None} - found
-        found |= new
-        stack += new
-    return found
-
-
-ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
-BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward0" for name in ELEMENTARY)}
-"""Nodes that differentiate several outputs at once in less time than one by one."""
-
-
-def _differentiate(outputs: Float[Tensor, "n C"], uses: list[Use], graph: set[Any]) -> None:
-    """Give each use the gradients of every output with respect to its result."""
-    if not uses:
-        return
-    n, c = outputs.shape
-    edges, settings = [use.edge for use in uses], {"retain_graph": True, "materialize_grads": True}
-    if c > 1 and all(node.name() in BATCHED for node in graph):
-        each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
-        found = torch.autograd.grad(outputs, edges, each, is_grads_batched=True, **settings)
-    else:
-        found = zip(*(torch.autograd.grad(outputs[:, k].sum(), edges, **settings) for k in range(c)), strict=True)
-    for use, gradients in zip(uses, found, strict=True):
-        use.gradients += [by_example(gradient, use.site.axis) for gradient in gradients]
-
-
-def _collected(recording: Recording) -> dict[int, list[Contribution]]:
-    """What each shared tensor contributes, from the last made to the parameters."""
-    found: dict[int, list[Contribution]] = {id(entry): [] for entry in recording.order}
-    made: dict[int, list[Entry]] = {id(use): [] for entry in recording.order for use in entry.uses}
-    for entry in recording.order:
-        if entry.source is not None:
-            made[id(entry.source[0])].append(entry)
-    for entry in reversed(recording.order):
-        entry.broken |= any(each.broken for use in entry.uses for each in made[id(use)])
-        if entry.broken:
-            continue
-        try:
-            for use in entry.uses:
-                if use.gradients:
-                    found[id(entry)].append(contribution(use, entry.tensor))
-                for each in made[id(use)]:
-                    found[id(entry)] += _through(use, each, entry, found[id(each)])
-        except UnfitError:
-            entry.broken = True
-    return found
-
-
-def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribution]) -> list[Contribution]:
-    """What came to a tensor made of parameters alone, as contributions of what it was made of."""
-    if not contributions:
-        return []
-    turned = made.tensor.dim() == 2 and _is_transpose(made.tensor, source.tensor)
-    if turned and all(isinstance(each, Weight) for each in contributions):
-        return [Weight(each.a, each.g, each.use, not each.transposed) for each in contributions]
-    shape = tuple(made.tensor.shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    j = j.view(*j.shape[:2], *shape)
-    if use.site.function is functional.embedding and source.tensor is use.tensors[1]:
-        ids = use.tensors[0].flatten().expand(len(j), -1)
-        return [lookup(use, source.tensor, ids, j.flatten(2, -2).transpose(1, 2))]
-    return [Explicit(through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2]))]
-
-
-def _is_transpose(tensor: Tensor, source: Tensor) -> bool:
-    same = tensor.data_ptr() == source.data_ptr()
-    return same and tensor.shape == source.shape[::-1] and tensor.stride() == source.stride()[::-1]
-
-
-def _explicit(each: Contribution, shape: tuple[int, ...]) -> Float[Tensor, "n C P"]:
-    if isinstance(each, Explicit):
-        return each.j.reshape(*each.j.shape[:2], -1)
-    return _part("", [each], shape).explicit()
-
-
-def _parts(contributions: dict[str, list[Contribution]], own: dict[str, nn.Parameter]) -> list[Part]:
-    """The parts of a layer; a weight and a bias of the same calls are one."""
-    parts: list[Part] = []
-    left = dict(contributions)
-    for name, each in contributions.items():
-        if not _all(each, Weight):
-            continue
-        same = [b for b, other in left.items() if _all(other, Bias) and [x.use for x in other] == [x.use for x in each]]
-        del left[name]
-        part = _part(name, each, tuple(own[name].shape))
-        if same and isinstance(part, DensePart):
-            part = DensePart(part.a, part.g, name, left.pop(same[0]) and same[0], part.transposed, part.shape)
-        parts.append(part)
-    return parts + [_part(name, each, tuple(own[name].shape)) for name, each in left.items()]
-
-
-def _all(contributions: list[Contribution], kind: type) -> bool:
-    return bool(contributions) and all(isinstance(each, kind) for each in contributions)
-
-
-def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) -> Part:
-    """One parameter's part: calls of one kind are more positions of one layer."""
-    weights = [each for each in contributions if isinstance(each, Weight)]
-    lookups = [each for each in contributions if isinstance(each, Lookup)]
-    alike = len({each.transposed for each in weights}) <= 1
-    if len(weights) + len(lookups) == len(contributions) and alike and contributions:
-        dense = weights and DensePart(*_joined([(w.a, w.g) for w in weights]), name, None, weights[0].transposed, shape)
-        table = lookups and EmbeddingPart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
-        if not (dense and table):
-            return dense or table
-        if not dense.transposed:
-            return TiedPart(table, dense)
-    if _all(contributions, Bias):
-        g = sum(each.g.sum(1) for each in contributions)
-        return RowsPart(g, name, shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    return RowsPart(wide(j), name, shape)
-
-
-def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    (first, second), *more = pairs
-    if more:
-        first, second = (torch.cat(each, dim=1) for each in zip(*pairs, strict=True))
-    return first if not first.is_floating_point() else wide(first), wide(second)
 
 
 @torch.inference_mode(False)
@@ -260,7 +234,7 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
     """
     flat = [parameter for own in layers.values() for parameter in own.values()]
     if not flat:
-        return {}
+        return {path: () for path in layers}
     rows: list[list[Tensor]] = [[] for _ in flat]
     for i in range(size(batch)):
         output = evaluate(model, select(batch, slice(i, i + 1)), readout)[0]

@@ -17,7 +17,10 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.undisturbed import Passes
 
+ON_THE_WAY = 4
+"""Gradients as large as the largest result that a backward pass holds at once, or a layer's kernel, at most."""
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
 
@@ -70,22 +73,43 @@ class Structure:
     """The rows of the batch in the larger probe."""
     outputs: Tensor
     """Of the larger probe, with their graph."""
+    held_bytes: int
+    """Of what a forward pass keeps for its backward pass, for one example."""
+    argument_bytes: int
+    """Of what is given to calls that parameters take part in."""
     result_bytes: int
-    """Of all results in a forward pass that need gradients, for one example."""
+    """Of these calls' results."""
+    largest_bytes: int
+    """Of the largest result of any call."""
+    rounding: float
+    """Unit of rounding of the coarsest numbers that the passes compute."""
 
     def unknown(self) -> list[nn.Parameter]:
         """Parameters of which the two probes told different stories, so that one example is taken after another."""
         return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
 
-    def bytes_per_example(self) -> int:
-        """What a capture holds: results and their gradients (in float32 at least), and the unknown parameters' gradients."""
-        c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
-        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.unknown())
+    @property
+    def _widening(self) -> int:
+        """How many times as long gradients are as the numbers of the passes: float32 at least."""
+        return max(1, 4 // self.outputs.element_size())
+
+    def bytes_of_stream(self, outputs: int) -> int:
+        """Return what `capture.stream` holds for one example: the graph, gradients on their way, and those of several outputs.
+
+        Args:
+            outputs: C, or 1 where they are taken apart.
+        """
+        several = outputs * self.result_bytes if outputs > 1 else 0
+        unknown = 4 * self._widening * outputs * sum(p.numel() for p in self.unknown())
+        return self.held_bytes + self._widening * (several + ON_THE_WAY * outputs * self.largest_bytes) + unknown
+
+    def bytes_of_jacobian(self) -> int:
+        """Return what the Jacobians of all layers hold for one example."""
+        return self._widening * (self.argument_bytes + self.outputs.shape[1] * self.result_bytes)
 
     def bytes_of_check(self) -> int:
-        """What the gradients take that a capture is checked against: one at a time, but on a GPU."""
-        each = [max(4, p.element_size()) * p.numel() for p in self.shared]
-        return max(each) if self.outputs.device.type == "cpu" else sum(each)
+        """Return what the gradients take that layers are checked against: one at a time, and two while a second use adds."""
+        return max(max(4, p.element_size()) * p.numel() * (2 if each.sites is None else min(2, len(each.sites))) for p, each in self.shared.items())
 
 
 ENTRYWISE = {
@@ -176,7 +200,9 @@ def returns_its_argument(function: Callable, tensors: list[Tensor], outputs: lis
     return not changes_in_place(function) and any(output is tensor for output in outputs for tensor in tensors)
 
 
-def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter]) -> Structure:
+def learn(
+    model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter], passes: Passes
+) -> Structure:
     """Return the structure of the model, from a few of the examples, the last first.
 
     Args:
@@ -184,6 +210,7 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
         batch: examples.
         readout: a function of the model's output and the batch, or None.
         parameters: whose use is learned.
+        passes: the model's, which tell what the graph holds.
 
     Raises:
         ValueError: as `evaluate` and `size` do.
@@ -192,30 +219,43 @@ def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: I
     few, more = PROBES
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
     probe = select(batch, examples)
-    with RowLog(probe) as log:
+    with passes.noting() as made, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
     if id(outputs) in log.known:
-        shared = _by_rows(parameters, log.calls)
+        shared, met = _by_rows(parameters, log.calls)
     else:
-        with Log() as smaller:
-            evaluate(model, select(batch, examples[:few]), readout)
-        shared = _matched(parameters, smaller.calls, log.calls)
-    return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)
+        shared, met = _matched(parameters, _calls(model, select(batch, examples[:few]), readout), log.calls)
+    arguments = {t.data_ptr(): t.nbytes for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
+    results = sum(output.nbytes for call in met for output in call.outputs)
+    largest = max((output.nbytes for call in log.calls for output in call.outputs), default=0)
+    del log, met  # what is still there then, the graph holds
+    sizes = (passes.held(made), sum(arguments.values()), results, largest)
+    return Structure(shared, examples, outputs, *(nbytes // more for nbytes in sizes), passes.rounding)
 
 
-def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> dict[nn.Parameter, Shared]:
-    """The calls of a model that treats rows apart."""
+def _calls(model: nn.Module, batch: Batch, readout: Readout | None) -> list[Call]:
+    with Log() as log:
+        evaluate(model, batch, readout)
+    return log.calls
+
+
+def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> tuple[dict[nn.Parameter, Shared], list[Call]]:
+    """How a model that treats rows apart uses its parameters, and the calls at which it does."""
     users, row = consumers(calls), ExampleAxis(0, 1)
     sites = {
         id(call): Site(call.function, row, tuple(None if isinstance(t, nn.Parameter) else row for t in call.tensors), [])
         for call in calls
     }
-    return {parameter: Shared([sites[id(call)] for call in users.get(id(parameter), [])]) for parameter in parameters}
+    met = {parameter: users.get(id(parameter), []) for parameter in parameters}
+    shared = {parameter: Shared([sites[id(call)] for call in each]) for parameter, each in met.items()}
+    return shared, list({id(call): call for each in met.values() for call in each}.values())
 
 
-def _matched(parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]) -> dict[nn.Parameter, Shared]:
-    """What the two probes have in common, from the parameters on."""
+def _matched(
+    parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]
+) -> tuple[dict[nn.Parameter, Shared], list[Call]]:
+    """What the two probes have in common, from the parameters on, and the calls of the second that parameters take part in."""
     users, users2 = consumers(calls), consumers(calls2)
     shared = {parameter: Shared() for parameter in parameters}
     work = [(parameter, parameter, entry) for parameter, entry in shared.items()]
@@ -237,7 +277,7 @@ def _matched(parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list
                 sites[id(call)] = (site, call2)
                 work += zip(call.outputs, call2.outputs, site.outputs, strict=False)
             entry.sites.append(site)
-    return shared
+    return shared, [call2 for site, call2 in sites.values() if site.axis is not None]
 
 
 def consumers(calls: list[Call]) -> dict[int, list[Call]]:

@@ -1,0 +1,122 @@
+"""A layer's parts, from what each of its calls contributes."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from regime.kernels.jacobian.calls import contribution, lookup
+from regime.kernels.jacobian.part import Part, wide
+from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
+from regime.kernels.jacobian.recording import Entry, Use
+from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, UnfitError, Weight, through
+
+
+def collected(entries: Sequence[Entry]) -> dict[int, list[Contribution]]:
+    """Return what each shared tensor contributes, by its id, from the last made to the parameters.
+
+    Args:
+        entries: parameters and all that is made of them alone, in the order in which they were made. Marked as broken is what
+            cannot be told apart by examples.
+    """
+    found: dict[int, list[Contribution]] = {id(entry): [] for entry in entries}
+    made = made_by(entries)
+    for entry in reversed(entries):
+        entry.broken |= any(each.broken for use in entry.uses for each in made.get(id(use), ()))
+        if entry.broken:
+            continue
+        try:
+            for use in entry.uses:
+                if use.gradients:
+                    found[id(entry)].append(contribution(use, entry.tensor))
+                for each in made.get(id(use), ()):
+                    found[id(entry)] += _through(use, each, entry, found[id(each)])
+        except UnfitError:
+            entry.broken = True
+    return found
+
+
+def made_by(entries: Sequence[Entry]) -> dict[int, list[Entry]]:
+    """Return the shared tensors that each call made, by the call's id."""
+    made: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.source is not None:
+            made.setdefault(id(entry.source[0]), []).append(entry)
+    return made
+
+
+def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribution]) -> list[Contribution]:
+    """What came to a tensor made of parameters alone, as contributions of what it was made of."""
+    if not contributions:
+        return []
+    turned = made.tensor.dim() == 2 and _is_transpose(made.tensor, source.tensor)
+    if turned and all(isinstance(each, Weight) for each in contributions):
+        return [Weight(each.a, each.g, each.use, not each.transposed) for each in contributions]
+    shape = tuple(made.tensor.shape)
+    j = sum(_explicit(each, shape) for each in contributions)
+    j = j.view(*j.shape[:2], *shape)
+    if use.site.function is functional.embedding and source.tensor is use.tensors[1]:
+        ids = use.tensors[0].flatten().expand(len(j), -1)
+        return [lookup(use, source.tensor, ids, j.flatten(2, -2).transpose(1, 2))]
+    return [Explicit(through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2]))]
+
+
+def _is_transpose(tensor: Tensor, source: Tensor) -> bool:
+    same = tensor.data_ptr() == source.data_ptr()
+    return same and tensor.shape == source.shape[::-1] and tensor.stride() == source.stride()[::-1]
+
+
+def _explicit(each: Contribution, shape: tuple[int, ...]) -> Float[Tensor, "n C P"]:
+    if isinstance(each, Explicit):
+        return each.j.reshape(*each.j.shape[:2], -1)
+    return _part("", [each], shape).explicit()
+
+
+def parts_of(contributions: dict[str, list[Contribution]], own: dict[str, nn.Parameter]) -> list[Part]:
+    """The parts of a layer; a weight and a bias of the same calls are one."""
+    parts: list[Part] = []
+    left = dict(contributions)
+    for name, each in contributions.items():
+        if not _all(each, Weight):
+            continue
+        same = [b for b, other in left.items() if _all(other, Bias) and [x.use for x in other] == [x.use for x in each]]
+        del left[name]
+        part = _part(name, each, tuple(own[name].shape))
+        if same and isinstance(part, DensePart):
+            part = DensePart(part.a, part.g, name, left.pop(same[0]) and same[0], part.transposed, part.shape)
+        parts.append(part)
+    return parts + [_part(name, each, tuple(own[name].shape)) for name, each in left.items()]
+
+
+def _all(contributions: list[Contribution], kind: type) -> bool:
+    return bool(contributions) and all(isinstance(each, kind) for each in contributions)
+
+
+def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) -> Part:
+    """One parameter's part: calls of one kind are more positions of one layer."""
+    weights = [each for each in contributions if isinstance(each, Weight)]
+    lookups = [each for each in contributions if isinstance(each, Lookup)]
+    alike = len({each.transposed for each in weights}) <= 1
+    if len(weights) + len(lookups) == len(contributions) and alike and contributions:
+        dense = weights and DensePart(*_joined([(w.a, w.g) for w in weights]), name, None, weights[0].transposed, shape)
+        table = lookups and EmbeddingPart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
+        if not (dense and table):
+            return dense or table
+        if not dense.transposed:
+            return TiedPart(table, dense)
+    if _all(contributions, Bias):
+        g = sum(each.g.sum(1) for each in contributions)
+        return RowsPart(g, name, shape)
+    j = sum(_explicit(each, shape) for each in contributions)
+    return RowsPart(wide(j), name, shape)
+
+
+def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    (first, second), *more = pairs
+    if more:
+        first, second = (torch.cat(each, dim=1) for each in zip(*pairs, strict=True))
+    return first if not first.is_floating_point() else wide(first), wide(second)
+
+
