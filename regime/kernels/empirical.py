@@ -1,5 +1,6 @@
 """`empirical_ntk`: the neural tangent kernel of any module at its present parameters, layer by layer; `plan_ntk`: its cost."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -17,7 +18,10 @@ from regime.kernels.jacobian.parameters import Group, grouped
 from regime.kernels.jacobian.trace import Structure
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
+from regime.resources.device import compact_memory
 
+LARGE = 2**30
+"""Bytes of parameters above which memory is kept free of holes, rather than at hand."""
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
 
@@ -85,7 +89,8 @@ def empirical_ntk(
             random or couples examples, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    with undisturbed(model):
+    large = sum(parameter.nbytes for parameter in model.parameters()) > LARGE
+    with undisturbed(model), compact_memory() if large else nullcontext():
         if outputs == "projection":
             counts = (projections - projections // 2, projections // 2)
             return _averaged(*(_ntk(request.projected(count, seed + half)) for half, count in enumerate(counts)))
@@ -195,7 +200,8 @@ def _add_rows(sums: _Sums, rows: slice, structure: Structure, opposite: Structur
         if beside:
             left[path] = jacobian
 
-    stream(r.model, r.batch, take, r.readout, r.layers, structure, rows, shape.apart)
+    alone = shape.symmetric and not beside and rows.stop == shape.n
+    stream(r.model, r.batch, take, r.readout, r.layers, structure, rows, shape.apart, keep=not alone)
     for columns in beside:
         _add_across(sums, left, rows, columns, opposite)
 

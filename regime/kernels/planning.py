@@ -146,7 +146,8 @@ def plan(request: Request) -> Plan:
     passed, checked = shape.passed(), 2 * PROBES[1] * (c if shape.apart else 1) + sum(PROBES)
     alone = ALONE * passed if structure.unknown() else 0
     passes = (1 + c) * len(list(shape.rows())) * (1 + len(list(shape.columns(slice(n, n))))) + alone
-    return Plan(_seconds(plans, ((passed + alone) * (1 + c) + checked) * forward, rate, passes), shape.bytes, shape.examples, plans)
+    seconds = _seconds(plans, ((passed + alone) * (1 + c) + checked) * forward, rate, passes)
+    return Plan(seconds, shape.bytes, shape.examples, plans)
 
 
 @torch.no_grad()
@@ -189,7 +190,8 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())
     copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
-    return seconds, int(2 * jacobian) + chunk * (structure.bytes_of_stream(c) + structure.bytes_of_jacobian()) + matrices + copies
+    capturing = chunk * (structure.bytes_of_stream(c) + structure.bytes_of_jacobian())
+    return seconds, int(2 * jacobian) + capturing + matrices + copies
 
 
 def _layer(jacobian: LayerJacobian | None, request: Request, shape: Blocks) -> LayerPlan:

@@ -118,5 +118,3 @@ def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     if more:
         first, second = (torch.cat(each, dim=1) for each in zip(*pairs, strict=True))
     return first if not first.is_floating_point() else wide(first), wide(second)
-
-

@@ -84,6 +84,7 @@ def stream(
     structure: Structure | None = None,
     rows: slice | None = None,
     apart: bool = False,
+    keep: bool = True,
 ) -> None:
     """Give `take` the Jacobian of each layer that a gradient reaches, checked, as soon as a backward pass has met its last use.
 
@@ -93,17 +94,18 @@ def stream(
         model, batch, readout, layers, structure, rows: as in `capture`.
         take: told of each layer once, or once for each output.
         apart: one output after another: as many Jacobians of each layer as there are outputs, each of one of them.
+        keep: whether the structure is needed again; else its graph is let go of.
 
     Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
     with undisturbed(model):
         if structure is None:
-            structure = learn_structure(model, batch, readout, layers)
+            structure, keep = learn_structure(model, batch, readout, layers), False
         parameters = owned(model, layers)
         start, stop, _ = (rows or slice(None)).indices(size(batch))
         examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-        probe = _probe(model, batch, readout, structure, slice(start, stop), parameters)
+        probe = _probe(model, batch, readout, structure, slice(start, stop), parameters, keep)
         checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
         for check in checks:
             _ = check.known  # before activations take memory
@@ -198,15 +200,15 @@ class _Layers:
 
 
 def _probe(
-    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, layers: Layers
+    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, layers: Layers, keep: bool
 ) -> GradientCheck:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), layers, structure.rounding)
+        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), layers, structure.rounding, keep)
     middle = (rows.start + rows.stop) // 2
     alone = evaluate(model, select(batch, [middle]), readout)
-    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False)
 
 
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
@@ -234,7 +236,7 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
     """
     flat = [parameter for own in layers.values() for parameter in own.values()]
     if not flat:
-        return {path: () for path in layers}
+        return dict.fromkeys(layers, ())
     rows: list[list[Tensor]] = [[] for _ in flat]
     for i in range(size(batch)):
         output = evaluate(model, select(batch, slice(i, i + 1)), readout)[0]

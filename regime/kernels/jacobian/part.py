@@ -118,7 +118,7 @@ def random_direction(size: int, dtype: torch.dtype, device: torch.device) -> Flo
     return torch.randn(size, generator=generator, dtype=torch.float64, device="cpu").to(device, dtype)
 
 
-def sketch(gradient: Tensor) -> Float[Tensor, " rows"]:
+def sketch(gradient: Tensor) -> Tensor:
     """Return what is compared of a parameter's gradient: all of a vector, of anything else each row along one direction."""
     gradient = real(gradient)
     if gradient.dim() < 2:

@@ -211,7 +211,7 @@ class RowsPart(Part):
 
     def sketch(self, name: str) -> Tensor:
         del name  # there is one
-        return sketch(self.j.sum((0, 1)).view(*self.shape, *[2] * self.is_complex))
+        return sketch(self.j.sum((0, 1)).view(self.shape + (2,) * self.is_complex))
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j

@@ -109,7 +109,8 @@ class Structure:
 
     def bytes_of_check(self) -> int:
         """Return what the gradients take that layers are checked against: one at a time, and two while a second use adds."""
-        return max(max(4, p.element_size()) * p.numel() * (2 if each.sites is None else min(2, len(each.sites))) for p, each in self.shared.items())
+        uses = {p: 2 if each.sites is None else min(2, len(each.sites)) for p, each in self.shared.items()}
+        return max(max(4, p.element_size()) * p.numel() * count for p, count in uses.items())
 
 
 ENTRYWISE = {
@@ -226,7 +227,7 @@ def learn(
         shared, met = _by_rows(parameters, log.calls)
     else:
         shared, met = _matched(parameters, _calls(model, select(batch, examples[:few]), readout), log.calls)
-    arguments = {t.data_ptr(): t.nbytes for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
+    arguments = {id(t): t.nbytes for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
     results = sum(output.nbytes for call in met for output in call.outputs)
     largest = max((output.nbytes for call in log.calls for output in call.outputs), default=0)
     del log, met  # what is still there then, the graph holds

@@ -36,6 +36,8 @@ class GradientCheck:
     layers: Layers
     rounding: float
     """Unit of rounding of the coarsest numbers that the passes compute."""
+    keep: bool = True
+    """Whether the graph is needed again."""
 
     @property
     def tolerance(self) -> float:
@@ -44,7 +46,8 @@ class GradientCheck:
 
     def of_output(self, k: int) -> "GradientCheck":
         """Return the check of one output."""
-        return replace(self, outputs=self.outputs[:, k : k + 1])
+        outputs = self.outputs[:, k : k + 1]
+        return replace(self, outputs=outputs, keep=self.keep or k < self.outputs.shape[1] - 1)
 
     def same(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether the batch has the same outputs for these examples."""
@@ -65,7 +68,8 @@ class GradientCheck:
         with torch.enable_grad():
             value = c @ (self.outputs[self.chosen] @ r)
         with torch.no_grad():
-            each_gradient(value, self.layers, lambda path, name, gradient: known[path].take(name, wide(gradient)))
+            take = lambda path, name, gradient: known[path].take(name, wide(gradient))  # noqa: E731
+            each_gradient(value, self.layers, take, self.keep)
         return known
 
     @cached_property
@@ -134,13 +138,14 @@ def _weights(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, 
     return (1 + torch.cos(torch.arange(n, dtype=torch.float64, device="cpu") ** 2) / 2).to(device, dtype)
 
 
-def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tensor], None]) -> None:
+def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tensor], None], keep: bool) -> None:
     """Call `take` with the gradient of every parameter that is reached; large ones are let go of at once.
 
     Args:
-        value: what is differentiated; its graph is kept.
+        value: what is differentiated.
         layers: the parameters.
         take: told of a layer's path, of a name of its parameters, and of the gradient.
+        keep: whether the graph is needed again.
     """
     named = {parameter: (path, name) for path, own in layers.items() for name, parameter in own.items()}
     tasks: list[int] = []
@@ -158,7 +163,7 @@ def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tenso
     hooks = [parameter.register_hook(hook(named[parameter])) for parameter in large]
     hooks.append(value.register_hook(lambda _: tasks.append(torch._C._current_graph_task_id())))
     try:
-        found = torch.autograd.grad(value, list(named), retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(value, list(named), retain_graph=keep, allow_unused=True)
     finally:
         for each in hooks:
             each.remove()
