@@ -15,7 +15,7 @@ from regime.kernels.jacobian.capture import explicit, learn_structure, stream
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, grouped
-from regime.kernels.jacobian.trace import Structure
+from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
 from regime.resources.device import compact_memory

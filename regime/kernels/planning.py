@@ -12,7 +12,8 @@ from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, s
 from regime.kernels.jacobian.blocks import WORKSPACE
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.trace import PROBES, Structure
+from regime.kernels.jacobian.structure import Structure
+from regime.kernels.jacobian.trace import PROBES
 from regime.kernels.request import Request
 from regime.resources.device import free_memory, matmul_rate
 

@@ -74,13 +74,14 @@ def measured(sizes: dict[str, int], threads: int) -> tuple[Plan, float, int, int
 def floor(sizes: dict[str, int]) -> float:
     """Return the passes that the multiplications of the blocks' layers alone would take.
 
-    A token goes through a weight (o, i) forward and backward; then each pair of positions takes i + o, by symmetry once, where
-    a pass takes i o for the weight's gradient at each position.
+    A position goes through a weight (o, i) forward and backward. Then each pair of positions takes i + o, by symmetry once; or
+    each position takes i o for the weight's gradient, as in a pass, and each pair of examples as much.
     """
     d, h = sizes["hidden_size"], sizes["intermediate_size"]
     shapes = [(d, 3 * d), (d, d), (d, h), (h, d)]
-    weights, pairs = sum(i * o for i, o in shapes), EXAMPLES * TOKENS / 2 * sum(i + o for i, o in shapes)
-    return (2 * weights + pairs) / (3 * weights)
+    pairs = [min(EXAMPLES * TOKENS / 2 * (i + o), (1 + EXAMPLES / TOKENS / 2) * i * o) for i, o in shapes]
+    weights = sum(i * o for i, o in shapes)
+    return (2 * weights + sum(pairs)) / (3 * weights)
 
 
 def section(rounds: int, quick: bool) -> Section:

@@ -19,7 +19,7 @@ from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.trace import Structure, learn
+from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near
 

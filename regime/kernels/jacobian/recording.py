@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
+from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.trace import (
     Shared,
     Site,
-    Structure,
     changes_in_place,
     differentiable,
     returns_its_argument,

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
@@ -127,10 +126,6 @@ def full_precision() -> Iterator[None]:
         yield
 
 
-Made = list[tuple[StorageWeakRef, int]]
-"""Memory, and its bytes."""
-
-
 class Passes:
     """The passes through a network that leave no trace."""
 
@@ -145,7 +140,8 @@ class Passes:
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
-        self.made: Made | None = None
+        self.note: Callable[[Tensor], None] | None = None
+        """Told of every result, where somebody asks."""
         self.random: list[Tensor] = [
             torch.get_rng_state(),
             *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []),
@@ -227,20 +223,6 @@ class Passes:
                 found.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
         return found
 
-    @contextmanager
-    def noting(self) -> Iterator[Made]:
-        """Note the memory of what operations give meanwhile."""
-        self.made = made = []
-        try:
-            yield made
-        finally:
-            self.made = None
-
-    def held(self, made: Made) -> int:
-        """Return the bytes of it that something still refers to, without the network's own."""
-        own = {StorageWeakRef(tensors[0].untyped_storage()) for tensors in self.storages.values()}
-        return sum({memory: nbytes for memory, nbytes in made if memory not in own and not memory.expired()}.values())
-
     def keep(self, tensor: Tensor) -> None:
         """Keep what a tensor of the network is, before something is written where it lies."""
         if torch._C._has_storage(tensor):
@@ -288,9 +270,8 @@ class _Eyes(TorchDispatchMode):
         for each in output if isinstance(output, tuple | list) else (output,):
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
                 passes.dtypes.add(each.dtype)
-            if passes.made is not None and isinstance(each, Tensor) and torch._C._has_storage(each):
-                storage = each.untyped_storage()
-                passes.made.append((StorageWeakRef(storage), storage.nbytes()))
+            if passes.note is not None and isinstance(each, Tensor):
+                passes.note(each)
         return output
 
 
