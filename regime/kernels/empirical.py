@@ -67,7 +67,8 @@ def empirical_ntk(
     """Theta(x, x') = J(x) J(x')^T, exactly, as a sum over the layers that own trainable parameters.
 
     Jacot et al. 2018 (arXiv 1806.07572). A dense layer's term is sum over positions t, s of
-    (a_t.a'_s + [bias]) (g_t.g'_s), with inputs a and output gradients g.
+    (a_t.a'_s + [bias]) (g_t.g'_s), with inputs a and output gradients g. It is added as the backward pass comes to the layer,
+    which is then let go of: memory is that of a forward pass, without the gradients of all parameters.
 
     Args:
         model: any module whose examples do not affect one another; it comes back exactly as it was.
@@ -80,7 +81,8 @@ def empirical_ntk(
         layers: globs on module paths to keep, by part: `encoder.layer.1.*` does not match layer 10.
         group: sum the layers' terms by "layer", "block" or "total", as they come.
         method: how a layer's sum over positions is taken; "auto" counts operations. "dense" is the slow oracle.
-        memory: bytes to use beside the model; examples are taken in blocks that fit. None: half of what is free.
+        memory: bytes to use beside the model; where all do not fit, outputs are taken one after another, or examples in
+            blocks. None: half of what is free.
         projections: random outputs for "projection", at least 2; the error falls as one over the root of their number.
         seed: of the random signs.
 

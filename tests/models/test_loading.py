@@ -259,6 +259,7 @@ def test_a_table_that_a_configuration_asks_for_counts_before_it_is_made(root: Pa
     tiny.write(root / "m", "gpt_neo", language_model=False)
     monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "150000")
     assert loading.load("m").model is not None
+    monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "10000000")
     config = root / "m" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 100_000}))
     with pytest.raises(ModelError, match=r"asks for tables of 20 GB beside its weights; .*\(REGIME_MAX_MODEL_BYTES\)"):
