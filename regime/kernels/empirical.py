@@ -1,6 +1,6 @@
 """`empirical_ntk`: the neural tangent kernel of any module at its present parameters, layer by layer; `plan_ntk`: its cost."""
 
-from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,13 +11,17 @@ from torch import Tensor, nn
 from regime.kernels import planning
 from regime.kernels.jacobian import blocks
 from regime.kernels.jacobian.batch import Batch, Readout, select
-from regime.kernels.jacobian.capture import capture, explicit, learn_structure
+from regime.kernels.jacobian.capture import explicit, learn_structure, stream
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group
+from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
+from regime.resources.device import compact_memory
 
+LARGE = 2**30
+"""Bytes of parameters above which memory is kept free of holes, rather than at hand."""
 Outputs = Literal["trace", "full", "projection"]
 Method = Literal["auto", "token-gram", "per-example", "dense"]
 
@@ -63,7 +67,8 @@ def empirical_ntk(
     """Theta(x, x') = J(x) J(x')^T, exactly, as a sum over the layers that own trainable parameters.
 
     Jacot et al. 2018 (arXiv 1806.07572). A dense layer's term is sum over positions t, s of
-    (a_t.a'_s + [bias]) (g_t.g'_s), with inputs a and output gradients g.
+    (a_t.a'_s + [bias]) (g_t.g'_s), with inputs a and output gradients g. It is added as the backward pass comes to the layer,
+    which is then let go of: memory is that of a forward pass, without the gradients of all parameters.
 
     Args:
         model: any module whose examples do not affect one another; it comes back exactly as it was.
@@ -77,7 +82,8 @@ def empirical_ntk(
         group: sum the layers' terms by "layer", "block" or "total", as they come; "head" also splits the weights of attention
             by heads (`encoder.layer.0.attention.self.query.head3`), what belongs to no head stays with its layer.
         method: how a layer's sum over positions is taken; "auto" counts operations. "dense" is the slow oracle.
-        memory: bytes to use beside the model; examples are taken in blocks that fit. None: half of what is free.
+        memory: bytes to use beside the model; where all do not fit, outputs are taken one after another, or examples in
+            blocks. None: half of what is free.
         projections: random outputs for "projection", at least 2; the error falls as one over the root of their number.
         seed: of the random signs.
 
@@ -86,7 +92,8 @@ def empirical_ntk(
             random or couples examples, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    with undisturbed(model):
+    large = sum(parameter.nbytes for parameter in model.parameters()) > LARGE
+    with undisturbed(model), compact_memory() if large else nullcontext():
         if outputs == "projection":
             counts = (projections - projections // 2, projections // 2)
             return _averaged(*(_ntk(request.projected(count, seed + half)) for half, count in enumerate(counts)))
@@ -152,51 +159,80 @@ def _dense(r: Request) -> dict[str, Tensor | None]:
 
 
 def _structured(r: Request) -> dict[str, Tensor | None]:
-    """From Jacobians, block by block."""
-    names = r.names
-    kernels: dict[str, Tensor | None] = dict.fromkeys(names.values())
+    """From Jacobians, as backward passes come to them, block by block."""
     structure = learn_structure(r.model, r.batch, r.readout, r.layers)
     opposite = structure if r.other is None else learn_structure(r.model, r.other, r.readout, r.layers)
-    shape = planning.blocks(structure, r, len(kernels))
-    with torch.no_grad():
-        for rows in shape.rows():
-            left = capture(r.model, r.batch, r.readout, r.layers, structure, rows)
-            for columns in shape.columns(rows):
-                if shape.symmetric and columns == rows:
-                    right = left
-                else:
-                    against = r.batch if r.other is None else r.other
-                    right = capture(r.model, against, r.readout, r.layers, opposite, columns)
-                    left, right = _comparable(r, (r.batch, rows, left), (against, columns, right))
-                ours = r.split(left)
-                theirs = ours if right is left else r.split(right)
-                for path, jacobian in ours.items():
-                    if jacobian is None or theirs.get(path) is None:
-                        continue
-                    name = names[path]
-                    if kernels[name] is None:
-                        kernels[name] = jacobian.zeros(shape.m, r.outputs, shape.n)
-                    block = kernels[name][rows, columns]
-                    jacobian.kernel(theirs[path], r.outputs, r.method, block, shape.workspace)
-        for kernel in kernels.values():
-            if shape.symmetric and kernel is not None:
-                blocks.mirror(kernel, r.outputs)
-    return kernels
+    sums = _Sums(r, planning.blocks(structure, r, len(set(r.names.values()))))
+    for rows in sums.shape.rows():
+        _add_rows(sums, rows, structure, opposite)
+    return sums.finished(structure.outputs.shape[1])
 
 
-Side = tuple[Batch, slice, Mapping[str, LayerJacobian | None]]
+class _Sums:
+    """The kernels of a request by group, and what is added to them."""
+
+    def __init__(self, request: Request, shape: planning.Blocks) -> None:
+        self.request, self.shape, self.names = request, shape, request.names
+        self.kernels: dict[str, Tensor | None] = dict.fromkeys(self.names.values())
+
+    @torch.no_grad()
+    def add(self, path: str, left: LayerJacobian, right: LayerJacobian, rows: slice, columns: slice) -> None:
+        """Add a layer's kernel between some rows and some columns."""
+        outputs = self.request.outputs
+        ours = self.request.split({path: left})
+        theirs = ours if right is left else self.request.split({path: right})
+        for part, jacobian in ours.items():
+            name, other = self.names[part], theirs.get(part)
+            if jacobian is None or other is None:
+                continue
+            if (kernel := self.kernels[name]) is None:
+                kernel = self.kernels[name] = jacobian.zeros(self.shape.m, outputs, self.shape.n)
+            jacobian.kernel(other, outputs, self.request.method, kernel[rows, columns], self.shape.workspace)
+
+    def finished(self, outputs: int) -> dict[str, Tensor | None]:
+        """Return the kernels, of so many outputs."""
+        for kernel in self.kernels.values():
+            if kernel is not None and self.shape.symmetric:
+                blocks.mirror(kernel, self.request.outputs)
+            if kernel is not None and self.shape.apart:
+                kernel /= outputs
+        return self.kernels
 
 
-def _comparable(r: Request, one: Side, two: Side) -> list[dict[str, LayerJacobian | None]]:
-    """The same Jacobians; a layer that has another form on the other batch becomes explicit on both."""
-    left, right = one[2], two[2]
-    odd = [path for path in left if left[path] and right[path] and left[path].form != right[path].form]
-    parameters = {path: own for path, own in r.parameters.items() if path in odd}
-    sides = []
-    for batch, index, jacobians in (one, two):
-        rows = explicit(r.model, select(batch, index), r.readout, parameters)
-        sides.append({**jacobians, **{path: LayerJacobian(parts) for path, parts in rows.items()}})
-    return sides
+def _add_rows(sums: _Sums, rows: slice, structure: Structure, opposite: Structure) -> None:
+    """Add the kernel of some rows with themselves, where it is symmetric, and with the columns beside them."""
+    r, shape = sums.request, sums.shape
+    beside = list(shape.columns(rows))
+    left: dict[str, LayerJacobian] = {}
+
+    def take(path: str, jacobian: LayerJacobian) -> None:
+        if shape.symmetric:
+            sums.add(path, jacobian, jacobian, rows, rows)
+        if beside:
+            left[path] = jacobian
+
+    alone = shape.symmetric and not beside and rows.stop == shape.n
+    stream(r.model, r.batch, take, r.readout, r.layers, structure, rows, shape.apart, keep=not alone)
+    for columns in beside:
+        _add_across(sums, left, rows, columns, opposite)
+
+
+def _add_across(sums: _Sums, left: dict[str, LayerJacobian], rows: slice, columns: slice, structure: Structure) -> None:
+    """Add the kernel of some rows with other examples; a layer that has another form there becomes explicit on both sides."""
+    r = sums.request
+    other, odd = r.batch if r.other is None else r.other, set()
+
+    def take(path: str, jacobian: LayerJacobian) -> None:
+        if path in left and left[path].form == jacobian.form:
+            sums.add(path, left[path], jacobian, rows, columns)
+        elif path in left:
+            odd.add(path)
+
+    stream(r.model, other, take, r.readout, r.layers, structure, columns)
+    layers = {path: own for path, own in r.parameters.items() if path in odd}
+    one, two = (explicit(r.model, select(*side), r.readout, layers) for side in ((r.batch, rows), (other, columns)))
+    for path in layers:
+        sums.add(path, LayerJacobian(one[path]), LayerJacobian(two[path]), rows, columns)
 
 
 def _averaged(one: dict[str, Tensor | None], two: dict[str, Tensor | None]) -> NTK:

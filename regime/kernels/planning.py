@@ -12,7 +12,8 @@ from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, s
 from regime.kernels.jacobian.blocks import WORKSPACE
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.trace import PROBES, Structure
+from regime.kernels.jacobian.structure import Structure
+from regime.kernels.jacobian.trace import PROBES
 from regime.kernels.request import Request
 from regime.resources.device import free_memory, matmul_rate
 
@@ -64,23 +65,20 @@ class Blocks:
     examples: int
     workspace: int
     bytes: int
+    apart: bool = False
+    """Whether outputs are taken one after another."""
 
     def rows(self) -> Iterator[slice]:
         """Yield the rows of each block."""
         return _slices(self.n, self.examples)
 
     def columns(self, rows: slice) -> Iterator[slice]:
-        """Those to take with some rows; of a symmetric kernel, up to the diagonal."""
-        return _slices(rows.stop if self.symmetric else self.m, self.examples)
+        """Those to take beside some rows; of a symmetric kernel, those before them."""
+        return _slices(rows.start if self.symmetric else self.m, self.examples)
 
     def passed(self) -> int:
         """Examples that go through the model, counted every time."""
-        rows = list(self.rows())
-        return self.n + sum(self.columns_apart(each) for each in rows)
-
-    def columns_apart(self, rows: slice) -> int:
-        """Columns that are no rows at the same time."""
-        return rows.start if self.symmetric else self.m
+        return self.n + sum(columns.stop - columns.start for rows in self.rows() for columns in self.columns(rows))
 
 
 def _slices(n: int, most: int) -> Iterator[slice]:
@@ -101,22 +99,30 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
     """
     n, m = request.sizes
     symmetric, m, memory = m is None, n if m is None else m, request.memory
-    c = structure.outputs.shape[1]
+    c, trace = structure.outputs.shape[1], request.outputs != "full"
     budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else int(memory)
-    result = kernels * n * m * max(4, structure.outputs.element_size()) * (c * c if request.outputs == "full" else 1)
-    each, check = structure.bytes_per_example(), structure.bytes_of_check()
-    least = result + LEAST + check + 2 * each
+    result = kernels * n * m * max(4, structure.outputs.element_size()) * (1 if trace else c * c)
+    jacobian, check, probes = structure.bytes_of_jacobian(), structure.bytes_of_check(), PROBES[1] * structure.held_bytes
+    fixed = result + probes
+
+    def peak(held: int, passing: int, outputs: int = c, workspace: int = LEAST) -> int:
+        """With the Jacobians of some examples, when gradients of others are compared, and when their kernels are taken."""
+        return fixed + held * jacobian + max(check, workspace + passing * structure.bytes_of_stream(outputs))
+
+    ways, (held, passing) = (c, 1) if symmetric and trace else (c,), (0, n) if symmetric else (n, m)
+    least = min(peak(1, 1), *(peak(held, passing, outputs) for outputs in ways))
     if budget < least:
         raise ValueError(
-            f"memory = {budget} bytes is too little: {least} are needed, "
-            f"{result} for the result, {2 * each} for one pair of examples and {check} for the gradients of a check"
+            f"memory = {budget} bytes is too little: {least} are needed, {result} for the result, "
+            f"{least - result - check} for one pair of examples and {check} for the gradients of a check"
         )
     workspace = min(WORKSPACE, LEAST + (budget - least) // 4)
-    fixed, whole = result + check + workspace, n if symmetric else n + m
-    if fixed + whole * each <= budget:
-        return Blocks(n, m, symmetric, max(n, m), workspace, fixed + whole * each)
-    examples = (budget - fixed) // (2 * each)
-    return Blocks(n, m, symmetric, examples, workspace, fixed + 2 * examples * each)
+    for outputs in ways:
+        if (whole := peak(held, passing, outputs, workspace)) <= budget:
+            return Blocks(n, m, symmetric, max(n, m), workspace, whole, apart=outputs < c)
+    each = jacobian + structure.bytes_of_stream(c)
+    examples = max(1, min((budget - fixed - check) // jacobian, (budget - fixed - workspace) // each))
+    return Blocks(n, m, symmetric, examples, workspace, peak(examples, examples, workspace=workspace))
 
 
 @torch.no_grad()
@@ -137,11 +143,12 @@ def plan(request: Request) -> Plan:
         kept = sum(each.bytes for each in plans.values())
         return Plan(_seconds(plans, passes * whole * 2 * forward, rate, passes), shape.bytes + kept, max(n, m or 0), plans)
     jacobians = capture(model, batch, readout, request.layers, structure, slice(0, PROBES[0]))
-    plans = {path: _layer(jacobian, request, shape.examples) for path, jacobian in jacobians.items()}
-    passed = shape.passed()
+    plans = {path: _layer(jacobian, request, shape) for path, jacobian in jacobians.items()}
+    passed, checked = shape.passed(), 2 * PROBES[1] * (c if shape.apart else 1) + sum(PROBES)
     alone, again = ALONE * passed if structure.alone else 0, passed if structure.unknown() else 0
-    passes = (1 + c) * len(list(shape.rows())) * len(list(shape.columns(slice(0, n)))) + alone
-    return Plan(_seconds(plans, (passed + again + alone) * (1 + c) * forward, rate, passes), shape.bytes, shape.examples, plans)
+    passes = (1 + c) * len(list(shape.rows())) * (1 + len(list(shape.columns(slice(n, n))))) + alone
+    seconds = _seconds(plans, ((passed + again + alone) * (1 + c) + checked) * forward, rate, passes)
+    return Plan(seconds, shape.bytes, shape.examples, plans)
 
 
 @torch.no_grad()
@@ -184,16 +191,19 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())
     copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
-    return seconds, int(2 * jacobian) + chunk * structure.bytes_per_example() + matrices + copies
+    capturing = chunk * (structure.bytes_of_stream(c) + structure.bytes_of_jacobian())
+    return seconds, int(2 * jacobian) + capturing + matrices + copies
 
 
-def _layer(jacobian: LayerJacobian | None, request: Request, most: int) -> LayerPlan:
+def _layer(jacobian: LayerJacobian | None, request: Request, shape: Blocks) -> LayerPlan:
     if jacobian is None:
         return LayerPlan(None, 0, 0)
-    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in jacobian.parts]
-    kept = sum(min(each, most) for each in request.sizes if each is not None)
+    times = jacobian.outputs if shape.apart else 1
+    each = jacobian.of_outputs(lambda g: g[..., :1, :]) if shape.apart else jacobian
+    costs = [part.cost(*request.sizes, request.outputs, request.method) for part in each.parts]
+    kept = sum(min(examples, shape.examples) for examples in request.sizes if examples is not None)
     name = ", ".join(dict.fromkeys(cost.method for cost in costs))
-    return LayerPlan(name, sum(cost.operations for cost in costs), jacobian.nbytes // jacobian.examples * kept)
+    return LayerPlan(name, times * sum(cost.operations for cost in costs), each.nbytes // each.examples * kept)
 
 
 def _seconds(plans: dict[str, LayerPlan], passing: float | int, rate: float, passes: float | int) -> float:

@@ -32,6 +32,8 @@ BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 COUNTS = (*BLOCKS, "num_labels")
 """Numbers of a configuration by which transformers makes lists before there is anything to measure."""
 COUNT_LIMIT = 256
+FLOAT32 = 4
+"""Bytes of a number in the precision that models are loaded in."""
 REDIRECTS = ("transformers_weights", "configuration_files", "quantization_config", "fast_tokenizer_files")
 """Keys that make transformers load other files than those that are checked, or load them in another way."""
 ATTENTIONS = (None, "eager", "sdpa")
@@ -147,16 +149,17 @@ def check_size(name: str, parameters: int, size: int) -> None:
         ModelError: it names the limit.
     """
     allowed = limits()
-    if parameters > allowed.max_parameters:
+    if allowed.max_parameters and parameters > allowed.max_parameters:
         raise ModelError(
             f"model = {name!r} is not allowed: it has {parameters:,} parameters; allowed: at most {allowed.max_parameters:,} "
             "(REGIME_MAX_PARAMETERS)"
         )
-    if size > allowed.max_model_bytes:
-        raise ModelError(
-            f"model = {name!r} is not allowed: its files have {size / 1e9:.2g} GB; allowed: at most "
-            f"{allowed.max_model_bytes / 1e9:.2g} GB (REGIME_MAX_MODEL_BYTES)"
-        )
+    for what, needed in (("files have", size), (f"{parameters:,} parameters take", FLOAT32 * parameters)):
+        if needed > allowed.max_model_bytes:
+            raise ModelError(
+                f"model = {name!r} is not allowed: its {what} {needed / 1e9:.2g} GB; allowed: at most "
+                f"{allowed.max_model_bytes / 1e9:.2g} GB (REGIME_MAX_MODEL_BYTES)"
+            )
 
 
 def is_shard(file: str) -> bool:

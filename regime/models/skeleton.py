@@ -6,8 +6,9 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from regime.models.checks import ModelError, check_size
+from regime.models.checks import FLOAT32, ModelError, check_size
 from regime.resources.limits import limits
+from regime.resources.memory import MEMORY
 
 
 def skeleton(kind: type, config: PretrainedConfig) -> PreTrainedModel:
@@ -17,8 +18,17 @@ def skeleton(kind: type, config: PretrainedConfig) -> PreTrainedModel:
 
 
 def check_skeleton(name: str, model: PreTrainedModel) -> None:
-    """Refuse a model outside the catalog that would be larger than the limits, whatever its files have; raises ModelError."""
-    check_size(name, sum(parameter.numel() for parameter in model.parameters()), 0)
+    """Refuse a model outside the catalog that is larger than the limits or than what is free, whatever its files have.
+
+    Raises:
+        ModelError: it says how large the model is, and what is allowed.
+    """
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    check_size(name, parameters, 0)
+    if (weights := FLOAT32 * parameters) > (room := MEMORY.room(torch.device("cpu"))):
+        raise ModelError(
+            f"model = {name!r} needs {weights / 1e9:.2g} GB for its weights, and there are {room / 1e9:.2g} GB for it"
+        )
     tables = sum(buffer.nbytes for buffer in model.buffers())
     if tables > limits().max_model_bytes:
         raise ModelError(

@@ -26,10 +26,10 @@ class Limits:
     """Memory that the paused runs of all visitors may keep together."""
     max_bytes: int = 0
     """Memory one run may take; 0: nine tenths of what is free and not promised to other runs."""
-    max_parameters: int = 200_000_000
-    """Of a model that is not in the catalog."""
-    max_model_bytes: int = 2**30
-    """Of all its files."""
+    max_model_bytes: int = 5 * 2**30
+    """Of a model that is not in the catalog: of all its files, and of its weights in float32."""
+    max_parameters: int = 0
+    """Of such a model; 0: as many as its bytes allow."""
     max_cells: int = 10_000
     """Of one sweep."""
     store: str = ""

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import regime
-from regime.kernels.jacobian.verify import GradientCheck
+from regime.kernels.jacobian import verify
 from tests.benchmarks import mlp, transformer
 from tests.benchmarks.report import Section, Table
 from tests.benchmarks.timing import SETTLE, ratio
@@ -19,20 +19,24 @@ SHARES = {"P1": 0.10, "P2": 0.05}
 
 @contextmanager
 def timed() -> Iterator[list[float]]:
-    """Seconds that the checks take meanwhile, one entry each."""
-    seconds, check = [], GradientCheck.disagreeing
+    """Seconds that the checks take meanwhile: the gradients of a few examples, and each layer's comparison with them."""
+    seconds: list[float] = []
+    each_gradient, agrees = verify.each_gradient, verify.GradientCheck.agrees
 
-    def disagreeing(self: GradientCheck, *args: object) -> list[str]:
-        start = time.perf_counter()
-        found = check(self, *args)
-        seconds.append(time.perf_counter() - start)
-        return found
+    def clocked(function: Callable) -> Callable:
+        def call(*args: object) -> object:
+            start = time.perf_counter()
+            found = function(*args)
+            seconds.append(time.perf_counter() - start)
+            return found
 
-    GradientCheck.disagreeing = disagreeing
+        return call
+
+    verify.each_gradient, verify.GradientCheck.agrees = clocked(each_gradient), clocked(agrees)
     try:
         yield seconds
     finally:
-        GradientCheck.disagreeing = check
+        verify.each_gradient, verify.GradientCheck.agrees = each_gradient, agrees
 
 
 def cases(quick: bool) -> dict[str, Callable[[], object]]:

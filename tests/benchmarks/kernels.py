@@ -1,8 +1,8 @@
 """Benchmarks of the kernels: `python -m tests.benchmarks.kernels`, from the root of the checkout.
 
     p1       MLPs against neural-tangents            p6       memory for many examples
-    p2       MiniLM against per-example gradients    growth   time against every size
-    check    what the check of every kernel costs
+    p2       MiniLM against per-example gradients    p7       a billion parameters
+    check    what the check of every kernel costs    growth   time against every size
 
 neural-tangents needs an environment of its own. Without --peer one is made, in --peer-folder or in a temporary directory.
 Run it on an idle machine: OpenMP's threads wait for one another by spinning, so that one other busy process can cost torch a
@@ -14,7 +14,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from tests.benchmarks import check, footprint, growth, mlp, transformer
+from tests.benchmarks import check, footprint, growth, large, mlp, transformer
 from tests.benchmarks.peer import environment_in, running
 from tests.benchmarks.report import REPEATS, NotRunError, Section, command, rounds
 
@@ -38,6 +38,7 @@ SECTIONS = {
     "p1": against_peer,
     "p2": lambda asked: transformer.section(rounds(asked, transformer.ROUNDS), asked.quick),
     "p6": lambda asked: footprint.section(asked.quick),
+    "p7": lambda asked: large.section(rounds(asked, large.ROUNDS), asked.quick),
     "check": lambda asked: check.section(rounds(asked, check.ROUNDS), asked.quick),
     "growth": lambda asked: growth.section(rounds(asked, growth.ROUNDS), asked.quick),
 }

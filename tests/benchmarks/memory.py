@@ -37,14 +37,14 @@ def _measure(prepare: Callable[..., Callable[[], object]], args: tuple[object, .
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # or the call would reuse what preparing freed, and seem to need less
     RESET.write_text(RESET_PEAK)
-    before = _status("VmRSS")
+    before = status("VmRSS")
     result = call()
-    after = _status("VmHWM")
+    after = status("VmHWM")
     del result
     return after - before
 
 
-def _status(field: str) -> int:
-    """A field of this process's status, in bytes."""
+def status(field: str) -> int:
+    """Return a field of this process's status, in bytes."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
     return 1024 * int(line.split()[1])

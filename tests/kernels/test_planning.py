@@ -33,26 +33,34 @@ def test_blocks_change_nothing(outputs: str, group: str, m: int | None) -> None:
     x, other = torch.randn(41, 8).double(), None if m is None else torch.randn(m, 8).double()
     settings = {"outputs": outputs, "group": group}
     want = empirical_ntk(model, x, other, **settings)
-    result = plan_ntk(model, x, other, memory=2**30, **settings)
-    small = result.bytes - 64 * MIB
-    for memory in (small // 2 + 100_000, small + 150_000):
+    least = needed(model, x, other, **settings)
+    whole = plan_ntk(model, x, other, memory=2**30, **settings).bytes - 64 * MIB
+    examples = set()
+    for memory in (least + (whole - least) // 3, 2 * whole):
         plan = plan_ntk(model, x, other, memory=memory, **settings)
         assert plan.bytes <= memory
+        examples.add(plan.examples)
         got = empirical_ntk(model, x, other, memory=memory, **settings)
         assert relative(got.total, want.total) < 1e-14
         assert all(relative(got.layers[path], kernel) < 1e-14 for path, kernel in want.layers.items())
-    assert plan_ntk(model, x, other, memory=small // 2 + 100_000, **settings).examples < 41
+    assert min(examples) < 41 == max(examples)
+
+
+def needed(*args: object, **settings: object) -> int:
+    """The bytes that a kernel cannot do without."""
+    with pytest.raises(ValueError, match="is too little") as refusal:
+        empirical_ntk(*args, memory=1, **settings)
+    return int(str(refusal.value).split(":")[1].split()[0])
 
 
 def test_blocks_of_a_padded_transformer() -> None:
     architecture = ARCHITECTURES["bert"]()
     batch = architecture.inputs(*architecture.sizes)
-    want = empirical_ntk(architecture.model, batch, readout=architecture.readout)
-    with pytest.raises(ValueError, match="is too little") as refusal:
-        empirical_ntk(architecture.model, batch, readout=architecture.readout, memory=1)
-    needed = int(str(refusal.value).split(":")[1].split()[0])
-    got = empirical_ntk(architecture.model, batch, readout=architecture.readout, memory=needed)
-    assert plan_ntk(architecture.model, batch, readout=architecture.readout, memory=needed).examples == 1
+    settings = {"readout": architecture.readout, "outputs": "full"}
+    want = empirical_ntk(architecture.model, batch, **settings)
+    memory = needed(architecture.model, batch, **settings)
+    got = empirical_ntk(architecture.model, batch, memory=memory, **settings)
+    assert plan_ntk(architecture.model, batch, memory=memory, **settings).examples == 1
     assert relative(got.total, want.total) < 1e-12
 
 

@@ -244,7 +244,7 @@ SPOILED = {
     "labels": r"its num_labels is 1e\+09; allowed: at most 256",
     "more blocks than weights": r"its weights lack encoder\.layer\.2\..*, or another tensor of shape \[.*\], which its config",
     "wider than its weights": r"its weights lack encoder\.layer\.0\.intermediate\.dense\.weight, or another .* \[33, 16\]",
-    "larger than allowed": r"it has 16,[\d,]+ parameters; allowed: at most 200,000,000",
+    "larger than allowed": r"its 16,[\d,]+ parameters take \S+ GB; allowed: at most 5\.4 GB \(REGIME_MAX_MODEL_BYTES\)",
     "no number": "its config.json cannot be read",
 }
 
@@ -267,6 +267,7 @@ def test_a_table_that_a_configuration_asks_for_counts_before_it_is_made(root: Pa
     tiny.write(root / "m", "gpt_neo", language_model=False)
     monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "150000")
     assert loading.load("m").model is not None
+    monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "10000000")
     config = root / "m" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 100_000}))
     with pytest.raises(ModelError, match=r"asks for tables of 20 GB beside its weights; .*\(REGIME_MAX_MODEL_BYTES\)"):
@@ -293,6 +294,10 @@ def test_limits_are_for_models_outside_the_catalog(root: Path, bert: Path, monke
     monkeypatch.setenv("REGIME_MAX_PARAMETERS", "1000000")
     monkeypatch.setenv("REGIME_MAX_MODEL_BYTES", "1000")
     with pytest.raises(ModelError, match=r"its files have .* GB; allowed: at most .* \(REGIME_MAX_MODEL_BYTES\)"):
+        loading.load("m")
+    monkeypatch.delenv("REGIME_MAX_MODEL_BYTES")
+    monkeypatch.setenv("REGIME_MAX_BYTES", "1000")
+    with pytest.raises(ModelError, match=r"model = 'm' needs .* GB for its weights, and there are 1e-06 GB for it"):
         loading.load("m")
 
 
@@ -345,7 +350,7 @@ REFUSED = {
     "private": "gated or private",
     "unknown": "the Hub has no public model of that name",
     "revision": "org/m has no such branch, tag or commit",
-    "parameters": r"9,000,000,000 parameters; allowed: at most 200,000,000",
+    "parameters": r"its 9,000,000,000 parameters take 36 GB; allowed: at most 5\.4 GB",
     "bytes": "its files have 9e\\+02 GB|its files have 9\\d\\d GB",
     "pickle": "pytorch_model.bin only",
     "remote code": "needs code of its own",
@@ -383,8 +388,8 @@ def test_of_a_repository_only_what_is_needed_is_fetched_and_all_of_it_counts(ber
         loading.load("org/m")
         files = {path.partition(f"{COMMIT}/")[2] for path in asked if "/resolve/" in path}
         assert files == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-        repository.sizes["tokenizer.json"] = 2 * 10**9
-        with pytest.raises(ModelError, match=r"its files have 2 GB; allowed: at most 1\.1 GB"):
+        repository.sizes["tokenizer.json"] = 9 * 10**9
+        with pytest.raises(ModelError, match=r"its files have 9 GB; allowed: at most 5\.4 GB"):
             loading.load("org/m")
 
 

@@ -35,7 +35,7 @@ def recorded(
         outputs = evaluate(model, batch, readout)
     graph = graph_under(outputs)
     uses = [use for use in recording.uses if use.edge.node in graph]
-    differentiate(outputs, uses, graph)
+    differentiate(outputs, uses, graph, lambda _: None, keep=True)
     recording.settle(outputs, uses)
     contributions = collected(recording.order)
     parts, rest = {}, {}

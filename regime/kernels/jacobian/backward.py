@@ -1,6 +1,6 @@
-"""Backward passes through a recorded batch: the gradients of each output, given to each call."""
+"""Backward passes through a recorded batch: the gradients of each output, given to each call as soon as they are there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,45 +10,101 @@ from torch import Tensor
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import by_example
 
+Graph = dict[Any, list[Any]]
+"""The nodes of an autograd graph, each with those that are next to it on the way to the outputs."""
+
 ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
 BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward0" for name in ELEMENTARY)}
 """Nodes that differentiate several outputs at once in less time than one by one."""
 
 
-def graph_under(outputs: Tensor) -> set[Any]:
-    """Return the nodes of the autograd graph under the outputs; those of scripted modules are of another class.
+def graph_under(outputs: Tensor) -> Graph:
+    """Return the autograd graph under the outputs; nodes of scripted modules are of another class.
 
     Raises:
         ValueError: a part of it hides in a reentrant checkpoint.
     """
     stack = [] if outputs.grad_fn is None else [outputs.grad_fn]
-    found = set(stack)
+    graph: Graph = {node: [] for node in stack}
     while stack:
         node = stack.pop()
         if node.name() == "CheckpointFunctionBackward":
             raise ValueError("model: reentrant gradient checkpointing hides its layers; use use_reentrant=False, or none")
-        new = {following for following, _ in node.next_functions if following is not None} - found
-        found |= new
-        stack += new
-    return found
+        for following, _ in node.next_functions:
+            if following is not None:
+                if following not in graph:
+                    graph[following] = []
+                    stack.append(following)
+                graph[following].append(node)
+    return graph
 
 
-def differentiate(outputs: Float[Tensor, "n C"], uses: Sequence[Use], graph: set[Any]) -> None:
-    """Give each call the gradients of every output with respect to its result.
+def differentiate(
+    outputs: Float[Tensor, "n C"], uses: Sequence[Use], graph: Graph, arrived: Callable[[Use], None], keep: bool = False
+) -> None:
+    """Give each call the gradients of every output with respect to its result, and then call `arrived` with it.
+
+    In the last backward pass the graph and its activations are let go of on the way. `arrived` is called before the call's own
+    node is passed, mostly; the gradients of a call that no other lies under are held until the end.
 
     Args:
         outputs: of n examples.
         uses: calls whose results the outputs depend on.
         graph: under the outputs.
+        arrived: told of each call once.
+        keep: whether the graph is needed again.
     """
+    n, c = outputs.shape
     if not uses:
         return
-    n, c = outputs.shape
-    edges, settings = [use.edge for use in uses], {"retain_graph": True, "materialize_grads": True}
     if c > 1 and all(node.name() in BATCHED for node in graph):
         each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
-        found = torch.autograd.grad(outputs, edges, each, is_grads_batched=True, **settings)
-    else:
-        found = zip(*(torch.autograd.grad(outputs[:, k].sum(), edges, **settings) for k in range(c)), strict=True)
-    for use, gradients in zip(uses, found, strict=True):
-        use.gradients += [by_example(gradient, use.site.axis) for gradient in gradients]
+        settings = {"is_grads_batched": True, "materialize_grads": True, "retain_graph": keep}
+        found = list(torch.autograd.grad(outputs, [use.edge for use in uses], each, **settings))
+        for use in reversed(uses):
+            use.gradients = [by_example(gradient, use.site.axis) for gradient in found.pop()]
+            arrived(use)
+        return
+
+    missed: set[Use] = set()
+
+    def met(use: Use, gradient: Tensor) -> None:
+        missed.discard(use)
+        use.gradients.append(by_example(gradient, use.site.axis))
+        if len(use.gradients) == c:
+            with torch.enable_grad():
+                arrived(use)
+
+    def hook(use: Use) -> Callable[[Sequence[Tensor | None]], None]:
+        def seen(gradients: Sequence[Tensor | None]) -> None:
+            if (gradient := gradients[use.edge.output_nr]) is not None:
+                met(use, gradient)
+
+        return seen
+
+    ends = _ends(uses, graph)
+    hooks = [use.edge.node.register_prehook(hook(use)) for use in uses if use not in ends]
+    try:
+        for k in range(c):
+            missed.update(uses)
+            settings = {"retain_graph": keep or k < c - 1, "materialize_grads": True}
+            found = torch.autograd.grad(outputs[:, k].sum(), [use.edge for use in ends], **settings)
+            for use, gradient in zip(ends, found, strict=True):
+                met(use, gradient)
+            for use in [use for use in uses if use in missed]:  # this output does not depend on them
+                result = use.edge.node._input_metadata[use.edge.output_nr]
+                met(use, torch.zeros(result.shape, dtype=result.dtype, device=result.device))
+    finally:
+        for each in hooks:
+            each.remove()
+
+
+def _ends(uses: Sequence[Use], graph: Graph) -> list[Use]:
+    """The calls that no other lies under: what has to be asked for, so that a backward pass meets them all."""
+    above: set[Any] = set()
+    stack = [use.edge.node for use in uses]
+    while stack:
+        new = set(graph[stack.pop()]) - above
+        above |= new
+        stack += new
+    return [use for use in uses if use.edge.node not in above]

@@ -57,6 +57,17 @@ class Projected:
         return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
 
+class Chosen:
+    """A readout of one of another's outputs."""
+
+    def __init__(self, readout: Readout | None, index: int) -> None:
+        self.readout, self.index = readout, index
+
+    def __call__(self, output: Any, batch: Batch) -> Tensor:
+        whole = output if self.readout is None else self.readout(output, batch)
+        return whole[:, self.index : self.index + 1]
+
+
 def is_half(tensor: Tensor) -> bool:
     """Whether a tensor holds numbers in less than single precision."""
     return tensor.is_floating_point() and tensor.element_size() < 4

@@ -5,23 +5,29 @@ on a few examples (`verify`); what does not pass is recorded anew, row by row (`
 gradients, one evaluation of the model an example: slow, and exact for any module.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.assembly import recorded
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
+from regime.kernels.jacobian.assembly import collected, made_by, parts_of
+from regime.kernels.jacobian.backward import Graph, differentiate, graph_under
+from regime.kernels.jacobian.batch import Batch, Chosen, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, real, wide
 from regime.kernels.jacobian.parts import RowsPart
-from regime.kernels.jacobian.recording import Recording
+from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.routed import by_rows
-from regime.kernels.jacobian.trace import Structure, learn
+from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near
+
+Take = Callable[[str, LayerJacobian], None]
+"""Told of a layer's path and of its Jacobian."""
 
 
 @torch.inference_mode(False)
@@ -36,20 +42,19 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         layers: globs on module paths; None: all.
 
     Raises:
-        ValueError: as `owned`, `check_mode`, `evaluate` and `size` do.
+        ValueError: as `owned`, `check_mode`, `evaluate`, `size` and `graph_under` do.
     """
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
-    with undisturbed(model):
-        structure = learn(model, batch, readout, parameters)
+    with undisturbed(model) as passes:
+        structure = learn(model, batch, readout, parameters, passes)
+        graph_under(structure.outputs)  # or says what hides there
         unknown = set(structure.unknown())
         rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
         _, rest = by_rows(model, select(batch, structure.examples), readout, rest)
-        return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
+    return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
 def capture(
     model: nn.Module,
     batch: Batch,
@@ -67,47 +72,157 @@ def capture(
         rows: the examples of the batch to take, all by default.
 
     Raises:
+        ValueError: as `stream` does.
+    """
+    found: dict[str, LayerJacobian | None] = dict.fromkeys(owned(model, layers))
+    stream(model, batch, found.__setitem__, readout, layers, structure, rows)
+    return found
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def stream(
+    model: nn.Module,
+    batch: Batch,
+    take: Take,
+    readout: Readout | None = None,
+    layers: list[str] | None = None,
+    structure: Structure | None = None,
+    rows: slice | None = None,
+    apart: bool = False,
+    keep: bool = True,
+) -> None:
+    """Give `take` the Jacobian of each layer that a gradient reaches, checked, as soon as a backward pass has met its last use.
+
+    Inputs and gradients of a layer are held no longer than that, unless `take` keeps them.
+
+    Args:
+        model, batch, readout, layers, structure, rows: as in `capture`.
+        take: told of each layer once, or once for each output.
+        apart: one output after another: as many Jacobians of each layer as there are outputs, each of one of them.
+        keep: whether the structure is needed again; else its graph is let go of.
+
+    Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
-    with undisturbed(model) as passes:
+    with undisturbed(model):
         if structure is None:
-            structure = learn_structure(model, batch, readout, layers)
+            structure, keep = learn_structure(model, batch, readout, layers), False
         parameters = owned(model, layers)
         start, stop, _ = (rows or slice(None)).indices(size(batch))
         examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
-        recording = Recording(structure.shared, stop - start)
-        parts, rest, outputs = recorded(model, examples, readout, parameters, recording)
-        unsound = _otherwise(model, examples, readout, rest)
-        both = {path: (*parts[path], *unsound.get(path, ())) for path in parameters}
-        jacobians = {path: LayerJacobian(each) if each else None for path, each in both.items()}
-        probe = _probe(model, batch, readout, structure, slice(start, stop), passes.rounding)
-        odd = probe.disagreeing(jacobians, parameters)
-        for otherwise in (_otherwise, explicit):
-            if odd:
-                rest = {path: parameters[path] for path in odd}
-                jacobians |= {p: LayerJacobian(each) for p, each in otherwise(model, examples, readout, rest).items() if each}
-                odd = probe.disagreeing(jacobians, rest)
-        if odd or not probe.same(outputs):
+        probe = _probe(model, batch, readout, structure, slice(start, stop), parameters, keep)
+        checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
+        for check in checks:
+            _ = check.known  # before activations take memory
+        with Recording(structure.shared, stop - start) as recording:
+            outputs = evaluate(model, examples, readout)
+        graph = graph_under(outputs)
+        if not probe.same(outputs):
             _refuse(model, batch, readout, outputs, probe)
-        return jacobians
+        for k, check in enumerate(checks):
+            last = k == len(checks) - 1
+            layered = _Layers(recording, parameters, graph, check, take, last)
+            differentiate(outputs[:, k : k + 1] if apart else outputs, list(layered.waiting), graph, layered.arrived, not last)
+            one = Chosen(readout, k) if apart else readout
+            if not layered.end(*(partial(way, model, examples, one) for way in (_otherwise, explicit))):
+                _refuse(model, batch, readout, outputs, probe)
+
+
+class _Layers:
+    """The layers of a recorded batch, as gradients come to their calls: made, checked and handed on."""
+
+    def __init__(
+        self, recording: Recording, parameters: Layers, graph: Graph, check: GradientCheck, take: Take, last: bool
+    ) -> None:
+        self.recording, self.parameters, self.graph, self.check, self.take = recording, parameters, graph, check, take
+        self.last = last
+        """Whether what the calls were given is not needed again."""
+        self.waiting: dict[Use, list[str]] = {use: [] for use in recording.uses if use.edge.node in graph}
+        """The layers that need each call."""
+        self.entries: dict[str, list[Entry]] = {}
+        """What each layer's gradients come to: its parameters, and what is made of them alone."""
+        self.uses: dict[str, list[Use]] = {}
+        """The calls that each layer needs."""
+        self.rest: dict[str, tuple[list[Part], dict[str, nn.Parameter]]] = {}
+        """Layers with parameters that need gradients of one example after another, and their other parts."""
+        self.odd: Layers = {}
+        """Layers that are not what the check says."""
+        made = made_by(recording.order)
+        for path, own in parameters.items():
+            self.entries[path] = entries = self._made_of(own, made)
+            self.uses[path] = list({use for entry in entries for use in entry.uses if use in self.waiting})
+            for use in self.uses[path]:
+                self.waiting[use].append(path)
+        self.missing = {path: len(uses) for path, uses in self.uses.items()}
+
+    def _made_of(self, own: dict[str, nn.Parameter], made: dict[int, list[Entry]]) -> list[Entry]:
+        found = [self.recording.entries[id(parameter)] for parameter in own.values()]
+        for entry in found:  # which grows meanwhile
+            found += [each for use in entry.uses for each in made.get(id(use), ()) if each not in found]
+        return sorted(found, key=self.recording.order.index) if made else found
+
+    def arrived(self, use: Use) -> None:
+        """Complete the layers that waited for this call last."""
+        for path in tuple(self.waiting[use]):
+            self.missing[path] -= 1
+            if not self.missing[path]:
+                self._complete(path)
+
+    def end(self, *ways: Callable[[Layers], Mapping[str, Sequence[Part]]]) -> bool:
+        """Complete what is left, in the first way that the check agrees with; whether it agrees with all of it."""
+        for path in [path for path, uses in self.uses.items() if not uses]:
+            self._complete(path)
+        unsound = ways[0]({path: names for path, (_, names) in self.rest.items()})
+        for path, (parts, _) in self.rest.items():
+            self._hand_on(path, [*parts, *unsound[path]])
+        for way in ways:
+            odd, self.odd = self.odd, {}
+            for path, parts in way(odd).items():
+                self._hand_on(path, parts)
+        return not self.odd
+
+    def _complete(self, path: str) -> None:
+        """Make a layer's parts, and let go of the calls that no other layer waits for."""
+        own, contributions = self.parameters[path], collected(self.entries[path])
+        entries = {name: self.recording.entries[id(parameter)] for name, parameter in own.items()}
+        used = {name: entry for name, entry in entries.items() if entry.edge.node in self.graph}
+        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
+        parts, unsound = parts_of(sound, own), {name: own[name] for name in used if name not in sound}
+        if unsound:
+            self.rest[path] = (parts, unsound)
+        else:
+            self._hand_on(path, parts)
+        for use in self.uses[path]:
+            self.waiting[use].remove(path)
+            if not self.waiting[use]:
+                use.forget(arguments=self.last)
+
+    def _hand_on(self, path: str, parts: Sequence[Part]) -> None:
+        jacobian = LayerJacobian(tuple(parts)) if parts else None
+        if not self.check.agrees(path, jacobian):
+            self.odd[path] = self.parameters[path]
+        elif jacobian is not None:
+            self.take(path, jacobian)
 
 
 def _otherwise(model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers) -> dict[str, tuple[Part, ...]]:
     """The parts of layers whose calls are not as the structure has them: row by row, and what is left example by example."""
     parts, rest = by_rows(model, batch, readout, layers)
     left = explicit(model, batch, readout, rest)
-    return {path: (*parts[path], *left.get(path, ())) for path in layers}
+    return {path: (*parts[path], *left[path]) for path in layers}
 
 
 def _probe(
-    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, rounding: float
+    model: nn.Module, batch: Batch, readout: Readout | None, structure: Structure, rows: slice, layers: Layers, keep: bool
 ) -> GradientCheck:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), rounding)
+        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), layers, structure.rounding, keep)
     middle = (rows.start + rows.stop) // 2
-    return GradientCheck(evaluate(model, select(batch, [middle]), readout), [0], [middle - rows.start], rounding)
+    alone = evaluate(model, select(batch, [middle]), readout)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False)
 
 
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
@@ -135,7 +250,7 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
     """
     flat = [parameter for own in layers.values() for parameter in own.values()]
     if not flat:
-        return {}
+        return dict.fromkeys(layers, ())
     rows: list[list[Tensor]] = [[] for _ in flat]
     for i in range(size(batch)):
         output = evaluate(model, select(batch, slice(i, i + 1)), readout)[0]

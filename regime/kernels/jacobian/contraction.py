@@ -9,7 +9,6 @@ equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import product
 from typing import Literal
 
@@ -241,19 +240,6 @@ def dense_product(
     if bias is not None:
         moved = moved + bias.unsqueeze(-2).unsqueeze(-2)
     return (g * moved.unsqueeze(-2)).sum(-1).sum(-2)
-
-
-@lru_cache(64)
-def direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " _"]:
-    """Return a random direction, the same in every call, along which matrices are compared.
-
-    Args:
-        size: its length, which is also its seed.
-        dtype: of the numbers.
-        device: where they are.
-    """
-    generator = torch.Generator().manual_seed(size)
-    return torch.randn(size, generator=generator, dtype=torch.float64, device="cpu").to(device, dtype)
 
 
 def dense_pullback(

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -70,8 +71,8 @@ class Part(ABC):
         """J^T v."""
 
     @abstractmethod
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """J^T 1 of a parameter, and a gradient that should be it, both along a random direction of its inputs."""
+    def sketch(self, name: str) -> Tensor:
+        """Return the `sketch` of J^T 1, of one of the parameters."""
 
     @abstractmethod
     def explicit(self) -> Float[Tensor, "n C P"]:
@@ -102,6 +103,28 @@ class Part(ABC):
                 for name, value in values.items()
             },
         )
+
+
+@lru_cache(64)
+def random_direction(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " _"]:
+    """Return a random direction, the same in every call, along which matrices are compared.
+
+    Args:
+        size: its length, which is also its seed.
+        dtype: of the numbers.
+        device: where they are.
+    """
+    generator = torch.Generator().manual_seed(size)
+    return torch.randn(size, generator=generator, dtype=torch.float64, device="cpu").to(device, dtype)
+
+
+def sketch(gradient: Tensor) -> Tensor:
+    """Return what is compared of a parameter's gradient: all of a vector, of anything else each row along one direction."""
+    gradient = real(gradient)
+    if gradient.dim() < 2:
+        return gradient
+    rows = gradient.flatten(1)
+    return rows @ random_direction(rows.shape[1], rows.dtype, rows.device)
 
 
 def real(tensor: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian import contraction, embedding, explicit
 from regime.kernels.jacobian.blocks import Method, Outputs, add_rows
-from regime.kernels.jacobian.part import Cost, Direction, Part, real
+from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real, sketch
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,12 @@ class DensePart(Part):
         pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
         return {name: pulled[name] for name in self.names}
 
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        g = self.g.sum(2).flatten(0, 1)
+    def sketch(self, name: str) -> Tensor:
+        a, g = self.a.flatten(0, 1), self.g.sum(2).flatten(0, 1)
         if name == self.bias:
-            return g.sum(0), gradient
-        direction = contraction.direction(self.a.shape[-1], g.dtype, g.device)
-        weight = gradient.mT if self.transposed else gradient.flatten(1)
-        return (self.a.flatten(0, 1) @ direction) @ g, weight @ direction
+            return g.sum(0)
+        rows, columns = (a, g) if self.transposed else (g, a)
+        return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ rows
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         a, g = self.a, self.g
@@ -111,11 +110,10 @@ class EmbeddingPart(Part):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         return {self.name: embedding.embedding_pullback(self.ids, self.g, v, self.vocabulary)}
 
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def sketch(self, name: str) -> Tensor:
         del name  # there is one
-        direction = contraction.direction(self.g.shape[-1], self.g.dtype, self.g.device)
-        moved = self.g.sum(2) @ direction
-        return add_rows(moved.new_zeros(self.vocabulary), self.ids.flatten(), moved.flatten()), gradient @ direction
+        moved = self.g.sum(2) @ random_direction(self.g.shape[-1], self.g.dtype, self.g.device)
+        return add_rows(moved.new_zeros(self.vocabulary), self.ids.flatten(), moved.flatten())
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         n, _, c, d = self.g.shape
@@ -164,9 +162,8 @@ class TiedPart(Part):
         table, dense = self.table.pullback(v), self.dense.pullback(v)
         return {name: table[name] + dense[name] for name in self.names}
 
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        (table, theirs), (dense, _) = (part.sketches(name, gradient) for part in (self.table, self.dense))
-        return table + dense, theirs
+    def sketch(self, name: str) -> Tensor:
+        return self.table.sketch(name) + self.dense.sketch(name)
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.table.explicit() + self.dense.explicit()
@@ -212,9 +209,9 @@ class RowsPart(Part):
         pulled = explicit.rows_pullback(self.j, v)
         return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
 
-    def sketches(self, name: str, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def sketch(self, name: str) -> Tensor:
         del name  # there is one
-        return self.j.sum((0, 1)), real(gradient).flatten()
+        return sketch(self.j.sum((0, 1)).view(self.shape + (2,) * self.is_complex))
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j

@@ -64,6 +64,13 @@ class Use:
         flat = [gradient.flatten(1, -2) for gradient in self.gradients]
         return flat[0].unsqueeze(-2) if len(flat) == 1 else torch.stack(flat, dim=-2)
 
+    def forget(self, arguments: bool) -> None:
+        """Let go of the gradients, and of the arguments where they are not needed again."""
+        self.gradients = []
+        vars(self).pop("position_gradients", None)
+        if arguments:
+            self.args, self.kwargs, self.tensors = (), {}, []
+
 
 class Recording(Composed):
     """Keeps the calls at which something shared takes part, as a structure foresees them."""

@@ -1,10 +1,4 @@
-"""Which functions a model applies to its parameters, and which axis of their results counts the examples.
-
-Two probes of a model, with two and with three of the examples, are compared call by call. What is made of parameters alone
-has one shape in both; where the examples come in, an axis grows from 2k to 3k. Sizes of one batch could not tell n from T.
-One probe does for a model whose functions all treat rows apart, such as an MLP: by induction over its calls, rows of the batch
-belong to one example each, and so do rows of any such function, whatever the other rows are.
-"""
+"""A look at the functions that a model applies to its parameters: logs of their calls, and which axis counts the examples."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.batch import Batch
 from regime.kernels.jacobian.composed import Composed
 
 PROBES = (2, 3)
@@ -59,35 +53,6 @@ class Shared:
     """A parameter, or a tensor made of parameters alone, and the calls that meet it; None where the probes disagree."""
 
     sites: list[Site] | None = None
-
-
-@dataclass(frozen=True)
-class Structure:
-    """How a model uses its parameters, as far as two small probes tell."""
-
-    shared: dict[nn.Parameter, Shared]
-    examples: list[int]
-    """The rows of the batch in the larger probe."""
-    outputs: Tensor
-    """Of the larger probe, with their graph."""
-    result_bytes: int
-    """Of all results in a forward pass that need gradients, for one example."""
-    alone: tuple[nn.Parameter, ...] = ()
-    """Parameters that take an evaluation of the model for each example."""
-
-    def unknown(self) -> list[nn.Parameter]:
-        """Parameters of which the two probes told different stories, so that the batch itself has to tell."""
-        return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
-
-    def bytes_per_example(self) -> int:
-        """What a capture holds: results and their gradients (in float32 at least), and gradients of parameters taken alone."""
-        c, wide = self.outputs.shape[1], max(1, 4 // self.outputs.element_size())
-        return self.result_bytes * (1 + wide * (1 + c)) + 4 * wide * c * sum(p.numel() for p in self.alone)
-
-    def bytes_of_check(self) -> int:
-        """What the gradients take that a capture is checked against: one at a time, but on a GPU."""
-        each = [max(4, p.element_size()) * p.numel() for p in self.shared]
-        return max(each) if self.outputs.device.type == "cpu" else sum(each)
 
 
 ENTRYWISE = {
@@ -174,111 +139,6 @@ def returns_its_argument(function: Callable, tensors: list[Tensor], outputs: lis
         outputs: its results.
     """
     return not changes_in_place(function) and any(output is tensor for output in outputs for tensor in tensors)
-
-
-def learn(model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter]) -> Structure:
-    """Return the structure of the model, from a few of the examples, the last first.
-
-    Args:
-        model: any module.
-        batch: examples.
-        readout: a function of the model's output and the batch, or None.
-        parameters: whose use is learned.
-
-    Raises:
-        ValueError: as `evaluate` and `size` do.
-    """
-    n = size(batch)
-    few, more = PROBES
-    examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
-    probe = select(batch, examples)
-    with RowLog(probe) as log:
-        outputs = called(model, probe, readout)
-    check_outputs(model, outputs, more)
-    if id(outputs) in log.known:
-        shared = _by_rows(parameters, log.calls)
-    else:
-        with Log() as smaller:
-            evaluate(model, select(batch, examples[:few]), readout)
-        shared = _matched(parameters, smaller.calls, log.calls)
-    if log.opened:
-        outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    return Structure(shared, examples, outputs, sum(output.nbytes for call in log.calls for output in call.outputs) // more)
-
-
-def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> dict[nn.Parameter, Shared]:
-    """The calls of a model that treats rows apart."""
-    users, row = consumers(calls), ExampleAxis(0, 1)
-    sites = {
-        id(call): Site(call.function, row, tuple(None if isinstance(t, nn.Parameter) else row for t in call.tensors), [])
-        for call in calls
-    }
-    return {parameter: Shared([sites[id(call)] for call in users.get(id(parameter), [])]) for parameter in parameters}
-
-
-def _matched(parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]) -> dict[nn.Parameter, Shared]:
-    """What the two probes have in common, from the parameters on."""
-    users, users2 = consumers(calls), consumers(calls2)
-    shared = {parameter: Shared() for parameter in parameters}
-    work = [(parameter, parameter, entry) for parameter, entry in shared.items()]
-    sites: dict[int, tuple[Site, Call]] = {}
-    while work:
-        one, two, entry = work.pop()
-        met, met2 = users.get(id(one), []), users2.get(id(two), [])
-        pairs = list(zip(met, met2, strict=False))
-        if len(met) != len(met2) or not all(_alike(*pair) for pair in pairs):
-            continue
-        entry.sites = []
-        for call, call2 in pairs:
-            site, known = sites.get(id(call), (None, call2))
-            if known is not call2:
-                entry.sites = None
-                break
-            if site is None:
-                site = _site(call, call2)
-                sites[id(call)] = (site, call2)
-                work += zip(call.outputs, call2.outputs, site.outputs, strict=False)
-            entry.sites.append(site)
-    return shared
-
-
-def consumers(calls: list[Call]) -> dict[int, list[Call]]:
-    """The calls that take each tensor, by its id."""
-    found: dict[int, list[Call]] = {}
-    for call in calls:
-        for tensor in {id(tensor): tensor for tensor in call.tensors if tensor.requires_grad}.values():
-            found.setdefault(id(tensor), []).append(call)
-    return found
-
-
-def _alike(call: Call, call2: Call) -> bool:
-    return (
-        call.function == call2.function
-        and len(call.outputs) == len(call2.outputs)
-        and len(call.tensors) == len(call2.tensors)
-        and all(one.dim() == two.dim() for one, two in zip(call.tensors, call2.tensors, strict=True))
-    )
-
-
-def _site(call: Call, call2: Call) -> Site:
-    axes = tuple(_axis(one, two) for one, two in zip(call.tensors, call2.tensors, strict=True))
-    results = [_axis(one, two) for one, two in zip(call.outputs, call2.outputs, strict=True)]
-    if all(result is None for result in results) and all(
-        o.shape == p.shape for o, p in zip(call.outputs, call2.outputs, strict=True)
-    ):
-        return Site(call.function, None, axes, [Shared() for _ in results])
-    return Site(call.function, results[0] if len(results) == 1 else None, axes, [])
-
-
-def _axis(one: Tensor, two: Tensor) -> ExampleAxis | None:
-    """The one axis that grows with the number of examples, if that is all that differs."""
-    few, more = PROBES
-    if one.dim() != two.dim():
-        return None
-    grown = [position for position, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a != b]
-    if len(grown) != 1 or one.shape[grown[0]] * more != two.shape[grown[0]] * few:
-        return None
-    return ExampleAxis(grown[0], one.shape[grown[0]] // few)
 
 
 def by_example(gradient: Tensor, axis: ExampleAxis) -> Tensor:

@@ -140,6 +140,8 @@ class Passes:
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
+        self.note: Callable[[Tensor], None] | None = None
+        """Told of every result, where somebody asks."""
         self.random: list[Tensor] = [
             torch.get_rng_state(),
             *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []),
@@ -268,6 +270,8 @@ class _Eyes(TorchDispatchMode):
         for each in output if isinstance(output, tuple | list) else (output,):
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
                 passes.dtypes.add(each.dtype)
+            if passes.note is not None and isinstance(each, Tensor):
+                passes.note(each)
         return output
 
 

@@ -6,10 +6,9 @@ kernel K of the mixed outputs on these examples, c.K c must be ||G||^2. The weig
 that no error hides in their sum.
 """
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Float
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
-from regime.kernels.jacobian.part import real, wide
+from regime.kernels.jacobian.part import real, sketch, wide
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
@@ -34,77 +33,87 @@ class GradientCheck:
     """Rows of `outputs` that are compared."""
     rows: list[int]
     """The same examples in the batch."""
+    layers: Layers
     rounding: float
     """Unit of rounding of the coarsest numbers that the passes compute."""
+    keep: bool = True
+    """Whether the graph is needed again."""
 
     @property
     def tolerance(self) -> float:
         """The relative error that rounding may make of a gradient, a kernel, or outputs."""
         return max(PRECISION, self.rounding**0.5)
 
+    def of_output(self, k: int) -> "GradientCheck":
+        """Return the check of one output."""
+        outputs = self.outputs[:, k : k + 1]
+        return replace(self, outputs=outputs, keep=self.keep or k < self.outputs.shape[1] - 1)
+
     def same(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether the batch has the same outputs for these examples."""
         return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance)
 
-    def disagreeing(self, jacobians: dict[str, LayerJacobian | None], layers: Layers) -> list[str]:
-        """The layers whose Jacobians, on the batch, are not those of these examples."""
-        c, r = (_weights(n, self.outputs.dtype, self.outputs.device) for n in (len(self.rows), self.outputs.shape[1]))
-        rows = torch.tensor(self.rows, device=c.device)
+    @cached_property
+    def weights(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " C"]]:
+        """c and r."""
+        like = self.outputs
+        return _weights(len(self.rows), like.dtype, like.device), _weights(like.shape[1], like.dtype, like.device)
+
+    @cached_property
+    def known(self) -> dict[str, "_Gradient"]:
+        """The gradients of the mixture, by layer."""
+        c, r = self.weights
+        none = torch.zeros((), dtype=torch.float64, device=c.device)
+        known = {path: _Gradient(none) for path in self.layers}
+        with torch.enable_grad():
+            value = c @ (self.outputs[self.chosen] @ r)
+        with torch.no_grad():
+            take = lambda path, name, gradient: known[path].take(name, wide(gradient))  # noqa: E731
+            each_gradient(value, self.layers, take, self.keep)
+        return known
+
+    @cached_property
+    def noise(self) -> float:
+        """What rounding makes of a gradient that vanishes in its sum, as those of keys' biases do."""
+        return 10 * self.tolerance**2 * float(sum(gradient.size for gradient in self.known.values())) ** 0.5
+
+    @torch.no_grad()
+    def agrees(self, path: str, jacobian: LayerJacobian | None) -> bool:
+        """Return whether a layer's Jacobian on the batch is that of these examples; None where no gradient reaches it."""
+        known = self.known[path]
+        if jacobian is None:
+            return float(known.size) ** 0.5 <= self.noise
+        c, r = self.weights
 
         def mix(g: Tensor) -> Tensor:
             return c.to(g).view(-1, *[1] * (g.dim() - 1)) * (r.to(g).unsqueeze(0) @ g)
 
-        none = c.new_zeros((), dtype=torch.float64)
-        comparisons = {
-            path: _Comparison((t := jacobians[path]) and t.rows(rows).of_outputs(mix), none, none) for path in layers
-        }
-        with torch.enable_grad():
-            value = c @ (self.outputs[self.chosen] @ r)
-        _each_gradient(value, layers, lambda path, name, gradient: comparisons[path].take(name, wide(gradient)))
-        known = torch.stack([torch.stack(each.numbers()) for each in comparisons.values()]).tolist()  # a GPU is waited for once
-        # a layer whose gradients vanish in their sum, as those of keys' biases do, has rounding to compare, and nothing else
-        noise = 10 * self.tolerance**2 * sum(size for size, _, _ in known) ** 0.5
-        compared = zip(comparisons.items(), known, strict=True)
-        return [path for (path, each), numbers in compared if not each.agrees(*numbers, self.tolerance, noise)]
+        mixed = jacobian.rows(torch.tensor(self.rows, device=c.device)).of_outputs(mix)
+        kernel = mixed.kernel(mixed, "trace", out=mixed.zeros(mixed.examples, "trace"))
+        squares = torch.stack([known.size, known.error(mixed), (2 * kernel.tril().sum() - kernel.trace()).double()])
+        size, error, norm = (max(0.0, square) ** 0.5 for square in squares.tolist())  # a GPU is waited for once
+        return max(abs(norm - size), error) <= self.tolerance * size + self.noise
 
 
 @dataclass
-class _Comparison:
-    """A layer's Jacobian of the mixture, and the gradient of it by autograd."""
+class _Gradient:
+    """The gradient of a mixture of outputs by autograd, of one layer."""
 
-    jacobian: LayerJacobian | None
     size: Float[Tensor, ""]
     """||G||^2."""
-    error: Float[Tensor, ""]
-    """||J^T (c r) - G||^2, of weights along a random direction."""
+    sketches: dict[str, Tensor] = field(default_factory=dict)
+    """Of each parameter's."""
 
     def take(self, name: str, gradient: Tensor) -> None:
-        """Compare the gradient of one parameter."""
+        """Add the gradient of one parameter; it is not kept."""
         self.size = self.size + squared(real(gradient))
-        part = next((part for part in self.jacobian.parts if name in part.names), None) if self.jacobian is not None else None
-        if part is not None:
-            ours, theirs = part.sketches(name, gradient)
-            self.error = self.error + torch.dot(difference := ours - theirs, difference)
+        self.sketches[name] = sketch(gradient)
 
-    def numbers(self) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
-        """||G||^2, the squared error, and c.K c of the kernel K of the mixed outputs: 0 without a Jacobian."""
-        if self.jacobian is None:
-            return self.size, self.error, torch.zeros_like(self.size)
-        kernel = self.jacobian.kernel(self.jacobian, "trace", out=self.jacobian.zeros(self.jacobian.examples, "trace"))
-        return self.size, self.error, (2 * kernel.tril().sum() - kernel.trace()).double()
-
-    def agrees(self, size: float, error: float, kernel: float, tolerance: float, noise: float) -> bool:
-        """Whether both are the same, up to rounding: of the gradient itself, and of all gradients.
-
-        Args:
-            size, error, kernel: the `numbers`.
-            tolerance: the relative error that rounding may make.
-            noise: what it may make of a gradient that vanishes.
-        """
-        size = size**0.5
-        if self.jacobian is None:
-            return size <= noise
-        return max(abs(max(0.0, kernel) ** 0.5 - size), error**0.5) <= tolerance * size + noise
+    def error(self, jacobian: LayerJacobian) -> Float[Tensor, ""]:
+        """||J^T 1 - G||^2, of weights along a random direction."""
+        parts = {name: part for part in jacobian.parts for name in part.names if name in self.sketches}
+        differences = [part.sketch(name) - self.sketches[name] for name, part in parts.items()]
+        return sum((each.double().square().sum() for each in differences), 0 * self.size)
 
 
 def squared(tensor: Tensor) -> Float[Tensor, ""]:
@@ -129,32 +138,35 @@ def _weights(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, 
     return (1 + torch.cos(torch.arange(n, dtype=torch.float64, device="cpu") ** 2) / 2).to(device, dtype)
 
 
-def _each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tensor], None]) -> None:
-    """Call `take` with the gradient of every parameter that is reached, by its layer's path and its name there.
+def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tensor], None], keep: bool) -> None:
+    """Call `take` with the gradient of every parameter that is reached; large ones are let go of at once.
 
-    On a CPU large ones are let go at once: the backward pass runs in this thread, where a hook can take a gradient from it.
+    Args:
+        value: what is differentiated.
+        layers: the parameters.
+        take: told of a layer's path, of a name of its parameters, and of the gradient.
+        keep: whether the graph is needed again.
     """
     named = {parameter: (path, name) for path, own in layers.items() for name, parameter in own.items()}
-    thread = threading.get_ident()
+    tasks: list[int] = []
 
     def hook(place: tuple[str, str]) -> Callable[[Tensor], Tensor | None]:
         def seen(gradient: Tensor) -> Tensor | None:
-            if threading.get_ident() != thread:  # a backward pass of somebody else's
+            if torch._C._current_graph_task_id() not in tasks:  # a backward pass of somebody else's
                 return None
-            with torch.no_grad():
-                take(*place, gradient)
+            take(*place, gradient)
             return gradient.new_zeros(()).expand(gradient.shape)
 
         return seen
 
-    large = [p for p in named if p.numel() >= LARGE and value.device.type == "cpu"]
-    hooks = [p.register_hook(hook(named[p])) for p in large]
+    large = {parameter for parameter in named if parameter.numel() >= LARGE}
+    hooks = [parameter.register_hook(hook(named[parameter])) for parameter in large]
+    hooks.append(value.register_hook(lambda _: tasks.append(torch._C._current_graph_task_id())))
     try:
-        found = torch.autograd.grad(value, list(named), retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(value, list(named), retain_graph=keep, allow_unused=True)
     finally:
         for each in hooks:
             each.remove()
-    taken = set(large)
     for parameter, gradient in zip(named, found, strict=True):
-        if gradient is not None and parameter not in taken:
+        if gradient is not None and parameter not in large:
             take(*named[parameter], gradient)

@@ -118,12 +118,13 @@ def test_routed_rows_are_not_evaluated_example_by_example(name: str) -> None:
 def test_blocks_meet_other_experts(name: str) -> None:
     """Few examples at once: some blocks leave an expert out, and others have more tokens an example."""
     model, x = prepared(MODELS[name]()), torch.randn(6, 2, D)
-    least = learn_structure(model, x, None).bytes_per_example()
+    structure = learn_structure(model, x, None)
+    least = structure.bytes_of_jacobian() + structure.bytes_of_stream(structure.outputs.shape[1])
     with pytest.raises(ValueError, match="too little") as refusal:
-        empirical_ntk(model, x, memory=1)
-    memory = int(str(refusal.value).split("too little: ")[1].split()[0]) + 3 * least
-    assert plan_ntk(model, x, memory=memory).examples < 6
-    blocks, want = (empirical_ntk(model, x, **own) for own in ({"memory": memory}, {"method": "dense"}))
+        empirical_ntk(model, x, outputs="full", memory=1)
+    memory = int(str(refusal.value).split("too little: ")[1].split()[0]) + 2 * least
+    assert plan_ntk(model, x, outputs="full", memory=memory).examples < 6
+    blocks, want = (empirical_ntk(model, x, outputs="full", **own) for own in ({"memory": memory}, {"method": "dense"}))
     assert relative(blocks.total, want.total) < 1e-10
     parts = [capture(model, x, rows=rows) for rows in (slice(0, 2), slice(2, 6))]
     for path, jacobian in capture(model, x).items():

@@ -1,0 +1,193 @@
+"""Which functions a model applies to its parameters, and which axis of their results counts the examples.
+
+Two probes of a model, with two and with three of the examples, are compared call by call. What is made of parameters alone
+has one shape in both; where the examples come in, an axis grows from 2k to 3k. Sizes of one batch could not tell n from T.
+One probe does for a model whose functions all treat rows apart, such as an MLP: by induction over its calls, rows of the batch
+belong to one example each, and so do rows of any such function, whatever the other rows are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.held import noting
+from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
+from regime.kernels.jacobian.undisturbed import Passes
+
+ON_THE_WAY = 4
+"""Gradients as large as the largest result that a backward pass holds at once, or a layer's kernel, at most."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How a model uses its parameters, as far as two small probes tell."""
+
+    shared: dict[nn.Parameter, Shared]
+    examples: list[int]
+    """The rows of the batch in the larger probe."""
+    outputs: Tensor
+    """Of the larger probe, with their graph."""
+    held_bytes: int
+    """Of what a forward pass keeps for its backward pass, for one example."""
+    argument_bytes: int
+    """Of what is given to calls that parameters take part in."""
+    result_bytes: int
+    """Of these calls' results."""
+    largest_bytes: int
+    """Of the largest result of any call."""
+    rounding: float
+    """Unit of rounding of the coarsest numbers that the passes compute."""
+    alone: tuple[nn.Parameter, ...] = ()
+    """Parameters that take an evaluation of the model for each example."""
+
+    def unknown(self) -> list[nn.Parameter]:
+        """Parameters of which the two probes told different stories, so that the batch itself has to tell."""
+        return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
+
+    @property
+    def _widening(self) -> int:
+        """How many times as long gradients are as the numbers of the passes: float32 at least."""
+        return max(1, 4 // self.outputs.element_size())
+
+    def bytes_of_stream(self, outputs: int) -> int:
+        """Return what `capture.stream` holds for one example: the graph, gradients on their way, and those of several outputs.
+
+        Args:
+            outputs: C, or 1 where they are taken apart.
+        """
+        several = outputs * self.result_bytes if outputs > 1 else 0
+        alone = 4 * self._widening * outputs * sum(p.numel() for p in self.alone)
+        return self.held_bytes + self._widening * (several + ON_THE_WAY * outputs * self.largest_bytes) + alone
+
+    def bytes_of_jacobian(self) -> int:
+        """Return what the Jacobians of all layers hold for one example."""
+        return self._widening * (self.argument_bytes + self.outputs.shape[1] * self.result_bytes)
+
+    def bytes_of_check(self) -> int:
+        """Return what the gradients take that layers are checked against: one at a time, and two while a second use adds."""
+        uses = {p: 2 if each.sites is None else min(2, len(each.sites)) for p, each in self.shared.items()}
+        return max(max(4, p.element_size()) * p.numel() * count for p, count in uses.items())
+
+
+def learn(
+    model: nn.Module, batch: Batch, readout: Readout | None, parameters: Iterable[nn.Parameter], passes: Passes
+) -> Structure:
+    """Return the structure of the model, from a few of the examples, the last first.
+
+    Args:
+        model: any module.
+        batch: examples.
+        readout: a function of the model's output and the batch, or None.
+        parameters: whose use is learned.
+        passes: the model's, which tell what the graph holds.
+
+    Raises:
+        ValueError: as `evaluate` and `size` do.
+    """
+    n = size(batch)
+    few, more = PROBES
+    examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
+    probe = select(batch, examples)
+    with noting(passes) as made, RowLog(probe) as log:
+        outputs = called(model, probe, readout)
+    check_outputs(model, outputs, more)
+    if id(outputs) in log.known:
+        shared, met = _by_rows(parameters, log.calls)
+    else:
+        shared, met = _matched(parameters, _calls(model, select(batch, examples[:few]), readout), log.calls)
+    arguments = {id(t): t.nbytes for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
+    results = sum(output.nbytes for call in met for output in call.outputs)
+    largest = max((output.nbytes for call in log.calls for output in call.outputs), default=0)
+    opened = log.opened
+    del log, met  # what is still there then, the graph holds
+    sizes = (made.held(), sum(arguments.values()), results, largest)
+    if opened:
+        outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
+    return Structure(shared, examples, outputs, *(nbytes // more for nbytes in sizes), passes.rounding)
+
+
+def _calls(model: nn.Module, batch: Batch, readout: Readout | None) -> list[Call]:
+    with Log() as log:
+        evaluate(model, batch, readout)
+    return log.calls
+
+
+def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> tuple[dict[nn.Parameter, Shared], list[Call]]:
+    """How a model that treats rows apart uses its parameters, and the calls at which it does."""
+    users, row = consumers(calls), ExampleAxis(0, 1)
+    sites = {
+        id(call): Site(call.function, row, tuple(None if isinstance(t, nn.Parameter) else row for t in call.tensors), [])
+        for call in calls
+    }
+    met = {parameter: users.get(id(parameter), []) for parameter in parameters}
+    shared = {parameter: Shared([sites[id(call)] for call in each]) for parameter, each in met.items()}
+    return shared, list({id(call): call for each in met.values() for call in each}.values())
+
+
+def _matched(
+    parameters: Iterable[nn.Parameter], calls: list[Call], calls2: list[Call]
+) -> tuple[dict[nn.Parameter, Shared], list[Call]]:
+    """What the two probes have in common, from the parameters on, and the calls of the second that parameters take part in."""
+    users, users2 = consumers(calls), consumers(calls2)
+    shared = {parameter: Shared() for parameter in parameters}
+    work = [(parameter, parameter, entry) for parameter, entry in shared.items()]
+    sites: dict[int, tuple[Site, Call]] = {}
+    while work:
+        one, two, entry = work.pop()
+        met, met2 = users.get(id(one), []), users2.get(id(two), [])
+        pairs = list(zip(met, met2, strict=False))
+        if len(met) != len(met2) or not all(_alike(*pair) for pair in pairs):
+            continue
+        entry.sites = []
+        for call, call2 in pairs:
+            site, known = sites.get(id(call), (None, call2))
+            if known is not call2:
+                entry.sites = None
+                break
+            if site is None:
+                site = _site(call, call2)
+                sites[id(call)] = (site, call2)
+                work += zip(call.outputs, call2.outputs, site.outputs, strict=False)
+            entry.sites.append(site)
+    return shared, [call2 for site, call2 in sites.values() if site.axis is not None]
+
+
+def consumers(calls: list[Call]) -> dict[int, list[Call]]:
+    """The calls that take each tensor, by its id."""
+    found: dict[int, list[Call]] = {}
+    for call in calls:
+        for tensor in {id(tensor): tensor for tensor in call.tensors if tensor.requires_grad}.values():
+            found.setdefault(id(tensor), []).append(call)
+    return found
+
+
+def _alike(call: Call, call2: Call) -> bool:
+    return (
+        call.function == call2.function
+        and len(call.outputs) == len(call2.outputs)
+        and len(call.tensors) == len(call2.tensors)
+        and all(one.dim() == two.dim() for one, two in zip(call.tensors, call2.tensors, strict=True))
+    )
+
+
+def _site(call: Call, call2: Call) -> Site:
+    axes = tuple(_axis(one, two) for one, two in zip(call.tensors, call2.tensors, strict=True))
+    results = [_axis(one, two) for one, two in zip(call.outputs, call2.outputs, strict=True)]
+    if all(result is None for result in results) and all(
+        o.shape == p.shape for o, p in zip(call.outputs, call2.outputs, strict=True)
+    ):
+        return Site(call.function, None, axes, [Shared() for _ in results])
+    return Site(call.function, results[0] if len(results) == 1 else None, axes, [])
+
+
+def _axis(one: Tensor, two: Tensor) -> ExampleAxis | None:
+    """The one axis that grows with the number of examples, if that is all that differs."""
+    few, more = PROBES
+    if one.dim() != two.dim():
+        return None
+    grown = [position for position, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a != b]
+    if len(grown) != 1 or one.shape[grown[0]] * more != two.shape[grown[0]] * few:
+        return None
+    return ExampleAxis(grown[0], one.shape[grown[0]] // few)
