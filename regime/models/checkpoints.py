@@ -22,7 +22,8 @@ from regime.models.functions import Inputs, TextFunction, label_view, split_text
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
-from regime.observe.observer import Observer, overwrite
+from regime.observe.observer import Observer
+from regime.observe.placed import overwrite
 from regime.observe.snapshots import snapshot
 from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
