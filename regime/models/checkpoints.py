@@ -115,7 +115,7 @@ class CheckpointRun(TransformerRun):
         """Return seconds, from timed passes of a few examples and counted operations, and bytes."""
         known, n = self.pilot, self.config.samples
         tokens = n * known.length
-        each = known.structure + tokens * ((3 + known.blocks) * known.forward + known.capture + known.product) + known.kernel(n)
+        each = known.structure + tokens * (known.observed + known.forward) + known.kernel(n)
         return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
 
     def _bytes(self, samples: int) -> int:

@@ -181,6 +181,7 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
     if not found.trusted:
         check_skeleton(name, bare)
     check_filled(name, bare, shapes(name, found.folder))
+    config.use_cache = False  # of keys and values, for texts that are written on
     return config
 
 

@@ -134,7 +134,7 @@ class ProbeRun(TransformerRun):
         model, self.first = (self.first if k == 0 else self._module(k)), None
         if config.head == "fitted" and not config.headless:
             fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name, self._tick)
-        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model), tick=self._tick)
+        observer = Observer(model, self.inputs["probe"], chunk=2 * self.chunk, rename=naming(model), tick=self._tick)
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)
         if config.forecast:

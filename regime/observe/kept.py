@@ -33,15 +33,19 @@ class Kept:
         self.chunks: list[dict[nn.Module, _Call]] = []
 
     @contextmanager
-    def keep(self) -> Iterator[None]:
-        """Keep what the modules give first in the pass of the next chunk."""
+    def keep(self) -> Iterator[Callable[[], None]]:
+        """Keep what the modules give in the next chunk's pass; the function that is given says that it is over."""
         calls: dict[nn.Module, _Call] = {}
-        self.chunks.append(calls)
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            over = True
 
         def keeping(module: nn.Module, forward: Forward) -> Forward:
             def kept(*args: Any, **kwargs: Any) -> Any:
                 given = (*args, *kwargs.items())
-                if module in calls or not _plain(given):
+                if over or not _plain(given):
                     return forward(*args, **kwargs)
                 given, before = _copied(given), _attributes(module)
                 output = forward(*args, **kwargs)
@@ -52,7 +56,8 @@ class Kept:
             return kept
 
         with _forwards({module: keeping(module, module.forward) for module in self.parameters}):
-            yield
+            yield end
+        self.chunks.append(calls)
 
     @contextmanager
     def use(self, chunk: int, changed: set[str]) -> Iterator[None]:

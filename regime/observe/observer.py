@@ -154,7 +154,7 @@ class Observer(Watched):
 
         @contextmanager
         def look(batch: Batch) -> Iterator[Readout]:
-            with seen.look(batch) as readout, self.kept.keep():
+            with self.kept.keep() as end, seen.look(batch, end) as readout:
                 yield readout
 
         jacobians = self._capture(self.batch, start, look)

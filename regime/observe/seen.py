@@ -1,6 +1,6 @@
 """What can be seen on the way of a pass: the outputs, and what modules give for each example."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Batch, Readout, widened
+from regime.dynamics.pieces import idle
+from regime.kernels.jacobian.batch import Batch, Readout, size, widened
 from regime.observe.representations import MASK, RepresentationSite, hooked
 
 
@@ -29,21 +30,32 @@ class Seen:
         self._rows: dict[str, list[Tensor]] = {name: [] for name in modules}
 
     @contextmanager
-    def look(self, batch: Batch) -> Iterator[Readout]:
-        """Look at the next pass, which is one of these examples, through the readout that it is given; not at later ones."""
+    def look(self, batch: Batch, end: Callable[[], None] = idle) -> Iterator[Readout]:
+        """Look at the first pass of these examples, through the readout that it is given; not at one of some of them.
+
+        Args:
+            batch: the examples.
+            end: called when the pass is over.
+        """
         mask = None if isinstance(batch, Tensor) else batch.get(MASK)
+        rows: dict[str, list[Tensor]] = {name: [] for name in self.modules}
         over = False
 
         def see(name: str, hidden: Tensor) -> None:
             if not over:
-                self._rows[name].append(widened(self.places[name].rows(hidden.detach(), mask)))
+                rows[name].append(hidden.detach())
 
-        def readout(output: Any, batch: Batch) -> Tensor:
+        def readout(output: Any, passed: Batch) -> Tensor:
             nonlocal over
-            value = output if self.readout is None else self.readout(output, batch)
-            if not over:
+            value = output if self.readout is None else self.readout(output, passed)
+            if not over and size(passed) == size(batch):
+                over = True
                 self._outputs.append(value)
-            over = True
+                for name, each in rows.items():
+                    self._rows[name] += [widened(self.places[name].rows(hidden, mask)) for hidden in each]
+                end()
+            elif not over:
+                rows.update({name: [] for name in rows})
             return value
 
         with hooked(self.modules, see):

@@ -60,7 +60,7 @@ def packed(jacobians: dict[str, LayerJacobian | None]) -> dict[str, PackedJacobi
 
 
 def _packed(part: Part) -> tuple[Part, Owners | None]:
-    live = live_positions(part.g) if isinstance(part, DensePart | EmbeddingPart) and part.g.shape[1] > 1 else None
+    live = live_positions(part.g) if type(part) in (DensePart, EmbeddingPart) and part.g.shape[1] > 1 else None
     if live is None:
         return part, None
     index = live.flatten().nonzero()[:, 0]
