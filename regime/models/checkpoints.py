@@ -22,7 +22,8 @@ from regime.models.functions import Inputs, TextFunction, label_view, split_text
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
-from regime.observe.observer import Observer, overwrite
+from regime.observe.observer import Observer
+from regime.observe.placed import overwrite
 from regime.observe.snapshots import snapshot
 from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
@@ -114,7 +115,7 @@ class CheckpointRun(TransformerRun):
         """Return seconds, from timed passes of a few examples and counted operations, and bytes."""
         known, n = self.pilot, self.config.samples
         tokens = n * known.length
-        each = known.structure + tokens * ((3 + known.blocks) * known.forward + known.capture + known.product) + known.kernel(n)
+        each = known.structure + tokens * (known.observed + known.forward) + known.kernel(n)
         return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
 
     def _bytes(self, samples: int) -> int:

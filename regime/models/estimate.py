@@ -15,6 +15,9 @@ from regime.resources.memory import MEMORY
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
 
+DOUBLE = 4
+"""Time of a pass in double precision and one beside it, relative to a forward pass (measured)."""
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -52,30 +55,40 @@ def probe_costs(config: ProbeConfig, known: Pilot, chunk: int) -> Costs:
         chunk: texts that go through the model at once.
     """
     n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
-    adam = config.by_parameter
-    begin = known.structure + p * (known.capture + known.forward)
-    step = config.batch * known.length * known.backward + known.update
-    measured = (n + held) * known.forward + p * ((2 + known.blocks) * known.forward + known.product + known.capture)
-    measured += known.structure + known.kernel(config.probe_samples)
+    passed, adam = (1 + known.text) / 2, config.by_parameter
+    begin = known.structure + p * (known.capture + DOUBLE * known.forward)
+    step = config.batch * known.length * passed * known.backward + known.update
+    measured = held * passed * known.forward + p * known.observed + known.structure + known.kernel(config.probe_samples)
+    if config.batch < config.samples:
+        measured += n * passed * known.forward
     end = 0.0
-    few = chunk * known.length
-    kept = 2 * p
     if config.forecast:
-        regression = 2 * known.structure + (n + held) * known.capture
-        regression += known.kernel(config.samples, None, "full") + known.kernel(config.held_out, config.samples, "full")
-        begin += regression + (n + held) * known.forward
-        end += regression
-        kept = max(2 * p + (n if adam else 0), p + n + few)
+        begin += known.structure + n * known.capture + (n + held) * passed * known.forward
+        if config.labeled:
+            regressed = known.structure + held * known.capture
+            regressed += known.kernel(config.samples, None, "full") + known.kernel(config.held_out, config.samples, "full")
+            begin += regressed
+            end += regressed + known.structure + n * known.capture
         if adam:
-            step += config.batch * known.length * (known.product + known.pullback) + known.update
-            measured += (n + p) * known.product
+            step += config.batch * known.length * 2 * known.text * known.forward + known.update
+            measured += p * known.text * known.forward
         else:
-            begin += known.kernel(config.probe_samples, config.samples, "full")
+            begin += known.structure + p * known.capture + known.kernel(config.probe_samples, config.samples, "full")
+            if not config.labeled:
+                begin += known.kernel(config.samples, None, "full")
+    return Costs(config, begin, step, measured, end, _bytes(config, known, 2 * chunk * known.length))
+
+
+def _bytes(config: ProbeConfig, known: Pilot, few: int) -> int:
+    """Weights and what optimizers make of them, the Jacobians that are kept, and a pass of a few tokens."""
+    n, held, p = (count * known.length for count in (config.samples, config.held_out, config.probe_samples))
+    adam, kept = config.forecast and config.by_parameter, 2 * p
+    if config.forecast:
+        kept = max(2 * p + (n if adam else 0), p + n + (held if config.labeled else p))
     states = {"momentum": 1, "sgd": 0}.get(config.optimizer, 2)
-    copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if config.forecast and adam else 0)
-    passing = ACTIVATIONS * min(few, n) * known.jacobian_bytes
-    size = 4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.jacobian_bytes + passing
-    return Costs(config, begin, step, measured, end, int(size))
+    copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if adam else 0)
+    passing = ACTIVATIONS * min(few, max(n, p)) * known.jacobian_bytes
+    return int(4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.jacobian_bytes + passing)
 
 
 def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -> Costs:

@@ -181,6 +181,8 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
     if not found.trusted:
         check_skeleton(name, bare)
     check_filled(name, bare, shapes(name, found.folder))
+    # no text is written on; but GPT-Neo, whose attention is in float32, rounds by the batch without its cache
+    config.use_cache = config.model_type == "gpt_neo"
     return config
 
 

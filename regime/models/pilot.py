@@ -12,7 +12,7 @@ from torch import nn
 from regime.config import ProbeConfig
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import block_of, owned
+from regime.kernels.jacobian.parameters import block_of
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.planning import EFFICIENCY
 from regime.models.functions import Inputs
@@ -35,15 +35,15 @@ class Pilot:
     capture: float
     structure: float
     """Seconds of learning how the model uses its parameters, whatever the batch."""
-    product: float
-    pullback: float
     update: float
     """Seconds of one optimizer step."""
     jacobians: dict[str, LayerJacobian]
     tokens: int
     """How many tokens the Jacobians here are of."""
     length: int
-    """Tokens in a text."""
+    """Tokens in a text, with padding."""
+    text: float
+    """Share of tokens that are no padding."""
     parameters: int
     trained: int
     blocks: int
@@ -60,6 +60,11 @@ class Pilot:
         """
         parts = [part for jacobian in self.jacobians.values() for part in jacobian.parts]
         return sum(part.cost(n, m, outputs, "auto").operations for part in parts) / self.rate
+
+    @property
+    def observed(self) -> float:
+        """Seconds a token of comparing the model with its start: a capture, J d, and every block moved alone."""
+        return self.capture + self.forward * (self.text + (self.blocks + 1) / 2)  # a block passes what comes after it
 
     @property
     def jacobian_bytes(self) -> float:
@@ -107,29 +112,25 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
         update: seconds of an optimizer's step; 0 where there is none.
     """
     (n, length), device = inputs["input_ids"].shape, inputs["input_ids"].device
-    few, half = min(n, chunk), max(1, min(n, chunk) // 2)
+    few = min(n, chunk)
     batch = {name: tensor[:few] for name, tensor in inputs.items()}
-    with undisturbed(model):
-        structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
-        jacobians, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, half)), device)
-    known = {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
     outputs, backward = _timed(lambda: _pass(model, batch), device)
     with torch.no_grad():
         _, forward = _timed(lambda: model(**batch), device)
-        like = {path: {name: p.detach() for name, p in own.items()} for path, own in owned(model).items()}
-        _, product = _timed(lambda: [jacobian.product(like[path]) for path, jacobian in known.items()], device)
-        _, pullback = _timed(lambda: [jacobian.pullback(outputs[:half]) for jacobian in known.values()], device)
+    with undisturbed(model):
+        structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
+        jacobians, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, few)), device)
+    known = {path: jacobian for path, jacobian in jacobians.items() if jacobian is not None}
     return Pilot(
         forward=forward / (few * length),
         backward=backward / (few * length),
-        capture=captured / (half * length),
+        capture=captured / (few * length),
         structure=learning,
-        product=product / (half * length),
-        pullback=pullback / (half * length),
         update=update,
         jacobians={path: jacobian.bare() for path, jacobian in known.items()},
-        tokens=half * length,
+        tokens=few * length,
         length=length,
+        text=inputs["attention_mask"].float().mean().item(),
         parameters=sum(p.numel() for p in model.parameters()),
         trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
         blocks=len({block_of(path) for path in known}),

@@ -14,16 +14,17 @@ from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, dive
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.linearization import Linearization
+from regime.kernels.jacobian.packed import packed
 from regime.models import estimate, texts
 from regime.models.functions import TextFunction, label_view, loss_of, split_texts, targets
 from regime.models.head import check_labels, fit_head
+from regime.models.padding import Group, Texts
 from regime.models.pilot import pilot
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.models.training import batch, freeze, make_optimizer, rate
-from regime.models.twin import KernelTwin, ParameterTwin, full_kernel
+from regime.models.twin import KernelTwin, Linear, ParameterTwin, full_kernel
 from regime.observe.observer import Observer, Sight
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
@@ -66,6 +67,7 @@ class ProbeRun(TransformerRun):
         }
         self.labels = rows[-1].labels
         self.inputs = self.placed({name: self.function.inputs(row.texts) for name, row in zip(PARTS, rows, strict=True)})
+        self.texts = {name: Texts(part, padded=self.function.own) for name, part in self.inputs.items()}
         self.loss = loss_of(config)
         self.longest = max(part["input_ids"].shape[1] for part in self.inputs.values())
         self.chunk = self.chunk_of(self.longest)
@@ -108,8 +110,10 @@ class ProbeRun(TransformerRun):
         time = 0.0
         for step in range(config.steps + 1):
             last = step == config.steps
+            rows = [] if last else batch(config, step)
+            passed = [self._differentiate(learner, rows) for learner in learners]
             if last or step % config.measure_every == 0:
-                losses = self._losses(learners)
+                losses = self._losses(learners, passed)
                 start_loss = losses["train_loss"] if step == 0 else start_loss
                 gone = diverged(losses["train_loss"], start_loss)
                 losses |= self._twins(learners)
@@ -120,10 +124,9 @@ class ProbeRun(TransformerRun):
                 hand_over(previous)
                 if last:
                     return
-            rows = batch(config, step)
             time += rate(config, step)
             for learner in learners:
-                self._train(learner, rows, step)
+                self._train(learner, rows, rate(config, step))
                 progress.trained()
 
     def _begin(self, k: int) -> _Learner:
@@ -131,60 +134,71 @@ class ProbeRun(TransformerRun):
         model, self.first = (self.first if k == 0 else self._module(k)), None
         if config.head == "fitted" and not config.headless:
             fit_head(model, self.inputs["train"], self.targets["train"], self.chunk, config.loss_name, self._tick)
-        observer = Observer(model, self.inputs["probe"], chunk=self.chunk, rename=naming(model), tick=self._tick)
+        observer = Observer(model, self.inputs["probe"], chunk=2 * self.chunk, rename=naming(model), tick=self._tick)
         optimizer = make_optimizer(config, (p for p in model.parameters() if p.requires_grad))
         learner = _Learner(observer, optimizer)
         if config.forecast:
-            learner.start = {}
-            for name in ("train", "test"):
-                learner.start[name] = observer.evaluate(self.inputs[name])
-            jacobians = observer.capture(self.inputs["train"])
-            kernel = full_kernel(jacobians, jacobians, self._tick)
-            cross = self._against(observer, "test", jacobians)
-            learner.regressed = self._regression(learner, kernel, cross)
-            train = Linearization(learner.start["train"], jacobians)
-            probe = Linearization(
-                observer.start, {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
-            )
-            if config.by_parameter:
-                learner.twin = ParameterTwin(
-                    config, train, probe, self.targets["train"], self.loss, observer.by_layer(), self._tick
-                )
-            else:
-                rows = full_kernel(probe.jacobians, train.jacobians, self._tick)
-                points = TwinPoints(train.outputs[None], kernel[None]), TwinPoints(probe.outputs[None], rows[None])
-                learner.twin = KernelTwin(config, *points, self.targets["train"], self.loss)
+            learner.start = {name: self._outputs(observer, name) for name in ("train", "test")}
+            train = observer.capture(self.inputs["train"])
+            kernel = full_kernel(train, train, self._tick) if config.labeled or not config.by_parameter else None
+            if config.labeled:
+                learner.regressed = self._regressed(learner, train, kernel)
+            learner.twin = self._twin(learner, train, kernel)
         return learner
 
-    def _train(self, learner: _Learner, rows: list[int], step: int) -> None:
-        """One optimizer step of model and twin, the gradient summed over chunks of texts."""
+    def _twin(self, learner: _Learner, train: dict[str, LayerJacobian], kernel: Tensor | None) -> KernelTwin | ParameterTwin:
+        """The twin of a model that is at its start; the training texts' Jacobians are taken out of their dict."""
+        observer, y = learner.observer, self.targets["train"]
+        starts = learner.start["train"], observer.start
+        if self.config.by_parameter:
+            known = {path: jacobian for path, jacobian in observer.jacobians.items() if jacobian is not None}
+            points = map(Linear, starts, (packed(train), known))
+            return ParameterTwin(self.config, *points, y, self.loss, observer.by_layer(), self._tick)
+        rows = kernel, self._against(observer, "probe", train)
+        points = (TwinPoints(start[None], each[None]) for start, each in zip(starts, rows, strict=True))
+        return KernelTwin(self.config, *points, y, self.loss)
+
+    def _differentiate(self, learner: _Learner, rows: list[int]) -> Float[Tensor, "n C"] | None:
+        """The gradient of the loss on some training texts, and the outputs, if these are all and precise."""
         learner.optimizer.zero_grad()
-        for first in range(0, len(rows), self.chunk):
-            chunk = rows[first : first + self.chunk]
-            self._accumulate(learner.model, chunk, len(rows))
+        texts = self.texts["train"]
+        outputs = torch.zeros_like(self.targets["train"])
+        for group in texts.groups(self.tokens, rows):
+            outputs[group.rows] = self._accumulate(learner.model, group, len(rows))
             self._tick()
+        return outputs if len(rows) == len(outputs) and self.dtype == torch.float32 else None
+
+    def _train(self, learner: _Learner, rows: list[int], rate: float) -> None:
+        """One step of optimizer and twin."""
         for group in learner.optimizer.param_groups:
-            group["lr"] = rate(self.config, step)
+            group["lr"] = rate
         learner.optimizer.step()
         self._tick()
         if learner.twin is not None:
-            learner.twin.step(rows, rate(self.config, step))
+            learner.twin.step(rows, rate)
 
     @torch.enable_grad()
-    def _accumulate(self, model: nn.Module, rows: list[int], of: int) -> None:
-        """Add a chunk's part of the loss's gradient."""
-        inputs = {name: tensor[rows] for name, tensor in self.inputs["train"].items()}
+    def _accumulate(self, model: nn.Module, group: Group, of: int) -> Float[Tensor, "_ C"]:
+        """Add a group's part of the loss's gradient; its outputs."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            outputs = model(**inputs)
-        (self.loss.value(outputs.to(self.targets["train"].dtype), self.targets["train"][rows]) * len(rows) / of).backward()
+            outputs = model(**group.inputs)
+        outputs, y = outputs.to(self.targets["train"].dtype), self.targets["train"][group.rows]
+        (self.loss.value(outputs, y) * len(group.rows) / of).backward()
+        return outputs.detach()
 
-    def _losses(self, learners: list[_Learner]) -> dict[str, Float[Tensor, "S"]]:
-        """Losses, and of labeled texts errors, of every seed."""
+    def _outputs(self, observer: Observer, name: str) -> Float[Tensor, "n C"]:
+        """What the model gives for some texts."""
+        outputs = torch.zeros_like(self.targets[name])
+        for group in self.texts[name].groups(self.tokens):
+            outputs[group.rows] = observer.evaluate(group.inputs, len(group.rows))
+        return outputs
+
+    def _losses(self, learners: list[_Learner], passed: list[Tensor | None]) -> dict[str, Float[Tensor, "S"]]:
+        """Losses, and of labeled texts errors, of every seed; `passed` has outputs on training texts that are known."""
         rows = []
-        for learner in learners:
-            rows.append({})
-            for name in ("train", "test"):
-                rows[-1] |= self._scores(name, learner.observer.evaluate(self.inputs[name]))
+        for learner, train in zip(learners, passed, strict=True):
+            train = self._outputs(learner.observer, "train") if train is None else train
+            rows.append(self._scores("train", train) | self._scores("test", self._outputs(learner.observer, "test")))
         return _stacked(rows)
 
     def _scores(self, name: str, outputs: Float[Tensor, "n C"]) -> dict[str, Float[Tensor, ""]]:
@@ -220,25 +234,18 @@ class ProbeRun(TransformerRun):
     def _regressed_now(self, learner: _Learner) -> dict[str, Tensor]:
         """Kernel regression with the last kernel; the twin and the first Jacobians are let go before."""
         learner.twin, learner.observer.jacobians = None, {}
-        jacobians = learner.observer.capture(self.inputs["train"])
-        kernel = full_kernel(jacobians, jacobians, self._tick)
-        cross = self._against(learner.observer, "test", jacobians)
-        return self._regression(learner, kernel, cross)
+        train = learner.observer.capture(self.inputs["train"])
+        return self._regressed(learner, train, full_kernel(train, train, self._tick))
+
+    def _regressed(self, learner: _Learner, train: dict[str, LayerJacobian], kernel: Tensor) -> dict[str, Float[Tensor, "n C"]]:
+        """Kernel regression of the targets, from f_0, with the tangent kernel on training and held-out texts."""
+        kernels = {"train": kernel, "test": self._against(learner.observer, "test", train)}
+        weights = interpolation_weights(kernels["train"], (self.targets["train"] - learner.start["train"]).flatten())
+        return {name: start + (kernels[name] @ weights).view_as(start) for name, start in learner.start.items()}
 
     def _against(self, observer: Observer, name: str, train: dict[str, LayerJacobian]) -> Float[Tensor, "MC NC"]:
-        """The kernel of some texts against the training texts, a chunk of them at a time: their Jacobians are not kept."""
-        inputs, rows = self.inputs[name], []
-        for first in range(0, len(self.targets[name]), self.chunk):
-            part = {key: tensor[first : first + self.chunk] for key, tensor in inputs.items()}
-            jacobians = observer.capture(part)
-            rows.append(full_kernel(jacobians, train, self._tick))
-        return torch.cat(rows)
-
-    def _regression(self, learner: _Learner, kernel: Tensor, cross: Tensor) -> dict[str, Float[Tensor, "n C"]]:
-        """Kernel regression of the targets, from f_0, with the tangent kernel on training and held-out texts."""
-        weights = interpolation_weights(kernel, (self.targets["train"] - learner.start["train"]).flatten())
-        rows = {"train": kernel, "test": cross}
-        return {name: start + (rows[name] @ weights).view_as(start) for name, start in learner.start.items()}
+        """The kernel of some texts against the training texts."""
+        return full_kernel(observer.capture(self.inputs[name]), train, self._tick)
 
     def _snapshot(
         self,

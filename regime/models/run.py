@@ -20,7 +20,12 @@ class TransformerRun:
 
     def chunk_of(self, length: int) -> int:
         """Return how many texts of so many tokens go through the model at once."""
-        return max(1, CHUNK_TOKENS[self.device.type] // length)
+        return max(1, self.tokens // length)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens go through the model at once."""
+        return CHUNK_TOKENS[self.device.type]
 
     def references(self) -> list[Reference]:
         """Return no references: no measure of a transformer has a value at which training is known to turn unstable."""

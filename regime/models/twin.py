@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from regime.dynamics.optimizers import Descent
 from regime.dynamics.pieces import Tick, idle
 from regime.dynamics.twin import Twin, TwinPoints
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.linearization import Linearization
+from regime.kernels.jacobian.packed import PackedJacobian
 from regime.models.training import make_optimizer
 
 Jacobians = Mapping[str, LayerJacobian]
@@ -58,6 +59,18 @@ class KernelTwin:
         return self.twin.outputs(self.points[name])[0]
 
 
+class Linear(NamedTuple):
+    """A model to first order in its parameters, on some texts."""
+
+    outputs: Float[Tensor, "n C"]
+    """f_0."""
+    jacobians: Mapping[str, PackedJacobian]
+
+    def rows(self, chosen: list[int]) -> "Linear":
+        """Return the same on some of the texts."""
+        return Linear(self.outputs[chosen], {path: each.rows(chosen) for path, each in self.jacobians.items()})
+
+
 class ParameterTwin:
     """The twin of a model whose optimizer has a state for each parameter, as AdamW has: in parameter space, on J_0's Jacobians.
 
@@ -67,8 +80,8 @@ class ParameterTwin:
     def __init__(
         self,
         config: ProbeConfig,
-        train: Linearization,
-        probe: Linearization,
+        train: Linear,
+        probe: Linear,
         y: Tensor,
         loss: Loss,
         like: Mapping[str, Mapping[str, Tensor]],
@@ -86,31 +99,38 @@ class ParameterTwin:
             tick: called between two layers.
         """
         self.points, self.y, self.loss, self.tick = {"train": train, "probe": probe}, y, loss, tick
+        self.known: dict[str, Tensor] = {}
+        """f_lin where the twin stands, as far as it was asked for."""
         self.moved = {
-            path: {name: torch.zeros_like(like[path][name]) for part in jacobian.parts for name in part.names}
+            path: {name: torch.zeros_like(like[path][name]) for part, _ in jacobian.parts for name in part.names}
             for path, jacobian in train.jacobians.items()
         }
         self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
 
     def step(self, batch: list[int], rate: float) -> None:
         """Take the step that the model takes on the same batch."""
-        part, rows = self.points["train"], slice(None)
-        if len(batch) < len(self.y):
-            part, rows = part.rows(batch), batch
-        outputs = self._outputs(part)
-        force = self.loss.gradient(outputs, self.y[rows]) / len(batch)
+        part = self.points["train"]
+        if len(batch) == len(self.y):
+            outputs, y = self.outputs("train"), self.y
+        else:
+            part, y = part.rows(batch), self.y[batch]
+            outputs = self._outputs(part)
+        force = self.loss.gradient(outputs, y) / len(batch)
         for path, jacobian in part.jacobians.items():
             self._pull(path, jacobian, force)
             self.tick()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        self.known.clear()
 
     def outputs(self, name: str) -> Float[Tensor, "n C"]:
         """Return f_lin on the "train" or the "probe" texts."""
-        return self._outputs(self.points[name])
+        if name not in self.known:
+            self.known[name] = self._outputs(self.points[name])
+        return self.known[name]
 
-    def _outputs(self, at: Linearization) -> Float[Tensor, "n C"]:
+    def _outputs(self, at: Linear) -> Float[Tensor, "n C"]:
         outputs = at.outputs.clone()
         for path, jacobian in at.jacobians.items():
             outputs += self._product(path, jacobian)
@@ -118,10 +138,10 @@ class ParameterTwin:
         return outputs
 
     @torch.no_grad()
-    def _product(self, path: str, jacobian: LayerJacobian) -> Float[Tensor, "n C"]:
+    def _product(self, path: str, jacobian: PackedJacobian) -> Float[Tensor, "n C"]:
         return jacobian.product(self.moved[path])
 
     @torch.no_grad()
-    def _pull(self, path: str, jacobian: LayerJacobian, force: Float[Tensor, "n C"]) -> None:
+    def _pull(self, path: str, jacobian: PackedJacobian, force: Float[Tensor, "n C"]) -> None:
         for name, gradient in jacobian.pullback(force).items():
             self.moved[path][name].grad = gradient.contiguous()  # a fused step reads memory in order, whatever the strides

@@ -5,7 +5,7 @@ is widened, except where the network insists on it. It comes back as it was.
 """
 
 from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
 from regime.observe.placed import placed
 
+Look = Callable[[Batch], AbstractContextManager[Readout | None]]
+"""What sees the pass of some examples: the readout to use meanwhile."""
 NUDGE = 1 + 2**-10
 """What parameters are multiplied with to tell how their network rounds."""
 NUMBERS = bool | int | float | complex | str | None
@@ -86,9 +88,9 @@ class Watched:
             blocks = len(set(self.blocks.values()))
             return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
 
-    def evaluate(self, batch: Batch) -> Float[Tensor, "n C"]:
-        """The outputs on any batch, finite or not."""
-        return self._evaluate(batch, self._theta())
+    def evaluate(self, batch: Batch, chunk: int | None = None) -> Float[Tensor, "n C"]:
+        """The outputs on any batch, finite or not, so many examples at once; None: as of the probe batch."""
+        return self._evaluate(batch, self._theta(), chunk)
 
     def capture(self, batch: Batch) -> dict[str, LayerJacobian]:
         """The Jacobians of all layers that the function depends on, by path, at the parameters of now."""
@@ -173,7 +175,8 @@ class Watched:
         with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
             yield passes
 
-    def _capture(self, batch: Batch, theta: dict[str, Tensor]) -> dict[str, LayerJacobian | None]:
+    def _capture(self, batch: Batch, theta: dict[str, Tensor], look: Look | None = None) -> dict[str, LayerJacobian | None]:
+        """The Jacobians of all layers; `look` sees each chunk's pass."""
         batch = self._suited(batch)
         with self._as(theta):
             structure = learn_structure(self.model, batch, self.readout)
@@ -181,8 +184,10 @@ class Watched:
         parts = []
         chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
         for rows in chunks:
-            with self._as(theta):
-                parts.append(capture(self.model, batch, self.readout, structure=structure, rows=rows))
+            seen = nullcontext(self.readout) if look is None else look(select(batch, rows))
+            with seen as readout, self._as(theta) as passes:
+                parts.append(capture(self.model, batch, readout, structure=structure, rows=rows))
+                self.rounding = max(self.rounding, passes.rounding)
             self.tick()
         forms = {path: {part[path] and part[path].form for part in parts} for path in parts[0]}
         odd = [path for path in forms if len(forms[path]) > 1]
@@ -195,16 +200,16 @@ class Watched:
         return {path: jacobian and LayerJacobian.join([part[path] for part in parts]) for path, jacobian in parts[0].items()}
 
     def _at_once(self, n: int) -> int:
-        """Examples to capture at once: half as many as to pass, since a capture goes back, too."""
-        return max(1, (self.chunk or n) // 2)
+        """Examples to capture at once: half of all unless told, since a capture goes back, too."""
+        return self.chunk or max(1, n // 2)
 
     def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
         chunk = chunk or self.chunk or n
         return (slice(first, min(n, first + chunk)) for first in range(0, n, chunk))
 
-    def _evaluate(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
+    def _evaluate(self, batch: Batch, theta: dict[str, Tensor], chunk: int | None = None) -> Float[Tensor, "n C"]:
         outputs = []
-        for rows in self._chunks(size(batch)):
+        for rows in self._chunks(size(batch), chunk):
             outputs.append(self._forward(select(batch, rows), theta))
             self.tick()
         return torch.cat(outputs)

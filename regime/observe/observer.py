@@ -5,6 +5,8 @@ Where s moved, the start is taken again at (theta_0, s_t), and measures compare 
 Between pieces of work it ticks, so that whoever runs it can stop it there. The network comes back as it was.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Projected, select, widened
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, select, widened
 from regime.kernels.jacobian.layer import LayerJacobian
+from regime.kernels.jacobian.packed import PackedJacobian, packed
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
+from regime.kernels.jacobian.verify import PRECISION, near
+from regime.observe.kept import Kept
 from regime.observe.network import Watched, copied, same, same_value
-from regime.observe.representations import MASK, find, hooked
+from regime.observe.representations import find
+from regime.observe.seen import Seen
 
 FROZEN = "this layer is not trained"
 OUTPUTS = "the readout gives outputs, not features"
@@ -67,8 +73,12 @@ class Observer(Watched):
     """The first of all."""
     unmoved: dict[str, Float[Tensor, "P P"]] = field(init=False)
     """The kernels of what is trained, with everything as it was then."""
-    jacobians: dict[str, LayerJacobian | None] = field(init=False)
+    jacobians: dict[str, PackedJacobian | None] = field(init=False)
     """J_0, by path."""
+    kept: Kept = field(init=False)
+    """What blocks gave at the start."""
+    magnitude: dict[str, Float[Tensor, ""]] = field(init=False)
+    """Squared norm of theta_0 by layer."""
     undefined: dict[str, str] = field(init=False)
     last_hidden: str = field(init=False)
     """Of no name where no module gives a representation."""
@@ -106,12 +116,12 @@ class Observer(Watched):
         first, displaced = self.first, self._displaced()
         outputs, kernels, representations, halves = first.outputs, first.kernels, first.representations, first.halves
         if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
-            now = self._theta()
-            outputs = self._evaluate(self.batch, now)
-            representations = self._representations(now)
-            jacobians = self._capture(self.batch, now)
+            seen = self._seen()
+            jacobians = self._capture(self.batch, self._theta(), seen.look)
+            outputs, representations = seen.outputs, seen.representations
             kernels = self._kernels(jacobians)
             halves = self._halves(jacobians)
+            del jacobians
         parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
         for path, jacobian in self.jacobians.items():
             if jacobian is not None:
@@ -128,7 +138,7 @@ class Observer(Watched):
             halves=halves,
             moved=moved,
             displacement={name: lengths.get(path, none) for path, name in self.names.items()},
-            magnitude=self._magnitude(),
+            magnitude=self.magnitude,
             first=first,
             anew=anew,
         )
@@ -139,18 +149,25 @@ class Observer(Watched):
             name: known[name] if name in known and same_value(known[name], v) else copied(v)
             for name, v in self._state().items()
         }
-        start = self._theta(self._names())
-        self.jacobians = self._capture(self.batch, start)
-        self._explain()
-        return First(
-            state,
-            outputs=self._evaluate(self.batch, start),
-            kernels=self._kernels(self.jacobians),
-            representations=self._representations(start),
-            halves=self._halves(self.jacobians),
-        )
+        start, seen = self._theta(self._names()), self._seen()
+        self.kept = Kept(self.model, {name: self._modules()[name] for name in self.blocks.values() if name in self._modules()})
 
-    def _explain(self) -> None:
+        @contextmanager
+        def look(batch: Batch) -> Iterator[Readout]:
+            with self.kept.keep() as end, seen.look(batch, end) as readout:
+                yield readout
+
+        jacobians = self._capture(self.batch, start, look)
+        self._explain({path for path, jacobian in jacobians.items() if jacobian is None})
+        kernels, halves = self._kernels(jacobians), self._halves(jacobians)
+        self.jacobians = packed(jacobians)
+        self.magnitude = self._magnitude()
+        if not near(self._replayed(start, set()), seen.outputs, PRECISION):
+            self.kept.chunks.clear()
+        representations = {name: rows for name, rows in seen.representations.items() if name in self.places}
+        return First(state, seen.outputs, kernels, representations, halves)
+
+    def _explain(self, unreached: set[str]) -> None:
         """Say what is frozen and what gives outputs; what no gradient reaches gives no features of the function."""
         members: dict[str, list[str]] = {}
         for path, name in self.names.items():
@@ -160,7 +177,7 @@ class Observer(Watched):
             trained = [path for path in paths if path in self.trained]
             if not trained:
                 frozen.add(block)
-            elif all(self.jacobians[path] is None for path in trained):
+            elif unreached.issuperset(trained):
                 for name in (block, *(self.names[path] for path in trained)):
                     self.places.pop(name, None)
         self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
@@ -229,7 +246,7 @@ class Observer(Watched):
             elif len(members) == 1:
                 moved[block] = outputs, linear
             else:
-                moved[block] = (self._evaluate(self.batch, self._theta(self._names() - changed))), linear
+                moved[block] = self._replayed(self._theta(self._names() - changed), changed), linear
         return moved
 
     def _magnitude(self) -> dict[str, Tensor]:
@@ -249,40 +266,22 @@ class Observer(Watched):
         scripted = torch.jit.RecursiveScriptModule
         return {name: module for name, module in known.items() if name in wanted and not isinstance(module, scripted)}
 
-    def _representations(self, theta: dict[str, Tensor]) -> dict[str, Float[Tensor, "P _"]]:
-        """What layers and blocks give for each example, averaged over its positions."""
-        modules = {name: module for name, module in self._modules().items() if name in self.places}
-        parts: dict[str, list[Tensor]] = {name: [] for name in modules}
-        for rows in self._chunks(self.size) if modules else ():
-            batch = select(self.batch, rows)
-            mask = None if isinstance(batch, Tensor) else batch.get(MASK)
+    def _seen(self) -> Seen:
+        """What is to be seen of the next capture."""
+        return Seen({n: module for n, module in self._modules().items() if n in self.places}, self.places, self.readout)
 
-            def see(name: str, hidden: Tensor, mask: Tensor | None = mask) -> None:
-                parts[name].append(widened(self.places[name].rows(hidden, mask)))
-
-            with hooked(modules, see):
-                self._forward(batch, theta)
+    def _replayed(self, theta: dict[str, Tensor], changed: set[str]) -> Float[Tensor, "P C"]:
+        """The outputs where some parameters are not as at the start; what comes before them is not computed again."""
+        outputs = []
+        for k, rows in enumerate(self._chunks(self.size, self._at_once(self.size))):
+            with self.kept.use(k, changed):
+                outputs.append(self._forward(select(self.batch, rows), theta))
             self.tick()
-        joined = {name: torch.cat(part) for name, part in parts.items() if part}
-        # a module called several times has no one representation
-        return {name: rows for name, rows in joined.items() if len(rows) == self.size}
-
-
-def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load another model's tensors.
-
-    Raises:
-        ValueError: it has other ones, or of other shapes; the message names the first.
-    """
-    own = model.state_dict()
-    odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
-    if odd:
-        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
-    model.load_state_dict(state)
+        return torch.cat(outputs)
 
 
 @torch.no_grad()
-def _product(jacobian: LayerJacobian, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
+def _product(jacobian: PackedJacobian, direction: dict[str, Tensor]) -> Float[Tensor, "P C"]:
     return jacobian.product(direction)
 
 

@@ -1,0 +1,80 @@
+"""A block moved alone computes from there on, and gives what a whole pass gives; blocks that keep something compute anew."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regime.observe.observer import Observer
+
+
+class Block(nn.Module):
+    """A residual block that may do more than to be a function of tensors."""
+
+    computed: ClassVar[list[int]] = []
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.dense, self.kind, self.last = nn.Linear(6, 6), kind, None
+
+    def forward(self, x: Tensor, earlier: list[Tensor] | None) -> Tensor:
+        self.computed.append(1)
+        if self.kind == "writes into its input":
+            x.add_(1.0)
+        hidden = torch.tanh(self.dense(x))
+        if self.kind == "fills a list":
+            earlier.append(hidden)
+        if self.kind == "sets an attribute":
+            self.last = hidden
+        return x + hidden
+
+
+class Stack(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.layers, self.head, self.kind = nn.ModuleList(Block(kind) for _ in range(4)), nn.Linear(6, 2), kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        earlier = [] if self.kind == "fills a list" else None
+        x = x * 1
+        for layer in self.layers:
+            x = layer(x, earlier) + x
+            if self.kind == "is written into":
+                x += 1
+        x = x + sum(earlier) if earlier else x
+        if self.kind == "sets an attribute":
+            x = x + sum(layer.last for layer in self.layers)
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    {
+        "plain": True,
+        "is written into": True,
+        "writes into its input": False,
+        "fills a list": False,
+        "sets an attribute": False,
+    }.items(),
+)
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_each_block_alone_is_a_whole_pass_with_it_moved(kind: str, kept: bool, chunk: int | None) -> None:
+    torch.manual_seed(0)
+    model, x = Stack(kind).double().eval(), torch.randn(8, 6).double()
+    observer = Observer(model, x, chunk=chunk)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p), alpha=0.1)
+    now = {name: p.detach().clone() for name, p in model.named_parameters()}
+    Block.computed.clear()
+    moved = observer._moved(dict.fromkeys(observer.trained, observer.start), observer.start)
+    assert len(Block.computed) == (3 if chunk else 2) * (4 + 3 + 2 + 1 if kept else 5 * 4)
+    assert list(moved) == ["layers.0", "layers.1", "layers.2", "layers.3", "head"]
+    for block, (outputs, _) in moved.items():
+        theta = {name: now[name] if name.startswith(f"{block}.") else value for name, value in start.items()}
+        with torch.no_grad():
+            want = torch.func.functional_call(model, theta, x)
+        assert torch.allclose(outputs, want, rtol=1e-12, atol=1e-13), block
+    assert all("forward" not in vars(module) for module in model.modules())
