@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.load.server import Server, served
 
 INTERNALS = re.compile(r"Traceback|File \"|site-packages|\.py\b|/root|/home|/tmp/|object at 0x|<class '")
 RESULTS = Path(__file__).parent / "results"
-PATIENCE = 60.0
+PATIENCE, CALLERS = 60.0, 3
 ALLOWED = "allowed"
 """Every refusal says what is."""
 
@@ -74,7 +75,7 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
         {"config": configs("toy")}, optional={"axis": ODD, "side": ODD, "within": ODD, "evil": ODD}
     )
     reckoned = st.one_of(configs("toy"), configs("probe"), configs("checkpoints"), configs("sweep"), ODD)
-    calls = {
+    calls: dict[str, tuple[float, st.SearchStrategy[Any]]] = {
         "toy": (0.4, configs("toy")),
         "estimate": (0.3, reckoned),
         "probe": (0.1, configs("probe")),
@@ -84,7 +85,9 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
         "catalog": (0.01, st.just(None)),
         "health": (0.01, st.just(None)),
     }
-    for name, (share, strategy) in calls.items():
+
+    def all_of(name: str) -> None:
+        share, strategy = calls[name]
 
         @seed(number)
         @settings(
@@ -96,9 +99,12 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
         )
         @given(strategy)
         def one(value: Any) -> None:
-            fuzz.call(name, *([] if name in ("catalog", "health") else [value]))  # noqa: B023 - called at once
+            fuzz.call(name, *([] if name in ("catalog", "health") else [value]))
 
         one()
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        list(callers.map(all_of, calls))
     return fuzz
 
 
