@@ -11,7 +11,8 @@ from tests.load.server import Server
 
 TOY = {"width": 64, "steps": 60, "seeds": 2, "samples": 64, "measure_every": 20}
 PROBE = {"samples": 8, "probe_samples": 8, "max_tokens": 16, "steps": 4, "measure_every": 2}
-FULL = "the queue is full"
+FULL, AGAIN = "the queue is full", 2.0
+"""What a client is told whose run cannot wait, and the seconds after which it tries again."""
 
 
 class Crowd:
@@ -37,7 +38,7 @@ class Crowd:
             self.waits.setdefault(name, []).append(waited or 0.0)
         elif FULL in str(last[1]):
             self.outcomes["queue full"] += 1
-            time.sleep(0.5)
+            time.sleep(AGAIN)
         else:
             self.odd.append(str(last)[:300])
 
