@@ -26,7 +26,7 @@ def launch() -> None:
     logging.getLogger("regime").addHandler(told)
     logging.getLogger("regime").setLevel(logging.INFO)
     from regime.ui.build import build, launch_options
-    from regime.ui.run.slots import CLOSING, busy
+    from regime.ui.run.slots import busy, close
     from regime.ui.sessions import Sessions
 
     asked: SimpleQueue[int] = SimpleQueue()  # an Event would lock the thread that waits for it, which also gets the signal
@@ -36,7 +36,7 @@ def launch() -> None:
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
     Sessions(app)
     asked.get()
-    CLOSING.set()
+    close()
     ended = time.monotonic() + PATIENCE
     while busy() and time.monotonic() < ended:  # runs are told within half a second
         time.sleep(0.05)

@@ -107,6 +107,11 @@ class Pool:
             told = place
             yield Queued(place=place, seconds=seconds)
 
+    def wake(self) -> None:
+        """Have every run that waits look again."""
+        with self._moved:
+            self._moved.notify_all()
+
     def yields(self, turn: "Turn") -> bool:
         """Put a run that has had its spell at the end of the line, if there is one; return whether it was."""
         with self._moved:
@@ -141,6 +146,13 @@ class Turn(Iterator[Queued]):
         if self._pool.yields(self):
             self._waits = self._pool.wait(self)
         return self
+
+
+def close() -> None:
+    """Let no run begin or go on: the server ends."""
+    CLOSING.set()
+    for pool in POOLS.values():
+        pool.wake()
 
 
 def go_on() -> None:
