@@ -78,8 +78,10 @@ def test_the_app_is_served_as_app_py_does(monkeypatch):
         served.append(options)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    server = SimpleNamespace(config=SimpleNamespace())
-    monkeypatch.setattr("regime.ui.build.build", lambda: SimpleNamespace(launch=launch, close=lambda: None, server=server))
+    app = SimpleNamespace(
+        launch=launch, close=lambda: None, server=SimpleNamespace(config=SimpleNamespace()), app=SimpleNamespace()
+    )
+    monkeypatch.setattr("regime.ui.build.build", lambda: app)
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("regime.ui.run.slots.CLOSING", threading.Event())
     try:

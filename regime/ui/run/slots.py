@@ -7,6 +7,7 @@ A run that has had its slot for a spell lets the next in line have one, and wait
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Condition, Event
 from time import monotonic
 
@@ -95,8 +96,9 @@ class Pool:
             go_on()
             with self._moved:
                 if told:
-                    pace = max(PACE, len(self._line) / TOLD)
-                    self._moved.wait_for(lambda: CLOSING.is_set() or self._place(turn) <= 0, pace)
+                    pace = len(self._line) / TOLD
+                    news = partial(self._news, turn, told if pace <= PACE else None)
+                    self._moved.wait_for(news, max(PACE, pace))
                 place = self._place(turn)
                 if place <= 0:
                     self._line.remove(turn)
@@ -106,6 +108,11 @@ class Pool:
                 seconds = None if self._usual is None else self._usual * place / self.slots
             told = place
             yield Queued(place=place, seconds=seconds)
+
+    def _news(self, turn: "Turn", told: int | None) -> bool:
+        """Whether a run must hear something at once: it begins, the server ends, or, in a short line, its place is another."""
+        place = self._place(turn)
+        return CLOSING.is_set() or place <= 0 or (told is not None and place != told)
 
     def wake(self) -> None:
         """Have every run that waits look again."""
