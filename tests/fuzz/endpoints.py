@@ -117,7 +117,7 @@ def main() -> int:
     known = environment()
     random.seed(0)
     began = time.monotonic()
-    with served(REGIME_MAX_SECONDS="5") as server:
+    with served(REGIME_MAX_SECONDS="20") as server:
         fuzz = fuzzed(server, asked.examples)
         health = server.health()
     found = {
