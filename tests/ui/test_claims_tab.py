@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import gradio as gr
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from regime.config import config_from_dict
 from regime.errors import ConfigError
@@ -49,9 +51,9 @@ def made_up(monkeypatch):
     """The sample's cards as the shipped ones."""
     known = {card.id: card for card in sample()}
     monkeypatch.setattr(wall, "cards", lambda _form: known)
-    wall.file.cache_clear()
+    wall.shipped_file.cache_clear()
     yield known
-    wall.file.cache_clear()
+    wall.shipped_file.cache_clear()
 
 
 def test_shipped_cards_are_of_claims_and_of_their_form():
@@ -99,10 +101,25 @@ def test_files_of_a_card_are_its_own(server):
         assert read(f"{server.url}{wall.folder()}/{name}").status_code == 404
 
 
+def test_files_of_a_card_measured_here_are_its_own_while_it_is_among_the_newest(tiny, monkeypatch):
+    *_, last = frames(tiny, Presses(), "me")
+    *_, other = frames(tiny, Presses(), "another")
+    assert last["folder"] != other["folder"]
+    with TestClient(Starlette(routes=wall.routes())) as here:
+        assert here.get(f"{last['folder']}/{tiny}.json").json() == last["card"]
+        assert here.get(f"{last['folder']}/{tiny}-1.png").content.startswith(b"\x89PNG")
+        assert here.get(f"{last['folder']}/{tiny}-2.csv").status_code == 404
+        assert here.get(f"{wall.folder()}/guessed/{tiny}.json").status_code == 404
+        monkeypatch.setattr(wall, "HERE", 2)
+        list(frames(tiny, Presses(), "a third"))
+        found = [here.get(f"{frame['folder']}/{tiny}-1.csv").status_code for frame in (last, other)]
+    assert found == [404, 200]
+
+
 @pytest.mark.parametrize("id", SAMPLE)
 def test_what_is_not_there_is_empty_in_a_csv(made_up, id):
     for k, figure in enumerate(made_up[id].figures, 1):
-        _, *rows = csv.reader(io.StringIO(wall.file(id, k, "csv").decode()))
+        _, *rows = csv.reader(io.StringIO(wall.shipped_file(id, k, "csv").decode()))
         numbers = [[float(part) if part else None for part in row[1:]] for row in rows]
         series = [row for each in figure.series for row in zip(each.x, each.y, strict=True)]
         assert [tuple(row[:2]) for row in numbers] == series

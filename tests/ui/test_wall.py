@@ -6,7 +6,7 @@ import re
 import pytest
 
 from regime.reproductions.shipped import cards
-from regime.ui.run.wall import shipped, shown_card
+from regime.ui.run.wall import figure_csv, shipped, shown_card
 from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
 from tests.ui.wall_sample import sample
 
@@ -186,9 +186,16 @@ def test_a_card_is_run_live_to_its_outcome(page, server):  # noqa: F811
     expect(live.locator(".findings li")).to_have_count(len(cards("quick")["S1"].findings))
     expect(live.locator("figure canvas")).to_have_count(1)
     shipped = [found.value for found in cards("quick")["S1"].findings]
-    with page.expect_download() as file:
-        live.get_by_role("link", name="Download this run, JSON").click()
-    report = json.loads(file.value.path().read_text())
+    live.get_by_text("Download this run").click()
+    got = {}
+    for label in ("Card, JSON", "Figure, CSV", "Figure, PNG", "Figure, SVG"):
+        with page.expect_download() as file:
+            live.get_by_role("link", name=label).click()
+        got[label] = file.value.path().read_bytes()
+    report = json.loads(got["Card, JSON"])
+    assert got["Figure, CSV"].decode() == figure_csv(report["figures"][0])
+    assert got["Figure, PNG"].startswith(b"\x89PNG")
+    assert got["Figure, SVG"].startswith(b"<?xml")
     assert [found["value"] for found in report["findings"]] == pytest.approx(shipped, rel=1e-3)
     assert report["findings"][0]["configs"] == cards("quick")["S1"].findings[0].configs
     assert axe.Axe().run(page).response["violations"] == []

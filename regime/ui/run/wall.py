@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -26,6 +28,9 @@ TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg
 FILE = re.compile(r"(?P<id>\w+?)(-(?P<figure>[1-9]))?\.(?P<ending>json|csv|png|svg)")
 KEPT = 256
 """Files that are kept once they are made: more than a wall has."""
+HERE = 64
+"""Cards measured on this server whose files can be fetched: the newest."""
+_here: OrderedDict[str, Card] = OrderedDict()
 
 
 def shipped() -> dict[str, Card]:
@@ -44,9 +49,18 @@ def folder() -> str:
     return f"{address()}/claims-{fingerprint(text())}"
 
 
+def keep(card: Card) -> str:
+    """Keep a card that was measured here, and return the folder of its files, which cannot be guessed, relative to the page."""
+    key = secrets.token_urlsafe()
+    _here[key] = card
+    while len(_here) > HERE:
+        _here.popitem(last=False)
+    return f"{folder()}/{key}"
+
+
 def routes() -> list[BaseRoute]:
     """Return the routes of the wall and of the files of its cards."""
-    return [json_route(f"{folder()}.json", text), Route(f"/{folder()}/{{name}}", _serve)]
+    return [json_route(f"{folder()}.json", text), *(Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}"))]
 
 
 def shown_card(card: Card) -> dict[str, Any]:
@@ -96,19 +110,17 @@ def figure_csv(figure: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-@lru_cache(KEPT)
-def file(id: str, figure: int, ending: str) -> bytes:
+def file(card: Card, figure: int, ending: str) -> bytes:
     """Return a file of a card: all of it as JSON, or one of its figures; matplotlib is loaded when the first one is drawn.
 
     Args:
-        id: of the claim.
+        card: whose file it is.
         figure: its number, from 1.
         ending: json, csv, png or svg.
 
     Raises:
-        LookupError: there is no such card, or no such figure.
+        IndexError: there is no such figure.
     """
-    card = shipped()[id]
     if ending == "json":
         return json.dumps(card.to_dict(), indent=1).encode()
     drawn = card.figures[figure - 1].to_dict()
@@ -121,13 +133,29 @@ def file(id: str, figure: int, ending: str) -> bytes:
     return out.getvalue()
 
 
+@lru_cache(KEPT)
+def shipped_file(id: str, figure: int, ending: str) -> bytes:
+    """Return a file of a shipped card, made once.
+
+    Args:
+        id: of the claim.
+        figure: its number, from 1.
+        ending: json, csv, png or svg.
+
+    Raises:
+        LookupError: there is no such card, or no such figure.
+    """
+    return file(shipped()[id], figure, ending)
+
+
 def _serve(request: Request) -> Response:
     """Send a file; not a coroutine, so that drawing does not hold up others."""
-    named = FILE.fullmatch(request.path_params["name"])
+    named, key = FILE.fullmatch(request.path_params["name"]), request.path_params.get("key")
     try:
         if named is None or (named["figure"] is None) != (named["ending"] == "json"):
             raise LookupError
-        made = file(named["id"], int(named["figure"] or 0), named["ending"])
+        which = int(named["figure"] or 0), named["ending"]
+        made = shipped_file(named["id"], *which) if key is None else file(_here[key], *which)
     except LookupError:
         return Response(status_code=404)
     return Response(made, media_type=TYPES[named["ending"]], headers=FOR_GOOD)

@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 
 from regime.errors import ConfigError, show
+from regime.reproductions.reproduce import Card
 from regime.ui.panels.glossary import term
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
-from regime.ui.run.wall import folder, shipped, shown_figure
+from regime.ui.run.wall import folder, keep, shipped, shown_figure
 from regime.ui.screen import HIDDEN
 from regime.ui.static_files import script
 
@@ -54,7 +55,9 @@ def press(presses: Presses, asked: Any, request: gr.Request) -> Iterator[Any]:
 
 
 def frames(id: str, presses: Presses, visitor: str | None) -> Iterator[Frame]:
-    """Yield what the page draws of a reproduction, all of it each time; the last frame is not `going`, and may have an `error`.
+    """Yield what the page draws of a reproduction, all of it each time.
+
+    The last frame is not `going`; it has the `folder` of the card's files, or perhaps an `error`.
 
     Args:
         id: of the claim.
@@ -72,7 +75,8 @@ def frames(id: str, presses: Presses, visitor: str | None) -> Iterator[Frame]:
                 yield frame
     except gr.Error as error:
         frame = frame | {"error": error.message}
-    yield frame | {"going": False}
+    files = {"folder": keep(Card.model_validate(frame["card"]))} if "card" in frame else {}
+    yield frame | files | {"going": False}
 
 
 def taken(frame: Frame, event: dict[str, Any]) -> Frame:

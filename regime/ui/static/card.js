@@ -58,7 +58,7 @@ export const paper = ({ paper: { authors, year, title, arxiv } }) => {
   return arxiv ? html`<a class="paper" href="https://arxiv.org/abs/${arxiv}" target="_blank" rel="noopener" title="${title}">${name}</a>` : html`<cite title="${title}">${name}</cite>`;
 };
 const file = (folder, name, label) => html`<a class="chip" href="${folder}/${name}" download="${name}">${label}</a>`;
-const files = ({ id, figures: drawn }, folder) => html`${file(folder, `${id}.json`, 'Card, JSON')}${drawn.map((_, k) => ['csv', 'png', 'svg'].map(ending => file(folder, `${id}-${k + 1}.${ending}`, `Figure${drawn.length > 1 ? ` ${k + 1}` : ''}, ${ending.toUpperCase()}`)))}`;
+export const files = ({ id, figures: drawn }, folder) => html`${file(folder, `${id}.json`, 'Card, JSON')}${drawn.map((_, k) => ['csv', 'png', 'svg'].map(ending => file(folder, `${id}-${k + 1}.${ending}`, `Figure${drawn.length > 1 ? ` ${k + 1}` : ''}, ${ending.toUpperCase()}`)))}`;
 const when = ({ form, seconds, date, machine }) => `${capital(form)} form, ${duration(Math.max(1, seconds))}, ${date}, ${machine}`;
 
 // A card as it stands on the wall; what is folded is filled when it is opened.

@@ -1,5 +1,5 @@
 // The wall of cards: fetched when its tab is first shown, filtered by outcome, each card linked, and run here one at a time.
-import { badge, card, details, figures, findings, OUTCOMES } from './card.js';
+import { badge, card, details, figures, files, findings, OUTCOMES } from './card.js';
 import { claimFigure } from './claim_figure.js';
 import { capital, duration, fill, html } from './format.js';
 import { copy } from './tools.js';
@@ -54,7 +54,7 @@ const update = frame => {
   article.classList.add('tried');
   box.hidden = false;
   if (!box.childElementCount) {
-    fill(box, html`<div class="standing"><p class="id">Here and now, quick form</p><span class="verdict"></span></div><p class="state"></p><progress max="1" aria-label="Of the claim's quick form"></progress><p class="sr-only" role="status"></p><div class="numbers"></div><div class="drawn"></div><p><a class="chip" download="${frame.id}-here.json" hidden>Download this run, JSON</a></p>`);
+    fill(box, html`<div class="standing"><p class="id">Here and now, quick form</p><span class="verdict"></span></div><p class="state"></p><progress max="1" aria-label="Of the claim's quick form"></progress><p class="sr-only" role="status"></p><div class="numbers"></div><div class="drawn"></div><details class="files" hidden><summary class="chip">Download this run</summary><div class="menu"></div></details>`);
   }
   const { text, share } = progress(frame, shown), bar = box.querySelector('progress'), stopped = !frame.going && !now && !frame.error;
   fill(box.querySelector('.verdict'), html`${now && badge(now.outcome)}`);
@@ -67,9 +67,9 @@ const update = frame => {
   fill(box.querySelector('.numbers'), html`${frame.findings.length > 0 && findings(frame.findings)}`);
   fill(box.querySelector('.drawn'), html`${frame.figures.length > 0 && figures(frame.figures)}`);
   draw(box, frame.figures);
-  const link = box.querySelector('a.chip');
-  link.hidden = !now;
-  if (now) link.href = URL.createObjectURL(new Blob([JSON.stringify(now, null, 1)], { type: 'application/json' }));
+  const menu = box.querySelector('.files');
+  menu.hidden = !frame.folder;
+  fill(menu.lastElementChild, html`${frame.folder && files(now, new URL(frame.folder, document.baseURI).href)}`);
   article.querySelector('[data-act=run]').textContent = !frame.going ? 'Run it again' : wall.stopping ? 'Stopping' : 'Stop';
 };
 
