@@ -13,10 +13,7 @@ Method = Literal["auto", "token-gram", "per-example"]
 WORKSPACE = 64 * 2**20
 """Bytes that a rule uses at once, beside its arguments and its result."""
 SUMMED = 32768
-"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6.
-
-Explicit gradients are made so many entries at a time: few enough to stay in the cache until they are used.
-"""
+"""Products summed at once: in fp32 one sum over 590,000 products is off by 1e-4, sums of sums by 1e-6."""
 TRIANGLE = 128
 """Rows, at least, of a Gram product for a block of a symmetric kernel: smaller ones lose more to the matmul than they save."""
 LONG = 32

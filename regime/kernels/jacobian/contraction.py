@@ -16,9 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import SUMMED, WORKSPACE, Method, Outputs, add_rows, between, mirror, spans, step
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, between, mirror, spans, step
 from regime.kernels.jacobian.explicit import rows
 
+CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
+"""On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight
+among them, so that there are rows enough for a fast product; entries of an example at least."""
 MEMORY = 32
 """Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two CPU cores)."""
 
@@ -195,29 +198,39 @@ def _add_by_gradients(
     kernel: Tensor, a: Tensor, g: Tensor, a2: Tensor, g2: Tensor,
     weight: float, same: bool, outputs: Outputs, workspace: int,
 ) -> None:  # fmt: skip
-    """Explicit gradients, some rows and columns of the weight at a time; of its shorter side, all."""
-    if g.shape[-2] == 1 and a.shape[-1] > g.shape[-1]:
-        turned = [(x.squeeze(-2), y.unsqueeze(-2)) for x, y in ((g, a), (g2, a2))]
-        (a, g), (a2, g2) = (turned[0], turned[0]) if same else turned
+    """Explicit gradients, some rows and columns of the weight at a time."""
     entry = a.element_size() * g[..., 0].numel() // g.shape[-3] + (
         0 if same else a.element_size() * g2[..., 0].numel() // g2.shape[-3]
     )
-    columns = max(1, min(a.shape[-1], workspace // max(1, entry)))
-    cached = SUMMED if a.device.type == "cpu" else workspace
-    height = max(1, min(workspace // max(1, entry * columns), max(1, cached // columns)))
+    most, columns = workspace // max(1, entry), a.shape[-1]
+    if a.device.type == "cpu":
+        most, columns = min(most, max(CACHED // max(1, entry), FEWEST)), min(columns, WIDE)
+    columns = max(1, min(columns, most))
+    height = max(1, most // columns)
+    made = a.new_empty(0), a.new_empty(0)  # every block again in the same memory, which is in the cache then
     for first, last in spans(a.shape[-1], columns):
         for start, stop in spans(g.shape[-1], height):
-            left = weight_gradients(a[..., first:last], g[..., start:stop])
-            right = left if same else weight_gradients(a2[..., first:last], g2[..., start:stop])
+            left = weight_gradients(a[..., first:last], g[..., start:stop], made[0])
+            right = left if same else weight_gradients(a2[..., first:last], g2[..., start:stop], made[1])
             rows(left, right, outputs, scale=weight, out=kernel)
 
 
-def weight_gradients(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Float[Tensor, "*s n C P"]:
-    """sum_t g_t a_t^T, for each example and output."""
+def weight_gradients(
+    a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"], out: Tensor | None = None
+) -> Float[Tensor, "*s n C P"]:
+    """Return sum_t g_t a_t^T, for each example and output.
+
+    Args:
+        a: inputs.
+        g: gradients.
+        out: memory to write to, of any shape.
+    """
     c = g.shape[-2]
+    if out is not None:
+        out = out.resize_(*a.shape[:-2], c * g.shape[-1], a.shape[-1])
     if g.shape[-3] == 1:
-        return (g.squeeze(-3).unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2)
-    return (g.flatten(-2).mT @ a).unflatten(-2, (c, -1)).flatten(-2)
+        return torch.mul(g.squeeze(-3).flatten(-2).unsqueeze(-1), a, out=out).unflatten(-2, (c, -1)).flatten(-2)
+    return torch.matmul(g.flatten(-2).mT, a, out=out).unflatten(-2, (c, -1)).flatten(-2)
 
 
 def dense_product(
