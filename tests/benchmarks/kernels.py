@@ -3,6 +3,7 @@
     p1       MLPs against neural-tangents            p6       memory for many examples
     p2       MiniLM against per-example gradients    p7       a billion parameters
     check    what the check of every kernel costs    growth   time against every size
+    breakdown  where the time of p1's and p2's calls goes
 
 neural-tangents needs an environment of its own. Without --peer one is made, in --peer-folder or in a temporary directory.
 Run it on an idle machine: OpenMP's threads wait for one another by spinning, so that one other busy process can cost torch a
@@ -14,7 +15,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from tests.benchmarks import check, footprint, growth, large, mlp, transformer
+from tests.benchmarks import breakdown, check, footprint, growth, large, mlp, transformer
 from tests.benchmarks.peer import environment_in, running
 from tests.benchmarks.report import REPEATS, NotRunError, Section, command, rounds
 
@@ -40,6 +41,7 @@ SECTIONS = {
     "p6": lambda asked: footprint.section(asked.quick),
     "p7": lambda asked: large.section(rounds(asked, large.ROUNDS), asked.quick),
     "check": lambda asked: check.section(rounds(asked, check.ROUNDS), asked.quick),
+    "breakdown": lambda asked: breakdown.section(rounds(asked, breakdown.ROUNDS), asked.quick),
     "growth": lambda asked: growth.section(rounds(asked, growth.ROUNDS), asked.quick),
 }
 

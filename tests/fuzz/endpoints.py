@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from regime.ui.api import ENDPOINTS
 from tests.benchmarks.environment import environment
 from tests.fuzz.configs import ODD, configs
 from tests.load.server import Server, served
@@ -62,6 +64,17 @@ def without(said: str, data: Any) -> str:
     return said
 
 
+def sent(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Return the data of calls: an object as one parameter, or, where they have one each, its fields as parameters."""
+    places = list(ENDPOINTS[name].schemas)
+
+    def spread(value: Any, apart: bool) -> list[Any]:
+        known = apart and isinstance(value, dict) and value.keys() <= set(places)
+        return [value.get(place) for place in places] if known else [value]
+
+    return st.builds(spread, values, st.booleans())
+
+
 def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
     """Call every endpoint so many times, in all.
 
@@ -75,15 +88,17 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
         {"config": configs("toy")}, optional={"axis": ODD, "side": ODD, "within": ODD, "evil": ODD}
     )
     reckoned = st.one_of(configs("toy"), configs("probe"), configs("checkpoints"), configs("sweep"), ODD)
+    claims = st.tuples(st.one_of(st.sampled_from(["S1", "S6"]), ODD), st.one_of(st.none(), ODD))
     calls: dict[str, tuple[float, st.SearchStrategy[Any]]] = {
-        "toy": (0.4, configs("toy")),
-        "estimate": (0.3, reckoned),
-        "probe": (0.1, configs("probe")),
-        "checkpoints": (0.08, configs("checkpoints")),
-        "sweep": (0.07, configs("sweep")),
-        "border": (0.03, searches),
-        "catalog": (0.01, st.just(None)),
-        "health": (0.01, st.just(None)),
+        "toy": (0.44, sent("toy", configs("toy"))),
+        "estimate": (0.34, sent("estimate", reckoned)),
+        "probe": (0.05, sent("probe", configs("probe"))),
+        "checkpoints": (0.06, sent("checkpoints", configs("checkpoints"))),
+        "sweep": (0.05, sent("sweep", configs("sweep"))),
+        "border": (0.03, sent("border", searches)),
+        "reproduce": (0.01, claims),
+        "catalog": (0.01, st.lists(ODD, max_size=2)),
+        "health": (0.01, st.lists(ODD, max_size=2)),
     }
 
     def all_of(name: str) -> None:
@@ -98,8 +113,8 @@ def fuzzed(server: Server, examples: int, number: int = 0) -> Fuzz:
             suppress_health_check=list(HealthCheck),
         )
         @given(strategy)
-        def one(value: Any) -> None:
-            fuzz.call(name, *([] if name in ("catalog", "health") else [value]))
+        def one(data: Sequence[Any]) -> None:
+            fuzz.call(name, *data)
 
         one()
 

@@ -60,7 +60,8 @@ def keep(card: Card) -> str:
 
 def routes() -> list[BaseRoute]:
     """Return the routes of the wall and of the files of its cards."""
-    return [json_route(f"{folder()}.json", text), *(Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}"))]
+    files = [Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}")]
+    return [json_route(f"{folder()}.json", text), *files]
 
 
 def shown_card(card: Card) -> dict[str, Any]:
