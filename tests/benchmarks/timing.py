@@ -76,12 +76,6 @@ def ratio(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Esti
     return Estimate(float(np.median(top) / np.median(bottom)), draws)
 
 
-def geometric_mean(estimates: Sequence[Estimate]) -> Estimate:
-    """Of independent estimates: replicate k of the mean is the mean of replicates k."""
-    value = np.exp(np.mean([np.log(each.value) for each in estimates]))
-    return Estimate(float(value), np.exp(np.mean([np.log(each.draws) for each in estimates], axis=0)))
-
-
 def exponent(sizes: Sequence[float], seconds: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
     """The slope of log median seconds over log size, its interval by resampling rounds."""
     table = np.asarray(seconds)
