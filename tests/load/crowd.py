@@ -5,11 +5,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.load.server import Server
 
 TOY = {"width": 64, "steps": 60, "seeds": 2, "samples": 64, "measure_every": 20}
+LONG = {"width": 256, "steps": 20_000, "measure_every": 500}
 PROBE = {"samples": 8, "probe_samples": 8, "max_tokens": 16, "steps": 4, "measure_every": 2}
 FULL, AGAIN = "the queue is full", 2.0
 """What a client is told whose run cannot wait, and the seconds after which it tries again."""
@@ -131,3 +133,39 @@ def mixed(server: Server, probes: int, clients: int, seconds: float) -> dict[str
             "longest_wait": round(max(crowd.waits.get("probe", [0.0])), 2),
         },
     }
+
+
+def pressed(server: Server, runs: int, seconds: float) -> dict[str, Any]:
+    """Return what a press waits for its first answer while long runs keep all cores busy.
+
+    Args:
+        server: to call.
+        runs: long ones, which are left at the end.
+        seconds: in which something is pressed, twice a second.
+    """
+    busy = [server.read("toy", server.post("toy", LONG)) for _ in range(runs)]
+    for stream in busy:
+        next(stream)
+    presses = {"run": partial(_begun, server), "estimate": partial(server.run, "estimate", TOY)}
+    began, waits = time.monotonic(), {name: list[float]() for name in presses}
+    while time.monotonic() - began < seconds:
+        for name, press in presses.items():
+            start = time.monotonic()
+            press()
+            waits[name].append(time.monotonic() - start)
+            time.sleep(0.25)
+    for stream in busy:
+        stream.close()
+    return {
+        "long_runs": runs,
+        "presses": {name: len(each) for name, each in waits.items()},
+        "median": {name: round(statistics.median(each), 3) for name, each in waits.items()},
+        "longest": {name: round(max(each), 3) for name, each in waits.items()},
+    }
+
+
+def _begun(server: Server) -> None:
+    """Start a run and leave it as soon as it says something: its place in the queue, or that it begins."""
+    stream = server.read("toy", server.post("toy", TOY))
+    next(stream)
+    stream.close()

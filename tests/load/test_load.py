@@ -11,12 +11,11 @@ from urllib.request import urlopen
 import pytest
 
 from regime.sweep.store import Store
-from tests.load.crowd import PROBE, TOY, crowded, mixed
+from tests.load.crowd import LONG, PROBE, TOY, crowded, mixed, pressed
 from tests.load.server import MINUTES, served
 from tests.load.soak import SWEEP, soaked
 
 RESULTS = Path(__file__).parent / "results"
-LONG = {"width": 256, "steps": 20_000, "measure_every": 500}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +35,12 @@ def test_short_runs_overtake_long_ones(server) -> None:
     found = mixed(server, probes=3, clients=2, seconds=5.0)
     assert found["failed"] == []
     assert found["toys"]["longest_wait"] < 5
+
+
+def test_a_press_is_answered_while_all_cores_compute(server) -> None:
+    found = pressed(server, runs=2, seconds=3.0)
+    assert min(found["presses"].values()) >= 3
+    assert max(found["median"].values()) < 1
 
 
 def test_a_server_holds_after_many_runs_what_it_held_before(server) -> None:
