@@ -186,7 +186,8 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
         )
         kept.append(sum(n * jacobian.nbytes / jacobian.examples for jacobian in jacobians))
     layers, jacobian = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
-    passes = 3 + c + blocks + (1 + c) * (bool(structure.unknown()) + ALONE * bool(structure.alone))
+    moved = (blocks + 1) / 2  # with one block moved, what comes before it is as it was: half of the network, on average
+    passes = 3 + c + moved + (1 + c) * (bool(structure.unknown()) + ALONE * bool(structure.alone))
     rate = EFFICIENCY * matmul_rate(structure.outputs.device) / 2
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())
