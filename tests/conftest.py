@@ -22,9 +22,9 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     # processes that share the cores: more threads than cores wait for each other
     torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
 
-CHECKED = [f"regime.kernels.{name}" for name in ("jacobian", "linearization", "planning", "spectrum")]
-# what is called at every step has a process of its own (tests/test_shapes.py); the rest check their own arguments
-install_import_hook(CHECKED, "beartype.beartype")
+if os.environ.get("CHECK_SHAPES"):  # several times slower: tests/test_shapes.py runs some tests so
+    kernels = [f"regime.kernels.{name}" for name in ("jacobian", "linearization", "planning", "spectrum")]
+    install_import_hook(kernels, "beartype.beartype")
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")

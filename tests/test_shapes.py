@@ -1,13 +1,37 @@
-"""Shapes in annotations of toys and measures, checked at every call of some short runs.
+"""Shapes in annotations, checked at every call of some short runs, and of some tests of the kernels.
 
-In a process of their own: checked, a run takes twice as long, and most tests are runs.
+In processes of their own: checked, a toy takes twice as long and a kernel four times, and most tests are runs.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+KERNELS = [f"tests/kernels/{name}" for name in ("test_linearization.py", "test_spectrum.py")]
+KERNELS += [f"tests/kernels/jacobian/test_{name}.py" for name in ("packed", "composed", "routed", "trace")]
+KERNELS += ["tests/kernels/jacobian/test_architectures.py::test_few_examples"]
+"""Tests that call every rule."""
+TESTS = """
+import sys
+
+import pytest
+import torch
+
+failed = pytest.main(sys.argv[1:])
+
+from jaxtyping import TypeCheckError
+
+from regime.kernels.jacobian.contraction import dense
+
+a, g = torch.zeros(3, 1, 2), torch.zeros(4, 1, 1, 2)
+try:
+    dense(a, g, a, g)
+except TypeCheckError:
+    print("checked")
+sys.exit(failed)
+"""
 RUNS = """
 from jaxtyping import TypeCheckError, install_import_hook
 
@@ -44,4 +68,18 @@ except TypeCheckError:
 def test_shapes_are_what_annotations_say() -> None:
     done = subprocess.run([sys.executable, "-c", RUNS], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.split("\n")[-2] == "checked"
+
+
+def test_shapes_of_kernels_are_what_annotations_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TESTS, "-q", "-x", "-p", "no:cacheprovider", *KERNELS],
+        cwd=ROOT,
+        env={**os.environ, "CHECK_SHAPES": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
     assert done.stdout.split("\n")[-2] == "checked"
