@@ -75,7 +75,7 @@ def path(config: ProbeConfig) -> Generator[Step, None, tuple[Seen, Seen]]:
             previous = yield from gap(module, shown, start)
             return Seen(losses[-2] / losses[0], previous), Seen(losses[-1] / losses[0], last)
         gradients = [parameter.grad for parameter in own.values()]
-        rate = FALL * losses[-1] / sum(g.square().sum().item() for g in gradients if g is not None)
+        rate = FALL * losses[-1] / sum(torch.linalg.vector_norm(g).item() ** 2 for g in gradients if g is not None)
         _move(own, gradients, rate)
     raise RuntimeError(f"{config.readout}: the loss did not fall to {SHARE:g} of its start in {STEPS} steps")
 
@@ -93,7 +93,7 @@ def pieces(inputs: Inputs) -> Iterator[tuple[slice, Inputs]]:
 def _move(own: Weights, gradients: list[Tensor | None], rate: float) -> None:
     for parameter, g in zip(own.values(), gradients, strict=True):
         if g is not None:
-            parameter -= rate * g
+            parameter.sub_(g, alpha=rate)
 
 
 def gap(module: nn.Module, shown: Inputs, start: Weights) -> Generator[Step, None, float]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ class Repository:
     """Seconds until a file, or under "" the description, is sent."""
     drip: dict[str, float] = field(default_factory=dict)
     """Seconds over which the bytes of a file are sent."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """How often the connection breaks in the middle of a file, or under "" of the description."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -89,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         if repository.parameters is not None:
             answer["safetensors"] = {"parameters": {"F32": repository.parameters}, "total": repository.parameters}
-        self.send(json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        self.send(json.dumps(answer).encode(), {"Content-Type": "application/json"}, cut=self.breaks(repository, ""))
 
     def file(self, name: str, revision: str, file: str) -> None:
         if (repository := self.known(name, revision)) is None:
@@ -101,21 +104,32 @@ class Handler(BaseHTTPRequestHandler):
             return
         data = path.read_bytes()
         headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
-        self.send(data, headers, repository.drip.get(file, 0))
+        self.send(data, headers, repository.drip.get(file, 0), self.breaks(repository, file))
 
-    def send(self, data: bytes, headers: dict[str, str], seconds: float = 0) -> None:
+    def breaks(self, repository: Repository, file: str) -> bool:
+        """Whether the connection breaks this time."""
+        left = repository.cut.get(file, 0)
+        if self.command == "GET":
+            repository.cut[file] = left - 1
+        return self.command == "GET" and left > 0
+
+    def send(self, data: bytes, headers: dict[str, str], seconds: float = 0, cut: bool = False) -> None:
         self.send_response(200)
         for key, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            count = DROPS if seconds else 1
+            count = DROPS if seconds else 1 + cut
             for drop in range(count):
                 time.sleep(seconds / count)
                 try:
                     self.wfile.write(data[len(data) * drop // count : len(data) * (drop + 1) // count])
                 except ConnectionError:
                     return  # whoever asked has gone
+                if cut:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
 
     def refuse(self, status: int, code: str) -> None:
         self.send_response(status)

@@ -443,6 +443,36 @@ def test_a_file_that_is_missing_and_a_full_disk_are_not_the_networks_fault(bert:
 
 
 @pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("file", ["", "config.json", "model.safetensors"])
+def test_what_a_broken_connection_cut_short_is_never_taken_for_a_model(file: str, bert: Path, monkeypatch) -> None:
+    monkeypatch.setenv("REGIME_HUB_SECONDS", "4")
+    monkeypatch.setenv("REGIME_DOWNLOAD_SECONDS", "4")
+    repository = Repository(bert, cut={file: 100})
+    with serve({"org/m": repository}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ModelError, match=r"model = 'org/m' cannot be had: .*(did not answer|did not come)"):
+            loading.load("org/m")
+        repository.cut[file] = 0
+        loaded = loading.load("org/m")
+    assert torch.equal(
+        loaded.model.embeddings.word_embeddings.weight,
+        loading.AutoModel.from_pretrained(bert).embeddings.word_embeddings.weight,
+    )
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_file_that_came_by_half_is_refused(file: str, bert: Path, tmp_path: Path, monkeypatch) -> None:
+    shutil.copytree(bert, tmp_path / "m")
+    whole = (bert / file).read_bytes()
+    (tmp_path / "m" / file).write_bytes(whole[: len(whole) // 2])
+    with serve({"org/m": Repository(tmp_path / "m", sizes={file: len(whole)})}) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ModelError, match=r"model = 'org/m'"):
+            loading.load("org/m")
+
+
+@pytest.mark.usefixtures("online")
 def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGIME_HUB_SECONDS", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
