@@ -16,6 +16,7 @@ import regime
 from regime.ui.run import export, runs
 from regime.ui.run.examples import example
 from regime.ui.run.export import FILES, KERNELS, answer, layers_csv, snippet
+from regime.ui.run.slots import Pool
 from regime.ui.run.visit import SHELF, Visit
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
@@ -30,6 +31,22 @@ def test_the_deadline_ends_a_run(monkeypatch):
     monkeypatch.setenv("REGIME_MAX_SECONDS", "0.2")
     with pytest.raises(gr.Error, match=r"limit of 0\.2 s"):
         list(runs.events(TINY | {"steps": 100_000, "measure_every": 100}, "toy"))
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_run_stands_in_line_between_spells_unless_its_gpu_is_lent(lent, monkeypatch):
+    monkeypatch.setenv("REGIME_SPELL_SECONDS", "0")
+    monkeypatch.setattr(runs, "is_lent", lambda kind: lent and kind == "toy")
+    session, pool = regime.Session(regime.ToyConfig(**TINY)), Pool(slots=1)
+    with pool.turn("ann") as first:
+        assert list(first) == []
+        with pool.turn("bob") as second:
+            assert next(second).place == 1
+            stream = runs.limited(session.stream(), first, session.config.to_dict())
+            kinds = [next(stream)["kind"] for _ in range(2)]
+            assert kinds[0] == "started"
+            assert ("queued" in kinds) is not lent
+            stream.close()
 
 
 def test_a_failure_shows_no_internals(monkeypatch):

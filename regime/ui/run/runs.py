@@ -15,7 +15,7 @@ from regime.record.events import Estimate, Message
 from regime.resources.limits import limits
 from regime.ui.run.books import BOOKS
 from regime.ui.run.slots import Pool, Turn, computing, go_on, pool_of
-from regime.ui.run.zero import new_session
+from regime.ui.run.zero import is_lent, new_session
 from regime.ui.text import duration
 
 CORES = torch.get_num_threads()
@@ -88,6 +88,8 @@ def fitting(config: Runnable, cost: Estimate) -> str | None:
 def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield events as dicts until their run has taken the time that one may take, letting others compute between its spells.
 
+    A run on a GPU that is lent keeps its slot.
+
     Args:
         stream: of the run.
         turn: with the slot that it computes in.
@@ -108,8 +110,8 @@ def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> It
                     f"The run was ended at its limit of {limit:g} s. Ask for fewer steps or a smaller model.",
                     print_exception=False,
                 )
-            for place in turn.share():
-                yield place.to_dict()
+            if not is_lent(run["kind"]):
+                yield from (place.to_dict() for place in turn.share())
 
 
 def threaded(stream: Iterator[Message]) -> Iterator[Message]:

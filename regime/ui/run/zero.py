@@ -45,6 +45,11 @@ if ZERO_GPU:
     lent_events = spaces.GPU(lent_events, duration=lease_seconds)
 
 
+def is_lent(kind: str) -> bool:
+    """Return whether a run of this kind has a GPU lent: its time goes on while the run stands in line between two spells."""
+    return ZERO_GPU and kind in ("probe", "checkpoints")
+
+
 class Rented:
     """A session whose run happens on a lent GPU."""
 
@@ -76,4 +81,4 @@ def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
     config.without_own()
     if config.kind == "sweep":
         return shared_sweep(config)
-    return Rented(config) if ZERO_GPU and config.kind != "toy" else regime.Session(config)
+    return Rented(config) if is_lent(config.kind) else regime.Session(config)
