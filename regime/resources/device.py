@@ -81,8 +81,7 @@ def compact_memory() -> Iterator[None]:
     glibc keeps tensors of up to 32 MiB in one heap, where those that live on leave holes between them: a fourth of what a
     forward pass holds (measured). A mapping of its own for every tensor leaves none, and costs page faults.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(libc, "mallopt"):  # not glibc
+    if (libc := _glibc()) is None:
         yield
         return
     libc.malloc_trim(0)
@@ -92,6 +91,17 @@ def compact_memory() -> Iterator[None]:
     finally:  # to what it comes to by itself when large tensors are freed
         libc.mallopt(MMAP_THRESHOLD, 2**25)
         libc.mallopt(TRIM_THRESHOLD, 2**26)
+
+
+def trim_memory() -> None:
+    """Give memory that was freed back to the system, where the C library is glibc; takes some milliseconds."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return libc if hasattr(libc, "mallopt") else None
 
 
 @cache

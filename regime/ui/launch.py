@@ -12,8 +12,8 @@ from queue import SimpleQueue
 
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
-TRIM, ARENAS = -1, -8
-"""Options of glibc's mallopt."""
+ARENAS = -8
+"""An option of glibc's mallopt."""
 
 
 def launch() -> None:
@@ -21,7 +21,7 @@ def launch() -> None:
     # Read when torch loads. By default its threads wait for one another by spinning, so that two runs on the same cores slow
     # each other tenfold; after 1000 turns they sleep instead, which costs one run alone 3%.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    give_memory_back()
+    share_memory()
     told = logging.StreamHandler(sys.stderr)
     logging.getLogger("regime").addHandler(told)
     logging.getLogger("regime").setLevel(logging.INFO)
@@ -45,14 +45,13 @@ def launch() -> None:
     gc.freeze()  # what is left is gone with the process; to look through it takes a second
 
 
-def give_memory_back() -> None:
-    """Have what runs have freed go back to the system, where the C library is glibc.
+def share_memory() -> None:
+    """Have all threads take memory from two heaps, where the C library is glibc.
 
-    It keeps an arena a thread, and runs move from thread to thread: after 120 runs a server held four times what it used.
+    It keeps a heap a thread, and runs move from thread to thread: after 120 runs a server held four times what it used.
     """
     if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(ARENAS, 2)
-        libc.mallopt(TRIM, 128 * 1024)
 
 
 def serves_agents() -> bool:

@@ -14,6 +14,7 @@ from time import monotonic
 from regime.config import Runnable
 from regime.errors import ConfigError
 from regime.record.events import Queued
+from regime.resources.device import trim_memory
 from regime.resources.limits import limits
 
 SHORT = 8.0
@@ -75,6 +76,7 @@ class Pool:
                     took = turn.spent + monotonic() - turn.since
                     self._usual = took if self._usual is None else (1 - RECENT) * self._usual + RECENT * took
                 self._moved.notify_all()
+            trim_memory()  # a server that is left alone holds what it uses
 
     def _join(self, turn: "Turn") -> None:
         most = limits().waiting if self._own[1] is None else self._own[1]
