@@ -98,3 +98,9 @@ def matmul_turn(device: torch.device = CPU) -> Turn:
 def matmul_rate(seconds: Sequence[float]) -> float:
     """Floating-point operations a second, from the turns of `matmul_turn`."""
     return 2 * CUBE**3 / float(np.median(seconds))
+
+
+def geometric_mean(estimates: Sequence[Estimate]) -> Estimate:
+    """Of independent estimates: replicate k of the mean is the mean of replicates k."""
+    value = np.exp(np.mean([np.log(each.value) for each in estimates]))
+    return Estimate(float(value), np.exp(np.mean([np.log(each.draws) for each in estimates], axis=0)))
