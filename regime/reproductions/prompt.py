@@ -22,8 +22,8 @@ BASE = {"model": "smollm2", "loss": "cross-entropy", "probe_samples": 8, "foreca
 READOUTS = {"last": "random head on the last token", "prompt": "prompt in the model's own words"}
 SHARE = 0.8
 """Of the first loss, at which both are compared."""
-FALL = 0.07
-"""Share of the loss that a step would take if it stayed linear."""
+FALL = {"quick": 0.1, "full": 0.07}
+"""Share of the loss that a step would take if it stayed linear, by form."""
 STEPS = 20
 TOKENS = 64
 """That pass through the model together: more of them would take longer than a run may stay silent."""
@@ -38,10 +38,14 @@ class Seen(NamedTuple):
     gap: float
 
 
-def path(config: ProbeConfig) -> Generator[Step, None, tuple[Seen, Seen]]:
+def path(config: ProbeConfig, fall: float) -> Generator[Step, None, tuple[Seen, Seen]]:
     """Fine-tune all parameters by gradient descent until the training loss is SHARE of its start; return the last two models.
 
-    Each step is FALL L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss.
+    Each step is fall L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss.
+
+    Args:
+        config: model, texts and readout.
+        fall: share of the loss that a step would take if it stayed linear.
 
     Raises:
         RuntimeError: the loss does not fall as far in STEPS steps.
@@ -75,7 +79,7 @@ def path(config: ProbeConfig) -> Generator[Step, None, tuple[Seen, Seen]]:
             previous = yield from gap(module, shown, start)
             return Seen(losses[-2] / losses[0], previous), Seen(losses[-1] / losses[0], last)
         gradients = [parameter.grad for parameter in own.values()]
-        rate = FALL * losses[-1] / sum(torch.linalg.vector_norm(g).item() ** 2 for g in gradients if g is not None)
+        rate = fall * losses[-1] / sum(torch.linalg.vector_norm(g).item() ** 2 for g in gradients if g is not None)
         _move(own, gradients, rate)
     raise RuntimeError(f"{config.readout}: the loss did not fall to {SHARE:g} of its start in {STEPS} steps")
 
@@ -129,6 +133,7 @@ def measure(full: bool) -> Iterator[Found]:
     from regime.models.loading import finding as arriving
 
     seeds, size = (6, {"samples": 32, "max_tokens": 32}) if full else (3, {"samples": 8, "max_tokens": 16})
+    fall = FALL["full" if full else "quick"]
     yield Step(0.0, "the language model's weights")
     for _ in arriving(str(BASE["model"])):
         yield Step()
@@ -138,7 +143,7 @@ def measure(full: bool) -> Iterator[Found]:
             yield Step((seed + part / 2) / seeds, f"texts {seed + 1} of {seeds}: {READOUTS[readout]}")
             config = ProbeConfig(**BASE, **size, readout=readout, seed=seed)
             configs.append(config)
-            gaps[readout].append(at((yield from path(config)), SHARE))
+            gaps[readout].append(at((yield from path(config, fall)), SHARE))
     head, prompt = (np.array(gaps[readout]) for readout in READOUTS)
     text = f"at {SHARE:g} of the first loss"
     what = f"log10 of the Taylor gap with a prompt over that with a random head, {text}"

@@ -1,4 +1,4 @@
-"""`python -m tests.load [crowd] [probes] [mixed] [press] [soak] [--write]`: a server under load, minutes each."""
+"""`python -m tests.load [crowd] [probes] [mixed] [overtake] [press] [soak] [--write]`: a server under load, minutes each."""
 
 import argparse
 import json
@@ -30,6 +30,7 @@ LOADS = {
     "crowd": lambda server: crowded(server, 50, 120.0),
     "probes": probes,
     "mixed": lambda server: mixed(server, 10, 10, 60.0),
+    "overtake": lambda server: mixed(server, 10, 1, 60.0),
     "press": lambda server: pressed(server, 3, 30.0),
     "soak": lambda server: soaked(server, 500, 60),
 }

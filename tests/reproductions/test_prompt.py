@@ -12,7 +12,7 @@ from regime.measures.function import linear_gap
 from regime.models.functions import TextFunction
 from regime.reproductions import prompt
 from regime.reproductions.claim import Step
-from regime.reproductions.prompt import SHARE, Seen, at, gap, path
+from regime.reproductions.prompt import FALL, SHARE, Seen, at, gap, path
 
 SMALL = {"model": "minilm", "loss": "cross-entropy", "samples": 4, "max_tokens": 8, "probe_samples": 8, "forecast": False}
 
@@ -26,7 +26,7 @@ def ended(steps: Generator[Step, None, Any]) -> Any:
 
 
 def last(config: ProbeConfig) -> tuple[Seen, Seen]:
-    return ended(path(config))
+    return ended(path(config, FALL["quick"]))
 
 
 def test_the_two_models_are_on_both_sides_of_the_share() -> None:
