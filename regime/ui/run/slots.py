@@ -26,6 +26,8 @@ PACE, TOLD = 0.5, 16
 wait tell theirs in a second: to send one takes 10 ms that runs would compute in."""
 CLOSING = Event()
 """Set when the server ends: no run begins or goes on."""
+TIDY = 10.0
+"""Seconds after which memory is given back while runs compute."""
 RECENT = 0.3
 """Weight of the newest run in what runs are expected to take."""
 
@@ -41,6 +43,7 @@ class Pool:
         self._line: deque[Turn] = deque()
         self._moved = Condition()
         self._usual: float | None = None
+        self._tidied = monotonic()
 
     @property
     def slots(self) -> int:
@@ -76,7 +79,13 @@ class Pool:
                     took = turn.spent + monotonic() - turn.since
                     self._usual = took if self._usual is None else (1 - RECENT) * self._usual + RECENT * took
                 self._moved.notify_all()
-            trim_memory()  # a server that is left alone holds what it uses
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Give back what runs have freed: when none computes, and while others do, at times, since they take it again."""
+        if not computing() or monotonic() - self._tidied > TIDY:
+            self._tidied = monotonic()
+            trim_memory()
 
     def _join(self, turn: "Turn") -> None:
         most = limits().waiting if self._own[1] is None else self._own[1]
