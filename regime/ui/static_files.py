@@ -57,7 +57,8 @@ def fingerprint(text: str) -> str:
 
 def script(name: str) -> str:
     """Return what a component runs as it loads: the function `mount` of a module, which takes what Gradio gives a component."""
-    return f"import(new URL('{address()}/{name}.js', document.baseURI)).then(m => m.mount({{element, props, trigger, watch}}));"
+    load = f"const {{mount}} = await import(new URL('{address()}/{name}.js', document.baseURI))"
+    return f"(async () => {{ {load}; await mount({{element, props, trigger, watch}}); ready(element); }})();"
 
 
 def routes() -> list[BaseRoute]:

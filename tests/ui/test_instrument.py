@@ -7,7 +7,7 @@ import pytest
 import regime
 from regime.ui.run.examples import example
 from regime.ui.text import number
-from tests.ui.test_browser import MINUTES, browser, ended, expect, labelled, page, press, settings, take, visit  # noqa: F401
+from tests.ui.test_browser import MINUTES, browser, ended, expect, labelled, menu, page, press, settings, take, visit  # noqa: F401
 
 CHARTS = {".v-loss": "train_loss", ".v-distances": "kernel_change"}
 
@@ -142,10 +142,14 @@ def test_a_short_run_starts_by_itself_when_a_knob_is_let_go_and_a_long_one_does_
 
 
 def test_what_is_pressed_before_the_scripts_come_is_done_when_they_are_there(page, server):  # noqa: F811
-    page.route("**/feed.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))
+    page.route("**/f*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))  # feed.js, files.js
     page.goto(server.url)
+    press(page, "Embed")
+    menu(page).get_by_role("button", name="Layers, CSV").click()
     chip = page.get_by_role("button", name="Large alpha", exact=True)
     chip.click()
+    expect(page.locator(".link:visible [role=status]")).not_to_be_empty()
+    expect(page.locator(".files:visible [role=status]")).not_to_be_empty()
     expect(page.get_by_role("slider", name="Output scale")).not_to_have_attribute("aria-valuetext", "0.1", timeout=MINUTES)
     expect(chip).to_have_attribute("aria-pressed", "true", timeout=MINUTES)
 

@@ -98,14 +98,14 @@ export class Tab {
     this.screen?.querySelectorAll('[data-panel]').forEach(root => {
       this.shown.observe(root);
       try {
-        if (root.checkVisibility()) PANELS[root.dataset.panel](root, this);
+        if (!root.checkVisibility()) return;
+        PANELS[root.dataset.panel](root, this);
+        ready(root);
       } catch (error) {  // one panel that cannot be drawn must not take the others with it
         if (!reported.has(root.dataset.panel)) console.error(root.dataset.panel, error);
         reported.add(root.dataset.panel);
       }
     });
-    // What was pressed before this script had come.
-    globalThis.early?.splice(0).forEach(button => button.click());
   }
 }
 
