@@ -49,40 +49,66 @@ def kernel_distance_centered(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
     return kernel_distance(center(now), center(start))
 
 
-def resampled(now: Kernel, start: Kernel, weights: Weights) -> dict[str, Float[Tensor, "*s B"]]:
-    """Return kernel_change, kernel_distance and kernel_distance_centered on B subsets of the points.
+class Start:
+    """Theta_0, with what comparing another kernel with it on B subsets of the points takes again and again."""
+
+    def __init__(self, kernel: Kernel, weights: Weights) -> None:
+        """Prepare the comparison.
+
+        Args:
+            kernel: Theta_0.
+            weights: a row of ones and zeros for each subset.
+        """
+        self.kernel, self.weights = kernel.double(), weights
+        self.size: Float[Tensor, "*s B"] = weighted(self.kernel.square(), weights)
+        self.plain, self.centered = _Direction(self.kernel, weights), _Direction(center(self.kernel), weights, centered=True)
+
+    def resampled(self, now: Kernel) -> dict[str, Float[Tensor, "*s B"]]:
+        """Return kernel_change, kernel_distance and kernel_distance_centered of Theta_t on the subsets."""
+        now = now.double()
+        return {
+            "kernel_change": (weighted((now - self.kernel).square(), self.weights) / self.size).sqrt(),
+            "kernel_distance": self.plain.distance(now),
+            "kernel_distance_centered": self.centered.distance(center(now)),
+        }
+
+
+class _Direction:
+    """A normalized kernel, from which others are 1 - cosine away on each subset of the points.
 
     With n = sum of w, <H a H, H b H> = w.(a b).w - 2/n sum_i w_i (a w)_i (b w)_i + (w.a.w) (w.b.w) / n^2, of kernels that are
     centered over all points before, so that nothing large cancels.
-
-    Args:
-        now: Theta_t.
-        start: Theta_0.
-        weights: a row of ones and zeros for each subset.
     """
-    now, start = now.double(), start.double()
-    change = weighted(torch.stack([(now - start).square(), start.square()]), weights)
-    return {
-        "kernel_change": (change[0] / change[1]).sqrt(),
-        "kernel_distance": _distance(now, start, weights),
-        "kernel_distance_centered": _distance(center(now), center(start), weights, centered=True),
-    }
+
+    def __init__(self, kernel: Kernel, weights: Weights, *, centered: bool = False) -> None:
+        self.unit, self.weights, self.recentered = kernel / _norm(kernel), weights, centered
+        self.rows = self._rows(self.unit)
+        self.size = self._inner(self.unit.square(), self.rows, self.rows)
+
+    def distance(self, now: Kernel) -> Float[Tensor, "*s B"]:
+        """1 - cosine on each subset: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
+        moved = (now / _norm(now)).sub_(self.unit)
+        rows = self._rows(moved)
+        along = self._inner(self.unit * moved, self.rows, rows)
+        across = self._inner(moved.square(), rows, rows)
+        whole = self.size + 2 * along + across
+        return ((across - along**2 / self.size) / whole).clamp(min=0) / (1 + (self.size + along) / (self.size * whole).sqrt())
+
+    def _rows(self, kernel: Kernel) -> Float[Tensor, "*s B n"] | None:
+        return self.weights @ kernel if self.recentered else None
+
+    def _inner(self, entries: Kernel, one: Tensor | None, two: Tensor | None) -> Float[Tensor, "*s B"]:
+        """<a, b> on each subset, of the entrywise product and the kernels' rows."""
+        plain = weighted(entries, self.weights)
+        if one is None:
+            return plain
+        n, chosen = self.weights.sum(-1), self.weights
+        wholes = [(rows * chosen).sum(-1) for rows in (one, two)]
+        return plain - 2 / n * (one * two * chosen).sum(-1) + wholes[0] * wholes[1] / n**2
 
 
-def _distance(now: Kernel, start: Kernel, weights: Weights, centered: bool = False) -> Float[Tensor, "*s B"]:
-    """1 - cosine on each subset: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
-    unit, moved = (kernel / _inner(kernel, kernel).sqrt()[..., None, None] for kernel in (start, now))
-    pair = unit, moved - unit
-    size, along, across = weighted(torch.stack([pair[0].square(), pair[0] * pair[1], pair[1].square()]), weights)
-    if centered:
-        n, rows = weights.sum(-1), [weights @ kernel for kernel in pair]
-        wholes = [(row * weights).sum(-1) for row in rows]
-        size, along, across = (
-            product - 2 / n * (rows[i] * rows[j] * weights).sum(-1) + wholes[i] * wholes[j] / n**2
-            for product, (i, j) in zip((size, along, across), ((0, 0), (0, 1), (1, 1)), strict=True)
-        )
-    whole = size + 2 * along + across
-    return ((across - along**2 / size) / whole).clamp(min=0) / (1 + (size + along) / (size * whole).sqrt())
+def _norm(kernel: Kernel) -> Float[Tensor, "*s 1 1"]:
+    return torch.linalg.vector_norm(kernel, dim=(-2, -1), keepdim=True)
 
 
 def trace(kernel: Kernel) -> Float[Tensor, "*s"]:

@@ -13,12 +13,14 @@ from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap, unexplained
 from regime.measures.intervals import deviation, normal, subsets
-from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, resampled, trace
+from regime.measures.kernel import Start, center, kernel_change, kernel_distance, kernel_distance_centered, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
 
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
 
+KEPT = 2**26
+"""Bytes of kernels of the start that are kept ready; the others are prepared each time."""
 
 KERNEL = {
     "kernel_change": kernel_change,
@@ -91,6 +93,9 @@ class Baseline:
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
         self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
+        self.chosen: Float[Tensor, "1+B P"] = torch.cat([torch.ones_like(self.subsets[:1]), self.subsets])
+        """All points, then the subsets."""
+        self.starts: dict[tuple[str, ...], Start] = {}
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
         values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
@@ -99,6 +104,16 @@ class Baseline:
         parts = torch.stack([values[..., band].sum(-1) for band in self.bands], -1)
         self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
+
+    def kernel_of(self, layers: Sequence[str]) -> Start:
+        """Return Theta_0 of some layers, ready to be compared; zero where no gradient reached them."""
+        if (known := self.starts.get(tuple(layers))) is not None:
+            return known
+        nil = torch.zeros_like(self.kernel)
+        start = Start(_sum(self.start.kernels.get(layer, nil) for layer in layers), self.chosen)
+        if 4 * self.kernel.nbytes * len(self.starts) < KEPT:
+            self.starts[tuple(layers)] = start
+        return start
 
     def at(self, start: Restart | None) -> "Baseline":
         """The same with another start of the same points, where there is one."""
@@ -238,20 +253,23 @@ class _Measuring:
         reasons = dict.fromkeys(ROW, REASONS["kernel"])
         rounding = ROUNDING * now.rounding
         if present:
-            nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches, then or now
-            pair = [_sum(snapshot.kernels.get(layer, nil) for layer in present) for snapshot in (now, start)]
-            row["kernel_share"] = trace(pair[0]) / trace(self.kernel)
-            row |= {measure: function(*pair) for measure, function in KERNEL.items()}
+            nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches now
+            kernel, then = _sum(now.kernels.get(layer, nil) for layer in present), self.baseline.kernel_of(present)
+            row["kernel_share"] = trace(kernel) / trace(self.kernel)
+            drawn = then.resampled(kernel)
+            row |= {measure: values[:, 0] for measure, values in drawn.items()}
             if self.moved:
                 # A constant part that centering removes leaves its rounding behind.
-                larger = torch.stack([kernel.flatten(1).norm(dim=1) / center(kernel).flatten(1).norm(dim=1) for kernel in pair])
+                larger = torch.stack(
+                    [part.flatten(1).norm(dim=1) / center(part).flatten(1).norm(dim=1) for part in (kernel, then.kernel)]
+                )
                 sizes = {
                     "kernel_change": rounding,
                     "kernel_distance": rounding**2,
                     "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
                 }
-                for measure, values in resampled(*pair, self.baseline.subsets).items():
-                    self._spread(prefix + measure, values, sizes[measure])
+                for measure, values in drawn.items():
+                    self._spread(prefix + measure, values[:, 1:], sizes[measure])
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)
@@ -270,7 +288,7 @@ class _Measuring:
         now, chosen = self.now.representations[name], self.baseline.subsets
         if name not in self.represented:
             gram, start = hollow(now), self.baseline.start.representations[name]
-            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], torch.cat([torch.ones_like(chosen[:1]), chosen]))
+            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], self.baseline.chosen)
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),

@@ -7,7 +7,7 @@ from regime.kernels.spectrum import alignment
 from regime.measures.definitions import DEFINITIONS
 from regime.measures.function import linear_gap
 from regime.measures.intervals import deviation, subsets
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, resampled
+from regime.measures.kernel import Start, kernel_change, kernel_distance, kernel_distance_centered
 from regime.measures.measurement import KERNEL, ROUNDING, ROW, Baseline, Measurement, between
 from regime.measures.representation import feature_movement, representation_change
 
@@ -102,7 +102,7 @@ def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
     )
     chosen = subsets(40)
     kernels = h1 @ h1.mT, h0 @ h0.mT
-    drawn = resampled(*kernels, chosen) | {"representation_change": representation_change(h1, h0, chosen)}
+    drawn = Start(kernels[1], chosen).resampled(kernels[0]) | {"representation_change": representation_change(h1, h0, chosen)}
     fresh = {name: function(*kernels) for name, function in KERNEL.items()} | {
         "representation_change": representation_change(h1, h0)
     }
