@@ -150,7 +150,10 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
     buttons = "".join(
         f'<button type="button" class="chip" name="{name}">{label}</button>' for name, label in FILES[kind].items()
     )
-    menu = f'<details><summary class="chip">Download</summary><div class="menu">{buttons}</div></details><p role="status"></p>'
+    menu = (
+        f'<details data-kind="{kind}"><summary class="chip">Download</summary><div class="menu">{buttons}</div></details>'
+        '<p role="status" data-panel="files"></p>'
+    )
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))

@@ -51,7 +51,7 @@ class Screen:
         """Connect the components of a tab to this screen."""
         self.layout, self.form, self.feed = layout, layout.form, layout.feed
         self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)
-        form, drawn = self.form.html, [self.feed, layout.code, layout.files, *layout.views, *layout.final]
+        form, drawn = self.form.html, [self.feed, layout.code, *layout.views, *layout.final]
         each = {"trigger_mode": "multiple", **QUICK}  # nothing is lost while a press before it is answered, or its run goes on
         queued = {"trigger_mode": "multiple", "concurrency_limit": None, **HIDDEN}  # what is refused is said in words
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
@@ -181,8 +181,7 @@ class Screen:
                     case "pinned":
                         yield {self.feed: visit.feed.frame(board, pin=True)}
                     case "started":
-                        taken = {self.layout.files: {"shown": visit.key}}
-                        yield {**taken, **self.show_all(visit)}
+                        yield self.show_all(visit)
                     case _ if event["kind"] == "finished" or time.monotonic() - drawn > PACE:
                         yield self.draw(visit)
                         drawn = time.monotonic()

@@ -1,18 +1,19 @@
 // The files of the run that is shown: a press asks for one; the server hands it over, or says why there is none.
+import { tabOf } from './feed.js';
+
 export const mount = ({ element, props, trigger, watch }) => {
-  const menu = element.querySelector('.menu'), said = element.querySelector('[role=status]');
-  let presses = 0, shown = '';
+  const tab = tabOf(element), menu = element.querySelector('.menu'), said = element.querySelector('[role=status]');
+  let presses = 0;
   menu.addEventListener('click', event => {
     const button = event.target.closest('button');
     if (!button) return;
     said.textContent = `Making ${button.name} \u2026`;
-    props.value = [button.name, ++presses, shown];
+    props.value = [button.name, ++presses, tab.visit ?? ''];
     trigger('submit');
   });
   watch('value', () => {
     const value = props.value;
     if (!value || Array.isArray(value)) return;
-    shown = value.shown ?? shown;
     said.textContent = value.said ?? '';
     if (!value.file) return;
     // Stays to be pressed where the browser lets no script start a download.

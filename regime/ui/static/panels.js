@@ -12,7 +12,7 @@ import { outcome } from './outcome.js';
 import { mapped, pictures } from './picture.js';
 import { blockTable, fullTable, layerTable } from './table.js';
 import { time } from './time.js';
-import { chips, link, notice, story, transport, whose } from './tools.js';
+import { chips, files, link, notice, story, transport, whose } from './tools.js';
 
 const OFF_SCALE = 100;  // distances beyond it are shown as that
 const net = { look: 'net', pinned: true };
@@ -87,6 +87,7 @@ const multiples = (root, tab) => {
 
 export const PANELS = {
   chips,
+  files,
   link,
   story,
   whose,

@@ -24,6 +24,12 @@ export const notice = (root, { told }) => {
   root.classList.toggle('bad', Boolean(told.bad));
 };
 
+// What was said of a file goes with the run.
+export const files = (root, { run }) => {
+  if ((root.run ??= run.id) !== run.id) root.textContent = '';
+  root.run = run.id;
+};
+
 // Whose the results are: dimmed as soon as the form is touched, until the server says that they are the form's.
 export const whose = (root, tab) => {
   const text = tab.told.whose ?? '';
