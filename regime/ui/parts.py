@@ -147,6 +147,7 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
         views, final: as in `Layout`.
         told: what is known of the shipped run before anybody has asked.
     """
+    config = example(kind).config
     buttons = "".join(
         f'<button type="button" class="chip" name="{name}">{label}</button>' for name, label in FILES[kind].items()
     )
@@ -157,9 +158,9 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))
-        code = gr.Code(snippet(example(kind).config), language="python", label="Python", interactive=False, lines=5)
+        code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5)
     told = {"preset": first(kind).name, **told}
-    start = {"file": shipped.name(kind), "query": query(example(kind).config), "told": told}
+    start = {"file": shipped.name(kind), "query": query(config), "told": told}
     feed = unseen(kind, json.dumps(start), "feed")
     return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views or {}, final or {})
 

@@ -19,7 +19,11 @@ FRAME = ("embed", "hide", "claim")
 
 def query(fields: dict[str, object]) -> str:
     """Return a configuration as a permalink's query; own rows stay out of it."""
-    config = shared_config(fields)
+    return query_of(shared_config(fields))
+
+
+def query_of(config: Runnable) -> str:
+    """Return a shared configuration as a permalink's query; own rows stay out of it."""
     return config.to_query().replace("kind=", "run=", 1)
 
 

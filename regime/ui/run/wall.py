@@ -21,7 +21,7 @@ from regime.plots.looks import looks
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
-from regime.ui.run.link import query
+from regime.ui.run.link import query_of
 from regime.ui.static_files import FOR_GOOD, address, fingerprint, json_route
 
 TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
@@ -87,7 +87,7 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that differ from their defaults, and the permalink of the run where it has one."""
     try:
         config = shared_config(fields)
-        return {"fields": {"kind": config.kind, **config.changes()}, "link": query(fields)}
+        return {"fields": {"kind": config.kind, **config.changes()}, "link": query_of(config)}
     except ConfigError:  # it has a part that is no visitor's to choose
         return {"fields": fields, "link": None}
 
