@@ -21,6 +21,7 @@ def launch() -> None:
     # Read when torch loads. By default its threads wait for one another by spinning, so that two runs on the same cores slow
     # each other tenfold; after 1000 turns they sleep instead, which costs one run alone 3%.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    gc.disable()  # what loads stays: to look through it again and again is an eighth of the start
     share_memory()
     told = logging.StreamHandler(sys.stderr)
     logging.getLogger("regime").addHandler(told)
@@ -35,6 +36,8 @@ def launch() -> None:
     app = build()
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
     Sessions(app)
+    gc.freeze()  # nor later
+    gc.enable()
     asked.get()
     close()
     ended = time.monotonic() + PATIENCE
