@@ -49,7 +49,7 @@ def kernel_distance_centered(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
     return kernel_distance(center(now), center(start))
 
 
-class Start:
+class StartKernel:
     """Theta_0, with what comparing another kernel with it on B subsets of the points takes again and again."""
 
     def __init__(self, kernel: Kernel, weights: Weights) -> None:

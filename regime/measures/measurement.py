@@ -1,26 +1,20 @@
 """All measures of a snapshot against the first one, with the floor below which each says nothing."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.dynamics.snapshot import TWIN_GAP, Restart, Snapshot
+from regime.dynamics.snapshot import TWIN_GAP, Snapshot
 from regime.kernels.spectrum import alignment, effective_rank
+from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
 from regime.measures.definitions import REASONS
-from regime.measures.function import gap_by_mode, linear_gap, unexplained
-from regime.measures.intervals import deviation, normal, subsets
-from regime.measures.kernel import Start, center, kernel_change, kernel_distance, kernel_distance_centered, trace
+from regime.measures.function import gap_by_mode, linear_gap
+from regime.measures.intervals import deviation, normal
+from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
-
-ROUNDING = 8.0
-"""Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
-
-KEPT = 2**26
-"""Bytes of kernels of the start that are kept ready; the others are prepared each time."""
 
 KERNEL = {
     "kernel_change": kernel_change,
@@ -30,20 +24,6 @@ KERNEL = {
 REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
-
-
-class Along(NamedTuple):
-    """What a point adds to a path: the twin's gap there, and what the forecast missed of it."""
-
-    gap: Float[Tensor, "S"]
-    drawn: Float[Tensor, "S B"]
-    """The gap on random subsets of the probe points."""
-    rounding: Float[Tensor, "S"]
-    """How far rounding alone may move the gap."""
-    missed: Float[Tensor, "S"]
-    """sum over probe points ||f_t - f_lin,t||^2, against the twin."""
-    around: Float[Tensor, "S"]
-    """sum over probe points ||f_t - mean||^2."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +48,6 @@ class Measurement:
     """Of the twin, where there is one."""
 
 
-def _sum(parts: Iterable[Tensor]) -> Tensor:
-    return torch.stack([part.double() for part in parts]).sum(0)
-
-
-def total(snapshot: Snapshot) -> Float[Tensor, "S P P"]:
-    """Theta on the probe points, all layers."""
-    return _sum(snapshot.kernels.values())
-
-
 def between(one: Snapshot, other: Snapshot) -> dict[str, Float[Tensor, "S"]]:
     """How far apart two snapshots are, measured as a change would be: of independent ones, a reference for changes."""
     kernels = total(one), total(other)
@@ -85,73 +56,15 @@ def between(one: Snapshot, other: Snapshot) -> dict[str, Float[Tensor, "S"]]:
     return distances | {"representation_change": representation_change(*hidden)}
 
 
-class Baseline:
-    """What a run is measured against: its first snapshot, and what is needed of it again and again."""
+def take_measures(baseline: Baseline, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
+    """Take every measure of a snapshot, whole and by layer and block; layers sum to the whole before norms are taken.
 
-    def __init__(self, start: Snapshot) -> None:
-        self.start, self.kernel = start, total(start)
-        self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
-        points = start.outputs.shape[1]
-        self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
-        self.chosen: Float[Tensor, "1+B P"] = torch.cat([torch.ones_like(self.subsets[:1]), self.subsets])
-        """All points, then the subsets."""
-        self.starts: dict[tuple[str, ...], Start] = {}
-        finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
-        values, modes = torch.linalg.eigh(finite)
-        values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
-        self.bands = [slice(2**k - 1, min(2 ** (k + 1) - 1, points)) for k in range(points.bit_length())]
-        self.bands = [band for band in self.bands if band.start < points]
-        parts = torch.stack([values[..., band].sum(-1) for band in self.bands], -1)
-        self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
-        """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
-
-    def kernel_of(self, layers: Sequence[str]) -> Start:
-        """Return Theta_0 of some layers, ready to be compared; zero where no gradient reached them."""
-        if (known := self.starts.get(tuple(layers))) is not None:
-            return known
-        nil = torch.zeros_like(self.kernel)
-        start = Start(_sum(self.start.kernels.get(layer, nil) for layer in layers), self.chosen)
-        if 4 * self.kernel.nbytes * len(self.starts) < KEPT:
-            self.starts[tuple(layers)] = start
-        return start
-
-    def at(self, start: Restart | None) -> "Baseline":
-        """The same with another start of the same points, where there is one."""
-        return self if start is None else Baseline(replace(self.start, **start._asdict()))
-
-    def measure(self, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
-        """Every measure of `now`, whole and by layer and block; layers sum to the whole before norms are taken.
-
-        Args:
-            now: the snapshot.
-            previous: time and Theta of the measurement before.
-        """
-        return _Measuring(self, now).all(previous)
-
-    def along(self, outputs: Float[Tensor, "S P C"], linear: Float[Tensor, "S P C"], step: int) -> Along:
-        """Return what one point of the path tells of the gap to the twin.
-
-        Args:
-            outputs: of the network.
-            linear: of its twin.
-            step: at which they are.
-        """
-        start = self.start.outputs
-        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
-        return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
-
-    def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
-        """Return how far rounding alone may move a gap at these outputs.
-
-        Every step rounds the parameters of network and twin, and errors add up as a random walk does.
-
-        Args:
-            outputs: of the network.
-            near: a snapshot that says how large the numbers are that outputs are computed from.
-            step: after how many steps of network and twin apart.
-        """
-        moved = (outputs.double() - self.start.outputs.double()).flatten(1).norm(dim=1)
-        return ROUNDING * near.rounding * near.size.double() * max(1, step) ** 0.5 / moved
+    Args:
+        baseline: what it is measured against.
+        now: the snapshot.
+        previous: time and Theta of the measurement before.
+    """
+    return _Measuring(baseline, now).all(previous)
 
 
 class _Measuring:
@@ -254,7 +167,7 @@ class _Measuring:
         rounding = ROUNDING * now.rounding
         if present:
             nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches now
-            kernel, then = _sum(now.kernels.get(layer, nil) for layer in present), self.baseline.kernel_of(present)
+            kernel, then = sum_of(now.kernels.get(layer, nil) for layer in present), self.baseline.kernel_of(present)
             row["kernel_share"] = trace(kernel) / trace(self.kernel)
             drawn = then.resampled(kernel)
             row |= {measure: values[:, 0] for measure, values in drawn.items()}
@@ -273,7 +186,7 @@ class _Measuring:
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)
-        moved, size = (_sum(part[layer] for layer in present or members) for part in (now.displacement, now.magnitude))
+        moved, size = (sum_of(part[layer] for layer in present or members) for part in (now.displacement, now.magnitude))
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
         reasons["taylor_gap"] = REASONS["isolated"]

@@ -10,8 +10,8 @@ from torch import Tensor
 from regime.config import AnyConfig
 from regime.dynamics.snapshot import TWIN_GAP, on_cpu
 from regime.measures.advice import advise
+from regime.measures.baseline import Baseline
 from regime.measures.intervals import at_look, interval_of_geometric_mean
-from regime.measures.measurement import Baseline
 from regime.measures.verdict import AXIS, Evidence, Verdict, judge
 from regime.record.events import Regime
 from regime.record.point import Point

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from regime.config import AnyConfig, ToyConfig
 from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined, on_cpu
+from regime.measures.baseline import Along, Baseline, total
 from regime.measures.definitions import REASONS
 from regime.measures.intervals import interval_of_mean
 from regime.measures.kernel import kernel_change
-from regime.measures.measurement import Along, Baseline, Measurement, total
+from regime.measures.measurement import Measurement, take_measures
 from regime.measures.own import OwnMeasure, evaluate, imported
 from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
@@ -158,7 +159,7 @@ class Recorder:
         known = "kernel" in self.past and not snapshot.anew
         previous = (self.past["time"].item(), self.past["kernel"].to(snapshot.outputs.device)) if known else None
         baseline = self.baseline.at(snapshot.start)
-        measurement = baseline.measure(snapshot, previous)
+        measurement = take_measures(baseline, snapshot, previous)
         self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64, device="cpu")}
         self.last = snapshot.kernels
         if snapshot.unmoved is not None:

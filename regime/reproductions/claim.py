@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 
 from regime.config import Runnable, SweepConfig, ToyConfig
+from regime.measures.baseline import Baseline
 from regime.measures.intervals import PointEstimate
-from regime.measures.measurement import Baseline, Measurement
+from regime.measures.measurement import Measurement, take_measures
 from regime.record.events import Interval, Message, Number
 from regime.record.report import Report
 from regime.runner import stream
@@ -180,7 +181,7 @@ def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) 
     for _ in range(STEPS):
         yield Step()
         if experiment.advance().mean() <= target:
-            return baseline.measure(take_snapshot(experiment), None)
+            return take_measures(baseline, take_snapshot(experiment), None)
     raise RuntimeError(f"the training loss did not fall to {share:g} of its start in {STEPS} steps")
 
 

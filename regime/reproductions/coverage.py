@@ -12,7 +12,7 @@ from torch import Tensor
 from regime.config import ToyConfig
 from regime.kernels.infinite import infinite_ntk
 from regime.measures.intervals import PointEstimate, interval_of_geometric_mean, interval_of_mean, mean_over_seeds, subsets
-from regime.measures.kernel import Start, kernel_change
+from regime.measures.kernel import StartKernel, kernel_change
 from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
 from regime.sweep.fits import power_law
 from regime.toy import tasks
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
             network.jacobian([p.map(lambda t: t[rows]) for p in layers], x) for layers in (self.after, self.run.initial)
         )
         now, start = (sum(network.kernels(jacobian, jacobian).values()).double() for jacobian in jacobians)
-        return kernel_change(now, start), Start(start, subsets(POINTS).to(now)).resampled(now)["kernel_change"]
+        return kernel_change(now, start), StartKernel(start, subsets(POINTS).to(now)).resampled(now)["kernel_change"]
 
 
 def trained(fields: dict[str, object], seed: int) -> Trained:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from regime.config import SweepConfig, ToyConfig
 from regime.dynamics.snapshot import Snapshot
+from regime.measures.baseline import Baseline
 from regime.measures.intervals import PointEstimate, mean_over_seeds
 from regime.measures.kernel import center
-from regime.measures.measurement import Baseline
+from regime.measures.measurement import take_measures
 from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
 from regime.reproductions.widths import LOSS, STEP
 from regime.toy.producer import ToyRun
@@ -54,7 +55,7 @@ def both_numbers(config: ToyConfig) -> Generator[Step, None, Float[Tensor, "2 S"
         yield Step()
     assert baseline is not None
     assert end is not None
-    changed = baseline.measure(end, None).model["kernel_change"]
+    changed = take_measures(baseline, end, None).model["kernel_change"]
     return torch.stack([low_rank_distance(end.representations[end.last_hidden], end.outputs), changed])
 
 

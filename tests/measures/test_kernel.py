@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from regime.measures.function import linear_gap
-from regime.measures.kernel import Start, center, kernel_change, kernel_distance, kernel_distance_centered
+from regime.measures.kernel import StartKernel, center, kernel_change, kernel_distance, kernel_distance_centered
 
 
 def kernel(seed: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def test_resampled_measures_are_those_of_the_subset(apart: float, constant: floa
     start = a @ a.mT + constant
     now = 1.3 * (start + apart * b @ b.mT)
     subsets = torch.stack([torch.randperm(12, generator=generator) < 6 for _ in range(5)])
-    got = Start(start, subsets.double()).resampled(now)
+    got = StartKernel(start, subsets.double()).resampled(now)
     for function in (kernel_change, kernel_distance, kernel_distance_centered):
         want = torch.stack([function(now[:, s][:, :, s], start[:, s][:, :, s]) for s in subsets], 1)
         name = function.__name__

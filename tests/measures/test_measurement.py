@@ -4,18 +4,19 @@ import torch
 
 from regime.dynamics.snapshot import Moved, Snapshot, Targets
 from regime.kernels.spectrum import alignment
+from regime.measures.baseline import ROUNDING, Baseline
 from regime.measures.definitions import DEFINITIONS
 from regime.measures.function import linear_gap
 from regime.measures.intervals import deviation, subsets
-from regime.measures.kernel import Start, kernel_change, kernel_distance, kernel_distance_centered
-from regime.measures.measurement import KERNEL, ROUNDING, ROW, Baseline, Measurement, between
+from regime.measures.kernel import StartKernel, kernel_change, kernel_distance, kernel_distance_centered
+from regime.measures.measurement import KERNEL, ROW, Measurement, between, take_measures
 from regime.measures.representation import feature_movement, representation_change
 
 POINTS = 20
 
 
 def measure(now: Snapshot, start: Snapshot) -> Measurement:
-    return Baseline(start).measure(now, None)
+    return take_measures(Baseline(start), now, None)
 
 
 def snapshot(step: int, scale: float, seeds: int = 2) -> Snapshot:
@@ -66,13 +67,13 @@ def test_what_is_undefined_is_nan_and_says_why() -> None:
     assert result.undefined["a.0.y/parameter_movement"] == "the initial parameters are zero"
     assert result.undefined["a.0.y/taylor_gap"] == "taken for whole blocks, not for this layer alone"
     assert result.undefined["kernel_velocity"] == "it needs a measurement before this one"
-    assert Baseline(snapshot(0, 1.0)).measure(snapshot(0, 1.0), None).model["taylor_gap"].isinf().all()
+    assert take_measures(Baseline(snapshot(0, 1.0)), snapshot(0, 1.0), None).model["taylor_gap"].isinf().all()
 
 
 def test_floors_and_intervals_are_measures_on_random_subsets() -> None:
     start, now = snapshot(0, 1.0, seeds=1), snapshot(1, 2.0, seeds=1)
     baseline = Baseline(start)
-    result = baseline.measure(now, None)
+    result = take_measures(baseline, now, None)
     chosen = baseline.subsets.bool()
     assert (chosen.sum(1) == POINTS - 2).all()
     normal = 1.959964 * (18 / 2) ** 0.5
@@ -102,7 +103,9 @@ def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
     )
     chosen = subsets(40)
     kernels = h1 @ h1.mT, h0 @ h0.mT
-    drawn = Start(kernels[1], chosen).resampled(kernels[0]) | {"representation_change": representation_change(h1, h0, chosen)}
+    drawn = StartKernel(kernels[1], chosen).resampled(kernels[0]) | {
+        "representation_change": representation_change(h1, h0, chosen)
+    }
     fresh = {name: function(*kernels) for name, function in KERNEL.items()} | {
         "representation_change": representation_change(h1, h0)
     }
@@ -114,7 +117,7 @@ def test_velocity_alignments_and_modes() -> None:
     start, now = snapshot(0, 1.0), snapshot(3, 2.0)
     baseline = Baseline(start)
     k0, k3 = (3 * part.kernels["a.0.x"].double() for part in (start, now))
-    result = baseline.measure(now, (0.5, k0))
+    result = take_measures(baseline, now, (0.5, k0))
     assert torch.allclose(result.model["kernel_velocity"], kernel_distance(k3, k0))
     assert torch.allclose(result.model["target_alignment"], alignment(now.train.kernel, now.train.targets.expand(2, -1, -1)))
     assert [(band.start, band.stop) for band in baseline.bands] == [(0, 1), (1, 3), (3, 7), (7, 15), (15, 20)]
