@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from regime.config import MonitorConfig
 from regime.errors import is_finite, is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
+from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
 from regime.measures.own import OwnMeasure, checked
 from regime.observe.network import Watched
 from regime.observe.observer import Observer
-from regime.observe.placed import placed
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate, Measured
 from regime.record.kernels import save_kernels

@@ -68,7 +68,8 @@ def empirical_ntk(
 
     Jacot et al. 2018 (arXiv 1806.07572). A dense layer's term is sum over positions t, s of
     (a_t.a'_s + [bias]) (g_t.g'_s), with inputs a and output gradients g. It is added as the backward pass comes to the layer,
-    which is then let go of: memory is that of a forward pass, without the gradients of all parameters.
+    which is then let go of: memory is that of a forward pass, without the gradients of all parameters. A model stored in half
+    precision is passed in float32.
 
     Args:
         model: any module whose examples do not affect one another; it comes back exactly as it was.
@@ -89,7 +90,7 @@ def empirical_ntk(
 
     Raises:
         ValueError: an argument is not allowed, the output is not (n, C), nothing is trainable, no layer matches, a module is
-            random or couples examples, or not one example fits the memory.
+            random or couples examples, gradients are not finite, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
     large = sum(parameter.nbytes for parameter in model.parameters()) > LARGE
@@ -144,7 +145,16 @@ def _ntk(request: Request) -> dict[str, Tensor | None]:
     kernels = _dense(request) if request.method == "dense" else _structured(request)
     if all(kernel is None for kernel in kernels.values()):
         raise ValueError("model: its outputs do not depend on any trainable parameter")
+    for path, kernel in kernels.items():
+        # where a gradient is not finite, no product with it is
+        if kernel is not None and not all(bool(each.isfinite().all()) for each in _ends(kernel, request.other is None)):
+            raise ValueError(f"model: the kernel of {path} is not finite: gradients of some examples are not, or are too large")
     return kernels
+
+
+def _ends(kernel: Tensor, symmetric: bool) -> tuple[Tensor, ...]:
+    """Products of each example's gradients."""
+    return (kernel.diagonal(),) if symmetric else (kernel[0], kernel[:, 0])
 
 
 def _dense(r: Request) -> dict[str, Tensor | None]:

@@ -23,7 +23,6 @@ from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.observe.observer import Observer
-from regime.observe.placed import overwrite
 from regime.observe.snapshots import snapshot
 from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
@@ -155,7 +154,7 @@ class CheckpointRun(TransformerRun):
         language_model = self.config.readout in ("prompt", "next-token")
         other = loading.load(name, revision, language_model=language_model)
         try:
-            overwrite(self.model.model, other.model.state_dict())
+            _overwrite(self.model.model, other.model.state_dict())
             _check_same(self.model.model.config, other.model.config)
         except ValueError as problem:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
@@ -201,3 +200,16 @@ def _steps(revisions: list[str]) -> list[int]:
 
 def _as_inputs(ids: Tensor) -> Inputs:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def _overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load another model's tensors.
+
+    Raises:
+        ValueError: it has other ones, or of other shapes; the message names the first.
+    """
+    own = model.state_dict()
+    odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
+    if odd:
+        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
+    model.load_state_dict(state)

@@ -14,13 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
-from regime.kernels.jacobian.batch import Batch, Readout, is_half, select, size, widened
+from regime.kernels.jacobian.batch import Batch, Readout, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
+from regime.kernels.jacobian.placed import placed
+from regime.kernels.jacobian.single import Promoting, halves, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
-from regime.observe.placed import placed
 
 Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
@@ -61,8 +62,6 @@ class Watched:
     """The block of every such layer, by name."""
     trained: dict[str, dict[str, str]] = field(init=False)
     """Parameters that were trained at any time: their full names, by path and own name."""
-    wide: bool = field(init=False, default=False)
-    """Whether half precision is widened."""
     rounding: float = field(init=False, default=0.0)
     """Unit of rounding of the coarsest numbers in a pass."""
 
@@ -79,14 +78,13 @@ class Watched:
         self.blocks = {name: block_of(name) for name in self.names.values()}
         self.trained = {}
         self._meet()
-        self.wide = self._widens()
 
     def cost(self) -> tuple[float, int]:
         """Return the seconds of observing once, and the bytes at the peak."""
         theta = self._theta()
         with self._as(theta):
             blocks = len(set(self.blocks.values()))
-            return watching(self.model, self._suited(self.batch), self.readout, self._at_once(self.size), blocks)
+            return watching(self.model, self.batch, self.readout, self._at_once(self.size), blocks)
 
     def evaluate(self, batch: Batch, chunk: int | None = None) -> Float[Tensor, "n C"]:
         """The outputs on any batch, finite or not, so many examples at once; None: as of the probe batch."""
@@ -140,44 +138,26 @@ class Watched:
             state |= {f"{path}.{name}": value for name, value in numbers.items()}
         return state
 
-    def _widens(self) -> bool:
-        """Whether there is half precision, and the network can be passed in float32; not where it casts by itself."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        self.wide = any(map(is_half, tensors))
-        if self.wide:
-            try:
-                self._forward(select(self.batch, slice(0, 2)), self._theta())
-            except RuntimeError:
-                return False
-        return self.wide
-
-    def _suited(self, batch: Batch) -> Batch:
-        """The batch in the precision of the passes."""
-        return _each(widened, batch) if self.wide else batch
-
     @torch.inference_mode(False)
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
-        """What to put in the place of the network's own tensors: some parameters as they were, and all wide and trained."""
+        """What to put in the place of the network's own tensors: some parameters as they were, and all that was trained so."""
         trained = self._names() if trained is None else trained
         theta: dict[str, Tensor] = {}
         for name, own in self.model.named_parameters():
             value = self.initial[name] if name in at_start else own.detach()
-            value = widened(value) if self.wide else value
-            if name in at_start or value.dtype != own.dtype or own.requires_grad != (name in trained):
+            if name in at_start or own.requires_grad != (name in trained):
                 theta[name] = nn.Parameter(value, requires_grad=name in trained)
-        if self.wide:
-            theta |= {name: widened(buffer) for name, buffer in self.model.named_buffers() if is_half(buffer)}
-        return theta
+        return theta | widen(halves(self.model, theta))
 
     @contextmanager
     def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
         """The network with these parameters, in eval mode, undisturbed; not to be left open at a tick."""
-        with _settled(self.model), placed(self.model, theta), undisturbed(self.model) as passes:
+        half = Promoting() if halves(self.model, {}) else nullcontext()
+        with _settled(self.model), half, placed(self.model, theta), undisturbed(self.model) as passes:
             yield passes
 
     def _capture(self, batch: Batch, theta: dict[str, Tensor], look: Look | None = None) -> dict[str, LayerJacobian | None]:
         """The Jacobians of all layers; `look` sees each chunk's pass."""
-        batch = self._suited(batch)
         with self._as(theta):
             structure = learn_structure(self.model, batch, self.readout)
         self.tick()
@@ -217,7 +197,7 @@ class Watched:
     @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
-            output = widened(self._output(self._suited(batch))).detach()
+            output = widened(self._output(batch)).detach()
             self.rounding = max(self.rounding, passes.rounding)
         return output
 
@@ -232,7 +212,7 @@ class Watched:
         It is told where trained parameters have moved a little: at the start such differences may vanish, rounding and all.
         """
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        own |= {name: widened(tensor) for name, tensor in own.items()} if self.wide else {}
+        own = {name: widened(tensor) for name, tensor in own.items()}
         nudged = {name: own[name] * NUDGE for name in self._names()}
         rounded = self._evaluate(self.batch, self._theta() | nudged)
         theta = {name: _double(tensor) for name, tensor in (own | nudged).items() if tensor.is_floating_point()}

@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, select, widened
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, select
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.packed import PackedJacobian, packed
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
+from regime.kernels.jacobian.single import halves, widen
 from regime.kernels.jacobian.verify import PRECISION, near
 from regime.observe.kept import Kept
 from regime.observe.network import Watched, copied, same, same_value
@@ -106,7 +107,6 @@ class Observer(Watched):
             ValueError: parameters appeared, vanished or changed their shape since the start; the message names them.
         """
         self._check_same()
-        self.wide = self.wide or self._widens()
         met = self._meet()
         anew = met or not same(self.first.state, self._state())
         if anew:
@@ -194,7 +194,7 @@ class Observer(Watched):
         with self._as(theta):
             own = dict(self.model.named_parameters())
             trained = {own[name] for name in self._names()}
-            found = find(self.model, self._modules(), self._suited(self.batch), readout, trained)
+            found = find(self.model, self._modules(), self.batch, readout, trained)
         self.gives, self.hidden = found.outputs, found.hidden
         self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
 
@@ -204,8 +204,8 @@ class Observer(Watched):
         theta = self._theta(trained)
         for name, value in self.origin.state.items():
             if name in own and name not in trained and isinstance(value, Tensor):
-                theta[name] = widened(value) if self.wide else value
-        return theta
+                theta[name] = value
+        return theta | widen(halves(self.model, theta))
 
     def _kernels(self, jacobians: dict[str, LayerJacobian | None]) -> dict[str, Float[Tensor, "P P"]]:
         kernels = {}

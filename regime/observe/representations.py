@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, select
-from regime.kernels.jacobian.trace import PROBES, tensors_in
+from regime.kernels.jacobian.functions import tensors_in
+from regime.kernels.jacobian.trace import PROBES
 from regime.observe.pooling import mean_pool
 
 MASK = "attention_mask"

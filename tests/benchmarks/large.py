@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+from transformers import AutoModelForCausalLM, GPTNeoXConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 import regime
@@ -31,11 +31,11 @@ MEMORY = int(5.2 * 2**30)
 Inputs = dict[str, Tensor | int]
 
 
-def model(sizes: dict[str, int]) -> nn.Module:
-    """Return a GPT-NeoX with random weights, in float32."""
+def model(sizes: dict[str, int], dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Return a GPT-NeoX with random weights, made in the precision in which they are stored."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, use_cache=False)).eval()
+        return AutoModelForCausalLM.from_config(GPTNeoXConfig(**sizes, use_cache=False), dtype=dtype).eval()
 
 
 def batch(vocabulary: int) -> Inputs:
@@ -61,10 +61,10 @@ def kernel(net: nn.Module, inputs: Inputs) -> NTK:
     return regime.empirical_ntk(net, inputs, readout=difference, memory=MEMORY)
 
 
-def measured(sizes: dict[str, int], threads: int) -> tuple[Plan, float, int, int]:
+def measured(sizes: dict[str, int], threads: int, dtype: torch.dtype) -> tuple[Plan, float, int, int]:
     """Return the plan, the kernel's seconds, and the peaks of memory: of the call, above what was there, and of the process."""
     torch.set_num_threads(threads)
-    net, inputs = model(sizes), batch(sizes["vocab_size"])
+    net, inputs = model(sizes, dtype), batch(sizes["vocab_size"])
     plan = regime.plan_ntk(net, inputs, readout=difference, memory=MEMORY)
     before, start = status("VmRSS"), time.perf_counter()
     ntk = kernel(net, inputs)
@@ -86,14 +86,17 @@ def floor(sizes: dict[str, int]) -> float:
     return (2 * weights + sum(pairs)) / (3 * weights)
 
 
+def _apart(sizes: dict[str, int], threads: int, dtype: torch.dtype) -> tuple[Plan, float, int, int]:
+    """The same in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measured, sizes, threads, dtype).result()
+
+
 def section(rounds: int, quick: bool) -> Section:
     """Time against a pass, in turn, and memory in a fresh process."""
     sizes, threads = SMALL if quick else PYTHIA_1B, torch.get_num_threads()
-    if quick:
-        plan, seconds, rise, peak = measured(sizes, threads)
-    else:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            plan, seconds, rise, peak = pool.submit(measured, sizes, threads).result()
+    fresh = partial(measured, sizes, threads) if quick else partial(_apart, sizes, threads)
+    (plan, seconds, rise, peak), (_, *half) = fresh(torch.float32), fresh(torch.bfloat16)
     net, inputs = model(sizes), batch(sizes["vocab_size"])
     calls = {"one pass": partial(one_pass, net, inputs), "ours": partial(kernel, net, inputs)}
     turns = in_turn({way: turn(call, warm=False) for way, call in calls.items()}, rounds)
@@ -105,11 +108,13 @@ def section(rounds: int, quick: bool) -> Section:
             "Random weights, shaped like Pythia-1b unless quick; one output an example, the difference of two words' logits.",
             "One pass: forward and backward of the batch, all parameter gradients, each let go of when it is there. "
             f"{rounds} rounds of both in turn; the multiplications alone would take {floor(sizes):.3g} passes.",
-            "Memory: of a fresh process that makes the model, plans and takes the kernel, as the system counts it (VmHWM).",
+            "Memory: of a fresh process that makes the model, plans and takes the kernel, as the system counts it (VmHWM). "
+            "Weights in bfloat16 are widened as each function takes them.",
         ],
     )
     result.seconds["turns"] = turns
     known = {"planned": (plan.seconds, plan.bytes, 0), "fresh process": (seconds, rise, peak)}
+    known["fresh process, weights in bfloat16"] = tuple(half)
     known |= {f"{way}, in turn": (float(np.median(taken)), 0, 0) for way, taken in turns.items()}
     rows = [
         {"": name, "seconds": taken, "call's peak, GiB": top / 2**30 or "", "process's peak, GiB": whole / 2**30 or ""}

@@ -226,7 +226,9 @@ def _probe(
 
 
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
-    """Say why examples are not what they are on their own: they affect one another, or each pass is another."""
+    """Say why examples are not what they are on their own: they affect one another, each pass is another, or no gradient is."""
+    if odd := [path for path, gradient in probe.known.items() if not bool(gradient.size.isfinite())]:
+        raise ValueError(f"model: gradients of its outputs are not finite on this batch, in {', '.join(odd[:3])}")
     first, second = (evaluate(model, batch, readout) for _ in range(2))
     if not near(first, second, probe.tolerance):
         raise ValueError("model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise")

@@ -83,7 +83,7 @@ def check_mode(model: nn.Module) -> None:
     """
     for kind, tensors in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
         for name, tensor in tensors:
-            if (where := _elsewhere(tensor)) is not None:
+            if (where := elsewhere(tensor)) is not None:
                 raise ValueError(f"model: the {kind} {name} is not here: {where}")
     for path, module in model.named_modules():
         name = f"{path or ROOT} ({type(module).__name__})"
@@ -96,8 +96,8 @@ def check_mode(model: nn.Module) -> None:
             raise ValueError(f"model: {name} is random in training mode; call model.eval() first")
 
 
-def _elsewhere(tensor: Tensor) -> str | None:
-    """Where a parameter is, if it is not in the network itself; None if it is."""
+def elsewhere(tensor: Tensor) -> str | None:
+    """Return where a parameter is, if it is not in the network itself; None if it is."""
     if is_lazy(tensor):
         return "it is made at the first forward pass; pass a batch through the network first"
     if any(hasattr(tensor, mark) for mark in SHARDED):

@@ -14,14 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from regime.kernels.jacobian.composed import Composed
-from regime.kernels.jacobian.trace import (
-    Shared,
-    Site,
-    changes_in_place,
-    differentiable,
-    returns_its_argument,
-    tensors_in,
-)
+from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.trace import Shared, Site, differentiable, returns_its_argument
 
 
 @dataclass(eq=False)

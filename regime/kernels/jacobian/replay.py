@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from regime.kernels.jacobian.functions import tensors_in
 from regime.kernels.jacobian.recording import Use
-from regime.kernels.jacobian.trace import ExampleAxis, by_example, tensors_in
+from regime.kernels.jacobian.trace import ExampleAxis, by_example
 
 
 class UnfitError(Exception):

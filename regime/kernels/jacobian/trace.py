@@ -1,6 +1,6 @@
 """A look at the functions that a model applies to its parameters: logs of their calls, and which axis counts the examples."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
 from regime.kernels.jacobian.composed import Composed
+from regime.kernels.jacobian.functions import changes_in_place, tensors_in
 
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
@@ -59,7 +60,7 @@ ENTRYWISE = {
     functional.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, torch.erf, Tensor.erf, functional.gelu,
     functional.silu, functional.elu, functional.selu, functional.leaky_relu, functional.softplus, functional.mish,
     torch.sigmoid, Tensor.sigmoid, torch.sin, torch.cos, torch.add, torch.mul, torch.sub,
-    Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
+    Tensor.float, Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
 }  # fmt: skip
 """Functions of entries in the same place, and of numbers."""
 
@@ -105,29 +106,10 @@ class RowLog(Log):
         return function in ENTRYWISE and all(id(each) in self.known for each in met)
 
 
-def tensors_in(values: Any) -> Iterable[Tensor]:
-    """The tensors of nested arguments, in order."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors_in(value)
-    elif isinstance(values, Mapping):
-        yield from tensors_in(tuple(values.values()))
-
-
 def differentiable(output: Any) -> list[Tensor]:
     """The results of a call that gradients flow through; none under `torch.no_grad`, where views still ask for them."""
     found = tensors_in(output) if isinstance(output, Tensor | list | tuple) and torch.is_grad_enabled() else ()
     return [each for each in found if each.requires_grad]
-
-
-def changes_in_place(function: Callable) -> bool:
-    """Return whether a function writes into its first argument, by the convention for its name."""
-    name = function.__name__
-    return (name.endswith("_") and not name.endswith("__")) or (
-        name.startswith("__i") and name not in ("__invert__", "__index__")
-    )
 
 
 def returns_its_argument(function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:

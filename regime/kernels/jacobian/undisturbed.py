@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
+from regime.kernels.jacobian.single import in_single, promoted
+
 PARTS = ("_parameters", "_buffers", "_modules")
 HOOKS = [name for name in vars(nn.Module()) if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
 
@@ -36,7 +38,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
         if held.passes is not None:
             yield held.passes
             return
-        with _EAGER.held(), full_precision():
+        with _EAGER.held(), full_precision(), in_single(model):
             held.passes = Passes(model)
             try:
                 yield held.passes
@@ -151,10 +153,10 @@ class Passes:
         self.modes = ExitStack()
         self.hooks: list[Any] = []
         if isinstance(model, torch.jit.RecursiveScriptModule):
-            self._before(model, ())  # no hook can tell its passes apart: watched throughout
+            self._before(model, (), {})  # no hook can tell its passes apart: watched throughout
         else:
             self.hooks += [
-                model.register_forward_pre_hook(self._before, prepend=True),
+                model.register_forward_pre_hook(self._before, prepend=True, with_kwargs=True),
                 model.register_forward_hook(self._after, always_call=True),
             ]
 
@@ -180,11 +182,11 @@ class Passes:
             if self.random[1:]:
                 torch.cuda.set_rng_state_all(self.random[1:])
 
-    def _before(self, module: nn.Module, args: Any) -> None:
-        del module, args
+    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        del module
         self.depth += 1
         if self.depth > 1:
-            return  # a network that calls itself
+            return None  # a network that calls itself
         self._restore()
         copies: dict[int, Tensor] = {}
         for buffers in self.buffers:
@@ -197,6 +199,7 @@ class Passes:
         _push_mode(_Eyes(self))
         self.modes.callback(_pop_mode)
         self.modes.enter_context(_Plain())
+        return promoted((args, kwargs))
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> None:
         del module, args, output

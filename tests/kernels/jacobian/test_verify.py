@@ -229,3 +229,21 @@ def test_a_sum_of_millions_of_squares_is_exact() -> None:
     want = large.double().square().sum()
     assert abs(squared(large) / want - 1) < 1e-7
     assert squared(torch.tensor(3.0)) == 9
+
+
+class Root(nn.Linear):
+    """The square root of |w.x|, which has no derivative at the origin."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).abs().sqrt()
+
+
+@pytest.mark.parametrize("method", ["auto", "dense"])
+@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("crossed", [False, True])
+def test_gradients_that_are_not_finite_are_refused(at: int, crossed: bool, method: str) -> None:
+    """Of whichever example: the check looks at a few."""
+    x = torch.randn(7, 4)
+    x[at] = 0
+    with pytest.raises(ValueError, match=r"model: .*not finite"):
+        empirical_ntk(Root(4, 2, bias=False), x, torch.randn(3, 4) if crossed else None, method=method)

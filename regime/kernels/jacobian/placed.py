@@ -36,19 +36,6 @@ def placed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
             setattr(module, name, tensor)
 
 
-def overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load another model's tensors.
-
-    Raises:
-        ValueError: it has other ones, or of other shapes; the message names the first.
-    """
-    own = model.state_dict()
-    odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
-    if odd:
-        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
-    model.load_state_dict(state)
-
-
 def _suited(tensor: Tensor, own: Tensor) -> Tensor:
     bare = isinstance(own, nn.Parameter) and not isinstance(tensor, nn.Parameter)
     return nn.Parameter(tensor, requires_grad=False) if bare else tensor

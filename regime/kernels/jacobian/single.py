@@ -1,0 +1,160 @@
+"""A network that is stored in half precision, passed in single precision: the same function, without its rounding.
+
+Where a large network would not fit twice, its weights are widened as a function takes them, and again on the way back.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import reduce
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils._pytree import tree_map
+
+from regime.kernels.jacobian.batch import is_half, widened
+from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.parameters import elsewhere
+from regime.kernels.jacobian.placed import placed
+
+LARGE = 2**30
+"""Bytes of widened weights above which they are not all there at once."""
+STORED = "_stored_in_half_precision"
+"""Attribute of a stand-in: the numbers that it stands for."""
+
+_VIEWS = {"t", "transpose", "swapaxes", "movedim", "permute", "select", "narrow", "view", "view_as", "reshape", "flatten"} | {
+    "unflatten", "squeeze", "unsqueeze", "chunk", "split", "tensor_split", "unbind", "expand", "__getitem__",
+}  # fmt: skip
+VIEWS = {getattr(owner, name) for owner in (torch, Tensor) for name in _VIEWS if hasattr(owner, name)} | {
+    getattr(Tensor, name).__get__ for name in ("T", "mT", "data")
+}
+"""Functions that give entries as they are, and so stand-ins of stand-ins."""
+FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
+    "is_floating_point", "is_complex", "get_device", "requires_grad_", "register_hook", "__len__", "__get__", "__set__",
+}  # fmt: skip
+"""Names of functions that do not look at numbers."""
+GRAD = FunctionType(
+    torch.autograd.grad.__code__,
+    vars(torch.autograd) | {"has_torch_function": lambda _: False},
+    argdefs=torch.autograd.grad.__defaults__,
+)
+"""torch.autograd.grad under the modes around it, which what it recomputes needs."""
+
+
+@contextmanager
+def in_single(model: nn.Module) -> Iterator[None]:
+    """Have parameters and buffers of half precision in single precision meanwhile; scripted networks are left as they are."""
+    half = halves(model, {})
+    with Promoting() if half else nullcontext(), placed(model, widen(half)):
+        yield
+
+
+def halves(model: nn.Module, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the parameters and buffers of half precision that can be widened, by full names.
+
+    Args:
+        model: any module.
+        others: what will be in the place of some of its own.
+    """
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers()), **others}
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()) or any(map(elsewhere, own.values())):
+        return {}
+    return {name: tensor for name, tensor in own.items() if is_half(tensor)}
+
+
+@torch.inference_mode(False)
+def widen(half: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the same in single precision; parameters without memory of their own where all would take much."""
+    large = 4 * sum(tensor.numel() for tensor in half.values()) > LARGE
+    wide = {}
+    for name, tensor in half.items():
+        if not isinstance(tensor, nn.Parameter):
+            wide[name] = tensor.detach().float()
+        elif large:
+            nothing = torch.full((), torch.nan, device=tensor.device)  # what looks at it unseen finds no numbers
+            wide[name] = nn.Parameter(nothing.expand(tensor.shape), tensor.requires_grad)
+            setattr(wide[name], STORED, tensor.detach())
+        else:
+            wide[name] = nn.Parameter(tensor.detach().float(), tensor.requires_grad)
+    return wide
+
+
+class Promoting(TorchFunctionMode):
+    """Gives each function the numbers that stand-ins stand for, and one precision to its arguments where some are half."""
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        if function is torch.autograd.grad:
+            with self:
+                return GRAD(*args, **kwargs)
+        if function in VIEWS and (stored := getattr(args[0], STORED, None)) is not None:
+            views = function(*args, **kwargs)
+            for view, part in zip(tensors_in(views), tensors_in(function(stored, *args[1:], **kwargs)), strict=True):
+                setattr(view, STORED, part)
+            return views
+        if getattr(function, "__name__", "") in FACTS:
+            return function(*args, **kwargs)
+        floats = [tensor for tensor in tensors_in((args, kwargs)) if tensor.is_floating_point()]
+        dtypes, stand_ins = {tensor.dtype for tensor in floats}, {id(each) for each in floats if hasattr(each, STORED)}
+        if not stand_ins and (len(dtypes) == 1 or not any(map(is_half, floats))):
+            return function(*args, **kwargs)
+        written = bool(floats) and args and floats[0] is args[0] and changes_in_place(function)
+        precision = floats[0].dtype if written else reduce(torch.promote_types, dtypes)
+        given = {id(tensor): _numbers(tensor).to(precision) for tensor in floats}
+        wide = {given[id(each)].untyped_storage().data_ptr(): getattr(each, STORED) for each in floats if id(each) in stand_ins}
+        args, kwargs = tree_map(lambda value: given.get(id(value), value), (args, kwargs))
+        with _packed(wide):
+            result = function(*args, **kwargs)
+        if any(given[each]._version for each in stand_ins):
+            raise ValueError(f"model: {function.__name__} writes into a parameter of half precision; call model.float() first")
+        return result
+
+
+def promoted(inputs: Any) -> Any:
+    """Return a network's inputs in single precision, where it is passed so."""
+    promoting = any(isinstance(mode, Promoting) for mode in _get_current_function_mode_stack())
+    return tree_map(lambda value: widened(value) if isinstance(value, Tensor) else value, inputs) if promoting else inputs
+
+
+class _Widening(torch.autograd.Function):
+    """The numbers of a stand-in, whose gradients are its own."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(stand_in: Tensor, stored: Tensor) -> Tensor:
+        del stand_in
+        return stored.float()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keep nothing."""
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        del ctx
+        return gradient, None
+
+
+def _numbers(tensor: Tensor) -> Tensor:
+    stored = getattr(tensor, STORED, None)
+    return tensor if stored is None else _Widening.apply(tensor, stored)
+
+
+def _packed(wide: dict[int, Tensor]) -> AbstractContextManager:
+    """Let autograd keep the stored numbers instead of widened ones, which lie at these addresses."""
+    if not wide or torch._C._are_functorch_transforms_active():  # which allow no such hooks
+        return nullcontext()
+
+    def pack(tensor: Tensor) -> Tensor | tuple:
+        stored = wide.get(tensor.untyped_storage().data_ptr()) if torch._C._has_storage(tensor) else None
+        return tensor if stored is None else (stored, tensor.size(), tensor.stride(), tensor.storage_offset())
+
+    def unpack(kept: Tensor | tuple) -> Tensor:
+        return kept if isinstance(kept, Tensor) else kept[0].float().as_strided(*kept[1:])
+
+    return saved_tensors_hooks(pack, unpack)
