@@ -14,7 +14,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.capture import explicit, learn_structure, stream
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import Group
+from regime.kernels.jacobian.parameters import Group, elsewhere
 from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
@@ -93,7 +93,7 @@ def empirical_ntk(
             random or couples examples, gradients are not finite, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    large = sum(parameter.nbytes for parameter in model.parameters()) > LARGE
+    large = sum(p.numel() * p.element_size() for p in model.parameters() if elsewhere(p) is None) > LARGE
     with undisturbed(model), compact_memory() if large else nullcontext():
         if outputs == "projection":
             counts = (projections - projections // 2, projections // 2)

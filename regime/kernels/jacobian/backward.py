@@ -57,7 +57,7 @@ def differentiate(
     n, c = outputs.shape
     if not uses:
         return
-    if c > 1 and all(node.name() in BATCHED for node in graph):
+    if c > 1 and not torch.is_anomaly_enabled() and all(node.name() in BATCHED for node in graph):
         each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
         settings = {"is_grads_batched": True, "materialize_grads": True, "retain_graph": keep}
         found = list(torch.autograd.grad(outputs, [use.edge for use in uses], each, **settings))

@@ -23,6 +23,8 @@ def check_batch(name: str, batch: object) -> None:
         ragged = isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value)
         if ragged or (isinstance(value, Tensor) and value.is_nested):
             raise ValueError(f"{name}: {part!r} is a ragged set of tensors; pad them to one tensor and pass a mask")
+        if isinstance(value, Tensor) and value.layout != torch.strided:
+            raise ValueError(f"{name}: {part!r} is sparse ({value.layout}); pass it dense")
     size(batch, name)
 
 

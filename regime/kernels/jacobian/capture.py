@@ -18,13 +18,13 @@ from regime.kernels.jacobian.backward import Graph, differentiate, graph_under
 from regime.kernels.jacobian.batch import Batch, Chosen, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
-from regime.kernels.jacobian.part import Part, real, wide
+from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.routed import by_rows
 from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.jacobian.verify import GradientCheck, near
+from regime.kernels.jacobian.verify import GradientCheck, coupled, near
 
 Take = Callable[[str, LayerJacobian], None]
 """Told of a layer's path and of its Jacobian."""
@@ -118,7 +118,7 @@ def stream(
         with Recording(structure.shared, stop - start) as recording:
             outputs = evaluate(model, examples, readout)
         graph = graph_under(outputs)
-        if not probe.same(outputs):
+        if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance)):
             _refuse(model, batch, readout, outputs, probe)
         for k, check in enumerate(checks):
             last = k == len(checks) - 1
@@ -225,6 +225,13 @@ def _probe(
     return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False)
 
 
+def _as_apart(structure: Structure, outputs: Tensor, start: int, tolerance: float) -> bool:
+    """Whether a batch's outputs, from some row on, are those of the smaller probe, where examples are among others."""
+    rows, apart = structure.others or ([], outputs)
+    pairs = [(row - start, k) for k, row in enumerate(rows) if 0 <= row - start < len(outputs)]
+    return not pairs or near(outputs[[row for row, _ in pairs]], apart[[k for _, k in pairs]], tolerance)
+
+
 def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
     """Say why examples are not what they are on their own: they affect one another, each pass is another, or no gradient is."""
     if odd := [path for path, gradient in probe.known.items() if not bool(gradient.size.isfinite())]:
@@ -233,10 +240,7 @@ def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Te
     if not near(first, second, probe.tolerance):
         raise ValueError("model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise")
     difference = (outputs[probe.rows] - probe.outputs[probe.chosen]).norm().item()
-    raise ValueError(
-        "model: the output for one example changes with the other examples of the batch "
-        f"(by {difference:.2g}, or in its gradients); a tangent kernel between examples needs them to be independent"
-    )
+    raise ValueError(coupled(f"by {difference:.2g}" if difference > 0 else "or its gradients do"))
 
 
 @torch.inference_mode(False)
@@ -258,7 +262,7 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
         output = evaluate(model, select(batch, slice(i, i + 1)), readout)[0]
         each = [torch.autograd.grad(value, flat, retain_graph=True, materialize_grads=True) for value in output]
         for row, gradients in zip(rows, zip(*each, strict=True), strict=True):
-            row.append(torch.stack([real(gradient).flatten() for gradient in gradients]))
+            row.append(torch.stack([real(dense(gradient)).flatten() for gradient in gradients]))
     stacked = iter([wide(torch.stack(row)) for row in rows])
     return {
         path: tuple(RowsPart(next(stacked), name, tuple(p.shape), p.is_complex()) for name, p in own.items())

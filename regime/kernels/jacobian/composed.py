@@ -35,7 +35,12 @@ class Composed(TorchFunctionMode):
         if calls is None or (kwargs and function in RECURRENT):
             return self._called(function, args, kwargs or {})
         self.opened = True
-        return calls(self, *args, **(kwargs or {}))
+        return self._open(function, calls, args, kwargs or {})
+
+    def _open(self, function: Callable, calls: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What a function gives that is seen inside."""
+        del function
+        return calls(self, *args, **kwargs)
 
     def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What a function gives, which is looked at."""

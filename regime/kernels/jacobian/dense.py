@@ -5,13 +5,14 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, size
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.blocks import Outputs
 from regime.kernels.jacobian.heads import Heads, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import check_mode, owned
-from regime.kernels.jacobian.part import real
+from regime.kernels.jacobian.part import dense, real
 from regime.kernels.jacobian.parts import RowsPart
+from regime.kernels.jacobian.verify import coupled
 
 
 @torch.inference_mode(False)
@@ -35,10 +36,13 @@ def jacobian(
         heads: parameters that are split by heads.
     """
     check_mode(model)
-    size(batch)
     parameters = owned(model, layers)
     flat = [parameter for own in parameters.values() for parameter in own.values()]
-    outputs = evaluate(model, batch, readout)
+    n, outputs = size(batch), evaluate(model, batch, readout)
+    for apart in ([n // 3], [n - 1, n // 2]):
+        difference = evaluate(model, select(batch, apart), readout) - outputs[apart]
+        if not difference.norm() <= 1e-3 * (1 + outputs[apart].norm()):
+            raise ValueError(coupled(f"by {difference.norm().item():.2g}"))
     found = {id(parameter): [] for parameter in flat}
     for value in outputs.flatten():
         gradients = torch.autograd.grad(value, flat, retain_graph=True, allow_unused=True)
@@ -57,7 +61,9 @@ def jacobian(
 
 
 def _rows(parameter: Tensor, gradients: list[Tensor | None]) -> Tensor:
-    return real(torch.stack([torch.zeros_like(parameter) if g is None else g for g in gradients])).reshape(len(gradients), -1)
+    return real(torch.stack([torch.zeros_like(parameter) if g is None else dense(g) for g in gradients])).reshape(
+        len(gradients), -1
+    )
 
 
 def dense_ntk(

@@ -5,6 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
+FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
+    "is_floating_point", "is_complex", "is_inference", "get_device", "requires_grad_", "register_hook", "__len__", "__get__",
+    "__set__",
+}  # fmt: skip
+"""Names of functions that do not look at numbers; what `__get__` gives may be a tensor."""
+
 
 def tensors_in(values: Any) -> Iterable[Tensor]:
     """The tensors of nested arguments, in order."""

@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -92,6 +93,8 @@ def check_mode(model: nn.Module) -> None:
                 raise ValueError(f"model: {name} couples the examples of a batch in any mode; use track_running_stats=True")
             if module.training:
                 raise ValueError(f"model: {name} couples the examples of a batch in training mode; call model.eval() first")
+        if getattr(module, "scale_grad_by_freq", False):
+            raise ValueError(f"model: {name} couples the examples of a batch; use scale_grad_by_freq=False")
         if module.training and _is_random(module):
             raise ValueError(f"model: {name} is random in training mode; call model.eval() first")
 
@@ -102,6 +105,10 @@ def elsewhere(tensor: Tensor) -> str | None:
         return "it is made at the first forward pass; pass a batch through the network first"
     if any(hasattr(tensor, mark) for mark in SHARDED):
         return "it is sharded over processes; gather the whole network in one of them, and measure that"
+    if tensor.layout != torch.strided:
+        return "it is sparse; make it dense"
+    if isinstance(tensor, nn.Parameter) and tensor.is_inference():
+        return "it was made under inference_mode; make the network, or clone it, outside of it"
     if tensor.is_meta:
         return "it is on the meta device, offloaded or never loaded; load the whole network on a device"
     return None

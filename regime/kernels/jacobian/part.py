@@ -132,6 +132,11 @@ def real(tensor: Tensor) -> Tensor:
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
+def dense(gradient: Tensor) -> Tensor:
+    """A gradient with all its zeros: that of a sparse embedding leaves them out."""
+    return gradient if gradient.layout == torch.strided else gradient.to_dense()
+
+
 def wide(tensor: Tensor) -> Tensor:
     """Half precision holds gradients well enough, and their products badly: kernels are taken in float32."""
     return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))

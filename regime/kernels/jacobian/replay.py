@@ -87,13 +87,16 @@ def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]
     """The call repeated on a copy of `tensor`, all else constant.
 
     Raises:
-        UnfitError: repeated, its result does not depend on the copy.
+        UnfitError: it cannot be repeated on a copy, or its result does not depend on it.
     """
     source = tensor.detach().requires_grad_()
     values = {id(each): each.detach() for each in use.tensors} | {id(tensor): source.clone()}
     args, kwargs = tree_map(lambda v: values[id(v)] if isinstance(v, Tensor) else v, (use.args, use.kwargs))
-    with torch.enable_grad():
-        result = use.site.function(*args, **kwargs)
+    try:
+        with torch.enable_grad():
+            result = use.site.function(*args, **kwargs)
+    except RuntimeError as error:  # such as a gradient of something else with respect to it
+        raise UnfitError from error
     if not any(each.requires_grad for each in tensors_in(result)):
         raise UnfitError
     return source, result

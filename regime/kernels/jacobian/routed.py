@@ -23,6 +23,10 @@ WHOLE = ExampleAxis(0, 1)
 """Of a call's results before their rows are known."""
 
 
+SHARED = 1e-3
+"""How far off an integer the power of two is by which a row's gradient was scaled, where it is of several examples."""
+
+
 class Routed(Recording):
     """Keeps the calls at which parameters take part, as they come: those that treat rows apart, and what parameters make."""
 
@@ -46,8 +50,12 @@ class Routed(Recording):
         examples = torch.arange(self.n + 1, device=outputs.device)
         rows = [owner.sort(stable=True) for owner in _owners(outputs, uses)]
         starts = [torch.searchsorted(owner, examples) for owner, _ in rows]
-        most = torch.stack([start.diff().max() for start in starts]).tolist()  # a GPU is waited for once
-        for use, (owner, order), start, count in zip(uses, rows, starts, most, strict=True):
+        known = [torch.stack([start.diff().max(), start[0]]) for start in starts]
+        for use, (owner, order), start, (count, several) in zip(uses, rows, starts, torch.stack(known).tolist(), strict=True):
+            if several:  # rows that are more than one example's
+                for entry in self.entries.values():
+                    entry.broken |= use in entry.uses
+                continue
             each = max(1, count)
             place = owner * each + torch.arange(len(owner), device=owner.device) - start[owner]
             _arrange(use, order, place.clamp(max=self.n * each), (self.n, each), self.entries)
@@ -59,7 +67,7 @@ def _has_rows(tensor: Tensor, result: Tensor) -> bool:
 
 
 def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
-    """The example of each row of each call's result; n where no output depends on it."""
+    """The example of each row of each call's result; n where no output depends on it, -1 where those of several do."""
     n, c = outputs.shape
     digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # so many bits of e in one pass: 2**e must not overflow
     mixed = outputs @ (1 + torch.arange(c, dtype=outputs.dtype, device=outputs.device).cos() / 2)
@@ -75,10 +83,12 @@ def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, 
         exponents = (examples >> shift) % 2**digits - 2 ** (digits - 1)
         scaled = rows(mixed * torch.ldexp(torch.ones_like(mixed), exponents))
         for owner, each, (at, value) in zip(owners, scaled, largest, strict=True):
-            digit = (each.gather(1, at)[:, 0] / value).abs().log2().round() + 2 ** (digits - 1)
-            owner += digit.nan_to_num().long() << shift
-    pairs = zip(owners, largest, strict=True)
-    return [torch.where((value != 0) & (owner >= 0) & (owner < n), owner, n) for owner, (_, value) in pairs]
+            power = (each.gather(1, at)[:, 0] / value).abs().log2()
+            owner += (power.round() + 2 ** (digits - 1)).nan_to_num().long() << shift
+            owner[(power - power.round()).abs() > SHARED] = -(2**62)  # what several examples scale is scaled by no power of two
+    for owner, (_, value) in zip(owners, largest, strict=True):
+        owner[(value == 0) | (owner >= n)] = n
+    return [owner.clamp(min=-1) for owner in owners]
 
 
 def _arrange(

@@ -6,17 +6,19 @@ Where a large network would not fit twice, its weights are widened as a function
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import reduce
+from itertools import chain
 from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.batch import is_half, widened
-from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.functions import FACTS, changes_in_place, tensors_in
 from regime.kernels.jacobian.parameters import elsewhere
 from regime.kernels.jacobian.placed import placed
 
@@ -32,10 +34,6 @@ VIEWS = {getattr(owner, name) for owner in (torch, Tensor) for name in _VIEWS if
     getattr(Tensor, name).__get__ for name in ("T", "mT", "data")
 }
 """Functions that give entries as they are, and so stand-ins of stand-ins."""
-FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
-    "is_floating_point", "is_complex", "get_device", "requires_grad_", "register_hook", "__len__", "__get__", "__set__",
-}  # fmt: skip
-"""Names of functions that do not look at numbers."""
 GRAD = FunctionType(
     torch.autograd.grad.__code__,
     vars(torch.autograd) | {"has_torch_function": lambda _: False},
@@ -59,6 +57,8 @@ def halves(model: nn.Module, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
         model: any module.
         others: what will be in the place of some of its own.
     """
+    if not any(not is_lazy(each) and is_half(each) for each in chain(model.parameters(), model.buffers(), others.values())):
+        return {}
     own = {**dict(model.named_parameters()), **dict(model.named_buffers()), **others}
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()) or any(map(elsewhere, own.values())):
         return {}
@@ -115,9 +115,16 @@ class Promoting(TorchFunctionMode):
 
 
 def promoted(inputs: Any) -> Any:
-    """Return a network's inputs in single precision, where it is passed so."""
+    """Return a network's inputs in single precision, where it is passed so, and as tensors that autograd takes."""
     promoting = any(isinstance(mode, Promoting) for mode in _get_current_function_mode_stack())
-    return tree_map(lambda value: widened(value) if isinstance(value, Tensor) else value, inputs) if promoting else inputs
+
+    def taken(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        value = value.clone() if value.is_inference() and torch.is_grad_enabled() else value
+        return widened(value) if promoting else value
+
+    return tree_map(taken, inputs)
 
 
 class _Widening(torch.autograd.Function):

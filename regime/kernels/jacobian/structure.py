@@ -29,6 +29,8 @@ class Structure:
     """The rows of the batch in the larger probe."""
     outputs: Tensor
     """Of the larger probe, with their graph."""
+    others: tuple[list[int], Tensor] | None
+    """The rows and the outputs of the smaller probe, of other examples where there are any; None where one probe does."""
     held_bytes: int
     """Of what a forward pass keeps for its backward pass, for one example."""
     argument_bytes: int
@@ -93,25 +95,29 @@ def learn(
     with noting(passes) as made, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
+    others = None
     if id(outputs) in log.known:
         shared, met = _by_rows(parameters, log.calls)
     else:
-        shared, met = _matched(parameters, _calls(model, select(batch, examples[:few]), readout), log.calls)
-    arguments = {id(t): t.nbytes for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
-    results = sum(output.nbytes for call in met for output in call.outputs)
-    largest = max((output.nbytes for call in log.calls for output in call.outputs), default=0)
+        rest = [row for row in range(n) if row not in examples]
+        rows = [*(rest[len(rest) * k // 6] for k in (4, 1) if len(rest) >= few), *examples][:few]
+        with Log(smaller := select(batch, rows)) as log2:
+            others = rows, evaluate(model, smaller, readout).detach()
+        shared, met = _matched(parameters, log2.calls, log.calls)
+        del log2
+    arguments = {id(t): _bytes(t) for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
+    results = sum(_bytes(output) for call in met for output in call.outputs)
+    largest = max((_bytes(output) for call in log.calls for output in call.outputs), default=0)
     opened = log.opened
     del log, met  # what is still there then, the graph holds
     sizes = (made.held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    return Structure(shared, examples, outputs, *(nbytes // more for nbytes in sizes), passes.rounding)
+    return Structure(shared, examples, outputs, others, *(nbytes // more for nbytes in sizes), passes.rounding)
 
 
-def _calls(model: nn.Module, batch: Batch, readout: Readout | None) -> list[Call]:
-    with Log() as log:
-        evaluate(model, batch, readout)
-    return log.calls
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()  # sparse ones have no nbytes
 
 
 def _by_rows(parameters: Iterable[nn.Parameter], calls: list[Call]) -> tuple[dict[nn.Parameter, Shared], list[Call]]:
@@ -151,7 +157,9 @@ def _matched(
                 sites[id(call)] = (site, call2)
                 work += zip(call.outputs, call2.outputs, site.outputs, strict=False)
             entry.sites.append(site)
-    return shared, [call2 for site, call2 in sites.values() if site.axis is not None]
+    met = [call2 for site, call2 in sites.values() if site.axis is not None]
+    met += [call2 for parameter, entry in shared.items() if entry.sites is None for call2 in users2.get(id(parameter), [])]
+    return shared, list({id(call2): call2 for call2 in met}.values())
 
 
 def consumers(calls: list[Call]) -> dict[int, list[Call]]:
@@ -165,7 +173,8 @@ def consumers(calls: list[Call]) -> dict[int, list[Call]]:
 
 def _alike(call: Call, call2: Call) -> bool:
     return (
-        call.function == call2.function
+        not (call.moved or call2.moved)
+        and call.function == call2.function
         and len(call.outputs) == len(call2.outputs)
         and len(call.tensors) == len(call2.tensors)
         and all(one.dim() == two.dim() for one, two in zip(call.tensors, call2.tensors, strict=True))

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
 from regime.kernels.jacobian.composed import Composed
-from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.functions import FACTS, changes_in_place, tensors_in
+from regime.kernels.jacobian.reordered import Reordered
 
 PROBES = (2, 3)
 """Examples in the two probes; one would do for a first, but models often treat a single example apart."""
@@ -35,6 +36,8 @@ class Call:
     tensors: list[Tensor]
     outputs: list[Tensor]
     edges: list[GradientEdge]
+    moved: bool
+    """Whether rows of the examples may come in an order that depends on their numbers."""
 
 
 @dataclass(eq=False)
@@ -60,7 +63,7 @@ ENTRYWISE = {
     functional.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, torch.erf, Tensor.erf, functional.gelu,
     functional.silu, functional.elu, functional.selu, functional.leaky_relu, functional.softplus, functional.mish,
     torch.sigmoid, Tensor.sigmoid, torch.sin, torch.cos, torch.add, torch.mul, torch.sub,
-    Tensor.float, Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
+    Tensor.float, Tensor.clone, Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
 }  # fmt: skip
 """Functions of entries in the same place, and of numbers."""
 
@@ -68,18 +71,32 @@ ENTRYWISE = {
 class Log(Composed):
     """Keeps every call whose result needs gradients."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch: Batch) -> None:
         super().__init__()
         self.calls: list[Call] = []
+        self.reordered = Reordered(batch)
 
     def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = function(*args, **kwargs)
+        self._follow(function, args, kwargs, output)
         outputs = differentiable(output)
         if outputs:
             tensors = list(tensors_in((args, kwargs)))
             if not returns_its_argument(function, tensors, outputs):
                 edges = [get_gradient_edge(each) for each in outputs]
-                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges))
+                moved = self.reordered.told or any(tensor in self.reordered for tensor in tensors)
+                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges, moved))
+        return output
+
+    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        self.reordered.follow(function, args, kwargs, output)
+
+    def _open(self, function: Callable, calls: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        told = self.reordered.told
+        self.reordered.told |= any(tensor in self.reordered for tensor in tensors_in((args, kwargs)))
+        output = super()._open(function, calls, args, kwargs)
+        self.reordered.told = told
+        self._follow(function, args, kwargs, output)
         return output
 
 
@@ -87,17 +104,22 @@ class RowLog(Log):
     """Logs calls, and whether each treats the rows (n, features) of what came before apart."""
 
     def __init__(self, batch: Batch) -> None:
-        super().__init__()
+        super().__init__(batch)
         rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
         self.known = {id(batch): batch} if rows else {}
 
-    def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        output = super()._called(function, args, kwargs)
-        if self.known and isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
-            self.known[id(output)] = output
-        elif any(True for _ in tensors_in((args, kwargs))):
+    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        if self.known:
+            if function.__name__ in FACTS and not isinstance(output, Tensor):
+                return
+            if isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
+                self.known[id(output)] = output
+                return
+            if not any(True for _ in tensors_in((args, kwargs))):
+                return
+            self.reordered.examples.update(self.known)
             self.known = {}
-        return output
+        super()._follow(function, args, kwargs, output)
 
     def _treats_apart(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
         met = list(tensors_in((args, kwargs)))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
-from regime.kernels.jacobian.part import real, sketch, wide
+from regime.kernels.jacobian.part import dense, real, sketch, wide
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
@@ -133,6 +133,14 @@ def near(one: Tensor, two: Tensor, relative: float) -> bool:
     return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
 
 
+def coupled(how: str) -> str:
+    """Say that examples affect one another, and how much."""
+    return (
+        f"model: the output for one example changes with the other examples of the batch ({how}); "
+        "a tangent kernel between examples needs them to be independent"
+    )
+
+
 @cache
 def _weights(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " n"]:
     return (1 + torch.cos(torch.arange(n, dtype=torch.float64, device="cpu") ** 2) / 2).to(device, dtype)
@@ -154,8 +162,8 @@ def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tenso
         def seen(gradient: Tensor) -> Tensor | None:
             if torch._C._current_graph_task_id() not in tasks:  # a backward pass of somebody else's
                 return None
-            take(*place, gradient)
-            return gradient.new_zeros(()).expand(gradient.shape)
+            take(*place, dense(gradient))
+            return 0 * gradient if gradient.is_sparse else gradient.new_zeros(()).expand(gradient.shape)
 
         return seen
 
@@ -169,4 +177,4 @@ def each_gradient(value: Tensor, layers: Layers, take: Callable[[str, str, Tenso
             each.remove()
     for parameter, gradient in zip(named, found, strict=True):
         if gradient is not None and parameter not in large:
-            take(*named[parameter], gradient)
+            take(*named[parameter], dense(gradient))

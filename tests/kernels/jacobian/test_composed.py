@@ -43,7 +43,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         if not self.layer.batch_first:
             x = x.transpose(0, 1)
-        start = None
+        start, longest = None, x.shape[int(self.layer.batch_first)]
         if self.start is not None:
             start = tuple(each.expand(-1, x.shape[int(not self.layer.batch_first)], -1).contiguous() for each in self.start)
             start = start if len(start) == 2 else start[0]
@@ -51,7 +51,7 @@ class Recurrent(nn.Module):
             x = rnn.pack_padded_sequence(x, lengths, batch_first=self.layer.batch_first, enforce_sorted=False)
         steps, ends = self.layer(x, start)
         if lengths is not None:
-            steps, _ = rnn.pad_packed_sequence(steps, batch_first=self.layer.batch_first)
+            steps, _ = rnn.pad_packed_sequence(steps, batch_first=self.layer.batch_first, total_length=longest)
         steps = self.out(steps.square()).mean(int(self.layer.batch_first))
         return steps + sum(each.square().sum((0, 2)).unsqueeze(1) for each in (ends if isinstance(ends, tuple) else (ends,)))
 

@@ -37,7 +37,7 @@ OTHERWISE = {
     "normalized": lambda one, two, x: two(functional.layer_norm(one(x), (5,))),
     "weights of a weight": lambda one, two, x: two(functional.linear(x, one.weight.tanh())),
     "constant rows": lambda one, two, x: two(one(x) + torch.ones(x.shape[1])),
-    "branch": lambda one, two, x: two(one(x)) if x.sum() > 0 else two(x),
+    "branch": lambda one, two, x: two(one(x)) if x.isfinite().all() else two(x),
 }
 COUPLED = {"by number": lambda one, two, x: two(one(x) / len(x)), "by mean": lambda one, two, x: two(one(x) - x.mean(0))}
 

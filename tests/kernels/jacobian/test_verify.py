@@ -247,3 +247,63 @@ def test_gradients_that_are_not_finite_are_refused(at: int, crossed: bool, metho
     x[at] = 0
     with pytest.raises(ValueError, match=r"model: .*not finite"):
         empirical_ntk(Root(4, 2, bias=False), x, torch.randn(3, 4) if crossed else None, method=method)
+
+
+class Stepping(nn.Linear):
+    """A step on its own parameter inside the forward pass, as meta-learning has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (gradient,) = torch.autograd.grad((self.weight**3).sum(), self.weight, create_graph=True)
+        return functional.linear(x, self.weight - 0.1 * gradient, self.bias)
+
+
+def looked_up(sparse: bool) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.EmbeddingBag(300, 60, sparse=sparse), nn.Tanh(), nn.Linear(60, 2))
+
+
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_sparse_gradients_count_like_others(method: str) -> None:
+    ids = torch.randint(300, (6, 4))
+    kernels = [empirical_ntk(looked_up(sparse), ids, method=method).layers for sparse in (True, False)]
+    assert all(relative(kernels[0][path], kernels[1][path]) < 1e-6 for path in kernels[0])
+    assert plan_ntk(looked_up(True), ids).bytes > 0
+
+
+@pytest.mark.parametrize("anomalies", [False, True])
+def test_gradients_inside_a_forward_and_anomaly_mode(anomalies: bool) -> None:
+    model, x = nn.Sequential(Stepping(4, 5), nn.Tanh(), nn.Linear(5, 2)), torch.randn(6, 4)
+    with torch.autograd.set_detect_anomaly(anomalies):
+        got, want = (empirical_ntk(model, x, method=method).layers for method in ("auto", "dense"))
+        plain = empirical_ntk(nn.Sequential(*model[1:]), torch.randn(6, 5))
+    assert all(relative(got[path], want[path]) < 1e-5 for path in want)
+    assert plain.total.isfinite().all()
+
+
+def test_inference_tensors() -> None:
+    """A batch that was made so is taken; autograd never takes a parameter that was."""
+    x, model = torch.randn(6, 4), nn.Linear(4, 2)
+    with torch.inference_mode():
+        inside, frozen = x.clone(), nn.Linear(4, 2)
+    assert torch.equal(empirical_ntk(model, inside).total, empirical_ntk(model, x).total)
+    with pytest.raises(ValueError, match="the parameter weight is not here: it was made under inference_mode"):
+        empirical_ntk(frozen, x)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "message"),
+    [
+        (nn.Embedding(5, 2, scale_grad_by_freq=True), torch.arange(4), r"\(Embedding\) couples .* scale_grad_by_freq=False"),
+        (nn.Linear(4, 2), torch.eye(4).to_sparse(), "batch: 'batch' is sparse"),
+    ],
+)
+def test_what_has_no_kernel_is_named(model: nn.Module, x: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        empirical_ntk(model, x)
+
+
+def test_a_sparse_parameter_is_refused() -> None:
+    model = nn.Linear(4, 2)
+    model.weight = nn.Parameter(model.weight.detach().to_sparse())
+    with pytest.raises(ValueError, match="the parameter weight is not here: it is sparse"):
+        empirical_ntk(model, torch.randn(3, 4))

@@ -1,0 +1,91 @@
+"""Which tensors of a pass may have their rows in an order that the examples' numbers decide: sorted, packed, routed, merged.
+
+Where such a tensor meets parameters, no size and no place tells which example a row is of.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regime.kernels.jacobian.batch import Batch
+from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+
+
+def _named(*names: str) -> set[Callable]:
+    return {getattr(owner, name) for owner in (torch, Tensor) for name in names if hasattr(owner, name)}
+
+
+WITHIN = _named("gather", "take_along_dim", "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce")
+"""Functions that take entries along one axis, by numbers of each place."""
+BY_INDEX = WITHIN | _named(
+    "__getitem__", "__setitem__", "index_select", "take", "masked_select", "repeat_interleave", "masked_scatter",
+    "masked_scatter_", "index_add", "index_add_", "index_copy", "index_copy_", "index_put", "index_put_", "index_reduce",
+)  # fmt: skip
+SORTING = _named("sort", "topk", "msort", "kthvalue")
+MERGING = _named("unique", "unique_consecutive", "_pack_padded_sequence")
+TOLD = _named("tolist", "item", "numpy", "__int__", "__index__")
+"""Functions that give numbers to Python, where they are out of sight."""
+
+
+class Reordered:
+    """Follows a batch through the calls of a pass."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.examples = {id(tensor): tensor for tensor in tensors_in(batch)}
+        """Tensors that depend on the batch, by their ids; they are kept, or their ids would be given again."""
+        self.moved: set[int] = set()
+        """Those whose rows may be in another order."""
+        self.told = False
+        """Whether counts or places that depend on the batch are out of sight."""
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        return id(tensor) in self.moved
+
+    def follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        """Learn of one call what its results are.
+
+        Args:
+            function: that was called.
+            args: its arguments.
+            kwargs: by name.
+            output: what it gave.
+        """
+        tensors = list(tensors_in((args, kwargs)))
+        met = [tensor for tensor in tensors if id(tensor) in self.examples]
+        if not met:
+            return
+        self.told |= function in TOLD and (function is Tensor.tolist or not _is_plain(met[0]))
+        results = list(tensors_in(output))
+        if function is Tensor.__setitem__ or changes_in_place(function):
+            results.append(tensors[0])
+        self.examples.update((id(result), result) for result in results)
+        if self.told or not self.moved.isdisjoint(map(id, tensors)) or self._moves(function, args, kwargs, tensors):
+            self.moved.update(map(id, results))
+
+    def _moves(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor]) -> bool:
+        """Whether a call puts rows in an order that depends on the batch."""
+        first, *others = tensors
+        if function in WITHIN | SORTING and first.dim() > 1 and _axis(function, args, kwargs) in (-1, first.dim() - 1):
+            return False  # examples are not on the last axis
+        if function in SORTING or function in MERGING:
+            return True
+        if function not in BY_INDEX:
+            return False
+        places = [tensor for tensor in others if not tensor.is_floating_point() and not tensor.is_complex()]
+        if function in (Tensor.__getitem__, Tensor.__setitem__) and any(id(place) not in self.examples for place in places):
+            return False  # such as h[arange(n), lengths]: one of each example, in order
+        index = {id(place) for place in places if id(place) in self.examples}
+        taken = tensors_in(args[2:]) if function is Tensor.__setitem__ else tensors
+        return bool(index) and any(id(tensor) in self.examples and id(tensor) not in index for tensor in taken)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a number of it decides no order: a truth, or a size of values."""
+    return tensor.is_floating_point() or tensor.dtype == torch.bool
+
+
+def _axis(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    position = 2 if function in _named("topk", "kthvalue", "take_along_dim") else 1
+    return kwargs.get("dim", args[position] if len(args) > position else -1 if function in SORTING else None)
