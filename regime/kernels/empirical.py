@@ -1,6 +1,7 @@
 """`empirical_ntk`: the neural tangent kernel of any module at its present parameters, layer by layer; `plan_ntk`: its cost."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -93,8 +94,7 @@ def empirical_ntk(
             random or couples examples, gradients are not finite, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    large = sum(p.numel() * p.element_size() for p in model.parameters() if elsewhere(p) is None) > LARGE
-    with undisturbed(model), compact_memory() if large else nullcontext():
+    with _measured(model):
         if outputs == "projection":
             counts = (projections - projections // 2, projections // 2)
             return _averaged(*(_ntk(request.projected(count, seed + half)) for half, count in enumerate(counts)))
@@ -136,8 +136,16 @@ def plan_ntk(
         ValueError: as `empirical_ntk` does.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    with undisturbed(model):
+    with _measured(model):
         return planning.plan(request.projected(projections, seed) if outputs == "projection" else request)
+
+
+@contextmanager
+def _measured(model: nn.Module) -> Iterator[None]:
+    """A network that is left as it was; memory is kept free of holes where it is large."""
+    large = sum(p.numel() * p.element_size() for p in model.parameters() if elsewhere(p) is None) > LARGE
+    with undisturbed(model), compact_memory() if large else nullcontext():
+        yield
 
 
 def _ntk(request: Request) -> dict[str, Tensor | None]:
