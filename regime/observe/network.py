@@ -19,7 +19,7 @@ from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
 from regime.kernels.jacobian.placed import placed
-from regime.kernels.jacobian.single import Promoting, halves, widen
+from regime.kernels.jacobian.single import halves, promoting, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
 
@@ -152,8 +152,8 @@ class Watched:
     @contextmanager
     def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
         """The network with these parameters, in eval mode, undisturbed; not to be left open at a tick."""
-        half = Promoting() if halves(self.model, {}) else nullcontext()
-        with _settled(self.model), half, placed(self.model, theta), undisturbed(self.model) as passes:
+        own = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
+        with _settled(self.model), promoting(own, theta), placed(self.model, theta), undisturbed(self.model) as passes:
             yield passes
 
     def _capture(self, batch: Batch, theta: dict[str, Tensor], look: Look | None = None) -> dict[str, LayerJacobian | None]:

@@ -22,6 +22,7 @@ from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.routed import by_rows
+from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, coupled, near
@@ -48,7 +49,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
     with undisturbed(model) as passes:
         structure = learn(model, batch, readout, parameters, passes)
-        graph_under(structure.outputs)  # or says what hides there
+        check_seen(graph_under(structure.outputs))  # or says what hides there
         unknown = set(structure.unknown())
         rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
         _, rest = by_rows(model, select(batch, structure.examples), readout, rest)

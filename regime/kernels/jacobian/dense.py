@@ -5,6 +5,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from regime.kernels.jacobian.backward import graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.blocks import Outputs
 from regime.kernels.jacobian.heads import Heads, split_by_heads
@@ -12,6 +13,7 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import check_mode, owned
 from regime.kernels.jacobian.part import dense, real
 from regime.kernels.jacobian.parts import RowsPart
+from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.verify import coupled
 
 
@@ -39,6 +41,7 @@ def jacobian(
     parameters = owned(model, layers)
     flat = [parameter for own in parameters.values() for parameter in own.values()]
     n, outputs = size(batch), evaluate(model, batch, readout)
+    check_seen(graph_under(outputs))
     for apart in ([n // 3], [n - 1, n // 2]):
         difference = evaluate(model, select(batch, apart), readout) - outputs[apart]
         if not difference.norm() <= 1e-3 * (1 + outputs[apart].norm()):

@@ -3,7 +3,7 @@
 Where a large network would not fit twice, its weights are widened as a function takes them, and again on the way back.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import reduce
 from itertools import chain
@@ -46,8 +46,20 @@ GRAD = FunctionType(
 def in_single(model: nn.Module) -> Iterator[None]:
     """Have parameters and buffers of half precision in single precision meanwhile; scripted networks are left as they are."""
     half = halves(model, {})
-    with Promoting() if half else nullcontext(), placed(model, widen(half)):
+    wide = widen(half)
+    with promoting(half, wide), placed(model, wide):
         yield
+
+
+def promoting(own: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> AbstractContextManager:
+    """Return a mode that passes a network in single precision; none where nothing of it is in half precision.
+
+    Args:
+        own: parameters and buffers of the network, by full names.
+        others: what is in the place of some of them.
+    """
+    half = {name: tensor for name, tensor in own.items() if is_half(tensor)}
+    return Promoting({id(half[name]): other for name, other in others.items() if name in half}) if half else nullcontext()
 
 
 def halves(model: nn.Module, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -83,7 +95,15 @@ def widen(half: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Promoting(TorchFunctionMode):
-    """Gives each function the numbers that stand-ins stand for, and one precision to its arguments where some are half."""
+    """Gives each function the numbers that stand-ins stand for, and one precision to its arguments where some are half.
+
+    Args:
+        instead: what is in the place of tensors, by their ids, also where a function took hold of them before.
+    """
+
+    def __init__(self, instead: Mapping[int, Tensor]) -> None:
+        super().__init__()
+        self.instead = instead
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
@@ -91,6 +111,7 @@ class Promoting(TorchFunctionMode):
         if function is torch.autograd.grad:
             with self:
                 return GRAD(*args, **kwargs)
+        args, kwargs = tree_map(lambda value: self.instead.get(id(value), value), (args, kwargs))
         if function in VIEWS and (stored := getattr(args[0], STORED, None)) is not None:
             views = function(*args, **kwargs)
             for view, part in zip(tensors_in(views), tensors_in(function(stored, *args[1:], **kwargs)), strict=True):
@@ -116,15 +137,30 @@ class Promoting(TorchFunctionMode):
 
 def promoted(inputs: Any) -> Any:
     """Return a network's inputs in single precision, where it is passed so, and as tensors that autograd takes."""
-    promoting = any(isinstance(mode, Promoting) for mode in _get_current_function_mode_stack())
+    single = bool(_promoting())
 
     def taken(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
         value = value.clone() if value.is_inference() and torch.is_grad_enabled() else value
-        return widened(value) if promoting else value
+        return widened(value) if single else value
 
     return tree_map(taken, inputs)
+
+
+def check_seen(nodes: Iterable[Any]) -> None:
+    """Refuse a graph that reaches parameters of half precision by themselves.
+
+    Raises:
+        ValueError: a function that torch shows nobody took hold of one before, such as an autograd function in a closure.
+    """
+    hidden = {id(getattr(node, "variable", None)) for node in nodes} if (modes := _promoting()) else set()
+    if any(hidden & mode.instead.keys() for mode in modes):
+        raise ValueError("model: a function of its own holds a parameter of half precision; call model.float() first")
+
+
+def _promoting() -> list[Promoting]:
+    return [mode for mode in _get_current_function_mode_stack() if isinstance(mode, Promoting)]
 
 
 class _Widening(torch.autograd.Function):

@@ -240,9 +240,9 @@ def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]
 
 
 @cache
-def _facts(function: Any) -> tuple[bool, bool]:
-    """Whether an operation writes into its arguments, and whether it draws random numbers."""
-    return function._schema.is_mutable, torch.Tag.nondeterministic_seeded in function.tags
+def _facts(function: Any) -> tuple[bool, bool, bool]:
+    """Whether an operation writes into its arguments, draws random numbers, or gives a view, which rounds nothing."""
+    return function._schema.is_mutable, torch.Tag.nondeterministic_seeded in function.tags, function.is_view
 
 
 class _Eyes(TorchDispatchMode):
@@ -260,7 +260,7 @@ class _Eyes(TorchDispatchMode):
         del types
         kwargs = kwargs or {}
         passes = self.passes
-        writes, draws = _facts(function)
+        writes, draws, looks = _facts(function)
         passes.drew |= draws
         if writes:
             for argument, value in zip(function._schema.arguments, args, strict=False):
@@ -271,7 +271,7 @@ class _Eyes(TorchDispatchMode):
                     passes.keep(value)
         output = function(*args, **kwargs)
         for each in output if isinstance(output, tuple | list) else (output,):
-            if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
+            if isinstance(each, Tensor) and not looks and (each.is_floating_point() or each.is_complex()):
                 passes.dtypes.add(each.dtype)
             if passes.note is not None and isinstance(each, Tensor):
                 passes.note(each)

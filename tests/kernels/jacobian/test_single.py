@@ -1,6 +1,7 @@
 """Networks stored in half precision have the kernel of the same network in float32, also where widened weights do not fit."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from regime.kernels.jacobian import single
 from regime.kernels.jacobian.capture import learn_structure
 from regime.kernels.jacobian.undisturbed import undisturbed
 from tests.kernels.jacobian.architectures import relative
+from tests.kernels.jacobian.random_models import RandomModel
 
 GENERATOR = torch.Generator().manual_seed(1)
 X, IMAGES, IDS = (
@@ -195,3 +197,54 @@ def test_a_network_that_casts_by_itself_keeps_its_rounding() -> None:
     assert passes.rounding == torch.finfo(torch.bfloat16).eps
     got, want = regime.empirical_ntk(model, X), regime.empirical_ntk(plain, X.bfloat16().float())
     assert relative(got.total, want.total) < 1e-5
+
+
+class Holding(nn.Module):
+    """A parameter that a function took hold of when the network was made."""
+
+    def __init__(self, use: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.weight = nn.Linear(6, 5), weight(5, 2)
+        held = self.weight
+        self.last = lambda x: use(x, held)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x).tanh())
+
+
+@pytest.mark.parametrize("large", [0, 2**40])
+def test_parameters_that_functions_hold_are_found_or_refused(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single, "LARGE", large)
+    kernels = []
+    for dtype in (torch.bfloat16, torch.float32):
+        torch.manual_seed(0)
+        kernels.append(regime.empirical_ntk(Holding(torch.matmul).bfloat16().to(dtype), X.bfloat16().float()).layers)
+    assert all(relative(kernels[0][path], kernel) < 1e-5 for path, kernel in kernels[1].items())
+    for call in (regime.empirical_ntk, regime.plan_ntk, regime.Linearization.of, regime.Monitor):
+        with pytest.raises(ValueError, match=r"holds a parameter of half precision; call model\.float\(\)"):
+            call(Holding(Square.apply).bfloat16(), X.repeat(2, 1))
+
+
+@pytest.mark.parametrize("large", [0, 2**40])
+def test_random_models(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the same models in float32: equal, or refused alike."""
+    monkeypatch.setattr(single, "LARGE", large)
+    found = Counter()
+    for seed in range(80):
+        half, wide = RandomModel(seed), RandomModel(seed)
+        if any(tensor.is_complex() for tensor in (*half.parameters(), *half.buffers())):
+            continue
+        x, kernels = half.inputs(1 + seed % 8), []
+        for model, given in ((half.bfloat16(), x.bfloat16()), (wide.bfloat16().float(), x.bfloat16().float())):
+            torch.manual_seed(seed)
+            try:
+                kernels.append(regime.empirical_ntk(model, given).total)
+            except ValueError as error:
+                kernels.append(str(error)[:50])
+        got, want = kernels
+        if isinstance(got, str) or isinstance(want, str):
+            found["refused" if got == want or "holds a parameter" in str(got) else f"{seed}: {got} for {want}"] += 1
+        else:
+            found["right" if not want.any() or relative(got, want) < 1e-4 else f"{seed}: wrong"] += 1
+    assert found.keys() == {"right", "refused"}, found
+    assert found["right"] > 60
