@@ -14,6 +14,7 @@ from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
 from regime.kernels.jacobian.undisturbed import full_precision, undisturbed
+from regime.kernels.request import check_calls
 from regime.kernels.spectrum import lanczos_top
 
 Directions = Mapping[str, Mapping[str, Tensor]]
@@ -50,6 +51,7 @@ class Linearization:
         Raises:
             ValueError: as `regime.empirical_ntk` does.
         """
+        check_calls(model, batch, readout)
         with undisturbed(model):
             jacobians = {
                 path: jacobian for path, jacobian in capture(model, batch, readout, layers).items() if jacobian is not None

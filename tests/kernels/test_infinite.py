@@ -570,7 +570,12 @@ def test_how_an_elementwise_function_is_written_does_not_matter(function: Callab
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
 @pytest.mark.parametrize(
     "function",
-    [functional.elu, functional.silu, functional.mish, functional.hardswish, functional.softplus, torch.sin, torch.abs],
+    [
+        *(functional.elu, functional.silu, functional.mish, functional.hardswish, functional.softplus, torch.sin, torch.abs),
+        *(functional.relu6, functional.hardtanh, functional.leaky_relu, functional.selu, functional.celu, functional.softsign),
+        *(functional.logsigmoid, functional.tanhshrink, functional.hardsigmoid, torch.sigmoid, torch.cos, torch.square),
+        *(torch.relu, torch.tanh, torch.erf, functional.gelu, lambda u: u, lambda u: functional.gelu(u, approximate="tanh")),
+    ],
 )
 def test_usual_functions_are_taken_at_any_scale(function: Callable, scale: float) -> None:
     assert infinite_ntk(scale * X, depth=2, activation=function).ntk.isfinite().all()
