@@ -132,12 +132,12 @@ class Linearization:
         for path, own in directions.items():
             known = self.parameters.get(path)
             if known is None:
-                raise ValueError(f"directions: {path!r:.80} is no layer; allowed: {_named(self.parameters)}")
+                raise ValueError(f"directions: {path!r:.80} is no layer that it is of; allowed: {_named(self.parameters)}")
             if not isinstance(own, Mapping):
                 raise ValueError(f"directions[{path!r}]: {type(own).__name__} is not allowed; allowed: parameter -> tensor")
             for name, direction in own.items():
                 if name not in known:
-                    raise ValueError(f"directions[{path!r}]: {name!r:.80} is no parameter; allowed: {_named(known)}")
+                    raise ValueError(f"directions[{path!r}]: {name!r:.80} is no trainable parameter; allowed: {_named(known)}")
                 _check_tensor(f"directions[{path!r}][{name!r}]", direction, known[name])
 
     def _check_cotangent(self, v: Float[Tensor, "n C"]) -> None:

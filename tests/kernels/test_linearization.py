@@ -67,10 +67,13 @@ def small() -> nn.Module:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda line: line @ {"9": {"weight": torch.ones(6, 4)}}, "directions: '9' is no layer; allowed: '0', '2', '4'"),
+        (
+            lambda line: line @ {"9": {"weight": torch.ones(6, 4)}},
+            "directions: '9' is no layer that it is of; allowed: '0', '2', '4'",
+        ),
         (
             lambda line: line @ {"0": {"weigth": torch.ones(6, 4)}},
-            r"directions\['0'\]: 'weigth' is no parameter; allowed: 'weight', 'bias'",
+            r"directions\['0'\]: 'weigth' is no trainable parameter; allowed: 'weight', 'bias'",
         ),
         (
             lambda line: line @ {"2": {"weight": torch.ones(1, 6)}},
