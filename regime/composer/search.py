@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log, sqrt
+from math import ceil, floor, log, sqrt
 from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field
@@ -109,11 +109,15 @@ class Search:
         try:
             smallest, largest = (low, high) if within is None else within
             fits = low <= smallest < largest <= high
+            if fits and axis == "width":
+                smallest, largest = ceil(smallest), floor(largest)
+                fits = smallest < largest
         except (TypeError, ValueError):
             fits = False
         if not fits:
+            whole = ", with two whole numbers between them or more" if axis == "width" else ""
             raise ConfigError(
-                f"within = {show(within)} is not allowed; allowed: two increasing values from {low:g} to {high:g}"
+                f"within = {show(within)} is not allowed; allowed: two increasing values from {low:g} to {high:g}{whole}"
             )
         config = with_all_seeds(config)
         own = getattr(config, axis)

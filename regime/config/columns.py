@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,6 +85,17 @@ def numbers(column: Sequence[str], decimals: Decimals) -> "np.ndarray":
     plain = pd.Series([decimals.plain(BOOLEANS.get(cell.lower(), cell)) for cell in column], dtype=object)
     values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
+
+
+def is_numeric(cell: str) -> bool:
+    """Return whether a cell is a number among labels, as true and false are."""
+    return is_number(cell) or cell.lower() in BOOLEANS
+
+
+def exact(column: Sequence[str], decimals: Decimals) -> list[Decimal]:
+    """Return a column's numbers with all their digits, as labels compare; what is 0 as a float is 0."""
+    plain = [decimals.plain(BOOLEANS.get(cell.lower(), cell)) for cell in column]
+    return [Decimal(text) if float(text) else Decimal(0) for text in plain]
 
 
 def names_first(cells: list[list[str]]) -> bool:

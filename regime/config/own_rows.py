@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from regime.config.columns import BOOLEANS, LABELS, is_missing, is_number, numbers
+from regime.config.columns import LABELS, exact, is_missing, is_number, is_numeric, numbers
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
 from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
 from regime.config.table import COLUMNS
@@ -197,13 +197,13 @@ def _few_whole(column: list[str]) -> bool:
 def _is_words(column: list[str]) -> bool:
     """Whether more than half of a column's cells are words."""
     known = [cell for cell in column if not is_missing(cell)]
-    return sum(is_number(cell) or cell.lower() in BOOLEANS for cell in known) * 2 <= len(known)
+    return sum(map(is_numeric, known)) * 2 <= len(known)
 
 
 def _is_categorical(column: list[str], choices: Choices) -> bool:
     """Whether a target's cells are compared as words."""
     known = [cell for cell in column if not is_missing(cell)]
-    if choices.task_type == "regression":
+    if choices.task_type == "regression" or all(map(is_numeric, known)):
         return False
     numeric = sum(map(is_number, known))
     return numeric * 2 <= len(known) or (choices.task_type == "classification" and numeric < len(known))
@@ -269,10 +269,11 @@ def _targets(
         return hot.argmax(1).astype(float), tuple(sheet.names[at] for at in target), "classification", []
     column = sheet.column(target[0])
     values = None if categorical else numbers(column, sheet.decimals)
-    whole = values is not None and bool((values == np.round(values)).all())
-    distinct = len(set(column) if values is None else set(values.tolist()))
+    labels = None if categorical else exact(column, sheet.decimals)
+    whole = labels is not None and all(label == label.to_integral_value() for label in labels)
+    distinct = len(set(column if labels is None else labels))
     if choices.task_type == "classification" or values is None or (choices.task_type == "auto" and whole and distinct <= FEW):
-        classes, where = classes_of(column, None if values is None else values.tolist())
+        classes, where = classes_of(column, labels)
         check_classes(classes, len(column))
         doubts = cased(classes)
         if values is not None and choices.task_type == "auto" and distinct > 2:

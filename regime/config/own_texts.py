@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, is_missing, is_number, is_typed, numbers
+from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_number, is_typed, numbers
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of
 from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
 from regime.config.table import check_characters
@@ -71,8 +71,8 @@ def _texts(
     labels, values = [], []
     if target is not None:
         column = sheet.column(target)
-        numeric = all(map(is_number, column))
-        known = numbers(column, sheet.decimals) if numeric else None
+        known = numbers(column, sheet.decimals)
+        numeric = bool((known == known).all())  # none is nan
         if number:
             if not known.std():
                 check_classes((column[0],), len(column))
@@ -82,7 +82,7 @@ def _texts(
                 )
             values = ((known - known.mean()) / known.std()).tolist()
         else:
-            classes, labels = classes_of(column, None if known is None else known.tolist())
+            classes, labels = classes_of(column, exact(column, sheet.decimals) if numeric else None)
             check_classes(classes, len(column))
             doubts = cased(classes)
             if numeric and len(classes) > 2 and choices.task_type == "auto":

@@ -1,5 +1,6 @@
 """What was read of somebody's own rows, as the start of a run, its report, the page and the terminal say it."""
 
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,7 +70,7 @@ def few(names: list[str], most: int = 6) -> str:
     return ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in names[:most]) + more
 
 
-def classes_of(column: list[str], values: "list[float] | None") -> tuple[tuple[str, ...], list[int]]:
+def classes_of(column: list[str], values: list[Decimal] | None) -> tuple[tuple[str, ...], list[int]]:
     """Return the classes of a column, in order, and each row's class: numbers compare as numbers, words as they are written.
 
     Args:
@@ -80,7 +81,14 @@ def classes_of(column: list[str], values: "list[float] | None") -> tuple[tuple[s
         names = sorted(set(column))
         return tuple(names), [names.index(cell) for cell in column]
     known = sorted(set(values))
-    return tuple(str(int(value)) if value == int(value) else repr(value) for value in known), [known.index(v) for v in values]
+    return tuple(_plain(value) for value in known), [known.index(value) for value in values]
+
+
+def _plain(value: Decimal) -> str:
+    """A number as a class is called: 1.50 is 1.5, and 1.0 is 1."""
+    if value == value.to_integral_value():
+        return str(int(value))  # of 31 digits at most
+    return str(value) if "E" in str(value) else str(value).rstrip("0").rstrip(".")
 
 
 def cased(classes: tuple[str, ...]) -> list[str]:

@@ -93,7 +93,7 @@ class ToyConfig(RowsConfig):
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers")
     activation: Literal["relu", "tanh", "erf", "gelu", "linear"] = Field(default="relu", description="of the hidden layers")
     bias: bool = Field(default=True, description="whether layers have biases")
-    weight_std: float = Field(default=2**0.5, gt=0, le=10, description="factor of the weights, drawn with variance 1 / fan_in")
+    weight_std: float = Field(default=2**0.5, gt=0, le=100, description="factor of the weights, drawn with variance 1 / fan_in")
     bias_std: float = Field(default=1.0, ge=0, le=10, description="factor of the biases, drawn with variance 1")
     parameterization: Literal["ntk", "standard", "mup", "mean-field"] = Field(
         default="ntk", description="how initialization and step sizes depend on the width"

@@ -49,10 +49,12 @@ def infinite_ntk(
         smooth, variance 10^4           1e-8; 1e-3 and 0.3 there
         a kink at 0, any variance       1e-8; 1e-7 and 3e-3 there
 
-    A kink elsewhere costs up to 1e-7 and 7e-3 at any correlation, rho = 1 too (shifted relu, kink within 2.5 standard
-    deviations). Refused are functions that are not elementwise, as tried on random tensors (softmax, normalizations, dropout);
-    that jump, since their tangent kernel is infinite, or bend too sharply for the nodes; that grow so fast that E[phi^2] lies
-    beyond them.
+    A kink elsewhere costs up to 1e-7 and 1e-2 at any correlation, rho = 1 too (shifted relu, kink within 2.5 standard
+    deviations). The moments of the points of least, middle and largest variance are taken again with more nodes, and must not
+    change by more than 1e-5 and 1e-2. Refused are functions that are not elementwise, as tried on random tensors (softmax,
+    normalizations, dropout); that jump, or whose derivative has no second moment (the root of |z|), since their tangent kernel
+    is infinite; that bend too sharply for the nodes (tanh at a variance of 10^8, a clamp to 0.001 standard deviations, a kink
+    many of them away); that grow so fast that E[phi^2] lies beyond them.
 
     Closed forms and series work in float64. The diagonal of the kernel of x with itself is exact and the matrix symmetric; for
     other pairs the rounding of the correlation limits an angle to about 1e-8, and with it Theta of "relu" to about 1e-8.

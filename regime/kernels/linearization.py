@@ -1,17 +1,20 @@
 """A model to first order in its parameters: an operator, of which no matrix is ever formed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from regime.errors import show
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, widened
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
+from regime.kernels.jacobian.parameters import owned
 from regime.kernels.jacobian.undisturbed import full_precision, undisturbed
+from regime.kernels.request import check_calls
 from regime.kernels.spectrum import lanczos_top
 
 Directions = Mapping[str, Mapping[str, Tensor]]
@@ -24,11 +27,14 @@ class Linearization:
 
     It is the operator J, (n C, P): `linear @ directions` gives J d, and `linear.adjoint @ v` gives J^T v. `jacobians` hold
     inputs and output gradients of every layer, so that each product is a matmul a layer: no further passes through the model.
-    Memory grows with n alone, where a kernel's grows with n^2. Products with models in half precision are in float32.
+    Memory grows with n alone, where a kernel's grows with n^2. Products with models in half precision are in float32. Where
+    precisions differ within a model, each layer's part of a product is in the layer's own, and sums are in the widest.
     """
 
     outputs: Float[Tensor, "n C"]
     jacobians: dict[str, LayerJacobian]
+    parameters: Directions
+    """Shapes and dtypes of what may move, on the meta device: also of layers that no gradient reaches."""
 
     @classmethod
     def of(
@@ -45,12 +51,17 @@ class Linearization:
         Raises:
             ValueError: as `regime.empirical_ntk` does.
         """
+        check_calls(model, batch, readout)
         with undisturbed(model):
             jacobians = {
                 path: jacobian for path, jacobian in capture(model, batch, readout, layers).items() if jacobian is not None
             }
+            parameters = {
+                path: {name: torch.empty_like(parameter, device="meta") for name, parameter in own.items()}
+                for path, own in owned(model, layers).items()
+            }
             with torch.no_grad():
-                return cls(widened(evaluate(model, batch, readout)), jacobians)
+                return cls(widened(evaluate(model, batch, readout)), jacobians, parameters)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,26 +79,42 @@ class Linearization:
         return Adjoint(self)
 
     def rows(self, chosen: slice | list[int]) -> "Linearization":
-        """Return the linearization on some of the examples."""
-        return Linearization(self.outputs[chosen], {path: each.rows(chosen) for path, each in self.jacobians.items()})
+        """Return the linearization on some of the examples; raises ValueError where there is no such example."""
+        n = len(self.outputs)
+        try:
+            index = chosen if isinstance(chosen, slice) else torch.as_tensor(chosen, device="cpu")
+            rows = torch.arange(n, device="cpu")[index]
+        except (IndexError, RuntimeError, TypeError, ValueError):
+            rows = None
+        if rows is None or rows.dim() != 1 or not len(rows):
+            raise ValueError(f"chosen = {show(chosen)} is not allowed; allowed: a slice or a list of some of {n} examples")
+        jacobians = {path: each.rows(chosen) for path, each in self.jacobians.items()}
+        return replace(self, outputs=self.outputs[chosen], jacobians=jacobians)
 
     @full_precision()
     def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:
-        """Return J d."""
-        wide = {path: {name: widened(d) for name, d in own.items()} for path, own in directions.items()}
-        moved = [jacobian.product(wide[path]) for path, jacobian in self.jacobians.items() if path in wide]
+        """Return J d; raises ValueError where a direction is none of these parameters'."""
+        self._check_directions(directions)
+        moved = [jacobian.product(directions[path]) for path, jacobian in self.jacobians.items() if path in directions]
         return sum(moved, torch.zeros_like(self.outputs))
 
     @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
-        """Return J^T v, by layer and parameter."""
-        return {path: jacobian.pullback(widened(v)) for path, jacobian in self.jacobians.items()}
+        """Return J^T v, by layer and parameter; raises ValueError where v is not as the outputs."""
+        self._check_cotangent(v)
+        return {path: jacobian.pullback(v) for path, jacobian in self.jacobians.items()}
 
     @full_precision()
     def kernel_product(self, v: Float[Tensor, "n C"]) -> Float[Tensor, "n C"]:
-        """Return Theta v = J (J^T v), a layer at a time: less memory than `linear @ (linear.adjoint @ v)`, and as much time."""
-        v = widened(v)
-        return sum((jacobian.product(jacobian.pullback(v)) for jacobian in self.jacobians.values()), torch.zeros_like(v))
+        """Return Theta v = J (J^T v), a layer at a time: less memory than `linear @ (linear.adjoint @ v)`, and as much time.
+
+        Raises:
+            ValueError: v is not as the outputs.
+        """
+        self._check_cotangent(v)
+        return sum(
+            (jacobian.product(jacobian.pullback(v)) for jacobian in self.jacobians.values()), torch.zeros_like(self.outputs)
+        )
 
     @cached_property
     def top_eigenvalue(self) -> float:
@@ -95,6 +122,26 @@ class Linearization:
         start = torch.cos(torch.arange(self.outputs.numel(), device=self.outputs.device, dtype=torch.float64) ** 2)
         like = self.outputs
         return lanczos_top(lambda v: self.kernel_product(v.view_as(like).to(like)).flatten(), start).item()
+
+    def _check_directions(self, directions: Directions) -> None:
+        """Refuse what names no layer or parameter, or has not its shape, rather than leave it out or broadcast it."""
+        if not isinstance(directions, Mapping):
+            raise ValueError(
+                f"directions: {type(directions).__name__} is not allowed; allowed: layer -> parameter -> tensor, as of `vjp`"
+            )
+        for path, own in directions.items():
+            known = self.parameters.get(path)
+            if known is None:
+                raise ValueError(f"directions: {path!r:.80} is no layer that it is of; allowed: {_named(self.parameters)}")
+            if not isinstance(own, Mapping):
+                raise ValueError(f"directions[{path!r}]: {type(own).__name__} is not allowed; allowed: parameter -> tensor")
+            for name, direction in own.items():
+                if name not in known:
+                    raise ValueError(f"directions[{path!r}]: {name!r:.80} is no trainable parameter; allowed: {_named(known)}")
+                _check_tensor(f"directions[{path!r}][{name!r}]", direction, known[name])
+
+    def _check_cotangent(self, v: Float[Tensor, "n C"]) -> None:
+        _check_tensor("v", v, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -116,3 +163,16 @@ class Adjoint:
     def __matmul__(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
         """Return J^T v, by layer and parameter."""
         return self.linearization.vjp(v)
+
+
+def _check_tensor(name: str, value: Tensor, like: Tensor) -> None:
+    """Refuse what is not a tensor of numbers of this shape; precisions may differ."""
+    number = isinstance(value, Tensor) and (value.is_complex() if like.is_complex() else value.is_floating_point())
+    if not number or value.shape != like.shape:
+        got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        kind = "complex" if like.is_complex() else "real"
+        raise ValueError(f"{name}: {got} is not allowed; allowed: a tensor {tuple(like.shape)} of {kind} numbers")
+
+
+def _named(known: Mapping[str, object]) -> str:
+    return ", ".join(map(repr, list(known)[:8])) + ", ..." * (len(known) > 8)

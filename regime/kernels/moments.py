@@ -2,22 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import asinh, pi, sqrt
+from math import pi, sqrt
 from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Function = Callable[[Tensor], Tensor]
-Formula = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+from regime.kernels.quadrature import Function, Grid, check_elementwise, check_function
 
-NODES = 2048
-"""Quadrature nodes on each side of zero."""
-REACH = 13.0
-"""Standard deviations they cover: beyond, exp(-x^2/4) is below 1e-18."""
-FOCUS = 0.05
-"""Standard deviations around zero within which the nodes stop coming closer: there activations bend, or have their kink."""
+Formula = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 CHUNK = 128
 """Hermite terms computed at once; even."""
@@ -25,14 +19,6 @@ TERMS = 2048
 """The most terms that are summed one by one."""
 TAIL = 1e-14
 """Share of E[phi^2] that may stay in the remainder, whose sum is exact but whose dependence on the correlation is not."""
-EDGE = 1e-10
-"""Share of E[phi^2] that may come from the last node: with more, the rest lies beyond."""
-NEAR = 6.0
-"""Standard deviations within which a jump matters: exp(-x^2/2) is 1e-8 there."""
-TRIED = (256, 128)
-"""Shape of the random tensor on which a function is tried for whether it is elementwise."""
-ALIKE = 1e-6
-"""What two computations of one entry may differ by, relative to its size: a function may compute in float32 inside."""
 ROWS = 256
 """Points on each side of a block: its values at the nodes, their gradients and coefficients take about 100 MiB."""
 
@@ -110,15 +96,9 @@ class Series:
     """
 
     def __init__(self, function: Function, device: torch.device) -> None:
-        self.function = function
-        # The trapezoidal rule in t, z = FOCUS sinh t, is exact to rounding for functions analytic around the real line, however
-        # wide their argument is spread; its nodes lie symmetric to 0, so that a kink there costs the square of a tiny step.
-        step = asinh(REACH / FOCUS) / NODES
-        t = (torch.arange(NODES, device=device, dtype=torch.float64) + 0.5) * step
-        self.nodes = FOCUS * t.sinh()
-        self.root = (2 * step * FOCUS * t.cosh()).sqrt()  # of the weights, counting both sides of zero
-        self.gauss = (-self.nodes.square() / 4).exp() / (2 * pi) ** 0.25
-        self.hermite = (torch.zeros_like(self.gauss), self.gauss * self.root)  # the functions of orders k - 1 and k
+        self.function, self.grid = function, Grid.of(device)
+        gauss = self.grid.gauss
+        self.hermite = (torch.zeros_like(gauss), gauss * self.grid.root)  # the functions of orders k - 1 and k
         self.basis: list[Float[Tensor, "2 Q k"]] = []
 
     def pairs(self, k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,10 +113,10 @@ class Series:
         values, slopes = torch.empty_like(k), torch.empty_like(k)
         for i in range(0, len(q), ROWS):
             rows = slice(i, i + ROWS)
-            left = self._parts(q[rows])
+            left = self.grid.parts(self.function, q[rows])
             for j in range(0, len(p), ROWS):
                 columns = slice(j, j + ROWS)
-                right = self._parts(p[columns])
+                right = self.grid.parts(self.function, p[columns])
                 for kernel, a, b in zip((values, slopes), left, right, strict=True):
                     kernel[rows, columns] = self._sum(a, b, rho[rows, columns])
         return values, slopes
@@ -145,31 +125,12 @@ class Series:
         """Return E[phi(u)^2] and E[phi'(u)^2] of each point.
 
         Raises:
-            ValueError: the function jumps, or grows too fast, at these variances.
+            ValueError: the function jumps, grows too fast or has no moments that the nodes resolve, at these variances.
         """
-        self._check(torch.stack([q.min(), q.max()]))
-        blocks = [[part.square().sum((0, 2)) for part in self._parts(block)] for block in q.split(ROWS)]
+        check_function(self.function, self.grid, q)
+        blocks = [[part.square().sum((0, 2)) for part in self.grid.parts(self.function, block)] for block in q.split(ROWS)]
         values, slopes = (torch.cat(kind) for kind in zip(*blocks, strict=True))
         return values, slopes
-
-    def _parts(self, q: Float[Tensor, " r"]) -> tuple[Float[Tensor, "2 r Q"], Float[Tensor, "2 r Q"]]:
-        """Even and odd part of phi(sqrt(q) z), and of phi', at the nodes; their inner products are those under the Gaussian."""
-        at = q.sqrt().unsqueeze(1) * self.nodes
-        up, down = _evaluate(self.function, at), _evaluate(self.function, -at)
-        scale = self.root * self.gauss
-        values, slopes = (torch.stack([(u + d) / 2, (u - d) / 2]) * scale for u, d in zip(up, down, strict=True))
-        return values, slopes
-
-    def _check(self, q: Float[Tensor, " r"]) -> None:
-        """Refuse a function that jumps, or grows too fast, at these variances."""
-        for part in self._parts(q):
-            squares = part.square().sum(0)
-            if (squares[:, -1] > EDGE * squares.sum(1)).any():
-                most = REACH * q.max().sqrt().item()
-                raise ValueError(f"activation: it grows too fast for arguments up to {most:.3g}; allowed: as a polynomial")
-        near = self.nodes[self.nodes < NEAR]
-        at = q.sqrt().unsqueeze(1) * torch.cat([-near.flip(0), near])
-        _check_jumps(at, *_evaluate(self.function, at))
 
     def _sum(self, a: Float[Tensor, "2 r Q"], b: Float[Tensor, "2 c Q"], rho: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
         ours, theirs = [], []
@@ -194,7 +155,7 @@ class Series:
         functions = []
         for k in range(CHUNK * len(self.basis), CHUNK * (len(self.basis) + 1)):
             functions.append(now)
-            before, now = now, (self.nodes * now - sqrt(k) * before) / sqrt(k + 1)
+            before, now = now, (self.grid.nodes * now - sqrt(k) * before) / sqrt(k + 1)
         self.hermite = (before, now)
         return torch.stack([torch.stack(functions[parity::2], -1) for parity in (0, 1)])
 
@@ -203,68 +164,6 @@ def _exhausted(part: Float[Tensor, "2 r Q"], coefficients: list[Float[Tensor, "2
     """Whether what the coefficients leave of E[phi^2] is negligible, at every point."""
     whole = part.square().sum((0, 2))
     return bool((whole - sum(chunk.square().sum((0, 2)) for chunk in coefficients) <= TAIL * whole).all())
-
-
-def _evaluate(function: Function, at: Tensor) -> tuple[Tensor, Tensor]:
-    """phi and phi'."""
-    with torch.inference_mode(False), torch.enable_grad():
-        at = at.clone().requires_grad_()
-        try:
-            value = function(at.clone())  # which it may overwrite
-        except Exception as error:
-            raise _failed(error, at) from error
-        if not isinstance(value, Tensor) or value.shape != at.shape or value.dtype != at.dtype:
-            got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"activation: it returned {got}; allowed: elementwise, here {at.dtype} {tuple(at.shape)}")
-        if not value.requires_grad:
-            raise ValueError(
-                "activation: autograd does not see its output depend on its input; allowed: differentiable functions"
-            )
-        try:
-            (slope,) = torch.autograd.grad(value.sum(), at)
-        except Exception as error:
-            raise _failed(error, at) from error
-    for name, tensor in (("value", value), ("derivative", slope)):
-        if not tensor.isfinite().all():
-            raise ValueError(f"activation: its {name} is not finite for arguments up to {at.abs().max().item():.3g}")
-    return value.detach(), slope
-
-
-def _failed(error: Exception, at: Tensor) -> ValueError:
-    said = f"activation: it failed on {at.dtype} {tuple(at.shape)} with {type(error).__name__}: {error!s:.200}"
-    return ValueError(f"{said}; allowed: elementwise functions, of tensors of any shape")
-
-
-def _check_elementwise(function: Function, device: torch.device) -> None:
-    """Refuse a function by whose output, or derivative, an entry depends on more than itself.
-
-    Each entry has to be the same in a second call, in another place of a tensor of another shape, and among fewer entries.
-    """
-    generator = torch.Generator().manual_seed(0)
-    at = 3 * torch.randn(TRIED, generator=generator, dtype=torch.float64, device="cpu").to(device)
-    order = torch.randperm(at.numel(), generator=generator, device="cpu").to(device)
-    whole = _evaluate(function, at)
-    others = "other entries, on its place or on the shape"
-    for cause, places in (
-        ("chance, or on calls before", torch.arange(at.numel(), device=device).view(TRIED)),
-        (others, order.view(TRIED[::-1])),
-        (others, order[:11].unsqueeze(1)),
-        (others, order[:11].unsqueeze(0)),
-    ):
-        for found, part in zip(_evaluate(function, at.flatten()[places]), whole, strict=True):
-            wanted = part.flatten()[places]
-            if (found - wanted).abs().max() > ALIKE * wanted.abs().max():
-                raise ValueError(f"activation: an entry of its output depends on {cause}; allowed: elementwise functions")
-
-
-def _check_jumps(at: Float[Tensor, "r Q"], value: Float[Tensor, "r Q"], slope: Float[Tensor, "r Q"]) -> None:
-    """Refuse a function that changes between neighboring arguments by more than twice what its derivative there allows."""
-    steepest = torch.nn.functional.max_pool1d(slope.abs(), 3, 1, 1)
-    allowed = 2 * at.diff() * torch.maximum(steepest[:, 1:], steepest[:, :-1])
-    beyond = value.diff().abs() > allowed + ALIKE * value.abs().amax(1, keepdim=True)
-    if beyond.any():
-        where = at[:, 1:][beyond].abs().min().item()
-        raise ValueError(f"activation: it jumps near +-{where:.3g}; allowed: continuous functions, not too steep")
 
 
 CLOSED: dict[str, Formula] = {"relu": _relu, "erf": _erf, "linear": _linear}
@@ -282,7 +181,7 @@ def moments_of(activation: str | Function, device: torch.device) -> Moments:
     if isinstance(activation, str) and activation in SMOOTH:
         return Series(SMOOTH[activation], device)
     if callable(activation):
-        _check_elementwise(activation, device)
+        check_elementwise(activation, device)
         return Series(activation, device)
     names = ", ".join(map(repr, (*CLOSED, *SMOOTH)))
     raise ValueError(f"activation = {activation!r} is not allowed; allowed: {names}, or an elementwise function of tensors")

@@ -1,13 +1,14 @@
 """What kernel is asked for: the arguments of `empirical_ntk` and `plan_ntk`, checked once and handed on whole."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-from regime.errors import is_integer
+from regime.errors import is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -19,6 +20,7 @@ ALLOWED = {
     "method": ("auto", "token-gram", "per-example", "dense"),
 }
 LEAST = {"memory": 1, "projections": 2, "seed": 0}
+MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,12 @@ class Request:
     seed: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise ValueError(f"model: an nn.Module is needed, got {type(self.model).__name__}")
         for name, allowed in ALLOWED.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} = {value!r} is not allowed; allowed: {', '.join(map(repr, allowed))}")
-        check_batch("batch", self.batch)
+        check_calls(self.model, self.batch, self.readout)
         if self.other is not None:
-            check_batch("other", self.other)
-        if self.readout is not None and not callable(self.readout):
-            raise ValueError(f"readout = {self.readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+            check_calls(self.model, self.other, None, "other")
         globs = self.layers
         if globs is not None and not (isinstance(globs, list | tuple) and all(isinstance(glob, str) for glob in globs)):
             some = globs if isinstance(globs, str) else "encoder.*"
@@ -60,6 +58,8 @@ class Request:
             value = getattr(self, name)
             if not (value is None and name == "memory") and (not is_integer(value) or value < least):
                 raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
+        if self.seed > MOST_SEED:
+            raise ValueError(f"seed = {show(self.seed)} is not allowed; allowed: an integer from 0 to {MOST_SEED}")
 
     @property
     def sizes(self) -> tuple[int, int | None]:
@@ -89,3 +89,42 @@ class Request:
     def projected(self, count: int, seed: int) -> "Request":
         """The trace of so many random signs of the outputs."""
         return replace(self, readout=Projected(self.readout, int(count), int(seed)), outputs="trace")
+
+
+def check_calls(model: nn.Module, batch: Batch, readout: Readout | None, name: str = "batch") -> None:
+    """Refuse what is no model, no batch that its forward can be called with, or no readout of two arguments.
+
+    Args:
+        model: the module.
+        batch: examples.
+        readout: a function of (output, batch), or None.
+        name: of the batch, for the message.
+
+    Raises:
+        ValueError: a type or a signature says so; where a function has none, or others stand before it, nothing is said.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
+    check_batch(name, batch)
+    arguments = ((batch,), {}) if isinstance(batch, Tensor) else ((), batch)
+    hooked = model._forward_pre_hooks or type(model).__call__ is not nn.Module.__call__
+    if not hooked and (why := _unfit(model, *arguments)):
+        given = "one tensor" if isinstance(batch, Tensor) else f"keywords {', '.join(map(repr, batch))}"
+        raise ValueError(f"{name}: {type(model).__name__}.forward cannot be called with {given:.200}: {why}")
+    if readout is not None and not callable(readout):
+        raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+    if readout is not None and (why := _unfit(readout, (None, batch), {})):
+        raise ValueError(f"readout: it cannot be called with (output, batch): {why}")
+
+
+def _unfit(function: Callable, given: tuple, named: Mapping[str, Any]) -> str | None:
+    """What of some arguments a function's own signature does not take; a decorator's is asked, not that of what is in it."""
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*given, **named)
+    except TypeError as error:
+        return f"{error}; allowed: {signature!s:.200}"
+    return None

@@ -3,6 +3,7 @@
 import os
 from io import BytesIO
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,11 +55,15 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: it is not a session that this version wrote; the message says where it fails.
     """
     try:
+        with ZipFile(path) as parts:
+            damaged = parts.testzip()  # checksums, which torch.load leaves unread
+        if damaged is not None:
+            raise BadZipFile(damaged)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:  # torch.load documents none of those it raises
-        raise ValueError(f"{path} is not a saved session: {type(error).__name__}") from None
+        raise ValueError(f"{path} is not a saved session, or a damaged one: {type(error).__name__}") from None
     version = state.get("version") if isinstance(state, dict) else None
     if isinstance(version, str) and version != __version__:
         raise ValueError(f"{path} was saved by version {version!r:.40}; allowed: {__version__}")

@@ -128,15 +128,27 @@ class Store:
 
     def _read(self, key: str, text: str) -> dict[str, Any]:
         """Return a result as it was put; raises ConfigError where the text is none."""
+        result = self._parsed(text)
         try:
-            result = json.loads(text)
             Cell(index=0, point={}, key=key, **result)
         except (TypeError, ValueError) as error:
-            said = first_problem(error) if isinstance(error, ValidationError) else error
-            raise ConfigError(
-                f"store = {str(self.path)!r:.200} holds a cell that is none ({said}); allowed: what sweeps wrote, or a new file"
-            ) from None
+            raise self._no_cell(first_problem(error) if isinstance(error, ValidationError) else error) from None
         return result
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        """Return the object that a text holds; raises ConfigError where it holds none."""
+        try:
+            parsed = json.loads(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._no_cell(error) from None
+        if not isinstance(parsed, dict):
+            raise self._no_cell("not an object")
+        return parsed
+
+    def _no_cell(self, said: object) -> ConfigError:
+        return ConfigError(
+            f"store = {str(self.path)!r:.200} holds a cell that is none ({said}); allowed: what sweeps wrote, or a new file"
+        )
 
     def put(self, results: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
         """Keep results: key -> configuration, whose own rows are left out, and result. One that is there already stays."""
@@ -160,7 +172,7 @@ class Store:
         """Return every cell as a row of CSV: configuration, result, and means of measures; raises as `get` does."""
         with self._open() as database:
             rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
-        return cells_to_csv([(json.loads(config), self._read(key, result)) for key, config, result in rows])
+        return cells_to_csv([(self._parsed(config), self._read(key, result)) for key, config, result in rows])
 
 
 def _is_store(path: Path) -> bool:

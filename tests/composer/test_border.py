@@ -122,11 +122,21 @@ def test_a_closed_search_leaves_nothing_running() -> None:
             r"within = \(0, 10\) is not allowed; allowed: two increasing values from 1 to 16384",
         ),
         ((CONFIG, "alpha", "lazy", 3), "within = 3 is not allowed"),
+        ((CONFIG, "width", "lazy", (8.5, 9.4)), r"\(8.5, 9.4\) .* from 1 to 16384, with two whole numbers between them"),
+        ((CONFIG, "width", "lazy", (8.1, 8.9)), r"\(8.1, 8.9\) .* two whole numbers between them"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         next(stream_border(*arguments))
+
+
+def test_widths_are_whole_numbers_inside_the_range() -> None:
+    search = Search.of(CONFIG.model_copy(update={"width": 64}), "width", "lazy", (6.5, 9.4))
+    assert search.within == (7, 9)
+    assert search.start == 9
+    assert search.next_values([]) == [7, 9]
+    assert Search.of(CONFIG.model_copy(update={"width": 8}), "width", "lazy", (7.9, 300.5)).within == (8, 300)
 
 
 def test_the_whole_range_is_what_the_fields_allow() -> None:

@@ -1,8 +1,10 @@
 """Runs that are held, saved and taken up again give the numbers of one that never was."""
 
 import math
+import random
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 import regime
 from regime import ProbeConfig, Report, Session, ToyConfig
+from regime.record.held import read
 
 CASES = {
     "gd": {},
@@ -226,6 +229,34 @@ def test_a_session_cut_off_or_with_code_in_it_is_refused(held: Path, tmp_path: P
     for name in ("cut.pt", "code.pt"):
         with pytest.raises(ValueError, match="is not a saved session"):
             Session.load(tmp_path / name)
+
+
+def saved(state: dict) -> bytes:
+    content = BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
+
+
+def test_a_session_with_one_bit_flipped_is_refused_or_the_same(held: Path, tmp_path: Path) -> None:
+    """In its headers a bit may mean nothing; what is held has a checksum."""
+    content, refused = held.read_bytes(), 0
+    chance = random.Random(0)
+    flips = [(chance.randrange(len(content)), chance.randrange(8)) for _ in range(200)]
+    weights = torch.load(held, weights_only=True)["batches"][0]["producer"]["tensors"][0].numpy().tobytes()
+    flips += [(content.index(weights) + place, 0) for place in range(0, len(weights), 97)]
+    for place, bit in flips:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << bit
+        (tmp_path / "flipped.pt").write_bytes(flipped)
+        try:
+            taken = read(tmp_path / "flipped.pt")
+        except ValueError as error:
+            said = str(error)
+            assert "is not a saved session, or a damaged one: " in said
+            refused += 1
+        else:
+            assert saved(taken) == saved(read(held))
+    assert refused > 0.8 * len(flips)
 
 
 STRADDLING = {"width": 64, "samples": 32, "test_samples": 8, "probe_samples": 24, "alpha": 0.4, "steps": 100, "seeds": 2}

@@ -8,6 +8,7 @@ import pytest
 
 from regime.config import ToyConfig
 from regime.config.own_rows import parse_rows
+from regime.config.own_texts import parse_texts
 from regime.config.read import CLASSES, Choices
 from regime.config.table import ROWS
 from regime.errors import ConfigError
@@ -35,6 +36,39 @@ def test_numbers_as_labels_compare_as_numbers() -> None:
     assert parse_rows("1,1\n2,1.0\n3,0\n4,-0\n").classes == ("0", "1")
     assert parse_rows("1,+1\n2,1\n3,-1\n").classes == ("-1", "1")
     assert parse_rows("1;1,0\n2;1\n3;2,5\n").read.task_type == "regression"
+    fractions = "".join(f"{k},{('0.50', '.5', '1.25', '1e-7')[k % 4]}\n" for k in range(12))
+    assert parse_rows(fractions, Choices(task_type="classification")).classes == ("1E-7", "0.5", "1.25")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("7", "9007199254740992", "9007199254740993"),
+        ("1000000000000000001", "1000000000000000002", "1000000000000000003"),
+        ("-123456789012345678901234567891", "-123456789012345678901234567890", "0"),
+    ],
+)
+def test_long_numbers_as_labels_differ_in_any_digit(labels: tuple[str, ...]) -> None:
+    own = parse_rows("".join(f"{k},{labels[k % 3]}\n" for k in range(12)))
+    assert own.classes == labels
+    assert own.y.tolist() == [0, 1, 2] * 4
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [
+        (("true", "1", "0", "FALSE"), ("0", "1")),
+        (("True", "False", "true", "TRUE"), ("0", "1")),
+        (("true", "2", "0", "1.0"), ("0", "1", "2")),
+        (("true", "false", "unknown", "true"), ("false", "true", "unknown")),  # words among words
+    ],
+)
+def test_true_and_false_as_labels_are_one_and_zero(cells: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    rows = "".join(f"{k},{cells[k % 4]}\n" for k in range(16))
+    assert parse_rows(rows).classes == classes
+    assert parse_rows(rows, Choices(task_type="classification")).classes == classes
+    texts = "text,label\n" + "".join(f"some words {k},{cells[k % 4]}\n" for k in range(16))
+    assert parse_texts(texts, choices=Choices(task_type="classification")).classes == classes
 
 
 @pytest.mark.parametrize(

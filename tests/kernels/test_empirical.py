@@ -296,7 +296,12 @@ def test_ambient_modes_change_nothing() -> None:
             ),
             "track_running_stats",
         ),
-        (lambda: empirical_ntk(nn.MultiheadAttention(4, 1, dropout=0.5), {"query": torch.ones(2, 1, 4)}), "random"),
+        (
+            lambda: empirical_ntk(
+                nn.MultiheadAttention(4, 1, dropout=0.5), dict.fromkeys(("query", "key", "value"), torch.ones(2, 1, 4))
+            ),
+            "random",
+        ),
     ],
 )
 def test_bad_input(make, message: str) -> None:

@@ -481,6 +481,56 @@ def test_functions_outside_the_theory_are_refused(function: Callable, message: s
         infinite_ntk(X, depth=1, activation=function)
 
 
+CHANGES = r"changes by \S+ of that with more nodes; allowed: changes by"
+
+
+@pytest.mark.parametrize("variance", [0.09, 1.0, 7.0])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: z.abs().log(),
+        lambda z: 1 / z,
+        lambda z: z.abs().sqrt(),
+        lambda z: z.abs() ** 0.3,
+        lambda z: z.abs() ** 0.55,  # finite, and converges too slowly
+        lambda z: functional.relu(z).sqrt(),
+        lambda z: (z - 0.2).abs().sqrt(),
+        lambda z: z.clamp(-0.3, 0.3).div(0.3).asin(),
+        lambda z: z.clamp(-1e-4, 1e-4),
+        lambda z: (z - 0.1).clamp(-1e-4, 1e-4),
+    ],
+)
+def test_moments_that_are_infinite_or_too_fine_for_the_nodes_are_refused(function: Callable, variance: float) -> None:
+    x = torch.full((1, 1), sqrt(variance), dtype=torch.float64)
+    with pytest.raises(ValueError, match=f"^activation: .*({CHANGES}|it jumps near)"):
+        infinite_ntk(x, depth=1, activation=function)
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu"])
+def test_large_variances_are_right_or_refused(name: str) -> None:
+    """E[phi'^2] of tanh is 4/3 times the density at zero, of gelu 1/2, and of either bend less than one over the scale."""
+    taken = 0
+    for power in range(2, 12):
+        q = torch.tensor([10.0**power], dtype=torch.float64)
+        try:
+            slope = Series(CALLABLES[name], CPU).own(q)[1].item()
+        except ValueError as error:
+            assert "with more nodes" in str(error) or "not too steep" in str(error)  # noqa: PT017 - or it is right
+            continue
+        taken += 1
+        want = 4 / 3 / sqrt(2 * pi * 10.0**power) if name == "tanh" else 0.5
+        assert abs(slope / want - 1) < 0.01 + 1 / sqrt(10.0**power)
+    assert taken >= 6
+
+
+@pytest.mark.parametrize("kink", [0.5, 1.0, 2.0, 2.4])
+def test_kinks_elsewhere_cost_what_is_documented(kink: float) -> None:
+    q = torch.linspace(0.5, 2, 50, dtype=torch.float64)
+    for variance in q[q.sqrt() > kink / 2.2]:
+        _, slope = Series(lambda z: functional.relu(z - kink), CPU).own(variance[None])
+        assert abs(slope / torch.special.ndtr(-kink / variance.sqrt()) - 1).item() < 1e-2
+
+
 @pytest.mark.parametrize("size", [1e-150, 1.0, 1e100])
 def test_what_is_outside_is_refused_at_any_size(size: float) -> None:
     """Thirteen standard deviations of 2."""
@@ -520,7 +570,12 @@ def test_how_an_elementwise_function_is_written_does_not_matter(function: Callab
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
 @pytest.mark.parametrize(
     "function",
-    [functional.elu, functional.silu, functional.mish, functional.hardswish, functional.softplus, torch.sin, torch.abs],
+    [
+        *(functional.elu, functional.silu, functional.mish, functional.hardswish, functional.softplus, torch.sin, torch.abs),
+        *(functional.relu6, functional.hardtanh, functional.leaky_relu, functional.selu, functional.celu, functional.softsign),
+        *(functional.logsigmoid, functional.tanhshrink, functional.hardsigmoid, torch.sigmoid, torch.cos, torch.square),
+        *(torch.relu, torch.tanh, torch.erf, functional.gelu, lambda u: u, lambda u: functional.gelu(u, approximate="tanh")),
+    ],
 )
 def test_usual_functions_are_taken_at_any_scale(function: Callable, scale: float) -> None:
     assert infinite_ntk(scale * X, depth=2, activation=function).ntk.isfinite().all()

@@ -1,7 +1,11 @@
 """Products with a Jacobian and a tangent kernel that is never formed, against explicit ones."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 
 from regime import Linearization, empirical_ntk
 from regime.kernels.jacobian.dense import jacobian
@@ -54,3 +58,96 @@ def test_first_order() -> None:
                 for name, p in own.items():
                     p -= h * direction[path][name]
     assert errors[1] == pytest.approx(errors[0] / 100, rel=0.05)
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda line: line @ {"9": {"weight": torch.ones(6, 4)}},
+            "directions: '9' is no layer that it is of; allowed: '0', '2', '4'",
+        ),
+        (
+            lambda line: line @ {"0": {"weigth": torch.ones(6, 4)}},
+            r"directions\['0'\]: 'weigth' is no trainable parameter; allowed: 'weight', 'bias'",
+        ),
+        (
+            lambda line: line @ {"2": {"weight": torch.ones(1, 6)}},
+            r"\['2'\]\['weight'\]: torch.float32 \(1, 6\) .*tensor \(6, 6\) of real",
+        ),
+        (lambda line: line @ {"0": {"bias": torch.ones(6, dtype=torch.complex64)}}, "complex64 .* of real numbers"),
+        (lambda line: line @ {"0": {"bias": 1.0}}, r"\['bias'\]: float is not allowed"),
+        (lambda line: line @ {"0": torch.ones(6)}, r"directions\['0'\]: Tensor .*parameter -> tensor"),
+        (lambda line: line @ torch.ones(5), "directions: Tensor .*layer -> parameter -> tensor"),
+        (lambda line: line.adjoint @ torch.ones(9, 1), r"v: torch.float32 \(9, 1\) .*tensor \(9, 2\)"),
+        (lambda line: line.vjp(torch.ones(18)), r"v: torch.float32 \(18,\) .*tensor \(9, 2\)"),
+        (lambda line: line.kernel_product(torch.ones(9, 2).long()), "v: torch.int64"),
+        (lambda line: line.rows([20]), r"chosen = \[20\] .*some of 9 examples"),
+        (lambda line: line.rows([1.5]), r"chosen = \[1.5\]"),
+        (lambda line: line.rows(slice(9, None)), "chosen = slice"),
+    ],
+)
+def test_what_is_no_direction_is_refused(call: Callable[[Linearization], Any], said: str) -> None:
+    line = Linearization.of(small(), torch.randn(9, 4))
+    with pytest.raises(ValueError, match=said) as refused:
+        call(line)
+    assert "\n" not in str(refused.value)
+
+
+def test_directions_may_leave_out_what_does_not_move() -> None:
+    torch.manual_seed(0)
+    model = small()
+    model.spare = nn.Linear(3, 3)  # in no output's way
+    model.spare.forward = lambda x: x
+    line = Linearization.of(model, torch.randn(9, 4))
+    assert not (line @ {}).any()
+    assert not (line @ {"spare": {"weight": torch.ones(3, 3)}}).any()
+    with pytest.raises(ValueError, match="spare"):
+        line @ {"spare": {"weight": torch.ones(3, 2)}}
+    bias = {"4": {"bias": torch.tensor([1.0, 2.0])}}
+    assert (line.rows([8, -9]) @ bias - torch.tensor([1.0, 2.0])).abs().max() < 1e-6
+
+
+class Mixed(nn.Module):
+    """A body in one precision and a head in another."""
+
+    def __init__(self, body: torch.dtype, head: torch.dtype) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 5, dtype=body))
+        self.scale = nn.Parameter(torch.ones(5, dtype=head))
+        self.head = nn.Linear(5, 2, dtype=head)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head((x.to(self.weight.dtype) @ self.weight).abs().to(self.scale.dtype) * self.scale)
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        (torch.float32, torch.float64),
+        (torch.float64, torch.float32),
+        (torch.complex64, torch.float64),
+        (torch.complex128, torch.float32),
+    ],
+)
+def test_precisions_that_differ_within_a_model(body: torch.dtype, head: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model, x = Mixed(body, head), torch.randn(8, 4)
+    line = Linearization.of(model, x)
+    v = torch.randn(8, 2, dtype=torch.float64)
+    pulled = line.adjoint @ v
+    model.zero_grad()
+    (model(x) * v).sum().backward()
+    for path, own in owned(model).items():
+        for name, parameter in own.items():
+            assert pulled[path][name].dtype == parameter.dtype
+            assert (pulled[path][name] - parameter.grad).norm() < 1e-5 * parameter.grad.norm()
+    moved = line @ pulled
+    assert moved.dtype == torch.float64
+    assert (line.kernel_product(v) - moved).norm() < 1e-5 * moved.norm()
+    matrix = empirical_ntk(model, x, outputs="full").total.transpose(1, 2).reshape(16, 16)
+    assert line.top_eigenvalue == pytest.approx(torch.linalg.eigvalsh(matrix)[-1].item(), rel=1e-5)

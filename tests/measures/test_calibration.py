@@ -1,5 +1,7 @@
 """Verdicts where theory fixes the regime: each configuration at 5 seed sets, none labeled falsely, abstentions counted."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -35,6 +37,10 @@ LAZY = {
     "large weights, wide": {"width": 512, "weight_std": 3.0, "activation": "tanh", "alpha": 4.0},
     "very large weights": {"width": 256, "weight_std": 10.0},
     "very large weights, momentum": {"width": 256, "weight_std": 10.0, "optimizer": "momentum"},
+    "weights of 30": {"width": 128, "weight_std": 30.0},
+    "weights of 30, Adam": {"width": 128, "weight_std": 30.0, "optimizer": "adam"},
+    "weights of 30, muP": {"width": 128, "weight_std": 30.0, "parameterization": "mup"},
+    "weights of 100, standard": {"width": 128, "weight_std": 100.0, "parameterization": "standard"},
     "large weights, four layers": {"width": 64, "weight_std": 5.0, "depth": 4},
     "readout alone, initial scale 30": {"width": 32, "trainable": "readout", "init_scale": 30.0},
     "readout alone": {"width": 32, "trainable": "readout"},
@@ -128,6 +134,16 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("name", [name for name in CONFIGURATIONS if name not in TOO_LITTLE][::2])
 def test_a_known_regime_is_recognized(name: str) -> None:
     check(name, labels(name, SETS[:1]))
+
+
+def test_kernels_of_large_weights_move_by_the_inverse_cube_of_their_scale() -> None:
+    """Of relu with two hidden layers: outputs move by as much, and are cubic in the scale; rounding is below what is seen."""
+    reports = [regime.run(ToyConfig(**BASE, width=64, weight_std=scale)) for scale in (25.0, 50.0, 100.0)]
+    for report in reports:
+        assert report.verdict.label == "lazy"
+        assert 3 * report.floors["kernel_change"] < report.final["kernel_change"]
+    for one, two in pairwise(reports):
+        assert one.final["kernel_change"] / two.final["kernel_change"] == pytest.approx(8, rel=0.2)
 
 
 @pytest.mark.physics

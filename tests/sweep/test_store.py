@@ -135,7 +135,7 @@ def test_something_else_is_refused_and_left_alone(tmp_path, make, renew):
     ("result", "message"),
     [
         ("{", "Expecting property name"),
-        ("[]", "must be a mapping"),
+        ("[]", "not an object"),
         ("{}", "status: Field required"),
         (json.dumps(RESULT | {"measures": {"kernel_change": "large"}}), "measures.kernel_change: "),
         (json.dumps(RESULT | {"more": 1}), "more: "),
@@ -324,3 +324,19 @@ def test_a_model_that_is_nowhere_fails_in_its_cells(tmp_path):
     (cell,) = regime.run(config).cells
     assert (cell.status, cell.key) == ("failed", "")
     assert "there is none of that name" in cell.error
+
+
+@pytest.mark.parametrize("column", ["result", "config"])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"measures":' * 100_000, "[]", "nothing", "null"], ids=range(5))
+def test_a_cell_that_holds_no_object_is_refused_in_a_line(tmp_path, column, text):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put(pairs("a"))
+    database = sqlite3.connect(store.path)
+    with database:
+        database.execute(f"UPDATE cells SET {column} = ?", [text])
+    database.close()
+    for read in (lambda: store.get(["a"]), store.to_csv) if column == "result" else (store.to_csv,):
+        with pytest.raises(ConfigError, match="holds a cell that is none") as refused:
+            read()
+        assert "\n" not in str(refused.value)
+        assert len(str(refused.value)) < 500

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, mirror, zeros
-from regime.kernels.jacobian.part import Direction, Index, Part
+from regime.kernels.jacobian.part import Direction, Index, Part, product_of, pullback_of
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class LayerJacobian:
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""
-        return sum(part.product(direction) for part in self.parts)
+        return sum(product_of(part, direction) for part in self.parts)
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v, by the layer's parameters."""
-        return {name: value for part in self.parts for name, value in part.pullback(v).items()}
+        return {name: value for part in self.parts for name, value in pullback_of(part, v).items()}
 
     def rows(self, index: Index) -> "LayerJacobian":
         """The layer on some of the examples."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from regime.kernels.jacobian.blocks import add_rows
 from regime.kernels.jacobian.contraction import live_positions
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.part import Direction, Part
+from regime.kernels.jacobian.part import Direction, Part, product_of, pullback_of
 from regime.kernels.jacobian.parts import DensePart, EmbeddingPart
 
 Owners = Int[Tensor, " _"]
@@ -31,11 +31,11 @@ class PackedJacobian:
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""
-        return sum(self._by_example(part.product(direction), owners) for part, owners in self.parts)
+        return sum(self._by_example(product_of(part, direction), owners) for part, owners in self.parts)
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v, by the layer's parameters."""
-        pulled = (part.pullback(v if owners is None else v[owners]) for part, owners in self.parts)
+        pulled = (pullback_of(part, v if owners is None else v[owners]) for part, owners in self.parts)
         return {name: value for each in pulled for name, value in each.items()}
 
     def rows(self, chosen: list[int]) -> "PackedJacobian":

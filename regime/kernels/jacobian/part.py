@@ -127,6 +127,21 @@ def sketch(gradient: Tensor) -> Tensor:
     return rows @ random_direction(rows.shape[1], rows.dtype, rows.device)
 
 
+def product_of(part: Part, direction: Direction) -> Float[Tensor, "n C"]:
+    """J d over a part's parameters, in the part's own precision, as gradients have that of their parameter."""
+    return part.product({name: _in(direction[name], part.gradients.dtype) for name in part.names if name in direction})
+
+
+def pullback_of(part: Part, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+    """J^T v over a part's parameters, in the part's own precision."""
+    return part.pullback(_in(v, part.gradients.dtype))
+
+
+def _in(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor in this precision; complex numbers stay complex."""
+    return tensor.to(dtype.to_complex() if tensor.is_complex() else dtype)
+
+
 def real(tensor: Tensor) -> Tensor:
     """A complex tensor as its real and imaginary parts, on one more axis."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor

@@ -1,0 +1,102 @@
+"""Arguments that a signature tells to be wrong are refused by name, and nothing else is."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regime import Linearization, empirical_ntk, plan_ntk
+
+X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+
+
+@pytest.mark.parametrize("call", [empirical_ntk, plan_ntk, Linearization.of])
+@pytest.mark.parametrize(
+    ("batch", "readout", "message"),
+    [
+        (
+            {"x": X},
+            None,
+            r"batch: Sequential\.forward cannot be called with keywords 'x': missing .*'input'; allowed: \(input\)",
+        ),
+        ({"input": X, "mask": X}, None, r"batch: .* keywords 'input', 'mask': got an unexpected keyword argument 'mask'"),
+        (X, lambda output: output, r"readout: it cannot be called with \(output, batch\): too many .*; allowed: \(output\)"),
+        (X, lambda output, batch, more: output, "readout: .* missing a required argument: 'more'"),  # noqa: ARG005
+        (X, nn.Softmax(-1), r"readout: .* too many positional arguments; allowed: \(input"),
+        (X, 3, "readout = 3 is not allowed; allowed: a function"),
+        ([X], None, "batch: a tensor or a dict of keyword tensors is needed, got list"),
+    ],
+)
+def test_what_a_signature_does_not_take_is_refused(call: Callable, batch: Any, readout: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}") as refused:
+        call(network(), batch, readout=readout)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_other_batch_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^other: Sequential.forward cannot be called with keywords 'x'"):
+        empirical_ntk(network(), X, {"x": X})
+    assert empirical_ntk(network(), X, {"input": X[:2]}).total.shape == (6, 2)
+
+
+class Two(nn.Module):
+    """A forward of two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+        return self.layer(x + shift)
+
+
+def test_a_tensor_for_a_forward_of_two_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^batch: Two.forward cannot be called with one tensor: missing .*'shift'"):
+        empirical_ntk(Two(), X)
+
+
+def shifted(forward: Callable) -> Callable:
+    @wraps(forward)
+    def given(self: nn.Module, *arguments: Tensor, **named: Tensor) -> Tensor:
+        return forward(self, *arguments, **{"shift": X.new_zeros(()), **named})
+
+    return given
+
+
+class Decorated(Two):
+    forward = shifted(Two.forward)
+
+
+class Called(Two):
+    def __call__(self, x: Tensor) -> Tensor:
+        return super().__call__(x, x.new_zeros(()))
+
+
+def hooked() -> nn.Module:
+    model = Two()
+    model.register_forward_pre_hook(lambda _, given: (*given, X.new_zeros(())))
+    return model
+
+
+@pytest.mark.parametrize("make", [Decorated, Called, hooked])
+def test_what_stands_before_a_forward_may_give_it_more(make: Callable[[], nn.Module]) -> None:
+    assert empirical_ntk(make(), X).total.shape == (6, 6)
+
+
+def test_readouts_of_any_form() -> None:
+    want = empirical_ntk(network(), X).total.shape
+    for readout in (lambda *both: both[0], lambda output, batch=None: output, lambda o, b, **_: o):  # noqa: ARG005
+        assert empirical_ntk(network(), X, readout=readout).total.shape == want
+
+
+def test_a_seed_that_no_generator_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^seed = 1180591620717411303424 is not allowed; allowed: an integer from 0 to 9223"):
+        empirical_ntk(network(), X, outputs="projection", seed=2**70)
+    assert empirical_ntk(network(), X, outputs="projection", seed=2**63 - 1).total.shape == (6, 6)
