@@ -41,9 +41,9 @@ class Monitor:
 
     Every measurement passes the batch through the network in eval mode, without dropout and autocast, eagerly, in float32 at
     least, and gives it back bit for bit as it was. One costs about a forward pass for every block of layers and a few forward
-    and backward passes; `estimate` tells beforehand. Where buffers moved since the start, such as running statistics, or
-    layers were unfrozen, the start is taken again with them as they are: changes are those of training. What buffers did
-    alone is `buffer_change`.
+    and backward passes; `estimate` tells beforehand. Where buffers moved since the start, such as running statistics, or what
+    modules keep in attributes, or layers were unfrozen, the start is taken again with them as they are: changes are those of
+    training. What buffers and attributes did alone is `buffer_change`.
 
     Args:
         model: any module whose examples do not affect one another in eval mode, also as wrapped for data parallel training, by
