@@ -11,7 +11,7 @@ from regime.errors import is_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import Group, Layers, grouped, owned
+from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
 
 ALLOWED = {
     "outputs": ("trace", "full", "projection"),
@@ -75,7 +75,10 @@ class Request:
     def names(self) -> dict[str, str]:
         """The name under which the kernel of each layer, or of each of its heads, is summed."""
         parts = [name for path, own in self.parameters.items() for name in head_names(path, own, self.heads)]
-        return {part: grouped(part, self.group) for part in parts}
+        if self.group == "block":
+            blocks = blocks_of(name.rpartition(".")[0] or ROOT for name, _ in self.model.named_parameters())
+            return {part: blocks[part] for part in parts}
+        return {part: TOTAL if self.group == "total" else part for part in parts}
 
     @cached_property
     def heads(self) -> Heads:

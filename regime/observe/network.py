@@ -19,7 +19,7 @@ from regime.kernels.jacobian.attributes import VALUES, attributes
 from regime.kernels.jacobian.batch import Batch, Readout, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
+from regime.kernels.jacobian.parameters import ROOT, blocks_of, check_mode, owned
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.single import Promoting, halves, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
@@ -76,7 +76,7 @@ class Watched:
         self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
         owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
         self.names = {path: self.rename(path) for path in owners}
-        self.blocks = {name: block_of(name) for name in self.names.values()}
+        self.blocks = blocks_of(self.names.values())
         self.trained = {}
         self._meet()
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import OrderedDict
 from fractions import Fraction
 from pathlib import Path
 
@@ -347,6 +348,39 @@ def test_frozen_layers_have_no_kernel_and_say_why() -> None:
     assert rows["0"].measures["parameter_movement"] == 0
     assert rows["3"].measures["kernel_share"] + rows["5"].measures["kernel_share"] == pytest.approx(1)
     assert monitor.parameters == sum(p.numel() for p in model[3:].parameters())
+
+
+class Layered(nn.Module):
+    """A block that owns a parameter itself, beside its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.gamma = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gamma * self.dense(x).tanh()
+
+
+@pytest.mark.parametrize("name", ["blocks", ""])
+def test_a_block_that_owns_parameters_itself_is_one_row(name: str) -> None:
+    torch.manual_seed(0)
+    blocks = nn.Sequential(Layered(), Layered())
+    model = nn.Sequential(OrderedDict(stem=nn.Linear(4, 4), blocks=blocks, head=nn.Linear(4, 2))) if name else blocks
+    batch = torch.randn(9, 4)
+    monitor = regime.Monitor(model, batch)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    monitor.measure(1)
+    report, first, second = monitor.report(), *(f"{name}.{k}".strip(".") for k in range(2))
+    around = {"stem": "stem", "head": "head"} if name else {}
+    owners = around | {path: path[: len(first)] for path in (first, f"{first}.dense", second, f"{second}.dense")}
+    assert {row["layer"]: row["block"] for row in report.layers} == owners
+    assert sorted(row["block"] for row in report.blocks) == sorted({*owners.values()})
+    assert all(row["layer"] == row["block"] for row in report.blocks)
+    grouped = regime.empirical_ntk(model, batch, group="block").layers
+    assert sorted(grouped) == sorted({*owners.values()})
+    assert list(regime.empirical_ntk(model, batch, group="block", layers=[first]).layers) == [first]
 
 
 def test_a_convolutional_network_and_a_dict_batch() -> None:
