@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from regime.errors import is_integer
+from regime.errors import SEEDS, check_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -18,7 +18,7 @@ ALLOWED = {
     "group": ("layer", "block", "total", "head"),
     "method": ("auto", "token-gram", "per-example", "dense"),
 }
-LEAST = {"memory": 1, "projections": 2, "seed": 0}
+LEAST = {"memory": 1, "projections": 2}
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Request:
             some = globs if isinstance(globs, str) else "encoder.*"
             raise ValueError(f"layers = {globs!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if not (value is None and name == "memory") and (not is_integer(value) or value < least):
-                raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
+            if not (name == "memory" and self.memory is None):
+                check_integer(name, getattr(self, name), least)
+        check_integer("seed", self.seed, *SEEDS)
 
     @property
     def sizes(self) -> tuple[int, int | None]:
