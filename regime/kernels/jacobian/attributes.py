@@ -1,7 +1,7 @@
 """What modules keep beside parameters, buffers and one another: plain values, tensors, arrays, and containers of these."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -28,7 +28,8 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
     An object is looked into where it holds nothing but data, as configurations do, or is a module that none registered.
     """
     modules = dict(model.named_modules())
-    seen = {id(own) for own in (*modules.values(), *model.parameters(), *model.buffers())}
+    seen = {id(own) for module in modules.values() for part in within(vars(module), PARTS) for own in part.values()}
+    seen.add(id(model))
     left = [
         (f"{path}.{name}", value)
         for path, module in modules.items()
@@ -68,3 +69,8 @@ def _named(container: Any) -> Iterator[tuple[Any, Any]]:
     for position, (key, value) in enumerate(container.items()):
         if key not in HOOKS:
             yield key if isinstance(key, str | int) else f"#{position}", value
+
+
+def within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
+    """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
+    return [own for own in map(module.get, names) if isinstance(own, dict)]

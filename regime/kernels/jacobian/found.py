@@ -2,7 +2,6 @@
 
 import random
 from collections import deque
-from collections.abc import Iterable
 from operator import is_
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from regime.kernels.jacobian.attributes import HOOKS, PARTS, attributes
+from regime.kernels.jacobian.attributes import HOOKS, PARTS, attributes, within
 
 
 class Found:
@@ -30,7 +29,8 @@ class Found:
         self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if module.get(name)]
         self.unhooked = [module[name] for module in modules for name in HOOKS if name in module and not module[name]]
         """Where there were none."""
-        self.trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        parameters = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values()]
+        self.trainable = [(own, own.requires_grad) for own in parameters if own is not None]
         self.chance = random.getstate(), np.random.get_state()
         """Python's and NumPy's."""
         self.passing = self.passed = RemovableHandle.next_id
@@ -96,8 +96,3 @@ class Found:
 
     def _hooks(self) -> list[dict[int, Any]]:
         return [*(own for _, own, _ in self.hooks), *self.unhooked]
-
-
-def within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
-    """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
-    return [own for own in map(module.get, names) if isinstance(own, dict)]

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
-from regime.kernels.jacobian.found import Found, within
+from regime.kernels.jacobian.attributes import within
+from regime.kernels.jacobian.found import Found
 from regime.kernels.jacobian.single import in_single, promoted
 
 
