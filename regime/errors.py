@@ -4,6 +4,9 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
+SEEDS = 0, 2**63 - 1
+"""The seeds of torch's generators."""
+
 
 class ConfigError(ValueError):
     """A bad configuration; the message names the field, the value, and what is allowed."""
@@ -24,5 +27,25 @@ def is_integer(value: object) -> bool:
 
 
 def is_finite(value: object) -> bool:
-    """Return whether a value is a finite real number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    """Return whether a value is a finite real number, as a float, too."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def check_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Refuse what is not a whole number in a range.
+
+    Args:
+        name: of the field.
+        value: anything.
+        least: the smallest that is allowed.
+        most: the largest, where there is one.
+
+    Raises:
+        ValueError: it names the field, the value and what is allowed.
+    """
+    if not is_integer(value) or value < least or (most is not None and value > most):
+        allowed = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
+        raise ValueError(f"{name} = {show(value)} is not allowed; allowed: {allowed}")

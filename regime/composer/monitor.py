@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from regime.config import MonitorConfig
-from regime.errors import is_finite, is_integer
+from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
@@ -26,6 +26,7 @@ from regime.resources.device import SHARE, free_memory
 
 LEAST = 8
 """Examples below which representations and intervals mean little."""
+SINGLE = {torch.float64: torch.float32, torch.complex128: torch.complex64}
 Outputs = Literal["trace", "projection"]
 
 
@@ -41,9 +42,9 @@ class Monitor:
 
     Every measurement passes the batch through the network in eval mode, without dropout and autocast, eagerly, in float32 at
     least, and gives it back bit for bit as it was. One costs about a forward pass for every block of layers and a few forward
-    and backward passes; `estimate` tells beforehand. Where buffers moved since the start, such as running statistics, or
-    layers were unfrozen, the start is taken again with them as they are: changes are those of training. What buffers did
-    alone is `buffer_change`.
+    and backward passes; `estimate` tells beforehand. Where buffers moved since the start, such as running statistics, or what
+    modules keep in attributes, or layers were unfrozen, the start is taken again with them as they are: changes are those of
+    training. What buffers and attributes did alone is `buffer_change`.
 
     Args:
         model: any module whose examples do not affect one another in eval mode, also as wrapped for data parallel training, by
@@ -146,7 +147,7 @@ class Monitor:
         history = self._recorder.history
         after = history[-1].step if history else -inf
         if not is_finite(step) or not after < step:
-            raise ValueError(f"step = {step!r:.80} is not allowed; allowed: a finite number above {after}")
+            raise ValueError(f"step = {show(step)} is not allowed; allowed: a finite number above {after}")
         step = int(step) if is_integer(step) else float(step)
         losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64, device="cpu")}
         if history and ("train_loss" in history[0].measures) != bool(losses):
@@ -181,7 +182,8 @@ def compare(
     """Two checkpoints of one architecture: what `Monitor` reports of a network that went from one to the other in one step.
 
     Args:
-        before, after: modules with the same parameters and buffers, wrapped or not; neither is changed.
+        before, after: modules with the same parameters and buffers, wrapped or not, compiled in parts or not; neither is
+            changed. Weights of `after` that are in double precision are rounded where those of `before` are coarser.
         batch, readout, chunk, outputs, projections, seed: as for `Monitor`.
         losses: the training loss before and after, where known.
 
@@ -219,11 +221,11 @@ def _watched(
         raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
     if outputs not in get_args(Outputs):
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
-    for name, value, least in (("chunk", chunk, 1), ("projections", projections, 4)):
-        allowed = is_integer(value) and value >= least
-        if not (allowed or (name == "chunk" and value is None)):
-            raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
-    readout = Projected(readout, int(projections), seed) if outputs == "projection" else readout
+    if chunk is not None:
+        check_integer("chunk", chunk, 1)
+    check_integer("projections", projections, 4)
+    check_integer("seed", seed, *SEEDS)
+    readout = Projected(readout, int(projections), int(seed)) if outputs == "projection" else readout
     watched = Watched(unwrapped(model), batch, readout, None if chunk is None else int(chunk))
     if watched.size < LEAST:
         raise ValueError(f"batch: {watched.size} examples are not allowed; allowed: at least {LEAST}")
@@ -234,8 +236,8 @@ def _number(loss: object) -> float:
     """A training loss; one that is not finite says that training diverged."""
     try:
         return float(loss)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"loss = {loss!r:.80} is not allowed; allowed: a number, or None") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise ValueError(f"loss = {show(loss)} is not allowed; allowed: a number, or None") from None
 
 
 def _estimate(watched: Watched) -> Estimate:
@@ -258,22 +260,33 @@ def _others(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: it has other ones, or of other shapes; the message names the first, or the prefix of all.
     """
-    own, others = before.state_dict(), after.state_dict()
+    own, others = _plain(before.state_dict()), _plain(after.state_dict())
     for name, one, two in (("before", own, others), ("after", others, own)):
         longest = max(one, key=len, default="")
         prefix = next((longest.removesuffix(other) for other in two if other and longest.endswith(f".{other}")), "")
         if prefix and {f"{prefix}{other}" for other in two} == one.keys():
             raise ValueError(f"{name}: its parameters are those of the other under the prefix {prefix!r}; pass that module")
-    parts = [dict(model.named_parameters()) | dict(model.named_buffers()) for model in (before, after)]
     odd = sorted(own.keys() ^ others.keys()) or [name for name in own if _shape(own[name]) != _shape(others[name])]
-    odd = odd or sorted(dict(before.named_parameters()).keys() ^ dict(after.named_parameters()).keys())
+    parameters = [_plain(dict(model.named_parameters())).keys() for model in (before, after)]
+    odd = odd or sorted(parameters[0] ^ parameters[1])
     if odd:
         raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
-    return {
-        name: _like(tensor, parts[0][name])
-        for name, tensor in parts[1].items()
-        if name in parts[0] and tensor.shape == parts[0][name].shape
+    tensors = _plain(dict(after.named_parameters()) | dict(after.named_buffers()))
+    pairs = {
+        name: (own, tensors[_bare(name)])
+        for name, own in (dict(before.named_parameters()) | dict(before.named_buffers())).items()
+        if _bare(name) in tensors
     }
+    return {name: _like(other, own) for name, (own, other) in pairs.items() if other.shape == own.shape}
+
+
+def _bare(name: str) -> str:
+    """A name as it is where no part of the network is compiled."""
+    return name.replace("_orig_mod.", "")
+
+
+def _plain(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {_bare(name): value for name, value in tensors.items()}
 
 
 def _shape(value: object) -> torch.Size | None:
@@ -281,6 +294,7 @@ def _shape(value: object) -> torch.Size | None:
 
 
 def _like(tensor: Tensor, own: Tensor) -> Tensor:
-    """A tensor where another is, and at least as fine."""
-    value = tensor.detach().to(own.device, torch.promote_types(tensor.dtype, own.dtype))
+    """A tensor where another is, and at least as fine, but never double where the batch that suits the other is single."""
+    dtype = torch.promote_types(tensor.dtype, own.dtype)
+    value = tensor.detach().to(own.device, dtype if dtype == own.dtype else SINGLE.get(dtype, dtype))
     return nn.Parameter(value, requires_grad=tensor.requires_grad) if isinstance(own, nn.Parameter) else value

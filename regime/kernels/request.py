@@ -8,19 +8,18 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from regime.errors import is_integer, show
+from regime.errors import SEEDS, check_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import Group, Layers, grouped, owned
+from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
 
 ALLOWED = {
     "outputs": ("trace", "full", "projection"),
     "group": ("layer", "block", "total", "head"),
     "method": ("auto", "token-gram", "per-example", "dense"),
 }
-LEAST = {"memory": 1, "projections": 2, "seed": 0}
-MOST_SEED = 2**63 - 1
+LEAST = {"memory": 1, "projections": 2}
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,9 @@ class Request:
             some = globs if isinstance(globs, str) else "encoder.*"
             raise ValueError(f"layers = {globs!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if not (value is None and name == "memory") and (not is_integer(value) or value < least):
-                raise ValueError(f"{name} = {value!r} is not allowed; allowed: an integer of at least {least}")
-        if self.seed > MOST_SEED:
-            raise ValueError(f"seed = {show(self.seed)} is not allowed; allowed: an integer from 0 to {MOST_SEED}")
+            if not (name == "memory" and self.memory is None):
+                check_integer(name, getattr(self, name), least)
+        check_integer("seed", self.seed, *SEEDS)
 
     @property
     def sizes(self) -> tuple[int, int | None]:
@@ -75,7 +72,10 @@ class Request:
     def names(self) -> dict[str, str]:
         """The name under which the kernel of each layer, or of each of its heads, is summed."""
         parts = [name for path, own in self.parameters.items() for name in head_names(path, own, self.heads)]
-        return {part: grouped(part, self.group) for part in parts}
+        if self.group == "block":
+            blocks = blocks_of(name.rpartition(".")[0] or ROOT for name, _ in self.model.named_parameters())
+            return {part: blocks[part] for part in parts}
+        return {part: TOTAL if self.group == "total" else part for part in parts}
 
     @cached_property
     def heads(self) -> Heads:

@@ -12,7 +12,7 @@ from torch import nn
 from regime.config import ProbeConfig
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import block_of
+from regime.kernels.jacobian.parameters import blocks_of
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.planning import EFFICIENCY
 from regime.models.functions import Inputs
@@ -133,7 +133,7 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
         text=inputs["attention_mask"].float().mean().item(),
         parameters=sum(p.numel() for p in model.parameters()),
         trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        blocks=len({block_of(path) for path in known}),
+        blocks=len(set(blocks_of(known).values())),
         rate=EFFICIENCY * matmul_rate(outputs.device) / 2,
     )
 

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from regime.kernels.jacobian.attributes import INTERNAL, PLAIN, attributes
 
 Forward = Callable[..., Any]
 
@@ -18,8 +21,8 @@ class _Call(NamedTuple):
 class Kept:
     """What modules were given and gave, in the passes of consecutive chunks of a batch.
 
-    A module is kept where it is a function of tensors and plain values: a cache that it fills, or an attribute that it sets,
-    might be read elsewhere.
+    A module is kept where it is a function of its arguments and parameters alone, tensors and plain values: a cache that it
+    fills, or an attribute that it sets, might be read elsewhere, and what it reads elsewhere others may have made.
 
     Args:
         model: the network.
@@ -30,6 +33,8 @@ class Kept:
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.parameters = {module: {names[id(p)] for p in module.parameters()} for module in modules.values()}
         """Their parameters' full names."""
+        self.standing = {id(value): value._version for _, value in attributes(model) if _counts(value)}
+        """Tensors that modules keep, and how often each was written into."""
         self.chunks: list[dict[nn.Module, _Call]] = []
 
     @contextmanager
@@ -44,12 +49,15 @@ class Kept:
 
         def keeping(module: nn.Module, forward: Forward) -> Forward:
             def kept(*args: Any, **kwargs: Any) -> Any:
-                given = (*args, *kwargs.items())
+                given = (*args, *kwargs.items(), *_numbers(module))
                 if over or not _plain(given):
                     return forward(*args, **kwargs)
+                known = {*map(id, _tensors(given)), *map(id, module.parameters())}
+                standing = self.standing | {id(buffer): 0 for buffer in module.buffers()}  # a pass begins with copies of these
                 given, before = _copied(given), _attributes(module)
-                output = forward(*args, **kwargs)
-                if _plain(output) and list(map(id, before)) == list(map(id, _attributes(module))):
+                with _Reading(known, standing) as reading:
+                    output = forward(*args, **kwargs)
+                if not reading.elsewhere and _plain(output) and list(map(id, before)) == list(map(id, _attributes(module))):
                     calls[module] = _Call(given, _copied(output))
                 return output
 
@@ -68,16 +76,40 @@ class Kept:
             changed: the parameters that are others than they were, by full name.
         """
 
-        def using(forward: Forward, call: _Call) -> Forward:
+        def using(module: nn.Module, forward: Forward, call: _Call) -> Forward:
             def used(*args: Any, **kwargs: Any) -> Any:
-                return _copied(call.gave) if _equal(call.given, (*args, *kwargs.items())) else forward(*args, **kwargs)
+                same = _equal(call.given, (*args, *kwargs.items(), *_numbers(module)))
+                return _copied(call.gave) if same else forward(*args, **kwargs)
 
             return used
 
         calls = self.chunks[chunk].items() if chunk < len(self.chunks) else ()
         known = {module: call for module, call in calls if not self.parameters[module] & changed}
-        with _forwards({module: using(module.forward, call) for module, call in known.items()}):
+        with _forwards({module: using(module, module.forward, call) for module, call in known.items()}):
             yield
+
+
+class _Reading(TorchFunctionMode):
+    """Sees whether functions take a tensor that was neither known, nor made by them, nor stands as it stood before the pass.
+
+    Args:
+        known: tensors, by their ids.
+        standing: such tensors: how often they had been written into.
+    """
+
+    def __init__(self, known: set[int], standing: dict[int, int]) -> None:
+        super().__init__()
+        self.known, self.standing, self.elsewhere = known, standing, False
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        for each in () if self.elsewhere else _tensors((*args, *kwargs.values())):
+            if id(each) not in self.known:
+                self.elsewhere |= not _counts(each) or self.standing.get(id(each)) != each._version
+        output = function(*args, **kwargs)
+        self.known.update(map(id, _tensors(output)))
+        return output
 
 
 @contextmanager
@@ -100,7 +132,23 @@ def _plain(value: Any) -> bool:
     """Whether a value is made of tensors and plain values alone."""
     if type(value) is tuple:
         return all(map(_plain, value))
-    return value is None or isinstance(value, Tensor | bool | int | float | str)
+    return isinstance(value, Tensor | PLAIN)
+
+
+def _counts(value: Any) -> bool:
+    """Whether a value is a tensor that counts how often it is written into."""
+    return isinstance(value, Tensor) and not value.is_inference()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in a value, and in what it consists of."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
 
 
 def _copied(value: Any) -> Any:
@@ -117,6 +165,12 @@ def _equal(one: Any, two: Any) -> bool:
     if isinstance(one, Tensor):
         return isinstance(two, Tensor) and one.dtype == two.dtype and torch.equal(one, two)
     return type(one) is type(two) and one == two
+
+
+def _numbers(module: nn.Module) -> Iterator[Any]:
+    """The plain values that a module and those in it hold."""
+    for each in module.modules():
+        yield from (value for name, value in vars(each).items() if isinstance(value, PLAIN) and name not in INTERNAL)
 
 
 def _attributes(module: nn.Module) -> list[Any]:

@@ -9,15 +9,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
+from regime.kernels.jacobian.attributes import VALUES, attributes
 from regime.kernels.jacobian.batch import Batch, Readout, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import ROOT, block_of, check_mode, owned
+from regime.kernels.jacobian.parameters import ROOT, blocks_of, check_mode, owned
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.single import halves, promoting, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
@@ -27,9 +29,8 @@ Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
 NUDGE = 1 + 2**-10
 """What parameters are multiplied with to tell how their network rounds."""
-NUMBERS = bool | int | float | complex | str | None
-INTERNAL = vars(nn.Module()).keys()
-"""What modules keep that is not of the function."""
+LAYOUTS = {torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+"""Of tensors that can be compared."""
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Watched:
         self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
         owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
         self.names = {path: self.rename(path) for path in owners}
-        self.blocks = {name: block_of(name) for name in self.names.values()}
+        self.blocks = blocks_of(self.names.values())
         self.trained = {}
         self._meet()
 
@@ -129,13 +130,16 @@ class Watched:
             raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
 
     def _state(self) -> dict[str, Any]:
-        """What the function depends on beside trained parameters."""
+        """What the function depends on beside trained parameters; tensors with a graph are what a pass left."""
         trained = self._names()
         state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
         state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
-        for path, module in self.model.named_modules():
-            numbers = {name: v for name, v in vars(module).items() if isinstance(v, NUMBERS) and name not in INTERNAL}
-            state |= {f"{path}.{name}": value for name, value in numbers.items()}
+        for path, value in attributes(self.model):
+            if isinstance(value, Tensor):
+                if value.grad_fn is None and value.layout in LAYOUTS and not (value.is_nested or value.is_meta):
+                    state[path] = value.detach()
+            elif isinstance(value, VALUES):
+                state[path] = value
         return state
 
     @torch.inference_mode(False)
@@ -261,8 +265,10 @@ def _double(tensor: Tensor) -> Tensor:
 
 
 def copied(value: Any) -> Any:
-    """Return a tensor's copy; anything else as it is."""
-    return value.clone() if isinstance(value, Tensor) else value
+    """Return a copy of a tensor, an array or a set; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    return value.copy() if isinstance(value, np.ndarray | set) else value
 
 
 def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
@@ -271,7 +277,15 @@ def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
 
 
 def same_value(one: Any, two: Any) -> bool:
-    """Whether two tensors, or numbers, are the same, nan and all."""
-    if not (isinstance(one, Tensor) and isinstance(two, Tensor)):
-        return type(one) is type(two) and (one == two or (one != one and two != two))
+    """Whether two tensors, arrays or plain values are the same, nan and all."""
+    if isinstance(one, Tensor) and isinstance(two, Tensor):
+        if (one.shape, one.dtype, one.device, one.layout) != (two.shape, two.dtype, two.device, two.layout):
+            return False
+        if one.layout != torch.strided:
+            one, two = one.to_sparse_coo(), two.to_sparse_coo()
+            return same_value(one._indices(), two._indices()) and same_value(one._values(), two._values())
+    elif type(one) is not type(two):
+        return False
+    elif not isinstance(one, np.ndarray | np.generic):
+        return one == two or (one != one and two != two)
     return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())

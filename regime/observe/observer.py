@@ -1,6 +1,6 @@
 """One network of anybody's, watched from a start on: what training moved in it since, on a batch of probe examples.
 
-It is a function of trained parameters theta and of everything else, s: buffers, frozen parameters, numbers that modules keep.
+It is a function of trained parameters theta and of everything else, s: buffers, frozen parameters, what modules keep beside.
 Where s moved, the start is taken again at (theta_0, s_t), and measures compare (theta_t, s_t) with that: what training did.
 Between pieces of work it ticks, so that whoever runs it can stop it there. The network comes back as it was.
 """
@@ -62,7 +62,7 @@ class Sight:
     first: First
     """What f_0 and J_0 are of."""
     anew: bool
-    """Whether that was taken again since the network was observed before."""
+    """Whether that is other than when the network was observed before: some state only counts, or is written and never read."""
 
 
 @dataclass
@@ -108,9 +108,10 @@ class Observer(Watched):
         """
         self._check_same()
         met = self._meet()
-        anew = met or not same(self.first.state, self._state())
-        if anew:
-            self.first = self._refer(self.initial | self.first.state)
+        before, anew = self.first, met
+        if met or not same(before.state, self._state()):
+            self.first = self._refer(self.initial | before.state)
+            anew |= not same(before.kernels | {"": before.outputs}, self.first.kernels | {"": self.first.outputs})
         if met:
             self.unmoved = self._kernels(self._capture(self.batch, self._as_begun()))
         first, displaced = self.first, self._displaced()

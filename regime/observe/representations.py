@@ -2,8 +2,9 @@
 
 Two passes, of two and of three examples, tell the axis of examples: it is the one that grows. The features lie along the axes
 that the parameters of a module act on: there, and nowhere else, one slice of the result owes its gradient to one slice of a
-parameter. Over all other axes, such as positions or pixels, a representation is averaged. What the outputs are computed from
-with further parameters is hidden; what becomes the outputs without any gives outputs, not features.
+parameter; of torch's recurrent layers they are the last, by definition. Over all other axes, such as positions or pixels, a
+representation is averaged. What the outputs are computed from with further parameters is hidden; what becomes the outputs
+without any gives outputs, not features.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -108,18 +109,21 @@ def _grown(few: list[torch.Size], more: list[torch.Size]) -> int | None:
     return grown[0] if len(grown) == 1 and (few[0][grown[0]], more[0][grown[0]]) == PROBES else None
 
 
-def _last_layer(modules: Mapping[str, nn.Module], name: str, seen: Mapping[str, Any]) -> list[nn.Parameter]:
-    """The parameters that had their say last in what a module gives: its own, or those of its last layer."""
+def _last_layer(modules: Mapping[str, nn.Module], name: str, seen: Mapping[str, Any]) -> nn.Module:
+    """The layer that had its say last in what a module gives: one inside it, or itself."""
     inside = set(modules[name].modules())
     layers = [modules[other] for other in seen if modules[other] in inside and modules[other]._parameters]
-    return [p for p in (layers[-1] if layers else modules[name]).parameters() if p.is_floating_point() and p.dim()]
+    return layers[-1] if layers else modules[name]
 
 
-def _features(hidden: Tensor, examples: int, parameters: list[nn.Parameter]) -> tuple[int, ...]:
-    """The axes along which the parameters act."""
+def _features(hidden: Tensor, examples: int, layer: nn.Module) -> tuple[int, ...]:
+    """The axes along which the parameters of the last layer act."""
     hidden = hidden.movedim(examples, 0)
     if hidden.dim() == 2:
         return (1,)
+    if isinstance(layer, nn.RNNBase):
+        return (hidden.dim() - 1,)  # by its definition: all features of earlier positions act on each
+    parameters = [p for p in layer.parameters() if p.is_floating_point() and p.dim()]
     if not hidden.requires_grad or not parameters:
         return ()
     found = {axis: _acting(hidden, axis, parameters) for axis in range(1, hidden.dim()) if hidden.shape[axis] > 1}

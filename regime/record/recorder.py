@@ -276,7 +276,7 @@ class Recorder:
         return [
             Row(
                 layer=name,
-                block=point.blocks.get(name, name),
+                block=name if judged else point.blocks[name],
                 measures={measure: mean(values) for measure, values in row.items()},
                 undefined=reasons(row, point.measurement.undefined, f"{name}/", diverged=point.diverged),
                 floors=mean_floors(point.measurement.floors, f"{name}/"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import OrderedDict
 from fractions import Fraction
 from pathlib import Path
 
@@ -244,6 +245,32 @@ def test_two_checkpoints_of_different_precision_and_buffers() -> None:
     assert got.final["taylor_gap"] < 0.2
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_checkpoints_of_single_and_double_precision(swapped: bool) -> None:
+    """The batch suits the first of them."""
+    before, batch = network(), data(64)[0][40:]
+    after = copy.deepcopy(before)
+    train(after, 20)
+    want = regime.compare(before, after, batch).final
+    pair = (before.double(), after) if swapped else (before, copy.deepcopy(after).double())
+    got = regime.compare(*pair, batch.double() if swapped else batch).final
+    assert got["kernel_change"] == pytest.approx(want["kernel_change"], rel=1e-4)
+    assert got["taylor_gap"] == pytest.approx(want["taylor_gap"], rel=1e-3)
+
+
+@pytest.mark.parametrize("compiled", ["before", "after", "both, at other places"])
+def test_two_checkpoints_that_are_compiled_in_parts(compiled: str) -> None:
+    before, batch = network(), data(64)[0][40:]
+    after = copy.deepcopy(before)
+    train(after, 20)
+    want = regime.compare(before, after, batch).final
+    if compiled != "after":
+        before[3] = torch.compile(before[3], backend="eager")
+    if compiled != "before":
+        after[0] = torch.compile(after[0], backend="eager")
+    assert regime.compare(before, after, batch).final["kernel_change"] == pytest.approx(want["kernel_change"], rel=1e-5)
+
+
 def test_what_measuring_costs_is_told_and_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batch = network(), data()[0]
     plan = regime.Monitor.plan(model, batch)
@@ -349,6 +376,39 @@ def test_frozen_layers_have_no_kernel_and_say_why() -> None:
     assert monitor.parameters == sum(p.numel() for p in model[3:].parameters())
 
 
+class Layered(nn.Module):
+    """A block that owns a parameter itself, beside its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.gamma = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gamma * self.dense(x).tanh()
+
+
+@pytest.mark.parametrize("name", ["blocks", ""])
+def test_a_block_that_owns_parameters_itself_is_one_row(name: str) -> None:
+    torch.manual_seed(0)
+    blocks = nn.Sequential(Layered(), Layered())
+    model = nn.Sequential(OrderedDict(stem=nn.Linear(4, 4), blocks=blocks, head=nn.Linear(4, 2))) if name else blocks
+    batch = torch.randn(9, 4)
+    monitor = regime.Monitor(model, batch)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    monitor.measure(1)
+    report, first, second = monitor.report(), *(f"{name}.{k}".strip(".") for k in range(2))
+    around = {"stem": "stem", "head": "head"} if name else {}
+    owners = around | {path: path[: len(first)] for path in (first, f"{first}.dense", second, f"{second}.dense")}
+    assert {row["layer"]: row["block"] for row in report.layers} == owners
+    assert sorted(row["block"] for row in report.blocks) == sorted({*owners.values()})
+    assert all(row["layer"] == row["block"] for row in report.blocks)
+    grouped = regime.empirical_ntk(model, batch, group="block").layers
+    assert sorted(grouped) == sorted({*owners.values()})
+    assert list(regime.empirical_ntk(model, batch, group="block", layers=[first]).layers) == [first]
+
+
 def test_a_convolutional_network_and_a_dict_batch() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -400,6 +460,25 @@ def broken(model: nn.Module) -> nn.Module:
             lambda: regime.Monitor(network(), data()[0], projections=2),
             "projections = 2 is not allowed; allowed: an integer of at",
         ),
+        *(
+            (
+                lambda seed=seed: regime.Monitor(network(), data()[0], seed=seed),
+                f"seed = {seed!r} is not allowed; allowed: an int",
+            )
+            for seed in ("a", 1.5, 2**70, -1, True)
+        ),
+        (lambda: regime.Monitor.plan(network(), data()[0], seed=2**64), "seed = 18446744073709551616 is not allowed"),
+        (lambda: regime.compare(network(), network(), data()[0], seed=None), "seed = None is not allowed"),
+        (
+            lambda: regime.empirical_ntk(network(), data()[0], seed=2**70),
+            "seed = .* is not allowed; allowed: an integer from 0 to",
+        ),
+        (
+            lambda: regime.Monitor(network(), data()[0]).measure(10**400),
+            "step = 1000.* is not allowed; allowed: a finite number",
+        ),
+        (lambda: regime.Monitor(network(), data()[0]).measure(-(10**5000)), "step = a number too long to show is not allowed"),
+        (lambda: regime.Monitor(network(), data()[0], loss=10**400), r"loss = 1000.* is not allowed; allowed: a number"),
         (lambda: regime.Monitor(network(), data()[0]).measure(1, loss=0.1), "loss: pass it at the start and at every"),
         (lambda: regime.Monitor(network(), data()[0], 3), "readout = 3 is not allowed; allowed: a function"),
         (lambda: regime.Monitor(network(), data()[0], loss=[1.0]), r"loss = \[1.0\] is not allowed; allowed: a number"),

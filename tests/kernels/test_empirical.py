@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, GPT2Model, LlamaConfig, LlamaModel
 
 from regime import empirical_ntk
-from regime.kernels.jacobian.parameters import block_of
+from regime.kernels.jacobian.parameters import blocks_of
 
 TOLERANCE = 1e-10
 METHODS = ("auto", "token-gram", "per-example")
@@ -181,12 +181,23 @@ def test_globs_are_aware_of_dots() -> None:
     assert list(empirical_ntk(model, torch.ones(2, 2), layers=["1*"]).layers) == ["1", "10"]
 
 
-@pytest.mark.parametrize(
-    ("path", "block"),
-    [("encoder.layer.0.attention.query", "encoder.layer.0"), ("h.11.mlp.c_fc", "h.11"), ("head", "head"), ("0", "0")],
-)
-def test_block_of(path: str, block: str) -> None:
-    assert block_of(path) == block
+BLOCKS = {
+    "encoder.layer.0.attention.query": "encoder.layer.0",
+    "h.11.mlp.c_fc": "h.11",
+    "head": "head",
+    "0": "0",
+    "blocks.0": "blocks.0",
+    "blocks.0.fc": "blocks.0",
+    "blocks.1": "blocks",
+    "layers.0.experts.1": "layers.0",
+    "layers.0.experts.1.up": "layers.0",
+    "vit.encoder": "vit",
+    "vit.encoder.norm": "vit.encoder",
+}
+
+
+def test_blocks_by_path() -> None:
+    assert blocks_of(BLOCKS) == BLOCKS
 
 
 def test_the_model_comes_back_as_it_was() -> None:

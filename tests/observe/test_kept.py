@@ -1,5 +1,6 @@
 """A block moved alone computes from there on, and gives what a whole pass gives; blocks that keep something compute anew."""
 
+import copy
 from typing import ClassVar
 
 import pytest
@@ -78,3 +79,70 @@ def test_each_block_alone_is_a_whole_pass_with_it_moved(kind: str, kept: bool, c
             want = torch.func.functional_call(model, theta, x)
         assert torch.allclose(outputs, want, rtol=1e-12, atol=1e-13), block
     assert all("forward" not in vars(module) for module in model.modules())
+
+
+class Conditioned(nn.Module):
+    """A block that reads what others made, in one of many ways, beside its argument."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.dense, self.kind, self.condition, self.shared = nn.Linear(6, 6), kind, torch.ones(6).double(), {}
+        self.register_buffer("state", torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        Block.computed.append(1)
+        other = self.shared.get("made", self.state if self.kind == "buffer" else self.condition)
+        return torch.tanh(self.dense(x)) * other
+
+
+class Conditioning(nn.Module):
+    """What a layer makes reaches the blocks, but not as an argument."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.condition, self.kind, self.head = nn.Linear(6, 6), kind, nn.Linear(6, 2)
+        self.layers = nn.ModuleList(Conditioned(kind) for _ in range(2))
+        if kind == "parameters elsewhere":
+            for layer in self.layers:
+                layer.shared["made"] = self.condition.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.condition(x).sin()
+        for layer in self.layers:
+            if self.kind == "attribute":
+                layer.condition = made
+            elif self.kind == "written attribute":
+                layer.condition.copy_(self.condition.bias.detach())
+            elif self.kind == "buffer":
+                layer.state.copy_(self.condition.bias.detach())
+            elif self.kind == "dict":
+                layer.shared["made"] = made
+            elif self.kind == "number":
+                layer.condition = self.condition.bias[0].item()
+            x = layer(x)
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    "kind", ["constant", "attribute", "written attribute", "buffer", "dict", "parameters elsewhere", "number"]
+)
+def test_blocks_that_read_what_others_made_compute_anew(kind: str) -> None:
+    torch.manual_seed(0)
+    model, x = Conditioning(kind).double().eval(), torch.randn(8, 6).double()
+    observer = Observer(model, x)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p), alpha=0.1)
+    now = {name: p.detach() for name, p in model.named_parameters()}
+    Block.computed.clear()
+    moved = observer._moved(dict.fromkeys(observer.trained, observer.start), observer.start)
+    trained = [block for block in moved if block.startswith("layers")]
+    assert trained == ["layers.0", "layers.1"]
+    if kind == "constant":
+        assert len(Block.computed) == 2 * (2 + 1)
+    for block, (outputs, _) in moved.items():
+        theta = {name: now[name] if name.startswith(f"{block}.") else value for name, value in start.items()}
+        with torch.no_grad():
+            want = torch.func.functional_call(copy.deepcopy(model), theta, x)
+        assert torch.allclose(outputs, want, rtol=1e-12, atol=1e-13), block

@@ -371,11 +371,33 @@ def test_features_lie_where_parameters_act() -> None:
     assert observer.first.representations["0"].shape == (8, 5)
 
 
-def test_examples_may_come_second_and_features_may_not_be_told() -> None:
+class Recurrence(nn.Module):
+    """A cell of one's own: along the features of a position all of the position before act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.u, self.w = nn.Parameter(torch.randn(5, 6)), nn.Parameter(torch.randn(6, 6))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        states = [x.new_zeros(x.shape[1], 6)]
+        for each in x:
+            states.append((each @ self.u + states[-1] @ self.w).tanh())
+        return torch.stack(states[1:]), states[-1]
+
+
+@pytest.mark.parametrize(
+    ("make", "width", "told"),
+    [
+        (lambda: nn.GRU(5, 6), 6, True),
+        (lambda: nn.LSTM(5, 6, num_layers=2, bidirectional=True, proj_size=3), 6, True),
+        (Recurrence, 6, False),
+    ],
+)
+def test_examples_may_come_second_and_features_may_not_be_told(make: Callable[[], nn.Module], width: int, told: bool) -> None:
     class TimeFirst(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.map, self.rnn, self.out = nn.Linear(4, 5), nn.GRU(5, 6), nn.Linear(6, 2)
+            self.map, self.rnn, self.out = nn.Linear(4, 5), make(), nn.Linear(width, 2)
 
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.rnn(self.map(x.transpose(0, 1)))[0][-1])
@@ -383,9 +405,10 @@ def test_examples_may_come_second_and_features_may_not_be_told() -> None:
     torch.manual_seed(0)
     x = torch.randn(9, 3, 4)
     observer, found = places(model := TimeFirst(), x)
-    assert found == {"map": (1, (2,)), "rnn": (1, ())}
+    assert found == {"map": (1, (2,)), "rnn": (1, (2,) if told else ())}
     assert torch.allclose(observer.first.representations["map"], model.map(x).mean(1), atol=1e-6)
-    assert observer.first.representations["rnn"].shape == (9, 18)
+    hidden = model.rnn(model.map(x.transpose(0, 1)))[0].transpose(0, 1)
+    assert torch.allclose(observer.first.representations["rnn"], hidden.mean(1) if told else hidden.flatten(1), atol=1e-5)
     assert observer.last_hidden == "rnn"
 
 

@@ -1,5 +1,6 @@
 """Which layer owns which parameter, and models whose examples are not independent."""
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -59,21 +60,23 @@ def _fits(parts: list[str], wanted: list[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
-def block_of(path: str) -> str:
-    """The block a layer belongs to: its path up to the first number with something below it, else the module around it.
+def blocks_of(paths: Iterable[str]) -> dict[str, str]:
+    """The block that each layer of a network belongs to.
 
-    `encoder.layer.0.attention.query` is in `encoder.layer.0`, `embeddings.LayerNorm` in `embeddings`, `head` in `head`.
+    It is the layer's path up to the first number with something below it, else the module around it: of the paths
+    `encoder.layer.0.attention.query` is in `encoder.layer.0`, `embeddings.LayerNorm` in `embeddings`, `head` in `head`, and
+    `blocks.0` in `blocks.0` where others are below it, else in `blocks`.
     """
-    parts = path.split(".")
-    for position, part in enumerate(parts[:-1]):
+    paths = list(paths)
+    above = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "."}
+    return {path: _block(path.split("."), below=path in above) for path in paths}
+
+
+def _block(parts: list[str], *, below: bool) -> str:
+    for position, part in enumerate(parts if below else parts[:-1]):
         if part.isdigit():
             return ".".join(parts[: position + 1])
-    return ".".join(parts[:-1]) or path
-
-
-def grouped(path: str, group: Group) -> str:
-    """The name under which a layer's kernel is summed, or the kernel of one of its heads."""
-    return {"block": block_of(path), "total": TOTAL}.get(group, path)
+    return ".".join(parts[:-1] or parts)
 
 
 def check_mode(model: nn.Module) -> None:

@@ -5,7 +5,7 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
+from regime.kernels.jacobian.attributes import within
+from regime.kernels.jacobian.found import Found
 from regime.kernels.jacobian.single import in_single, promoted
-
-PARTS = ("_parameters", "_buffers", "_modules")
-HOOKS = [name for name in vars(nn.Module()) if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
 
 
 @contextmanager
@@ -39,7 +38,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
             yield held.passes
             return
         with _EAGER.held(), full_precision(), in_single(model):
-            held.passes = Passes(model)
+            held.passes = Passes(model, held.moving)
             try:
                 yield held.passes
             finally:
@@ -64,6 +63,8 @@ class _Turn:
 
     turn: Any = field(default_factory=threading.RLock)
     passes: "Passes | None" = None
+    moving: set[int] = field(default_factory=set)
+    """Tensors that passes were seen to write into, by id."""
 
 
 _lock = threading.Lock()
@@ -131,14 +132,10 @@ def full_precision() -> Iterator[None]:
 class Passes:
     """The passes through a network that leave no trace."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        modules = [vars(module) for module in model.modules()]
-        self.dicts = [(own, dict(own)) for module in modules for own in (module, *_within(module, PARTS))]
-        """What modules keep, and what is in it."""
-        self.added_to = [(own, len(own)) for module in modules for own in _within(module, HOOKS)]
-        """Their hooks, in order, and how many there are."""
-        self.buffers = [own for module in modules for own in _within(module, ("_buffers",)) if own]
+    def __init__(self, model: nn.Module, moving: set[int]) -> None:
+        self.model, self.moving = model, moving
+        self.found = Found(model)
+        self.buffers = [own for module in model.modules() for own in within(vars(module), ("_buffers",)) if own]
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
@@ -170,13 +167,9 @@ class Passes:
         self.modes.close()
         for hook in self.hooks:
             hook.remove()
-        self._restore()
-        for own, before in self.dicts:
-            for key in own.keys() - before.keys() if own.keys() != before.keys() else ():
-                del own[key]
-        for hooks, count in self.added_to:
-            for key in list(hooks)[count:]:
-                del hooks[key]
+        self.found.restore()
+        self._rewrite(dict(self.written))
+        self.found.end()
         if self.drew:
             torch.set_rng_state(self.random[0])
             if self.random[1:]:
@@ -206,22 +199,29 @@ class Passes:
         self.depth -= 1
         if not self.depth:
             self.modes.close()
+            self.found.over()
 
     @torch.no_grad()
     def _restore(self) -> None:
-        for own, before in self.dicts:
-            for key, value in before.items():
-                if own.get(key, self) is not value:
-                    own[key] = value
-        for tensor, before in self.written.items():
+        self.found.restore()
+        # a pass gets copies of what passes write into, as of buffers: an earlier one may be differentiated yet
+        moving = [own for own in self.found.tensors if id(own) in self.moving and not isinstance(own, nn.Parameter)]
+        copies = {id(own): self.written.get(own, own).detach().clone().requires_grad_(own.requires_grad) for own in moving}
+        held = self.found.place(copies) if copies else ()
+        if self.written:
+            self._rewrite({own: before for own, before in self.written.items() if id(own) not in held})
+
+    @torch.no_grad()
+    def _rewrite(self, written: dict[Tensor, Tensor]) -> None:
+        for tensor, before in written.items():
             tensor.copy_(before)
-        self.written.clear()
+            del self.written[tensor]
 
     @cached_property
     def storages(self) -> dict[int, list[Tensor]]:
         """The network's tensors by the memory they lie in."""
         found: dict[int, list[Tensor]] = {}
-        for tensor in (*self.model.parameters(), *self.model.buffers()):
+        for tensor in (*self.model.parameters(), *self.model.buffers(), *self.found.tensors):
             if torch._C._has_storage(tensor) and tensor.numel():
                 found.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
         return found
@@ -232,11 +232,7 @@ class Passes:
             for own in self.storages.get(tensor.untyped_storage().data_ptr(), ()):
                 if own not in self.written:
                     self.written[own] = own.detach().clone()
-
-
-def _within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
-    """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
-    return [own for own in map(module.get, names) if isinstance(own, dict)]
+                    self.moving.add(id(own))
 
 
 @cache

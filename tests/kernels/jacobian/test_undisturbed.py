@@ -167,15 +167,15 @@ def test_recurrent_layers_keep_away_from_cudnn(kind: type[nn.Module]) -> None:
     class Last(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner, self.enabled = kind(4, 3, batch_first=True), Enabled()
+            self.inner = kind(4, 3, batch_first=True)
 
         def forward(self, x: Tensor) -> Tensor:
-            with self.enabled:
+            with enabled:
                 return self.inner(x)[0][:, -1]
 
-    model = Last().eval()
+    enabled, model = Enabled(), Last().eval()
     regime.empirical_ntk(model, X.unsqueeze(1).expand(-1, 5, -1))
-    assert model.enabled.seen == {False}
+    assert enabled.seen == {False}
     assert torch.backends.cudnn.enabled
 
 

@@ -1,0 +1,98 @@
+"""The state that a network was found in, but for what its tensors hold: what its modules keep, and how chance goes on."""
+
+import random
+from collections import deque
+from operator import is_
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from regime.kernels.jacobian.attributes import HOOKS, PARTS, attributes, within
+
+
+class Found:
+    """What there was, to be put back: attributes, containers that they hold, hooks, and what requires gradients."""
+
+    def __init__(self, model: nn.Module) -> None:
+        modules = [vars(module) for module in model.modules()]
+        kept = [value for _, value in attributes(model)]
+        self.dicts = [(own, own.copy()) for module in modules for own in (module, *within(module, PARTS))]
+        """Containers and what is in them: what modules keep by themselves, and what is in that."""
+        self.dicts += [(value, value.copy()) for value in kept if isinstance(value, dict)]
+        self.others = [(value, value.copy()) for value in kept if isinstance(value, list | set | deque)]
+        self.arrays = [(value, value.copy()) for value in kept if isinstance(value, np.ndarray) and value.flags.writeable]
+        self.tensors = [value for value in kept if isinstance(value, Tensor)]
+        """Tensors that are neither parameters nor buffers."""
+        self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if module.get(name)]
+        self.unhooked = [module[name] for module in modules for name in HOOKS if name in module and not module[name]]
+        """Where there were none."""
+        parameters = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values()]
+        self.trainable = [(own, own.requires_grad) for own in parameters if own is not None]
+        self.chance = random.getstate(), np.random.get_state()
+        """Python's and NumPy's."""
+        self.passing = self.passed = RemovableHandle.next_id
+        """Hooks that a pass added have numbers from the one to the other."""
+
+    def restore(self) -> None:
+        """Put everything back for another pass; hooks that were added around passes stay."""
+        for own, before in self.dicts:
+            if list(own) != list(before) or not all(map(is_, own.values(), before.values())):
+                own.clear()
+                own.update(before)
+        for own, before in self.others:
+            if len(own) != len(before) or not all(map(is_, own, before)):
+                own.clear()
+                (own.update if isinstance(own, set) else own.extend)(before)
+        for own, before in self.arrays:
+            np.copyto(own, before)
+        for own in self._hooks() if self.passed > self.passing else ():
+            for key in [key for key in own if self.passing <= key < self.passed]:
+                del own[key]
+        for name, own, before in self.hooks:
+            if not before.keys() <= own.keys():
+                added = {key: hook for key, hook in own.items() if key not in before}
+                own.clear()
+                own.update(added | before if "_pre_" in name else before | added)  # whoever measures sees the pass begin first
+        self._unfreeze()
+        self.passing = self.passed = RemovableHandle.next_id
+
+    def place(self, others: dict[int, Tensor]) -> set[int]:
+        """Let what is kept hold other tensors, by the ids of its own, until restored; return whose places it knew."""
+        held = set()
+        for own, before in (*self.dicts, *((own, before) for own, before in self.others if not isinstance(own, set))):
+            for key, value in before.items() if isinstance(before, dict) else enumerate(before):
+                if id(value) in others:
+                    own[key] = others[id(value)]
+                    held.add(id(value))
+        return held
+
+    def over(self) -> None:
+        """A pass is over."""
+        self._unfreeze()
+        self.passed = RemovableHandle.next_id
+
+    def _unfreeze(self) -> None:
+        with torch._C.DisableTorchFunction():
+            for parameter, before in self.trainable:
+                if parameter.requires_grad != before:
+                    parameter.requires_grad_(before)
+
+    def end(self) -> None:
+        """Let go of hooks that were added since, and let chance go on as it would have."""
+        for _, own, before in self.hooks:
+            for key in own.keys() - before.keys():
+                del own[key]
+        for own in self.unhooked:
+            own.clear()
+        python, numpy = self.chance
+        if random.getstate() != python:
+            random.setstate(python)
+        now = np.random.get_state()
+        if now[2:] != numpy[2:] or not np.array_equal(now[1], numpy[1]):
+            np.random.set_state(numpy)
+
+    def _hooks(self) -> list[dict[int, Any]]:
+        return [*(own for _, own, _ in self.hooks), *self.unhooked]

@@ -1,0 +1,224 @@
+"""State of any kind that a forward pass changes, and hooks: each pass begins with it as it was found, and it comes back."""
+
+import copy
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import regime
+from regime.kernels.jacobian.attributes import MOST, attributes
+from regime.kernels.jacobian.undisturbed import undisturbed
+
+X = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+
+
+@dataclass
+class Settings:
+    scale: float = 1.0
+    seen: list[float] = field(default_factory=list)
+
+
+class Extra(nn.Module):
+    """What it counts is in its checkpoints by its own word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = {"passes": 0}
+
+    def get_extra_state(self) -> dict[str, int]:
+        return self.counts
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        self.counts = state
+
+    def forward(self) -> int:
+        self.counts["passes"] += 1
+        return self.counts["passes"]
+
+
+class Kept(nn.Module):
+    """Multiplies by what a step makes of its state at every pass."""
+
+    def __init__(self, state: Any, step: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.body, self.head, self.state, self.step = nn.Linear(4, 5), nn.Linear(5, 2), state, step
+
+    def forward(self, x: Tensor) -> Tensor:
+        factor = self.step(self.state)
+        return self.head(self.body(x).tanh()) * factor
+
+
+def appended(values: Any) -> float:
+    values.append(1.0)
+    return float(len(values))
+
+
+def keyed(values: dict) -> float:
+    values["t"] = values.get("t", 1.0) + 1
+    return values["t"]
+
+
+def noted(settings: Settings) -> float:
+    settings.scale += 1
+    settings.seen.append(settings.scale)
+    return sum(settings.seen)
+
+
+def first(values: list[Tensor]) -> Tensor:
+    return values[0].add_(1.0).clone()
+
+
+def counted(array: np.ndarray) -> float:
+    array += 1
+    return float(array[0])
+
+
+def targeted(models: list[nn.Module]) -> Tensor:
+    with torch.no_grad():
+        models[0].weight += 1
+    return models[0].weight.detach().sum()
+
+
+def marked(values: set[int]) -> float:
+    values.add(len(values))
+    return float(len(values))
+
+
+def spaced(space: SimpleNamespace) -> Tensor:
+    space.inner["k"] = space.inner["k"] * 2
+    return space.inner["k"]
+
+
+CHANGING: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "tensor": (torch.ones(()), lambda tensor: tensor.mul_(2.0).clone()),
+    "list": ([], appended),
+    "deque": (deque(maxlen=9), appended),
+    "dict": ({}, keyed),
+    "set": (set(), marked),
+    "tensors in a list": ([torch.ones(())], first),
+    "array": (np.ones(3), counted),
+    "settings": (Settings(), noted),
+    "namespace": (SimpleNamespace(inner={"k": torch.ones(())}), spaced),
+    "module that none registered": ([nn.Linear(2, 1)], targeted),
+    "extra state": (Extra(), lambda extra: extra()),
+}
+
+
+def contents(model: nn.Module) -> list[tuple[str, Any]]:
+    values = [(path, value.detach() if isinstance(value, Tensor) else value) for path, value in attributes(model)]
+    return copy.deepcopy(
+        [(path, value) for path, value in values if isinstance(value, Tensor | np.ndarray | float | int | set)]
+    )
+
+
+@pytest.mark.parametrize("kind", CHANGING)
+def test_each_pass_begins_with_what_was_found_and_it_comes_back(kind: str) -> None:
+    torch.manual_seed(0)
+    model = Kept(*copy.deepcopy(CHANGING[kind]))
+    before = contents(model)
+    want = copy.deepcopy(model)(X).detach()
+    with undisturbed(model):
+        assert torch.equal(model(X), want)
+        assert torch.equal(model(X), want)
+    kernel = regime.empirical_ntk(model, X, outputs="full")
+    dense = regime.empirical_ntk(model, X, outputs="full", method="dense")
+    assert torch.allclose(kernel.total, dense.total, rtol=1e-4, atol=1e-5)
+    regime.plan_ntk(model, X)
+    assert torch.equal(regime.Linearization.of(model, X).outputs, want)
+    regime.Monitor(model, X).measure(1)
+    regime.compare(model, model, X)
+    after = contents(model)
+    assert [path for path, _ in after] == [path for path, _ in before]
+    assert all(np.array_equal(one, two) for (_, one), (_, two) in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: random.shuffle([1, 2, 3])])
+def test_chance_of_python_and_numpy_goes_on_as_it_would_have(draw: Callable[[], Any]) -> None:
+    model = Kept(None, lambda _: (draw(), 1.0)[1])
+    random.seed(3)
+    np.random.seed(3)
+    want = random.random(), np.random.rand()
+    random.seed(3)
+    np.random.seed(3)
+    regime.empirical_ntk(model, X)
+    assert (random.random(), np.random.rand()) == want
+
+
+@pytest.mark.parametrize("kind", ["forward", "forward_pre"])
+def test_a_hook_that_removes_itself_is_there_at_every_pass(kind: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+
+    def once(*values: Any) -> Tensor:
+        handle.remove()
+        value = values[-1]
+        return 3 * (value[0] if isinstance(value, tuple) else value)
+
+    handle = getattr(model[0], f"register_{kind}_hook")(once)
+    hooks = getattr(model[0], f"_{kind}_hooks")
+    before = list(hooks.items())
+    with undisturbed(model):
+        first, second = model(X), model(X)
+    assert torch.equal(first, second)
+    assert list(hooks.items()) == before
+    regime.empirical_ntk(model, X)
+    assert list(hooks.items()) == before
+    assert not torch.equal(model(X), model(X))
+
+
+@pytest.mark.parametrize("flag", [False, None])
+def test_a_hook_that_a_pass_adds_once_is_added_once_by_each(flag: bool | None) -> None:
+    """Whether it did so already, it notes in an attribute, which may be new."""
+    torch.manual_seed(0)
+    model = Kept(None, lambda _: hooked())
+    if flag is not None:
+        model.known = flag
+
+    def hooked() -> float:
+        if not getattr(model, "known", False):
+            model.known = True
+            model.head.register_forward_hook(lambda *values: 3 * values[-1])
+        return 1.0
+
+    with undisturbed(model):
+        first, second = model(X), model(X)
+    assert not model.head._forward_hooks
+    assert getattr(model, "known", None) is flag
+    want = 3 * model.head(model.body(X).tanh())
+    assert torch.equal(first, want)
+    assert torch.equal(second, want)
+
+
+def test_what_requires_gradients_is_put_back() -> None:
+    torch.manual_seed(0)
+
+    def freeze(state: list[nn.Module]) -> float:
+        state[0].weight.requires_grad_(False)
+        return 1.0
+
+    model = Kept(None, lambda _: freeze([model.body]))
+    kernel = regime.empirical_ntk(model, X, layers=["body"])
+    plain = Kept(None, lambda _: 1.0)
+    plain.load_state_dict(model.state_dict())
+    plain.body.weight.requires_grad_(False)
+    assert torch.allclose(kernel.total, regime.empirical_ntk(plain, X, layers=["body"]).total, rtol=1e-4)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_walk_ends_in_cycles_and_passes_over_what_is_large() -> None:
+    ring: dict[str, Any] = {"n": 1}
+    ring["self"] = [ring]
+    model = Kept(ring, keyed)
+    model.vocabulary = dict.fromkeys(map(str, range(MOST + 1)), 0)
+    model.parent = [model]
+    paths = [path for path, _ in attributes(model)]
+    assert ".state.n" in paths
+    assert len(paths) < 30
