@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 SEEDS = 0, 2**63 - 1
-"""The seeds of torch's generators."""
+"""The seeds that torch's generators take, and the ones after them."""
 
 
 class ConfigError(ValueError):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
+from regime.kernels.jacobian.batch import Batch, Projected, Readout
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
+from regime.kernels.request import check_calls
 from regime.measures.own import OwnMeasure, checked
 from regime.observe.network import Watched
 from regime.observe.observer import Observer
@@ -214,11 +215,7 @@ def _watched(
     seed: int,
 ) -> Watched:
     """A network to watch, of arguments that are checked."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model: an nn.Module is needed, got {type(model).__name__}")
-    check_batch("batch", batch)
-    if readout is not None and not callable(readout):
-        raise ValueError(f"readout = {readout!r:.80} is not allowed; allowed: a function of (output, batch), or None")
+    check_calls(model, batch, readout)
     if outputs not in get_args(Outputs):
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
     if chunk is not None:

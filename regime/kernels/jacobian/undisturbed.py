@@ -160,7 +160,7 @@ class Passes:
     @property
     def rounding(self) -> float:
         """Unit of rounding of the coarsest numbers that the passes so far computed."""
-        return max(torch.finfo(dtype).eps for dtype in self.dtypes)
+        return max((torch.finfo(dtype).eps for dtype in self.dtypes), default=0.0)
 
     def end(self) -> None:
         """Put everything back."""
