@@ -34,7 +34,7 @@ def is_finite(value: object) -> bool:
         return False
 
 
-def check_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
     """Refuse what is not a whole number in a range.
 
     Args:
