@@ -15,7 +15,6 @@ from regime.ui.form.presets import matching, preset_named
 from regime.ui.panels.whose import whose
 from regime.ui.parts import Layout
 from regime.ui.run.board import Board
-from regime.ui.run.examples import example
 from regime.ui.run.export import answer, snippet
 from regime.ui.run.frames import layers
 from regime.ui.run.runs import COMPUTE, as_text
@@ -121,10 +120,10 @@ class Screen:
 
     def describe(self, visit: Visit | None, value: Any) -> Updates:
         """Describe the run that the form would start, or say what is wrong with the form."""
-        board = visit.board if visit else example(self.kind)
+        visit = visit or Visit(self.kind)
         try:
             config = self.config(value)
-            preset = matching(config, visit.against if visit else None)
+            preset = matching(config, visit.against)
             said = {
                 "preset": preset.name if preset else "",
                 "story": preset.story if preset else self.own_story,
@@ -132,12 +131,12 @@ class Screen:
             }
             asked = config.to_dict()
             said |= self.estimate(config)
-            said["quick"] &= board.status != "paused"  # which may go on
+            said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
             asked, said = None, {"preset": "", "notice": str(error), "bad": True, "quick": False}
-        if visit:
-            visit.asked = asked
-        return {self.layout.told: give({"bad": False, **said, "whose": whose(board, asked)})}
+        visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
+        shown, board = visit.feed.run, visit.board
+        return {self.layout.told: give({"bad": False, **said, "whose": whose(board, asked), "run": shown})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.

@@ -367,6 +367,20 @@ def test_the_twins_future_is_known_before_the_first_step(lab, events):
     assert [value for _, value in twin] == pytest.approx(measured, rel=1e-3)
 
 
+@pytest.mark.parametrize(("run", "stale"), [(0, False), (1, True)])
+def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, stale):
+    dimmed = """async ([frame, said]) => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), line = document.createElement('p');
+        tab.screen = document.createElement('div');
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+        tab.hear(said);
+        PANELS.whose(line, tab);
+        return [tab.screen.classList.contains('stale'), line.textContent, tab.told.notice]; }"""
+    said = {"run": run, "whose": "These results are of another.", "notice": "1 second"}
+    shown = lab.evaluate(dimmed, [whole(Board.replay(events)), said])
+    assert shown == [stale, said["whose"] if stale else "", "1 second"]
+
+
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     board, pinned = Board.replay(events), replay(alpha=0.25)
     assert "Pinned" not in draw("compare", board)

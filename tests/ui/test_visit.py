@@ -9,6 +9,7 @@ from huggingface_hub import constants
 import regime
 from regime.ui.run import visit
 from regime.ui.run.visit import SHELF, Plan, Visit
+from regime.ui.screens.train import train_tab
 from tests.models import tiny
 from tests.models.hub import Repository, serve
 
@@ -177,3 +178,15 @@ def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeyp
         play(visitor, config, fresh=True)
     assert visitor.board.status == "finished"
     assert visitor.board.config["model"] == "org/m"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a visit", "before the first press is answered"])
+def test_what_is_said_while_a_run_begins_names_the_run_that_it_speaks_of(monkeypatch, known):
+    with gr.Blocks(analytics_enabled=False):
+        screen = train_tab()
+    visitor, estimate = Visit("toy"), screen.estimate
+    monkeypatch.setattr(screen, "estimate", lambda config: (play(visitor), estimate(config))[1])
+    form = screen.fill(CONFIG, screen.form.html.value)[screen.form.html][0]
+    said, _ = screen.describe(visitor if known else None, form)[screen.layout.told]
+    assert (said["run"], bool(said["whose"])) == ((1, False) if known else (0, True))
+    assert visitor.feed.run == 1

@@ -84,6 +84,14 @@ export class Tab {
     return true;
   }
 
+  // Takes what the server says of the form; whose the results are counts only where it speaks of the run that is shown here.
+  hear({ run, whose, ...said }) {
+    Object.assign(this.told, said, run === (this.run.id ?? 0) && { whose });
+    this.touched = false;
+    this.redraw();
+    this.follow();
+  }
+
   // Draws once before the next picture of the screen, however many frames have come.
   redraw() {
     this.due ??= requestAnimationFrame(() => {
@@ -125,6 +133,7 @@ export const tabOf = element => {
   screen.addEventListener('input', event => {
     if (!event.target.closest('.controls')) return;
     Object.assign(tab, { touched: true, released: false });
+    screen.classList.add('stale');  // at once: drawing every panel anew may take a while
     tab.redraw();
   });
   screen.addEventListener('change', event => {

@@ -3,10 +3,5 @@ import { tabOf } from './feed.js';
 
 export const mount = ({ element, props, watch }) => {
   const tab = tabOf(element);
-  watch('value', () => {
-    Object.assign(tab.told, props.value[0]);
-    tab.touched = false;
-    tab.redraw();
-    tab.follow();
-  });
+  watch('value', () => tab.hear(props.value[0]));
 };
