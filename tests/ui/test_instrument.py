@@ -146,10 +146,14 @@ def test_what_is_pressed_before_the_scripts_come_is_done_when_they_are_there(pag
     page.goto(server.url)
     press(page, "Embed")
     menu(page).get_by_role("button", name="Layers, CSV").click()
+    page.locator(".files:visible [role=status]").evaluate(
+        """status => { window.said = '';
+        new MutationObserver(() => { said += status.textContent; }).observe(status, {childList: true}); }"""
+    )  # what is said of a file goes as soon as the chip's run has begun
     chip = page.get_by_role("button", name="Large alpha", exact=True)
     chip.click()
     expect(page.locator(".link:visible [role=status]")).not_to_be_empty()
-    expect(page.locator(".files:visible [role=status]")).not_to_be_empty()
+    page.wait_for_function("window.said !== ''")
     expect(page.get_by_role("slider", name="Output scale")).not_to_have_attribute("aria-valuetext", "0.1", timeout=MINUTES)
     expect(chip).to_have_attribute("aria-pressed", "true", timeout=MINUTES)
 
