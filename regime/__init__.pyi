@@ -1,7 +1,8 @@
 # The public names and the modules that define them: read by type checkers, and by `__init__.py` when a name is first used.
 
 from regime.composer.border import find_border, stream_border
-from regime.composer.monitor import Monitor, compare
+from regime.composer.compare import compare
+from regime.composer.monitor import Monitor
 from regime.composer.producers import stream_together
 from regime.composer.search import Border
 from regime.composer.session import Session

@@ -11,7 +11,7 @@ from regime.sweep.report import SweepReport
 
 SHOWN = 10
 """Cells that are listed; more are counted."""
-ABSTAINED = ("diverged", "nothing moved", "no kernel", UNLEARNED)
+ABSTAINED = ("diverged", "nothing moved", "no kernel", "no gap", UNLEARNED)
 """Reasons of "no verdict" that a verdict gives in place of how far its seeds agree."""
 
 

@@ -2,18 +2,19 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout
-from regime.kernels.jacobian.placed import placed
-from regime.kernels.jacobian.undisturbed import full_precision, unwrapped
+from regime.kernels.jacobian.parameters import unwrapped
+from regime.kernels.jacobian.undisturbed import full_precision
+from regime.kernels.projection import PROJECTIONS
 from regime.kernels.request import check_calls
 from regime.measures.own import OwnMeasure, checked
 from regime.observe.network import Watched
@@ -27,7 +28,6 @@ from regime.resources.device import SHARE, free_memory
 
 LEAST = 8
 """Examples below which representations and intervals mean little."""
-SINGLE = {torch.float64: torch.float32, torch.complex128: torch.complex64}
 Outputs = Literal["trace", "projection"]
 
 
@@ -56,7 +56,7 @@ class Monitor:
         chunk: examples to pass at once; None: all.
         outputs: "trace": all outputs; "projection": `projections` random signs of them, for many, such as a vocabulary's, as in
             `regime.empirical_ntk`. `projection_error` and the floors say how far off that is.
-        projections, seed: random outputs, at least 4, and what they are drawn from.
+        projections, seed: random outputs, 4 to 4096, and what they are drawn from.
         measures: of your own, beside those that there are; see `regime.OwnMeasure`.
 
     Raises:
@@ -89,11 +89,11 @@ class Monitor:
         watched = _watched(model, batch, readout, chunk, outputs, projections, seed)
         self.estimate = _estimate(watched)
         _check_memory(self.estimate, watched)
-        self._observer = Observer(watched.model, batch, watched.readout, watched.chunk)
-        examples, count = self._observer.start.shape
-        self.device = self._observer.start.device
+        self.observer = Observer(watched.model, batch, watched.readout, watched.chunk)
+        examples, count = self.observer.start.shape
+        self.device = self.observer.start.device
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        config = MonitorConfig(model=type(self._observer.model).__name__, examples=examples, outputs=count)
+        config = MonitorConfig(model=type(self.observer.model).__name__, examples=examples, outputs=count)
         self._recorder = Recorder(config, self.learning_rate, [], None, own)
         self.measure(0, loss=loss)
 
@@ -153,8 +153,8 @@ class Monitor:
         losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64, device="cpu")}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
-        sight = self._observer.observe()
-        now = snapshot([self._observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
+        sight = self.observer.observe()
+        now = snapshot([self.observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
 
     def save_kernels(self, path: str | os.PathLike[str]) -> None:
@@ -164,45 +164,6 @@ class Monitor:
     def report(self) -> Report:
         """The report so far."""
         return self._recorder.report(self, time.perf_counter() - self._began)
-
-
-@torch.inference_mode(False)
-@full_precision()
-def compare(
-    before: nn.Module,
-    after: nn.Module,
-    batch: Batch,
-    *,
-    readout: Readout | None = None,
-    losses: tuple[float, float] | None = None,
-    chunk: int | None = None,
-    outputs: Outputs = "trace",
-    projections: int = 16,
-    seed: int = 0,
-) -> Report:
-    """Two checkpoints of one architecture: what `Monitor` reports of a network that went from one to the other in one step.
-
-    Args:
-        before, after: modules with the same parameters and buffers, wrapped or not, compiled in parts or not; neither is
-            changed. Weights of `after` that are in double precision are rounded where those of `before` are coarser.
-        batch, readout, chunk, outputs, projections, seed: as for `Monitor`.
-        losses: the training loss before and after, where known.
-
-    Raises:
-        ValueError: as `Monitor` does, and where the two have other parameters or shapes.
-    """
-    for name, model in (("before", before), ("after", after)):
-        if not isinstance(model, nn.Module):
-            raise ValueError(f"{name}: an nn.Module is needed, got {type(model).__name__}")
-    if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
-        raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
-    before, after = unwrapped(before), unwrapped(after)
-    then = _others(before, after)
-    start, end = losses or (None, None)
-    monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
-    with placed(before, then):
-        monitor.measure(1, loss=end)
-    return monitor.report()
 
 
 def _watched(
@@ -220,7 +181,7 @@ def _watched(
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
     if chunk is not None:
         check_integer("chunk", chunk, 1)
-    check_integer("projections", projections, 4)
+    check_integer("projections", projections, 4, PROJECTIONS)
     check_integer("seed", seed, *SEEDS)
     readout = Projected(readout, int(projections), int(seed)) if outputs == "projection" else readout
     watched = Watched(unwrapped(model), batch, readout, None if chunk is None else int(chunk))
@@ -249,49 +210,3 @@ def _check_memory(estimate: Estimate, watched: Watched) -> None:
             f"batch: measuring this network on {watched.size} examples takes about {estimate.bytes / 2**30:.2g} GiB, and "
             f"{free / 2**30:.2g} are free; pass fewer examples, or of many outputs outputs='projection'"
         )
-
-
-def _others(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:
-    """The tensors of `after`, to be put in the place of those of `before`.
-
-    Raises:
-        ValueError: it has other ones, or of other shapes; the message names the first, or the prefix of all.
-    """
-    own, others = _plain(before.state_dict()), _plain(after.state_dict())
-    for name, one, two in (("before", own, others), ("after", others, own)):
-        longest = max(one, key=len, default="")
-        prefix = next((longest.removesuffix(other) for other in two if other and longest.endswith(f".{other}")), "")
-        if prefix and {f"{prefix}{other}" for other in two} == one.keys():
-            raise ValueError(f"{name}: its parameters are those of the other under the prefix {prefix!r}; pass that module")
-    odd = sorted(own.keys() ^ others.keys()) or [name for name in own if _shape(own[name]) != _shape(others[name])]
-    parameters = [_plain(dict(model.named_parameters())).keys() for model in (before, after)]
-    odd = odd or sorted(parameters[0] ^ parameters[1])
-    if odd:
-        raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
-    tensors = _plain(dict(after.named_parameters()) | dict(after.named_buffers()))
-    pairs = {
-        name: (own, tensors[_bare(name)])
-        for name, own in (dict(before.named_parameters()) | dict(before.named_buffers())).items()
-        if _bare(name) in tensors
-    }
-    return {name: _like(other, own) for name, (own, other) in pairs.items() if other.shape == own.shape}
-
-
-def _bare(name: str) -> str:
-    """A name as it is where no part of the network is compiled."""
-    return name.replace("_orig_mod.", "")
-
-
-def _plain(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {_bare(name): value for name, value in tensors.items()}
-
-
-def _shape(value: object) -> torch.Size | None:
-    return value.shape if isinstance(value, Tensor) else None
-
-
-def _like(tensor: Tensor, own: Tensor) -> Tensor:
-    """A tensor where another is, and at least as fine, but never double where the batch that suits the other is single."""
-    dtype = torch.promote_types(tensor.dtype, own.dtype)
-    value = tensor.detach().to(own.device, dtype if dtype == own.dtype else SINGLE.get(dtype, dtype))
-    return nn.Parameter(value, requires_grad=tensor.requires_grad) if isinstance(own, nn.Parameter) else value

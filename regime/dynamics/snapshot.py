@@ -104,7 +104,7 @@ class Restart(NamedTuple):
     outputs: Float[Tensor, "S P C"]
     kernels: dict[str, Float[Tensor, "S P P"]]
     representations: dict[str, Float[Tensor, "S P _"]]
-    halves: Float[Tensor, "S 2 P P"] | None
+    left_out: Float[Tensor, "S G P P"] | None
 
 
 class Targets(NamedTuple):
@@ -147,8 +147,8 @@ class Snapshot:
     """Norm over the probe points of what `outputs` is computed from: alpha f where that is alpha (f - f0)."""
     moved: dict[str, Moved] = field(default_factory=dict)
     """By layer, what its parameters' movement does alone."""
-    halves: Float[Tensor, "S 2 P P"] | None = None
-    """Theta by halves of the outputs, where these are random projections of more."""
+    left_out: Float[Tensor, "S G P P"] | None = None
+    """Theta without each group of the outputs, where these are random projections of more."""
     start: Restart | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
     anew: bool = False

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from regime.kernels import planning
 from regime.kernels.jacobian import blocks
-from regime.kernels.jacobian.batch import Batch, Readout, select
-from regime.kernels.jacobian.capture import explicit, learn_structure, stream
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select
+from regime.kernels.jacobian.capture import explicit, stream
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, elsewhere
 from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.undisturbed import undisturbed
+from regime.kernels.projection import jackknife, left_out
 from regime.kernels.request import Request
 from regime.resources.device import compact_memory
 
@@ -86,7 +87,8 @@ def empirical_ntk(
         method: how a layer's sum over positions is taken; "auto" counts operations. "dense" is the slow oracle.
         memory: bytes to use beside the model; where all do not fit, outputs are taken one after another, or examples in
             blocks. None: half of what is free.
-        projections: random outputs for "projection", at least 2; the error falls as one over the root of their number.
+        projections: random outputs for "projection", 2 to 4096; the error falls as one over the root of their number, and is 0
+            where the outputs are no more: they are taken as they are.
         seed: of the random signs.
 
     Raises:
@@ -96,9 +98,8 @@ def empirical_ntk(
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
     with _measured(model):
         if outputs == "projection":
-            counts = (projections - projections // 2, projections // 2)
-            return _averaged(*(_ntk(request.projected(count, seed + half)) for half, count in enumerate(counts)))
-        return NTK(_ntk(request))
+            return _projected(request)
+        return NTK(_ntk(request)[0])
 
 
 def plan_ntk(
@@ -148,16 +149,16 @@ def _measured(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _ntk(request: Request) -> dict[str, Tensor | None]:
-    """The kernels by group."""
-    kernels = _dense(request) if request.method == "dense" else _structured(request)
+def _ntk(request: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
+    """The kernels by group; of random projections, the total of each group of them, too, summed over these."""
+    kernels, sums = _dense(request) if request.method == "dense" else _structured(request)
     if all(kernel is None for kernel in kernels.values()):
         raise ValueError("model: its outputs do not depend on any trainable parameter")
     for path, kernel in kernels.items():
         # where a gradient is not finite, no product with it is
         if kernel is not None and not all(bool(each.isfinite().all()) for each in _ends(kernel, request.other is None)):
             raise ValueError(f"model: the kernel of {path} is not finite: gradients of some examples are not, or are too large")
-    return kernels
+    return kernels, sums
 
 
 def _ends(kernel: Tensor, symmetric: bool) -> tuple[Tensor, ...]:
@@ -165,25 +166,32 @@ def _ends(kernel: Tensor, symmetric: bool) -> tuple[Tensor, ...]:
     return (kernel.diagonal(),) if symmetric else (kernel[0], kernel[:, 0])
 
 
-def _dense(r: Request) -> dict[str, Tensor | None]:
+def _dense(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     """From explicit Jacobians."""
-    names = r.names
+    evaluate(r.model, r.batch, r.readout)  # which tells random projections how many outputs there are
+    names, parts = r.names, r.groups
     summed: dict[str, Tensor | None] = dict.fromkeys(names.values())
-    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, r.outputs, r.layers, r.heads).items():
-        if kernel is not None:
-            before = summed[names[path]]
-            summed[names[path]] = kernel if before is None else before + kernel
-    return summed
+    full: Literal["trace", "full"] = "full" if parts else r.outputs
+    sums: list[Tensor] = []
+    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, full, r.layers, r.heads).items():
+        if kernel is None:
+            continue
+        if parts:
+            each = kernel.diagonal(dim1=-2, dim2=-1)
+            kernel, own = each.mean(-1), [each[..., some].sum(-1) for some in parts]
+            sums = [one + two for one, two in zip(sums, own, strict=True)] if sums else own
+        before = summed[names[path]]
+        summed[names[path]] = kernel if before is None else before + kernel
+    return summed, sums
 
 
-def _structured(r: Request) -> dict[str, Tensor | None]:
+def _structured(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     """From Jacobians, as backward passes come to them, block by block."""
-    structure = learn_structure(r.model, r.batch, r.readout, r.layers)
-    opposite = structure if r.other is None else learn_structure(r.model, r.other, r.readout, r.layers)
+    structure, opposite = planning.structures(r)
     sums = _Sums(r, planning.blocks(structure, r, len(set(r.names.values()))))
     for rows in sums.shape.rows():
         _add_rows(sums, rows, structure, opposite)
-    return sums.finished(structure.outputs.shape[1])
+    return sums.finished(structure.outputs.shape[1]), list(sums.groups)
 
 
 class _Sums:
@@ -192,11 +200,27 @@ class _Sums:
     def __init__(self, request: Request, shape: planning.Blocks) -> None:
         self.request, self.shape, self.names = request, shape, request.names
         self.kernels: dict[str, Tensor | None] = dict.fromkeys(self.names.values())
+        self.parts, self.groups = request.groups, [torch.empty(0)] * len(request.groups)
+        self.seen: dict[str, int] = {}
 
     @torch.no_grad()
     def add(self, path: str, left: LayerJacobian, right: LayerJacobian, rows: slice, columns: slice) -> None:
         """Add a layer's kernel between some rows and some columns."""
-        outputs = self.request.outputs
+        if not self.parts:
+            self._add(path, left, right, rows, columns)
+            return
+        first, count = self.seen.get(path, 0), left.outputs
+        self.seen[path] = (first + count) % self.parts[-1].stop  # outputs come all at once, or one after another
+        for k, part in enumerate(self.parts):
+            some = slice(max(0, part.start - first), max(0, min(count, part.stop - first)))
+            if some.start < some.stop:
+                one, two = (side.of_outputs(lambda g, some=some: g[..., some, :]) for side in (left, right))
+                self._add(path, one, one if right is left else two, rows, columns, k)
+
+    def _add(
+        self, path: str, left: LayerJacobian, right: LayerJacobian, rows: slice, columns: slice, group: int | None = None
+    ) -> None:
+        outputs, shape = self.request.outputs, self.shape
         ours = self.request.split({path: left})
         theirs = ours if right is left else self.request.split({path: right})
         for part, jacobian in ours.items():
@@ -204,15 +228,24 @@ class _Sums:
             if jacobian is None or other is None:
                 continue
             if (kernel := self.kernels[name]) is None:
-                kernel = self.kernels[name] = jacobian.zeros(self.shape.m, outputs, self.shape.n)
-            jacobian.kernel(other, outputs, self.request.method, kernel[rows, columns], self.shape.workspace)
+                kernel = self.kernels[name] = jacobian.zeros(shape.m, outputs, shape.n)
+            block = kernel[rows, columns]
+            if group is None:
+                jacobian.kernel(other, outputs, self.request.method, block, shape.workspace)
+                continue
+            if not self.groups[group].numel():
+                self.groups[group] = jacobian.zeros(shape.m, outputs, shape.n)
+            own = jacobian.kernel(other, outputs, self.request.method, torch.zeros_like(block), shape.workspace)
+            own *= jacobian.outputs
+            self.groups[group][rows, columns] += own
+            block += own
 
     def finished(self, outputs: int) -> dict[str, Tensor | None]:
         """Return the kernels, of so many outputs."""
         for kernel in self.kernels.values():
             if kernel is not None and self.shape.symmetric:
                 blocks.mirror(kernel, self.request.outputs)
-            if kernel is not None and self.shape.apart:
+            if kernel is not None and (self.parts or self.shape.apart):
                 kernel /= outputs
         return self.kernels
 
@@ -253,8 +286,14 @@ def _add_across(sums: _Sums, left: dict[str, LayerJacobian], rows: slice, column
         sums.add(path, LayerJacobian(one[path]), LayerJacobian(two[path]), rows, columns)
 
 
-def _averaged(one: dict[str, Tensor | None], two: dict[str, Tensor | None]) -> NTK:
-    """The mean of two independent estimates; half their difference is its standard error."""
-    mean = NTK({name: None if kernel is None else (kernel + two[name]) / 2 for name, kernel in one.items()})
-    spread = NTK({name: None if kernel is None else (kernel - two[name]) / 2 for name, kernel in one.items()})
-    return NTK(mean.layers, (spread.total.norm() / mean.total.norm()).item())
+def _projected(request: Request) -> NTK:
+    """The mean over random projections, and its standard error; as many projections as outputs are the outputs themselves."""
+    projected = request.projected(request.projections, request.seed)
+    kernels, sums = _ntk(projected)
+    if not sums:
+        return NTK(kernels, 0.0)
+    spread = torch.stack(sums).double()
+    if request.other is None:
+        blocks.mirror(spread, "trace")
+    means = left_out(spread, request.projections)
+    return NTK(kernels, (jackknife(means).norm() / means.mean(0).norm()).item())

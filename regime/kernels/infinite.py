@@ -7,8 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.errors import is_finite, is_integer
+from regime.errors import is_finite, is_integer, show
 from regime.kernels.moments import Function, moments_of
+
+LEAST, MOST = 1e-150, 1e150
+"""Scales whose squares are numbers, not 0 or infinite."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ def _check_points(name: str, points: Tensor, like: Tensor | None = None) -> None
 
 
 def _number(name: str, value: float, *, zero: bool) -> float:
-    if not is_finite(value) or value < 0 or (value == 0 and not zero):
-        raise ValueError(f"{name} = {value!r} is not allowed; allowed: a finite number {'from 0 up' if zero else 'above 0'}")
+    if not is_finite(value) or not (0 if zero else LEAST) <= float(value) <= MOST:
+        allowed = f"0 to {MOST:g}" if zero else f"{LEAST:g} to {MOST:g}"
+        raise ValueError(f"{name} = {show(value)} is not allowed; allowed: a finite number from {allowed}")
     return float(value)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.errors import show
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, widened
+from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, given, widened
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
@@ -52,7 +52,8 @@ class Linearization:
             ValueError: as `regime.empirical_ntk` does.
         """
         check_calls(model, batch, readout)
-        with undisturbed(model):
+        batch = cloned(batch)  # layers keep what they were given
+        with undisturbed(model), given("batch", batch):
             jacobians = {
                 path: jacobian for path, jacobian in capture(model, batch, readout, layers).items() if jacobian is not None
             }
@@ -172,6 +173,9 @@ def _check_tensor(name: str, value: Tensor, like: Tensor) -> None:
         got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         kind = "complex" if like.is_complex() else "real"
         raise ValueError(f"{name}: {got} is not allowed; allowed: a tensor {tuple(like.shape)} of {kind} numbers")
+    if value.layout != torch.strided or value.device.type == "meta":
+        got = "one without numbers, on the meta device" if value.device.type == "meta" else f"a sparse one ({value.layout})"
+        raise ValueError(f"{name}: {got} is not allowed; allowed: a dense tensor that holds its numbers")
 
 
 def _named(known: Mapping[str, object]) -> str:

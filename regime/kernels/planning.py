@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, select, size
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given, select, size
 from regime.kernels.jacobian.blocks import WORKSPACE
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -86,6 +86,16 @@ def _slices(n: int, most: int) -> Iterator[slice]:
         yield slice(start, min(n, start + most))
 
 
+def structures(request: Request) -> tuple[Structure, Structure]:
+    """What the model does with either batch."""
+    with given("batch", request.batch):
+        structure = learn_structure(request.model, request.batch, request.readout, request.layers)
+    if request.other is None:
+        return structure, structure
+    with given("other", request.other):
+        return structure, learn_structure(request.model, request.other, request.readout, request.layers)
+
+
 def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
     """Return the largest blocks of examples that fit the memory.
 
@@ -101,7 +111,7 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
     symmetric, m, memory = m is None, n if m is None else m, request.memory
     c, trace = structure.outputs.shape[1], request.outputs != "full"
     budget = int(SHARE * free_memory(structure.outputs.device)) if memory is None else int(memory)
-    result = kernels * n * m * max(4, structure.outputs.element_size()) * (1 if trace else c * c)
+    result = (kernels + len(request.groups)) * n * m * max(4, structure.outputs.element_size()) * (1 if trace else c * c)
     jacobian, check, probes = structure.bytes_of_jacobian(), structure.bytes_of_check(), PROBES[1] * structure.held_bytes
     fixed = result + probes
 
@@ -129,7 +139,8 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
 def plan(request: Request) -> Plan:
     """From counted operations, two examples passed through the model, and this machine's matmul rate."""
     model, batch, readout, method = request.model, request.batch, request.readout, request.method
-    structure = learn_structure(model, batch, readout, request.layers)
+    with given("batch", batch):
+        structure = learn_structure(model, batch, readout, request.layers)
     n, m = request.sizes
     shape = blocks(structure, request, len(set(request.names.values())))
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]

@@ -13,13 +13,14 @@ from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
+from regime.kernels.projection import PROJECTIONS, groups
 
 ALLOWED = {
     "outputs": ("trace", "full", "projection"),
     "group": ("layer", "block", "total", "head"),
     "method": ("auto", "token-gram", "per-example", "dense"),
 }
-LEAST = {"memory": 1, "projections": 2}
+LIMITS = {"memory": (1, None), "projections": (2, PROJECTIONS)}
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Request:
         if globs is not None and not (isinstance(globs, list | tuple) and all(isinstance(glob, str) for glob in globs)):
             some = globs if isinstance(globs, str) else "encoder.*"
             raise ValueError(f"layers = {globs!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
-        for name, least in LEAST.items():
+        for name, limits in LIMITS.items():
             if not (name == "memory" and self.memory is None):
-                check_integer(name, getattr(self, name), least)
+                check_integer(name, getattr(self, name), *limits)
         check_integer("seed", self.seed, *SEEDS)
 
     @property
@@ -85,6 +86,12 @@ class Request:
     def split(self, jacobians: Mapping[str, LayerJacobian | None]) -> dict[str, LayerJacobian | None]:
         """Return the Jacobians of layers as those of heads, where these are asked for."""
         return {name: each for path, own in jacobians.items() for name, each in split_by_heads(path, own, self.heads).items()}
+
+    @property
+    def groups(self) -> list[slice]:
+        """Random projections of the outputs, in groups; none where they are not drawn, or are the outputs themselves."""
+        drawn = isinstance(self.readout, Projected) and not self.readout.exact
+        return groups(self.readout.count) if drawn else []
 
     def projected(self, count: int, seed: int) -> "Request":
         """The trace of so many random signs of the outputs."""

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.dynamics.snapshot import TWIN_GAP, Snapshot
+from regime.kernels.projection import groups, jackknife
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
 from regime.measures.definitions import REASONS
@@ -95,8 +96,8 @@ class _Measuring:
             model[name] = self._gap(name, now.outputs, linear)
             if now.start is not None:  # what only buffers moved, the expansion tells exactly
                 model[name] = model[name].masked_fill((now.outputs == linear).flatten(1).all(1), 0.0)
-            self.undefined[name] = REASONS["gap"]
-        if now.halves is not None:
+            self.undefined.setdefault(name, REASONS["gap"])
+        if now.left_out is not None:
             model["projection_error"] = self._projected(list(now.linear.items()))
         model["kernel_velocity"] = self._velocity(previous)
         model["effective_rank"] = effective_rank(self.kernel)
@@ -131,19 +132,22 @@ class _Measuring:
     def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
         """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
 
-        Two halves of the projections are independent estimates: half their difference is the standard error of their mean.
+        Groups of the projections are independent: how much measures differ as each is left out is their standard error.
         """
         now, start = self.now, self.start
-        pairs = {name: [fn(now.halves[:, k], start.halves[:, k]) for k in (0, 1)] for name, fn in KERNEL.items()}
+        kept = list(zip(now.left_out.unbind(1), start.left_out.unbind(1), strict=True))
+        values = {name: [measured(*pair) for pair in kept] for name, measured in KERNEL.items()}
+        every = torch.arange(now.outputs.shape[-1], device=now.outputs.device)
         for name, linear in predictions:
-            halves = zip(*(part.tensor_split(2, -1) for part in (now.outputs, linear, start.outputs)), strict=True)
-            pairs[name] = [linear_gap(*half) for half in halves]
-        for name, (one, two) in pairs.items() if self.moved else ():
-            error = normal() * (one - two).abs() / 2
+            paths = now.outputs, linear, start.outputs
+            chosen = [torch.cat([every[: some.start], every[some.stop :]]) for some in groups(len(every))]
+            values[name] = [linear_gap(*(part[..., index] for part in paths)) for index in chosen]
+        for name, each in values.items() if self.moved else ():
+            error = normal() * jackknife(torch.stack(each))
             self.floors[name] = self.floors.get(name, 0.0) + error
             self.rounding[name] = self.rounding.get(name, 0.0) + error
-        one, two = now.halves.double().flatten(2).unbind(1)
-        return (one - two).norm(dim=1) / (one + two).norm(dim=1)
+        means = now.left_out.double().flatten(2)
+        return jackknife(means, 1).norm(dim=1) / means.mean(1).norm(dim=1)
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:

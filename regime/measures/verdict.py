@@ -119,6 +119,7 @@ def judge(
     loss: float | None,
     diverged: bool,
     moved: bool,
+    cut: str | None = None,
     remarks: Sequence[str] = (),
     advise: Callable[[Label, Sequence[float], Sequence[float]], list[str]],
 ) -> Verdict:
@@ -129,12 +130,15 @@ def judge(
         start_loss, loss: training loss before the first step and now, averaged over seeds; None where nobody knows it.
         diverged: whether training did.
         moved: whether there was a step.
+        cut: why there can be no gap.
         remarks: what else to say.
         advise: the label, and each seed's kernel evidence and gap -> what would cross to the other side.
     """
     count = len(kernel.seeds)
     if diverged:
         return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], count)
+    if cut:
+        return _abstain("no gap", [f"{gap.name} is undefined: {cut}"], count)
     if not all(isfinite(value) for value in (*kernel.seeds, *gap.seeds)) or kernel.interval is None or gap.interval is None:
         if moved and all(isfinite(value) for value in gap.seeds):
             return _abstain("no kernel", [f"{kernel.name} is undefined: the kernel is zero at the start or now"], count)
@@ -147,9 +151,9 @@ def judge(
     agree = f"{labels.count(majority)} of {count} seeds {majority}" if count > 1 else "one seed"
     evidence = [_kernel_reason(kernel), _gap_reason(gap)]
     fields = {"index": index, "interval": (low, high), "seeds": each}
-    if start_loss is None or loss is None:
-        remarks = [*remarks, "The training loss is not known here, so whether anything was learned was not checked"]
-    elif (fall := 1 - loss / start_loss if start_loss > 0 else 0.0) < LEARNED:
+    if unknown := _unknown(start_loss, loss):
+        remarks = [*remarks, unknown]
+    elif (fall := 1 - loss / start_loss) < LEARNED:
         change = f"fell by {100 * fall:.2g}%" if fall >= 0 else "rose"
         reasons = [f"The training loss {change}; a verdict needs {100 * LEARNED:.0f}%", *evidence]
         advice = ["Train longer, or raise the step size"]
@@ -162,6 +166,18 @@ def judge(
         return Verdict(label="no verdict", **fields)
     reasons, advice = [*evidence, *remarks], advise(label, kernel.seeds, gap.seeds)
     return Verdict(label=label, agree=agree, reasons=reasons, advice=advice, **fields)
+
+
+def _unknown(start_loss: float | None, loss: float | None) -> str | None:
+    """Why the share by which a loss fell is not known; that of one at or below zero would depend on its constant."""
+    if start_loss is None or loss is None:
+        return "The training loss is not known here, so whether anything was learned was not checked"
+    if start_loss > 0 and loss >= 0:
+        return None
+    return (
+        f"The training loss went from {start_loss:.2g} to {loss:.2g}; one at or below zero has no share to fall by, so whether "
+        "anything was learned was not checked: pass the loss without its constant, so that 0 is its least, or None"
+    )
 
 
 def _settle(kernel: Evidence, gap: Evidence) -> tuple[str, bool]:
@@ -187,6 +203,7 @@ def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:
     advice = {
         "diverged": "Lower the step size",
         "nothing moved": "Train for some steps",
+        "no gap": "Read kernel and representation change by themselves; for a verdict, let gradients flow as outputs depend",
         "no kernel": "Start from a head that is not zero: relative change needs something to be relative to",
     }[agree]
     return Verdict(

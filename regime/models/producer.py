@@ -25,7 +25,8 @@ from regime.models.readout import naming
 from regime.models.run import TransformerRun
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linear, ParameterTwin, full_kernel
-from regime.observe.observer import Observer, Sight
+from regime.observe.observer import Observer
+from regime.observe.sight import Sight
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
 

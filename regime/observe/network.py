@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
 from regime.kernels.jacobian.attributes import VALUES, attributes
-from regime.kernels.jacobian.batch import Batch, Readout, select, size, widened
+from regime.kernels.jacobian.batch import Batch, Readout, cloned, mapped, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, blocks_of, check_mode, owned
@@ -27,8 +27,8 @@ from regime.kernels.planning import watching
 
 Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
-NUDGE = 1 + 2**-10
-"""What parameters are multiplied with to tell how their network rounds."""
+NUDGE = 2**-10
+"""Share of themselves by which parameters are moved to tell how their network rounds, and whether it has these gradients."""
 LAYOUTS = {torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 """Of tensors that can be compared."""
 
@@ -70,6 +70,7 @@ class Watched:
     def __post_init__(self) -> None:
         """Learn what there is to watch; nothing of it takes long."""
         self.size = size(self.batch)
+        self.batch = cloned(self.batch)
         with _settled(self.model):
             check_mode(self.model)
         owned(self.model)
@@ -210,25 +211,28 @@ class Watched:
         return output if self.readout is None else self.readout(output, batch)
 
     @torch.no_grad()
-    def _noise(self) -> float:
-        """How far outputs are from the same in double precision: they may be small differences of large numbers.
+    def _nudged(self) -> tuple[Float[Tensor, "P C"], dict[str, Tensor]]:
+        """The outputs where trained parameters have moved a little, and how these have."""
+        own = {name: widened(parameter) for name, parameter in self.model.named_parameters() if name in self._names()}
+        chance = torch.Generator("cpu").manual_seed(0)
+        nudged = {name: value + NUDGE * value * _signs(value, chance) for name, value in own.items()}
+        return self._evaluate(self.batch, self._theta() | nudged), {name: nudged[name] - own[name] for name in own}
 
-        It is told where trained parameters have moved a little: at the start such differences may vanish, rounding and all.
-        """
+    @torch.no_grad()
+    def _exact(self, nudges: dict[str, Tensor], share: float = 1.0) -> Float[Tensor, "P C"] | None:
+        """The outputs in double precision, with parameters moved; None: it casts by itself, or there are no such numbers."""
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        own = {name: widened(tensor) for name, tensor in own.items()}
-        nudged = {name: own[name] * NUDGE for name in self._names()}
-        rounded = self._evaluate(self.batch, self._theta() | nudged)
-        theta = {name: _double(tensor) for name, tensor in (own | nudged).items() if tensor.is_floating_point()}
+        theta = {name: _double(widened(tensor)) for name, tensor in own.items() if tensor.is_floating_point()}
+        theta |= {name: theta[name] + share * _double(nudge) for name, nudge in nudges.items() if name in theta}
         exact = []
         try:
             for rows in self._chunks(self.size):
                 with self._as(theta):
-                    exact.append(self._output(_each(_double, select(self.batch, rows))))
+                    exact.append(self._output(mapped(_double, select(self.batch, rows))))
                 self.tick()
-        except (RuntimeError, TypeError):  # it casts by itself, or the device has no such numbers
-            return 0.0
-        return (rounded - torch.cat(exact)).norm().item()
+        except (RuntimeError, TypeError):
+            return None
+        return torch.cat(exact)
 
     @torch.no_grad()
     def _displaced(self) -> dict[str, dict[str, Tensor]]:
@@ -253,11 +257,8 @@ def _settled(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _each(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
-    """A batch with every tensor in it changed."""
-    if isinstance(batch, Tensor):
-        return change(batch)
-    return {name: change(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+def _signs(like: Tensor, chance: torch.Generator) -> Tensor:
+    return (torch.randint(2, like.shape, generator=chance, device="cpu", dtype=torch.int8) * 2 - 1).to(like.device)
 
 
 def _double(tensor: Tensor) -> Tensor:

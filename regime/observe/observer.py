@@ -21,48 +21,20 @@ from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
 from regime.kernels.jacobian.single import halves, widen
 from regime.kernels.jacobian.verify import PRECISION, near
+from regime.kernels.projection import groups, left_out
 from regime.observe.kept import Kept
-from regime.observe.network import Watched, copied, same, same_value
+from regime.observe.network import NUDGE, Watched, copied, same, same_value
 from regime.observe.representations import find
 from regime.observe.seen import Seen
+from regime.observe.sight import First, Sight
 
 FROZEN = "this layer is not trained"
 OUTPUTS = "the readout gives outputs, not features"
+CUT = "gradients of this network are not the derivatives of its outputs: parts are detached, or gradients estimated"
+SECANT = 0.1
+"""Share of a small step's change that its linear prediction may miss."""
 OF_FEATURES = ("representation_change", "feature_movement")
 OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
-
-
-@dataclass(frozen=True)
-class First:
-    """The network with its first parameters, and everything else as it was lately: P examples, C outputs."""
-
-    state: dict[str, Any]
-    """That else."""
-    outputs: Float[Tensor, "P C"]
-    kernels: dict[str, Float[Tensor, "P P"]]
-    representations: dict[str, Float[Tensor, "P _"]]
-    halves: Float[Tensor, "2 P P"] | None
-    """The kernel by halves of the outputs, where these are random projections."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """A network at one time, on P examples with C outputs; layers by name, from input to output."""
-
-    outputs: Float[Tensor, "P C"]
-    expansion: Float[Tensor, "P C"]
-    """f_0 + J_0 (theta_t - theta_0)."""
-    kernels: dict[str, Float[Tensor, "P P"]]
-    representations: dict[str, Float[Tensor, "P _"]]
-    halves: Float[Tensor, "2 P P"] | None
-    moved: dict[str, tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]]
-    """By block: f with that block alone moved, and its linear prediction f_0 + J_0 D_b."""
-    displacement: dict[str, Float[Tensor, ""]]
-    magnitude: dict[str, Float[Tensor, ""]]
-    first: First
-    """What f_0 and J_0 are of."""
-    anew: bool
-    """Whether that is other than when the network was observed before: some state only counts, or is written and never read."""
 
 
 @dataclass
@@ -81,6 +53,8 @@ class Observer(Watched):
     magnitude: dict[str, Float[Tensor, ""]] = field(init=False)
     """Squared norm of theta_0 by layer."""
     undefined: dict[str, str] = field(init=False)
+    cut: dict[str, str] = field(init=False, default_factory=dict)
+    """What of that is so since gradients are not the derivatives of the outputs."""
     last_hidden: str = field(init=False)
     """Of no name where no module gives a representation."""
     noise: float = field(init=False, default=0.0)
@@ -98,7 +72,12 @@ class Observer(Watched):
         self.tick()
         self.first = self.origin = self._refer(dict(self.initial))
         self.unmoved = self.first.kernels
-        self.noise = self._noise()
+        nudged, nudges = self._nudged()
+        exact = self._exact(nudges)  # outputs may be small differences of large numbers, that vanish at the start
+        self.noise = 0.0 if exact is None else (nudged - exact).norm().item()
+        if not self._derives(nudged - self.start, nudges):
+            self.cut = dict.fromkeys(("taylor_gap", *(f"{name}/taylor_gap" for name in self.blocks)), CUT)
+            self.undefined |= self.cut
 
     def observe(self) -> Sight:
         """What the network is now, and how far each part of it moved.
@@ -115,17 +94,17 @@ class Observer(Watched):
         if met:
             self.unmoved = self._kernels(self._capture(self.batch, self._as_begun()))
         first, displaced = self.first, self._displaced()
-        outputs, kernels, representations, halves = first.outputs, first.kernels, first.representations, first.halves
+        outputs, kernels, representations, without = first.outputs, first.kernels, first.representations, first.left_out
         if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
             seen = self._seen()
             jacobians = self._capture(self.batch, self._theta(), seen.look)
             outputs, representations = seen.outputs, seen.representations
             kernels = self._kernels(jacobians)
-            halves = self._halves(jacobians)
+            without = self._left_out(jacobians)
             del jacobians
-        parts = {path: torch.zeros_like(first.outputs) for path in self.trained}
+        parts = {path: torch.full_like(first.outputs, torch.nan if self.cut else 0.0) for path in self.trained}
         for path, jacobian in self.jacobians.items():
-            if jacobian is not None:
+            if jacobian is not None and not self.cut:
                 parts[path] = _product(jacobian, displaced[path])
                 self.tick()
         moved = self._moved(parts, outputs)
@@ -136,7 +115,7 @@ class Observer(Watched):
             expansion=sum(parts.values(), first.outputs.clone()),
             kernels=kernels,
             representations=representations,
-            halves=halves,
+            left_out=without,
             moved=moved,
             displacement={name: lengths.get(path, none) for path, name in self.names.items()},
             magnitude=self.magnitude,
@@ -160,13 +139,38 @@ class Observer(Watched):
 
         jacobians = self._capture(self.batch, start, look)
         self._explain({path for path, jacobian in jacobians.items() if jacobian is None})
-        kernels, halves = self._kernels(jacobians), self._halves(jacobians)
+        kernels, without = self._kernels(jacobians), self._left_out(jacobians)
         self.jacobians = packed(jacobians)
         self.magnitude = self._magnitude()
-        if not near(self._replayed(start, set()), seen.outputs, PRECISION):
+        if not self._replays(start, seen.outputs):
             self.kept.chunks.clear()
         representations = {name: rows for name, rows in seen.representations.items() if name in self.places}
-        return First(state, seen.outputs, kernels, representations, halves)
+        return First(state, seen.outputs, kernels, representations, without)
+
+    def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
+        """Whether what blocks gave can stand for them: others may need what they do beside."""
+        try:
+            return near(self._replayed(start, set()), outputs, PRECISION)
+        except Exception:  # whatever misses what a block would have left
+            return False
+
+    def _derives(self, change: Float[Tensor, "P C"], nudges: dict[str, Tensor]) -> bool:
+        """Whether gradients are the derivatives of the outputs: detached parts and estimators of gradients are not."""
+        if self.rounding > PRECISION:
+            return True  # which could not be told
+        expected = torch.zeros_like(change)
+        for path, jacobian in self.jacobians.items():
+            if jacobian is not None:
+                expected += _product(jacobian, {own: nudges[name] for own, name in self.trained[path].items()})
+                self.tick()
+
+        def missed(change: Tensor, noise: float) -> bool:
+            return bool((change - expected).norm() > SECANT * expected.norm() + noise)
+
+        if not missed(change, 4 * self.noise + 8 * self.rounding * float(self.start.norm())):
+            return True
+        exact = [self._exact(nudges, share) for share in (0.0, NUDGE)]  # a curve is straight in small, with finer numbers
+        return None in exact or not missed((exact[1] - exact[0]) / NUDGE, 0.0)
 
     def _explain(self, unreached: set[str]) -> None:
         """Say what is frozen and what gives outputs; what no gradient reaches gives no features of the function."""
@@ -182,7 +186,7 @@ class Observer(Watched):
                 for name in (block, *(self.names[path] for path in trained)):
                     self.places.pop(name, None)
         self.undefined = {f"{name}/{measure}": FROZEN for name in frozen for measure in OF_KERNEL}
-        self.undefined |= {f"{name}/{measure}": OUTPUTS for name in self.gives for measure in OF_FEATURES}
+        self.undefined |= {f"{name}/{measure}": OUTPUTS for name in self.gives for measure in OF_FEATURES} | self.cut
         hidden = [name for name in self.hidden if name in self.places] or list(self.places)
         repeated = [name for name in hidden if name.rpartition(".")[2].isdigit() and name not in self.blocks]
         self.last_hidden = (repeated or hidden or [""])[-1]
@@ -218,19 +222,19 @@ class Observer(Watched):
             raise ValueError("model: its outputs do not depend on any trainable parameter")
         return kernels
 
-    def _halves(self, jacobians: dict[str, LayerJacobian | None]) -> Float[Tensor, "2 P P"] | None:
-        """The kernel by halves of the outputs, where these are random projections: how far they are apart is their error."""
-        if not isinstance(self.readout, Projected):
+    def _left_out(self, jacobians: dict[str, LayerJacobian | None]) -> Float[Tensor, "G P P"] | None:
+        """The kernel without each group of the outputs, where these are random projections: how these differ is its error."""
+        if not isinstance(self.readout, Projected) or self.readout.exact:
             return None
-        half, halves = self.readout.count // 2, []
-        for some in (lambda g: g[..., :half, :], lambda g: g[..., half:, :]):
+        sums = []
+        for some in groups(self.readout.count):
             total = 0
             for jacobian in jacobians.values():
                 if jacobian is not None:
-                    total = total + _kernel(jacobian.of_outputs(some))
+                    total = total + _kernel(jacobian.of_outputs(lambda g, some=some: g[..., some, :]))
                     self.tick()
-            halves.append(total)
-        return torch.stack(halves)
+            sums.append(total * (some.stop - some.start))
+        return left_out(torch.stack(sums), self.readout.count)
 
     def _moved(self, parts: dict[str, Tensor], outputs: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Each block moved alone; where there is but one, that is the model."""

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.snapshot import Moved, Restart, Snapshot
-from regime.observe.observer import First, Observer, Sight
+from regime.observe.observer import Observer
+from regime.observe.sight import First, Sight
 
 
 def snapshot(
@@ -39,7 +40,7 @@ def snapshot(
         linear={"taylor_gap": torch.stack([sight.expansion for sight in sights]), **(linear or {})},
         kernels=_stacked([sight.kernels for sight in sights]),
         representations=_stacked([sight.representations for sight in sights]),
-        halves=_halves(sights),
+        left_out=_left_out(sights),
         displacement=_stacked([sight.displacement for sight in sights]),
         magnitude=_stacked([sight.magnitude for sight in sights]),
         moved={block: Moved(*map(torch.stack, zip(*(pair[block] for pair in pairs), strict=True))) for block in pairs[0]},
@@ -60,7 +61,7 @@ def _started(starts: list[First]) -> Restart:
         torch.stack([start.outputs for start in starts]),
         _stacked([start.kernels for start in starts]),
         _stacked([start.representations for start in starts]),
-        _halves(starts),
+        _left_out(starts),
     )
 
 
@@ -78,8 +79,8 @@ def _has_numbers(model: nn.Module) -> bool:
     return any(buffer.is_floating_point() for buffer in model.buffers())
 
 
-def _halves(seeds: Sequence[First | Sight]) -> Float[Tensor, "S 2 P P"] | None:
-    return None if seeds[0].halves is None else torch.stack([seed.halves for seed in seeds])
+def _left_out(seeds: Sequence[First | Sight]) -> Float[Tensor, "S G P P"] | None:
+    return None if seeds[0].left_out is None else torch.stack([seed.left_out for seed in seeds])
 
 
 def _stacked(seeds: list[dict[str, Tensor]]) -> dict[str, Tensor]:

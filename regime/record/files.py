@@ -11,6 +11,8 @@ from uuid import uuid4
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path to write to, which becomes `path` once all is written and is gone where that failed; folders are made."""
     target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; allowed: the name of a file, in it or elsewhere")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid4().hex}")
     try:

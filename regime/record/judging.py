@@ -13,6 +13,7 @@ from regime.measures.advice import advise
 from regime.measures.baseline import Baseline
 from regime.measures.intervals import at_look, interval_of_geometric_mean
 from regime.measures.verdict import AXIS, Evidence, Verdict, judge
+from regime.observe.observer import CUT
 from regime.record.events import Regime
 from regime.record.point import Point
 from regime.record.statistics import own
@@ -66,6 +67,7 @@ class Judge:
             loss=loss,
             diverged=point.diverged,
             moved=point.moved,
+            cut=CUT if point.measurement.undefined.get(f"{prefix}taylor_gap") == CUT else None,
             remarks=[*_remarks(row), *self._added(len(kernel.seeds))],
             advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence) if advised else [],
         )

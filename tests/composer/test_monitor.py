@@ -302,6 +302,16 @@ def test_projected_outputs_estimate_all_with_a_stated_error() -> None:
             assert event.measures[measure] != exact.measures[measure]
 
 
+def test_no_more_outputs_than_projections_are_measured_as_they_are() -> None:
+    model, batch = network(), data()[0]
+    monitors = [regime.Monitor(model, batch), regime.Monitor(model, batch, outputs="projection", projections=4)]
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    exact, projected = (monitor.measure(1) for monitor in monitors)
+    assert projected.measures == exact.measures
+    assert projected.floors == exact.floors
+
+
 def test_steps_are_any_numbers_that_grow() -> None:
     monitor = regime.Monitor(network(), data()[0])
     for step in (numpy.int64(1), 1.5, numpy.float32(2.25), Fraction(5, 2)):
@@ -458,7 +468,7 @@ def broken(model: nn.Module) -> nn.Module:
         ),
         (
             lambda: regime.Monitor(network(), data()[0], projections=2),
-            "projections = 2 is not allowed; allowed: an integer of at",
+            "projections = 2 is not allowed; allowed: an integer from 4 to 4096",
         ),
         *(
             (

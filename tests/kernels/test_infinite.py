@@ -606,3 +606,11 @@ def test_overflow_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^x: its kernel overflows"):
         infinite_ntk(x, depth=1, activation="linear")
     assert infinite_ntk(x, depth=0, activation="linear").ntk.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("weight_std", 1e200), ("weight_std", 1e-200), ("bias_std", 1e300), ("bias_std", 1e151)]
+)
+def test_scales_whose_squares_are_no_numbers_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} = .* is not allowed; allowed: a finite number from .* to 1e"):
+        infinite_ntk(torch.ones(2, 3), depth=1, **{name: value})

@@ -151,3 +151,31 @@ def test_precisions_that_differ_within_a_model(body: torch.dtype, head: torch.dt
     assert (line.kernel_product(v) - moved).norm() < 1e-5 * moved.norm()
     matrix = empirical_ntk(model, x, outputs="full").total.transpose(1, 2).reshape(16, 16)
     assert line.top_eigenvalue == pytest.approx(torch.linalg.eigvalsh(matrix)[-1].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("first", [nn.Linear(4, 8), nn.Bilinear(4, 4, 8)], ids=["linear", "bilinear"])
+def test_it_stays_as_it_was_when_its_batch_is_written_into(first: nn.Module) -> None:
+    x = torch.randn(9, 4)
+    model = nn.Sequential(first, nn.Tanh(), nn.Linear(8, 2)) if isinstance(first, nn.Linear) else Squared(first)
+    line, v = Linearization.of(model, x), torch.ones(9, 2)
+    before = line.kernel_product(v)
+    x.mul_(3)
+    assert torch.equal(line.kernel_product(v), before)
+
+
+class Squared(nn.Module):
+    def __init__(self, first: nn.Module) -> None:
+        super().__init__()
+        self.first, self.head = first, nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.first(x, x).tanh())
+
+
+@pytest.mark.parametrize(("change", "said"), [(torch.Tensor.to_sparse, "sparse"), (lambda t: t.to("meta"), "meta")])
+def test_tensors_without_entries_of_their_own_are_refused(change: Callable, said: str) -> None:
+    linear = Linearization.of(nn.Linear(4, 2), torch.ones(6, 4))
+    with pytest.raises(ValueError, match=f"v: .*{said}.* is not allowed; allowed: a dense tensor that holds its numbers"):
+        _ = linear.adjoint @ change(torch.zeros(6, 2))
+    with pytest.raises(ValueError, match=f"{said}.* is not allowed"):
+        _ = linear @ {next(iter(linear.parameters)): {"weight": change(torch.zeros(2, 4))}}

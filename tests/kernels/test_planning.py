@@ -1,5 +1,6 @@
 """Plans, and kernels under a budget."""
 
+import re
 import time
 
 import pytest
@@ -117,6 +118,60 @@ def test_projection_of_many_outputs() -> None:
     assert empirical_ntk(model, x).error is None
     with pytest.raises(ValueError, match="projections = 1 is not allowed"):
         empirical_ntk(model, x, outputs="projection", projections=1)
+
+
+@pytest.mark.parametrize(("outputs", "projections"), [(2, 2), (2, 4), (3, 4), (5, 5)])
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_no_more_outputs_than_projections_are_exact(outputs: int, projections: int, method: str) -> None:
+    model, x = mlp(8, outputs=outputs).double(), torch.randn(6, 8).double()
+    want = empirical_ntk(model, x).total
+    for seed in range(4):
+        got = empirical_ntk(model, x, outputs="projection", projections=projections, seed=seed, method=method)
+        assert relative(got.total, want) < 1e-12
+        assert got.error == 0
+
+
+@pytest.mark.parametrize(("projections", "share"), [(16, 0.12), (11, 0.12)])
+def test_the_error_of_projections_is_seldom_far_too_small(projections: int, share: float) -> None:
+    """Where one direction of the outputs has nearly all of the kernel, and two halves are often alike by chance."""
+    torch.manual_seed(0)
+    model, x = mlp(16, outputs=300), torch.randn(5, 8)
+    model[-1].weight.data += 0.5
+    want = empirical_ntk(model, x).total
+    draws = [empirical_ntk(model, x, outputs="projection", projections=projections, seed=seed) for seed in range(60)]
+    assert sum(relative(each.total, want) > 3 * each.error for each in draws) / len(draws) < share
+
+
+def test_the_error_of_projections_is_the_same_by_every_way() -> None:
+    """Outputs at once or one after another, examples in blocks, and explicit Jacobians; groups of unequal size."""
+    model, x = mlp(16, outputs=40).double(), torch.randn(7, 8).double()
+    settings = {"outputs": "projection", "projections": 11}
+    plain = empirical_ntk(model, x, **settings)
+    other = empirical_ntk(model, x, x[:5], **settings)
+    explicit = empirical_ntk(model, x, method="dense", **settings)
+    assert plain.error == pytest.approx(explicit.error)
+    assert relative(plain.total, explicit.total) < 1e-12
+    assert relative(other.total, plain.total[:, :5]) < 1e-12
+    assert other.error == pytest.approx(empirical_ntk(model, x, x[:5], method="dense", **settings).error)
+    least = int(LEAST_BYTES.search(_refusal(model, x, settings)).group(1))
+    tight = empirical_ntk(model, x, memory=least, **settings)
+    assert tight.error == pytest.approx(plain.error)
+    assert relative(tight.total, plain.total) < 1e-12
+
+
+def test_projections_have_a_limit() -> None:
+    for count in (10**9, 4097):
+        with pytest.raises(ValueError, match=f"projections = {count} is not allowed; allowed: an integer from 2 to 4096"):
+            empirical_ntk(mlp(), torch.randn(6, 8), outputs="projection", projections=count)
+
+
+LEAST_BYTES = re.compile(r"too little: (\d+) are needed")
+
+
+def _refusal(model: nn.Module, x: torch.Tensor, settings: dict) -> str:
+    with pytest.raises(ValueError, match="too little") as refused:
+        empirical_ntk(model, x, memory=1, **settings)
+    return str(refused.value)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

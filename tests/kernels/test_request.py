@@ -100,3 +100,22 @@ def test_a_seed_that_no_generator_takes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^seed = 1180591620717411303424 is not allowed; allowed: an integer from 0 to 9223"):
         empirical_ntk(network(), X, outputs="projection", seed=2**70)
     assert empirical_ntk(network(), X, outputs="projection", seed=2**63 - 1).total.shape == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"other": torch.zeros(3, 5)}, r"other: the model or its readout failed on a tensor torch.float32 \(3, 5\): mat1"),
+        ({"other": torch.zeros(3, 4).double()}, r"other: .* a tensor torch.float64 \(3, 4\): "),
+        ({"batch": torch.zeros(3, 4, dtype=torch.long)}, r"batch: .* a tensor torch.int64 \(3, 4\): "),
+    ],
+)
+def test_what_the_model_cannot_take_is_named(given: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        empirical_ntk(nn.Linear(4, 2), **({"batch": torch.zeros(6, 4)} | given))
+
+
+def test_a_batch_that_is_no_tokens_of_an_embedding_is_named() -> None:
+    model = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2))
+    with pytest.raises(ValueError, match=r"batch: .* torch.int64 \(4, 2\): index out of range"):
+        empirical_ntk(model, torch.full((4, 2), 7))

@@ -147,8 +147,8 @@ def test_every_measure_is_defined_in_words() -> None:
     assert set(result.model) | set(ROW) <= set(DEFINITIONS)
 
 
-def test_projections_are_uncertain_by_half_of_what_their_halves_differ() -> None:
-    """1.96 standard errors of the mean of two independent estimates: on the floors, and in what is certain of an interval."""
+def test_projections_are_uncertain_by_how_much_measures_differ_as_groups_are_left_out() -> None:
+    """1.96 standard errors, of two groups half their difference: on the floors, and in what is certain of an interval."""
     start, now = snapshot(0, 1.0), snapshot(1, 2.0)
     generator = torch.Generator().manual_seed(9)
 
@@ -156,20 +156,20 @@ def test_projections_are_uncertain_by_half_of_what_their_halves_differ() -> None
         noise = torch.randn(2, POINTS, POINTS, generator=generator)
         kernel = 3 * part.kernels["a.0.x"]
         outputs = torch.cat([part.outputs, 1.5 * part.outputs.flip(1)], -1)
-        halves = torch.stack([kernel + noise, kernel - noise], 1)
+        left_out = torch.stack([kernel + noise, kernel - noise], 1)
         linear = {"taylor_gap": outputs * torch.tensor([0.9, 0.6])}
-        return replace(part, halves=halves, outputs=outputs, linear=linear, moved={})
+        return replace(part, left_out=left_out, outputs=outputs, linear=linear, moved={})
 
     start, now = halved(start), halved(now)
-    with_halves, without = measure(now, start), measure(replace(now, halves=None), replace(start, halves=None))
-    one, two = (kernel_change(now.halves[:, k], start.halves[:, k]) for k in (0, 1))
+    with_left_out, without = measure(now, start), measure(replace(now, left_out=None), replace(start, left_out=None))
+    one, two = (kernel_change(now.left_out[:, k], start.left_out[:, k]) for k in (0, 1))
     want = 1.959964 * (one - two).abs() / 2
     for part in ("floors", "rounding"):
-        added = getattr(with_halves, part)["kernel_change"] - getattr(without, part)["kernel_change"]
+        added = getattr(with_left_out, part)["kernel_change"] - getattr(without, part)["kernel_change"]
         assert torch.allclose(added, want, rtol=1e-5)
     paths = now.outputs, now.linear["taylor_gap"], start.outputs
     gaps = [linear_gap(*(part[..., k : k + 1] for part in paths)) for k in (0, 1)]
-    added = with_halves.floors["taylor_gap"] - without.floors["taylor_gap"]
+    added = with_left_out.floors["taylor_gap"] - without.floors["taylor_gap"]
     assert torch.allclose(added, 1.959964 * (gaps[0] - gaps[1]).abs() / 2, rtol=1e-5)
-    a, b = now.halves.double().flatten(2).unbind(1)
-    assert torch.allclose(with_halves.model["projection_error"], (a - b).norm(dim=1) / (a + b).norm(dim=1))
+    a, b = now.left_out.double().flatten(2).unbind(1)
+    assert torch.allclose(with_left_out.model["projection_error"], (a - b).norm(dim=1) / (a + b).norm(dim=1))

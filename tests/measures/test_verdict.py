@@ -13,11 +13,13 @@ def evidence(name: str, values: list[float], interval=None, rounding: float = 0.
     return Evidence(name, values, known, rounding)
 
 
-def verdict(kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_interval=None, rounding=(0.0, 0.0)):
+def verdict(
+    kernel, gap, loss=0.1, diverged=False, kernel_interval=None, gap_interval=None, rounding=(0.0, 0.0), start_loss=1.0
+):
     return judge(
         evidence("Kernel", kernel, kernel_interval, rounding[0]),
         evidence("Gap", gap, gap_interval, rounding[1]),
-        start_loss=1.0,
+        start_loss=start_loss,
         loss=loss,
         diverged=diverged,
         moved=True,
@@ -65,6 +67,20 @@ def test_a_network_that_has_not_learned_gets_no_verdict() -> None:
     result = verdict([0.01, 0.01], [0.01, 0.01], loss=0.95)
     assert result.label == "no verdict"
     assert "fell by 5%; a verdict needs 10%" in result.reasons[0]
+
+
+@pytest.mark.parametrize(("start_loss", "loss"), [(-1.0, -100.0), (-1.0, -0.5), (0.0, -2.0), (0.5, -0.01)])
+def test_a_loss_below_zero_has_no_share_to_fall_by(start_loss: float, loss: float) -> None:
+    """The verdict rests on what it rests on where the loss is not known, and says so."""
+    result = verdict([0.9, 0.9], [0.2, 0.2], loss=loss, start_loss=start_loss)
+    assert result.label == verdict([0.9, 0.9], [0.2, 0.2], loss=None).label == "rich"
+    assert not any("fell by" in reason or "rose" in reason for reason in result.reasons)
+    assert f"from {start_loss:.2g} to {loss:.2g}; one at or below zero has no share to fall by" in result.reasons[-1]
+    assert "without its constant" in result.reasons[-1]
+
+
+def test_a_loss_that_falls_to_zero_fell_by_all_of_it() -> None:
+    assert "no share" not in " ".join(verdict([0.9, 0.9], [0.2, 0.2], loss=0.0).reasons)
 
 
 def test_an_interval_below_the_axis_says_so() -> None:

@@ -146,3 +146,44 @@ def test_blocks_that_read_what_others_made_compute_anew(kind: str) -> None:
         with torch.no_grad():
             want = torch.func.functional_call(copy.deepcopy(model), theta, x)
         assert torch.allclose(outputs, want, rtol=1e-12, atol=1e-13), block
+
+
+class Skip(nn.Module):
+    """Hands its features on sideways."""
+
+    def __init__(self, skips: list[Tensor]) -> None:
+        super().__init__()
+        self.dense, self.skips = nn.Linear(6, 6), skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(self.dense(x))
+        self.skips.append(hidden)
+        return hidden
+
+
+class Skipping(nn.Module):
+    def __init__(self, hooks: bool) -> None:
+        super().__init__()
+        self.skips: list[Tensor] = []
+        self.blocks = nn.ModuleList([Skip([] if hooks else self.skips) for _ in range(3)])
+        self.head, self.feats = nn.Linear(18, 2), {}
+        for k, block in enumerate(self.blocks if hooks else ()):
+            block.dense.register_forward_hook(lambda _, __, output, k=k: self.feats.__setitem__(k, output))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.skips.clear()
+        self.feats.clear()
+        for block in self.blocks:
+            x = block(x)
+        return self.head(torch.cat([self.feats[k] for k in range(3)] if self.feats else [self.skips[k] for k in range(3)], 1))
+
+
+@pytest.mark.parametrize("hooks", [False, True], ids=["a list", "hooks inside blocks"])
+def test_features_that_are_handed_on_sideways(hooks: bool) -> None:
+    torch.manual_seed(0)
+    model, x = Skipping(hooks), torch.randn(9, 6)
+    observer = Observer(model, x)
+    with torch.no_grad():
+        model.blocks[1].dense.weight.mul_(1.1)
+    sight = observer.observe()
+    torch.testing.assert_close(sight.moved["blocks.1"][0], model(x).detach())

@@ -228,7 +228,7 @@ def test_half_precision_is_measured_as_the_same_network_in_float32(dtype: torch.
     half, single = (monitor.measure(1) for monitor in monitors)
     for measure in ("kernel_change", "taylor_gap", "representation_change"):
         assert half.measures[measure] == pytest.approx(single.measures[measure], rel=1e-3)
-    assert (monitors[0]._observer.noise > 0) != mixed  # a network that casts by itself has no double precision
+    assert (monitors[0].observer.noise > 0) != mixed  # a network that casts by itself has no double precision
     assert half.floors["taylor_gap"] == pytest.approx(single.floors["taylor_gap"], rel=1e-3)
     assert {parameter.dtype for parameter in model.parameters()} == ({dtype, torch.float32} if mixed else {dtype})
     ones = {path: {name: torch.ones_like(p) for name, p in model[int(path)].named_parameters()} for path in ("0", "1", "3")}
@@ -520,3 +520,60 @@ def test_scripted_and_compiled_parts_are_measured_as_they_were_written(
     plain, other = measures
     for measure in ("kernel_change", "taylor_gap", "parameter_movement"):
         assert other[measure] == pytest.approx(plain[measure], rel=1e-4)
+
+
+class Estimated(nn.Module):
+    """A network whose hidden features pass through a function that may not have the gradients it says."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head, self.between = nn.Linear(6, 32), nn.Linear(32, 2), between
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.between(self.body(x).tanh()))
+
+
+def reversed_(x: Tensor) -> Tensor:
+    return 2 * x.detach() - x
+
+
+@pytest.mark.parametrize(
+    ("between", "cut"),
+    [
+        (lambda x: 0.5 * x + 0.5 * x.detach(), True),
+        (lambda x: torch.cat([x[:, :16].detach(), x[:, 16:]], 1), True),
+        (reversed_, True),
+        (lambda x: x + (x.sign() - x).detach(), True),
+        (lambda x: x + (torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127) - x).detach(), True),
+        (lambda x: x, False),
+        (lambda x: (50 * x).sin(), False),
+        (lambda x: (x * 1e4).relu() * 1e-4, False),
+        (lambda x: 1e4 + x - 1e4, False),
+    ],
+    ids=["half", "units", "reversed", "sign", "quantized", "plain", "curved", "kinks", "rounded"],
+)
+@pytest.mark.parametrize("double", [False, True])
+def test_no_gap_is_told_where_gradients_are_not_derivatives(between: Callable, cut: bool, double: bool) -> None:
+    dtype = torch.float64 if double else torch.float32
+    model, x = Estimated(between).to(dtype), X.to(dtype)
+    monitor = regime.Monitor(model, x)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1e-3 * torch.randn_like(parameter)
+    event = monitor.measure(1)
+    assert (event.measures["taylor_gap"] is None) == cut
+    assert event.measures["kernel_change"] > 0
+    assert ("not the derivatives" in event.undefined.get("taylor_gap", "")) == cut
+    assert ("not the derivatives" in event.verdict.reasons[0]) == cut
+    if cut:
+        assert event.verdict.label == "no verdict"
+        assert event.verdict.agree == "no gap"
+
+
+@pytest.mark.parametrize("change", [lambda x: x.mul_(3), lambda x: x.copy_(x.flip(0))], ids=["scaled", "shuffled"])
+def test_a_batch_that_is_written_into_afterwards_is_measured_as_it_was(change: Callable) -> None:
+    model, x = Scaled(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1)), X.clone()
+    monitor = regime.Monitor(model, x)
+    change(x)
+    assert monitor.measure(1).measures["kernel_change"] == 0

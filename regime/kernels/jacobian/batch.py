@@ -1,6 +1,7 @@
 """Batches of examples, and the outputs of a model that are differentiated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,6 +38,19 @@ def size(batch: Batch, name: str = "batch") -> int:
     return next(iter(sizes.values()))
 
 
+@contextmanager
+def given(name: str, batch: Batch) -> Iterator[None]:
+    """Put before torch's own words on what it cannot compute which argument was given, and what it was."""
+    try:
+        yield
+    except (RuntimeError, IndexError) as error:
+        if type(error) not in (RuntimeError, IndexError):  # such as too little memory, which has another cause
+            raise
+        parts = {"a tensor": batch} if isinstance(batch, Tensor) else batch
+        shown = ", ".join(f"{part} {v.dtype} {tuple(v.shape)}" for part, v in parts.items() if isinstance(v, Tensor))
+        raise ValueError(f"{name}: the model or its readout failed on {shown}: {error}") from error
+
+
 def select(batch: Batch, index: slice | list[int]) -> Batch:
     """Some of the examples."""
     if isinstance(batch, Tensor):
@@ -45,17 +59,26 @@ def select(batch: Batch, index: slice | list[int]) -> Batch:
 
 
 class Projected:
-    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs."""
+    """A readout of random signs of another's outputs: their trace kernel, in expectation, in fewer outputs.
+
+    No two projections are the same but for a sign, so that what they say apart is not one thing said twice. Where there are
+    no more outputs than projections, they are kept as they are, and the kernel is `exact`.
+    """
 
     def __init__(self, readout: Readout | None, count: int, seed: int) -> None:
         self.readout, self.count, self.seed = readout, count, seed
+        self.exact = False
 
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         whole = output if self.readout is None else self.readout(output, batch)
         if not isinstance(whole, Tensor) or whole.dim() != 2:
             return whole  # refused by whoever asks for (n, C)
-        generator = torch.Generator().manual_seed(self.seed)
-        signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
+        self.exact = whole.shape[1] <= self.count
+        if self.exact:
+            return whole
+        generator, signs = torch.Generator().manual_seed(self.seed), None
+        while signs is None or len(torch.unique(signs * signs[:1], dim=1).T) < self.count:
+            signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
         return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
 
 
@@ -78,6 +101,18 @@ def is_half(tensor: Tensor) -> bool:
 def widened(tensor: Tensor) -> Tensor:
     """Half precision as single precision; anything else as it is."""
     return tensor.float() if is_half(tensor) else tensor
+
+
+def mapped(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """Return a batch with every tensor in it changed."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    return {name: change(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+def cloned(batch: Batch) -> Batch:
+    """Return a batch that nobody else writes into."""
+    return mapped(lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad), batch)
 
 
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
@@ -117,13 +152,18 @@ def check_outputs(model: nn.Module, output: Any, n: int) -> None:
         n: examples that it was given.
 
     Raises:
-        ValueError: the outputs are not a real tensor (n, C), or not finite.
+        ValueError: the outputs are not a real tensor (n, C), not finite, or gradients are wanted and they have none.
     """
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != n or not output.shape[1]:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"readout: outputs must be a tensor (n, C) with n = {n}, got {got}; pass readout(output, batch)")
     if not output.is_floating_point():
         raise ValueError(f"readout: outputs must be real numbers, got {output.dtype}; pass readout(output, batch)")
+    if torch.is_grad_enabled() and not output.requires_grad:
+        raise ValueError(
+            "model: its outputs do not depend on any trainable parameter, or it or the readout cuts gradients off "
+            "(torch.no_grad, detach, argmax)"
+        )
     # the sum of finite numbers can overflow, but no sum with nan or inf in it is finite: one pass, and the second is rare
     if not (bool(output.sum().isfinite()) or bool(output.isfinite().all())):
         raise ValueError(f"model: its outputs are not finite on this batch{_cause(model)}")

@@ -8,7 +8,6 @@ gradients, one evaluation of the model an example: slow, and exact for any modul
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +20,12 @@ from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
+from regime.kernels.jacobian.refusal import check_apart, refuse
 from regime.kernels.jacobian.routed import by_rows
 from regime.kernels.jacobian.single import check_seen
-from regime.kernels.jacobian.structure import Structure, learn
+from regime.kernels.jacobian.structure import Structure, jittered, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.jacobian.verify import GradientCheck, coupled, near
+from regime.kernels.jacobian.verify import GradientCheck, near
 
 Take = Callable[[str, LayerJacobian], None]
 """Told of a layer's path and of its Jacobian."""
@@ -48,6 +48,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     check_mode(model)
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
     with undisturbed(model) as passes:
+        readout = passes.watched(readout)
         structure = learn(model, batch, readout, parameters, passes)
         check_seen(graph_under(structure.outputs))  # or says what hides there
         unknown = set(structure.unknown())
@@ -106,28 +107,31 @@ def stream(
     Raises:
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
-    with undisturbed(model):
+    with undisturbed(model) as passes:
         if structure is None:
             structure, keep = learn_structure(model, batch, readout, layers), False
+        readout = passes.watched(readout)
         parameters = owned(model, layers)
         start, stop, _ = (rows or slice(None)).indices(size(batch))
         examples = batch if stop - start == size(batch) else select(batch, slice(start, stop))
         probe = _probe(model, batch, readout, structure, slice(start, stop), parameters, keep)
         checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
         for check in checks:
-            _ = check.known  # before activations take memory
+            _ = check.moved, check.known  # before activations take memory
         with Recording(structure.shared, stop - start) as recording:
             outputs = evaluate(model, examples, readout)
         graph = graph_under(outputs)
-        if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance)):
-            _refuse(model, batch, readout, outputs, probe)
+        if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
+            refuse(model, examples, readout, checks)
+        if probe.jittered is not None and (uses := [use for use in recording.uses if use.edge.node in graph]):
+            check_apart(outputs, probe.rows[0], uses)
         for k, check in enumerate(checks):
             last = k == len(checks) - 1
             layered = _Layers(recording, parameters, graph, check, take, last)
             differentiate(outputs[:, k : k + 1] if apart else outputs, list(layered.waiting), graph, layered.arrived, not last)
             one = Chosen(readout, k) if apart else readout
             if not layered.end(*(partial(way, model, examples, one) for way in (_otherwise, explicit))):
-                _refuse(model, batch, readout, outputs, probe)
+                refuse(model, examples, readout, checks, list(layered.odd))
 
 
 class _Layers:
@@ -220,10 +224,13 @@ def _probe(
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
-        return GradientCheck(structure.outputs, *map(list, zip(*pairs, strict=True)), layers, structure.rounding, keep)
+        chosen, inside = map(list, zip(*pairs, strict=True))
+        return GradientCheck(structure.outputs, chosen, inside, layers, structure.rounding, keep, structure.jittered)
     middle = (rows.start + rows.stop) // 2
-    alone = evaluate(model, select(batch, [middle]), readout)
-    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False)
+    single = select(batch, [middle])
+    alone = evaluate(model, single, readout)
+    other = None if structure.jittered is None else jittered(model, single, readout)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False, jittered=other)
 
 
 def _as_apart(structure: Structure, outputs: Tensor, start: int, tolerance: float) -> bool:
@@ -231,17 +238,6 @@ def _as_apart(structure: Structure, outputs: Tensor, start: int, tolerance: floa
     rows, apart = structure.others or ([], outputs)
     pairs = [(row - start, k) for k, row in enumerate(rows) if 0 <= row - start < len(outputs)]
     return not pairs or near(outputs[[row for row, _ in pairs]], apart[[k for _, k in pairs]], tolerance)
-
-
-def _refuse(model: nn.Module, batch: Batch, readout: Readout | None, outputs: Tensor, probe: GradientCheck) -> NoReturn:
-    """Say why examples are not what they are on their own: they affect one another, each pass is another, or no gradient is."""
-    if odd := [path for path, gradient in probe.known.items() if not bool(gradient.size.isfinite())]:
-        raise ValueError(f"model: gradients of its outputs are not finite on this batch, in {', '.join(odd[:3])}")
-    first, second = (evaluate(model, batch, readout) for _ in range(2))
-    if not near(first, second, probe.tolerance):
-        raise ValueError("model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise")
-    difference = (outputs[probe.rows] - probe.outputs[probe.chosen]).norm().item()
-    raise ValueError(coupled(f"by {difference:.2g}" if difference > 0 else "or its gradients do"))
 
 
 @torch.inference_mode(False)

@@ -13,8 +13,8 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import check_mode, owned
 from regime.kernels.jacobian.part import dense, real
 from regime.kernels.jacobian.parts import RowsPart
+from regime.kernels.jacobian.refusal import coupled
 from regime.kernels.jacobian.single import check_seen
-from regime.kernels.jacobian.verify import coupled
 
 
 @torch.inference_mode(False)

@@ -2,6 +2,8 @@
 
 import random
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import is_
 from typing import Any
 
@@ -11,6 +13,21 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from regime.kernels.jacobian.attributes import HOOKS, PARTS, attributes, within
+
+
+@contextmanager
+def unhooked(model: nn.Module) -> Iterator[None]:
+    """Have a network without hooks on its gradients, which change or watch those of training: kernels are of the function."""
+    every = [parameter._backward_hooks for parameter in model.parameters()]
+    every += [own for module in model.modules() for own in within(vars(module), ("_backward_pre_hooks", "_backward_hooks"))]
+    before = [(hooks, hooks.copy()) for hooks in every if hooks]
+    for hooks, _ in before:
+        hooks.clear()
+    try:
+        yield
+    finally:
+        for hooks, own in before:
+            hooks.update(own)
 
 
 class Found:

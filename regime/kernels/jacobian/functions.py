@@ -29,3 +29,16 @@ def changes_in_place(function: Callable) -> bool:
     return (name.endswith("_") and not name.endswith("__")) or (
         name.startswith("__i") and name not in ("__invert__", "__index__")
     )
+
+
+def draws_now(function: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Return whether an operation that may draw random numbers does: attention with no dropout draws none.
+
+    Args:
+        function: the operation.
+        args, kwargs: its arguments.
+    """
+    for place, argument in enumerate(function._schema.arguments):
+        if argument.name == "dropout_p":
+            return bool(args[place] if place < len(args) else kwargs.get("dropout_p", argument.default_value))
+    return True

@@ -45,6 +45,17 @@ def owned(model: nn.Module, layers: list[str] | None = None) -> Layers:
     return chosen
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside what was made to train it: data parallel, compiled or averaged."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel | torch.optim.swa_utils.AveragedModel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        else:
+            return model
+
+
 def matches(path: str, glob: str) -> bool:
     """Whether a dotted name fits a glob: `*` within one part, `.*` at the end for everything below, `**` for any parts."""
     return _fits(path.split("."), glob.split("."))

@@ -144,7 +144,7 @@ def _in(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def real(tensor: Tensor) -> Tensor:
     """A complex tensor as its real and imaginary parts, on one more axis."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def dense(gradient: Tensor) -> Tensor:

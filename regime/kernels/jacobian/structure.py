@@ -7,14 +7,17 @@ belong to one example each, and so do rows of any such function, whatever the ot
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.chance import check_settled, outside
 from regime.kernels.jacobian.held import noting
+from regime.kernels.jacobian.rounding import SINGLE, Jitter
 from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
 from regime.kernels.jacobian.undisturbed import Passes
+from regime.kernels.jacobian.verify import tolerance_of
 
 ON_THE_WAY = 4
 """Gradients as large as the largest result that a backward pass holds at once, or a layer's kernel, at most."""
@@ -41,6 +44,8 @@ class Structure:
     """Of the largest result of any call."""
     rounding: float
     """Unit of rounding of the coarsest numbers that the passes compute."""
+    jittered: Tensor | None = None
+    """The outputs with another rounding, with their graph, where numbers are coarser than float32."""
     alone: tuple[nn.Parameter, ...] = ()
     """Parameters that take an evaluation of the model for each example."""
 
@@ -86,15 +91,18 @@ def learn(
         passes: the model's, which tell what the graph holds.
 
     Raises:
-        ValueError: as `evaluate` and `size` do.
+        ValueError: as `evaluate`, `size` and `check_settled` do.
     """
     n = size(batch)
     few, more = PROBES
     examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
-    probe = select(batch, examples)
+    probe, before = select(batch, examples), outside()
     with noting(passes) as made, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
+    passes.drew |= outside() != before
+    if passes.drew:
+        check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding))
     others = None
     if id(outputs) in log.known:
         shared, met = _by_rows(parameters, log.calls)
@@ -113,7 +121,20 @@ def learn(
     sizes = (made.held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    return Structure(shared, examples, outputs, others, *(nbytes // more for nbytes in sizes), passes.rounding)
+    found = Structure(shared, examples, outputs, others, *(nbytes // more for nbytes in sizes), passes.rounding)
+    return replace(found, jittered=jittered(model, probe, readout)) if passes.rounding > SINGLE else found
+
+
+def jittered(model: nn.Module, batch: Batch, readout: Readout | None) -> Tensor:
+    """Return the outputs with another rounding.
+
+    Args:
+        model: any module.
+        batch: a few examples.
+        readout: a function of the model's output and the batch, or None.
+    """
+    with Jitter():
+        return evaluate(model, batch, readout)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 from regime.kernels.jacobian.attributes import within
-from regime.kernels.jacobian.found import Found
+from regime.kernels.jacobian.chance import outside, restore_outside
+from regime.kernels.jacobian.found import Found, unhooked
+from regime.kernels.jacobian.functions import draws_now
+from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
 
 
@@ -27,17 +31,19 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
     """Take a network's passes as it is now, and give it back bit for bit.
 
     Parameters, buffers, attributes of its modules and the state of random numbers are what they were, whatever a pass writes;
-    each pass begins with them. Passes run eagerly, without autocast, and without the fused paths of attention. Several
-    threads take turns at one network.
+    each pass begins with them. Passes run eagerly, without autocast, without the fused paths of attention, and without hooks on
+    gradients. Several threads take turns at networks that share a module.
     """
     model = unwrapped(model)
     with _lock:
-        held = _held.setdefault(model, _Turn())
-    with held.turn:
+        held, *others = [_held.setdefault(module, _Turn()) for module in model.modules()]
+    with ExitStack() as taken:
+        for each in sorted([held, *others], key=lambda each: each.number):  # in one order: no circle waits
+            taken.enter_context(each.turn)
         if held.passes is not None:
             yield held.passes
             return
-        with _EAGER.held(), full_precision(), in_single(model):
+        with _EAGER.held(), full_precision(), unhooked(model), in_single(model):
             held.passes = Passes(model, held.moving)
             try:
                 yield held.passes
@@ -46,21 +52,11 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
                 held.passes = None
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside what was made to train it: data parallel, compiled or averaged."""
-    while True:
-        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel | torch.optim.swa_utils.AveragedModel):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod
-        else:
-            return model
-
-
 @dataclass
 class _Turn:
-    """A network that is being measured, and whose turn it is."""
+    """A module that is being measured, and whose turn it is."""
 
+    number: int = field(default_factory=count().__next__)
     turn: Any = field(default_factory=threading.RLock)
     passes: "Passes | None" = None
     moving: set[int] = field(default_factory=set)
@@ -145,6 +141,7 @@ class Passes:
             torch.get_rng_state(),
             *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []),
         ]
+        self.outside = outside()
         self.drew = False
         self.depth = 0
         self.modes = ExitStack()
@@ -171,6 +168,7 @@ class Passes:
         self._rewrite(dict(self.written))
         self.found.end()
         if self.drew:
+            restore_outside(self.outside)
             torch.set_rng_state(self.random[0])
             if self.random[1:]:
                 torch.cuda.set_rng_state_all(self.random[1:])
@@ -188,11 +186,22 @@ class Passes:
                     if id(buffer) not in copies:
                         copies[id(buffer)] = buffer.detach().clone().requires_grad_(buffer.requires_grad)
                     buffers[name] = copies[id(buffer)]
+        self.modes.enter_context(self._watching())
+        return promoted((args, kwargs))
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
         # pushed by hand: entering a dispatch mode sets flags of the whole process, which threads leave set
         _push_mode(_Eyes(self))
-        self.modes.callback(_pop_mode)
-        self.modes.enter_context(_Plain())
-        return promoted((args, kwargs))
+        try:
+            with _Plain():
+                yield
+        finally:
+            _pop_mode()
+
+    def watched(self, readout: Callable | None) -> Callable | None:
+        """Return a readout that is seen as a part of the pass."""
+        return readout and self._watching()(readout)
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> None:
         del module, args, output
@@ -257,7 +266,7 @@ class _Eyes(TorchDispatchMode):
         kwargs = kwargs or {}
         passes = self.passes
         writes, draws, looks = _facts(function)
-        passes.drew |= draws
+        passes.drew |= draws and draws_now(function, args, kwargs)
         if writes:
             for argument, value in zip(function._schema.arguments, args, strict=False):
                 if isinstance(value, Tensor) and argument.alias_info is not None and argument.alias_info.is_write:

@@ -14,12 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from regime.kernels.jacobian.batch import widened
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import dense, real, sketch, wide
+from regime.kernels.jacobian.rounding import SINGLE, Jitter
 
 PRECISION = 1e-6
 """The smallest relative error of a kernel that is not taken for rounding."""
+JITTER = 3
+"""How many times the measured rounding of coarse numbers passes for rounding."""
 LARGE = 2**14
 """Entries of a gradient that is not kept beside others."""
 
@@ -38,38 +42,62 @@ class GradientCheck:
     """Unit of rounding of the coarsest numbers that the passes compute."""
     keep: bool = True
     """Whether the graph is needed again."""
+    jittered: Float[Tensor, "k C"] | None = None
+    """The outputs with another rounding, where numbers are coarser than float32."""
 
     @property
     def tolerance(self) -> float:
-        """The relative error that rounding may make of a gradient, a kernel, or outputs."""
-        return max(PRECISION, self.rounding**0.5)
+        """The relative error that rounding to float32 may make of a gradient, a kernel, or outputs; coarser is measured."""
+        return tolerance_of(self.rounding)
+
+    @cached_property
+    def tolerance_of_outputs(self) -> float:
+        """The relative error that rounding may make of outputs."""
+        if self.jittered is None:
+            return self.tolerance
+        outputs = self.outputs.detach()
+        return self.tolerance + JITTER * float((self.jittered.detach() - outputs).norm() / (1 + 2 * outputs.norm()))
 
     def of_output(self, k: int) -> "GradientCheck":
         """Return the check of one output."""
-        outputs = self.outputs[:, k : k + 1]
-        return replace(self, outputs=outputs, keep=self.keep or k < self.outputs.shape[1] - 1)
+        outputs, jittered = (None if each is None else each[:, k : k + 1] for each in (self.outputs, self.jittered))
+        return replace(self, outputs=outputs, jittered=jittered, keep=self.keep or k < self.outputs.shape[1] - 1)
 
     def same(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether the batch has the same outputs for these examples."""
-        return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance)
+        return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance_of_outputs)
 
     @cached_property
     def weights(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " C"]]:
         """c and r."""
-        like = self.outputs
+        like = widened(self.outputs)
         return _weights(len(self.rows), like.dtype, like.device), _weights(like.shape[1], like.dtype, like.device)
 
     @cached_property
     def known(self) -> dict[str, "_Gradient"]:
         """The gradients of the mixture, by layer."""
+        return self._gradients(self.outputs, self.keep)
+
+    @cached_property
+    def moved(self) -> dict[str, float]:
+        """What another rounding of coarse numbers changes of them, by layer."""
+        if self.jittered is None:
+            return dict.fromkeys(self.layers, 0.0)
+        with torch.enable_grad():
+            apart = widened(self.jittered) - widened(self.outputs)
+        with Jitter():
+            changes = self._gradients(apart, keep=True)
+        return {path: float(change.size) ** 0.5 for path, change in changes.items()}
+
+    def _gradients(self, outputs: Tensor, keep: bool) -> dict[str, "_Gradient"]:
         c, r = self.weights
         none = torch.zeros((), dtype=torch.float64, device=c.device)
         known = {path: _Gradient(none) for path in self.layers}
         with torch.enable_grad():
-            value = c @ (self.outputs[self.chosen] @ r)
+            value = c @ (widened(outputs[self.chosen]) @ r)
         with torch.no_grad():
             take = lambda path, name, gradient: known[path].take(name, wide(gradient))  # noqa: E731
-            each_gradient(value, self.layers, take, self.keep)
+            each_gradient(value, self.layers, take, keep)
         return known
 
     @cached_property
@@ -82,7 +110,7 @@ class GradientCheck:
         """Return whether a layer's Jacobian on the batch is that of these examples; None where no gradient reaches it."""
         known = self.known[path]
         if jacobian is None:
-            return float(known.size) ** 0.5 <= self.noise
+            return float(known.size) ** 0.5 <= self.noise + JITTER * self.moved[path]
         c, r = self.weights
 
         def mix(g: Tensor) -> Tensor:
@@ -92,7 +120,17 @@ class GradientCheck:
         kernel = mixed.kernel(mixed, "trace", out=mixed.zeros(mixed.examples, "trace"))
         squares = torch.stack([known.size, known.error(mixed), (2 * kernel.tril().sum() - kernel.trace()).double()])
         size, error, norm = (max(0.0, square) ** 0.5 for square in squares.tolist())  # a GPU is waited for once
-        return max(abs(norm - size), error) <= self.tolerance * size + self.noise
+        return max(abs(norm - size), error) <= self.tolerance * size + self.noise + JITTER * self.moved[path]
+
+    def unlike(self, outputs: Float[Tensor, "n C"]) -> bool:
+        """Whether gradients of these examples are others in their batch, of which these are the outputs, by autograd alone."""
+        there = replace(self, outputs=outputs, chosen=self.rows, keep=True, jittered=None).known
+        noise = 10 * self.tolerance**2 * sum(known.norm**2 for known in self.known.values()) ** 0.5
+        for path, known in self.known.items():
+            error = sum((known.sketches[name] - other).double().square().sum() for name, other in there[path].sketches.items())
+            if float(error) ** 0.5 > self.tolerance * known.norm + noise + JITTER * self.moved[path]:
+                return True
+        return False
 
 
 @dataclass
@@ -109,11 +147,21 @@ class _Gradient:
         self.size = self.size + squared(real(gradient))
         self.sketches[name] = sketch(gradient)
 
+    @property
+    def norm(self) -> float:
+        """||G||, or about that where its squares underflow."""
+        return max(float(self.size), float(sum(each.double().square().sum() for each in self.sketches.values()))) ** 0.5
+
     def error(self, jacobian: LayerJacobian) -> Float[Tensor, ""]:
         """||J^T 1 - G||^2, of weights along a random direction."""
         parts = {name: part for part in jacobian.parts for name in part.names if name in self.sketches}
         differences = [part.sketch(name) - self.sketches[name] for name, part in parts.items()]
         return sum((each.double().square().sum() for each in differences), 0 * self.size)
+
+
+def tolerance_of(rounding: float) -> float:
+    """Return the relative error that numbers with this unit of rounding may have, at most those of float32."""
+    return max(PRECISION, min(rounding, SINGLE) ** 0.5)
 
 
 def squared(tensor: Tensor) -> Float[Tensor, ""]:
@@ -131,14 +179,6 @@ def near(one: Tensor, two: Tensor, relative: float) -> bool:
         relative: the error that rounding may make.
     """
     return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
-
-
-def coupled(how: str) -> str:
-    """Say that examples affect one another, and how much."""
-    return (
-        f"model: the output for one example changes with the other examples of the batch ({how}); "
-        "a tangent kernel between examples needs them to be independent"
-    )
 
 
 @cache

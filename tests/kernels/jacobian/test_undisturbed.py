@@ -215,3 +215,37 @@ def test_threads_leave_the_compiler_as_it_was() -> None:
     with torch.compiler.set_stance("eager_on_recompile"):
         measure()
         assert eval_frame._stance.stance == "eager_on_recompile"
+
+
+@pytest.mark.parametrize("on", ["a parameter", "a module", "a module, before"])
+def test_hooks_on_gradients_belong_to_training(on: str) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(9, 4)
+    kernel, calls = regime.empirical_ntk(model, x).total, []
+    monitor = regime.Monitor(model, x)
+
+    def tenfold(*given: object) -> object:
+        calls.append(1)
+        return 10 * given[-1] if on == "a parameter" else tuple(10 * each for each in given[-2 if len(given) == 3 else -1])
+
+    if on == "a parameter":
+        model[0].weight.register_hook(tenfold)
+    elif on == "a module":
+        model[1].register_full_backward_hook(tenfold)
+    else:
+        model[1].register_full_backward_pre_hook(tenfold)
+    assert torch.equal(regime.empirical_ntk(model, x).total, kernel)
+    assert monitor.measure(1).measures["kernel_change"] == 0
+    assert not calls
+    model(x).sum().backward()
+    assert calls, "training has them still"
+
+
+def test_threads_at_networks_that_share_a_module() -> None:
+    shared, x = nn.Linear(4, 8), torch.randn(9, 4).bfloat16()
+    models = [nn.Sequential(shared, between, nn.Linear(8, 2)).bfloat16() for between in (nn.Tanh(), nn.ReLU())]
+    wanted = [regime.empirical_ntk(model, x).total for model in models]
+    with ThreadPoolExecutor(4) as pool:
+        kernels = list(pool.map(lambda k: regime.empirical_ntk(models[k % 2], x).total, range(60)))
+    for k, kernel in enumerate(kernels):
+        torch.testing.assert_close(kernel, wanted[k % 2])
+    assert shared.weight.dtype == torch.bfloat16

@@ -145,6 +145,93 @@ def test_examples_that_affect_one_another_are_refused_at_any_scale(scale: float,
             call(model, inputs())
 
 
+class Casting(nn.Module):
+    """Rounds inputs, and weights if asked, to a coarse dtype; examples share a part of their mean."""
+
+    def __init__(self, dtype: torch.dtype, shared: float, deep: int = 0) -> None:
+        super().__init__()
+        self.dtype, self.shared = dtype, shared
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(deep))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x.to(self.dtype).float()).tanh()
+        for layer in self.layers:
+            h = h + functional.linear(h.to(self.dtype), layer.weight.to(self.dtype)).tanh().float()
+        return self.last(h - self.shared * h.mean(0))
+
+
+@pytest.mark.parametrize(("dtype", "shared"), [(torch.bfloat16, 1e-3), (torch.float16, 1e-3), (torch.float8_e4m3fn, 0.01)])
+def test_coarse_numbers_hide_no_more_than_their_rounding(dtype: torch.dtype, shared: float) -> None:
+    for seed in range(5):
+        torch.manual_seed(seed)
+        with pytest.raises(ValueError, match="changes with the other examples"):
+            empirical_ntk(Casting(dtype, shared, 0 if dtype.itemsize == 1 else 3 * seed), torch.randn(16, 4))
+
+
+def test_coarse_numbers_do_not_hide_inputs_that_are_mixed() -> None:
+    """Before the first parameter no gradient shows it, but the outputs do."""
+    torch.manual_seed(0)
+    model, x = Casting(torch.bfloat16, 0.0), torch.randn(16, 4)
+    model.register_forward_pre_hook(lambda _, args: (args[0] - 0.1 * args[0].mean(0),))
+    with pytest.raises(ValueError, match="changes with the other examples"):
+        empirical_ntk(model, x)
+
+
+@pytest.mark.parametrize("deep", [0, 12])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float8_e4m3fn])
+def test_coarse_numbers_have_a_kernel(dtype: torch.dtype, deep: int) -> None:
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model, x = Casting(dtype, 0.0, deep if dtype.itemsize > 1 else 0), torch.randn(16, 4)
+        kernel, want = (empirical_ntk(model, x, method=method).total for method in ("auto", "dense"))
+        assert relative(kernel, want) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_readout_may_be_coarse(dtype: torch.dtype, back: bool) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(16, 4)
+
+    def coarse(outputs: Tensor, _: object) -> Tensor:
+        return outputs.to(dtype).float() * 1.1 if back else outputs.to(dtype)
+
+    kernel = empirical_ntk(model, x, readout=coarse).total
+    assert relative(kernel, empirical_ntk(model, x).total * (1.21 if back else 1)) < 0.02
+    with pytest.raises(ValueError, match="changes with the other examples"):
+        empirical_ntk(model, x, readout=lambda o, b: coarse(o - 0.01 * o.mean(0), b))
+
+
+def test_a_readout_may_not_be_random() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(16, 4)
+    with pytest.raises(ValueError, match="it is random"):
+        empirical_ntk(model, x, readout=lambda o, _: o * (1 + (torch.rand(()) > 0.9)))
+
+
+def test_what_a_readout_writes_is_put_back() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)).eval(), torch.randn(16, 4)
+
+    def counting(outputs: Tensor, _: object) -> Tensor:
+        with torch.no_grad():
+            model[0].bias.add_(1)
+        return outputs
+
+    before = model[0].bias.detach().clone()
+    empirical_ntk(model, x, readout=counting)
+    assert torch.equal(before, model[0].bias)
+
+
+@pytest.mark.parametrize("scale", [1e-22, 1e-30])
+def test_squares_out_of_range_are_not_taken_for_coupled(scale: float) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(16, 4)
+    with pytest.raises(ValueError, match="leaves the range of float32"):
+        empirical_ntk(model, x, readout=lambda o, _: o * scale)
+
+
 def test_outputs_that_cancel_are_not_taken_for_coupled() -> None:
     """f - f0 is rounding at the start, in whichever company."""
     start = Net(lambda net, x: (x @ net.w).tanh() @ net.v.T, dtype=torch.float32).requires_grad_(False)
@@ -307,3 +394,26 @@ def test_a_sparse_parameter_is_refused() -> None:
     model.weight = nn.Parameter(model.weight.detach().to_sparse())
     with pytest.raises(ValueError, match="the parameter weight is not here: it is sparse"):
         empirical_ntk(model, torch.randn(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("forward", "readout"),
+    [
+        (lambda net, x: (x @ net.w).detach(), None),
+        (lambda net, x: torch.no_grad()(lambda: x @ net.w)(), None),
+        (lambda net, x: x @ net.w, lambda output, _: output.argmax(1, keepdim=True).double()),
+    ],
+    ids=["detached", "without gradients", "a readout of classes"],
+)
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_outputs_whose_gradients_are_cut_off_are_refused(forward: Callable, readout: Callable | None, method: str) -> None:
+    with pytest.raises(ValueError, match="cuts gradients off"):
+        empirical_ntk(Net(forward), inputs(), readout=readout, method=method)
+    with pytest.raises(ValueError, match="cuts gradients off"):
+        Linearization.of(Net(forward), inputs(), readout)
+
+
+@pytest.mark.parametrize("used", [torch.conj, torch.adjoint], ids=["conjugate", "adjoint"])
+def test_complex_parameters_may_be_conjugated(used: Callable) -> None:
+    model = Net(lambda net, x: (x.to(net.w.dtype) @ used(net.w)).abs(), dtype=torch.complex128)
+    assert_exact(model, inputs())

@@ -1,0 +1,42 @@
+"""What rounding makes of a network's outputs and gradients, measured: each result is moved at random by its last digit."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+SINGLE = torch.finfo(torch.float32).eps
+"""Unit of rounding of numbers that are not coarse."""
+
+
+class Jitter(TorchDispatchMode):
+    """Moves every result at random within its rounding (Monte Carlo arithmetic), in backward passes, too.
+
+    The examples stay the same, so that what differs is rounding and nothing that they do to one another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generators: dict[torch.device, torch.Generator] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        output = function(*args, **(kwargs or {}))
+        if function._schema.is_mutable or function.is_view or torch.Tag.nondeterministic_seeded in function.tags:
+            return output
+        if isinstance(output, tuple | list):
+            return type(output)(self._moved(each) for each in output)
+        return self._moved(output)
+
+    def _moved(self, value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+            return value
+        generator = self.generators.setdefault(value.device, torch.Generator(value.device).manual_seed(0))
+        wide = torch.promote_types(value.dtype, torch.float32) if value.element_size() > 1 else torch.float32
+        noise = torch.rand(value.shape, generator=generator, dtype=wide, device=value.device) - 0.5
+        return torch.addcmul(value.to(wide), value.to(wide), noise, value=torch.finfo(value.dtype).eps).to(value.dtype)

@@ -1,0 +1,55 @@
+"""Two checkpoints that do not match: of other precisions, or of other functions."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import regime
+
+
+def pair() -> tuple[nn.Module, nn.Module, Tensor]:
+    torch.manual_seed(0)
+    before = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    after = copy.deepcopy(before)
+    with torch.no_grad():
+        for parameter in after.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return before, after, torch.randn(16, 4)
+
+
+@pytest.mark.parametrize("of_batch", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("half", ["before", "after"])
+def test_half_precision_beside_single(half: str, of_batch: torch.dtype) -> None:
+    before, after, x = pair()
+    x = x.bfloat16().float()
+    (before if half == "before" else after).bfloat16()
+    report = regime.compare(before, after, x.to(of_batch))
+    wide = regime.compare(before.float(), after.float(), x)
+    assert report.final["kernel_change"] == pytest.approx(wide.final["kernel_change"], rel=1e-4)
+
+
+class Scale(nn.Module):
+    """A number that is in the state, and neither parameter nor buffer."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def get_extra_state(self) -> float:
+        return self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x
+
+
+@pytest.mark.parametrize("others", [(nn.Tanh(), nn.ReLU()), (Scale(1.0), Scale(2.0))], ids=["modules", "extra state"])
+@pytest.mark.parametrize("double", [False, True])
+def test_networks_that_compute_something_else_are_refused(others: tuple[nn.Module, nn.Module], double: bool) -> None:
+    before, after, x = pair()
+    before[1], after[1] = others
+    with pytest.raises(ValueError, match="after: it computes something else"):
+        regime.compare(before, after.double() if double else after, x)
+    after[1] = others[0]
+    regime.compare(before, after, x)
