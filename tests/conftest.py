@@ -1,6 +1,7 @@
 """What all tests share: checked shape annotations, no network beyond this machine, and the app in a process of its own."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
 
 if os.environ.get("CHECK_SHAPES"):  # several times slower: tests/test_shapes.py runs some tests so
+    random.getrandbits = random.Random(0).getrandbits  # beartype's own: passes that draw the process's numbers look random
     kernels = [f"regime.kernels.{name}" for name in ("jacobian", "linearization", "planning", "spectrum")]
     install_import_hook(kernels, "beartype.beartype")
 

@@ -40,9 +40,9 @@ def test_on_a_full_disk_nothing_is_saved_by_halves_and_what_was_there_stays(full
     for _ in session.stream(measurements=1):
         pass
     before = sorted(full.iterdir())
-    for save in (report.save, session.save, session.save_kernels):
+    for name, save in (("report", report.save), ("run", session.save), ("kernels", session.save_kernels)):
         with pytest.raises(OSError, match="No space left"):
-            save(full / "saved")
+            save(full / name)
     assert [path for path in full.rglob("*") if path.is_file()] == before
     (full / "rest").unlink()
     session.save(full / "session")
