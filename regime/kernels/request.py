@@ -81,7 +81,7 @@ class Request:
     @cached_property
     def heads(self) -> Heads:
         """Parameters that are split by heads."""
-        return find_heads(self.model, self.parameters) if self.group == "head" else {}
+        return find_heads(self.model, self.parameters, self.batch) if self.group == "head" else {}
 
     def split(self, jacobians: Mapping[str, LayerJacobian | None]) -> dict[str, LayerJacobian | None]:
         """Return the Jacobians of layers as those of heads, where these are asked for."""

@@ -1,39 +1,37 @@
 """The attention heads of a model: which rows or columns of its weights belong to which of them.
 
-They are known by the names that models give their layers; what has another name, or another size, stays whole.
+A module of attention says how many heads it has, and a name tells its output layer. What else is a head's is seen, not read off
+names: its rows reach what follows by that head's columns of the output layer alone. What no one head owns stays whole.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from regime.kernels.jacobian.batch import Batch, called, given, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
-from regime.kernels.jacobian.parameters import ROOT, Layers
+from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part
 from regime.kernels.jacobian.parts import DensePart, RowsPart
+from regime.kernels.jacobian.trace import Call, Log
 
 NUMBER = ("num_heads", "num_attention_heads", "n_heads", "n_head")
 """Attributes of an attention module, or of its configuration, that say how many heads it has."""
 NUMBER_OF_KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 """The same of keys and values, where they are fewer."""
-QUERIES = {"q", "query", "q_proj", "q_lin", "to_q", "wq", "query_proj", "q_proj_weight"}
-KEYS = {"k", "key", "k_proj", "k_lin", "to_k", "wk", "key_proj", "k_proj_weight", "bias_k"} | {
-    "v", "value", "v_proj", "v_lin", "to_v", "wv", "value_proj", "v_proj_weight", "bias_v",
-}  # fmt: skip
-IN_TURN = {"c_attn", "qkv", "Wqkv", "to_qkv", "in_proj_weight", "in_proj_bias"}
-"""Queries of all heads, then keys, then values."""
-TOGETHER = {"query_key_value"}
-"""Query, key and value of a head, then those of the next."""
 OUTPUTS = {"out_proj", "o_proj", "o", "dense", "c_proj", "out_lin", "proj", "to_out", "wo", "Wo"}
+"""Names of the layer that takes what the heads give, one after another."""
 
 
 @dataclass(frozen=True)
 class Split:
     """The places of each head on an axis of a parameter: of its layer's inputs, or of its outputs."""
 
+    shape: torch.Size
+    """Of the parameter."""
     axis: int
     places: list[Int[Tensor, " _"]]
     of_inputs: bool = False
@@ -43,53 +41,114 @@ Heads = Mapping[str, Mapping[str, Split]]
 """Parameters that are split by heads, by the path of their layer and their name there."""
 
 
-def find_heads(model: nn.Module, layers: Layers) -> Heads:
+@dataclass(frozen=True)
+class _Attention:
+    """A module of attention, and the output layer of its heads."""
+
+    number: int
+    keys: int
+    """Heads of keys and values."""
+    inner: dict[str, int]
+    """The parameters that may be a head's by rows, by their whole name, with the axis of these rows."""
+    output: str
+    """The whole name of the output layer's weight."""
+    split: Split
+    """Of that weight."""
+
+
+def find_heads(model: nn.Module, layers: Layers, batch: Batch) -> Heads:
     """Return which parameters are split by heads, and how.
 
     Args:
         model: any module.
         layers: parameters to look at.
+        batch: examples, of which three pass through the model.
 
     Raises:
-        ValueError: none of them is split.
+        ValueError: none of them is split, or the model fails on the batch.
     """
-    modules = dict(model.named_modules())
-    numbers = {path: _number(module, NUMBER) for path, module in modules.items() if _is_attention(path, module)}
-    counted = [path for path, number in numbers.items() if number]
+    names = {id(parameter): (path, own) for path, all_own in layers.items() for own, parameter in all_own.items()}
     found: dict[str, dict[str, Split]] = {}
-    for path in counted:
-        if sum(_lies_in(other, path) for other in counted) > 1:
-            continue  # a model of several
-        attention, around = modules[path], path.rpartition(".")[0]
-        inside = [layer for layer in layers if _lies_in(layer, path)]
-        if not any(_role(layer) in OUTPUTS for layer in inside) and _is_attention(around, modules[around]):
-            inside += [layer for layer in layers if _lies_in(layer, around) and _role(layer) in OUTPUTS]
-        for layer in inside:
-            owner = modules["" if layer == ROOT else layer]
-            for name, parameter in layers[layer].items():
-                role = name if owner is attention else _role(layer)
-                split = _split(role, owner, parameter, numbers[path], _number(attention, NUMBER_OF_KEYS) or numbers[path])
-                if split is not None and not (role == "c_attn" and hasattr(attention, "multi_query")):
-                    found.setdefault(layer, {})[name] = split
+    for parameter, split in _splits(model, batch):
+        if id(parameter) in names:
+            path, own = names[id(parameter)]
+            found.setdefault(path, {})[own] = split
     if not found:
         raise ValueError(
-            "group = 'head': the model has no attention heads that can be told apart: none of its layers is named as queries, "
-            f"keys, values or outputs of a module of attention with one of {', '.join(NUMBER)}; group by 'layer' instead"
+            "group = 'head': the model has no attention heads that can be told apart: no layer gives rows to one head alone "
+            f"in a module of attention with one of {', '.join(NUMBER)} and an output layer of a usual name "
+            f"({', '.join(sorted(OUTPUTS))}); group by 'layer' instead"
         )
     return found
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _splits(model: nn.Module, batch: Batch) -> Iterator[tuple[Tensor, Split]]:
+    """The parameters that are split by heads, as far as a few of the examples tell."""
+    attentions, n = list(_attentions(model)), size(batch)
+    examples = select(batch, [n // 3, n - 1, 0])
+    with given("batch", batch), Log(examples) as log:
+        called(model, examples, None)
+    for attention in attentions:
+        output = model.get_parameter(attention.output)
+        given_on = _given_to(output, output.shape[attention.split.axis], log.calls)
+        if given_on is None:
+            continue
+        inner = {name: parameter for name in attention.inner if (parameter := model.get_parameter(name)).requires_grad}
+        reached = _reached(given_on, list(inner.values()), attention.split.places)
+        own = {
+            name: split
+            for (name, parameter), gradients in zip(inner.items(), reached, strict=True)
+            if (split := _split(gradients, parameter.shape, attention.inner[name], attention)) is not None
+        }
+        yield from ((inner[name], split) for name, split in own.items())
+        if own:
+            yield output, attention.split
+
+
+def _attentions(model: nn.Module) -> Iterator[_Attention]:
+    """The modules of attention that say how many heads they have, and have one output layer."""
+    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    numbers = {path: _number(module, NUMBER) for path, module in modules.items() if _is_attention(path, module)}
+    counted = {path: number for path, number in numbers.items() if number}
+    for path, number in counted.items():
+        if sum(_lies_in(other, path) for other in counted) > 1:
+            continue  # a model of several
+        outer, inside = path.rpartition(".")[0], [name for name in parameters if _lies_in(name, path)]
+        outputs = [name for name in inside if _is_output(name)]
+        if not outputs and _is_attention(outer, modules[outer]):
+            outputs = [name for name in parameters if _lies_in(name, outer) and _is_output(name)]
+        if len(outputs) != 1 or parameters[outputs[0]].dim() != 2:
+            continue
+        weight, layer = parameters[outputs[0]], outputs[0].rpartition(".")[0]
+        axis = 1 - _axis(outputs[0], weight, modules)
+        if weight.shape[axis] % number:
+            continue
+        places = torch.arange(weight.shape[axis], device=weight.device).chunk(number)
+        inner = {name: _axis(name, parameters[name], modules) for name in inside if name.rpartition(".")[0] != layer}
+        keys = _number(modules[path], NUMBER_OF_KEYS) or number
+        yield _Attention(number, keys, inner, outputs[0], Split(weight.shape, axis, list(places), of_inputs=True))
 
 
 def _is_attention(path: str, module: nn.Module) -> bool:
     return "att" in path.rpartition(".")[2].lower() or "att" in type(module).__name__.lower()
 
 
-def _lies_in(layer: str, path: str) -> bool:
-    return not path or f"{layer}.".startswith(f"{path}.")
+def _lies_in(name: str, path: str) -> bool:
+    return not path or f"{name}.".startswith(f"{path}.")
 
 
-def _role(layer: str) -> str:
-    """The name of a layer, without a number after it."""
-    return next((part for part in reversed(layer.split(".")) if not part.isdigit()), layer)
+def _is_output(name: str) -> bool:
+    """Whether a parameter is the weight of an output layer, by the last name before it that is no number."""
+    *path, own = name.split(".")
+    return own == "weight" and next((part for part in reversed(path) if not part.isdigit()), "") in OUTPUTS
+
+
+def _axis(name: str, parameter: Tensor, modules: Mapping[str, nn.Module]) -> int:
+    """The axis of a parameter that counts its layer's outputs; linear layers of GPT-2 have weights (inputs, outputs)."""
+    path, _, own = name.rpartition(".")
+    return parameter.dim() - 1 if hasattr(modules[path], "nf") or own.startswith("bias_") else 0
 
 
 def _number(attention: nn.Module, names: tuple[str, ...]) -> int | None:
@@ -98,32 +157,64 @@ def _number(attention: nn.Module, names: tuple[str, ...]) -> int | None:
     return next((number for number in found if isinstance(number, int) and number > 0), None)
 
 
-def _split(role: str, owner: nn.Module, parameter: Tensor, number: int, keys: int) -> Split | None:
-    """How a parameter is split by heads; None where it is not.
+def _given_to(weight: Tensor, width: int, calls: list[Call]) -> Tensor | None:
+    """What a weight, or what is made of it alone, is first multiplied with; before it, no other call of its module lies."""
+    made = {id(weight): weight}
+    for call in calls:
+        if any(id(tensor) in made for tensor in call.tensors):
+            for tensor in call.tensors:
+                if not (id(tensor) in made or isinstance(tensor, nn.Parameter)) and tensor.shape[-1:] == (width,):
+                    return tensor if tensor.requires_grad else None
+            made |= {id(output): output for output in call.outputs}
+    return None
+
+
+def _reached(
+    given_on: Float[Tensor, "... d"], parameters: list[Tensor], places: list[Int[Tensor, " _"]]
+) -> list[list[Tensor | None]]:
+    """The gradients of parameters, head by head, of a random mixture of what each head gives on.
 
     Args:
-        role: of its layer in attention, or its own.
-        owner: its module.
-        parameter: itself.
-        number: of heads.
-        keys: of heads of keys and values.
+        given_on: what all heads give, with its graph.
+        parameters: to be differentiated by.
+        places: of each head in it.
     """
-    shape, of_inputs, fused = parameter.shape, role in OUTPUTS, role in IN_TURN | TOGETHER
-    if of_inputs:
-        known = len(shape) == 2
-    elif fused:
-        weight = getattr(owner, "weight", None)
-        known = number == keys and (weight is None or max(weight.shape) == 3 * min(weight.shape))
-    else:
-        known = role in QUERIES | KEYS
-    transposed = len(shape) == 2 and hasattr(owner, "nf")  # linear layers of GPT-2 have weights (inputs, outputs)
-    axis = len(shape) - 1 if role.startswith("bias_") else int(of_inputs != transposed)
-    heads = keys if role in KEYS else number
-    if not known or (size := shape[axis]) % (3 * heads if fused else heads):
+    mixture = torch.randn(given_on.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(given_on)
+    by_head = [
+        torch.autograd.grad((given_on * mixture)[..., at].sum(), parameters, retain_graph=True, allow_unused=True)
+        for at in (places if parameters else [])
+    ]
+    return [list(each) for each in zip(*by_head, strict=True)]
+
+
+def _split(gradients: list[Tensor | None], shape: torch.Size, axis: int, attention: _Attention) -> Split | None:
+    """How the rows of a parameter are split by heads, as far as these depend on them; None where they are not.
+
+    Args:
+        gradients: of what each head gives on; a head that is off at these examples has none.
+        shape: of the parameter.
+        axis: of the rows.
+        attention: whose heads they are.
+    """
+    number, keys, length = attention.number, attention.keys, shape[axis] if shape else 0
+    none = torch.zeros(length, dtype=torch.bool)
+    rows = [none if g is None else g.movedim(axis, 0).reshape(length, -1).ne(0).any(1).cpu() for g in gradients]
+    reached: Bool[Tensor, "heads _"] = torch.stack(rows)
+    if not reached.any():
         return None
-    place = torch.arange(size, device="cpu")
-    head = place % (size // 3) // (size // 3 // heads) if role in IN_TURN else place // (size // heads)
-    return Split(axis, [(head == each).nonzero()[:, 0].to(parameter.device) for each in range(heads)], of_inputs)
+    place, head = torch.arange(length), torch.arange(number)
+    in_turn = [(number, 3)] if keys == number else []  # queries, then keys, then values of all heads
+    owners = [
+        (heads, place % (length // turns) // (length // turns // heads))
+        for heads, turns in [(number, 1), (keys, 1), *in_turn]
+        if heads > 1 and not (length % (heads * turns) or number % heads)
+    ]
+    if bool(reached.sum(0).eq(1).all()):
+        owners.append((number, reached.int().argmax(0)))  # in any order, where no row tells nothing
+    for heads, owner in owners:
+        if not (reached & (owner != (head * heads // number)[:, None])).any():
+            return Split(shape, axis, [(owner == each).nonzero()[:, 0].to(attention.split.places[0]) for each in range(heads)])
+    return None
 
 
 def head_names(path: str, parameters: Iterable[str], heads: Heads) -> list[str]:
@@ -158,18 +249,19 @@ def split_by_heads(path: str, jacobian: LayerJacobian | None, heads: Heads) -> d
 
 def _by_head(path: str, part: Part, own: Mapping[str, Split]) -> Iterator[tuple[str, Part]]:
     """A part of a layer in parts of heads, each with the name it has."""
-    by = own.get(part.names[0])
-    if by is None or not isinstance(part, DensePart | RowsPart):
+    by, linear = own.get(part.names[0]), isinstance(part, DensePart) and len(part.shape) == 2
+    if isinstance(part, DensePart) and part.bias is not None:
+        together = part.bias not in own if by is None else part.bias in own and linear and not by.of_inputs
+        if not together:
+            yield from _by_head(path, RowsPart(part.g.sum(1), part.bias, (part.g.shape[-1],)), own)
+            part = replace(part, bias=None)
+    if by is None:
         yield path, part
         return
+    j = None if linear else part.explicit().unflatten(-1, by.shape)
     for head, at in enumerate(by.places):
-        if isinstance(part, RowsPart):
-            j = part.j.unflatten(-1, part.shape).index_select(2 + by.axis, at).flatten(2)
-            each = replace(part, j=j, shape=(j.shape[-1],))
-        elif by.of_inputs:
-            each = replace(part, a=part.a[..., at], bias=None)
+        if j is not None:
+            each = RowsPart(rows := j.index_select(2 + by.axis, at).flatten(2), part.names[0], (rows.shape[-1],))
         else:
-            each = replace(part, g=part.g[..., at])
+            each = replace(part, a=part.a[..., at]) if by.of_inputs else replace(part, g=part.g[..., at])
         yield f"{path}.head{head}", each
-    if isinstance(part, DensePart) and by.of_inputs and part.bias is not None:
-        yield path, RowsPart(part.g.sum(1), part.bias, (part.g.shape[-1],))

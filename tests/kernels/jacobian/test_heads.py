@@ -1,10 +1,12 @@
 """Kernels of attention heads: of the rows and columns that are a head's own, and together those of the layers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import permutations
 
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaModel
 
 from regime import empirical_ntk, plan_ntk
 from regime.kernels.jacobian.dense import jacobian
@@ -13,7 +15,7 @@ from tests.kernels.jacobian.architectures import ARCHITECTURES, doubles, prepare
 MODELS = {
     "bert": {"encoder.layer.0.attention.self.query": 2, "encoder.layer.0.attention.output.dense": 2, "pooler.dense": 0},
     "gpt2": {"h.0.attn.c_attn": 2, "h.0.attn.c_proj": 2, "h.0.mlp.c_proj": 0},
-    "mixtral": {"layers.0.self_attn.q_proj": 2, "layers.0.self_attn.k_proj": 1, "layers.0.mlp.gate": 0},
+    "mixtral": {"layers.0.self_attn.q_proj": 2, "layers.0.self_attn.k_proj": 0, "layers.0.mlp.gate": 0},
     "t5": {"encoder.block.0.layer.0.SelfAttention.q": 2, "decoder.block.0.layer.1.EncDecAttention.o": 2},
     "bloom": {"h.0.self_attention.query_key_value": 2, "h.0.self_attention.dense": 2},
     "transformer": {"mix.encoder.layers.0.self_attn": 2, "mix.decoder.layers.0.multihead_attn.out_proj": 2, "out": 0},
@@ -85,6 +87,56 @@ def test_a_head_is_its_rows_and_columns() -> None:
     assert "0.q_proj" not in got
 
 
+class FusedAttention(nn.Module):
+    """Attention of three heads of two; one layer gives queries, keys and values (axis 0), of heads (1), with features (2)."""
+
+    def __init__(self, order: tuple[int, ...], name: str = "qkv", *, norm: bool = False, turned: bool = False) -> None:
+        super().__init__()
+        self.num_heads, self.order, self.name, self.turned = 3, order, name, turned
+        self.add_module(name, nn.Linear(6, 18))
+        self.norm = nn.LayerNorm(6) if norm else nn.Identity()
+        self.out_proj = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.get_submodule(self.name)(x).unflatten(-1, [3 if each < 2 else 2 for each in self.order])
+        which, head, feature = (2 + self.order.index(axis) for axis in range(3))
+        q, k, v = made.permute(which, 0, 1, head, feature)
+        q = self.norm(q.flatten(2)).unflatten(-1, (3, 2))
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        h = ((q @ k.mT).softmax(-1) @ v).transpose(1, 2)
+        return self.out_proj((h.mT if self.turned else h).flatten(2)).mean(1)
+
+
+@pytest.mark.parametrize("name", ["qkv", "query_key_value", "c_attn", "all_of_them"])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_heads_are_seen_in_what_a_layer_does_and_not_in_its_name(name: str, order: tuple[int, ...]) -> None:
+    model, x = prepared(nn.Sequential(FusedAttention(order, name), nn.Linear(6, 2))), torch.randn(4, 5, 6)
+    got, whole = empirical_ntk(model, x, group="head").layers, jacobian(model, x)[f"0.{name}"]
+    sizes = [3 if each < 2 else 2 for each in order]
+    rows = whole[..., :108].unflatten(-1, [*sizes, 6]).movedim(2 + order.index(1), 0).flatten(3)
+    biases = whole[..., 108:].unflatten(-1, sizes).movedim(2 + order.index(1), 0).flatten(3)
+    for head, mine in enumerate(torch.cat([rows, biases], -1)):
+        assert relative(got[f"0.{name}.head{head}"], torch.einsum("ncp,mcp->nm", mine, mine) / 2) < 1e-12
+    assert f"0.{name}" not in got
+
+
+def test_what_no_one_head_owns_stays_whole() -> None:
+    x, heads = torch.randn(4, 5, 6), [f".head{head}" for head in range(3)]
+    normed = prepared(nn.Sequential(FusedAttention((0, 1, 2), norm=True), nn.Linear(6, 2)))
+    got = [path for path in empirical_ntk(normed, x, group="head").layers if path.startswith("0.")]
+    # queries of a head move those of the others, through their norm; its gains and biases stand behind it
+    assert sorted(got) == sorted(
+        ["0.qkv", "0.out_proj", *(f"0.{path}{head}" for path in ("norm", "out_proj") for head in heads)]
+    )
+    turned = prepared(nn.Sequential(FusedAttention((0, 1, 2), turned=True), nn.Linear(6, 2)))
+    with pytest.raises(ValueError, match="no layer gives rows to one head alone"):  # columns of outputs are in another order
+        empirical_ntk(turned, x, group="head")
+    narrow = prepared(nn.Sequential(Attention(), nn.Linear(6, 2)))
+    narrow[0].q_proj = prepared(nn.Sequential(nn.Linear(6, 2), nn.Linear(2, 6)))
+    got = [path for path in empirical_ntk(narrow, x, group="head").layers if path.startswith("0.q_proj")]
+    assert got == ["0.q_proj.0", *(f"0.q_proj.1{head}" for head in heads)]
+
+
 def test_a_head_that_is_off_learns_nothing() -> None:
     model = prepared(nn.Sequential(Attention(off=1), nn.Linear(6, 2)))
     got = empirical_ntk(model, torch.randn(4, 5, 6), group="head").layers
@@ -104,3 +156,70 @@ def test_a_model_without_heads_is_refused(use: object) -> None:
         use(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1)), torch.randn(3, 4), group="head")
     with pytest.raises(ValueError, match="allowed: 'layer', 'block', 'total', 'head'"):
         use(nn.Linear(4, 1), torch.randn(3, 4), group="heads")
+
+
+def test_keys_that_heads_share() -> None:
+    config = LlamaConfig(
+        vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2
+    )
+    model, tokens = prepared(LlamaModel(config)), {"input_ids": torch.randint(9, (4, 5))}
+    readout = lambda output, _: output.last_hidden_state.mean(1)  # noqa: E731
+    got = empirical_ntk(model, tokens, readout=readout, group="head").layers
+    at = "layers.0.self_attn"
+    assert [len(heads_of(got, f"{at}.{each}_proj")) for each in "qkvo"] == [4, 2, 2, 4]
+    rows = jacobian(model, tokens, readout)[f"{at}.k_proj"].unflatten(-1, (2, -1))
+    for head in range(2):
+        mine = rows[..., head, :]
+        assert relative(got[f"{at}.k_proj.head{head}"], torch.einsum("ncp,mcp->nm", mine, mine) / 8) < 1e-12
+
+
+def test_heads_of_layers_that_are_used_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.MultiheadAttention(6, 3, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(2):
+                x = x + self.mix(x, x, x)[0]
+            return x.mean(1)
+
+    model, x = prepared(Twice()), torch.randn(4, 5, 6)
+    got, whole = empirical_ntk(model, x, group="head").layers, empirical_ntk(model, x).layers
+    assert relative(sum(got[f"mix.head{head}"] for head in range(3)), whole["mix"]) < 1e-12
+    assert len(heads_of(got, "mix.out_proj")) == 3
+
+
+class AttentionByHand(nn.Module):
+    """Attention of three heads from stacks of weights, a weight that convolves, and a table and a scale for each head."""
+
+    def __init__(self, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.num_heads, self.multiply = 3, multiply
+        self.queries, self.scale = nn.Parameter(torch.randn(3, 6, 2)), nn.Parameter(torch.randn(3, 1, 1))
+        self.keys, self.values = nn.Conv1d(6, 6, 3, padding=1), nn.Linear(6, 6)
+        self.table, self.out_proj = nn.Embedding(5, 3), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, at = self.multiply(x, self.queries), torch.arange(x.shape[1])
+        k, v = (each.unflatten(-1, (3, 2)).transpose(1, 2) for each in (self.keys(x.mT).mT, self.values(x)))
+        far = self.table((at[:, None] - at).abs()).permute(2, 0, 1)
+        h = (self.scale * (q @ k.mT) + far).softmax(-1) @ v
+        return self.out_proj(h.transpose(1, 2).flatten(2)).mean(1)
+
+
+MULTIPLICATIONS = {
+    "einsum": lambda x, w: torch.einsum("btd,hde->bhte", x, w),
+    "matmul": lambda x, w: x[:, None] @ w,
+    "one by one": lambda x, w: torch.stack([x @ each for each in w], 1),
+}
+
+
+@pytest.mark.parametrize("how", MULTIPLICATIONS)
+def test_heads_of_weights_of_any_kind(how: str) -> None:
+    model, x = prepared(nn.Sequential(AttentionByHand(MULTIPLICATIONS[how]), nn.Linear(6, 2))), torch.randn(4, 5, 6)
+    got, slow = (empirical_ntk(model, x, group="head", **own).layers for own in ({}, {"method": "dense"}))
+    split = [f"0{layer}.head{head}" for layer in ("", ".keys", ".values", ".out_proj") for head in range(3)]
+    assert list(got) == list(slow)
+    assert set(got) == {*split, "0.out_proj", "0.table", "1"}
+    assert all(relative(kernel, slow[path]) < 1e-12 for path, kernel in got.items())
