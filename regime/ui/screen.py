@@ -49,7 +49,7 @@ class Screen:
     def __init__(self, layout: Layout) -> None:
         """Connect the components of a tab to this screen."""
         self.layout, self.form, self.feed = layout, layout.form, layout.feed
-        self.state = gr.State(None, time_to_live=FORGET_AFTER, delete_callback=_forget)
+        self.state = gr.State(Visit(self.kind), time_to_live=FORGET_AFTER, delete_callback=_forget)
         form, drawn = self.form.html, [self.feed, layout.code, *layout.views, *layout.final]
         each = {"trigger_mode": "multiple", **QUICK}  # nothing is lost while a press before it is answered, or its run goes on
         queued = {"trigger_mode": "multiple", "concurrency_limit": None, **HIDDEN}  # what is refused is said in words
@@ -63,15 +63,14 @@ class Screen:
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
         form.input(self.describe, [self.state, form], layout.told, **about)
 
-    def press(self, visit: Visit | None, asked: Any, value: Any) -> Updates:
+    def press(self, visit: Visit, asked: Any, value: Any) -> Updates:
         """Do what the page asks: plan a run, and say at once that it was heard.
 
         Args:
-            visit: the visitor's; None at the first press.
+            visit: the visitor's.
             asked: JSON with what to `do`, as in `tools.js`.
             value: the form's.
         """
-        visit = visit or Visit(self.kind)
         asked = request_of(asked)
         with as_text():
             match asked.get("do"):
@@ -118,9 +117,8 @@ class Screen:
         config = shared_config(asked.get("config"), self.kind)
         return self.fill(config, value), config
 
-    def describe(self, visit: Visit | None, value: Any) -> Updates:
+    def describe(self, visit: Visit, value: Any) -> Updates:
         """Describe the run that the form would start, or say what is wrong with the form."""
-        visit = visit or Visit(self.kind)
         try:
             config = self.config(value)
             preset = matching(config, visit.against)
@@ -165,10 +163,10 @@ class Screen:
             del fields["revision"]  # an empty line
         return fields
 
-    def play(self, visit: Visit | None, request: gr.Request) -> Iterator[Updates]:
+    def play(self, visit: Visit, request: gr.Request) -> Iterator[Updates]:
         """Run what a press has planned, if anything, and yield what each event changes in the page."""
         yield {self.layout.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
-        if visit is None or not (planned := visit.planned()):
+        if not (planned := visit.planned()):
             return
         drawn = 0.0
         with as_text():
@@ -185,9 +183,9 @@ class Screen:
                         yield self.draw(visit)
                         drawn = time.monotonic()
 
-    def settle(self, visit: Visit | None) -> Updates:
+    def settle(self, visit: Visit) -> Updates:
         """Show the page as a press's run left it, unless a newer press has taken over."""
-        return self.show_all(visit) if visit and visit.settled() else {self.layout.code: gr.skip()}
+        return self.show_all(visit) if visit.settled() else {self.layout.code: gr.skip()}
 
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every measurement; `more` goes into the frame."""
@@ -209,9 +207,9 @@ class Screen:
         tried = board.config.get("max_seeds") or board.config["seeds"]  # older runs do not have it
         return board.report["verdict"]["label"] == "no verdict" and tried < MANY
 
-    def take_file(self, visit: Visit | None, asked: Any) -> dict[str, Any]:
+    def take_file(self, visit: Visit, asked: Any) -> dict[str, Any]:
         """Return the file of the shown run that the page asks for."""
-        return answer(asked, visit or Visit(self.kind))
+        return answer(asked, visit)
 
 
 def nothing_runs() -> str:
@@ -228,6 +226,5 @@ def request_of(asked: Any) -> dict[str, Any]:
     return request if isinstance(request, dict) else {}
 
 
-def _forget(visit: Visit | None) -> None:
-    if visit is not None:
-        SHELF.drop(visit.key)
+def _forget(visit: Visit) -> None:
+    SHELF.drop(visit.key)

@@ -367,6 +367,40 @@ def test_the_twins_future_is_known_before_the_first_step(lab, events):
     assert [value for _, value in twin] == pytest.approx(measured, rel=1e-3)
 
 
+FRAMES = {
+    "in order": ([1, 2, 3], 0, "3"),
+    "one is lost": ([1, 3, "3"], 1, "whole 3"),
+    "one overtakes another, and the answer comes late": ([1, 3, 2, "2", "3"], 2, "whole 3"),
+    "the last one comes before an answer from before it": ([1, 3, 4, "3", "4"], 2, "whole 4"),
+    "an answer comes after what it lacks": ([1, 2, "1"], 0, "2"),
+    "a refused press, then another frame": ([1, 3, None, 4, "4"], 2, "whole 4"),
+}
+"""Frames by number, as text where one has all of the run, None for a refused press; how often all is asked for; the last."""
+
+
+@pytest.mark.parametrize("case", FRAMES)
+def test_the_newest_frame_is_shown_whatever_order_they_come_in(lab, case):
+    sent, asked, last = FRAMES[case]
+    code = """async sent => { const {mount, tabOf} = await import('./feed.js');
+        const screen = document.createElement('div'), element = document.createElement('div'), asked = [];
+        element.innerHTML = `<i data-kind="${Math.random()}"></i>`;
+        screen.className = 'tabitem';
+        screen.append(element);
+        let take;
+        const frame = {visit: 'v', serial: 0, run: 0, events: [], status: 'finished', tick: {}}, tab = tabOf(element);
+        const props = {value: JSON.stringify(frame)}, watch = (_, call) => { take = call; };
+        const trigger = () => asked.push(JSON.parse(props.value).do);
+        await mount({element, props, trigger, watch});
+        for (const number of sent) {
+            const serial = Number(number), whole = typeof number === 'string';
+            const status = `${whole ? 'whole ' : ''}${serial}`;
+            props.value = JSON.stringify(number === null ? {refused: 1} : {...frame, serial, whole, status});
+            take();
+        }
+        return [asked, tab.run.status]; }"""
+    assert lab.evaluate(code, sent) == [["all"] * asked, last]
+
+
 @pytest.mark.parametrize(("run", "stale"), [(0, False), (1, True)])
 def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, stale):
     dimmed = """async ([frame, said]) => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');

@@ -11,6 +11,7 @@ from regime.config.read import Choices
 from regime.ui.form.own_rows import AWAITED, BRING, FOLD, READ, SAID, columns_line, columns_of
 from regime.ui.panels.rows_read import COLUMNS, rows_read
 from regime.ui.run.link import linked, query
+from regime.ui.run.visit import Visit
 from regime.ui.screens.pretraining import pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.train import train_tab
@@ -183,7 +184,9 @@ def test_a_link_restores_every_control_but_the_rows(screens, target):
     assert AWAITED.split(".")[0] in told(screen, updates)[SAID].replace("&#x27;", "'")
     assert run is None
     asked = json.dumps({"do": "open", "config": brought.to_dict()})
-    assert "refused" in json.loads(screen.press(None, asked, values(screen))[screen.feed])  # so that the page offers to run
+    assert "refused" in json.loads(
+        screen.press(Visit("toy"), asked, values(screen))[screen.feed]
+    )  # so that the page offers to run
     fields = named(screen, updates)
     assert fields.pop("csv") is None
     assert screen.config(values(screen, csv=rows, **fields)) == config

@@ -4,6 +4,7 @@ from threading import Thread
 
 import gradio as gr
 import pytest
+from gradio.state_holder import SessionState
 from huggingface_hub import constants
 
 import regime
@@ -180,13 +181,27 @@ def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeyp
     assert visitor.board.config["model"] == "org/m"
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["a visit", "before the first press is answered"])
-def test_what_is_said_while_a_run_begins_names_the_run_that_it_speaks_of(monkeypatch, known):
+def test_what_is_said_while_a_run_begins_names_the_run_that_it_speaks_of(monkeypatch):
     with gr.Blocks(analytics_enabled=False):
         screen = train_tab()
     visitor, estimate = Visit("toy"), screen.estimate
     monkeypatch.setattr(screen, "estimate", lambda config: (play(visitor), estimate(config))[1])
     form = screen.fill(CONFIG, screen.form.html.value)[screen.form.html][0]
-    said, _ = screen.describe(visitor if known else None, form)[screen.layout.told]
-    assert (said["run"], bool(said["whose"])) == ((1, False) if known else (0, True))
+    said, _ = screen.describe(visitor, form)[screen.layout.told]
+    assert (said["run"], said["whose"]) == (1, "")
     assert visitor.feed.run == 1
+
+
+def test_what_a_visitor_asks_at_once_is_asked_in_one_visit():
+    with gr.Blocks(analytics_enabled=False) as page:
+        screen = train_tab()
+    state = screen.state._id
+    mine, another = SessionState(page), SessionState(page)
+    first, second = mine[state], mine[state]  # as two presses get it of which neither is answered
+    assert isinstance(first, Visit)
+    assert first is second
+    assert another[state] is not first
+    assert another[state].key != first.key
+    form = screen.fill(CONFIG, screen.form.html.value)[screen.form.html][0]
+    screen.describe(first, form)
+    assert first.asked == CONFIG.to_dict(), "what the form was before the first press is known"

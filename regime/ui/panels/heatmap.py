@@ -37,11 +37,16 @@ def heatmap(board: MapBoard) -> str:
     return _text(_frame(board, since, lines=board.drawn > drawn))
 
 
-def missing_frame(board: MapBoard, asked: Any) -> str:
-    """Return the frame of what a page lacks that asks with the number of cells it `have`, and the `run` that they are of."""
+def missing_frame(board: MapBoard, asked: Any) -> str | None:
+    """Return the frame of what a page lacks that asks with the number of cells it `have`, and the `run` that they are of.
+
+    None where nothing has been run, or what was is forgotten: the page keeps what it has.
+    """
+    if board.run == SHIPPED:
+        return None
     have = asked.get("have") if isinstance(asked, dict) and asked.get("run") == board.run else 0
     since = have if isinstance(have, int) and 0 <= have <= len(board.short) else 0
-    return heatmap(board) if board.run == SHIPPED else _text(_frame(board, since, lines=True))
+    return _text(_frame(board, since, lines=True))
 
 
 def _frame(board: MapBoard, since: int, *, lines: bool) -> Fields:

@@ -96,6 +96,11 @@ class Visit:
         self._settles = False
         self._playing = Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Visit":
+        """Return another visitor's: Gradio copies the one that it is built with, at a visitor's first event."""
+        del memo
+        return Visit(self.kind)
+
     def press(self, plan: Plan | None = None) -> int:
         """Count a press of a button, keep what it plans to run, if anything, and return the number that its run has to show."""
         self.turn += 1

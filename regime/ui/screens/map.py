@@ -11,7 +11,7 @@ from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import term
 from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
 from regime.ui.parts import column, laid_out, markup, page, places, transport, view
-from regime.ui.run.examples import CONFIGS, example
+from regime.ui.run.examples import CONFIGS
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Screen, Updates
@@ -45,9 +45,9 @@ class MapScreen(Screen):
         """Return the configuration that the form's value describes; raises ConfigError."""
         return sweep_config(self.form.fields(value))
 
-    def cell(self, visit: Visit | None, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
+    def cell(self, visit: Visit, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
-        board, index = visit.board if visit else example(KIND), picked(value)
+        board, index = visit.board, picked(value)
         if index is None or not board.config or not 0 <= index < board.parsed().size:
             return None
         return board.parsed().cell(index)
@@ -80,10 +80,10 @@ def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen],
         tabs: of the page.
     """
 
-    def choose(visit: Visit | None, value: Any) -> Updates:
+    def choose(visit: Visit, value: Any) -> Updates:
         cell = screen.cell(visit, value)
         if cell is None:
-            return {cells: missing_frame(visit.board, value) if visit else gr.skip()}
+            return {cells: missing_frame(visit.board, value) or gr.skip()}
         return {tabs: gr.update(selected=PLACES[cell.kind]), **screens[cell.kind].opening(cell)}
 
     feeds = [other.feed for other in screens.values()]

@@ -16,6 +16,8 @@ export class Tab {
     this.chosen = null;  // the measurement on the slider; null follows the run
     this.hovered = null;  // the one under the pointer
     this.asks = 0;
+    this.heard = { visit: undefined, serial: 0 };  // of the newest frame that came, taken or not
+    this.lost = false;  // whether the whole run was asked for, since a frame before one that came is missing
     this.shown = new IntersectionObserver(() => this.redraw());  // a panel that comes into sight is drawn then
     this.waiting = [];  // requests of the time before the server could be reached
   }
@@ -61,10 +63,22 @@ export class Tab {
     this.redraw();
   }
 
+  // Takes a frame, and asks for the whole run where frames are missing: also once more, where the answer is from before one that came.
+  hand(frame) {
+    const { heard } = this;
+    this.heard = { visit: frame.visit, serial: frame.visit === heard.visit ? Math.max(heard.serial, frame.serial) : frame.serial };
+    this.lost &&= !frame.whole;
+    this.take(frame);
+    const behind = this.heard.visit !== this.visit || this.heard.serial > this.serial;
+    if (behind && !this.lost) this.ask('all');
+    this.lost = behind;
+    this.redraw();
+  }
+
   // Takes a frame; returns false where one before it is missing.
   take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more }) {
     const known = visit === this.visit;
-    if (known && serial <= this.serial && !whole) return true;
+    if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
     if (!whole && ((known && serial !== this.serial + 1) || events.some(({ at }) => at > length + events.length))) return false;
     if (other) Object.assign(this, { run: Object.assign(new Run(), { id: run }), chosen: null, hovered: null });
@@ -146,7 +160,6 @@ export const tabOf = element => {
 // `props.value` is JSON: at first the file that has the run of the first screen; then a frame, or what the server opens in this tab.
 export const mount = async ({ element, props, trigger, watch }) => {
   const first = JSON.parse(props.value), tab = tabOf(element);
-  let asked = false;
   tab.send = request => {
     props.value = request;
     trigger('submit');
@@ -155,16 +168,10 @@ export const mount = async ({ element, props, trigger, watch }) => {
   const take = () => {
     const frame = JSON.parse(props.value);
     if (frame.do) return;
-    if (frame.refused) tab.before = null;
-    if (frame.refused) return tab.redraw();
-    if (frame.open) {
-      return tab.ask('open', { config: frame.open, ahead: frame.ahead });
-    }
-    if (frame.whole) asked = false;
-    if (tab.take(frame)) return tab.redraw();
-    if (!asked) tab.ask('all');
-    asked = true;
-    return undefined;
+    if (frame.open) return tab.ask('open', { config: frame.open, ahead: frame.ahead });
+    if (!frame.refused) return tab.hand(frame);
+    Object.assign(tab, { before: null, lost: false });
+    return tab.redraw();
   };
   watch('value', take);
   if (first.file && tab.visit === undefined) {
