@@ -96,14 +96,12 @@ def _splits(model: nn.Module, batch: Batch) -> Iterator[tuple[Tensor, Split]]:
         if given_on is None:
             continue
         inner = {name: parameter for name in attention.inner if (parameter := model.get_parameter(name)).requires_grad}
-        reached = _reached(given_on, list(inner.values()), attention.split.places)
-        own = {
-            name: split
-            for (name, parameter), gradients in zip(inner.items(), reached, strict=True)
-            if (split := _split(gradients, parameter.shape, attention.inner[name], attention)) is not None
-        }
-        yield from ((inner[name], split) for name, split in own.items())
-        if own:
+        reached = _reached(given_on, inner, attention)
+        splits = {name: _split(rows, attention) for name, rows in reached.items()}
+        for name, owner in splits.items():
+            if owner is not None:
+                yield inner[name], Split(inner[name].shape, attention.inner[name], owner)
+        if any(owner is not None for owner in splits.values()):
             yield output, attention.split
 
 
@@ -170,36 +168,42 @@ def _given_to(weight: Tensor, width: int, calls: list[Call]) -> Tensor | None:
 
 
 def _reached(
-    given_on: Float[Tensor, "... d"], parameters: list[Tensor], places: list[Int[Tensor, " _"]]
-) -> list[list[Tensor | None]]:
-    """The gradients of parameters, head by head, of a random mixture of what each head gives on.
+    given_on: Float[Tensor, "... d"], parameters: dict[str, Tensor], attention: _Attention
+) -> dict[str, Bool[Tensor, "heads _"]]:
+    """Which heads the rows of parameters reach: those of which a random mixture of what they give on has a gradient there.
+
+    A row of a bias that reaches none, as those of keys may, reaches what that of its layer's weight does.
 
     Args:
         given_on: what all heads give, with its graph.
         parameters: to be differentiated by.
-        places: of each head in it.
-    """
-    mixture = torch.randn(given_on.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(given_on)
-    by_head = [
-        torch.autograd.grad((given_on * mixture)[..., at].sum(), parameters, retain_graph=True, allow_unused=True)
-        for at in (places if parameters else [])
-    ]
-    return [list(each) for each in zip(*by_head, strict=True)]
-
-
-def _split(gradients: list[Tensor | None], shape: torch.Size, axis: int, attention: _Attention) -> Split | None:
-    """How the rows of a parameter are split by heads, as far as these depend on them; None where they are not.
-
-    Args:
-        gradients: of what each head gives on; a head that is off at these examples has none.
-        shape: of the parameter.
-        axis: of the rows.
         attention: whose heads they are.
     """
-    number, keys, length = attention.number, attention.keys, shape[axis] if shape else 0
-    none = torch.zeros(length, dtype=torch.bool)
-    rows = [none if g is None else g.movedim(axis, 0).reshape(length, -1).ne(0).any(1).cpu() for g in gradients]
-    reached: Bool[Tensor, "heads _"] = torch.stack(rows)
+    mixture = torch.randn(given_on.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(given_on)
+    own: dict[str, list[Tensor]] = {name: [] for name, parameter in parameters.items() if parameter.dim()}
+    wanted = [parameters[name] for name in own]
+    for at in attention.split.places if wanted else ():
+        gradients = torch.autograd.grad((given_on * mixture)[..., at].sum(), wanted, retain_graph=True, allow_unused=True)
+        for (name, rows), parameter, gradient in zip(own.items(), wanted, gradients, strict=True):
+            by_row = torch.zeros_like(parameter) if gradient is None else gradient
+            by_row = by_row.movedim(attention.inner[name], 0)
+            rows.append(by_row.reshape(len(by_row), -1).ne(0).any(1).cpu())
+    reached = {name: torch.stack(rows) for name, rows in own.items()}
+    alike: dict[tuple[str, torch.Size], Tensor] = {}
+    for name, rows in reached.items():
+        of = name.rpartition(".")[0], rows.shape
+        alike[of] = alike.get(of, rows) | rows
+    return {name: torch.where(rows.any(0), rows, alike[name.rpartition(".")[0], rows.shape]) for name, rows in reached.items()}
+
+
+def _split(reached: Bool[Tensor, "heads _"], attention: _Attention) -> list[Int[Tensor, " _"]] | None:
+    """The rows of each head; None where they are not split by heads.
+
+    Args:
+        reached: which heads each row reaches; one that is off at these examples is reached by none.
+        attention: whose heads they are.
+    """
+    number, keys, length = attention.number, attention.keys, reached.shape[1]
     if not reached.any():
         return None
     place, head = torch.arange(length), torch.arange(number)
@@ -213,7 +217,7 @@ def _split(gradients: list[Tensor | None], shape: torch.Size, axis: int, attenti
         owners.append((number, reached.int().argmax(0)))  # in any order, where no row tells nothing
     for heads, owner in owners:
         if not (reached & (owner != (head * heads // number)[:, None])).any():
-            return Split(shape, axis, [(owner == each).nonzero()[:, 0].to(attention.split.places[0]) for each in range(heads)])
+            return [(owner == each).nonzero()[:, 0].to(attention.split.places[0]) for each in range(heads)]
     return None
 
 
