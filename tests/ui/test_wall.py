@@ -177,7 +177,8 @@ def test_a_card_is_run_live_to_its_outcome(page, server):  # noqa: F811
     card, live = page.locator("#claim-S1"), page.locator("#claim-S1 .live")
     card.evaluate(
         """card => { window.went = false; new MutationObserver(() => {
-            went ||= card.querySelector('[data-act=run]').textContent === 'Stop' && card.querySelector('progress')?.hidden === false;
+            const going = card.querySelector('progress')?.hidden === false;
+            went ||= going && card.querySelector('[data-act=run]').textContent === 'Stop';
         }).observe(card, {subtree: true, childList: true, attributes: true}); }"""
     )  # it takes a second, and may have ended before anybody has looked
     card.get_by_role("button", name="Run it here").press("Enter")
