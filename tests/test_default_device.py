@@ -1,6 +1,7 @@
-"""Whatever device torch makes tensors on by default, such as a script's GPU, every run is where it says, with the same numbers.
+"""Whatever torch makes by default, such as tensors on a script's GPU or of float64, every run has the same numbers.
 
-The default here is the meta device, whose tensors have no numbers: one that is made without saying where shows at once.
+The default device here is the meta device, whose tensors have no numbers: one that is made without saying where shows at once.
+So does one of eight bits, but half precision is the least that torch takes as a default.
 """
 
 import copy
@@ -37,11 +38,17 @@ def watched(model: nn.Module, batch: Tensor) -> dict:
 
 
 def same(call: Callable[[], object]) -> None:
-    """The call gives the same with another default device."""
-    want = call()
+    """The call gives the same with another default device, and of numbers of another kind."""
+    want = repr(call())  # nan and all
     with torch.device("meta"):
-        got = call()
-    assert repr(got) == repr(want)  # nan and all
+        assert repr(call()) == want
+    before = torch.get_default_dtype()
+    for other in (torch.float64, torch.float16):
+        torch.set_default_dtype(other)
+        try:
+            assert repr(call()) == want, other
+        finally:
+            torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize("fields", [{}, {"task": "digits"}, {"optimizer": "adam"}, {"optimizer": "sgd", "batch_size": 4}])
@@ -74,3 +81,20 @@ def test_monitor(network: tuple[nn.Module, Tensor]) -> None:
 
 def test_networks_of_reproductions() -> None:
     same(lambda: [*train(1.0, 2, 2)])
+
+
+def test_comparisons(network: tuple[nn.Module, Tensor]) -> None:
+    model, batch = network
+    later = copy.deepcopy(model)
+    with torch.no_grad():
+        later[0].weight.mul_(1.01)
+    same(lambda: regime.compare(model, later, batch).history[-1].measures)
+
+
+def test_linearizations(network: tuple[nn.Module, Tensor]) -> None:
+    def products() -> list:
+        line = regime.Linearization.of(*network)
+        direction = {path: {name: p.detach() for name, p in own.items()} for path, own in line.vjp(line.outputs).items()}
+        return [(line @ direction).tolist(), line.outputs.tolist()]
+
+    same(products)

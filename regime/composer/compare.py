@@ -10,7 +10,7 @@ from regime.composer.monitor import Monitor, Outputs
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.placed import placed
-from regime.kernels.jacobian.undisturbed import full_precision
+from regime.kernels.jacobian.process import full_precision
 from regime.kernels.jacobian.verify import near
 from regime.kernels.request import check_calls
 from regime.observe.network import Watched

@@ -13,7 +13,7 @@ from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout
 from regime.kernels.jacobian.parameters import unwrapped
-from regime.kernels.jacobian.undisturbed import full_precision
+from regime.kernels.jacobian.process import full_precision
 from regime.kernels.projection import PROJECTIONS
 from regime.kernels.request import check_calls
 from regime.measures.own import OwnMeasure, checked

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from regime.kernels import planning
 from regime.kernels.jacobian import blocks
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, given_as, select
 from regime.kernels.jacobian.capture import explicit, stream
 from regime.kernels.jacobian.dense import dense_ntk
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -96,7 +96,7 @@ def empirical_ntk(
             random or couples examples, gradients are not finite, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    with _measured(model):
+    with _measured(model, readout):
         if outputs == "projection":
             return _projected(request)
         return NTK(_ntk(request)[0])
@@ -137,15 +137,15 @@ def plan_ntk(
         ValueError: as `empirical_ntk` does.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
-    with _measured(model):
+    with _measured(model, readout):
         return planning.plan(request.projected(projections, seed) if outputs == "projection" else request)
 
 
 @contextmanager
-def _measured(model: nn.Module) -> Iterator[None]:
+def _measured(model: nn.Module, readout: Readout | None) -> Iterator[None]:
     """A network that is left as it was; memory is kept free of holes where it is large."""
     large = sum(p.numel() * p.element_size() for p in model.parameters() if elsewhere(p) is None) > LARGE
-    with undisturbed(model), compact_memory() if large else nullcontext():
+    with undisturbed(model, readout), compact_memory() if large else nullcontext():
         yield
 
 
@@ -168,15 +168,15 @@ def _ends(kernel: Tensor, symmetric: bool) -> tuple[Tensor, ...]:
 
 def _dense(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     """From explicit Jacobians."""
-    evaluate(r.model, r.batch, r.readout)  # which tells random projections how many outputs there are
+    projected = isinstance(r.readout, Projected)
+    found = dense_ntk(r.model, r.batch, r.other, r.readout, "full" if projected else r.outputs, r.layers, r.heads)
     names, parts = r.names, r.groups
     summed: dict[str, Tensor | None] = dict.fromkeys(names.values())
-    full: Literal["trace", "full"] = "full" if parts else r.outputs
     sums: list[Tensor] = []
-    for path, kernel in dense_ntk(r.model, r.batch, r.other, r.readout, full, r.layers, r.heads).items():
+    for path, kernel in found.items():
         if kernel is None:
             continue
-        if parts:
+        if projected:
             each = kernel.diagonal(dim1=-2, dim2=-1)
             kernel, own = each.mean(-1), [each[..., some].sum(-1) for some in parts]
             sums = [one + two for one, two in zip(sums, own, strict=True)] if sums else own
@@ -279,7 +279,8 @@ def _add_across(sums: _Sums, left: dict[str, LayerJacobian], rows: slice, column
         elif path in left:
             odd.add(path)
 
-    stream(r.model, other, take, r.readout, r.layers, structure, columns)
+    with given_as("batch" if r.other is None else "other"):
+        stream(r.model, other, take, r.readout, r.layers, structure, columns)
     layers = {path: own for path, own in r.parameters.items() if path in odd}
     one, two = (explicit(r.model, select(*side), r.readout, layers) for side in ((r.batch, rows), (other, columns)))
     for path in layers:

@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.errors import show
-from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, given, widened
+from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, widened
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
-from regime.kernels.jacobian.undisturbed import full_precision, undisturbed
+from regime.kernels.jacobian.process import full_precision
+from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import check_calls
 from regime.kernels.spectrum import lanczos_top
 
@@ -53,7 +54,7 @@ class Linearization:
         """
         check_calls(model, batch, readout)
         batch = cloned(batch)  # layers keep what they were given
-        with undisturbed(model), given("batch", batch):
+        with undisturbed(model, readout):
             jacobians = {
                 path: jacobian for path, jacobian in capture(model, batch, readout, layers).items() if jacobian is not None
             }

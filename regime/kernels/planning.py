@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given, select, size
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given_as, select, size
 from regime.kernels.jacobian.blocks import WORKSPACE
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -88,11 +88,10 @@ def _slices(n: int, most: int) -> Iterator[slice]:
 
 def structures(request: Request) -> tuple[Structure, Structure]:
     """What the model does with either batch."""
-    with given("batch", request.batch):
-        structure = learn_structure(request.model, request.batch, request.readout, request.layers)
+    structure = learn_structure(request.model, request.batch, request.readout, request.layers)
     if request.other is None:
         return structure, structure
-    with given("other", request.other):
+    with given_as("other"):
         return structure, learn_structure(request.model, request.other, request.readout, request.layers)
 
 
@@ -139,8 +138,7 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
 def plan(request: Request) -> Plan:
     """From counted operations, two examples passed through the model, and this machine's matmul rate."""
     model, batch, readout, method = request.model, request.batch, request.readout, request.method
-    with given("batch", batch):
-        structure = learn_structure(model, batch, readout, request.layers)
+    structure = learn_structure(model, batch, readout, request.layers)
     n, m = request.sizes
     shape = blocks(structure, request, len(set(request.names.values())))
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]

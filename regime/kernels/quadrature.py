@@ -85,7 +85,7 @@ def check_function(function: Function, grid: Grid, q: Float[Tensor, " r"]) -> No
     Raises:
         ValueError: it says which, and where.
     """
-    q = q.sort().values[torch.linspace(0, len(q) - 1, VARIANCES, device=q.device).long()]
+    q = q.sort().values[torch.linspace(0, len(q) - 1, VARIANCES, dtype=q.dtype, device=q.device).long()]
     parts = grid.parts(function, q)
     for part in parts:
         squares = part.square().sum(0)

@@ -64,7 +64,9 @@ def left_out(points: int) -> int:
 
 def subsets(points: int) -> Float[Tensor, "B P"]:
     """Return random subsets of the points as rows of ones and zeros, the same ones every time."""
-    order = torch.rand(SUBSETS, points, generator=torch.Generator().manual_seed(0), device="cpu").argsort(1)
+    order = torch.rand(SUBSETS, points, dtype=torch.float32, generator=torch.Generator().manual_seed(0), device="cpu").argsort(
+        1
+    )
     return (order >= left_out(points)).double()
 
 

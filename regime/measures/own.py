@@ -75,10 +75,10 @@ def evaluate(measures: Iterable[OwnMeasure], now: Snapshot, start: Snapshot) -> 
     seeds, found = len(now.outputs), {}
     for measure in measures:
         with blamed("measure", measure.name):
-            value = torch.as_tensor(measure(now, start))
+            value = torch.as_tensor(measure(now, start), dtype=torch.float64)
         if value.shape != (seeds,):
             raise ConfigError(
                 f"measure = {measure.name!r} is not allowed: its shape is {tuple(value.shape)}; allowed: ({seeds},), one a seed"
             )
-        found[measure.name] = value.detach().double()
+        found[measure.name] = value.detach()
     return found

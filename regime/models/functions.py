@@ -140,7 +140,7 @@ def targets(labels: Shaped[Tensor, "n"], classes: int) -> Float[Tensor, "n C"]:
     if classes == 0:
         return labels.float().unsqueeze(1)
     if classes == 2:
-        return (2.0 * labels - 1.0).unsqueeze(1)
+        return (2 * labels - 1).float().unsqueeze(1)
     return nn.functional.one_hot(labels, classes).float() - 1 / classes
 
 

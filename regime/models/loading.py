@@ -99,7 +99,7 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
     with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         config = _config(name, found, language_model)
         torch.manual_seed(seed)
-        model = _class(found, language_model).from_config(config).float().eval()
+        model = _class(found, language_model).from_config(config, dtype=torch.float32).eval()
         return Pretrained(model, _tokenizer(name, found), found.source)
 
 
@@ -161,7 +161,7 @@ def _read(name: str, found: Found, language_model: bool, held: str) -> Pretraine
     logging.disable_progress_bar()
     with _fitting(name, "files do not fit together"):
         model, report = _class(found, language_model).from_pretrained(
-            found.folder, config=config, use_safetensors=True, output_loading_info=True, **OPTIONS
+            found.folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
     if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         lacking = f"its weights lack {missing[0]}{' and others' * (len(missing) > 1)}"
@@ -170,7 +170,7 @@ def _read(name: str, found: Found, language_model: bool, held: str) -> Pretraine
                 f"model = {name!r} has no word logits: {lacking}; take readout 'mean' or 'last', or a language model"
             )
         raise ModelError(f"model = {name!r} is not allowed: {lacking}")
-    return Pretrained(model.float().eval(), _tokenizer(name, found), found.source)
+    return Pretrained(model.eval(), _tokenizer(name, found), found.source)
 
 
 def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:

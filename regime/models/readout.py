@@ -50,9 +50,10 @@ class HeadReadout(nn.Module):
         width = model.config.hidden_size
         self.head = nn.utils.skip_init(nn.Linear, width, outputs, dtype=model.dtype)  # leaves the global random state alone
         with torch.no_grad():
-            weight = torch.zeros(outputs, width, device="cpu")
+            weight = torch.zeros(outputs, width, dtype=torch.float32, device="cpu")
             if seed is not None:
-                weight = torch.randn(outputs, width, generator=torch.Generator().manual_seed(seed), device="cpu") / width**0.5
+                generator = torch.Generator().manual_seed(seed)
+                weight.normal_(generator=generator).div_(width**0.5)
             self.head.weight.copy_(weight)
             self.head.bias.zero_()
         self.eval()

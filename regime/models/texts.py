@@ -80,8 +80,8 @@ def split(task: str, sizes: Sequence[int], seed: int = 0, own: OwnTexts | None =
     groups, start = [], 0
     for size in sizes:
         rows = order[start : start + size]
-        known = table.labels or table.values
-        labels = torch.tensor([known[row] if known else 0.0 for row in rows], device="cpu")
+        known, dtype = (table.labels, torch.int64) if table.labels else (table.values, torch.float32)
+        labels = torch.tensor([known[row] if known else 0.0 for row in rows], dtype=dtype, device="cpu")
         groups.append(TextRows([table.texts[row] for row in rows], labels))
         start += size
     return groups

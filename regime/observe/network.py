@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
 from regime.kernels.jacobian.attributes import VALUES, attributes
-from regime.kernels.jacobian.batch import Batch, Readout, cloned, mapped, select, size, widened
+from regime.kernels.jacobian.batch import Batch, FailedError, Readout, called, cloned, mapped, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, blocks_of, check_mode, owned
@@ -158,7 +158,12 @@ class Watched:
     def _as(self, theta: dict[str, Tensor]) -> Iterator[Passes]:
         """The network with these parameters, in eval mode, undisturbed; not to be left open at a tick."""
         own = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        with _settled(self.model), promoting(own, theta), placed(self.model, theta), undisturbed(self.model) as passes:
+        with (
+            _settled(self.model),
+            promoting(own, theta),
+            placed(self.model, theta),
+            undisturbed(self.model, self.readout) as passes,
+        ):
             yield passes
 
     def _capture(self, batch: Batch, theta: dict[str, Tensor], look: Look | None = None) -> dict[str, LayerJacobian | None]:
@@ -202,13 +207,9 @@ class Watched:
     @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
-            output = widened(self._output(batch)).detach()
+            output = widened(called(self.model, batch, passes.watched(self.readout))).detach()
             self.rounding = max(self.rounding, passes.rounding)
         return output
-
-    def _output(self, batch: Batch) -> Float[Tensor, "n C"]:
-        output = self.model(batch) if isinstance(batch, Tensor) else self.model(**batch)
-        return output if self.readout is None else self.readout(output, batch)
 
     @torch.no_grad()
     def _nudged(self) -> tuple[Float[Tensor, "P C"], dict[str, Tensor]]:
@@ -228,9 +229,9 @@ class Watched:
         try:
             for rows in self._chunks(self.size):
                 with self._as(theta):
-                    exact.append(self._output(mapped(_double, select(self.batch, rows))))
+                    exact.append(called(self.model, mapped(_double, select(self.batch, rows)), self.readout))
                 self.tick()
-        except (RuntimeError, TypeError):
+        except (FailedError, RuntimeError, TypeError):
             return None
         return torch.cat(exact)
 

@@ -23,4 +23,4 @@ def unpack(text: str) -> np.ndarray:
 
 def evenly(of: int, most: int) -> Int[Tensor, "k"]:
     """Return indices of at most so many things, spread evenly from the first to the last."""
-    return torch.linspace(0, of - 1, min(of, most), device="cpu").round().long()
+    return torch.linspace(0, of - 1, min(of, most), dtype=torch.float32, device="cpu").round().long()

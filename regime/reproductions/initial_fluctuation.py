@@ -50,7 +50,7 @@ def measure(full: bool) -> Iterator[Found]:
 def relative_variance(config: ToyConfig, seeds: int) -> Generator[Step, None, np.ndarray]:
     """Return var/mean^2 of Theta_0(x, x) over seeds, one number a batch of so many."""
     network = ToyRun(config.model_copy(update={"seeds": 1})).network
-    x = torch.tensor([[1.0, 1.0]], device="cpu")
+    x = torch.tensor([[1.0, 1.0]], dtype=torch.float32, device="cpu")
     values = []
     for first in range(0, seeds * BATCHES, TOGETHER):
         jacobian = network.jacobian(network.init(TOGETHER, first, x.device, x.dtype), x)

@@ -50,7 +50,7 @@ def pick_device(name: str) -> torch.device:
 @cache
 def matmul_rate(device: torch.device) -> float:
     """Floating-point operations a second in a 1024-cubed fp32 matmul, the best of three; measured once."""
-    a = torch.ones(1024, 1024, device=device)
+    a = torch.ones(1024, 1024, dtype=torch.float32, device=device)
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()

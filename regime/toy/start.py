@@ -180,7 +180,11 @@ class ToyStart:
         order = self._around(x)
         target = y.argmax(1) if y.shape[1] > 1 else y[:, 0]
         order = order[target[order].argsort(stable=True)]
-        return order[torch.linspace(0, len(order) - 1, min(len(order), KERNEL_POINTS), device=order.device).round().long()]
+        return order[
+            torch.linspace(0, len(order) - 1, min(len(order), KERNEL_POINTS), dtype=torch.float32, device=order.device)
+            .round()
+            .long()
+        ]
 
     @staticmethod
     def _around(x: Float[Tensor, "n i"]) -> Int[Tensor, "n"]:

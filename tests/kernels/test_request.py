@@ -1,5 +1,6 @@
 """Arguments that a signature tells to be wrong are refused by name, and nothing else is."""
 
+import copy
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import regime
 from regime import Linearization, empirical_ntk, plan_ntk
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
@@ -105,9 +107,9 @@ def test_a_seed_that_no_generator_takes_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"other": torch.zeros(3, 5)}, r"other: the model or its readout failed on a tensor torch.float32 \(3, 5\): mat1"),
-        ({"other": torch.zeros(3, 4).double()}, r"other: .* a tensor torch.float64 \(3, 4\): "),
-        ({"batch": torch.zeros(3, 4, dtype=torch.long)}, r"batch: .* a tensor torch.int64 \(3, 4\): "),
+        ({"other": torch.zeros(3, 5)}, r"other: the model or its readout failed on a tensor torch.float32 \(n, 5\): mat1"),
+        ({"other": torch.zeros(3, 4).double()}, r"other: .* a tensor torch.float64 \(n, 4\): "),
+        ({"batch": torch.zeros(3, 4, dtype=torch.long)}, r"batch: .* a tensor torch.int64 \(n, 4\): "),
     ],
 )
 def test_what_the_model_cannot_take_is_named(given: dict, said: str) -> None:
@@ -117,5 +119,31 @@ def test_what_the_model_cannot_take_is_named(given: dict, said: str) -> None:
 
 def test_a_batch_that_is_no_tokens_of_an_embedding_is_named() -> None:
     model = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2))
-    with pytest.raises(ValueError, match=r"batch: .* torch.int64 \(4, 2\): index out of range"):
+    with pytest.raises(ValueError, match=r"batch: .* torch.int64 \(n, 2\): index out of range"):
         empirical_ntk(model, torch.full((4, 2), 7))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, x: empirical_ntk(model, x),
+        lambda model, x: empirical_ntk(model, x, method="dense"),
+        lambda model, x: empirical_ntk(model, x.clamp(max=9), x),
+        lambda model, x: empirical_ntk(model, x.clamp(max=9), x, method="dense"),
+        lambda model, x: empirical_ntk(model, x, outputs="projection", projections=2, method="dense"),
+        lambda model, x: regime.Monitor(model, x),
+        lambda model, x: regime.compare(model, copy.deepcopy(model), x),
+        lambda model, x: regime.Linearization.of(model, x),
+    ],
+    ids=["kernel", "dense", "other", "dense other", "projection", "monitor", "compare", "linearization"],
+)
+@pytest.mark.parametrize("bad", ["token", "shape"])
+def test_what_torch_cannot_compute_is_refused_by_the_name_of_its_argument(
+    use: Callable, bad: str, request: pytest.FixtureRequest
+) -> None:
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 3))
+    tokens = torch.randint(10, (40, 3))
+    tokens[17, 1] = 55  # not among the few that are looked at first
+    name = "other" if bad == "token" and "other" in request.node.callspec.id else "batch"
+    with pytest.raises(ValueError, match=rf"{name}: the model or its readout failed on a tensor torch.int64"):
+        use(model, tokens if bad == "token" else torch.randint(10, (40, 4)))

@@ -38,17 +38,25 @@ def size(batch: Batch, name: str = "batch") -> int:
     return next(iter(sizes.values()))
 
 
+class FailedError(ValueError):
+    """A model or its readout cannot compute a batch: which argument that is, and what it was, before torch's own words."""
+
+    def __init__(self, batch: Batch, why: Exception, name: str = "batch") -> None:
+        parts = {"a tensor": batch} if isinstance(batch, Tensor) else batch
+        tensors = {part: value for part, value in parts.items() if isinstance(value, Tensor)}
+        # some of the examples may have been passed, or all
+        shown = ", ".join(f"{part} {v.dtype} ({', '.join(['n', *map(str, v.shape[1:])])})" for part, v in tensors.items())
+        super().__init__(f"{name}: the model or its readout failed on {shown}: {why}")
+        self.batch, self.why = batch, why
+
+
 @contextmanager
-def given(name: str, batch: Batch) -> Iterator[None]:
-    """Put before torch's own words on what it cannot compute which argument was given, and what it was."""
+def given_as(name: str) -> Iterator[None]:
+    """Call a batch that fails by the name of the argument that it was."""
     try:
         yield
-    except (RuntimeError, IndexError) as error:
-        if type(error) not in (RuntimeError, IndexError):  # such as too little memory, which has another cause
-            raise
-        parts = {"a tensor": batch} if isinstance(batch, Tensor) else batch
-        shown = ", ".join(f"{part} {v.dtype} {tuple(v.shape)}" for part, v in parts.items() if isinstance(v, Tensor))
-        raise ValueError(f"{name}: the model or its readout failed on {shown}: {error}") from error
+    except FailedError as error:
+        raise FailedError(error.batch, error.why, name) from error.why
 
 
 def select(batch: Batch, index: slice | list[int]) -> Batch:
@@ -124,7 +132,7 @@ def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[T
         readout: a function of the model's output and the batch, or None.
 
     Raises:
-        ValueError: as `check_outputs` does.
+        ValueError: as `called` and `check_outputs` do.
     """
     output = called(model, batch, readout)
     check_outputs(model, output, size(batch))
@@ -138,9 +146,17 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
         model: any module.
         batch: n examples.
         readout: a function of the model's output and the batch, or None.
+
+    Raises:
+        FailedError: it cannot be computed.
     """
-    output = model(batch) if isinstance(batch, Tensor) else model(**batch)
-    return output if readout is None else readout(output, batch)
+    try:
+        output = model(batch) if isinstance(batch, Tensor) else model(**batch)
+        return output if readout is None else readout(output, batch)
+    except (RuntimeError, IndexError) as error:
+        if type(error) not in (RuntimeError, IndexError) or "allocate memory" in str(error):  # which has another cause
+            raise
+        raise FailedError(batch, error) from error
 
 
 def check_outputs(model: nn.Module, output: Any, n: int) -> None:

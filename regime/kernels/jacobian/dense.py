@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.backward import graph_under
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, given_as, select, size
 from regime.kernels.jacobian.blocks import Outputs
 from regime.kernels.jacobian.heads import Heads, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -15,6 +15,7 @@ from regime.kernels.jacobian.part import dense, real
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.refusal import coupled
 from regime.kernels.jacobian.single import check_seen
+from regime.kernels.jacobian.undisturbed import undisturbed
 
 
 @torch.inference_mode(False)
@@ -40,12 +41,13 @@ def jacobian(
     check_mode(model)
     parameters = owned(model, layers)
     flat = [parameter for own in parameters.values() for parameter in own.values()]
-    n, outputs = size(batch), evaluate(model, batch, readout)
-    check_seen(graph_under(outputs))
-    for apart in ([n // 3], [n - 1, n // 2]):
-        difference = evaluate(model, select(batch, apart), readout) - outputs[apart]
-        if not difference.norm() <= 1e-3 * (1 + outputs[apart].norm()):
-            raise ValueError(coupled(f"by {difference.norm().item():.2g}"))
+    with undisturbed(model, readout) as passes:
+        n, outputs = size(batch), evaluate(model, batch, readout := passes.watched(readout))
+        check_seen(graph_under(outputs))
+        for apart in ([n // 3], [n - 1, n // 2]):
+            difference = evaluate(model, select(batch, apart), readout) - outputs[apart]
+            if not difference.norm() <= 1e-3 * (1 + outputs[apart].norm()):
+                raise ValueError(coupled(f"by {difference.norm().item():.2g}"))
     found = {id(parameter): [] for parameter in flat}
     for value in outputs.flatten():
         gradients = torch.autograd.grad(value, flat, retain_graph=True, allow_unused=True)
@@ -90,7 +92,8 @@ def dense_ntk(
         heads: parameters that are split by heads.
     """
     left = jacobian(model, batch, readout, layers, heads)
-    right = left if other is None else jacobian(model, other, readout, layers, heads)
+    with given_as("other"):
+        right = left if other is None else jacobian(model, other, readout, layers, heads)
     return {
         path: None if j is None or right.get(path) is None else _kernel(j, right[path], outputs) for path, j in left.items()
     }

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Batch, called, given, select, size
+from regime.kernels.jacobian.batch import Batch, called, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part
@@ -88,7 +88,7 @@ def _splits(model: nn.Module, batch: Batch) -> Iterator[tuple[Tensor, Split]]:
     """The parameters that are split by heads, as far as a few of the examples tell."""
     attentions, n = list(_attentions(model)), size(batch)
     examples = select(batch, [n // 3, n - 1, 0])
-    with given("batch", batch), Log(examples) as log:
+    with Log(examples) as log:
         called(model, examples, None)
     for attention in attentions:
         output = model.get_parameter(attention.output)
@@ -179,7 +179,9 @@ def _reached(
         parameters: to be differentiated by.
         attention: whose heads they are.
     """
-    mixture = torch.randn(given_on.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(given_on)
+    mixture = torch.randn(given_on.shape, dtype=torch.float32, generator=torch.Generator().manual_seed(0), device="cpu").to(
+        given_on
+    )
     own: dict[str, list[Tensor]] = {name: [] for name, parameter in parameters.items() if parameter.dim()}
     wanted = [parameters[name] for name in own]
     for at in attention.split.places if wanted else ():

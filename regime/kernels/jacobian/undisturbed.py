@@ -6,7 +6,7 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import count
@@ -23,18 +23,28 @@ from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now
 from regime.kernels.jacobian.parameters import unwrapped
+from regime.kernels.jacobian.process import EAGER, NATIVE, full_precision
 from regime.kernels.jacobian.single import in_single, promoted
 
 
 @contextmanager
-def undisturbed(model: nn.Module) -> "Iterator[Passes]":
-    """Take a network's passes as it is now, and give it back bit for bit.
+def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[Passes]":
+    """Take a network's passes as it is now, and give it back bit for bit; so, too, a readout that is a module of its own.
 
     Parameters, buffers, attributes of its modules and the state of random numbers are what they were, whatever a pass writes;
     each pass begins with them. Passes run eagerly, without autocast, without the fused paths of attention, and without hooks on
     gradients. Several threads take turns at networks that share a module.
     """
-    model = unwrapped(model)
+    readout = getattr(readout, "readout", readout)  # within one that projects it
+    with ExitStack() as both:
+        passes = both.enter_context(_undisturbed(unwrapped(model)))
+        if isinstance(readout, nn.Module) and all(readout is not module for module in model.modules()):
+            both.enter_context(_undisturbed(unwrapped(readout)))
+        yield passes
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
     with _lock:
         held, *others = [_held.setdefault(module, _Turn()) for module in model.modules()]
     with ExitStack() as taken:
@@ -43,7 +53,7 @@ def undisturbed(model: nn.Module) -> "Iterator[Passes]":
         if held.passes is not None:
             yield held.passes
             return
-        with _EAGER.held(), full_precision(), unhooked(model), in_single(model):
+        with EAGER.held(), full_precision(), unhooked(model), in_single(model):
             held.passes = Passes(model, held.moving)
             try:
                 yield held.passes
@@ -67,62 +77,8 @@ _lock = threading.Lock()
 _held: "WeakKeyDictionary[nn.Module, _Turn]" = WeakKeyDictionary()
 
 
-class _OfProcess:
-    """A setting of the whole process: made by the first thread that needs it, and put back by the last."""
-
-    def __init__(self, make: Callable[[], AbstractContextManager]) -> None:
-        self.make, self.users = make, 0
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with _lock:
-            if not self.users:
-                self.made = self.make()
-                self.made.__enter__()
-            self.users += 1
-        try:
-            yield
-        finally:
-            with _lock:
-                self.users -= 1
-                if not self.users:
-                    self.made.__exit__(None, None, None)
-
-
-@contextmanager
-def _settings(wanted: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Objects with other values of their attributes, and with their own again."""
-    before = [getattr(of, name) for of, name, _ in wanted]
-    for of, name, value in wanted:
-        setattr(of, name, value)
-    try:
-        yield
-    finally:
-        for (of, name, _), value in zip(wanted, before, strict=True):
-            setattr(of, name, value)
-
-
-def _single() -> AbstractContextManager:
-    """Multiply float32 as float32: GPUs may round its factors to 10 bits, in convolutions by default."""
-    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    if hasattr(cuda, "fp32_precision"):
-        return _settings([(part, "fp32_precision", "ieee") for part in (cuda, cudnn.conv, cudnn.rnn)])
-    return _settings([(part, "allow_tf32", False) for part in (cuda, cudnn)])  # before torch 2.9
-
-
-_EAGER = _OfProcess(lambda: torch.compiler.set_stance("force_eager"))
-"""Compiled modules run as they were written."""
-_SINGLE = _OfProcess(_single)
-_NATIVE = _OfProcess(lambda: _settings([(torch.backends.cudnn, "enabled", False)]))
 RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 """Functions that cuDNN differentiates in training mode alone, and torch's own kernels in any."""
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Switch autocast off, and the rounding of factors on a GPU."""
-    with _SINGLE.held(), torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
-        yield
 
 
 class Passes:
@@ -292,7 +248,7 @@ class _Plain(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         if function in RECURRENT:
-            with _NATIVE.held(), full_precision():
+            with NATIVE.held(), full_precision():
                 return function(*args, **(kwargs or {}))
         if torch._C._is_any_autocast_enabled():
             with full_precision():

@@ -1,5 +1,6 @@
 """Networks that write, draw, compile or cast in their forward pass: measured as they are, and left as they were."""
 
+import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -249,3 +250,42 @@ def test_threads_at_networks_that_share_a_module() -> None:
     for k, kernel in enumerate(kernels):
         torch.testing.assert_close(kernel, wanted[k % 2])
     assert shared.weight.dtype == torch.bfloat16
+
+
+class Running(nn.Module):
+    """A readout that counts its calls, and learns means as it is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = 0
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, output: Tensor, batch: Tensor) -> Tensor:
+        del batch
+        self.used += 1
+        self.calls += 1
+        self.mean.lerp_(output.detach().mean(0), 0.5)
+        return output
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda *of: regime.empirical_ntk(of[0], of[1], readout=of[2]),
+        lambda *of: regime.empirical_ntk(of[0], of[1], readout=of[2], method="dense"),
+        lambda *of: regime.empirical_ntk(of[0], of[1], readout=of[2], outputs="projection", projections=2),
+        lambda *of: regime.plan_ntk(of[0], of[1], readout=of[2]),
+        lambda *of: regime.Monitor(of[0], of[1], of[2]).measure(1),
+        lambda *of: regime.compare(of[0], copy.deepcopy(of[0]), of[1], readout=of[2]),
+        lambda *of: regime.Linearization.of(of[0], of[1], of[2]),
+    ],
+    ids=["kernel", "dense", "projection", "plan", "monitor", "compare", "linearization"],
+)
+def test_a_readout_comes_back_as_it_was(use: Callable) -> None:
+    model, x, readout = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(8, 4), Running()
+    before = copy.deepcopy(readout.state_dict())
+    use(model, x, readout)
+    assert all(torch.equal(value, before[name]) for name, value in readout.state_dict().items())
+    assert readout.used == 0
+    assert not readout._forward_hooks
