@@ -43,6 +43,12 @@ class WrongShape(Stripes):
     inputs = 3
 
 
+class ComplexTargets(Line):
+    def draw(self, rng, n, config):
+        x, y = super().draw(rng, n, config)
+        return x, y + 1j
+
+
 class WrongClasses(Thirds):
     classes = 2
 
@@ -73,6 +79,11 @@ class Taken(Distance):
 
 class Nameless(Distance):
     name = ""
+
+
+class Complex(Distance):
+    def __call__(self, now, start):
+        return super().__call__(now, start) + 1j
 
 
 class Scalar(Distance):
@@ -117,6 +128,16 @@ class SlowAdam:
             v.mul_(0.999).add_(0.001 * g**2)
         first, second = 1 - 0.9**self.count, 1 - 0.999**self.count
         return [m / first / ((v / second).sqrt() + 1e-8) for m, v in zip(self.m, self.v, strict=True)]
+
+
+class NoSteps(Descent):
+    def step(self, gradients):
+        return None
+
+
+class NumbersForSteps(Descent):
+    def step(self, gradients):
+        return [1.0 for _ in gradients]
 
 
 class OneStep(Descent):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from regime.composer.modes import in_own_modes
 from regime.composer.pace import Clock, time_left
 from regime.config import RunConfig, ToyConfig
 from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot
@@ -82,7 +83,8 @@ class Loop:
         return Progress(step=item.step, steps=self.steps, seconds=now, seconds_left=left) if self.clock.due() else None
 
 
-def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, Event]]:
+@in_own_modes
+def stream_together(configs: Sequence[ToyConfig]) -> Generator[tuple[int | None, Event], None, None]:
     """Train configurations of one shape as one batch: the events that `stream` would send of each, with its number.
 
     They may differ in alpha, learning_rate and seed; no seeds are added (`max_seeds`). Progress, of all together, has no
@@ -116,6 +118,7 @@ def stream_together(configs: Sequence[ToyConfig]) -> Iterator[tuple[int | None, 
         yield cell, recorder.finished(producer, clock.seconds)
 
 
+@in_own_modes
 def train_together(
     configs: Sequence[ToyConfig], at_loss: float | None = None, *, learners: bool = True
 ) -> Generator[float, None, tuple[list[Recorder], float]]:

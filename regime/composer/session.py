@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from regime.composer.modes import in_modes
 from regime.composer.pace import Clock
 from regime.composer.producers import Loop, Producer, distance_apart, fetching, produce
 from regime.config import RunConfig, config_from_dict
@@ -79,7 +80,7 @@ class Session:
             raise self._failure
         self._clock.run()
         try:
-            return next(self._events)
+            return in_modes(next)(self._events)
         except BaseException as error:
             known = error if isinstance(error, Exception) else None
             self._failure = known or ValueError(
@@ -153,7 +154,7 @@ class Session:
             FileNotFoundError: there is no such file.
             ValueError: it is not a session that this version saved.
         """
-        state = held.read(path)
+        state = in_modes(held.read)(path)
         session = cls(config_from_dict(state["config"]))
         session._clock = Clock(state["seconds"])
         session._clock.hold()

@@ -150,8 +150,8 @@ class OwnSteps:
             for p, g in pairs:
                 g.add_(p * rowwise(self.alpha**2 * descent.coupled, p))
         with blamed("optimizer", descent.own):
-            steps = self.optimizer.step([g for _, g in pairs])
-        if [step.shape for step in steps] != [p.shape for p, _ in pairs]:
+            steps = list(self.optimizer.step([g for _, g in pairs]))
+        if [getattr(step, "shape", None) for step in steps] != [p.shape for p, _ in pairs]:
             raise ConfigError(f"optimizer = {descent.own!r} is not allowed: its steps are not one for each parameter, as large")
         factors = [factor for layer, pair in zip(parameters, self.factors, strict=True) for _, factor in _paired(layer, pair)]
         size = descent.learning_rate / (self.alpha if free else self.alpha**2)

@@ -21,7 +21,7 @@ SMALL = 0.1
 
 def diverged(loss: Float[Tensor, "S"], start: Float[Tensor, "S"]) -> bool:
     """Whether any seed's training has diverged."""
-    return not bool((loss <= DIVERGED * start.clamp(min=SMALL)).all())
+    return not bool(((loss - start).isfinite() & (loss <= DIVERGED * start.clamp(min=SMALL))).all())
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,9 @@ class Linearization:
             rows = None
         if rows is None or rows.dim() != 1 or not len(rows):
             raise ValueError(f"chosen = {show(chosen)} is not allowed; allowed: a slice or a list of some of {n} examples")
-        jacobians = {path: each.rows(chosen) for path, each in self.jacobians.items()}
-        return replace(self, outputs=self.outputs[chosen], jacobians=jacobians)
+        index = index if isinstance(index, slice) else rows.to(self.outputs.device)
+        jacobians = {path: each.rows(index) for path, each in self.jacobians.items()}
+        return replace(self, outputs=self.outputs[index], jacobians=jacobians)
 
     @full_precision()
     def jvp(self, directions: Directions) -> Float[Tensor, "n C"]:

@@ -138,7 +138,7 @@ def blocks(structure: Structure, request: Request, kernels: int) -> Blocks:
 def plan(request: Request) -> Plan:
     """From counted operations, two examples passed through the model, and this machine's matmul rate."""
     model, batch, readout, method = request.model, request.batch, request.readout, request.method
-    structure = learn_structure(model, batch, readout, request.layers)
+    structure, _ = structures(request)
     n, m = request.sizes
     shape = blocks(structure, request, len(set(request.names.values())))
     few, c = structure.examples[: PROBES[0]], structure.outputs.shape[1]

@@ -46,6 +46,8 @@ def checked(measures: Sequence[OwnMeasure]) -> list[OwnMeasure]:
     Raises:
         ConfigError: one is no measure, or has a name that is taken.
     """
+    if not isinstance(measures, list | tuple):
+        raise ConfigError(f"measures = {show(measures)} is not allowed; allowed: a list of measures")
     taken = set(DEFINITIONS)
     for measure in measures:
         check("measures", measure, measure, "name", "meaning")
@@ -75,10 +77,9 @@ def evaluate(measures: Iterable[OwnMeasure], now: Snapshot, start: Snapshot) -> 
     seeds, found = len(now.outputs), {}
     for measure in measures:
         with blamed("measure", measure.name):
-            value = torch.as_tensor(measure(now, start), dtype=torch.float64)
-        if value.shape != (seeds,):
-            raise ConfigError(
-                f"measure = {measure.name!r} is not allowed: its shape is {tuple(value.shape)}; allowed: ({seeds},), one a seed"
-            )
-        found[measure.name] = value.detach()
+            value = torch.as_tensor(measure(now, start), dtype=torch.complex128).detach()
+        if value.shape != (seeds,) or bool((value.imag != 0).any()):
+            what = f"its shape is {tuple(value.shape)}" if value.shape != (seeds,) else "it is complex"
+            raise ConfigError(f"measure = {measure.name!r} is not allowed: {what}; allowed: ({seeds},), one a seed")
+        found[measure.name] = value.real
     return found

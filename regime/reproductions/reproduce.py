@@ -1,13 +1,14 @@
 """A reproduction, one event at a time: started, working, found, drawn, finished with its card."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from regime.composer.modes import in_own_modes
 from regime.errors import ConfigError, show
 from regime.record.events import Finished, Message, Number, Queued
 from regime.record.provenance import versions
@@ -97,7 +98,8 @@ def texts(claim: Claim) -> dict[str, Any]:
     return {name: getattr(claim, name) for name in ("id", "title", "claim", "paper", "published", "method")}
 
 
-def stream(id: str, full: bool = False) -> Iterator[Message]:
+@in_own_modes
+def stream(id: str, full: bool = False) -> Generator[Message, None, None]:
     """Reproduce a claim, one event at a time; closing the iterator stops it.
 
     Args:

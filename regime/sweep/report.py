@@ -6,12 +6,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from regime.config.sweep import SweepConfig
+from regime.errors import show
+from regime.measures.definitions import DEFINITIONS
 from regime.record.events import Message
 from regime.record.saved import Saved
 from regime.sweep.cell import Cell
 from regime.sweep.curves import DoubleDescent, Scaling
 from regime.sweep.findings import Contour, Law
-from regime.sweep.lines import FitTable
+from regime.sweep.lines import INDEX, FitTable
 from regime.sweep.store import cells_to_csv
 
 
@@ -54,7 +56,14 @@ class SweepReport(Saved):
         return self
 
     def values(self, measure: str) -> np.ndarray:
-        """Return a measure seed by seed, (*axes, S), nan where a cell has none; `regime_index` is the verdict's."""
+        """Return a measure seed by seed, (*axes, S), nan where a cell has none; `regime_index` is the verdict's.
+
+        Raises:
+            ValueError: there is no measure of that name.
+        """
+        known = {INDEX, *DEFINITIONS, *(name for cell in self.cells for name in cell.seeds)}
+        if measure not in known:
+            raise ValueError(f"measure = {show(measure)} is not allowed; allowed: one of {', '.join(sorted(known))}")
         return FitTable(self.config, self.cells).values(measure)
 
     def to_csv(self) -> str:

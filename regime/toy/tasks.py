@@ -74,11 +74,13 @@ def _own(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     """Points of a task of one's own, checked."""
     task = own_task(config.task)
     with blamed("task", config.task):
-        x, y = (np.asarray(part, dtype=float) for part in task.draw(rng, n, config))
+        x, y = (np.asarray(part) for part in task.draw(rng, n, config))
+        real = not (np.iscomplexobj(x) or np.iscomplexobj(y))
+        x, y = (part.astype(float) if real else np.full(part.shape, np.nan) for part in (x, y))
     if x.shape != (n, task.inputs) or y.shape != (n,) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ConfigError(
             f"task = {config.task!r} is not allowed: it drew inputs {x.shape} and targets {y.shape}; "
-            f"allowed: finite numbers ({n}, {task.inputs}) and ({n},)"
+            f"allowed: finite real numbers ({n}, {task.inputs}) and ({n},)"
         )
     if task.classes and not np.isin(y, np.arange(task.classes)).all():
         raise ConfigError(f"task = {config.task!r} is not allowed: its targets are not classes 0 to {task.classes - 1}")

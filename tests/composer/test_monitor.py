@@ -122,9 +122,10 @@ def test_without_a_loss_the_verdict_says_what_it_does_not_know() -> None:
     assert "train_loss" not in monitor.report().final
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_has_diverged(loss: float) -> None:
-    monitor = regime.Monitor(network(), data()[0], loss=1.0)
+@pytest.mark.parametrize(("start", "loss"), [(1.0, "nan"), (1.0, "inf"), (1.0, "-inf"), ("inf", 1.0), ("-inf", 1.0)])
+def test_a_loss_that_is_not_finite_has_diverged(start: float | str, loss: float | str) -> None:
+    start, loss = float(start), float(loss)
+    monitor = regime.Monitor(network(), data()[0], loss=start)
     assert monitor.measure(1, loss=loss).verdict.agree == "diverged"
     assert monitor.measure(2, loss=0.5).verdict.agree == "diverged"
     assert monitor.report().diverged

@@ -179,3 +179,15 @@ def test_tensors_without_entries_of_their_own_are_refused(change: Callable, said
         _ = linear.adjoint @ change(torch.zeros(6, 2))
     with pytest.raises(ValueError, match=f"{said}.* is not allowed"):
         _ = linear @ {next(iter(linear.parameters)): {"weight": change(torch.zeros(2, 4))}}
+
+
+@pytest.mark.parametrize("chosen", [(0, 2), (2,), [2, 0], torch.tensor([1, 3]), [True, False, True, False], slice(1, 3)])
+def test_some_examples_are_those_of_the_batch_that_a_list_of_them_names(chosen: object) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double(), torch.randn(4, 3).double()
+    places = torch.arange(4)[chosen if isinstance(chosen, slice) else torch.as_tensor(chosen)].tolist()
+    linear, some = Linearization.of(model, x), Linearization.of(model, x[places])
+    got, direction = linear.rows(chosen), linear.vjp(torch.ones(4, 2).double())
+    assert got.shape == some.shape
+    assert torch.equal(got.outputs, linear.outputs[places])
+    assert torch.allclose(got @ direction, some @ direction, rtol=1e-12)

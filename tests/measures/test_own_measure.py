@@ -47,6 +47,7 @@ def test_seeds_that_are_added_have_it_too():
         (["Nameless"], "the name '' is not allowed"),
         (["Stripes"], "it has no name; allowed: name, meaning"),
         (["Scalar"], r"measure = 'output_distance' is not allowed: its shape is \(\); allowed: \(2,\), one a seed"),
+        (["Complex"], "measure = 'output_distance' is not allowed: it is complex; allowed"),
         (["FailingMeasure"], "measure = 'output_distance' failed: KeyError: 'no such layer'"),
     ],
 )
@@ -72,3 +73,9 @@ def test_a_monitor_takes_objects():
 def test_a_monitor_refuses_what_is_no_measure(measure, said):
     with pytest.raises(ValueError, match=said):
         regime.Monitor(nn.Linear(3, 2), torch.randn(8, 3), measures=[measure])
+
+
+@pytest.mark.parametrize("measures", [None, 3, "output_distance", Distance()])
+def test_a_monitor_refuses_what_is_no_list_of_measures(measures):
+    with pytest.raises(ValueError, match=r"^measures = .* is not allowed; allowed: a list of measures$"):
+        regime.Monitor(nn.Linear(3, 2), torch.randn(8, 3), measures=measures)

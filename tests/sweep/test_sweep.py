@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 import regime
@@ -256,3 +257,12 @@ def test_unused_cores_are_not_waited_for():
     batches = grid.batches(grid.places(sweep()), 2)
     assert local.processes(batches, 2) == 1
     assert local.processes([], 2) == 1
+
+
+@pytest.mark.parametrize("measure", ["kernel_chagne", "", 3, None])
+def test_values_of_no_measure_are_refused(measure):
+    report = regime.run(sweep(axes={"width": [8, 16]}))
+    assert np.isfinite(report.values("kernel_change")).all()
+    assert np.isnan(report.values("buffer_change")).all(), "a measure that these cells do not have"
+    with pytest.raises(ValueError, match=r"^measure = .* is not allowed; allowed: one of buffer_change, "):
+        report.values(measure)

@@ -48,6 +48,8 @@ def test_cells_train_as_one_batch():
     ("name", "said"),
     [
         ("Stripes", "it has no scale_free, state, step; allowed: scale_free, state, step"),
+        ("NoSteps", "failed: TypeError"),
+        ("NumbersForSteps", "its steps are not one for each parameter"),
         ("OneStep", "its steps are not one for each parameter"),
         ("FailingStep", "failed: RuntimeError: no step today"),
     ],

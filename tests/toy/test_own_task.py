@@ -29,7 +29,8 @@ def test_a_task_of_ones_own_is_drawn_by_its_class(task, outputs, tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("WrongShape", r"it drew inputs \(32, 2\) and targets \(32,\); allowed: finite numbers \(32, 3\)"),
+        ("WrongShape", r"it drew inputs \(32, 2\) and targets \(32,\); allowed: finite real numbers \(32, 3\)"),
+        ("ComplexTargets", "allowed: finite real numbers"),
         ("WrongClasses", "its targets are not classes 0 to 1"),
         ("Fails", "failed: RuntimeError: no points today"),
     ],
