@@ -193,10 +193,10 @@ class _Measuring:
         moved, size = (sum_of(part[layer] for layer in present or members) for part in (now.displacement, now.magnitude))
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
-        reasons["taylor_gap"] = REASONS["isolated"]
-        if name in now.moved and key is None:
+        alone = key is None  # else of the whole network
+        reasons["taylor_gap"] = REASONS["isolated" if alone and name not in now.moved else "gap"]
+        if alone and name in now.moved:
             row["taylor_gap"] = self._gap(f"{prefix}taylor_gap", *now.moved[name])
-            reasons["taylor_gap"] = REASONS["gap"]
         self._explain(reasons, prefix)
         return row
 

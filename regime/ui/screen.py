@@ -134,7 +134,8 @@ class Screen:
             asked, said = None, {"preset": "", "notice": str(error), "bad": True, "quick": False}
         visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
         shown, board = visit.feed.run, visit.board
-        return {self.layout.told: give({"bad": False, **said, "whose": whose(board, asked), "run": shown})}
+        about = {"whose": whose(board, asked), "run": shown, "changes": self.form.changes(value)}
+        return {self.layout.told: give({"bad": False, **said, **about})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.

@@ -515,3 +515,16 @@ def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     distances = figure(report).subfigs[1].axes[1]
     assert {line.get_label() for line in distances.lines} >= {"kernel change", "taylor gap", "representation"}
     assert [line.split(",")[0] for line in layers_csv(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]
+
+
+def test_a_network_that_is_back_at_its_start_has_no_gap_and_says_why() -> None:
+    model = network()
+    monitor = regime.Monitor(model, data()[0])
+    begun = copy.deepcopy(model.state_dict())
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.1)
+    assert "taylor_gap" not in monitor.measure(1).undefined
+    model.load_state_dict(begun)
+    event = monitor.measure(2)
+    for row in (event, *event.blocks):
+        assert row.undefined["taylor_gap"] == "the function has not moved yet"

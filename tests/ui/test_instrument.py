@@ -179,3 +179,30 @@ def test_a_page_that_lacks_a_frame_asks_for_all(page, server):  # noqa: F811
     assert int(slider.get_attribute("max")) == config.steps // config.measure_every
     slider.fill("2")
     expect(page.locator(".v-dial .standing")).to_contain_text("at step 10, ")
+
+
+def test_an_answer_about_an_earlier_width_starts_no_large_run(page, server):  # noqa: F811
+    visit(page, server)
+    page.evaluate(
+        """() => {
+        const slider = document.querySelector('#toy-width-input, [data-name=width] input[type=range]');
+        const screen = slider.closest('.tabitem'), put = (value, ...events) => {
+            slider.value = value;
+            events.forEach(name => slider.dispatchEvent(new Event(name, {bubbles: true})));
+        };
+        window.cleared = 0;
+        put(1, 'input');
+        setTimeout(() => {
+            put(slider.max, 'input', 'change');
+            new MutationObserver(() => { if (!screen.classList.contains('stale')) cleared += 1; })
+                .observe(screen, {attributeFilter: ['class']});
+        }, 30);
+    }"""
+    )
+    expect(page.locator(".whose [role=status]").locator("visible=true")).to_contain_text(
+        "These results are of a run with width"
+    )
+    page.wait_for_timeout(2000)
+    assert page.evaluate("cleared") == 0
+    expect(page.locator("#toy-transport")).to_contain_text("finished in")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()

@@ -415,6 +415,22 @@ def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, sta
     assert shown == [stale, said["whose"] if stale else "", "1 second"]
 
 
+@pytest.mark.parametrize(("changes", "stale", "asked"), [(2, False, ["run"]), (1, True, []), (None, False, ["run"])])
+def test_what_is_said_of_a_form_that_has_changed_since_begins_nothing(lab, events, changes, stale, asked):
+    heard = """async ([frame, said]) => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), asked = [];
+        tab.screen = document.createElement('div');
+        tab.screen.innerHTML = '<form data-changes="2"></form><p></p>';
+        tab.send = request => asked.push(JSON.parse(request).do);
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+        Object.assign(tab, {touched: true, released: true});
+        tab.hear(said);
+        PANELS.whose(tab.screen.lastElementChild, tab);
+        return [tab.screen.classList.contains('stale'), asked]; }"""
+    said = {"run": 1, "whose": "", "quick": True, "changes": changes}
+    assert lab.evaluate(heard, [whole(Board.replay(events)), said]) == [stale, asked]
+
+
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     board, pinned = Board.replay(events), replay(alpha=0.25)
     assert "Pinned" not in draw("compare", board)

@@ -84,6 +84,11 @@ class ConfigForm:
         lines = {name: str(fields[name] or "").split(",") for name in self._lists}
         return fields | {name: [part.strip() for part in line if part.strip()] for name, line in lines.items()}
 
+    def changes(self, value: Any) -> int | None:
+        """Return how many changes of the form are in the value that the page sent, as it counts them."""
+        count = value.get("changes") if isinstance(value, dict) else None
+        return count if isinstance(count, int) else None
+
     def give(self, value: Any, changes: Mapping[str, Any]) -> list[Any]:
         """Return the form's new value as the server sends it.
 

@@ -98,10 +98,12 @@ export class Tab {
     return true;
   }
 
-  // Takes what the server says of the form; whose the results are counts only where it speaks of the run that is shown here.
-  hear({ run, whose, ...said }) {
-    Object.assign(this.told, said, run === (this.run.id ?? 0) && { whose });
-    this.touched = false;
+  // Takes what the server says of the form. Of a form that has changed since, it does not tell whose the results are, nor begins
+  // a run; and of another run than the one that is shown here, not whose they are.
+  hear({ run, whose, changes, ...said }) {
+    const now = this.screen?.querySelector('[data-changes]')?.dataset.changes, old = changes != null && now !== undefined && changes !== Number(now);
+    Object.assign(this.told, said, !old && run === (this.run.id ?? 0) && { whose });
+    this.touched &&= old;
     this.redraw();
     this.follow();
   }

@@ -1,4 +1,4 @@
-// One form: its value is {name: value} of all its parts, empty is null. What the server gives is [value, number, changed names].
+// One form: its value is {name: value} of all its parts, empty is null, and how many `changes` it has. What the server gives is [value, number, changed names].
 import { pad } from './pad.js';
 import { stepSize } from './step_size.js';
 import { sketch } from './thumbs.js';
@@ -90,15 +90,20 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
+  let changes = 0;  // so that an answer says which of them it knows
   const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); } };
   const ways = { upload: data => trigger('upload', data), pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
     parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };
-  const publish = () => { props.value = Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])); };
+  const publish = () => {
+    props.value = { ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])), changes };
+    element.dataset.changes = changes;
+  };
   const send = name => {
     parts[name].touched?.();
     parts[name].paint?.();
     parts.pad?.paint();
+    changes += 1;
     publish();
     trigger(parts[name].box.dataset.event);
   };
@@ -108,6 +113,7 @@ export const mount = ({ element, props, trigger, watch }) => {
       parts[name].paint?.();
     }
     parts.pad?.paint();
+    changes += 1;
     publish();
   };
   // The last value: the page's own, or one that the server gave before this script had come.
