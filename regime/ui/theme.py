@@ -50,4 +50,4 @@ def head() -> str:
     modules = [name for name, text in contents().items() if name.endswith(".js") and "\nexport " in f"\n{text}"]
     links += "".join(f'<link rel="modulepreload" href="{address()}/{name}">' for name in modules)
     framed = f"const KINDS = {list(KINDS)};\n{static('embed.js')}"
-    return f"{links}<script>{{{framed}}}</script>"
+    return f"{links}<script>{{{static('offline.js')}}}{{{framed}}}</script>"

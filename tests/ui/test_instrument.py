@@ -206,3 +206,31 @@ def test_an_answer_about_an_earlier_width_starts_no_large_run(page, server):  # 
     assert page.evaluate("cleared") == 0
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_asked_while_the_server_cannot_be_reached_waits_for_it(browser, server, restarted):  # noqa: F811
+    there = browser.new_page(viewport={"width": 1440, "height": 900})
+    if restarted:
+        there.route("**/app_id", lambda route: route.fulfill(json={"app_id": 1}))
+    visit(there, server)
+    press(there, "Pin")
+    settings(there, Steps=40)
+    there.evaluate("window.here = true")
+    there.context.set_offline(True)
+    there.get_by_role("slider", name="Width").press("ArrowLeft")
+    said = there.locator(".offline")
+    expect(said).to_have_text("No connection to the server. What you asked for is done when it is back.")
+    there.context.set_offline(False)
+    if restarted:  # it knows nothing of this page
+        there.wait_for_function("!window.here")
+    else:
+        expect(said).to_be_empty()
+        ended(there)
+        press(there, "Run")
+        there.wait_for_url("**/?run=toy*width=48*steps=40*")
+        ended(there)
+        assert there.evaluate("here")
+        expect(labelled(there, "Steps")).to_have_value("40")
+        expect(there.get_by_role("button", name="Unpin", exact=True)).to_be_visible()
+    there.close()
