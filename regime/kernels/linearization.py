@@ -1,6 +1,6 @@
 """A model to first order in its parameters: an operator, of which no matrix is ever formed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -80,7 +80,7 @@ class Linearization:
         """J^T, an operator of shape (P, n C)."""
         return Adjoint(self)
 
-    def rows(self, chosen: slice | list[int]) -> "Linearization":
+    def rows(self, chosen: slice | Sequence[int] | Tensor) -> "Linearization":
         """Return the linearization on some of the examples; raises ValueError where there is no such example."""
         n = len(self.outputs)
         try:

@@ -211,8 +211,6 @@ def test_an_answer_about_an_earlier_width_starts_no_large_run(page, server):  # 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_what_is_asked_while_the_server_cannot_be_reached_waits_for_it(browser, server, restarted):  # noqa: F811
     there = browser.new_page(viewport={"width": 1440, "height": 900})
-    if restarted:
-        there.route("**/app_id", lambda route: route.fulfill(json={"app_id": 1}))
     visit(there, server)
     press(there, "Pin")
     settings(there, Steps=40)
@@ -221,6 +219,8 @@ def test_what_is_asked_while_the_server_cannot_be_reached_waits_for_it(browser, 
     there.get_by_role("slider", name="Width").press("ArrowLeft")
     said = there.locator(".offline")
     expect(said).to_have_text("No connection to the server. What you asked for is done when it is back.")
+    if restarted:
+        there.route("**/app_id", lambda route: route.fulfill(json={"app_id": 1}))
     there.context.set_offline(False)
     if restarted:  # it knows nothing of this page
         there.wait_for_function("!window.here")
