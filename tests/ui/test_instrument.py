@@ -215,6 +215,7 @@ def test_what_is_asked_while_the_server_cannot_be_reached_waits_for_it(browser, 
     press(there, "Pin")
     settings(there, Steps=40)
     there.evaluate("window.here = true")
+    expect(there.locator(".whose [role=status]").locator("visible=true")).to_contain_text("a run with steps")  # it was answered
     there.context.set_offline(True)
     there.get_by_role("slider", name="Width").press("ArrowLeft")
     said = there.locator(".offline")
