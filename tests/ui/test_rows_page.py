@@ -173,6 +173,13 @@ def test_an_upload_says_what_was_guessed_and_leaves_no_other_rows(screens):
     assert "Your rows cannot be read: the file" in broken[SAID]
 
 
+@pytest.mark.parametrize("sent", [None, {}, {"file": 3}, {"file": "data:text/csv;base64,Y"}, {"file": "data:,\u20ac"}])
+def test_an_upload_without_a_file_says_so(screens, sent):
+    screen = screens["toy"]
+    said = told(screen, screen.upload(values(screen, csv="a,b"), gr.EventData(screen.form.html, sent)))
+    assert said["csv"] is None and "Your rows cannot be read: the file" in said[SAID]
+
+
 @pytest.mark.parametrize("target", ["2018", 2, ("a", "2018"), "none", "a"])
 def test_a_link_restores_every_control_but_the_rows(screens, target):
     rows = "a,2018,none,b\n" + "".join(f"{k % 2},{1 - k % 2},{k % 2},{k}\n" for k in range(60))

@@ -33,8 +33,12 @@ class OwnRowsScreen(Screen):
         form.select(self.take, form, form, **about)
 
     def upload(self, value: Any, event: gr.EventData) -> Updates:
-        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given."""
-        return self.uploaded(value, base64.b64decode(str(event.file).partition(",")[2]))
+        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given; none where it sent none."""
+        try:
+            data = base64.b64decode(str(event.file).partition(",")[2])
+        except (AttributeError, TypeError, ValueError):  # a caller that is not the page
+            data = b""
+        return self.uploaded(value, data)
 
     def uploaded(self, value: Any, data: bytes) -> Updates:
         """Put a file's rows into the form; or say what is wrong with the file, and leave no other rows in its place."""
