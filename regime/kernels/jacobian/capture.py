@@ -21,7 +21,7 @@ from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.refusal import check_apart, refuse
-from regime.kernels.jacobian.routed import by_rows
+from regime.kernels.jacobian.routed import by_rows, misplaced
 from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.structure import Structure, jittered, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
@@ -123,8 +123,12 @@ def stream(
         graph = graph_under(outputs)
         if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
             refuse(model, examples, readout, checks)
-        if probe.jittered is not None and (uses := [use for use in recording.uses if use.edge.node in graph]):
-            check_apart(outputs, probe.rows[0], uses)
+        uses = [use for use in recording.uses if use.edge.node in graph]
+        moved = misplaced(outputs, uses) if structure.doubtful else []
+        for entry in recording.order if moved else ():
+            entry.broken |= any(use in moved for use in entry.uses)
+        if probe.jittered is not None and len(moved) < len(uses):
+            check_apart(outputs, probe.rows[0], [use for use in uses if use not in moved])
         for k, check in enumerate(checks):
             last = k == len(checks) - 1
             layered = _Layers(recording, parameters, graph, check, take, last)

@@ -1,6 +1,6 @@
-"""Which tensors of a pass may have their rows in an order that the examples' numbers decide: sorted, packed, routed, merged.
+"""Whether rows of a pass may come in an order that the examples' numbers decide: sorted, packed, routed, merged.
 
-Where such a tensor meets parameters, no size and no place tells which example a row is of.
+Then no size and no place tells which example a row is of, and gradients have to (`routed.misplaced`).
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
 from regime.kernels.jacobian.functions import changes_in_place, tensors_in
@@ -22,11 +23,13 @@ WITHIN = _named("gather", "take_along_dim", "scatter", "scatter_", "scatter_add"
 BY_INDEX = WITHIN | _named(
     "__getitem__", "__setitem__", "index_select", "take", "masked_select", "repeat_interleave", "masked_scatter",
     "masked_scatter_", "index_add", "index_add_", "index_copy", "index_copy_", "index_put", "index_put_", "index_reduce",
-)  # fmt: skip
+) | {functional.embedding}  # fmt: skip
 SORTING = _named("sort", "topk", "msort", "kthvalue")
 MERGING = _named("unique", "unique_consecutive", "_pack_padded_sequence")
-TOLD = _named("tolist", "item", "numpy", "__int__", "__index__")
-"""Functions that give numbers to Python, where they are out of sight."""
+PRODUCTS = _named("matmul", "mm", "__matmul__") | {functional.linear}
+NUMBERS = _named("item", "__int__", "__index__", "__float__", "__bool__")
+ARRAYS = _named("tolist", "numpy", "__array__")
+"""Functions that give numbers to Python, where they are out of sight: one, or many."""
 
 
 class Reordered:
@@ -35,13 +38,10 @@ class Reordered:
     def __init__(self, batch: Batch) -> None:
         self.examples = {id(tensor): tensor for tensor in tensors_in(batch)}
         """Tensors that depend on the batch, by their ids; they are kept, or their ids would be given again."""
-        self.moved: set[int] = set()
-        """Those whose rows may be in another order."""
-        self.told = False
-        """Whether counts or places that depend on the batch are out of sight."""
-
-    def __contains__(self, tensor: Tensor) -> bool:
-        return id(tensor) in self.moved
+        self.doubtful = False
+        """Whether rows may be in another order."""
+        self.asked = 0
+        """How many numbers that depend on the batch Python asked for, one by one."""
 
     def follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         """Learn of one call what its results are.
@@ -56,17 +56,19 @@ class Reordered:
         met = [tensor for tensor in tensors if id(tensor) in self.examples]
         if not met:
             return
-        self.told |= function in TOLD and (function is Tensor.tolist or not _is_plain(met[0]))
+        self.asked += function in NUMBERS
+        self.doubtful |= function in ARRAYS or (function in NUMBERS and not _is_plain(met[0]))
+        self.doubtful |= self._moves(function, args, kwargs, tensors)
         results = list(tensors_in(output))
         if function is Tensor.__setitem__ or changes_in_place(function):
             results.append(tensors[0])
         self.examples.update((id(result), result) for result in results)
-        if self.told or not self.moved.isdisjoint(map(id, tensors)) or self._moves(function, args, kwargs, tensors):
-            self.moved.update(map(id, results))
 
     def _moves(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor]) -> bool:
         """Whether a call puts rows in an order that depends on the batch."""
-        first, *others = tensors
+        if function in PRODUCTS:  # of two matrices: one of them may hold the order
+            return all(tensor.dim() == 2 and id(tensor) in self.examples for tensor in tensors[:2])
+        first, *others = reversed(tensors) if function is functional.embedding else tensors
         if function in WITHIN | SORTING and first.dim() > 1 and _axis(function, args, kwargs) in (-1, first.dim() - 1):
             return False  # examples are not on the last axis
         if function in SORTING or function in MERGING:

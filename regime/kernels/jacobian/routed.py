@@ -4,7 +4,7 @@ Which example a row belongs to is read from gradients: where example e's outputs
 rows, exactly. No size tells examples apart.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -17,7 +17,7 @@ from regime.kernels.jacobian.calls import ROWWISE
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site
+from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site, by_example
 
 WHOLE = ExampleAxis(0, 1)
 """Of a call's results before their rows are known."""
@@ -66,16 +66,51 @@ def _has_rows(tensor: Tensor, result: Tensor) -> bool:
     return result.dim() > 1 and result.shape[:-1] in (tensor.shape[:-1], tensor.shape)
 
 
+def misplaced(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Use]:
+    """Return the calls whose rows are not of the examples that their places say.
+
+    Args:
+        outputs: of n examples, whose graph is kept.
+        uses: calls that outputs depend on.
+    """
+    if not uses:
+        return []
+    mixed = _mixed(outputs)
+    span = 2 ** _digits(outputs) - 3  # a prime
+    examples = torch.arange(len(outputs), device=outputs.device)
+    scale = torch.ldexp(torch.ones_like(mixed), 37 * examples % span - span // 2)  # neighbors are far apart
+
+    def largest(values: Tensor) -> list[Tensor]:
+        found = [by_example(each, use.site.axis) for each, use in zip(_gradients(values, uses), uses, strict=True)]
+        return [torch.linalg.vector_norm(each.flatten(1), torch.inf, dim=1) for each in found]
+
+    odd = [(b - scale * a).abs() > SHARED * scale * a for a, b in zip(largest(mixed), largest(mixed * scale), strict=True)]
+    told = torch.stack([each.any() for each in odd]).tolist()
+    return [use for use, moved in zip(uses, told, strict=True) if moved]
+
+
+def _digits(outputs: Tensor) -> int:
+    """How many bits of e there may be in 2**e, which must not overflow."""
+    return 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3
+
+
+def _mixed(outputs: Float[Tensor, "n C"]) -> Float[Tensor, " n"]:
+    """One number that depends on whatever any output of an example depends on."""
+    return outputs @ (1 + torch.arange(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).cos() / 2)
+
+
+def _gradients(values: Tensor, uses: Sequence[Use]) -> tuple[Tensor, ...]:
+    """Of a sum of values, with respect to each call's result."""
+    return torch.autograd.grad(values.sum(), [use.edge for use in uses], retain_graph=True, materialize_grads=True)
+
+
 def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
     """The example of each row of each call's result; n where no output depends on it, -1 where those of several do."""
-    n, c = outputs.shape
-    digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # so many bits of e in one pass: 2**e must not overflow
-    mixed = outputs @ (1 + torch.arange(c, dtype=outputs.dtype, device=outputs.device).cos() / 2)
-    examples, edges = torch.arange(n, device=outputs.device), [use.edge for use in uses]
+    n, digits = len(outputs), _digits(outputs)
+    mixed, examples = _mixed(outputs), torch.arange(len(outputs), device=outputs.device)
 
     def rows(values: Tensor) -> list[Tensor]:
-        found = torch.autograd.grad(values.sum(), edges, retain_graph=True, materialize_grads=True)
-        return [gradient.flatten(0, -2) for gradient in found]
+        return [gradient.flatten(0, -2) for gradient in _gradients(values, uses)]
 
     largest = [(at := each.abs().argmax(-1, keepdim=True), each.gather(1, at)[:, 0]) for each in rows(mixed)]
     owners = [torch.zeros_like(at[:, 0]) for at, _ in largest]

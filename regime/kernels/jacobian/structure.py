@@ -6,18 +6,21 @@ One probe does for a model whose functions all treat rows apart, such as an MLP:
 belong to one example each, and so do rows of any such function, whatever the other rows are.
 """
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
 from regime.kernels.jacobian.chance import check_settled, outside
 from regime.kernels.jacobian.held import noting
+from regime.kernels.jacobian.refusal import coupled
 from regime.kernels.jacobian.rounding import SINGLE, Jitter
 from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
 from regime.kernels.jacobian.undisturbed import Passes
-from regime.kernels.jacobian.verify import tolerance_of
+from regime.kernels.jacobian.verify import near, tolerance_of
 
 ON_THE_WAY = 4
 """Gradients as large as the largest result that a backward pass holds at once, or a layer's kernel, at most."""
@@ -32,6 +35,8 @@ class Structure:
     """The rows of the batch in the larger probe."""
     outputs: Tensor
     """Of the larger probe, with their graph."""
+    doubtful: bool
+    """Whether rows may come in an order that the examples' numbers decide."""
     others: tuple[list[int], Tensor] | None
     """The rows and the outputs of the smaller probe, of other examples where there are any; None where one probe does."""
     held_bytes: int
@@ -93,25 +98,30 @@ def learn(
     Raises:
         ValueError: as `evaluate`, `size` and `check_settled` do.
     """
-    n = size(batch)
     few, more = PROBES
-    examples = [n // 3, n - 1, 0]  # in no order that a model which sorts or reverses its batch would keep
-    probe, before = select(batch, examples), outside()
+    rows = _rows(batch)
+    examples, before = (rows * more)[:more], outside()
+    probe = select(batch, examples)
     with noting(passes) as made, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
     passes.drew |= outside() != before
     if passes.drew:
         check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding))
-    others = None
+    others, doubtful = None, False
     if id(outputs) in log.known:
         shared, met = _by_rows(parameters, log.calls)
     else:
-        rest = [row for row in range(n) if row not in examples]
-        rows = [*(rest[len(rest) * k // 6] for k in (4, 1) if len(rest) >= few), *examples][:few]
+        rows = [*rows[more:], *examples][:few]
         with Log(smaller := select(batch, rows)) as log2:
-            others = rows, evaluate(model, smaller, readout).detach()
+            passed = called(model, smaller, readout)
+        check_outputs(model, passed, few)
+        others = rows, passed.detach()
         shared, met = _matched(parameters, log2.calls, log.calls)
+        asked = log.reordered.asked, log2.reordered.asked
+        doubtful = log.reordered.doubtful or log2.reordered.doubtful or len(set(asked)) > 1
+        if any(asked) and passes.rounding <= SINGLE:
+            _check_alone(model, batch, readout, examples[:few], outputs, tolerance_of(passes.rounding))
         del log2
     arguments = {id(t): _bytes(t) for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
     results = sum(_bytes(output) for call in met for output in call.outputs)
@@ -121,8 +131,43 @@ def learn(
     sizes = (made.held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    found = Structure(shared, examples, outputs, others, *(nbytes // more for nbytes in sizes), passes.rounding)
+    found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), passes.rounding)
     return replace(found, jittered=jittered(model, probe, readout)) if passes.rounding > SINGLE else found
+
+
+def _rows(batch: Batch) -> list[int]:
+    """Examples to look at, at least five where there are so many: the fullest and the emptiest, and others by chance.
+
+    Padding is empty; and no order that a model puts its examples in has a place that is always looked at.
+    """
+    n = size(batch)
+    tensors = [batch] if isinstance(batch, Tensor) else [value for value in batch.values() if isinstance(value, Tensor)]
+    filled = sum(tensor.reshape(n, -1).ne(0).sum(1).cpu() for tensor in tensors)
+    ends = torch.stack([filled.argmax(), filled.argmin()]).tolist()
+    return list(dict.fromkeys([*ends, *random.Random(n).sample(range(n), min(n, 5))]))
+
+
+def _check_alone(
+    model: nn.Module, batch: Batch, readout: Readout | None, rows: list[int], outputs: Tensor, tolerance: float
+) -> None:
+    """Refuse examples that take another way among others, such as where any of them is padded.
+
+    Args:
+        model, batch, readout: as in `learn`.
+        rows: of some examples.
+        outputs: theirs among others, first.
+        tolerance: relative error that rounding may make.
+
+    Raises:
+        ValueError: they do.
+    """
+    for row, among in zip(rows, outputs.detach(), strict=False):
+        try:
+            alone = evaluate(model, select(batch, [row]), readout).detach()
+        except ValueError:
+            continue  # a network that takes no single example
+        if not near(alone, among[None], tolerance):
+            raise ValueError(coupled(f"by {(alone - among).norm().item():.2g}"))
 
 
 def jittered(model: nn.Module, batch: Batch, readout: Readout | None) -> Tensor:
@@ -194,8 +239,7 @@ def consumers(calls: list[Call]) -> dict[int, list[Call]]:
 
 def _alike(call: Call, call2: Call) -> bool:
     return (
-        not (call.moved or call2.moved)
-        and call.function == call2.function
+        call.function == call2.function
         and len(call.outputs) == len(call2.outputs)
         and len(call.tensors) == len(call2.tensors)
         and all(one.dim() == two.dim() for one, two in zip(call.tensors, call2.tensors, strict=True))

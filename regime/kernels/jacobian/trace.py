@@ -36,8 +36,6 @@ class Call:
     tensors: list[Tensor]
     outputs: list[Tensor]
     edges: list[GradientEdge]
-    moved: bool
-    """Whether rows of the examples may come in an order that depends on their numbers."""
 
 
 @dataclass(eq=False)
@@ -84,18 +82,14 @@ class Log(Composed):
             tensors = list(tensors_in((args, kwargs)))
             if not returns_its_argument(function, tensors, outputs):
                 edges = [get_gradient_edge(each) for each in outputs]
-                moved = self.reordered.told or any(tensor in self.reordered for tensor in tensors)
-                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges, moved))
+                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges))
         return output
 
     def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         self.reordered.follow(function, args, kwargs, output)
 
     def _open(self, function: Callable, calls: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        told = self.reordered.told
-        self.reordered.told |= any(tensor in self.reordered for tensor in tensors_in((args, kwargs)))
         output = super()._open(function, calls, args, kwargs)
-        self.reordered.told = told
         self._follow(function, args, kwargs, output)
         return output
 

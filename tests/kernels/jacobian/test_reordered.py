@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import rnn
 
 from regime import empirical_ntk
@@ -59,6 +61,38 @@ def recurrent(m: Rows, x: Tensor) -> Tensor:
     return m.second(m.cell(h)[1][0])[order.argsort()]
 
 
+def _back(m: Rows, x: Tensor, order: list[int] | Tensor) -> Tensor:
+    return m.second(m.first(x[order]).tanh()).mean(1)[torch.as_tensor(order).argsort()]
+
+
+def by_numbers(m: Rows, x: Tensor) -> Tensor:
+    return _back(m, x, sorted(range(len(x)), key=lambda i: float(x[i, 0, 0])))
+
+
+def by_truths(m: Rows, x: Tensor) -> Tensor:
+    return _back(m, x, sorted(range(len(x)), key=lambda i: bool(x[i, 0, 1] > 0)))
+
+
+def by_an_array(m: Rows, x: Tensor) -> Tensor:
+    return _back(m, x, x[:, 0, 0].numpy().argsort().tolist())
+
+
+def by_an_array_of_integers(m: Rows, x: Tensor) -> Tensor:
+    return _back(m, x, np.asarray(lengths(x)).argsort(kind="stable").tolist())
+
+
+def looked_up(m: Rows, x: Tensor) -> Tensor:
+    order = x[:, 0, 0].argsort()
+    h = m.second(m.first(functional.embedding(order, x.flatten(1)).view_as(x)).tanh()).mean(1)
+    return functional.embedding(order.argsort(), h)
+
+
+def permuted_by_a_matrix(m: Rows, x: Tensor) -> Tensor:
+    places = functional.one_hot(x[:, 0, 0].argsort(), len(x)).to(x)
+    h = m.second(m.first((places @ x.flatten(1)).view_as(x)).tanh()).mean(1)
+    return places.T @ h
+
+
 def lengths(x: Tensor) -> Tensor:
     return 1 + (x[:, 0, 1] > -0.5).long() + (x[:, 0, 1] > 0.5).long()
 
@@ -69,7 +103,10 @@ def _double():
         yield
 
 
-@pytest.mark.parametrize("forward", [by_the_first, time_first, packed, packed_by_lists, merged, recurrent])
+LISTED = [by_numbers, by_truths, by_an_array, by_an_array_of_integers, looked_up, permuted_by_a_matrix]
+
+
+@pytest.mark.parametrize("forward", [by_the_first, time_first, packed, packed_by_lists, merged, recurrent, *LISTED])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_row_counts_for_its_own_example(forward: Forward, seed: int) -> None:
     """The probes' examples are where they were, and sizes are what they would be: no shape, and no checked row tells."""
@@ -101,3 +138,32 @@ def test_one_example_that_decides_for_all_is_found_wherever_it_is(forward: Forwa
     x[at, 0, :2] = 4
     with pytest.raises(ValueError, match="changes with the other examples of the batch"):
         empirical_ntk(Rows(forward), x, method=method)
+
+
+@pytest.mark.parametrize("n", range(4, 65, 3))
+@pytest.mark.parametrize("ways", [2, 3, 4])
+def test_examples_dealt_out_to_parts_of_the_batch_count_for_themselves(n: int, ways: int) -> None:
+    """Example i goes to part i % ways: an order of the number of examples alone, of which some stay where they were."""
+
+    def dealt(m: Rows, x: Tensor) -> Tensor:
+        return _back(m, x, [i for k in range(ways) for i in range(k, len(x), ways)])
+
+    torch.manual_seed(n)
+    model, x = Rows(dealt), torch.randn(n, 3, 4)
+    got, want = (empirical_ntk(model, x, method=method).total for method in ("auto", "dense"))
+    assert relative(got, want) < 1e-10
+
+
+def not_all_full(m: Rows, x: Tensor) -> Tensor:
+    full = (x[..., :1] != 0).all()
+    return m.second(m.first(x).tanh() if full else m.first(x)).mean(1)
+
+
+@pytest.mark.parametrize("method", ["auto", "dense"])
+@pytest.mark.parametrize("padded", range(1, 9))
+def test_a_way_that_is_taken_where_any_example_is_padded_is_found(padded: int, method: str) -> None:
+    torch.manual_seed(padded)
+    x = torch.randn(9, 3, 4)
+    x[torch.randperm(9)[:padded], 2:] = 0
+    with pytest.raises(ValueError, match="changes with the other examples of the batch"):
+        empirical_ntk(Rows(not_all_full), x, method=method)
