@@ -62,8 +62,9 @@ class Linearization:
                 path: {name: torch.empty_like(parameter, device="meta") for name, parameter in own.items()}
                 for path, own in owned(model, layers).items()
             }
-            with torch.no_grad():
-                return cls(widened(evaluate(model, batch, readout)), jacobians, parameters)
+            with torch.enable_grad():  # a forward pass may differentiate
+                outputs = evaluate(model, batch, readout).detach()
+            return cls(widened(outputs), jacobians, parameters)
 
     @property
     def shape(self) -> tuple[int, int]:

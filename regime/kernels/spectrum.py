@@ -6,14 +6,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LANCZOS = 40
-"""Iterations; on tangent kernels, whose top eigenvalue stands apart, a third of them would do."""
+RESIDUAL = 1e-10
+"""Of a largest eigenvalue that Lanczos stops at, relative to it; for tangent kernels, whose top stands apart, after some 16
+products."""
+LOOK = 8
+"""Products from one look at the residual to the next."""
 
 CONSTANT = 1e-12
 """What centering may leave of something constant, relative to its size."""
 
 
-def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int = LANCZOS) -> Float[Tensor, "*s"]:
+def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int | None = None) -> Float[Tensor, "*s"]:
     """The largest eigenvalue of symmetric matrices, by `lanczos_top`, to the precision of their dtype."""
     start = torch.cos(torch.arange(kernel.shape[-1], device=kernel.device, dtype=torch.float64) ** 2)
     return lanczos_top(
@@ -24,25 +27,28 @@ def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int = LANCZOS) -
 def lanczos_top(
     matvec: Callable[[Float[Tensor, "*s n"]], Float[Tensor, "*s n"]],
     start: Float[Tensor, "*s n"],
-    iterations: int = LANCZOS,
+    iterations: int | None = None,
 ) -> Float[Tensor, "*s"]:
     """The largest eigenvalue of symmetric operators, from products alone: Lanczos, reorthogonalized in full, in float64.
 
-    Exact once `iterations` reaches n; before, its error falls exponentially, and it never exceeds the true value by more than
-    rounding (Golub and Van Loan, Matrix Computations, chapter 10). nan where a product is not finite.
+    It stops when the residual of the eigenvector, which bounds the error, is below rounding; so many products are exact as the
+    operator has rows, and the result never exceeds the true value by more than rounding (Golub and Van Loan, Matrix
+    Computations, chapter 10). nan where a product is not finite.
 
     Args:
         matvec: v -> A v, in float64 or what it is converted from.
         start: not zero, and not orthogonal to the eigenvector; it need not be normalized.
-        iterations: products taken, at most n.
+        iterations: products taken, whatever the residual; None: as many as it needs, at most n.
     """
+    most = min(start.shape[-1], iterations or start.shape[-1])
     start = start.double()
     basis = [start / start.norm(dim=-1, keepdim=True)]
     alive = torch.ones_like(start[..., 0], dtype=torch.bool)
     largest = torch.zeros_like(start[..., 0])
     diagonal, beside = [], []
-    for _ in range(min(iterations, start.shape[-1])):
-        w = matvec(basis[-1]).double()
+    for taken in range(1, most + 1):
+        product = matvec(basis[-1])
+        w, residual = product.double(), max(RESIDUAL, torch.finfo(product.dtype).eps)
         largest = torch.maximum(largest, w.norm(dim=-1))
         rayleigh = (w * basis[-1]).sum(-1)
         # Where the Krylov space is exhausted, a copy of the first entry, apart from the rest, changes no largest eigenvalue.
@@ -54,12 +60,22 @@ def lanczos_top(
         alive = norm > 1e-12 * largest
         beside.append(torch.where(alive, norm, torch.zeros_like(norm)))
         basis.append(torch.where(alive.unsqueeze(-1), w / norm.unsqueeze(-1), torch.zeros_like(w)))
+        if iterations is None and taken % LOOK == 0 and taken < most:
+            top, left = _top(diagonal, beside)
+            if not bool((left > residual * top.abs()).any()):
+                return top
+    return _top(diagonal, beside)[0]
+
+
+def _top(diagonal: list[Float[Tensor, "*s"]], beside: list[Float[Tensor, "*s"]]) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalue of tridiagonal matrices, nan where they are not finite; and the norm of its residual."""
     small = torch.diag_embed(torch.stack(diagonal, -1))
     if len(diagonal) > 1:
-        small = small + torch.diag_embed(torch.stack(beside[:-1], -1), -1)  # eigvalsh reads the lower triangle alone
+        small = small + torch.diag_embed(torch.stack(beside[:-1], -1), -1)  # eigh reads the lower triangle alone
     finite = small.isfinite().all(-1).all(-1)
-    top = torch.linalg.eigvalsh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))[..., -1]
-    return torch.where(finite, top, torch.full_like(top, torch.nan))
+    values, vectors = torch.linalg.eigh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))
+    top = torch.where(finite, values[..., -1], torch.full_like(values[..., -1], torch.nan))
+    return top, beside[-1] * vectors[..., -1, -1].abs()
 
 
 def effective_rank(kernel: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:

@@ -191,3 +191,23 @@ def test_some_examples_are_those_of_the_batch_that_a_list_of_them_names(chosen: 
     assert got.shape == some.shape
     assert torch.equal(got.outputs, linear.outputs[places])
     assert torch.allclose(got @ direction, some @ direction, rtol=1e-12)
+
+
+def test_a_network_that_differentiates_in_its_forward_pass_has_a_linearization() -> None:
+    """As those of energies and of scores do."""
+
+    class Force(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.energy = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
+
+    torch.manual_seed(0)
+    model, x = Force().double(), torch.randn(5, 3).double()
+    line, v = Linearization.of(model, x), torch.randn(5, 3).double()
+    full = empirical_ntk(model, x, outputs="full", method="dense").total
+    assert torch.equal(line.outputs, model(x).detach())
+    assert (line.kernel_product(v) - torch.einsum("nmcd,md->nc", full, v)).norm() < 1e-10 * full.norm()

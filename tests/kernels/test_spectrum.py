@@ -58,17 +58,32 @@ def test_lanczos_without_a_formed_kernel() -> None:
     assert (short > 0.8 * want).all()
 
 
-def test_products_are_no_more_than_forty_or_than_the_size() -> None:
-    for size, want in ((100, 40), (7, 7)):
-        kernel, products = torch.diag(torch.arange(1.0, size + 1, dtype=torch.float64)), []
+def _counted(values: Tensor, iterations: int | None = None) -> tuple[float, int]:
+    """The largest of some eigenvalues by Lanczos, and the products that it took."""
+    products = []
 
-        def product(v: Tensor, kernel: Tensor = kernel, products: list = products) -> Tensor:
-            products.append(v)
-            return kernel @ v
+    def product(v: Tensor) -> Tensor:
+        products.append(v)
+        return values.to(v) * v
 
-        top = lanczos_top(product, torch.ones(size, dtype=torch.float64))
-        assert len(products) == want
-        assert abs(top / size - 1) < 1e-4
+    return lanczos_top(product, torch.ones(len(values), dtype=torch.float64), iterations).item(), len(products)
+
+
+@pytest.mark.parametrize("n", [7, 40, 500, 2000])
+def test_lanczos_goes_on_until_the_largest_eigenvalue_is_right(n: int) -> None:
+    """Evenly spread eigenvalues, the last as near to the next as any: 40 products are 1e-3 off."""
+    top, products = _counted(torch.arange(1, n + 1, dtype=torch.float64) / n)
+    assert abs(top - 1) < 1e-9
+    assert products <= n
+
+
+def test_few_products_do_where_the_largest_eigenvalue_stands_apart() -> None:
+    values = torch.arange(1, 501, dtype=torch.float64) / 500
+    values[-1] = 10
+    top, products = _counted(values)
+    assert abs(top - 10) < 1e-12
+    assert products <= 16
+    assert _counted(values, 5)[1] == 5
 
 
 def test_effective_rank_of_equal_eigenvalues_is_their_number() -> None:

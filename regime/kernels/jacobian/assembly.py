@@ -97,7 +97,11 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
     j = j.view(*j.shape[:2], *shape)
     if use.site.function is functional.embedding and source.tensor is use.tensors[1]:
         ids = use.tensors[0].flatten().expand(len(j), -1)
-        return [lookup(use, source.tensor, ids, j.flatten(2, -2).transpose(1, 2))]
+        return [lookup(use, source.tensor, ids, j.reshape(*j.shape[:2], -1, j.shape[-1]).transpose(1, 2))]
+    if row is not None and source.tensor.dim() == 2:
+        taken = j.reshape(*j.shape[:2], -1, source.tensor.shape[1]).transpose(1, 2)
+        ids = torch.arange(row, row + taken.shape[1], device=j.device)
+        return [Lookup(ids.expand(len(j), -1), taken)]
     return [Explicit(through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2]))]
 
 

@@ -1,5 +1,6 @@
 """What modules keep beside parameters, buffers and one another: plain values, tensors, arrays, and containers of these."""
 
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -17,7 +18,8 @@ HOOKS = [name for name in INTERNAL if name.endswith(("_hooks", "_with_kwargs", "
 MOST = 10_000
 """Values to look at: a container of more than are left is passed over, such as a vocabulary."""
 PLAIN = bool | int | float | complex | str | bytes | None
-VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset
+GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
+VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset | GENERATORS
 CONTAINERS = dict | list | tuple | deque
 DATA = VALUES | CONTAINERS | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | type
 

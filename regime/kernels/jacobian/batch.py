@@ -118,9 +118,14 @@ def mapped(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
     return {name: change(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
+def copied(tensor: Tensor, requires_grad: bool | None = None) -> Tensor:
+    """Return a tensor of its own memory, that asks for gradients as the first does, or as told."""
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad if requires_grad is None else requires_grad)
+
+
 def cloned(batch: Batch) -> Batch:
     """Return a batch that nobody else writes into."""
-    return mapped(lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad), batch)
+    return mapped(copied, batch)
 
 
 def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
@@ -154,7 +159,8 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
         output = model(batch) if isinstance(batch, Tensor) else model(**batch)
         return output if readout is None else readout(output, batch)
     except (RuntimeError, IndexError) as error:
-        if type(error) not in (RuntimeError, IndexError) or "allocate memory" in str(error):  # which has another cause
+        known = type(error) in (RuntimeError, IndexError, NotImplementedError)
+        if not known or "allocate memory" in str(error):  # which has another cause
             raise
         raise FailedError(batch, error) from error
 

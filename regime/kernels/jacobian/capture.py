@@ -49,7 +49,10 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
     with undisturbed(model) as passes:
         readout = passes.watched(readout)
+        writes = passes.known.writes
         structure = learn(model, batch, readout, parameters, passes)
+        if passes.known.writes > writes:  # what was looked at is no longer what it was
+            structure = learn(model, batch, readout, parameters, passes)
         check_seen(graph_under(structure.outputs))  # or says what hides there
         unknown = set(structure.unknown())
         rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}

@@ -3,12 +3,13 @@
 import pickle
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from regime.kernels.jacobian.generators import reseed
 from regime.kernels.jacobian.verify import near
 
 SEEDS = 64
@@ -29,7 +30,7 @@ def restore_outside(state: bytes) -> None:
         _numpy().set_state(numpy)
 
 
-def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float) -> None:
+def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float, generators: Iterable[Any] = ()) -> None:
     """Refuse outputs that are others with other random numbers; the state of these comes back.
 
     Two passes of a network that flips one coin a pass are often alike, so there are many.
@@ -38,6 +39,7 @@ def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float
         again: gives the outputs once more.
         outputs: of a few examples.
         tolerance: relative error that rounding may make.
+        generators: that the network owns; whoever asks puts them back.
 
     Raises:
         ValueError: they are random.
@@ -48,6 +50,8 @@ def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float
             for seed in range(SEEDS):
                 torch.manual_seed(seed)
                 random.seed(seed)
+                for generator in generators:
+                    reseed(generator, seed)
                 if _numpy():
                     _numpy().seed(seed)
                 if not near(again(), outputs, tolerance):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.backward import graph_under
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate, given_as, select
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, given_as, select, size
 from regime.kernels.jacobian.blocks import Outputs
 from regime.kernels.jacobian.heads import Heads, split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -42,10 +42,12 @@ def jacobian(
     parameters = owned(model, layers)
     flat = [parameter for own in parameters.values() for parameter in own.values()]
     with undisturbed(model, readout) as passes:
-        outputs = evaluate(model, batch, readout := passes.watched(readout))
+        readout = passes.watched(readout)
+        alone = [evaluate(model, select(batch, [row]), readout)[0].detach() for row in range(size(batch))]
+        outputs = evaluate(model, batch, readout)
         check_seen(graph_under(outputs))
-        for row, among in enumerate(outputs):
-            difference = evaluate(model, select(batch, [row]), readout)[0] - among
+        for one, among in zip(alone, outputs, strict=True):
+            difference = one - among
             if not difference.norm() <= 1e-3 * (1 + among.norm()):
                 raise ValueError(coupled(f"by {difference.norm().item():.2g}"))
     found = {id(parameter): [] for parameter in flat}

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from regime.kernels.jacobian.attributes import HOOKS, PARTS, attributes, within
+from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, PARTS, attributes, within
+from regime.kernels.jacobian.generators import same_state, set_state, state_of
 
 
 @contextmanager
@@ -47,7 +48,11 @@ class Found:
         self.unhooked = [module[name] for module in modules for name in HOOKS if name in module and not module[name]]
         """Where there were none."""
         parameters = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values()]
-        self.trainable = [(own, own.requires_grad) for own in parameters if own is not None]
+        self.trainable = [(own, own.requires_grad, own.grad, own.data) for own in parameters if own is not None]
+        """Their gradients, and the memory that they lie in."""
+        self.gradients = [gradient for *_, gradient, _ in self.trainable if gradient is not None]
+        self.generators = [(value, state_of(value)) for value in kept if isinstance(value, GENERATORS)]
+        """Of random numbers, the network's own."""
         self.chance = random.getstate(), np.random.get_state()
         """Python's and NumPy's."""
         self.passing = self.passed = RemovableHandle.next_id
@@ -93,12 +98,22 @@ class Found:
 
     def _unfreeze(self) -> None:
         with torch._C.DisableTorchFunction():
-            for parameter, before in self.trainable:
+            for parameter, before, gradient, data in self.trainable:
                 if parameter.requires_grad != before:
                     parameter.requires_grad_(before)
+                if parameter.grad is not gradient:
+                    parameter.grad = gradient
+                if torch._C._has_storage(data) and parameter.data_ptr() != data.data_ptr():
+                    parameter.data = data
+
+    def drew(self) -> bool:
+        """Tell whether a generator of the network's own has drawn numbers."""
+        return any(not same_state(state_of(generator), before) for generator, before in self.generators)
 
     def end(self) -> None:
         """Let go of hooks that were added since, and let chance go on as it would have."""
+        for generator, before in self.generators:
+            set_state(generator, before)
         for _, own, before in self.hooks:
             for key in own.keys() - before.keys():
                 del own[key]

@@ -44,7 +44,7 @@ GRAD = FunctionType(
 
 @contextmanager
 def in_single(model: nn.Module) -> Iterator[None]:
-    """Have parameters and buffers of half precision in single precision meanwhile; scripted networks are left as they are."""
+    """Have parameters and buffers of half precision in single precision meanwhile."""
     half = halves(model, {})
     wide = widen(half)
     with promoting(half, wide), placed(model, wide):
@@ -68,11 +68,16 @@ def halves(model: nn.Module, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         model: any module.
         others: what will be in the place of some of its own.
+
+    Raises:
+        ValueError: they are in a scripted network.
     """
     if not any(not is_lazy(each) and is_half(each) for each in chain(model.parameters(), model.buffers(), others.values())):
         return {}
     own = {**dict(model.named_parameters()), **dict(model.named_buffers()), **others}
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()) or any(map(elsewhere, own.values())):
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise ValueError("model: it is scripted, and in half precision, which cannot be widened; call model.float() first")
+    if any(map(elsewhere, own.values())):
         return {}
     return {name: tensor for name, tensor in own.items() if is_half(tensor)}
 

@@ -105,9 +105,10 @@ def learn(
     with noting(passes) as made, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
-    passes.drew |= outside() != before
+    passes.drew |= outside() != before or passes.found.drew()
     if passes.drew:
-        check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding))
+        own = [generator for generator, _ in passes.found.generators]
+        check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding), own)
     others, doubtful = None, False
     if id(outputs) in log.known:
         shared, met = _by_rows(parameters, log.calls)

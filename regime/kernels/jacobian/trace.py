@@ -78,6 +78,8 @@ class Log(Composed):
         output = function(*args, **kwargs)
         self._follow(function, args, kwargs, output)
         outputs = differentiable(output)
+        if any(each.is_nested for each in outputs):
+            raise ValueError("model: it makes nested tensors, in which no axis counts the examples; pad them to one tensor")
         if outputs:
             tensors = list(tensors_in((args, kwargs)))
             if not returns_its_argument(function, tensors, outputs):

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
+from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import within
+from regime.kernels.jacobian.batch import copied
 from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
-from regime.kernels.jacobian.functions import draws_now
+from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.process import EAGER, NATIVE, full_precision
 from regime.kernels.jacobian.single import in_single, promoted
@@ -54,7 +56,7 @@ def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
             yield held.passes
             return
         with EAGER.held(), full_precision(), unhooked(model), in_single(model):
-            held.passes = Passes(model, held.moving)
+            held.passes = Passes(model, held)
             try:
                 yield held.passes
             finally:
@@ -71,6 +73,8 @@ class _Turn:
     passes: "Passes | None" = None
     moving: set[int] = field(default_factory=set)
     """Tensors that passes were seen to write into, by id."""
+    writes: bool = False
+    """Whether passes were seen to write into what they are given: then they are given copies."""
 
 
 _lock = threading.Lock()
@@ -84,10 +88,12 @@ RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 class Passes:
     """The passes through a network that leave no trace."""
 
-    def __init__(self, model: nn.Module, moving: set[int]) -> None:
-        self.model, self.moving = model, moving
+    def __init__(self, model: nn.Module, known: _Turn) -> None:
+        self.model, self.known = model, known
         self.found = Found(model)
         self.buffers = [own for module in model.modules() for own in within(vars(module), ("_buffers",)) if own]
+        self.given: set[int] = set()
+        """Where that lies which a pass was given as it is."""
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
@@ -140,9 +146,13 @@ class Passes:
             for name, buffer in buffers.items():
                 if buffer is not None:
                     if id(buffer) not in copies:
-                        copies[id(buffer)] = buffer.detach().clone().requires_grad_(buffer.requires_grad)
+                        copies[id(buffer)] = copied(buffer)
                     buffers[name] = copies[id(buffer)]
         self.modes.enter_context(self._watching())
+        if self.known.writes:
+            args, kwargs = tree_map(lambda value: copied(value) if isinstance(value, Tensor) else value, (args, kwargs))
+        found = tensors_in((args, kwargs))
+        self.given = {_place(each) for each in found if torch._C._has_storage(each)} - {0} if not self.known.writes else set()
         return promoted((args, kwargs))
 
     @contextmanager
@@ -170,8 +180,8 @@ class Passes:
     def _restore(self) -> None:
         self.found.restore()
         # a pass gets copies of what passes write into, as of buffers: an earlier one may be differentiated yet
-        moving = [own for own in self.found.tensors if id(own) in self.moving and not isinstance(own, nn.Parameter)]
-        copies = {id(own): self.written.get(own, own).detach().clone().requires_grad_(own.requires_grad) for own in moving}
+        moving = [own for own in self.found.tensors if id(own) in self.known.moving and not isinstance(own, nn.Parameter)]
+        copies = {id(own): copied(self.written.get(own, own), own.requires_grad) for own in moving}
         held = self.found.place(copies) if copies else ()
         if self.written:
             self._rewrite({own: before for own, before in self.written.items() if id(own) not in held})
@@ -186,18 +196,23 @@ class Passes:
     def storages(self) -> dict[int, list[Tensor]]:
         """The network's tensors by the memory they lie in."""
         found: dict[int, list[Tensor]] = {}
-        for tensor in (*self.model.parameters(), *self.model.buffers(), *self.found.tensors):
+        for tensor in (*self.model.parameters(), *self.model.buffers(), *self.found.tensors, *self.found.gradients):
             if torch._C._has_storage(tensor) and tensor.numel():
-                found.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
+                found.setdefault(_place(tensor), []).append(tensor)
         return found
 
     def keep(self, tensor: Tensor) -> None:
         """Keep what a tensor of the network is, before something is written where it lies."""
         if torch._C._has_storage(tensor):
-            for own in self.storages.get(tensor.untyped_storage().data_ptr(), ()):
+            self.known.writes |= _place(tensor) in self.given
+            for own in self.storages.get(_place(tensor), ()):
                 if own not in self.written:
                     self.written[own] = own.detach().clone()
-                    self.moving.add(id(own))
+                    self.known.moving.add(id(own))
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 @cache

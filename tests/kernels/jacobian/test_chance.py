@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from torch.nn import functional
 
 from regime import empirical_ntk
 from regime.kernels.jacobian import structure
+from regime.kernels.jacobian.generators import same_state, state_of
 from regime.kernels.jacobian.undisturbed import undisturbed
 
 X = torch.randn(16, 4, generator=torch.Generator().manual_seed(1))
@@ -70,3 +73,24 @@ def test_attention_without_dropout_draws_nothing(monkeypatch: pytest.MonkeyPatch
         model(x)
     assert not passes.drew
     assert empirical_ntk(model, x, readout=lambda o, _: o.mean(1)).total.isfinite().all()
+
+
+GENERATORS = {
+    "Python": (random.Random, lambda own: float(own.random() > 0.1)),
+    "NumPy": (np.random.default_rng, lambda own: float(own.random() > 0.1)),
+    "NumPy of old": (np.random.RandomState, lambda own: float(own.rand() > 0.1)),
+    "torch": (lambda seed: torch.Generator().manual_seed(seed), lambda own: float(torch.rand((), generator=own) > 0.1)),
+}
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_coins_of_a_generator_of_its_own_are_refused_as_random(kind: str) -> None:
+    make, throw = GENERATORS[kind]
+    for seed in range(12):
+        own = make(seed)
+        model = Skipping(partial(throw, own))
+        model.own = own
+        before = state_of(own)
+        with pytest.raises(ValueError, match="it is random"):
+            empirical_ntk(model, X)
+        assert same_state(state_of(own), before)

@@ -248,3 +248,13 @@ def test_random_models(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
             found["right" if not want.any() or relative(got, want) < 1e-4 else f"{seed}: wrong"] += 1
     assert found.keys() == {"right", "refused"}, found
     assert found["right"] > 35
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["scripted", "traced"])
+def test_scripted_networks_of_half_precision_are_refused(dtype: torch.dtype, kind: str) -> None:
+    model, x = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype), torch.randn(5, 6).to(dtype)
+    scripted = torch.jit.script(model) if kind == "scripted" else torch.jit.trace(model, x)
+    with pytest.raises(ValueError, match=r"scripted, and in half precision, .* call model\.float\(\)"):
+        regime.empirical_ntk(scripted, x)
+    assert regime.empirical_ntk(scripted.float(), x.float()).total.isfinite().all()

@@ -116,3 +116,28 @@ def test_the_graph_of_the_probe_is_let_go_of_where_it_is_not_needed_again() -> N
     stream(model, x, lambda *_: None, structure=structure, keep=False)
     with pytest.raises(RuntimeError, match="second time"):
         stream(model, x, lambda *_: None, structure=structure)
+
+
+class Places(nn.Module):
+    """A row of a table at each of many steps."""
+
+    def __init__(self, take: Callable[[Tensor, int], Tensor]) -> None:
+        super().__init__()
+        self.table, self.layer, self.last, self.take = nn.Parameter(torch.randn(60, 8)), nn.Linear(8, 8), nn.Linear(8, 2), take
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros_like(x[:, 0])
+        for t in range(x.shape[1]):
+            h = torch.tanh(self.layer(h) + x[:, t] + self.take(self.table, t))
+        return self.last(h)
+
+
+@pytest.mark.parametrize(
+    "take", [lambda table, t: table[t], lambda table, t: table.unbind()[t], lambda table, t: table[t : t + 1]]
+)
+def test_rows_that_are_taken_one_at_a_time_hold_no_whole_table_each(take: Callable) -> None:
+    model, x = Places(take).double(), torch.randn(5, 60, 8).double()
+    part = capture(model, x)["(root)"].parts[0]
+    assert sum(each.numel() for each in (part.g, part.ids)) < 2 * 5 * 60 * 2 * 8
+    got, want = (empirical_ntk(model, x, method=method).total for method in ("auto", "dense"))
+    assert relative(got, want) < 1e-10

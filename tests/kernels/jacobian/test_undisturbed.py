@@ -289,3 +289,66 @@ def test_a_readout_comes_back_as_it_was(use: Callable) -> None:
     assert all(torch.equal(value, before[name]) for name, value in readout.state_dict().items())
     assert readout.used == 0
     assert not readout._forward_hooks
+
+
+class Writing(nn.Module):
+    """Writes into what it is given, or into its parameters' gradients or memory."""
+
+    def __init__(self, write: Callable[["Writing", Tensor], None]) -> None:
+        super().__init__()
+        self.first, self.last, self.write = nn.Linear(4, 5), nn.Linear(5, 3), write
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.write(self, x)
+        return self.last(self.first(x).tanh())
+
+
+def scaled(model: Writing, x: Tensor) -> None:
+    del model
+    x *= 2
+
+
+def shifted_in_part(model: Writing, x: Tensor) -> None:
+    del model
+    x[:, :2].add_(1)
+
+
+def trained(model: Writing, x: Tensor) -> None:
+    with torch.enable_grad():
+        model.first(x).square().sum().backward()
+
+
+def halved(model: Writing, x: Tensor) -> None:
+    del x
+    model.first.weight.data = model.first.weight.data / 2
+
+
+WRITES = [scaled, shifted_in_part, trained, halved]
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("settings", [{}, {"method": "dense"}, {"outputs": "full"}, {"memory": 100_000}])
+def test_what_a_pass_writes_into_its_batch_or_parameters_is_gone_afterwards(write: Callable, settings: dict) -> None:
+    torch.manual_seed(0)
+    model, x = Writing(write).double(), torch.randn(9, 4).double()
+    model.last.weight.grad = torch.ones(3, 5).double()
+    weight, given, rows = model.first.weight.clone(), x.clone(), []
+    for k in range(len(x)):
+        model.first.weight.data = weight.detach().clone()
+        for value in model(x[k : k + 1].clone())[0]:
+            gradients = torch.autograd.grad(value, list(model.parameters()), retain_graph=True)
+            rows.append(torch.cat([gradient.flatten() for gradient in gradients]))
+    model.first.weight.data, model.first.weight.grad, model.first.bias.grad = weight.detach().clone(), None, None
+    j = torch.stack(rows).view(9, 3, -1)
+    total = regime.empirical_ntk(model, x, **settings).total
+    full = torch.einsum("ncp,mdp->nmcd", j, j)
+    want = full if settings.get("outputs") == "full" else full.diagonal(dim1=2, dim2=3).mean(-1)
+    assert (total - want).norm() < 1e-12 * want.norm()
+    regime.empirical_ntk(model, x, x, **settings)
+    line = regime.Linearization.of(model, x)
+    v = torch.randn(9, 3).double()
+    assert (line.kernel_product(v) - torch.einsum("nmcd,md->nc", full, v)).norm() < 1e-12 * full.norm()
+    assert torch.equal(x, given)
+    assert torch.equal(model.first.weight, weight)
+    assert model.first.weight.grad is model.first.bias.grad is None
+    assert torch.equal(model.last.weight.grad, torch.ones(3, 5).double())
