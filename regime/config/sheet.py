@@ -64,8 +64,8 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
             taken[0] += ", though they are numbers: header = false takes it as data"
     else:
         cells, rows = table.cells, table.rows
-        known = table.names if len(table.names) == len(first) else ()
-        names = _named(list(known)) if known else [f"column {at}" for at in range(1, len(first) + 1)]
+        known = len(table.names) >= len(first) and not any(table.names[len(first) :])
+        names = _named(list(table.names[: len(first)])) if known else [f"column {at}" for at in range(1, len(first) + 1)]
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
