@@ -87,6 +87,17 @@ def numbers(column: Sequence[str], decimals: Decimals) -> "np.ndarray":
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
+def standardized(values: "np.ndarray") -> "np.ndarray":
+    """Return columns with mean 0 and variance 1; one whose values differ by no more than rounding is exactly 0."""
+    import numpy as np
+
+    # Less the first row, so that the mean of equal values is exact; over the range, so that no square vanishes.
+    apart, size = values - values[0], np.ptp(values, 0)
+    apart = apart / np.where(size > np.finfo(float).eps * np.abs(values).max(0), size, np.inf)
+    apart = apart - apart.mean(0)
+    return apart / np.where(apart.any(0), apart.std(0), 1.0)
+
+
 def is_numeric(cell: str) -> bool:
     """Return whether a cell is a number among labels, as true and false are."""
     return is_number(cell) or cell.lower() in BOOLEANS

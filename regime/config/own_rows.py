@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from regime.config.columns import LABELS, exact, is_missing, is_number, is_numeric, numbers
+from regime.config.columns import LABELS, exact, is_missing, is_number, is_numeric, numbers, standardized
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
 from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
 from regime.config.table import COLUMNS
@@ -66,6 +66,8 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
     needed = target if len(columns.inputs) > 1 else sheet.names
     sheet, dropped = sort_out(sheet, bad, choices, needed)
     x, names = _inputs(sheet, columns.inputs, encoded)
+    scaled = zip(names, standardized(x).T, strict=True)
+    same = [f"column {show(name)} has one value only" for name, column in scaled if not column.any()]
     y, classes, task_type, doubts = _targets(sheet, columns.target, categorical, choices)
     for part in (x, y):
         part.setflags(write=False)
@@ -78,7 +80,7 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
         left_out=columns.left_out + dropped,
         scaling=SCALING,
         taken=sheet.taken,
-        doubts=columns.doubts + doubts,
+        doubts=columns.doubts + same + doubts,
         columns=sheet.names,
         first=sheet.cells[:5],
     )
@@ -101,7 +103,6 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
             for at in inputs
             if _is_different(sheet.column(at))
         ]
-    doubts += [f"column {show(sheet.names[at])} has one value only" for at in inputs if len(set(sheet.column(at))) == 1]
     if not inputs:
         raise ValueError("no column is left for the inputs; allowed: a target and at least one input")
     words = [at for at in inputs if at not in encoded and _is_words(sheet.column(at))]
@@ -279,7 +280,7 @@ def _targets(
         if values is not None and choices.task_type == "auto" and distinct > 2:
             doubts.append(f"{distinct} whole numbers are taken as classes: task_type = 'regression' predicts the number")
         return np.array(where, dtype=float), classes, "classification", doubts
-    if distinct < 2:
+    if not standardized(values).any():
         check_classes((column[0],), len(column))
     doubts = []
     if choices.task_type == "auto" and distinct <= MANY and distinct * 4 <= len(column):

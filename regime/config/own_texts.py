@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_number, is_typed, numbers
+from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_number, is_typed, numbers, standardized
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of
 from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
 from regime.config.table import check_characters
@@ -74,13 +74,13 @@ def _texts(
         known = numbers(column, sheet.decimals)
         numeric = bool((known == known).all())  # none is nan
         if number:
-            if not known.std():
+            values = standardized(known).tolist()
+            if not any(values):
                 check_classes((column[0],), len(column))
             if choices.task_type == "auto" and len(set(column)) <= MANY:
                 doubts.append(
                     f"{len(set(column))} numbers are taken as a regression: task_type = 'classification' makes them classes"
                 )
-            values = ((known - known.mean()) / known.std()).tolist()
         else:
             classes, labels = classes_of(column, exact(column, sheet.decimals) if numeric else None)
             check_classes(classes, len(column))
