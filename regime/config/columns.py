@@ -27,6 +27,8 @@ WRITTEN = {
     for point, part in PARTS_THOUSANDS.items()
 }
 """How numbers are written where a mark is decimal."""
+EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+"""A number whose mark could be decimal, or part thousands."""
 TYPED = 64
 """Most different words of a column that is no text."""
 Choice = int | str
@@ -38,14 +40,13 @@ class Decimals(NamedTuple):
 
     point: str = "."
     note: str = ""
+    doubt: str = ""
 
     def plain(self, cell: str) -> str:
         """Return a cell's number as Python writes it, nothing where it is none."""
-        return (
-            cell.replace(PARTS_THOUSANDS[self.point], "").replace(self.point, ".")
-            if WRITTEN[self.point].fullmatch(cell)
-            else ""
-        )
+        if not WRITTEN[self.point].fullmatch(cell):
+            return ""
+        return cell.replace(PARTS_THOUSANDS[self.point], "").replace(self.point, ".")
 
     def typed(self, cell: str) -> str:
         """Return the same, of true and false 1 and 0."""
@@ -70,24 +71,43 @@ def is_typed(column: Sequence[str]) -> bool:
 
 
 def decimals_of(cells: list[list[str]], separator: str) -> Decimals:
-    """Return how a table writes numbers: as makes most of its cells numbers."""
-    marked = [cell for row in cells for cell in row if ("," in cell or "." in cell) and is_number(cell)]
+    """Return how a table writes numbers: as makes most of its cells numbers.
+
+    Where a mark could be decimal or part thousands in all of them, it parts thousands if these fit the whole numbers beside
+    them, or if it parts the cells, too.
+    """
+    columns = [[cell for cell in column if is_number(cell)] for column in zip(*cells, strict=True)]
+    marked = [cell for column in columns for cell in column if "." in cell or "," in cell]
+    large = [cell for column in columns if (cell := _least_of_thousands(column))]
     read = {point: [cell for cell in marked if Decimals(point).plain(cell)] for point in PARTS_THOUSANDS}
-    either = len(read["."]) == len(read[","])
-    if either:
-        point = "," if marked and separator != "," and all("," in cell for cell in marked) else "."
-    else:
+    if len(read["."]) != len(read[","]):
         point = max(read, key=lambda each: len(read[each]))
-    shown = max(read[point], key=lambda cell: "," in cell, default="")
-    return Decimals(point, _said(point, shown, either) if "," in shown or point == "," else "")
+        shown = max(read[point], key=lambda cell: "," in cell)
+        against = [cell for cell in large if point in cell]
+    else:
+        marks = [mark for mark in PARTS_THOUSANDS if any(mark in cell for cell in marked)]
+        parts = large or separator in marks
+        point = "." if len(marks) != 1 else PARTS_THOUSANDS[marks[0]] if parts else marks[0]
+        shown, against = "", [*large, *filter(EITHER.fullmatch, marked)]
+    note = _said(point, shown) if "," in shown or (shown and point == ",") else ""
+    return Decimals(point, note, _said(point, against[0], doubtful=True) if against else "")
 
 
-def _said(point: str, cell: str, doubtful: bool) -> str:
-    """What a mark in a number does, and whether it could do the other."""
-    does = ["part thousands", "are decimal"]
-    decimal = ("," in cell) == (point == ",")
-    doubt = f", though all could {does[0] if decimal else 'be decimal'}" if doubtful else ""
-    return f"{'commas' if ',' in cell else 'points'} {does[decimal]}, as in {cell}{doubt}"
+def _least_of_thousands(column: list[str]) -> str:
+    """The least number with a mark, where as thousands it is nearer to the largest without, below 1000, than as a decimal."""
+    whole = [abs(float(cell)) for cell in column if re.fullmatch(r"[+-]?\d+", cell)]
+    either = [(abs(float(re.sub("[.,]", "", cell))), cell) for cell in column if EITHER.fullmatch(cell)]
+    if not whole or not either or len(whole) + len(either) < len(column):
+        return ""
+    least, cell = min(either)
+    return cell if max(whole) < 1000 and least**2 < 1000 * max(whole) ** 2 else ""
+
+
+def _said(point: str, cell: str, doubtful: bool = False) -> str:
+    """What the mark of a number does, and what else it could do."""
+    mark = "," if "," in cell else "."
+    does, could = ("are decimal", "part thousands") if mark == point else ("part thousands", "be decimal")
+    return f"{'commas' if mark == ',' else 'points'} {does}, as in {cell}" + f", though they could {could}" * doubtful
 
 
 def numbers(column: Sequence[str], decimals: Decimals) -> np.ndarray:

@@ -79,7 +79,7 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
         left_out=columns.left_out + dropped,
         scaling=SCALING,
         taken=sheet.taken,
-        doubts=columns.doubts + same + doubts,
+        doubts=[*columns.doubts, *same, *doubts, *filter(None, [sheet.decimals.doubt])],
         columns=sheet.names,
         first=sheet.cells[:5],
     )

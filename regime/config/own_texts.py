@@ -92,7 +92,7 @@ def _texts(
         left_out=left_out,
         scaling="The target has mean 0 and variance 1 over all rows" if number else "",
         taken=taken,
-        doubts=doubts,
+        doubts=[*doubts, *filter(None, [sheet.decimals.doubt])],
         columns=sheet.names,
         first=[[cell if len(cell) <= 200 else cell[:197] + "..." for cell in row] for row in sheet.cells[:5]],
     )
