@@ -8,7 +8,7 @@ import numpy as np
 
 from regime.config.columns import LABELS, exact, is_missing, is_number, numbers, standardized
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
-from regime.config.sheet import Sheet, bad_cells, read_sheet, sort_out
+from regime.config.sheet import Sheet, bad_cells, read_sheet, sort_out, unique
 from regime.config.table import COLUMNS
 from regime.errors import show
 
@@ -221,7 +221,7 @@ def _inputs(sheet: Sheet, inputs: list[int], encoded: list[int]) -> tuple[np.nda
             names.append(sheet.names[at])
     if len(names) >= COLUMNS:
         raise ValueError(f"it has {len(names)} inputs; allowed: at most {COLUMNS - 1}")
-    return np.concatenate(parts, 1), names
+    return np.concatenate(parts, 1), unique(names)
 
 
 def _targets(

@@ -1,6 +1,7 @@
 """A table with its columns named and its rows counted as the file counts them; and the refusal of cells that cannot be read."""
 
 from collections.abc import Collection
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -68,14 +69,14 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         header = table.rows[0] not in table.ragged and names_first(table.cells, body)
     if header:
         cells, rows = table.cells[1:], table.rows[1:]
-        names = _named(first)
+        names = unique(first)
         taken.insert(0, f"row {table.rows[0]} names the columns")
         if choices.header is None and all(cell.isdigit() for cell in first):
             taken[0] += ", though they are numbers: header = false takes it as data"
     else:
         cells, rows = table.cells, table.rows
         known = len(table.names) >= len(first) and not any(table.names[len(first) :])
-        names = _named(list(table.names[: len(first)])) if known else [f"column {at}" for at in range(1, len(first) + 1)]
+        names = unique(list(table.names[: len(first)])) if known else [f"column {at}" for at in range(1, len(first) + 1)]
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
@@ -84,13 +85,15 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))
 
 
-def _named(cells: list[str]) -> list[str]:
-    """Names of columns: those without one, or with that of another, get their number."""
-    names: list[str] = []
-    for at, cell in enumerate(cells, 1):
-        name = cell or f"unnamed {at}"
-        names.append(name if name not in names else f"{name}.{at}")
-    return names
+def unique(names: list[str]) -> list[str]:
+    """Return names that differ: those without one, or with that of another before, get the first number that is free."""
+    named = [name or f"unnamed {at}" for at, name in enumerate(names, 1)]
+    taken = set(named)
+    for at, name in enumerate(named):
+        if name in named[:at]:
+            named[at] = next(free for number in count(at + 1) if (free := f"{name}.{number}") not in taken)
+            taken.add(named[at])
+    return named
 
 
 def bad_cells(sheet: Sheet, at: int, words: bool, target: bool = False) -> list[Bad]:
