@@ -76,7 +76,8 @@ def decimals_of(cells: list[list[str]], separator: str) -> Decimals:
     Where a mark could be decimal or part thousands in all of them, it parts thousands if these fit the whole numbers beside
     them, or if it parts the cells, too.
     """
-    columns = [[cell for cell in column if is_number(cell)] for column in zip(*cells, strict=True)]
+    written = [column for column in zip(*cells, strict=True) if any("." in cell or "," in cell for cell in column)]
+    columns = [list(filter(is_number, column)) for column in written]
     marked = [cell for column in columns for cell in column if "." in cell or "," in cell]
     large = [cell for column in columns if (cell := _least_of_thousands(column))]
     read = {point: [cell for cell in marked if Decimals(point).plain(cell)] for point in PARTS_THOUSANDS}
@@ -112,7 +113,8 @@ def _said(point: str, cell: str, doubtful: bool = False) -> str:
 
 def numbers(column: Sequence[str], decimals: Decimals) -> np.ndarray:
     """Return a column's numbers, not a number where a cell is missing, no number, or too large; true and false are 1 and 0."""
-    values = np.array([float(decimals.typed(cell) or "nan") for cell in column])
+    known = {cell: float(decimals.typed(cell) or "nan") for cell in set(column)}
+    values = np.array([known[cell] for cell in column])
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
