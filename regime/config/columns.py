@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from regime.errors import show
-
-if TYPE_CHECKING:
-    import numpy as np
 
 TEXTS = ("text", "sentence", "review", "content", "message", "comment", "tweet", "body", "document")
 LABELS = ("label", "labels", "class", "target", "targets", "outcome", "species", "diagnosis", "sentiment", "category")
@@ -21,9 +20,15 @@ MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "<na>", "#n/a", "#na",
 LARGEST = 1e30
 """Magnitude beyond which a number is refused: its square would not fit."""
 BOOLEANS = {"true": "1", "false": "0"}
-NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
-COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+")
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+PARTS_THOUSANDS = {".": ",", ",": "."}
+"""What parts thousands where a mark is decimal."""
+WRITTEN = {
+    point: re.compile(rf"[+-]?([1-9]\d{{0,2}}(\{part}\d{{3}})+(\{point}\d*)?|(\d+(\{point}\d*)?|\{point}\d+)([eE][+-]?\d+)?)")
+    for point, part in PARTS_THOUSANDS.items()
+}
+"""How numbers are written where a mark is decimal."""
+EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+"""A number whose mark could be decimal, or part thousands."""
 TYPED = 64
 """Most different words of a column that is no text."""
 Choice = int | str
@@ -33,15 +38,19 @@ Choice = int | str
 class Decimals(NamedTuple):
     """How a table writes its numbers."""
 
-    decimal: str = "."
-    thousands: str = ""
+    point: str = "."
     note: str = ""
+    doubt: str = ""
 
     def plain(self, cell: str) -> str:
-        """Return a cell's number as Python writes it."""
-        if self.thousands and (THOUSANDS if self.thousands == "," else COMMA).fullmatch(cell):
-            cell = cell.replace(self.thousands, "")
-        return cell.replace(self.decimal, ".", 1) if self.decimal != "." and "." not in cell else cell
+        """Return a cell's number as Python writes it, nothing where it is none."""
+        if not WRITTEN[self.point].fullmatch(cell):
+            return ""
+        return cell.replace(PARTS_THOUSANDS[self.point], "").replace(self.point, ".")
+
+    def typed(self, cell: str) -> str:
+        """Return the same, of true and false 1 and 0."""
+        return BOOLEANS.get(cell.lower()) or self.plain(cell)
 
 
 def is_missing(cell: str) -> bool:
@@ -51,7 +60,7 @@ def is_missing(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Return whether a cell is written as a number, in whichever country."""
-    return NUMBER.fullmatch(cell) is not None
+    return any(written.fullmatch(cell) for written in WRITTEN.values())
 
 
 def is_typed(column: Sequence[str]) -> bool:
@@ -62,43 +71,69 @@ def is_typed(column: Sequence[str]) -> bool:
 
 
 def decimals_of(cells: list[list[str]], separator: str) -> Decimals:
-    """Return how a table writes numbers: a comma is a decimal one, or parts thousands, where all agree."""
-    flat = [cell for row in cells for cell in row if "," in cell and is_number(cell)]
-    if not flat:
-        return Decimals()
-    points = any(re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", cell) for row in cells for cell in row)
-    groups = all(THOUSANDS.fullmatch(cell) for cell in flat)
-    if (groups and (points or separator == ",")) or any("," in cell and cell.find(",") < cell.find(".") for cell in flat):
-        return Decimals(".", ",", f"commas part thousands, as in {flat[0]}")
-    if points:
-        return Decimals()  # commas in some cells, points in others: the cells with commas are refused as no numbers
-    dots = "." if any("." in cell for cell in flat) else ""
-    doubt = ", though all could part thousands" if groups else ""
-    return Decimals(",", dots, f"commas are decimal, as in {flat[0]}{doubt}")
+    """Return how a table writes numbers: as makes most of its cells numbers.
+
+    Where a mark could be decimal or part thousands in all of them, it parts thousands if these fit the whole numbers beside
+    them, or if it parts the cells, too.
+    """
+    written = [column for column in zip(*cells, strict=True) if any("." in cell or "," in cell for cell in column)]
+    columns = [list(filter(is_number, column)) for column in written]
+    marked = [cell for column in columns for cell in column if "." in cell or "," in cell]
+    large = [cell for column in columns if (cell := _least_of_thousands(column))]
+    read = {point: [cell for cell in marked if Decimals(point).plain(cell)] for point in PARTS_THOUSANDS}
+    if len(read["."]) != len(read[","]):
+        point = max(read, key=lambda each: len(read[each]))
+        shown = max(read[point], key=lambda cell: "," in cell)
+        against = [cell for cell in large if point in cell]
+    else:
+        marks = [mark for mark in PARTS_THOUSANDS if any(mark in cell for cell in marked)]
+        parts = large or separator in marks
+        point = "." if len(marks) != 1 else PARTS_THOUSANDS[marks[0]] if parts else marks[0]
+        shown, against = "", [*large, *filter(EITHER.fullmatch, marked)]
+    note = _said(point, shown) if "," in shown or (shown and point == ",") else ""
+    return Decimals(point, note, _said(point, against[0], doubtful=True) if against else "")
 
 
-def numbers(column: Sequence[str], decimals: Decimals) -> "np.ndarray":
+def _least_of_thousands(column: list[str]) -> str:
+    """The least number with a mark, where as thousands it is nearer to the largest without, below 1000, than as a decimal."""
+    whole = [abs(float(cell)) for cell in column if re.fullmatch(r"[+-]?\d+", cell)]
+    either = [(abs(float(re.sub("[.,]", "", cell))), cell) for cell in column if EITHER.fullmatch(cell)]
+    if not whole or not either or len(whole) + len(either) < len(column):
+        return ""
+    least, cell = min(either)
+    return cell if max(whole) < 1000 and least**2 < 1000 * max(whole) ** 2 else ""
+
+
+def _said(point: str, cell: str, doubtful: bool = False) -> str:
+    """What the mark of a number does, and what else it could do."""
+    mark = "," if "," in cell else "."
+    does, could = ("are decimal", "part thousands") if mark == point else ("part thousands", "be decimal")
+    return f"{'commas' if mark == ',' else 'points'} {does}, as in {cell}" + f", though they could {could}" * doubtful
+
+
+def numbers(column: Sequence[str], decimals: Decimals) -> np.ndarray:
     """Return a column's numbers, not a number where a cell is missing, no number, or too large; true and false are 1 and 0."""
-    import numpy as np
-    import pandas as pd
-
-    plain = pd.Series([decimals.plain(BOOLEANS.get(cell.lower(), cell)) for cell in column], dtype=object)
-    values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    known = {cell: float(decimals.typed(cell) or "nan") for cell in set(column)}
+    values = np.array([known[cell] for cell in column])
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
-def is_numeric(cell: str) -> bool:
-    """Return whether a cell is a number among labels, as true and false are."""
-    return is_number(cell) or cell.lower() in BOOLEANS
+def standardized(values: np.ndarray) -> np.ndarray:
+    """Return columns with mean 0 and variance 1; one whose values differ by no more than rounding is exactly 0."""
+    # Less the first row, so that the mean of equal values is exact; over the range, so that no square vanishes.
+    apart, size = values - values[0], np.ptp(values, 0)
+    apart = apart / np.where(size > np.finfo(float).eps * np.abs(values).max(0), size, np.inf)
+    apart = apart - apart.mean(0)
+    return apart / np.where(apart.any(0), apart.std(0), 1.0)
 
 
 def exact(column: Sequence[str], decimals: Decimals) -> list[Decimal]:
     """Return a column's numbers with all their digits, as labels compare; what is 0 as a float is 0."""
-    plain = [decimals.plain(BOOLEANS.get(cell.lower(), cell)) for cell in column]
+    plain = map(decimals.typed, column)
     return [Decimal(text) if float(text) else Decimal(0) for text in plain]
 
 
-def names_first(cells: list[list[str]]) -> bool:
+def names_first(cells: list[list[str]], decimals: Decimals) -> bool:
     """Return whether the first row holds names: no number above numbers, or a word above words that recur without it.
 
     Raises:
@@ -110,13 +145,13 @@ def names_first(cells: list[list[str]]) -> bool:
     named, against, inside, long, sure = [], [], False, False, False
     for at, cell in enumerate(first):
         column = [row[at] for row in body if not is_missing(row[at])]
-        numeric = sum(map(is_number, column)) * 2 > len(column)
+        numeric = sum(bool(decimals.plain(each)) for each in column) * 2 > len(column)
         if is_missing(cell) or not column:
             continue
         if numeric and is_number(cell):
             against.append(cell)
-            values = [float(value.replace(",", ".")) for value in column if re.fullmatch(r"[+-]?\d+([.,]\d+)?", value)]
-            inside |= not re.fullmatch(r"\d+", cell) or not values or min(values) <= float(cell) <= max(values)
+            values = [float(plain) for each in column if (plain := decimals.plain(each))]
+            inside |= not re.fullmatch(r"\d+", cell) or min(values) <= float(cell) <= max(values)
         elif numeric:
             named.append(cell)
             sure = True
@@ -143,7 +178,7 @@ def names_first(cells: list[list[str]]) -> bool:
 
 def _counts(cells: list[str]) -> bool:
     """Whether cells are whole numbers that follow one another."""
-    return all(re.fullmatch(r"\d+", cell) for cell in cells) and [int(cell) for cell in cells] == list(
+    return all(re.fullmatch(r"\d{1,9}", cell) for cell in cells) and [int(cell) for cell in cells] == list(
         range(int(cells[0]), int(cells[0]) + len(cells))
     )
 

@@ -2,16 +2,15 @@
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from regime.config.columns import LABELS, exact, is_missing, is_number, is_numeric, numbers
+import numpy as np
+
+from regime.config.columns import LABELS, exact, is_missing, is_number, numbers, standardized
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
-from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
+from regime.config.sheet import Sheet, bad_cells, read_sheet, sort_out, unique
 from regime.config.table import COLUMNS
 from regime.errors import show
-
-if TYPE_CHECKING:
-    import numpy as np
 
 COUNTER = re.compile(r"^unnamed:? \d+$|^index$|^idx$|^row[ _]?(names|id|nr)?$|^id$|[_ .-]id$|(?-i:[a-z]I[dD]$)", re.IGNORECASE)
 """Names of a column that only counts or names the rows, if no value recurs."""
@@ -24,8 +23,8 @@ OPTIONS = Choices()
 class OwnRows(NamedTuple):
     """Points (n, inputs), and what to predict (n,): numbers where `classes` is empty, else indices into it."""
 
-    x: "np.ndarray"
-    y: "np.ndarray"
+    x: np.ndarray
+    y: np.ndarray
     classes: tuple[str, ...]
     read: Read
 
@@ -54,18 +53,20 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
         raise ValueError("it has one column; allowed: at least two, parted by commas, semicolons, tabs, bars or spaces")
     encoded = sheet.places(choices.encode, "encode")
     columns = _columns(sheet, choices, encoded)
-    categorical = len(columns.target) == 1 and _is_categorical(sheet.column(columns.target[0]), choices)
-    if choices.task_type == "regression" and any(_is_words(sheet.column(at)) for at in columns.target[:1]):
+    categorical = len(columns.target) == 1 and _is_categorical(sheet, columns.target[0], choices)
+    if choices.task_type == "regression" and any(_is_words(sheet, at) for at in columns.target[:1]):
         raise ValueError(
             f"target {show(sheet.names[columns.target[0]])} holds words, and a regression predicts numbers; "
             "allowed: task_type = 'classification', or another target"
         )
-    bad = [cell for at in columns.inputs for cell in _bad(sheet, at, words=at in encoded)]
-    bad += [cell for at in columns.target for cell in _bad(sheet, at, words=categorical, target=True)]
+    bad = [cell for at in columns.inputs for cell in bad_cells(sheet, at, words=at in encoded)]
+    bad += [cell for at in columns.target for cell in bad_cells(sheet, at, words=categorical, target=True)]
     target = [sheet.names[at] for at in columns.target]
     needed = target if len(columns.inputs) > 1 else sheet.names
     sheet, dropped = sort_out(sheet, bad, choices, needed)
     x, names = _inputs(sheet, columns.inputs, encoded)
+    scaled = zip(names, standardized(x).T, strict=True)
+    same = [f"column {show(name)} has one value only" for name, column in scaled if not column.any()]
     y, classes, task_type, doubts = _targets(sheet, columns.target, categorical, choices)
     for part in (x, y):
         part.setflags(write=False)
@@ -78,7 +79,7 @@ def parse_rows(text: str, choices: Choices = OPTIONS) -> OwnRows:
         left_out=columns.left_out + dropped,
         scaling=SCALING,
         taken=sheet.taken,
-        doubts=columns.doubts + doubts,
+        doubts=[*columns.doubts, *same, *doubts, *filter(None, [sheet.decimals.doubt])],
         columns=sheet.names,
         first=sheet.cells[:5],
     )
@@ -101,10 +102,9 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
             for at in inputs
             if _is_different(sheet.column(at))
         ]
-    doubts += [f"column {show(sheet.names[at])} has one value only" for at in inputs if len(set(sheet.column(at))) == 1]
     if not inputs:
         raise ValueError("no column is left for the inputs; allowed: a target and at least one input")
-    words = [at for at in inputs if at not in encoded and _is_words(sheet.column(at))]
+    words = [at for at in inputs if at not in encoded and _is_words(sheet, at)]
     for name in (sheet.names[at] for at in encoded if at not in inputs):
         raise ValueError(
             f"encode = {list(choices.encode)!r:.80} is not allowed: {show(name)} is no input; allowed: inputs that hold words"
@@ -168,7 +168,7 @@ def _target(sheet: Sheet, usable: list[int]) -> tuple[list[int], list[str]]:
         return hot, [f"the last {len(hot)} columns are one-hot, one target: target = {names[-1]!r} predicts that one alone"]
     last, first = usable[-1], usable[0]
     doubts = []
-    if sheet.names[first] == f"column {first + 1}" and _few_whole(sheet.column(first)) and not _few_whole(sheet.column(last)):
+    if sheet.names[first] == f"column {first + 1}" and _few_whole(sheet, first) and not _few_whole(sheet, last):
         count = len(set(sheet.column(first)))
         doubts = [f"the last column is the target; the first has {count} values and could be it: target = 1"]
     return [last], doubts
@@ -176,70 +176,39 @@ def _target(sheet: Sheet, usable: list[int]) -> tuple[list[int], list[str]]:
 
 def _one_hot(sheet: Sheet, usable: list[int]) -> list[int]:
     """The columns at the end, two or more, of which each row has a 1 in one and 0 in the others."""
-    sums = [0] * len(sheet.cells)
+    sums = np.zeros(len(sheet.cells))
     for count, at in enumerate(reversed(usable[1:]), 1):
-        column = sheet.column(at)
-        if any(not is_number(cell) or float(cell.replace(",", ".")) not in (0, 1) for cell in column):
+        values = sheet.numbers(at)
+        sums += values
+        if not np.isin(values, (0, 1)).all() or sums.max() > 1:
             return []
-        sums = [total + int(float(cell.replace(",", "."))) for total, cell in zip(sums, column, strict=True)]
-        if max(sums) > 1:
-            return []
-        if min(sums) == 1 and count > 1:
+        if sums.min() == 1 and count > 1:
             return usable[-count:]
     return []
 
 
-def _few_whole(column: list[str]) -> bool:
-    values = {cell for cell in column if not is_missing(cell)}
-    return len(values) <= FEW and all(re.fullmatch(r"[+-]?\d+(\.0*)?", cell) for cell in values)
+def _few_whole(sheet: Sheet, at: int) -> bool:
+    values = {value for value, cell in zip(sheet.numbers(at), sheet.column(at), strict=True) if not is_missing(cell)}
+    return len(values) <= FEW and all(value.is_integer() for value in values)
 
 
-def _is_words(column: list[str]) -> bool:
+def _is_words(sheet: Sheet, at: int) -> bool:
     """Whether more than half of a column's cells are words."""
-    known = [cell for cell in column if not is_missing(cell)]
-    return sum(map(is_numeric, known)) * 2 <= len(known)
+    known = [cell for cell in sheet.column(at) if not is_missing(cell)]
+    return sum(bool(sheet.decimals.typed(cell)) for cell in known) * 2 <= len(known)
 
 
-def _is_categorical(column: list[str], choices: Choices) -> bool:
+def _is_categorical(sheet: Sheet, at: int, choices: Choices) -> bool:
     """Whether a target's cells are compared as words."""
-    known = [cell for cell in column if not is_missing(cell)]
-    if choices.task_type == "regression" or all(map(is_numeric, known)):
+    known = [cell for cell in sheet.column(at) if not is_missing(cell)]
+    if choices.task_type == "regression" or not np.isnan(numbers(known, sheet.decimals)).any():
         return False
-    numeric = sum(map(is_number, known))
-    return numeric * 2 <= len(known) or (choices.task_type == "classification" and numeric < len(known))
+    numeric = sum(bool(sheet.decimals.plain(cell)) for cell in known)
+    return numeric * 2 <= len(known) or choices.task_type == "classification"
 
 
-def _bad(sheet: Sheet, at: int, words: bool, target: bool = False) -> list[Bad]:
-    """Cells of a column that are missing, or no numbers where there are to be some.
-
-    Args:
-        sheet: all rows.
-        at: where the column is.
-        words: whether words are as good as numbers.
-        target: whether it is the target, whose words may be classes.
-    """
-    import numpy as np
-
-    column, name = sheet.column(at), sheet.names[at]
-    mend = ", though a class with task_type = 'classification'," if target else ""
-    lost = np.array([is_missing(cell) for cell in column]) if words else np.isnan(numbers(column, sheet.decimals))
-    return [
-        Bad(sheet.rows[k], name, column[k], _why(column[k]) + (mend if not is_missing(column[k]) else ""))
-        for k in np.flatnonzero(lost)
-        if sheet.rows[k] not in sheet.ragged
-    ]
-
-
-def _why(cell: str) -> str:
-    return (
-        f"{show(cell)} counts as missing" if cell and is_missing(cell) else f"{show(cell)} is no number" if cell else "missing"
-    )
-
-
-def _inputs(sheet: Sheet, inputs: list[int], encoded: list[int]) -> tuple["np.ndarray", list[str]]:
+def _inputs(sheet: Sheet, inputs: list[int], encoded: list[int]) -> tuple[np.ndarray, list[str]]:
     """Points, and the names of their inputs; a column of words gives one input a word."""
-    import numpy as np
-
     parts, names = [], []
     for at in inputs:
         column = sheet.column(at)
@@ -248,27 +217,25 @@ def _inputs(sheet: Sheet, inputs: list[int], encoded: list[int]) -> tuple["np.nd
             parts.append(np.eye(len(words))[where])
             names += [f"{sheet.names[at]} = {word}" for word in words]
         else:
-            parts.append(numbers(column, sheet.decimals)[:, None])
+            parts.append(sheet.numbers(at)[:, None])
             names.append(sheet.names[at])
     if len(names) >= COLUMNS:
         raise ValueError(f"it has {len(names)} inputs; allowed: at most {COLUMNS - 1}")
-    return np.concatenate(parts, 1), names
+    return np.concatenate(parts, 1), unique(names)
 
 
 def _targets(
     sheet: Sheet, target: list[int], categorical: bool, choices: Choices
-) -> tuple["np.ndarray", tuple[str, ...], str, list[str]]:
+) -> tuple[np.ndarray, tuple[str, ...], str, list[str]]:
     """Targets, classes, the type of the task, and what is doubtful about it."""
-    import numpy as np
-
     if len(target) > 1:
-        hot = np.stack([numbers(sheet.column(at), sheet.decimals) for at in target], 1)
+        hot = np.stack([sheet.numbers(at) for at in target], 1)
         if not np.isin(hot, (0, 1)).all() or not (hot.sum(1) == 1).all() or choices.task_type == "regression":
             names = [sheet.names[at] for at in target]
             raise ValueError(f"target = {names!r:.200} is not one-hot: each row has a 1 in one of them and 0 in the others")
         return hot.argmax(1).astype(float), tuple(sheet.names[at] for at in target), "classification", []
     column = sheet.column(target[0])
-    values = None if categorical else numbers(column, sheet.decimals)
+    values = None if categorical else sheet.numbers(target[0])
     labels = None if categorical else exact(column, sheet.decimals)
     whole = labels is not None and all(label == label.to_integral_value() for label in labels)
     distinct = len(set(column if labels is None else labels))
@@ -279,7 +246,7 @@ def _targets(
         if values is not None and choices.task_type == "auto" and distinct > 2:
             doubts.append(f"{distinct} whole numbers are taken as classes: task_type = 'regression' predicts the number")
         return np.array(where, dtype=float), classes, "classification", doubts
-    if distinct < 2:
+    if not standardized(values).any():
         check_classes((column[0],), len(column))
     doubts = []
     if choices.task_type == "auto" and distinct <= MANY and distinct * 4 <= len(column):

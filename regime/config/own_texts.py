@@ -4,9 +4,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_number, is_typed, numbers
+from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_typed, standardized
 from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of
-from regime.config.sheet import Bad, Sheet, read_sheet, sort_out
+from regime.config.sheet import Bad, Sheet, bad_cells, read_sheet, sort_out
 from regime.config.table import check_characters
 from regime.errors import show
 
@@ -47,17 +47,13 @@ def parse_texts(source: str, labeled: bool = True, choices: Choices = OPTIONS) -
     if choices.encode:
         raise ValueError(f"encode = {list(choices.encode)!r:.80} is not allowed for texts; allowed: columns of a toy's rows")
     text, target, left_out = _columns(sheet, labeled, choices)
-    column = sheet.column(target) if target is not None else []
-    number = target is not None and _is_regression(column, choices)
+    number = target is not None and _is_regression(sheet, target, choices)
     bad = [
         Bad(row, sheet.names[text], "", why)
         for row, cell in zip(sheet.rows, sheet.column(text), strict=True)
         if (why := _wrong(cell))
     ]
-    for row, cell in zip(sheet.rows, column, strict=bool(column)):
-        if is_missing(cell) or (number and not is_number(cell)):
-            why = f"{show(cell)} is no number" if cell and not is_missing(cell) else f"{show(cell)} counts as missing"
-            bad.append(Bad(row, sheet.names[target], cell, why if cell else "missing"))
+    bad += bad_cells(sheet, target, words=not number, target=True) if target is not None else []
     sheet, dropped = sort_out(sheet, bad, choices, sheet.names)
     return _texts(sheet, text, target, number, left_out + dropped, choices)
 
@@ -71,16 +67,16 @@ def _texts(
     labels, values = [], []
     if target is not None:
         column = sheet.column(target)
-        known = numbers(column, sheet.decimals)
+        known = sheet.numbers(target)
         numeric = bool((known == known).all())  # none is nan
         if number:
-            if not known.std():
+            values = standardized(known).tolist()
+            if not any(values):
                 check_classes((column[0],), len(column))
             if choices.task_type == "auto" and len(set(column)) <= MANY:
                 doubts.append(
                     f"{len(set(column))} numbers are taken as a regression: task_type = 'classification' makes them classes"
                 )
-            values = ((known - known.mean()) / known.std()).tolist()
         else:
             classes, labels = classes_of(column, exact(column, sheet.decimals) if numeric else None)
             check_classes(classes, len(column))
@@ -96,7 +92,7 @@ def _texts(
         left_out=left_out,
         scaling="The target has mean 0 and variance 1 over all rows" if number else "",
         taken=taken,
-        doubts=doubts,
+        doubts=[*doubts, *filter(None, [sheet.decimals.doubt])],
         columns=sheet.names,
         first=[[cell if len(cell) <= 200 else cell[:197] + "..." for cell in row] for row in sheet.cells[:5]],
     )
@@ -115,7 +111,7 @@ def _columns(sheet: Sheet, labeled: bool, choices: Choices) -> tuple[int, int | 
         raise ValueError("no column is left for the texts; allowed: a column of texts, and a target unless for 'next-token'")
     lower = {sheet.names[at].lower(): at for at in reversed(free)}
     named = [lower[name] for name in TEXTS if name in lower]
-    long = max(free, key=lambda at: sum(map(len, sheet.column(at))) * (not _all_numbers(sheet.column(at))))
+    long = max(free, key=lambda at: sum(map(len, sheet.column(at))) * (not _all_numbers(sheet, at)))
     where = (text or named or [long])[0]
     others = [at for at in free if at != where]
     if not labeled:
@@ -145,15 +141,15 @@ def _target(sheet: Sheet, others: list[int]) -> int:
     raise ValueError(f"several columns could be the target: {names}; say which, as in target = {sheet.names[others[0]]!r:.40}")
 
 
-def _is_regression(column: list[str], choices: Choices) -> bool:
+def _is_regression(sheet: Sheet, target: int, choices: Choices) -> bool:
     """Whether the target is a number to predict: as chosen, or else numbers of many values."""
     if choices.task_type != "auto":
         return choices.task_type == "regression"
-    return _all_numbers(column) and len({cell for cell in column if not is_missing(cell)}) > FEW
+    return _all_numbers(sheet, target) and len({cell for cell in sheet.column(target) if not is_missing(cell)}) > FEW
 
 
-def _all_numbers(column: list[str]) -> bool:
-    return all(is_number(cell) or is_missing(cell) for cell in column)
+def _all_numbers(sheet: Sheet, at: int) -> bool:
+    return all(sheet.decimals.plain(cell) or is_missing(cell) for cell in sheet.column(at))
 
 
 def _wrong(cell: str) -> str:

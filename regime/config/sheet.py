@@ -1,9 +1,12 @@
 """A table with its columns named and its rows counted as the file counts them; and the refusal of cells that cannot be read."""
 
 from collections.abc import Collection
+from itertools import count
 from typing import NamedTuple
 
-from regime.config.columns import Decimals, decimals_of, find_column, names_first
+import numpy as np
+
+from regime.config.columns import Decimals, decimals_of, find_column, is_missing, names_first, numbers
 from regime.config.read import Choices
 from regime.config.table import COLUMNS, ROWS, SHOWN, listed, read_table
 from regime.errors import show
@@ -25,6 +28,10 @@ class Sheet(NamedTuple):
     def column(self, at: int) -> list[str]:
         """Return the cells of a column."""
         return [row[at] for row in self.cells]
+
+    def numbers(self, at: int) -> np.ndarray:
+        """Return the numbers of a column, not a number where a cell is none."""
+        return numbers(self.column(at), self.decimals)
 
     def places(self, chosen: "tuple[int | str, ...] | int | str | None", field: str) -> list[int]:
         """Return where the chosen columns are; raises ValueError as `find_column` does."""
@@ -56,31 +63,61 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     first, taken = table.cells[0], list(table.notes)
     if len(table.cells) < 2:
         raise ValueError("it has one row; allowed: a row for each example")
-    if choices.header if choices.header is not None else table.rows[0] not in table.ragged and names_first(table.cells):
+    header = choices.header
+    if header is None:
+        body = decimals_of(table.cells[1:], table.separator)
+        header = table.rows[0] not in table.ragged and names_first(table.cells, body)
+    if header:
         cells, rows = table.cells[1:], table.rows[1:]
-        names = _named(first)
+        names = unique(first)
         taken.insert(0, f"row {table.rows[0]} names the columns")
         if choices.header is None and all(cell.isdigit() for cell in first):
             taken[0] += ", though they are numbers: header = false takes it as data"
     else:
         cells, rows = table.cells, table.rows
-        known = table.names if len(table.names) == len(first) else ()
-        names = _named(list(known)) if known else [f"column {at}" for at in range(1, len(first) + 1)]
+        known = len(table.names) >= len(first) and not any(table.names[len(first) :])
+        names = unique(list(table.names[: len(first)])) if known else [f"column {at}" for at in range(1, len(first) + 1)]
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
-    decimals = Decimals() if words else decimals_of(cells, table.separator)
+    decimals = decimals_of(cells, table.separator)
     taken += [decimals.note] * bool(decimals.note)
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))
 
 
-def _named(cells: list[str]) -> list[str]:
-    """Names of columns: those without one, or with that of another, get their number."""
-    names: list[str] = []
-    for at, cell in enumerate(cells, 1):
-        name = cell or f"unnamed {at}"
-        names.append(name if name not in names else f"{name}.{at}")
-    return names
+def unique(names: list[str]) -> list[str]:
+    """Return names that differ: those without one, or with that of another before, get the first number that is free."""
+    named = [name or f"unnamed {at}" for at, name in enumerate(names, 1)]
+    taken = set(named)
+    for at, name in enumerate(named):
+        if name in named[:at]:
+            named[at] = next(free for number in count(at + 1) if (free := f"{name}.{number}") not in taken)
+            taken.add(named[at])
+    return named
+
+
+def bad_cells(sheet: Sheet, at: int, words: bool, target: bool = False) -> list[Bad]:
+    """Return cells of a column that are missing, or no numbers where there are to be some.
+
+    Args:
+        sheet: all rows.
+        at: where the column is.
+        words: whether words are as good as numbers.
+        target: whether it is the target, whose words may be classes.
+    """
+    column, name = sheet.column(at), sheet.names[at]
+    mend = ", though a class with task_type = 'classification'," if target else ""
+    return [
+        Bad(row, name, cell, _why(cell) + (mend if not is_missing(cell) else ""))
+        for row, cell, value in zip(sheet.rows, column, sheet.numbers(at), strict=True)
+        if (is_missing(cell) if words else value != value) and row not in sheet.ragged
+    ]
+
+
+def _why(cell: str) -> str:
+    return (
+        f"{show(cell)} counts as missing" if cell and is_missing(cell) else f"{show(cell)} is no number" if cell else "missing"
+    )
 
 
 def sort_out(sheet: Sheet, bad: list[Bad], choices: Choices, needed: Collection[str] = ()) -> tuple[Sheet, list[str]]:

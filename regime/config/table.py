@@ -147,19 +147,14 @@ def _quality(table: Table) -> tuple[float, ...]:
 
 
 def _squared(table: Table) -> Table:
-    """Return rows of one width: a header that names all but the first column gets its cell, empty last columns go."""
+    """Return rows of one width: separators that end rows make no column, and a header without a first name gets a blank one."""
     cells, notes = table.cells, table.notes
     width, _ = _usual(cells)
-    if len(cells) > 1 and len(cells[0]) == width - 1 and not any(map(is_number, cells[0])):
+    used = max(at for row in cells if len(row) == width for at, cell in enumerate(row, 1) if cell)
+    if len(cells) > 1 and len(cells[0]) == used - 1 and not any(map(is_number, cells[0])):
         cells = [["", *cells[0]], *cells[1:]]
         notes = (*notes, "its header has no name for the first column")
-    used = max((at + 1 for row in cells if len(row) == width for at, cell in enumerate(row) if cell), default=width)
-    if used < width:
-        notes = (*notes, f"{width - used} empty last column{'s' * (width - used > 1)} left out")
-    ragged = tuple(
-        number
-        for number, row in zip(table.rows, cells, strict=True)
-        if len(row) != width and (len(row) != used or used == width)
-    )
-    whole = [(row + [""] * width)[:used] for row in cells]
-    return table._replace(cells=whole, notes=notes, ragged=ragged)
+    if empty := max(len(row) for row in cells if not any(row[used:])) - used:
+        notes = (*notes, f"{empty} empty last column{'s' * (empty > 1)} left out")
+    ragged = tuple(number for number, row in zip(table.rows, cells, strict=True) if len(row) < used or any(row[used:]))
+    return table._replace(cells=[(row + [""] * used)[:used] for row in cells], notes=notes, ragged=ragged)

@@ -52,13 +52,14 @@ def error(outputs: Outputs, targets: Targets, classes: int) -> Float[Tensor, "*s
     """Return the share of points in the wrong class, zeros counting half; in regression squared error over variance.
 
     Args:
-        outputs: F, not a number where training diverged, and so is the error then.
+        outputs: F, not a number where training diverged, and so is the error then; not finite where targets have no variance.
         targets: -1 and +1 for two classes, one-hot less 1/C for C, numbers in regression.
         classes: C, or 0 in regression.
     """
     if classes == 0:
         spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))
-        return (outputs - targets).square().sum((-2, -1)) / spread
+        varies = (targets != targets[:1]).any()  # the mean of equal targets is off by rounding
+        return (outputs - targets).square().sum((-2, -1)) / (spread * varies)
     if classes == 2:
         wrong = (1 - outputs.sign() * targets.sign()).mean((-2, -1)) / 2
     else:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.config.columns import standardized
 from regime.config.own import blamed, is_own
 from regime.config.tasks import INDEX_INPUTS, MODULUS, PARITY_BITS, SMOOTH_INPUTS, TASKS, own_task
 from regime.errors import ConfigError
@@ -109,11 +110,6 @@ def _targets(y: np.ndarray, classes: int) -> np.ndarray:
     if classes > 2:
         return np.eye(classes)[y.astype(int)] - 1 / classes
     return (2.0 * y - 1 if classes else y)[:, None]
-
-
-def _standardized(x: np.ndarray) -> np.ndarray:
-    spread = x.std(0)
-    return (x - x.mean(0)) / np.where(spread > 0, spread, 1.0)
 
 
 def _halves(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -227,14 +223,14 @@ def _breast_cancer(rng: np.random.Generator, n: int, _: ToyConfig) -> Drawn:
 
     x, benign = load_breast_cancer(return_X_y=True)
     chosen = rng.permutation(len(x))[:n]
-    return Drawn(_standardized(x)[chosen], benign[chosen])
+    return Drawn(standardized(x)[chosen], benign[chosen])
 
 
 def _own_rows(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     own = config.own_rows
     chosen = rng.permutation(len(own.x))[:n]
-    y = own.y if own.classes else _standardized(own.y)
-    return Drawn(_standardized(own.x)[chosen], y[chosen])
+    y = own.y if own.classes else standardized(own.y)
+    return Drawn(standardized(own.x)[chosen], y[chosen])
 
 
 _DRAWS: dict[str, Callable[[np.random.Generator, int, ToyConfig], Drawn]] = {

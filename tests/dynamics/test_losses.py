@@ -70,3 +70,11 @@ def test_activations_and_their_derivatives(name: str) -> None:
     (want,) = torch.autograd.grad((FUNCTIONS[name](h) * g).sum(), h)
     kept = (h if activation.by_argument else value).detach()
     assert torch.allclose(activation.descend(g.clone(), kept), want)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -0.0709, 1.1, 20.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("points", [25, 50, 128])
+def test_targets_that_are_equal_have_no_variance_whatever_their_value(value: float, dtype: torch.dtype, points: int) -> None:
+    y = torch.full((points, 1), value, dtype=dtype)
+    assert not error((y + 1).unsqueeze(0), y, 0).isfinite().any()
