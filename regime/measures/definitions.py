@@ -4,8 +4,8 @@ _LEARNERS = {
     "": "the network",
     "twin_": "the linearized twin",
     "infinite_": "the infinitely wide network, trained by the same optimizer",
-    "kernel_start_": "kernel regression with the network's initial kernel Theta_0",
-    "kernel_now_": "kernel regression with the network's kernel at the end, Theta_T",
+    "kernel_start_": "kernel regression (ridge at rounding) with the network's initial kernel Theta_0",
+    "kernel_now_": "kernel regression (ridge at rounding) with the network's kernel at the end, Theta_T",
 }
 DEFINITIONS = {
     **{

@@ -75,8 +75,8 @@ class _Measuring:
         self.baseline, self.now, self.start = baseline, now, baseline.start
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
-        self.floors: dict[str, Tensor] = {}
-        self.rounding: dict[str, Tensor] = {}
+        self.floors: dict[str, Tensor] = dict(now.floors)
+        self.rounding: dict[str, Tensor] = dict(now.floors)
         self.drawn: dict[str, Tensor] = {}
         self.represented: dict[str, dict[str, Tensor]] = {}
         self.moved = now.step > self.start.step

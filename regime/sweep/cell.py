@@ -8,7 +8,7 @@ from regime.config.sweep import Scalar
 from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Version of what a cell holds and of how it is computed: a store of another version is not used."""
 LEFT_OUT = ("kernel_velocity",)
 """Measures between two measurements: a sweep has only the last."""
