@@ -57,6 +57,6 @@ REASONS = {
     "overflow": "not finite: training diverged",
     "velocity": "it needs a measurement before this one",
     "state": "buffers, or what is trained, changed since the measurement before",
-    "alignment": "the kernel or the targets are constant",
+    "alignment": "the kernel, the features or the targets are constant, but for rounding",
     "isolated": "taken for whole blocks, not for this layer alone",
 }
