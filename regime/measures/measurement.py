@@ -13,7 +13,7 @@ from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
 from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap
-from regime.measures.intervals import deviation, normal
+from regime.measures.intervals import floor, normal
 from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, magnified_kernel, trace
 from regime.measures.representation import cka_of_grams, feature_movement, hollow, magnified_features, representation_change
 
@@ -143,7 +143,7 @@ class _Measuring:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
-        self.floors[name] = normal() * deviation(drawn, self.baseline.subsets.shape[1]) + rounding
+        self.floors[name] = floor(drawn, self.baseline.subsets.shape[1], rounding)
 
     def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
         """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.

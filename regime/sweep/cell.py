@@ -27,7 +27,7 @@ class Cell(Message):
     measures: dict[str, Number] = Field(description="mean over seeds")
     spread: dict[str, Number] = Field(description="standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="seed by seed")
-    intervals: dict[str, Interval] = Field(description="95%, over seeds and the choice of probe points")
+    intervals: dict[str, Interval] = Field(description="95%: seeds, choice of probe points, and rounding")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
     verdict: Verdict | None = Field(description="its verdict; null where the cell failed")
