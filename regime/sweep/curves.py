@@ -56,7 +56,7 @@ class DoubleDescent(Message):
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
-    """Fit laws with a floor to the test loss along width and samples, of four values or more each."""
+    """Fit laws with a floor to the test loss along width and samples, of four values or more, where an exponent can be told."""
     found = []
     for line in FitTable(config, cells).lines([LEARNED], SIZES):
         try:
