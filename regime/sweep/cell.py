@@ -1,8 +1,8 @@
 """A finished cell of a sweep."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regime.config.sweep import Scalar
 from regime.measures.verdict import Verdict
@@ -34,6 +34,19 @@ class Cell(Message):
     training_seconds: float = Field(description="spent in steps: its share of its batch's")
     seconds: float = Field(description="spent in all: its share of its batch's")
     error: str | None = Field(description="why it failed")
+
+    @model_validator(mode="after")
+    def _of_as_many_seeds(self) -> Self:
+        self.check_seeds()
+        return self
+
+    def check_seeds(self, wanted: int | None = None) -> None:
+        """Refuse lists over seeds that are not as long as each other, or as wanted; raises ValueError."""
+        lists = self.seeds | ({} if self.verdict is None else {"verdict": self.verdict.seeds})
+        for name, values in lists.items():
+            wanted = wanted or len(values)
+            if values and len(values) != wanted:
+                raise ValueError(f"seeds.{name}: {len(values)} numbers are not allowed; allowed: {wanted}, one a seed")
 
 
 def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:
