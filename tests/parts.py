@@ -81,6 +81,18 @@ class Nameless(Distance):
     name = ""
 
 
+class Meaningless(Distance):
+    meaning = 3
+
+
+class HalfNamed(Distance):
+    name = "\ud800"
+
+
+class HalfMeant(Distance):
+    meaning = "\ud800"
+
+
 class Complex(Distance):
     def __call__(self, now, start):
         return super().__call__(now, start) + 1j
@@ -138,6 +150,30 @@ class NoSteps(Descent):
 class NumbersForSteps(Descent):
     def step(self, gradients):
         return [1.0 for _ in gradients]
+
+
+class WordForScale(Descent):
+    scale_free = "no"
+
+
+class ScaleAsProperty(Descent):
+    @property
+    def scale_free(self):
+        return False
+
+
+class NumberForStep(Descent):
+    step = 3
+
+
+class NumberForState(Descent):
+    def state(self):
+        return 3
+
+
+class NumbersForState(Descent):
+    def state(self):
+        return [3]
 
 
 class OneStep(Descent):

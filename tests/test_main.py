@@ -164,6 +164,8 @@ def test_lists_have_commas_or_are_repeated():
     one, two = given("checkpoints", "--revisions", ",".join(revisions)), [f"--revisions={name}" for name in revisions]
     assert one == given("checkpoints", *two) == regime.CheckpointConfig(revisions=revisions)
     assert given("toy", "--measures", '["tests.parts:LayersMoved"]').measures == ("tests.parts:LayersMoved",)
+    more = given("toy", "--measures", '["tests.parts:LayersMoved"]', "--measures=tests.parts:Distance")
+    assert more.measures == ("tests.parts:LayersMoved", "tests.parts:Distance")
 
 
 def test_axes_are_written_as_fields_are(asked):
@@ -173,6 +175,15 @@ def test_axes_are_written_as_fields_are(asked):
     assert given("sweep", "--base", asked(TOY), *options) == expected
     assert given("sweep", "--base", json.dumps(TOY), "--axes", json.dumps(axes)) == expected
     assert given("sweep", asked({"base": TOY}), *options) == expected
+
+
+def test_an_axis_that_is_named_again_goes_on():
+    expected = regime.SweepConfig(base=TOY, axes={"width": [8, 9, 10], "alpha": [1.0]})
+    named = ["--axes=width=8,9", "--axes=alpha=1", "--axes=width=10"]
+    assert given("sweep", "--base", json.dumps(TOY), *named) == expected
+    assert given("sweep", "--base", json.dumps(TOY), "--axes", '{"width": [8, 9], "alpha": [1.0]}', named[2]) == expected
+    with pytest.raises(regime.ConfigError, match="width"):
+        given("sweep", "--axes", '{"width": 8}', named[2])
 
 
 def test_own_rows_are_a_file(tmp_path, monkeypatch):

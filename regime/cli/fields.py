@@ -42,24 +42,33 @@ def _value(name: str, texts: list[str], schema: dict[str, Any]) -> Any:
         return sys.stdin.read()
     kinds = schema.get("anyOf", [schema])
     items = next((kind["items"] for kind in kinds if kind.get("type") == "array"), None)
-    single = len(texts) == 1 and any(kind.get("type") == "string" for kind in kinds)
-    if items is None or single or text == "none" or text.startswith("["):
+    whole = text == "none" or text.startswith("[") or any(kind.get("type") == "string" for kind in kinds)
+    if items is None or (len(texts) == 1 and whole):
         return from_text(text, schema)
-    return [from_text(part.strip(), items) for text in texts for part in text.split(",") if part.strip()]
+    found: list[Any] = []
+    for text in texts:
+        listed = from_text(text, schema) if text.startswith("[") else _split(text, items)
+        found += listed if isinstance(listed, list) else [listed]
+    return found
+
+
+def _split(text: str, schema: dict[str, Any]) -> list[Any]:
+    return [from_text(part.strip(), schema) for part in text.split(",") if part.strip()]
 
 
 def _axes(texts: list[str], base: Any) -> Any:
-    """Axes from NAME=A,B each, values as the fields of the base are read; or from an object as JSON."""
-    if texts[-1].startswith("{"):
-        return from_text(texts[-1], {"type": "object"})
+    """Axes from NAME=A,B each, values as the fields of the base are read, or from objects as JSON; one named again goes on."""
     kind = base.get("kind", "toy") if isinstance(base, dict) else "toy"
     properties = KINDS[kind].properties() if isinstance(kind, str) and kind in KINDS else {}
-    axes = {}
+    axes: dict[str, Any] = {}
     for text in texts:
         name, equals, values = text.partition("=")
-        if not equals:
+        part = from_text(text, {"type": "object"}) if text.startswith("{") else {name: _split(values, properties.get(name, {}))}
+        if not isinstance(part, dict) or not (equals or text.startswith("{")):
             raise ConfigError(f"axes = {show(text)} is not allowed; allowed: NAME=A,B or an object as JSON")
-        axes[name] = [from_text(value.strip(), properties.get(name, {})) for value in values.split(",") if value.strip()]
+        for name, more in part.items():
+            lists = isinstance(more, list) and isinstance(axes.get(name), list)
+            axes[name] = more if name not in axes else axes[name] + more if lists else [axes[name], more]
     return axes
 
 

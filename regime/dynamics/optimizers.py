@@ -10,7 +10,7 @@ from torch import Tensor
 
 from regime.config import ToyConfig
 from regime.config.own import blamed, check, find, is_own
-from regime.errors import ConfigError
+from regime.errors import ConfigError, show
 
 PerRow = float | Float[Tensor, "S 1 1"]
 """One number for all S networks, or one for each."""
@@ -137,10 +137,15 @@ class OwnSteps:
         self.descent, self.alpha, self.factors = descent, alpha, factors
         with blamed("optimizer", descent.own):
             self.optimizer: OwnOptimizer = own_optimizer(descent.own)([p for layer in parameters for p in tensors(layer)])
+        self.state()  # what is no state is refused here, not where a run is held
 
     def state(self) -> list[Tensor]:
-        """Return every tensor that steps change, in a fixed order."""
-        return list(self.optimizer.state())
+        """Return every tensor that steps change, in a fixed order; raises ConfigError where one's own gives something else."""
+        with blamed("optimizer", self.descent.own):
+            state = list(self.optimizer.state())
+        if not all(isinstance(part, Tensor) for part in state):
+            raise ConfigError(f"optimizer = {self.descent.own!r} is not allowed: its state is not a list of tensors")
+        return state
 
     def step(self, parameters: Sequence[Parameters], gradients: Sequence[Parameters]) -> None:
         """Change `parameters` in place; `gradients` may be overwritten."""
@@ -164,6 +169,11 @@ def own_optimizer(path: str) -> Callable[[list[Tensor]], OwnOptimizer]:
     """Import an optimizer of one's own; raises ConfigError where it has not what an OwnOptimizer has."""
     optimizer = find("optimizer", path, made=False)
     check("optimizer", path, optimizer, "scale_free", "state", "step")
+    allowed = {"scale_free": "True or False", "state": "a method", "step": "a method"}
+    for name, what in allowed.items():
+        value = getattr(optimizer, name)
+        if not (isinstance(value, bool) if name == "scale_free" else callable(value)):
+            raise ConfigError(f"optimizer = {show(path)} is not allowed: its {name} is {show(value)}; allowed: {what}")
     return optimizer
 
 

@@ -158,6 +158,8 @@ class Snapshot:
     train: Targets | None = None
     scalars: dict[str, Float[Tensor, "S"]] = field(default_factory=dict)
     """Measures only the producer can take, such as `stability`."""
+    floors: dict[str, Float[Tensor, "S"]] = field(default_factory=dict)
+    """What rounding leaves open of `losses`, where the producer alone can tell."""
     undefined: dict[str, str] = field(default_factory=dict)
     view: dict[str, object] = field(default_factory=dict)
     """Plain lists of numbers that only the page draws."""
@@ -167,7 +169,7 @@ class Snapshot:
 
     def rows(self, chosen: slice) -> "Snapshot":
         """Return the snapshot of some of the seeds; what is the same for all stays."""
-        tensors = ("losses", "linear", "kernels", "representations", "displacement", "magnitude", "scalars")
+        tensors = ("losses", "linear", "kernels", "representations", "displacement", "magnitude", "scalars", "floors")
         parts: dict[str, Any] = {name: {key: value[chosen] for key, value in getattr(self, name).items()} for name in tensors}
         moved = {layer: Moved(*(part[chosen] for part in pair)) for layer, pair in self.moved.items()}
         train = self.train and Targets(self.train.kernel[chosen], self.train.features[chosen], self.train.targets)

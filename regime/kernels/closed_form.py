@@ -119,20 +119,22 @@ def kernel_regression(
     return outputs.to(targets.dtype)
 
 
-def interpolation_weights(kernel: Float[Tensor, "*s D D"], residual: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
-    """(K + r I)^-1 times residuals, by Cholesky in float64: kernel regression fast enough for use in every run.
+def interpolation_weights(kernel: Float[Tensor, "*s D D"], residual: Float[Tensor, "*s D"]) -> Float[Tensor, "2 *s D"]:
+    """w = (K + r I)^-1 y for residuals y, then w + (K + r I)^-1 (y - K w): kernel regression fast enough for use in every run.
 
     r = 10 D eps mean(diagonal), eps that of the kernel's dtype, is above what rounding leaves uncertain in K; directions with
-    smaller eigenvalues fade, where `kernel_regression` drops them at once. nan where K is not finite, or not positive
-    semidefinite to rounding.
+    smaller eigenvalues fade, where `kernel_regression` drops them at once. The second weights fit what the first left, and are
+    off by (r / lambda)^2 along an eigenvalue lambda, the first by r / lambda: where fits by the two differ, the ridge decides.
+    By Cholesky in float64; nan where K is not finite, or not positive semidefinite to rounding.
     """
     d = kernel.shape[-1]
     matrix = kernel.double()
-    ridge = 10 * d * torch.finfo(kernel.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).mean(-1)
-    matrix = matrix + ridge[..., None, None] * torch.eye(d, dtype=matrix.dtype, device=matrix.device)
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    weights = torch.cholesky_solve(residual.double().unsqueeze(-1), factor).squeeze(-1)
-    return torch.where(failed.unsqueeze(-1) == 0, weights, torch.full_like(weights, torch.nan)).to(residual.dtype)
+    ridge = (10 * d * torch.finfo(kernel.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).mean(-1))[..., None, None]
+    factor, failed = torch.linalg.cholesky_ex(matrix + ridge * torch.eye(d, dtype=matrix.dtype, device=matrix.device))
+    weights = torch.cholesky_solve(residual.double().unsqueeze(-1), factor)
+    refined = weights + ridge * torch.cholesky_solve(weights, factor)
+    both = torch.stack([weights, refined]).squeeze(-1)
+    return both.masked_fill(failed.unsqueeze(-1) != 0, torch.nan).to(residual.dtype)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ products."""
 LOOK = 8
 """Products from one look at the residual to the next."""
 
-CONSTANT = 1e-12
-"""What centering may leave of something constant, relative to its size."""
+CONSTANT = 100.0
+"""What centering may leave of something constant, relative to its size, in units of its dtype's rounding."""
 
 
 def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int | None = None) -> Float[Tensor, "*s"]:
@@ -94,16 +94,17 @@ def alignment(kernel: Float[Tensor, "*s n n"], targets: Float[Tensor, "*s n C"])
     """<H K H, H y y^T H> / (||H K H|| ||H y y^T H||), H = I - 11^T/n: the cosine of two kernels, both centered.
 
     Cortes, Mohri and Rostamizadeh 2012 (JMLR 13). 0 to 1; 1 where the centered kernel is a multiple of the targets' own. nan
-    where targets or kernel are constant, which centering leaves nothing of.
+    where targets or kernel are constant: centering leaves nothing of them but their dtype's rounding.
     """
-    kernel, targets = kernel.double(), targets.double()
-    centered = _centered(_centered(kernel, -1), -2)
-    y = _centered(targets, -2)
+    centered = _centered(_centered(kernel.double(), -1), -2)
+    y = _centered(targets.double(), -2)
     inner = (centered @ y * y).sum((-2, -1))
-    sizes = centered.norm(dim=(-2, -1)), (y.mT @ y).norm(dim=(-2, -1))
-    cosine = inner / (sizes[0] * sizes[1])
-    defined = (sizes[0] > CONSTANT * kernel.norm(dim=(-2, -1))) & (y.norm(dim=(-2, -1)) > CONSTANT * targets.norm(dim=(-2, -1)))
-    return torch.where(defined, cosine, torch.full_like(cosine, torch.nan))
+    cosine = inner / (centered.norm(dim=(-2, -1)) * (y.mT @ y).norm(dim=(-2, -1)))
+    defined = torch.ones_like(cosine, dtype=torch.bool)
+    for part, left in ((kernel, centered), (targets, y)):
+        small = CONSTANT * torch.finfo(part.dtype).eps * part.double().norm(dim=(-2, -1))
+        defined = defined & (left.norm(dim=(-2, -1)) > small)
+    return torch.where(defined, cosine, torch.full_like(cosine, torch.nan)).clamp(0, 1)
 
 
 def _centered(tensor: Tensor, dim: int) -> Tensor:

@@ -4,8 +4,8 @@ _LEARNERS = {
     "": "the network",
     "twin_": "the linearized twin",
     "infinite_": "the infinitely wide network, trained by the same optimizer",
-    "kernel_start_": "kernel regression with the network's initial kernel Theta_0",
-    "kernel_now_": "kernel regression with the network's kernel at the end, Theta_T",
+    "kernel_start_": "kernel regression (ridge at rounding) with the network's initial kernel Theta_0",
+    "kernel_now_": "kernel regression (ridge at rounding) with the network's kernel at the end, Theta_T",
 }
 DEFINITIONS = {
     **{
@@ -57,6 +57,6 @@ REASONS = {
     "overflow": "not finite: training diverged",
     "velocity": "it needs a measurement before this one",
     "state": "buffers, or what is trained, changed since the measurement before",
-    "alignment": "the kernel or the targets are constant",
+    "alignment": "the kernel, the features or the targets are constant, but for rounding",
     "isolated": "taken for whole blocks, not for this layer alone",
 }

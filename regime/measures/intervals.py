@@ -75,6 +75,17 @@ def deviation(drawn: Float[Tensor, "*k B"], points: int) -> Float[Tensor, "*k"]:
     return drawn.std(-1) * (points / left_out(points) - 1) ** 0.5
 
 
+def floor(drawn: Float[Tensor, "*k B"], points: int, rounding: float | Float[Tensor, "*k"]) -> Float[Tensor, "*k"]:
+    """Return what the choice of probe points and rounding alone may make of a measure.
+
+    Args:
+        drawn: the measure on B `subsets` of the points.
+        points: how many probe points there are.
+        rounding: how far it alone may move the measure.
+    """
+    return normal() * deviation(drawn, points) + rounding
+
+
 class Variance(NamedTuple):
     """Of a mean over seeds."""
 
@@ -114,7 +125,11 @@ def _student(degrees: Tensor, level: float) -> Tensor:
 
 
 def interval_of_mean(
-    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, level: float = LEVEL
+    values: Float[Tensor, "*k S"],
+    drawn: Float[Tensor, "*k S B"] | None,
+    points: int,
+    level: float = LEVEL,
+    rounding: float | Float[Tensor, "*k"] = 0.0,
 ) -> tuple[Float[Tensor, "*k"], Float[Tensor, "*k"]]:
     """Return the interval of the mean over seeds of measures that are never negative, on a log scale.
 
@@ -127,6 +142,7 @@ def interval_of_mean(
         drawn: the same on B subsets of the probe points, or None.
         points: how many probe points there are.
         level: of confidence.
+        rounding: how far it alone may have moved a measure, by which both ends move.
     """
     seeds, mean = values.shape[-1], values.mean(-1)
     variance = variance_of_mean(values, drawn, points)
@@ -135,7 +151,7 @@ def interval_of_mean(
     spread = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
     center, half = relative / 2, _student(variance.degrees, level) * spread
     low, high = (mean * (center + side * half).exp() for side in (-1, 1))
-    return torch.where(mean > 0, low, 0.0), torch.where(mean > 0, high, 0.0)
+    return (torch.where(mean > 0, low, 0.0) - rounding).clamp(min=0), torch.where(mean > 0, high, 0.0) + rounding
 
 
 def interval_of_geometric_mean(

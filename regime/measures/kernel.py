@@ -28,6 +28,11 @@ def center(kernel: Kernel) -> Kernel:
     return kernel
 
 
+def magnified_kernel(kernel: Kernel) -> Float[Tensor, "*s"]:
+    """||K||_F / ||H K H||_F: how many times larger rounding, relative to the kernel, is relative to the centered one."""
+    return kernel.double().norm(dim=(-2, -1)) / center(kernel).norm(dim=(-2, -1))
+
+
 def kernel_change(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
     """||K_t - K_0||_F / ||K_0||_F: turning and growth together; nan where K_0 = 0."""
     difference = now.double() - start.double()

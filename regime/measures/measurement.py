@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.dynamics.snapshot import TWIN_GAP, Snapshot
+from regime.dynamics.snapshot import TWIN_GAP, Snapshot, Targets
 from regime.kernels.projection import groups, jackknife
 from regime.kernels.spectrum import alignment, effective_rank
 from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
 from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap
-from regime.measures.intervals import deviation, normal
-from regime.measures.kernel import center, kernel_change, kernel_distance, kernel_distance_centered, trace
-from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
+from regime.measures.intervals import floor, normal
+from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, magnified_kernel, trace
+from regime.measures.representation import cka_of_grams, feature_movement, hollow, magnified_features, representation_change
 
 KERNEL = {
     "kernel_change": kernel_change,
@@ -25,6 +25,9 @@ KERNEL = {
 REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
+
+BLURRED = 0.1
+"""A cosine that rounding may move by more is no number."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class _Measuring:
         self.baseline, self.now, self.start = baseline, now, baseline.start
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
-        self.floors: dict[str, Tensor] = {}
-        self.rounding: dict[str, Tensor] = {}
+        self.floors: dict[str, Tensor] = dict(now.floors)
+        self.rounding: dict[str, Tensor] = dict(now.floors)
         self.drawn: dict[str, Tensor] = {}
         self.represented: dict[str, dict[str, Tensor]] = {}
         self.moved = now.step > self.start.step
@@ -103,16 +106,29 @@ class _Measuring:
         model["effective_rank"] = effective_rank(self.kernel)
         self.undefined["effective_rank"] = REASONS["kernel"]
         if now.train is not None:
-            features = now.train.features @ now.train.features.mT
-            targets = now.train.targets.expand(len(features), *now.train.targets.shape)
-            model["target_alignment"] = alignment(now.train.kernel, targets)
-            model["feature_alignment"] = alignment(features, targets)
-            self.undefined |= dict.fromkeys(("target_alignment", "feature_alignment"), REASONS["alignment"])
+            model |= self._alignments(now.train)
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
         along = self.baseline.along(now.outputs, now.linear[TWIN_GAP], now.step) if TWIN_GAP in now.linear else None
         spread = self.floors, self.rounding, self.drawn
         return Measurement(model, layers, blocks, self.undefined, *spread, modes, self.baseline.shares, along)
+
+    def _alignments(self, train: Targets) -> dict[str, Tensor]:
+        """How training points' kernel and features align with the targets, where rounding leaves enough of what is centered."""
+        targets = train.targets.expand(len(train.kernel), *train.targets.shape)
+        features = train.features.double()
+        # Before the product, which would round the mean's square.
+        rows = (features - features.mean(1, keepdim=True)).to(train.features.dtype)
+        parts = {
+            "target_alignment": (train.kernel, magnified_kernel(train.kernel)),
+            "feature_alignment": (rows @ rows.mT, magnified_features(features)),
+        }
+        found = {}
+        for name, (kernel, times) in parts.items():
+            self.floors[name] = self.rounding[name] = ROUNDING * self.now.rounding * times
+            found[name] = alignment(kernel, targets).where(self.floors[name] < BLURRED, torch.nan)
+            self.undefined[name] = REASONS["alignment"]
+        return found
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""
@@ -127,7 +143,7 @@ class _Measuring:
         """Keep how a measure spreads over the probe points, and its floor."""
         self.drawn[name] = drawn
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
-        self.floors[name] = normal() * deviation(drawn, self.baseline.subsets.shape[1]) + rounding
+        self.floors[name] = floor(drawn, self.baseline.subsets.shape[1], rounding)
 
     def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
         """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
@@ -177,13 +193,11 @@ class _Measuring:
             row |= {measure: values[:, 0] for measure, values in drawn.items()}
             if self.moved:
                 # A constant part that centering removes leaves its rounding behind.
-                larger = torch.stack(
-                    [part.flatten(1).norm(dim=1) / center(part).flatten(1).norm(dim=1) for part in (kernel, then.kernel)]
-                )
+                larger = torch.maximum(magnified_kernel(kernel), magnified_kernel(then.kernel))
                 sizes = {
                     "kernel_change": rounding,
                     "kernel_distance": rounding**2,
-                    "kernel_distance_centered": (rounding * larger.max(0).values) ** 2,
+                    "kernel_distance_centered": (rounding * larger) ** 2,
                 }
                 for measure, values in drawn.items():
                     self._spread(prefix + measure, values[:, 1:], sizes[measure])
@@ -209,13 +223,16 @@ class _Measuring:
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),
+                "larger": torch.maximum(*(magnified_features(part) for part in (now, start))),
                 "drawn/representation_change": drawn[..., 1:].clamp(min=0),
                 "drawn/feature_movement": feature_movement(now, start, chosen),
             }
         known = self.represented[name]
         if self.moved:
             rounding = ROUNDING * self.now.rounding
-            self._spread(f"{prefix}representation_change", known["drawn/representation_change"], rounding**2)
+            self._spread(
+                f"{prefix}representation_change", known["drawn/representation_change"], (rounding * known["larger"]) ** 2
+            )
             self._spread(f"{prefix}feature_movement", known["drawn/feature_movement"], rounding)
         return {measure: known[measure] for measure in REPRESENTATION}
 

@@ -1,6 +1,7 @@
 """Measures of one's own: what they have to be, and their values beside those that there are."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -44,7 +45,7 @@ def checked(measures: Sequence[OwnMeasure]) -> list[OwnMeasure]:
     """Return measures of one's own as a list.
 
     Raises:
-        ConfigError: one is no measure, or has a name that is taken.
+        ConfigError: one is no measure, or has a name that is taken or a name or meaning that is no text.
     """
     if not isinstance(measures, list | tuple):
         raise ConfigError(f"measures = {show(measures)} is not allowed; allowed: a list of measures")
@@ -53,13 +54,22 @@ def checked(measures: Sequence[OwnMeasure]) -> list[OwnMeasure]:
         check("measures", measure, measure, "name", "meaning")
         if isinstance(measure, type) or not callable(measure):
             raise ConfigError(f"measures = {show(measure)} is not allowed; allowed: objects that are called with (now, start)")
-        name = measure.name
-        if not isinstance(name, str) or not name or name in taken:
+        name, meaning = measure.name, measure.meaning
+        if not _is_text(name) or not name or name in taken:
             raise ConfigError(
                 f"measures: the name {show(name)} is not allowed; allowed: text that no other measure is called by"
             )
+        if not _is_text(meaning):
+            raise ConfigError(f"measures: the meaning {show(meaning)} of {name!r} is not allowed; allowed: text")
         taken.add(name)
     return list(measures)
+
+
+def _is_text(value: object) -> bool:
+    """Whether reports can keep it: text, without halves of characters."""
+    with suppress(UnicodeEncodeError):
+        return isinstance(value, str) and value.encode() is not None
+    return False
 
 
 @torch.no_grad()

@@ -22,6 +22,12 @@ def _hsic(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Float
     return (weighted(a * b, weights) + wholes[0] * wholes[1] / ((m - 1) * (m - 2)) - 2 / (m - 2) * cross) / (m * (m - 3))
 
 
+def magnified_features(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s"]:
+    """||h||_F / ||H h||_F: how many times larger rounding, relative to features, is relative to the centered ones."""
+    x = x.double()
+    return x.norm(dim=(-2, -1)) / (x - x.mean(-2, keepdim=True)).norm(dim=(-2, -1))
+
+
 def hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
     """Gram matrix of the centered points, in float64, with a zero diagonal: all that debiased CKA needs of them."""
     n = x.shape[-2]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from regime.config import ProbeConfig
 from regime.dynamics.losses import error
 from regime.dynamics.pieces import Tick, idle, in_pieces
+from regime.dynamics.regression import SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, diverged
 from regime.dynamics.twin import TwinPoints
 from regime.kernels.closed_form import interpolation_weights
@@ -40,8 +41,8 @@ class _Learner:
     twin: KernelTwin | ParameterTwin | None = None
     start: dict[str, Float[Tensor, "n C"]] | None = None
     """f_0 on training and held-out texts."""
-    regressed: dict[str, Float[Tensor, "n C"]] | None = None
-    """Kernel regression with Theta_0, on the same."""
+    regressed: dict[str, Float[Tensor, "2 n C"]] | None = None
+    """Kernel regression with Theta_0, on the same, by both `interpolation_weights`."""
 
     @property
     def model(self) -> nn.Module:
@@ -216,21 +217,25 @@ class ProbeRun(TransformerRun):
                 rows.append({f"twin_{measure}": value for measure, value in scores.items()})
         return _stacked(rows)
 
-    def _regressions(self, learners: list[_Learner], ended: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """Losses of kernel regression with the first kernel, and with the last, when the run ends."""
+    def _regressions(
+        self, learners: list[_Learner], ended: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str]]:
+        """Losses of kernel regression with the first kernel, and with the last, when the run ends; floors; why undefined."""
         if not (self.config.forecast and self.config.labeled):
-            return {}, {}
-        rows = []
+            return {}, {}, {}
+        rows: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
         for learner in learners:
-            rows.append({})
+            rows.append(({}, {}))
             now = self._regressed_now(learner) if ended else None
             for prefix, regressed in (("kernel_start_", learner.regressed), ("kernel_now_", now)):
-                for name in ("train", "test"):
-                    values = regressed[name] if ended else torch.full_like(self.targets[name], torch.nan)
-                    rows[-1] |= {f"{prefix}{measure}": value for measure, value in self._scores(name, values).items()}
+                if not ended:
+                    regressed = {name: torch.full_like(values, torch.nan) for name, values in learner.regressed.items()}
+                parts = fit_scores(regressed, learner.start, self._scores)
+                for known, part in zip(rows[-1], parts, strict=True):
+                    known |= {prefix + measure: value for measure, value in part.items()}
             self._tick()
-        found = _stacked(rows)
-        return found, {} if ended else dict.fromkeys(found, AT_THE_END)
+        losses, floors = (_stacked(part) for part in zip(*rows, strict=True))
+        return losses, floors, dict.fromkeys(losses, SINGULAR if ended else AT_THE_END)
 
     def _regressed_now(self, learner: _Learner) -> dict[str, Tensor]:
         """Kernel regression with the last kernel; the twin and the first Jacobians are let go before."""
@@ -238,11 +243,11 @@ class ProbeRun(TransformerRun):
         train = learner.observer.capture(self.inputs["train"])
         return self._regressed(learner, train, full_kernel(train, train, self._tick))
 
-    def _regressed(self, learner: _Learner, train: dict[str, LayerJacobian], kernel: Tensor) -> dict[str, Float[Tensor, "n C"]]:
-        """Kernel regression of the targets, from f_0, with the tangent kernel on training and held-out texts."""
+    def _regressed(self, learner: _Learner, train: dict[str, LayerJacobian], kernel: Tensor) -> dict[str, Tensor]:
+        """Kernel regression of the targets, from f_0, with the tangent kernel on training and held-out texts, (2, n, C)."""
         kernels = {"train": kernel, "test": self._against(learner.observer, "test", train)}
         weights = interpolation_weights(kernels["train"], (self.targets["train"] - learner.start["train"]).flatten())
-        return {name: start + (kernels[name] @ weights).view_as(start) for name, start in learner.start.items()}
+        return {name: start + (weights @ kernels[name].mT).view(2, *start.shape) for name, start in learner.start.items()}
 
     def _against(self, observer: Observer, name: str, train: dict[str, LayerJacobian]) -> Float[Tensor, "MC NC"]:
         """The kernel of some texts against the training texts."""
@@ -264,7 +269,7 @@ class ProbeRun(TransformerRun):
                 foreseen.append(learner.twin.outputs("probe"))
             progress.measured()
         linear = {TWIN_GAP: torch.stack(foreseen)} if foreseen else {}
-        compared, undefined = self._regressions(learners, step == self.steps)
+        compared, floors, undefined = self._regressions(learners, step == self.steps)
         return snapshot(
             [learner.observer for learner in learners],
             sights,
@@ -273,6 +278,7 @@ class ProbeRun(TransformerRun):
             time=time,
             losses=losses | compared,
             linear=linear,
+            floors=floors,
             undefined=undefined,
         )
 

@@ -20,6 +20,7 @@ def snapshot(
     time: float,
     losses: dict[str, Float[Tensor, "S"]],
     linear: dict[str, Float[Tensor, "S P C"]] | None = None,
+    floors: dict[str, Float[Tensor, "S"]] | None = None,
     undefined: dict[str, str] | None = None,
     view: dict[str, object] | None = None,
 ) -> Snapshot:
@@ -51,6 +52,7 @@ def snapshot(
         start=_started([sight.first for sight in sights]) if moved else None,
         anew=any(sight.anew for sight in sights),
         unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
+        floors=floors or {},
         undefined=first.undefined | (undefined or {}),
         view=view or {},
     )

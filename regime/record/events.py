@@ -58,7 +58,9 @@ class Row(Message):
     measures: dict[str, Number] = Field(description="measure -> its mean over seeds")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
-    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
+    intervals: dict[str, Interval] = Field(
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+    )
     regime: Regime | None = Field(description="of a block: its verdict, from its own kernel and its own Taylor gap")
 
 
@@ -128,7 +130,9 @@ class Measured(Message):
     measures: dict[str, Number] = Field(description="whole-model measures, mean over seeds")
     spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
-    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
+    intervals: dict[str, Interval] = Field(
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+    )
     layers: list[Row] = Field(description="one row a layer")
     blocks: list[Row] = Field(description="one row a block of layers, such as a transformer's")
     undefined: dict[str, str] = Field(description="measure -> why it is null")

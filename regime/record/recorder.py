@@ -11,7 +11,7 @@ from regime.config import AnyConfig, ToyConfig
 from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined, on_cpu
 from regime.measures.baseline import Along, Baseline, total
 from regime.measures.definitions import REASONS
-from regime.measures.intervals import interval_of_mean
+from regime.measures.intervals import floor, interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Measurement, take_measures
 from regime.measures.own import OwnMeasure, evaluate, imported
@@ -263,11 +263,13 @@ class Recorder:
         self._follow(measurement.along)
         past = self.past
         path = {LARGEST: past[LARGEST], "forecast_skill": 1 - past["missed"] / past["around"]}
+        known = floor(past["drawn"], self.baseline.subsets.shape[1], past["rounding"])
         return replace(
             measurement,
             model=measurement.model | path,
             undefined=measurement.undefined | dict.fromkeys(path, REASONS["gap"]),
             drawn=measurement.drawn | ({LARGEST: past["drawn"]} if measurement.drawn else {}),
+            floors=measurement.floors | ({LARGEST: known} if measurement.drawn else {}),
             rounding=measurement.rounding | {LARGEST: past["rounding"]},
             along=None,
         )
@@ -287,12 +289,12 @@ class Recorder:
         ]
 
     def _intervals(self, row: dict[str, Tensor], point: Point, prefix: str) -> dict[str, tuple[float, float]]:
-        """95% intervals of what was resampled, all at once."""
-        drawn = own(point.measurement.drawn, prefix)
+        """95% intervals of what was resampled, all at once; rounding widens them as it does the verdict's evidence."""
+        drawn, rounding = (own(part, prefix) for part in (point.measurement.drawn, point.measurement.rounding))
         names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
         if not names:
             return {}
-        values, drawn = (torch.stack([part[name].double() for name in names]) for part in (row, drawn))
-        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1])
+        values, drawn, rounding = (torch.stack([part[name].double() for name in names]) for part in (row, drawn, rounding))
+        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1], rounding=rounding.amax(-1))
         pairs = zip(names, low.tolist(), high.tolist(), strict=True)
         return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}

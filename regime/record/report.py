@@ -49,7 +49,9 @@ class Report(Saved):
     blocks: list[dict[str, Any]] = Field(description="one flat row a block, as in layers")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
-    intervals: dict[str, Interval] = Field(description="measure -> its 95% interval, over seeds and the choice of probe points")
+    intervals: dict[str, Interval] = Field(
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+    )
     modes: list[Band] = Field(description="the gap by modes of the initial kernel")
     references: list[Reference] = Field(description="values to read measures against")
     diverged: bool = Field(description="whether training diverged")

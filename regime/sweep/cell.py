@@ -1,14 +1,14 @@
 """A finished cell of a sweep."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regime.config.sweep import Scalar
 from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Version of what a cell holds and of how it is computed: a store of another version is not used."""
 LEFT_OUT = ("kernel_velocity",)
 """Measures between two measurements: a sweep has only the last."""
@@ -27,13 +27,26 @@ class Cell(Message):
     measures: dict[str, Number] = Field(description="mean over seeds")
     spread: dict[str, Number] = Field(description="standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="seed by seed")
-    intervals: dict[str, Interval] = Field(description="95%, over seeds and the choice of probe points")
+    intervals: dict[str, Interval] = Field(description="95%: seeds, choice of probe points, and rounding")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
     verdict: Verdict | None = Field(description="its verdict; null where the cell failed")
     training_seconds: float = Field(description="spent in steps: its share of its batch's")
     seconds: float = Field(description="spent in all: its share of its batch's")
     error: str | None = Field(description="why it failed")
+
+    @model_validator(mode="after")
+    def _of_as_many_seeds(self) -> Self:
+        self.check_seeds()
+        return self
+
+    def check_seeds(self, wanted: int | None = None) -> None:
+        """Refuse lists over seeds that are not as long as each other, or as wanted; raises ValueError."""
+        lists = self.seeds | ({} if self.verdict is None else {"verdict": self.verdict.seeds})
+        for name, values in lists.items():
+            wanted = wanted or len(values)
+            if values and len(values) != wanted:
+                raise ValueError(f"seeds.{name}: {len(values)} numbers are not allowed; allowed: {wanted}, one a seed")
 
 
 def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:

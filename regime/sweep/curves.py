@@ -6,6 +6,7 @@ from pydantic import Field
 
 from regime.config import SweepConfig
 from regime.config.sweep import Scalar
+from regime.dynamics.regression import SINGULAR
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
@@ -55,7 +56,7 @@ class DoubleDescent(Message):
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
-    """Fit laws with a floor to the test loss along width and samples, of four values or more each."""
+    """Fit laws with a floor to the test loss along width and samples, of four values or more, where an exponent can be told."""
     found = []
     for line in FitTable(config, cells).lines([LEARNED], SIZES):
         try:
@@ -70,11 +71,17 @@ def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:
 
 
 def descents(config: SweepConfig, cells: Sequence[Cell]) -> list[DoubleDescent]:
-    """Find the peaks of the least-norm fit's loss along width and samples, where the readout alone is trained."""
+    """Find the peaks of the least-norm fit's loss along width and samples, where the readout alone is trained.
+
+    A line with a cell whose kernel is too near singular to tell that loss has none: its peak may be there.
+    """
     if config.base.kind != "toy" or config.base.trainable != "readout":
         return []
     found = []
+    blurred = [cell.point for cell in cells if cell.undefined.get(LEAST_NORM) == SINGULAR]
     for line in FitTable(config, cells).lines([LEAST_NORM], SIZES):
+        if any(line.at.items() <= point.items() for point in blurred):
+            continue
         try:
             top = fits.peak(line.x, line.y, paired=line.paired)
         except ValueError:

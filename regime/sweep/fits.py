@@ -14,8 +14,10 @@ from regime.measures.intervals import PointEstimate, mean_over_seeds, percentile
 
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
-SHARES = 1 - np.geomspace(1, 0.01, 64)
-"""Shares of the lowest mean that are tried as the floor."""
+EXPONENTS = (0.01, 10.0)
+"""Smallest and largest exponent of a law with a floor that is looked for."""
+TRIED, ROUNDS = 48, 5
+"""Exponents that are tried at once, and how often: each time between the neighbors of the best one."""
 
 
 def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +219,8 @@ class ScalingLaw(NamedTuple):
 def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
     """Fit y = floor + coefficient x^-exponent, a power law that ends in a floor (Hestness et al. 2017, arXiv 1712.00409).
 
-    Of floors between 0 and 0.99 of the lowest mean, the one is taken whose line through log(y - floor) misses log y least.
+    Least squares of log y, to first order: every exponent has its best floor and coefficient, neither of them negative. The
+    floor may be above the lowest mean, which noise can push below it.
 
     Args:
         x: scales (K,).
@@ -225,24 +228,39 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
         paired: as for `power_law`.
 
     Raises:
-        ValueError: fewer than four different x, fewer than two seeds, or an entry that is not positive and finite.
+        ValueError: fewer than four different x, fewer than two seeds, an entry that is not positive and finite, or values from
+            which no exponent can be told: its interval would reach an end of what is looked for, EXPONENTS.
     """
     log_x, log_y = _logs(x, y, 4)
     best = _floored(log_x, log_y.mean(1)[None])[0]
     exponent, floor, _ = _intervals(best, log_y, paired, lambda means: _floored(log_x, means))
+    if exponent.low <= 1.01 * EXPONENTS[0] or exponent.high >= 0.99 * EXPONENTS[1]:
+        raise ValueError(
+            f"y: no exponent between {EXPONENTS[0]:g} and {EXPONENTS[1]:g} can be told, only {exponent.low:.2g} to "
+            f"{exponent.high:.2g}; allowed: values that fall by more than they vary, at four x or more"
+        )
     return ScalingLaw(exponent, floor._replace(low=max(0.0, floor.low)), float(best[2]))
 
 
 def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
     """Exponent, floor and coefficient, (B, 3), of means (B, K) of log y."""
-    floors = np.exp(means.min(1))[:, None] * SHARES
-    rest = np.log(np.exp(means)[:, None] - floors[..., None])
-    slope, height = _line(log_x, rest)
-    with np.errstate(divide="ignore"):
-        model = np.logaddexp(height[..., None] + slope[..., None] * log_x, np.log(floors)[..., None])
-    best = ((model - means[:, None]) ** 2).sum(2).argmin(1)
-    rows = np.arange(len(means))
-    return np.stack([-slope[rows, best], floors[rows, best], np.exp(height[rows, best])], 1)
+    rows, along = np.arange(len(means)), log_x - log_x.min()
+    one = np.exp(-means)[:, None]
+    tried = np.broadcast_to(np.geomspace(*EXPONENTS, TRIED), (len(means), TRIED))
+    for _ in range(ROUNDS):
+        power = np.exp(-tried[..., None] * along) * one
+        # Least squares of (floor + height x^-exponent) / y - 1: two equations, and where a number is negative one.
+        squares, mixed, ones = (power**2).sum(2), (power * one).sum(2), (one**2).sum(2)
+        sums, units = power.sum(2), one.sum(2)
+        left = squares * ones - mixed**2
+        floor, height = ((squares * units - mixed * sums) / left, (ones * sums - mixed * units) / left)
+        floor, height = np.where(height < 0, units / ones, np.maximum(floor, 0)), np.where(floor < 0, sums / squares, height)
+        height = np.maximum(height, 0)
+        best = ((floor[..., None] * one + height[..., None] * power - 1) ** 2).sum(2).argmin(1)
+        found = np.stack([tried[rows, best], floor[rows, best], height[rows, best]], 1)
+        ends = tried[rows, np.maximum(best - 1, 0)], tried[rows, np.minimum(best + 1, TRIED - 1)]
+        tried = np.geomspace(*ends, TRIED, axis=1)
+    return found * np.exp(np.outer(found[:, 0], [0, 0, log_x.min()]))
 
 
 class Peak(NamedTuple):
@@ -275,4 +293,8 @@ def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:
         return np.array([log_x[top], means[top] - means[: top + 1].min(), means[top] - means[top:].min()])
 
     found = _intervals(shape(log_y.mean(1)), log_y, paired, lambda means: np.stack([shape(row) for row in means]))
-    return Peak(*(PointEstimate(*np.exp(estimate).tolist()) for estimate in found))
+    top, *heights = (PointEstimate(*np.exp(estimate).tolist()) for estimate in found)
+    known = np.asarray(x, dtype=float)
+    nearest = known[np.abs(np.subtract.outer(top, known)).argmin(1)]
+    exact = np.where(np.isclose(nearest, top, rtol=1e-12), nearest, top)  # the exponential of a logarithm is off by rounding
+    return Peak(PointEstimate(*exact.tolist()), *heights)

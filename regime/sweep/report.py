@@ -53,6 +53,8 @@ class SweepReport(Saved):
         known = places == sorted(set(places) & set(range(size))) if self.interrupted else places == list(range(size))
         if not known:
             raise ValueError(f"cells: {len(self.cells)} are not allowed; allowed: one for each of {size}, in order")
+        for cell in self.cells:
+            cell.check_seeds(self.config.seeds or self.config.base.seeds)
         return self
 
     def values(self, measure: str) -> np.ndarray:

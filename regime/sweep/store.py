@@ -61,7 +61,9 @@ class Store:
                         self.kept = self._move_aside()
             with self._open() as database:
                 _begin(database)
-        except OSError as error:
+        except ConfigError:
+            raise
+        except (OSError, ValueError) as error:  # a name with a null byte, or one that no file can have
             raise self._refusal(error) from None
 
     def _refusal(self, error: Exception) -> ConfigError:
@@ -116,21 +118,21 @@ class Store:
                 beside.rename(target.with_name(target.name + ending))
         return target
 
-    def get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the results that are there, by key; raises ConfigError where one of them is none."""
+    def get(self, keys: Iterable[str], seeds: Mapping[str, int] | None = None) -> dict[str, dict[str, Any]]:
+        """Return the results that are there, by key, of so many seeds where given; raises ConfigError where one is none."""
         wanted, found = list(keys), {}
         with self._open() as database:
             for first in range(0, len(wanted), AT_ONCE):
                 part = wanted[first : first + AT_ONCE]
                 rows = database.execute(f"SELECT key, result FROM cells WHERE key IN ({','.join('?' * len(part))})", part)
-                found |= {key: self._read(key, result) for key, result in rows}
+                found |= {key: self._read(key, result, (seeds or {}).get(key)) for key, result in rows}
         return found
 
-    def _read(self, key: str, text: str) -> dict[str, Any]:
+    def _read(self, key: str, text: str, seeds: int | None = None) -> dict[str, Any]:
         """Return a result as it was put; raises ConfigError where the text is none."""
         result = self._parsed(text)
         try:
-            Cell(index=0, point={}, key=key, **result)
+            Cell(index=0, point={}, key=key, **result).check_seeds(seeds)
         except (TypeError, ValueError) as error:
             raise self._no_cell(first_problem(error) if isinstance(error, ValidationError) else error) from None
         return result

@@ -134,7 +134,7 @@ class Sweep:
         if self.store is None:
             return
         left = {key: place for place in self._left() if (key := self.keys[place.index])}
-        found = self.store.get(left)
+        found = self.store.get(left, {key: place.config.seeds for key, place in left.items()})
         self._found += len(found)
         self.cells |= {left[key].index: self._cell(left[key], {**result, "key": key}) for key, result in found.items()}
 

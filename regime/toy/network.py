@@ -199,6 +199,24 @@ class Network:
             parts.append((jacobian.gradients[k] @ moved.unsqueeze(-1)).squeeze(-1))
         return torch.stack(parts)
 
+    def kernel_product(
+        self, jacobian: "NetworkJacobian", other: "NetworkJacobian", vectors: Float[Tensor, "*k S m C"]
+    ) -> Float[Tensor, "*k S n C"]:
+        """Return Theta(x, X) v, with all pairs of outputs, without forming Theta(x, X): as fast as with one output.
+
+        Args:
+            jacobian: at n points x.
+            other: at m points X.
+            vectors: v.
+        """
+        parts = []
+        for k, layer in enumerate(self.trained):
+            scale = self.scales[layer]
+            gram = scale.weight**2 * torch.bmm(jacobian.inputs[k], other.inputs[k].mT) + scale.bias**2
+            along = (vectors.unsqueeze(-2) @ other.gradients[k]).squeeze(-2)
+            parts.append((jacobian.gradients[k] @ (gram @ along).unsqueeze(-1)).squeeze(-1))
+        return sum(parts)
+
     def pullback(self, jacobian: "NetworkJacobian", output_gradient: Float[Tensor, "S n C"]) -> list[Layer]:
         """Return J^T g by trained layer, for gradients g of the outputs."""
         parts = []

@@ -1,5 +1,6 @@
 """Snapshots of a toy experiment: what measures need of the network, its twins and kernel regression at one step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from regime.dynamics.losses import error
 from regime.dynamics.optimizers import tensors
+from regime.dynamics.regression import SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Snapshot, Targets
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.kernels.closed_form import interpolation_weights
@@ -21,6 +23,7 @@ from regime.toy.network import Layer, Network, NetworkJacobian, difference
 
 FROZEN = "this layer is not trained"
 PARTS = ("train", "test")
+MEASURES = [f"{name}_{kind}" for name in PARTS for kind in ("loss", "error")]
 
 
 @torch.no_grad()
@@ -50,7 +53,7 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snaps
     scaled = {name: run.scaled(values, experiment.offsets[name]) for name, values in outputs.items()}
     foreseen = {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}
     ended = experiment.step == run.steps if ended is None else ended
-    losses, undefined = _losses(experiment, scaled, foreseen, train, ended)
+    losses, floors, undefined = _losses(experiment, scaled, foreseen, ended)
     moved, taylor = _taylor(experiment)
     kernel = sum(network.kernels(train, train).values())
     stability, unstable = _stability(experiment, train, kernel)
@@ -69,6 +72,7 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snaps
         moved=moved,
         train=Targets(kernel, train.hidden[-1], run.data.train.y),
         scalars={"stability": stability},
+        floors=floors,
         undefined=bare.undefined | undefined | unstable | _frozen(network),
         view=_view(experiment) | _features(experiment, scaled["test"], foreseen["test"]),
     )
@@ -80,38 +84,59 @@ def _frozen(network: Network) -> dict[str, str]:
 
 
 def _losses(
-    experiment: Experiment, scaled: dict[str, Tensor], foreseen: dict[str, Tensor], train: NetworkJacobian, ended: bool
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t."""
-    run, seeds = experiment.run, len(train.outputs)
+    experiment: Experiment, scaled: dict[str, Tensor], foreseen: dict[str, Tensor], ended: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str]]:
+    """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t.
+
+    With the floors of some, and why others are undefined.
+    """
+    run, seeds = experiment.run, len(experiment.run.jacobian.outputs)
+
+    def score(name: str, values: Tensor) -> dict[str, Tensor]:
+        y = getattr(run.data, name).y.to(values.dtype)
+        scores = {f"{name}_loss": run.loss.value(values, y), f"{name}_error": error(values, y, run.config.classes)}
+        return {measure: value.expand(seeds) for measure, value in scores.items()}
+
     predictors = {"": scaled, "twin_": foreseen}
     if experiment.limit is not None:
         predictors["infinite_"] = {name: experiment.limit.outputs(experiment.limit_points[name]) for name in PARTS}
-    if ended:
-        predictors["kernel_start_"] = _regression(experiment, run.jacobian, run.initial)
-        predictors["kernel_now_"] = _regression(experiment, train, experiment.training.parameters)
-    losses, undefined = {}, {}
-    for prefix in ("", "twin_", "infinite_", "kernel_start_", "kernel_now_"):
+    losses, floors = _regressions(experiment, score) if ended else ({}, {})
+    undefined = dict.fromkeys(floors, SINGULAR)
+    for prefix, outputs in predictors.items():
         for name in PARTS:
-            y = getattr(run.data, name).y
-            if prefix in predictors:
-                values = predictors[prefix][name]
-                losses[f"{prefix}{name}_loss"] = run.loss.value(values, y).expand(seeds)
-                losses[f"{prefix}{name}_error"] = error(values, y, run.config.classes).expand(seeds)
-            else:
-                for kind in ("loss", "error"):
-                    losses[f"{prefix}{name}_{kind}"] = y.new_full((seeds,), torch.nan)
-                    undefined[f"{prefix}{name}_{kind}"] = experiment.no_limit if prefix == "infinite_" else AT_THE_END
-    return losses, undefined
+            losses |= {prefix + measure: value for measure, value in score(name, outputs[name]).items()}
+    for prefix in ("infinite_", "kernel_start_", "kernel_now_"):
+        for measure in MEASURES:
+            if prefix + measure not in losses:
+                losses[prefix + measure] = torch.full_like(losses[measure], torch.nan)
+                undefined[prefix + measure] = experiment.no_limit if prefix == "infinite_" else AT_THE_END
+    return losses, floors, undefined
 
 
-def _regression(experiment: Experiment, train: NetworkJacobian, parameters: list[Layer]) -> dict[str, Tensor]:
-    """Kernel regression of the targets, from F_0, with the tangent kernel at these parameters."""
-    network, points = experiment.run.network, experiment.points
-    kernel = network.full_kernel(train, train)
-    weights = interpolation_weights(kernel, (experiment.run.data.train.y - points["train"].start).flatten(1))
-    rows = {"train": kernel, "test": network.full_kernel(network.jacobian(parameters, experiment.x["test"]), train)}
-    return {name: points[name].start + (row @ weights.unsqueeze(-1)).view_as(points[name].start) for name, row in rows.items()}
+def _regressions(
+    experiment: Experiment, score: Callable[[str, Tensor], dict[str, Tensor]]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Scores of kernel regression of the targets, from F_0, with the tangent kernels at the start and now, and their floors.
+
+    In float64, from the parameters as they are: at a condition number of 1e7, the rounding of float32 would decide the fit.
+    """
+    run, network = experiment.run, experiment.run.network
+    start: dict[str, Tensor] = {}
+    losses, floors = {}, {}
+    for prefix, parameters in (("kernel_start_", run.initial), ("kernel_now_", experiment.training.parameters)):
+        layers = [layer.map(Tensor.double) for layer in parameters]
+        jacobians = {name: network.jacobian(layers, experiment.x[name].double()) for name in PARTS}
+        start = start or {name: run.scaled(jacobian.outputs, jacobian.outputs) for name, jacobian in jacobians.items()}
+        train, test = (jacobians[name] for name in PARTS)
+        residual = run.data.train.y.double() - start["train"]
+        kernel = network.full_kernel(train, train)
+        weights = interpolation_weights(kernel, residual.flatten(1))
+        moves = (kernel @ weights.unsqueeze(-1)), network.kernel_product(test, train, weights.view(2, *residual.shape))
+        fits = {name: start[name] + move.view(2, *start[name].shape) for name, move in zip(PARTS, moves, strict=True)}
+        found = fit_scores(fits, start, score)
+        for known, part in zip((losses, floors), found, strict=True):
+            known |= {prefix + measure: value for measure, value in part.items()}
+    return losses, floors
 
 
 def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:

@@ -113,9 +113,9 @@ def test_interpolation_weights_are_those_of_kernel_regression() -> None:
 
     a = torch.randn(3, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     kernel, y = a @ a.mT + torch.eye(12), torch.randn(3, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    assert torch.allclose(interpolation_weights(kernel, y), torch.linalg.solve(kernel, y))
+    assert torch.allclose(interpolation_weights(kernel, y)[1], torch.linalg.solve(kernel, y))
     low = a[..., :4] @ a[..., :4].mT
-    fitted = (low @ interpolation_weights(low, (low @ y.unsqueeze(-1)).squeeze(-1)).unsqueeze(-1)).squeeze(-1)
+    fitted = (low @ interpolation_weights(low, (low @ y.unsqueeze(-1)).squeeze(-1))[1].unsqueeze(-1)).squeeze(-1)
     assert torch.allclose(fitted, (low @ y.unsqueeze(-1)).squeeze(-1), atol=1e-6)
     assert interpolation_weights(kernel - 100 * torch.eye(12), y).isnan().all()
 
@@ -249,15 +249,16 @@ def test_what_may_be_rounding_is_relative_to_the_largest(size: float, fits: bool
                 gradient_flow(kernel, zero, zero, 1.0)
 
 
-def test_directions_without_a_kernel_fade_by_the_stated_ridge() -> None:
-    """10 D eps mean(diagonal), eps of the kernel's dtype: here D = 2 and the mean is 3."""
+def test_directions_near_the_stated_ridge_fade_and_less_so_the_second_time() -> None:
+    """r = 10 D eps mean(diagonal), eps of the kernel's dtype; along an eigenvalue 4 r the fits lack 1/5 and 1/25."""
     from regime.kernels.closed_form import interpolation_weights
 
-    residual = torch.tensor([6.0, 1.0], dtype=torch.float64)
+    residual = torch.ones(3, dtype=torch.float64)
     for dtype in (torch.float32, torch.float64):
-        weights = interpolation_weights(torch.diag(torch.tensor([6.0, 0.0], dtype=dtype)), residual)
-        assert weights[0].item() == pytest.approx(1.0, rel=1e-4)
-        assert weights[1].item() == pytest.approx(1 / (10 * 2 * torch.finfo(dtype).eps * 3))
+        ridge = 10 * 3 * torch.finfo(dtype).eps * 2
+        first, second = interpolation_weights(torch.diag(torch.tensor([6.0, 4 * ridge, 0.0], dtype=dtype)), residual)
+        assert first.tolist() == pytest.approx([1 / 6, 4 / 5 / (4 * ridge), 1 / ridge], rel=1e-4)
+        assert second.tolist() == pytest.approx([1 / 6, 24 / 25 / (4 * ridge), 2 / ridge], rel=1e-4)
 
 
 @pytest.mark.parametrize("time", [-1.0, float("nan"), torch.tensor([1.0, -2.0]), torch.tensor(1j), torch.tensor(True), "1"])

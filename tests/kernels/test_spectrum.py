@@ -132,5 +132,10 @@ def test_alignment_with_constant_targets_is_undefined(targets: Tensor) -> None:
     assert alignment(a @ a.mT, targets.double()).isnan()
 
 
-def test_alignment_of_a_constant_kernel_is_undefined() -> None:
-    assert alignment(torch.full((6, 6), 0.1, dtype=torch.float64), normal(6, 2)).isnan()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_alignment_of_a_kernel_that_is_constant_to_rounding_is_undefined(dtype: torch.dtype) -> None:
+    a, y = normal(6, 2), normal(6, 2, seed=1)
+    assert alignment(torch.full((6, 6), 0.1, dtype=dtype), y).isnan()
+    assert alignment((1 + torch.finfo(dtype).eps * a @ a.mT).to(dtype), y).isnan()
+    coarse = (1 + 1e4 * torch.finfo(dtype).eps * a @ a.mT).to(dtype)
+    assert abs(alignment(coarse, y) - alignment(a @ a.mT, y)) < 1e-2

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import torch
 
 from regime.dynamics.snapshot import Moved, Snapshot, Targets
@@ -91,7 +92,7 @@ def test_floors_and_intervals_are_measures_on_random_subsets() -> None:
     want = torch.stack([linear_gap(f1[part], linear[part], f0[part]) for part in chosen])
     assert torch.allclose(result.drawn["taylor_gap"][0], want)
     assert set(result.floors) >= {"a.0.x/kernel_change", "a.0/kernel_distance"}
-    assert not measure(start, start).floors
+    assert set(measure(start, start).floors) == {"target_alignment", "feature_alignment"}, "of these the start has some, too"
 
 
 def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
@@ -111,6 +112,33 @@ def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
     }
     for name, values in fresh.items():
         assert 0.85 < deviation(drawn[name], 40).mean() / values.std() < 1.25, name
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e2, 1e4, 1e6])
+def test_alignments_are_true_to_their_floors_or_undefined(constant: float) -> None:
+    """A large constant part hides the rest of a float32 kernel in its rounding, and of features much later."""
+    h, y = (torch.randn(2, 20, width, generator=torch.Generator().manual_seed(width)).double() for width in (6, 1))
+    h = h + constant
+    rounded = replace(
+        snapshot(1, 2.0),
+        rounding=torch.finfo(torch.float32).eps,
+        train=Targets((h @ h.mT).float(), h.float(), y[0].float()),
+    )
+    result = measure(rounded, snapshot(0, 1.0))
+    want = alignment(h @ h.mT, y[:1].expand(2, -1, -1))
+    for name in ("target_alignment", "feature_alignment"):
+        error, told = (result.model[name] - want).abs(), result.floors[name] < 0.1
+        assert torch.equal(result.model[name].isfinite(), told)
+        assert bool((error <= result.floors[name])[told].all())
+    assert result.model["feature_alignment"].isfinite().all() == (constant < 1e5)
+    assert result.model["target_alignment"].isfinite().all() == (constant < 1e3)
+
+
+def test_what_centering_magnifies_is_in_the_floor_of_a_representation() -> None:
+    far = {name: rows + 1e5 for name, rows in snapshot(0, 1.0).representations.items()}
+    start, now = (replace(snapshot(step, 1.0 + step), representations=far) for step in (0, 1))
+    result = measure(now, start)
+    assert (result.rounding["representation_change"] > 1e3 * (ROUNDING * 1e-7) ** 2).all()
 
 
 def test_velocity_alignments_and_modes() -> None:

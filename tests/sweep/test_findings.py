@@ -5,9 +5,11 @@ import pytest
 
 import regime
 from regime import SweepConfig, ToyConfig
+from regime.dynamics.regression import SINGULAR
 from regime.measures.verdict import Verdict
 from regime.sweep import fits
 from regime.sweep.cell import Cell, failure
+from regime.sweep.curves import descents
 from regime.sweep.expected import expectation
 from regime.sweep.findings import contours, power_laws
 from regime.sweep.lines import INDEX, FitTable
@@ -15,12 +17,12 @@ from regime.sweep.lines import INDEX, FitTable
 WIDTHS, ALPHAS = [16, 64, 128, 256, 512, 1024], [0.25, 0.5, 1.0, 2.0, 4.0]
 
 
-def made(config: SweepConfig, value, **spoiled: dict) -> list[Cell]:
-    """Cells whose kernel_change is `value` of their configuration, seeds apart by some percent."""
+def made(config: SweepConfig, value, measure: str = "kernel_change", **spoiled: dict) -> list[Cell]:
+    """Cells whose measure is `value` of their configuration, seeds apart by some percent."""
     cells = []
     for index, cell in enumerate(config.cells()):
         seeds = [value(cell) * (1 + 0.02 * k) for k in range(cell.seeds)]
-        result = failure("none") | {"status": "finished", "error": None, "reached": True, "seeds": {"kernel_change": seeds}}
+        result = failure("none") | {"status": "finished", "error": None, "reached": True, "seeds": {measure: seeds}}
         verdict = Verdict(label="mixed", index=0.4, interval=None, seeds=[0.4] * cell.seeds, agree="", reasons=[], advice=[])
         result |= {"verdict": verdict} | spoiled.get(str(index), {})
         cells.append(Cell(index=index, point=config.point(cell), key="", **result))
@@ -139,6 +141,17 @@ def test_curves_of_the_test_loss():
     assert descent.peak == pytest.approx(31), "as many features as samples, the bias among them"
     assert descent.before_interval[0] > 1.5
     assert descent.after_interval[0] > 1.5
+
+
+def test_a_curve_has_no_peak_where_a_loss_on_it_is_undefined():
+    """The lost cell may be the peak; that of another line says nothing, nor does one that is not there yet."""
+    base = ToyConfig(trainable="readout")
+    config = SweepConfig(base=base, axes={"alpha": [1.0, 2.0], "width": [8, 16, 32, 64]}, seeds=2)
+    cells = made(config, lambda cell: cell.width, measure="kernel_start_test_loss")
+    blurred = cells[2].model_copy(update={"undefined": {"kernel_start_test_loss": SINGULAR}, "seeds": {}})
+    assert len(descents(config, cells)) == 2
+    assert [found.at for found in descents(config, [*cells[:2], blurred, *cells[3:]])] == [{"alpha": 2.0}]
+    assert len(descents(config, [*cells[:2], *cells[3:]])) == 2
 
 
 def test_numbers_that_are_names_have_no_law():

@@ -25,6 +25,9 @@ RESULT = failure("none") | {
 }
 
 
+VERDICT = {"label": "lazy", "index": 0.1, "interval": None, "seeds": [0.1, 0.1], "agree": "", "reasons": [], "advice": []}
+
+
 def pairs(*keys: str) -> dict:
     return {name: (ToyConfig().to_dict(), RESULT) for name in keys}
 
@@ -140,6 +143,8 @@ def test_something_else_is_refused_and_left_alone(tmp_path, make, renew):
         (json.dumps(RESULT | {"measures": {"kernel_change": "large"}}), "measures.kernel_change: "),
         (json.dumps(RESULT | {"more": 1}), "more: "),
         (json.dumps(RESULT | {"index": 3}), "multiple values"),
+        (json.dumps(RESULT | {"seeds": {"kernel_change": [0.5], "test_loss": [0.5, 0.5]}}), "seeds.test_loss: 2 numbers"),
+        (json.dumps(RESULT | {"seeds": {"kernel_change": [0.5]}, "verdict": VERDICT}), "seeds.verdict: 2 numbers"),
     ],
 )
 def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
@@ -154,7 +159,26 @@ def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
             read()
 
 
-@pytest.mark.parametrize("where", ["no/such/folder/cells.sqlite", "file/cells.sqlite"])
+def test_cells_of_other_seeds_than_a_sweep_asks_for_are_refused(tmp_path):
+    base = ToyConfig(width=8, samples=8, test_samples=8, probe_samples=8, steps=2, measure_every=1)
+    config = SweepConfig(base=base, axes={"alpha": [0.5, 1.0, 2.0]}, seeds=2, store=str(tmp_path / "cells.sqlite"))
+    report = regime.run(config)
+    with sqlite3.connect(config.store) as database:
+        name, text = database.execute("SELECT key, result FROM cells").fetchone()
+        result = json.loads(text)
+        result["seeds"] = {measure: values * 2 for measure, values in result["seeds"].items()}
+        result["verdict"]["seeds"] *= 2
+        database.execute("UPDATE cells SET result = ? WHERE key = ?", (json.dumps(result), name))
+    database.close()
+    with pytest.raises(ConfigError, match=r"holds a cell that is none .*4 numbers are not allowed; allowed: 2, one a seed"):
+        regime.run(config)
+    fields = report.to_dict()
+    fields["cells"][1] |= {"seeds": result["seeds"], "verdict": result["verdict"]}
+    with pytest.raises(ValueError, match="4 numbers are not allowed; allowed: 2, one a seed"):
+        regime.SweepReport.from_dict(fields)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder/cells.sqlite", "file/cells.sqlite", "a\0b", "\ud800"])
 def test_a_place_that_cannot_be_written_is_told(tmp_path, where):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"store = .* cannot be used"):

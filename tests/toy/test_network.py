@@ -47,6 +47,9 @@ def test_outputs_kernels_and_products_of_every_seed(case: dict) -> None:
     moved = [initial(net)[layer] for layer in net.trained]
     product = net.product(jacobian, moved).sum(0)
     pulled = net.pullback(jacobian, torch.cos(jacobian.outputs))
+    vectors = torch.stack([torch.cos(other.outputs), torch.sin(other.outputs)])
+    spread = (full @ vectors.flatten(2).unsqueeze(-1)).view(2, *jacobian.outputs.shape)
+    assert torch.allclose(net.kernel_product(jacobian, other, vectors), spread, rtol=1e-10)
     for seed in range(3):
         plain = Plain(net, config.activation, parameters, seed)
         assert (jacobian.outputs[seed] - plain(x)).abs().max() < 1e-13 * jacobian.outputs.abs().max()

@@ -48,6 +48,11 @@ def test_cells_train_as_one_batch():
     ("name", "said"),
     [
         ("Stripes", "it has no scale_free, state, step; allowed: scale_free, state, step"),
+        ("WordForScale", "its scale_free is 'no'; allowed: True or False"),
+        ("ScaleAsProperty", "its scale_free is <property .*; allowed: True or False"),
+        ("NumberForStep", "its step is 3; allowed: a method"),
+        ("NumberForState", "failed: TypeError"),
+        ("NumbersForState", "its state is not a list of tensors"),
         ("NoSteps", "failed: TypeError"),
         ("NumbersForSteps", "its steps are not one for each parameter"),
         ("OneStep", "its steps are not one for each parameter"),

@@ -155,6 +155,38 @@ def test_kernel_regressions_are_those_of_the_kernels_at_the_start_and_at_the_end
     assert (last.losses["kernel_now_test_loss"] - last.losses["kernel_start_test_loss"]).abs().min() > 1e-3
 
 
+def features(run: ToyRun, seed: int) -> list[torch.Tensor]:
+    """What the readout is given of training and test points, in float64, times its multiplier."""
+    layers = [layer.map(torch.Tensor.double) for layer in run.initial]
+    hidden = [run.network.forward(layers, part.x.double()).inputs[-1][seed] for part in (run.data.train, run.data.test)]
+    return [part * run.network.scales[-1].weight for part in hidden]
+
+
+def test_kernel_regression_of_a_readout_is_the_fit_of_least_norm() -> None:
+    """As many features as noisy samples: in float32, the ridge that its rounding needs made 0.3 of such losses of 6."""
+    fields = {"task": "smooth", "trainable": "readout", "depth": 1, "bias": False, "label_noise": 0.3, "seeds": 3}
+    run = ToyRun(ToyConfig(width=64, samples=64, test_samples=64, probe_samples=16, steps=1, measure_every=1, **fields))
+    *_, last = snapshots(run)
+    assert run.dtype == torch.float32
+    for seed in range(3):
+        train, test = features(run, seed)
+        weights = torch.linalg.lstsq(train, run.data.train.y.double()).solution
+        want = loss(run.config, test @ weights, run.data.test.y.double()).item()
+        assert last.losses["kernel_start_test_loss"][seed].item() == pytest.approx(want, rel=1e-3)
+        assert last.floors["kernel_start_test_loss"][seed].item() < 1e-2 * want
+
+
+def test_kernel_regression_that_rounding_decides_says_so() -> None:
+    """A smooth kernel on a line has eigenvalues far below the rounding of float64: what fits noise with them is unknown."""
+    fields = {"task": "sine", "activation": "tanh", "label_noise": 0.3, "steps": 1, "measure_every": 1, "samples": 32}
+    report = regime.run(ToyConfig(seeds=2, width=32, test_samples=32, probe_samples=16, **fields))
+    assert report.final["kernel_start_test_loss"] is None
+    assert "near singular" in report.history[-1].undefined["kernel_start_test_loss"]
+    assert "run ends" in report.history[0].undefined["kernel_start_test_loss"]
+    easy = regime.run(ToyConfig(seeds=2, width=32, samples=16, test_samples=16, probe_samples=16, steps=1, measure_every=1))
+    assert 0 <= easy.floors["kernel_now_test_loss"] < 1e-6 * easy.final["kernel_now_test_loss"]
+
+
 @pytest.mark.parametrize("parameterization", ["ntk", "standard"])
 def test_the_infinite_width_is_what_wide_networks_do(parameterization: str) -> None:
     """The average over seeds of wide networks' loss comes close to the limit's, in both parameterizations."""

@@ -1,0 +1,37 @@
+"""Kernel regression beside a run: its losses, and what the ridge that stands against rounding leaves open of them."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TOLD = 0.02
+"""Share of a loss that fitting again what the first fit left may change; where it changes more, the ridge decides the loss.
+Strict, since directions far below the ridge hide from both fits."""
+SMALL = 0.01
+"""Share of the loss before the fit that a smaller loss counts as: what is nearly nothing may vary by as much."""
+SINGULAR = "the kernel is too near singular for its precision: the ridge that stands against rounding decides the fit"
+
+
+def fit_scores(
+    fits: dict[str, Float[Tensor, "2 *s n C"]],
+    start: dict[str, Float[Tensor, "*s n C"]],
+    score: Callable[[str, Tensor], dict[str, Float[Tensor, "*s"]]],
+) -> tuple[dict[str, Float[Tensor, "*s"]], dict[str, Float[Tensor, "*s"]]]:
+    """Return scores of the second of two fits, nan where the ridge decides them, and their floors: how far the first's are off.
+
+    Args:
+        fits: outputs by points, "train" and "test", of both `interpolation_weights`.
+        start: the outputs before the fit.
+        score: gives the scores of outputs at points by name, such as "test_loss".
+    """
+    found, floors = {}, {}
+    for name, pair in fits.items():
+        before, first, scores = (score(name, outputs) for outputs in (start[name], *pair))
+        apart = {measure: (value - first[measure]).abs() for measure, value in scores.items()}
+        loss = f"{name}_loss"
+        told = apart[loss] <= TOLD * torch.maximum(scores[loss], SMALL * before[loss])
+        found |= {measure: value.masked_fill(~told, torch.nan) for measure, value in scores.items()}
+        floors |= apart
+    return found, floors
