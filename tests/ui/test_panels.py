@@ -388,7 +388,7 @@ def test_the_newest_frame_is_shown_whatever_order_they_come_in(lab, case):
         screen.append(element);
         let take;
         const frame = {visit: 'v', serial: 0, run: 0, events: [], status: 'finished', tick: {}}, tab = tabOf(element);
-        const props = {value: JSON.stringify(frame)}, watch = (_, call) => { take = call; };
+        const props = {value: JSON.stringify({...frame, whole: true})}, watch = (_, call) => { take = call; };
         const trigger = () => asked.push(JSON.parse(props.value).do);
         await mount({element, props, trigger, watch});
         for (const number of sent) {
@@ -399,6 +399,29 @@ def test_the_newest_frame_is_shown_whatever_order_they_come_in(lab, case):
         }
         return [asked, tab.run.status]; }"""
     assert lab.evaluate(code, sent) == [["all"] * asked, last]
+
+
+def test_a_tab_that_a_link_opened_shows_the_shipped_run_and_why_its_own_is_refused(lab):
+    code = """async whole => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const {progress} = await import('./progress.js'), tab = new Tab(), asked = [], line = document.createElement('p');
+        tab.screen = document.createElement('div');
+        tab.send = request => asked.push(JSON.parse(request).do);
+        const {status, tick} = whole, bar = document.createElement('div');
+        bar.dataset.progress = 'step';
+        const frame = (serial, more) => tab.hand({visit: 'v', run: 0, serial, events: [], status, tick, ...more});
+        const drawn = () => { progress(bar, tab); PANELS.notice(line, tab); };
+        tab.ask('open');
+        frame(1, {before: {}});
+        drawn();
+        frame(2, {error: 'nope/none cannot be had'});
+        frame(3, {whose: ''});
+        tab.hand({visit: 'v', run: 0, serial: 3, ...whole});
+        drawn();
+        return [asked, bar.textContent, line.textContent, line.className]; }"""
+    asked, bar, line, css = lab.evaluate(code, whole(example("probe")))
+    assert asked == ["open", "all"]
+    assert bar.startswith("step 12 of 12finished in")
+    assert (line, css) == ("nope/none cannot be had", "bad")
 
 
 @pytest.mark.parametrize(("run", "stale"), [(0, False), (1, True)])

@@ -18,10 +18,12 @@ export const chips = (root, tab) => {
 
 export const story = (root, { told }) => { if (told.story) write(root, told.story); };
 
-export const notice = (root, { told }) => {
-  if (told.notice === undefined) return;
-  if (root.textContent !== told.notice) root.textContent = told.notice;
-  root.classList.toggle('bad', Boolean(told.bad));
+// The form's run, or why the last one that was pressed for did not come to its end.
+export const notice = (root, { told, error }) => {
+  const text = error || told.notice;
+  if (text === undefined) return;
+  if (root.textContent !== text) root.textContent = text;
+  root.classList.toggle('bad', Boolean(error || told.bad));
 };
 
 // What was said of a file goes with the run.
