@@ -197,6 +197,8 @@ def test_the_shipped_example_is_a_finished_run_of_its_config(kind):
     saved = regime.SweepReport if kind == "sweep" else regime.Report
     assert saved.from_dict(board.report).config == CONFIGS[kind]
     assert example(kind) is not example(kind)
+    if kind != "sweep":
+        assert board.last["verdict"] == board.report["verdict"] == board.report["history"][-1]["verdict"]
     if kind == "toy":
         assert all(event["view"].get("network") for event in board.history), "the slider shows every step"
 
@@ -260,10 +262,10 @@ def test_no_verdict_is_a_look_of_its_own(draw, events):
 
 
 def test_advice_waits_for_the_end_of_a_run(draw, events):
-    board = board_with(events, advice=["Train longer"])
+    board = board_with(events, advice=["Train longer", "For lazy, try alpha near 2.74e+03 (now 7.1e-06)"])
     assert "Train longer" not in draw("dial", board)
     board.stop()
-    assert "Train longer." in draw("dial", board)
+    assert "Train longer. For lazy, try alpha near 2740 (now 7.1e\u22126)." in draw("dial", board)
 
 
 def test_a_diverged_run_has_no_marks_on_its_scale(draw, events):

@@ -37,6 +37,9 @@ export const duration = seconds => {
 export const byteSize = count => count >= 1e9 ? `${Number((count / 1e9).toPrecision(2))} GB` : `${Math.round(count / 1e6)} MB`;
 export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
 
+// A sentence of the package with its numbers as the page writes them: 2740 is no 2.74e+03.
+export const prose = text => text.replaceAll(/\d[\d.]*e[+-]\d+/g, value => tickText(Number(value)));
+
 // A description as a sentence: with a capital, and with a full stop.
 export const sentence = text => capital(text) + (text.endsWith('.') ? '' : '.');
 
