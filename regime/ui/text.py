@@ -50,6 +50,8 @@ FIELDS = {
     "model": "Model",
 }
 """Fields whose words are not their names."""
+OFF = ("bottleneck", "max_seeds", "at_loss")
+"""Fields of which null means that there is none; of others, that it is chosen."""
 BLOCKS = {
     "head": "Readout",
     "wte": "Word embedding",
@@ -107,11 +109,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in words: `12 s`, `3 min 20 s`."""
+    """Return a time span in words: `12 s`, `3 min 20 s`, `4 h 39 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 

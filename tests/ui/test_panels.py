@@ -318,7 +318,7 @@ def test_numbers_are_written_as_in_reports(lab, value):
 
 
 def test_durations_and_names_are_written_as_in_python(lab):
-    for seconds in (0.2, 59.4, 60, 200):
+    for seconds in (0.2, 59.4, 60, 200, 3599, 3600, 16754):
         assert call(lab, "format", "duration", seconds) == duration(seconds)
     blocks = {"encoder.encoder.layer.0": "Block 1", "encoder.embeddings": "Embeddings", "head": "Readout"}
     blocks |= {"hidden 1": "Hidden 1", "model.layers.11": "Block 12", "ln_f": "Final norm"}
@@ -466,6 +466,8 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     assert 'class="pinned"' in draw("dial", board, pinned=pinned)
     assert "pinned run" in draw("loss", board, pinned=pinned)
     assert "same settings" in draw("compare", board, pinned=deepcopy(board))
+    assert "Step size: 0.01 \u2192 auto" in draw("compare", board, pinned=replay(learning_rate=0.01))
+    assert "Bottleneck: 4 \u2192 none" in draw("compare", board, pinned=replay(bottleneck=4))
 
 
 @pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
@@ -486,18 +488,32 @@ def test_the_kernel_is_drawn_at_the_start_and_now(draw, events):
     assert "as large" not in before
 
 
+RANGE = """async ([frame, pinned]) => {
+    const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
+    tab.take({visit: 'v', serial: 1, run: 1, ...(pinned ?? frame)});
+    if (pinned) tab.pinned = tab.run;
+    tab.take({visit: 'v', serial: 2, run: 2, ...frame});
+    const parts = [{measure: 'train_loss', look: 'net', pinned: true}, {measure: 'twin_train_loss', look: 'twin'}];
+    const {y, curves} = content(tab, {parts});
+    return [y.high, curves.map(({look}) => look).filter(Boolean)]; }"""
+"""The upper end of a chart's axis and what it draws, of a run beside a pinned one."""
+
+
 def test_a_twin_that_runs_away_leaves_the_axis_to_the_network(lab, events):
     board = Board.replay(deepcopy(events))
     losses = [event["measures"]["train_loss"] for event in board.history]
     board.history[-1]["measures"]["twin_train_loss"] = 1e30
-    high = lab.evaluate(
-        """async frame => { const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
-        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
-        const parts = [{measure: 'train_loss', look: 'net'}, {measure: 'twin_train_loss', look: 'twin'}];
-        return content(tab, {parts}).y.high; }""",
-        whole(board),
-    )
+    high, _ = lab.evaluate(RANGE, [whole(board), None])
     assert high <= 100 * max(losses)
+
+
+def test_the_axis_holds_the_pinned_run(lab, events):
+    board, pinned = Board.replay(deepcopy(events)), Board.replay(deepcopy(events))
+    for event in pinned.history:
+        event["measures"]["train_loss"] = 40.0
+    high, drawn = lab.evaluate(RANGE, [whole(board), whole(pinned)])
+    assert high >= 40
+    assert drawn == ["pinned", "net", "twin"]
 
 
 def test_references_are_named_under_their_distance(draw, events):

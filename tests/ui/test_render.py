@@ -79,7 +79,7 @@ def test_numbers(value, text):
 
 
 def test_durations():
-    assert [duration(t) for t in (0.2, 59.4, 60, 200)] == ["0 s", "59 s", "1 min", "3 min 20 s"]
+    assert [duration(t) for t in (0.2, 59.4, 60, 200, 16754)] == ["0 s", "59 s", "1 min", "3 min 20 s", "4 h 39 min"]
 
 
 def test_the_folded_settings_are_summed_up_in_a_line():
