@@ -261,6 +261,13 @@ def test_no_verdict_is_a_look_of_its_own(draw, events):
     assert "interval 0.40 to 0.60" in drawn
 
 
+def test_what_is_done_after_the_last_step_is_said(draw, events):
+    board = Board.replay(events[:-1])
+    assert "trying the advice" not in draw("progress", board)
+    board.take({"kind": "progress", "step": 4, "steps": 4, "seconds": 1.0, "seconds_left": None})
+    assert "trying the advice" in draw("progress", board)
+
+
 def test_advice_waits_for_the_end_of_a_run(draw, events):
     board = board_with(events, advice=["Train longer", "For lazy, try alpha near 2.74e+03 (now 7.1e-06)"])
     assert "Train longer" not in draw("dial", board)
