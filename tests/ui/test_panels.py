@@ -444,7 +444,40 @@ def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, sta
         return [tab.screen.classList.contains('stale'), line.textContent, tab.told.notice]; }"""
     said = {"run": run, "whose": "These results are of another.", "notice": "1 second"}
     shown = lab.evaluate(dimmed, [whole(Board.replay(events)), said])
-    assert shown == [stale, said["whose"] if stale else "", "1 second"]
+    assert shown == [stale, f"{said['whose']} Press Run for the form's." if stale else "", "1 second"]
+
+
+def test_while_a_run_goes_the_line_says_how_to_begin_the_forms(lab, events):
+    code = """async frame => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), line = document.createElement('p'), said = [];
+        tab.screen = document.createElement('div');
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame, whose: 'These results are of another.'});
+        for (const bad of [false, true]) {
+            tab.told.bad = bad;
+            PANELS.whose(line, tab);
+            said.push(line.textContent);
+        }
+        return said; }"""
+    of = "These results are of another."
+    assert lab.evaluate(code, whole(Board.replay(events[:2]))) == [f"{of} Press Pause, then Run, for the form's.", of]
+
+
+def test_a_repeated_run_is_announced_again(lab, events):
+    code = """async frame => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), root = document.createElement('div'), spoken = [];
+        tab.send = () => {};
+        root.innerHTML = '<button data-do=run></button><div data-progress=step></div>';
+        const hear = () => { PANELS.transport(root, tab); spoken.push(root.querySelector('.sr-only').textContent); };
+        for (const run of [1, 2]) {
+            tab.ask('run');
+            hear();
+            tab.take({visit: 'v', serial: run, run, ...frame});
+            hear();
+        }
+        return spoken; }"""
+    spoken = lab.evaluate(code, whole(Board.replay(events)))
+    assert spoken[:2] == spoken[2:]
+    assert (spoken[0], spoken[1][:9]) == ("Training started", "Finished:")
 
 
 @pytest.mark.parametrize(("changes", "stale", "asked"), [(2, False, ["run"]), (1, True, []), (None, False, ["run"])])

@@ -32,7 +32,7 @@ export class Tab {
   // Asks the server to do something; what is pressed shows at once.
   ask(name, more = {}) {
     this.released = false;  // a press says more than a knob
-    if (!['all', 'pause'].includes(name)) Object.assign(this, { before: this.before ?? {}, error: '' });
+    if (!['all', 'pause'].includes(name)) Object.assign(this, { before: this.before ?? {}, error: '', announced: true });
     this.send(JSON.stringify({ do: name, ...more, number: ++this.asks }));
     this.redraw();
   }
