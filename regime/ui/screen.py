@@ -19,6 +19,7 @@ from regime.ui.run.export import answer, snippet
 from regime.ui.run.frames import layers
 from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
+from regime.ui.text import in_labels
 
 PACE = 0.08
 """Least seconds between two drawn frames; more are not seen and cost the server."""
@@ -131,7 +132,7 @@ class Screen:
             said |= self.estimate(config)
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
-            asked, said = None, {"preset": "", "notice": str(error), "bad": True, "quick": False}
+            asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
         visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
         shown, board = visit.feed.run, visit.board
         about = {"whose": whose(board, asked), "run": shown, "changes": self.form.changes(value)}
@@ -174,7 +175,7 @@ class Screen:
                 with readable():
                     yield from self._drawn(visit, visit.play(*planned, visitor=request.session_hash))
             except gr.Error as error:  # also into the page: a toast disappears
-                yield {self.feed: visit.feed.frame(visit.board, error=error.message)}
+                yield {self.feed: visit.feed.frame(visit.board, error=in_labels(error.message))}
                 raise
 
     def _drawn(self, visit: Visit, events: Iterator[dict[str, Any]]) -> Iterator[Updates]:

@@ -524,7 +524,7 @@ def test_a_bad_field_is_named_and_the_page_recovers(page, server):
     visit(page, server)
     settings(page, Steps=-3)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("steps = -3 is not allowed")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Steps = -3 is not allowed")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
 
@@ -792,7 +792,7 @@ def test_checkpoints_are_measured_and_two_models_compared(page, server):
     page.get_by_label("Revisions, in order").fill("step-00200, nowhere")
     press(page, "Run")
     expect(page.locator("[data-testid=toast-body]").first).to_contain_text(
-        "revision = 'nowhere' is not allowed", timeout=MINUTES
+        "Revision = 'nowhere' is not allowed", timeout=MINUTES
     )
     page.get_by_role("tab", name="Probe").click()
     page.locator(".all-settings:visible .label-wrap").filter(has_text="Compare two models").click()
@@ -980,7 +980,7 @@ def test_a_map_is_reached_by_keyboard(page, server):
 def test_a_bad_map_is_named_before_it_runs(page, server):
     small_map(page, server)
     page.locator("#sweep-up-values input").fill("0 to 4 in 3")
-    expect(page.locator(".notice.bad:visible")).to_contain_text("axes.alpha = '0 to 4 in 3' is not allowed", timeout=MINUTES)
+    expect(page.locator(".notice.bad:visible")).to_contain_text("Output scale \u03b1 = '0 to 4 in 3' is not allowed", timeout=MINUTES)
     page.locator("#sweep-up-values input").fill("1 to 900 in 1000")
     page.locator("#sweep-across-values input").fill("1 to 9000 in 1000")
     expect(page.locator(".notice.bad:visible")).to_contain_text("cells, about", timeout=MINUTES)

@@ -1,6 +1,6 @@
 // One form: its value is {name: value} of all its parts, empty is null, and how many `changes` it has. What the server gives is [value, number, changed names].
 import { pad } from './pad.js';
-import { stepSize } from './step_size.js';
+import { amount, stepSize } from './step_size.js';
 import { sketch } from './thumbs.js';
 
 const options = box => JSON.parse(box.dataset.options);
@@ -9,8 +9,7 @@ const options = box => JSON.parse(box.dataset.options);
 const typed = box => {
   const field = box.querySelector('input, select, textarea');
   if (field.type === 'checkbox') return { read: () => field.checked, show: value => { field.checked = value; } };
-  const number = field.type === 'number';
-  const read = () => field.value.trim() ? number ? field.valueAsNumber : field.value : null;
+  const read = () => field.type === 'number' ? amount(field) : field.value.trim() ? field.value : null;
   const show = value => { field.value = value ?? ''; };
   if (!box.querySelector('datalist')) return { read, show };
   // A browser offers only what contains the value: while another is chosen, the value stands aside.
