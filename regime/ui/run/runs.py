@@ -104,6 +104,7 @@ def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> It
             cost = getattr(event, "estimate", None)  # of what begins: a run or a sweep, not a reproduction
             if cost and (refused := beyond(shared_config(event.config), cost)):
                 raise gr.Error(f"The run would take about {duration(cost.seconds)}. {refused}", print_exception=False)
+            turn.tell(cost.seconds if cost else getattr(event, "seconds_left", None))
             yield event.to_dict()
             if event.kind in TIMED and event.seconds > limit:
                 raise gr.Error(

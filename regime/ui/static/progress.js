@@ -7,7 +7,7 @@ export const progress = (root, { run, before }) => {
   const { status, steps, step, tick, finished, started } = run;
   if (before?.kind === 'queued') {
     const ahead = before.place - 1;
-    return bar(root, ahead ? `in the queue, ${ahead} before it` : 'next in the queue', before.seconds === null ? 'waiting' : `begins in about ${duration(before.seconds)}`, 0);
+    return bar(root, ahead ? `in the queue, ${ahead} before it` : 'next in the queue', before.seconds === null ? 'waiting' : before.seconds < 1 ? 'begins soon' : `begins in about ${duration(before.seconds)}`, 0);
   }
   if (before?.kind === 'fetching') {
     const share = before.total ? Math.min(1, before.bytes / before.total) : 0;
