@@ -64,7 +64,9 @@ FIELDS = {
 """Fields whose words are not their names."""
 OFF = ("bottleneck", "max_seeds", "at_loss")
 """Fields of which null means that there is none; of others, that it is chosen."""
-MENTIONED = re.compile(r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)")
+MENTIONED = re.compile(
+    r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)"
+)
 """A quoted text, null, or the name of a field, in a message."""
 BLOCKS = {
     "head": "Readout",

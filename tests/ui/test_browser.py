@@ -980,7 +980,9 @@ def test_a_map_is_reached_by_keyboard(page, server):
 def test_a_bad_map_is_named_before_it_runs(page, server):
     small_map(page, server)
     page.locator("#sweep-up-values input").fill("0 to 4 in 3")
-    expect(page.locator(".notice.bad:visible")).to_contain_text("Output scale \u03b1 = '0 to 4 in 3' is not allowed", timeout=MINUTES)
+    expect(page.locator(".notice.bad:visible")).to_contain_text(
+        "Output scale \u03b1 = '0 to 4 in 3' is not allowed", timeout=MINUTES
+    )
     page.locator("#sweep-up-values input").fill("1 to 900 in 1000")
     page.locator("#sweep-across-values input").fill("1 to 9000 in 1000")
     expect(page.locator(".notice.bad:visible")).to_contain_text("cells, about", timeout=MINUTES)

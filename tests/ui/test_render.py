@@ -109,5 +109,6 @@ def test_the_line_over_a_maps_results_names_what_differs_in_words():
     asked = board.config | {"base": board.config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
     said = whose(board, asked)
     assert said == (
-        "These results are of a run with width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12, 1 more."
+        "These results are of a run with width 16 to 512 in 12, hidden layers 2, "
+        "output scale \N{GREEK SMALL LETTER ALPHA} 0.0625 to 16 in 12, 1 more."
     )

@@ -47,7 +47,7 @@ class MapScreen(Screen):
         return sweep_config(self.form.fields(value))
 
     def open(self, asked: Mapping[str, Any], value: Any) -> tuple[Updates, Runnable | None]:
-        """Fill the form with what was asked for; return it with as many seeds as the form then says, which a link may leave out."""
+        """Fill the form with what was asked for, and return that with the seeds of the form, which a link may leave out."""
         changed, config = super().open(asked, value)
         return changed, config.model_copy(update={"seeds": config.seeds or config.base.seeds})
 

@@ -33,7 +33,7 @@ class OwnRowsScreen(Screen):
         form.select(self.take, form, form, **about)
 
     def upload(self, value: Any, event: gr.EventData) -> Updates:
-        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given; none where it sent none."""
+        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given; or say it has none."""
         try:
             data = base64.b64decode(str(event.file).partition(",")[2])
         except (AttributeError, TypeError, ValueError):  # a caller that is not the page

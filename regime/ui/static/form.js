@@ -79,6 +79,7 @@ const upload = (box, send) => {
   return { read: () => null, show: () => {} };
 };
 
+const SPLIT = ['samples', 'test_samples', 'probe_samples'];  // what own rows are used for
 const KINDS = { slider, choice, told, fold, upload, pad, step: stepSize };
 
 // Whether somebody has used a control since the page drew it, which is possible before this script has come.
@@ -90,7 +91,7 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
   let changes = 0;  // so that an answer says which of them it knows
-  const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); } };
+  const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); }, split: () => SPLIT.map(name => parts[name].read()) };
   const ways = { upload: data => trigger('upload', data), pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
     parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };
