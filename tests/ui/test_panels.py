@@ -562,3 +562,19 @@ def test_references_are_named_under_their_distance(draw, events):
     drawn = draw("distances", board)
     assert known
     assert all(f"Dashed: {reference['meaning']}." in drawn for reference in known)
+
+
+def test_a_border_of_other_settings_than_the_forms_says_of_which(lab):
+    code = """async () => { const {Tab} = await import('./feed.js'), {border} = await import('./border.js'), tab = new Tab();
+        const root = document.createElement('div'), said = [], config = {alpha: 1, weight_std: 1.5, bottleneck: null, depth: 2};
+        document.body.replaceChildren(root);
+        tab.border = {axis: 'alpha', config, seen: [{value: 1, label: 'lazy', index: 0.1, interval: null, agree: 'one seed'}]};
+        const changes = [{alpha: 3}, {weight_std: 1, bottleneck: 4}];
+        for (const form of changes) {
+            tab.told.searched = {...config, ...form};
+            border(root, tab);
+            said.push([root.querySelector('.state').textContent.trim(), root.classList.contains('other')]);
+        }
+        return said; }"""
+    said = "Stopped after 1 runs. This border is of runs with weight scale 1.5, bottleneck none. Press Find the border for the form's."
+    assert lab.evaluate(code) == [["Stopped after 1 runs.", False], [said, True]]

@@ -19,4 +19,4 @@ export const comparison = (root, { run, pinned, at }) => {
 };
 
 // A setting's value in words; numbers with a point where Python has one.
-const value = (name, { [name]: setting }) => setting === null ? OFF.includes(name) ? 'none' : 'auto' : Array.isArray(setting) ? setting.join(', ') : setting;
+export const value = (name, { [name]: setting }) => setting === null ? OFF.includes(name) ? 'none' : 'auto' : Array.isArray(setting) ? setting.join(', ') : setting;
