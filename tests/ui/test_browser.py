@@ -324,7 +324,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
 def test_a_hostile_query_is_named_and_harms_nothing(page, server, query, said):
     page.on("dialog", lambda dialog: pytest.fail(f"the page opened a dialog: {dialog.message}"))
     visit(page, server, query=query)
-    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(f"This link cannot be followed: {said}")
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "64")
     expect(page.locator(".dial .word").first).to_have_text("Rich")
