@@ -774,7 +774,7 @@ def test_a_probe_of_a_file_tells_its_cost_and_refuses_what_is_wrong(page, server
     press(page, "Run")
     expect(page.locator("#probe-transport")).to_contain_text("step 1 of 1", timeout=MINUTES)
     page.locator("#probe-texts-input").fill("only,one\nlabel,one")
-    expect(notice).to_contain_text("Your rows cannot be read: target = 'word' names no column", timeout=MINUTES)
+    expect(notice).to_contain_text("Your rows cannot be read: Target = 'word' names no column", timeout=MINUTES)
     page.locator("#probe-target-input").fill("")
     expect(notice).to_contain_text("Your rows cannot be read: its target has one value only", timeout=MINUTES)
 
