@@ -92,7 +92,7 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
         with warned():
             if asked_claim(pairs):
                 return {tabs: gr.update(selected="reproductions")}
-        with warned():
+        with warned("Not all of this link can be followed"):
             check_frame(pairs, names)
         with warned():
             config = linked(pairs)
@@ -106,12 +106,12 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
 
 
 @contextmanager
-def warned() -> Iterator[None]:
+def warned(said: str = "This link cannot be followed") -> Iterator[None]:
     """Show what is wrong with a link as a warning, as text, and go on without it."""
     try:
         yield
     except ConfigError as error:
-        gr.Warning(f"Not all of this link can be followed: {html.escape(str(error))}", duration=60)
+        gr.Warning(f"{said}: {html.escape(str(error))}", duration=60)
 
 
 def launch_options() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from regime.config.models import ADDITION
 from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.dial import DIAL
-from regime.ui.text import BLOCKS, FIELDS, NAMES
+from regime.ui.text import BLOCKS, FIELDS, NAMES, OFF
 
 
 def facts() -> dict[str, Any]:
@@ -17,6 +17,7 @@ def facts() -> dict[str, Any]:
         "ROWS": ROWS,
         "ADDITION": ADDITION,
         "FIELDS": FIELDS,
+        "OFF": OFF,
         "BLOCKS": BLOCKS,
         "DEFINITIONS": DEFINITIONS,
         "BOUNDS": {"lazyBelow": LAZY_BELOW, "richAbove": RICH_ABOVE},

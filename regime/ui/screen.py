@@ -17,8 +17,9 @@ from regime.ui.parts import Layout
 from regime.ui.run.board import Board
 from regime.ui.run.export import answer, snippet
 from regime.ui.run.frames import layers
-from regime.ui.run.runs import COMPUTE, as_text
+from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
+from regime.ui.text import in_labels
 
 PACE = 0.08
 """Least seconds between two drawn frames; more are not seen and cost the server."""
@@ -131,7 +132,7 @@ class Screen:
             said |= self.estimate(config)
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
-            asked, said = None, {"preset": "", "notice": str(error), "bad": True, "quick": False}
+            asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
         visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
         shown, board = visit.feed.run, visit.board
         about = {"whose": whose(board, asked), "run": shown, "changes": self.form.changes(value)}
@@ -169,20 +170,28 @@ class Screen:
         yield {self.layout.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
         if not (planned := visit.planned()):
             return
-        drawn = 0.0
         with as_text():
-            for event in visit.play(*planned, visitor=request.session_hash):
-                board = visit.board
-                match event["kind"]:
-                    case "queued" | "fetching":
-                        yield {self.feed: visit.feed.frame(board, before=event)}
-                    case "pinned":
-                        yield {self.feed: visit.feed.frame(board, pin=True)}
-                    case "started":
-                        yield self.show_all(visit)
-                    case _ if event["kind"] == "finished" or time.monotonic() - drawn > PACE:
-                        yield self.draw(visit)
-                        drawn = time.monotonic()
+            try:
+                with readable():
+                    yield from self._drawn(visit, visit.play(*planned, visitor=request.session_hash))
+            except gr.Error as error:  # also into the page: a toast disappears
+                yield {self.feed: visit.feed.frame(visit.board, error=in_labels(error.message))}
+                raise
+
+    def _drawn(self, visit: Visit, events: Iterator[dict[str, Any]]) -> Iterator[Updates]:
+        drawn = 0.0
+        for event in events:
+            board = visit.board
+            match event["kind"]:
+                case "queued" | "fetching":
+                    yield {self.feed: visit.feed.frame(board, before=event)}
+                case "pinned":
+                    yield {self.feed: visit.feed.frame(board, pin=True)}
+                case "started":
+                    yield self.show_all(visit)
+                case _ if event["kind"] == "finished" or time.monotonic() - drawn > PACE:
+                    yield self.draw(visit)
+                    drawn = time.monotonic()
 
     def settle(self, visit: Visit) -> Updates:
         """Show the page as a press's run left it, unless a newer press has taken over."""

@@ -35,13 +35,25 @@ FIELDS = {
     "depth": "Hidden layers",
     "alpha": "Output scale \N{GREEK SMALL LETTER ALPHA}",
     "learning_rate": "Step size",
-    "samples": "Training samples",
-    "test_samples": "Held-out samples",
+    "samples": "Samples",
+    "test_samples": "Held out",
     "bottleneck": "Bottleneck",
     "init_scale": "Initial scale",
     "weight_std": "Weight scale",
     "bias_std": "Bias scale",
     "label_noise": "Label noise",
+    "trainable": "Trained layers",
+    "bias": "Biases",
+    "bottleneck_layer": "Narrow layer",
+    "centered": "Centered output",
+    "decoupled": "Decoupled decay",
+    "max_seeds": "Most seeds",
+    "random_init": "Random weights",
+    "max_tokens": "Tokens",
+    "warmup": "Warm-up",
+    "at_loss": "Stop at loss",
+    "csv": "Rows",
+    "texts": "Rows",
     "steps": "Steps",
     "activation": "Activation",
     "parameterization": "Parameterization",
@@ -50,6 +62,12 @@ FIELDS = {
     "model": "Model",
 }
 """Fields whose words are not their names."""
+OFF = ("bottleneck", "max_seeds", "at_loss")
+"""Fields of which null means that there is none; of others, that it is chosen."""
+MENTIONED = re.compile(
+    r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)"
+)
+"""A quoted text, null, or the name of a field, in a message."""
 BLOCKS = {
     "head": "Readout",
     "wte": "Word embedding",
@@ -76,6 +94,15 @@ def sentence(text: str) -> str:
 def field_name(name: str) -> str:
     """Return a field of a configuration in words: `learning_rate` is `Step size`."""
     return FIELDS.get(name, name.replace("_", " ").capitalize())
+
+
+def in_labels(message: str) -> str:
+    """Return what is wrong with a configuration with its fields by their labels, and null as empty; quoted text stays."""
+
+    def said(found: re.Match[str]) -> str:
+        return field_name(found[1]) if found[1] else "empty" if found[0] == "null" else found[0]
+
+    return MENTIONED.sub(said, message.replace(" = None is not allowed; ", " is empty; ").replace(" = None ", " left empty "))
 
 
 def linked(text: str) -> str:
@@ -107,11 +134,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in words: `12 s`, `3 min 20 s`."""
+    """Return a time span in words: `12 s`, `3 min 20 s`, `4 h 39 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 

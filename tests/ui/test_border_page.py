@@ -106,7 +106,7 @@ def test_what_is_wrong_with_the_form_is_said(page, server):  # noqa: F811
     visit(page, server)
     settings(page, Steps=-5)
     press(page, "Find the border")
-    expect(page.locator(".v-border").get_by_role("status")).to_contain_text("steps = -5 is not allowed", timeout=MINUTES)
+    expect(page.locator(".v-border").get_by_role("status")).to_contain_text("Steps = -5 is not allowed", timeout=MINUTES)
     expect(page.get_by_role("button", name="Find the border")).to_be_visible()
 
 

@@ -324,7 +324,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
 def test_a_hostile_query_is_named_and_harms_nothing(page, server, query, said):
     page.on("dialog", lambda dialog: pytest.fail(f"the page opened a dialog: {dialog.message}"))
     visit(page, server, query=query)
-    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(f"This link cannot be followed: {said}")
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
     expect(page.get_by_role("slider", name="Width")).to_have_attribute("aria-valuetext", "64")
     expect(page.locator(".dial .word").first).to_have_text("Rich")
@@ -524,7 +524,7 @@ def test_a_bad_field_is_named_and_the_page_recovers(page, server):
     visit(page, server)
     settings(page, Steps=-3)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("steps = -3 is not allowed")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Steps = -3 is not allowed")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
     expect(page.locator("#toy-transport")).to_contain_text("finished in")
 
@@ -774,7 +774,7 @@ def test_a_probe_of_a_file_tells_its_cost_and_refuses_what_is_wrong(page, server
     press(page, "Run")
     expect(page.locator("#probe-transport")).to_contain_text("step 1 of 1", timeout=MINUTES)
     page.locator("#probe-texts-input").fill("only,one\nlabel,one")
-    expect(notice).to_contain_text("Your rows cannot be read: target = 'word' names no column", timeout=MINUTES)
+    expect(notice).to_contain_text("Your rows cannot be read: Target = 'word' names no column", timeout=MINUTES)
     page.locator("#probe-target-input").fill("")
     expect(notice).to_contain_text("Your rows cannot be read: its target has one value only", timeout=MINUTES)
 
@@ -792,7 +792,7 @@ def test_checkpoints_are_measured_and_two_models_compared(page, server):
     page.get_by_label("Revisions, in order").fill("step-00200, nowhere")
     press(page, "Run")
     expect(page.locator("[data-testid=toast-body]").first).to_contain_text(
-        "revision = 'nowhere' is not allowed", timeout=MINUTES
+        "Revision = 'nowhere' is not allowed", timeout=MINUTES
     )
     page.get_by_role("tab", name="Probe").click()
     page.locator(".all-settings:visible .label-wrap").filter(has_text="Compare two models").click()
@@ -980,7 +980,9 @@ def test_a_map_is_reached_by_keyboard(page, server):
 def test_a_bad_map_is_named_before_it_runs(page, server):
     small_map(page, server)
     page.locator("#sweep-up-values input").fill("0 to 4 in 3")
-    expect(page.locator(".notice.bad:visible")).to_contain_text("axes.alpha = '0 to 4 in 3' is not allowed", timeout=MINUTES)
+    expect(page.locator(".notice.bad:visible")).to_contain_text(
+        "Output scale \u03b1 = '0 to 4 in 3' is not allowed", timeout=MINUTES
+    )
     page.locator("#sweep-up-values input").fill("1 to 900 in 1000")
     page.locator("#sweep-across-values input").fill("1 to 9000 in 1000")
     expect(page.locator(".notice.bad:visible")).to_contain_text("cells, about", timeout=MINUTES)

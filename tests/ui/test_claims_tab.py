@@ -181,7 +181,7 @@ def test_what_cannot_be_run_is_said(tiny, monkeypatch):
     with pytest.raises(gr.Error, match="claim = 3 is not allowed"):
         next(claim_events(3, False, None))
     monkeypatch.setattr(claims, "cards", lambda _form: {tiny: FULL[tiny].model_copy(update={"seconds": 5000.0})})
-    with pytest.raises(gr.Error, match=r"full = True is not allowed for claim .* takes 83 min 20 s where .* may take 15 min"):
+    with pytest.raises(gr.Error, match=r"full = True is not allowed for claim .* takes 1 h 23 min where .* may take 15 min"):
         next(claim_events(tiny, True, None))
     monkeypatch.setattr(claims, "cards", lambda _form: {})
     with pytest.raises(gr.Error, match="whose time nobody has measured; allowed: false, the quick form"):

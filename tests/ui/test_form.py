@@ -5,6 +5,7 @@ import pytest
 
 import regime
 from regime.config.tasks import TASKS
+from regime.errors import ConfigError
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.presets import PRESETS
 from regime.ui.screens.map import map_tab
@@ -106,6 +107,22 @@ def test_what_is_empty_is_none(mounted):
     assert value(page)["steps"] is None
     shown = put(page, form.give(value(page), {"csv": "", "learning_rate": None, "batch_size": None, "header": None}))
     assert [shown[name] for name in ("csv", "learning_rate", "batch_size", "header")] == [None] * 4
+
+
+@pytest.mark.parametrize("typed", ["-", "1e999"])
+def test_what_is_typed_and_is_no_number_is_not_taken_as_empty(mounted, screens, typed):
+    page, _ = mounted("toy")
+    page.locator("summary").last.click()
+    for name in ("bottleneck", "learning-rate"):
+        field = page.locator(f"#toy-{name}-input")
+        field.focus()
+        page.keyboard.type(typed)
+        assert field.get_attribute("aria-invalid") == "true"
+        with pytest.raises(ConfigError, match=f"^{name.replace('-', '_')} = "):
+            screens["toy"].config(value(page))
+        field.fill("")
+        assert field.get_attribute("aria-invalid") == "false"
+        assert value(page)[name.replace("-", "_")] is None
 
 
 def test_a_number_given_as_text_is_a_number_and_a_name_of_digits_is_none(mounted):

@@ -112,7 +112,7 @@ def test_points_of_ones_own_are_trained_on(page, server):  # noqa: F811
     page.keyboard.press("Space")
     expect(page.locator("#toy-pad output")).to_contain_text("10 orange")
     page.locator("#toy-pad").get_by_role("button", name="Undo").click()
-    expect(page.locator("#toy-pad output")).to_have_text("9 blue, 9 orange")
+    expect(page.locator("#toy-pad output")).to_have_text("9 blue, 9 orange: 5 to train on, 5 held out, 8 for the kernel")
     lines = page.locator("#toy-csv-input").input_value().splitlines()
     assert lines[0] == "x1,x2,class"
     assert len(lines) == 19

@@ -197,6 +197,8 @@ def test_the_shipped_example_is_a_finished_run_of_its_config(kind):
     saved = regime.SweepReport if kind == "sweep" else regime.Report
     assert saved.from_dict(board.report).config == CONFIGS[kind]
     assert example(kind) is not example(kind)
+    if kind != "sweep":
+        assert board.last["verdict"] == board.report["verdict"] == board.report["history"][-1]["verdict"]
     if kind == "toy":
         assert all(event["view"].get("network") for event in board.history), "the slider shows every step"
 
@@ -259,11 +261,18 @@ def test_no_verdict_is_a_look_of_its_own(draw, events):
     assert "interval 0.40 to 0.60" in drawn
 
 
+def test_what_is_done_after_the_last_step_is_said(draw, events):
+    board = Board.replay(events[:-1])
+    assert "trying the advice" not in draw("progress", board)
+    board.take({"kind": "progress", "step": 4, "steps": 4, "seconds": 1.0, "seconds_left": None})
+    assert "trying the advice" in draw("progress", board)
+
+
 def test_advice_waits_for_the_end_of_a_run(draw, events):
-    board = board_with(events, advice=["Train longer"])
+    board = board_with(events, advice=["Train longer", "For lazy, try alpha near 2.74e+03 (now 7.1e-06)"])
     assert "Train longer" not in draw("dial", board)
     board.stop()
-    assert "Train longer." in draw("dial", board)
+    assert "Train longer. For lazy, try alpha near 2740 (now 7.1e\u22126)." in draw("dial", board)
 
 
 def test_a_diverged_run_has_no_marks_on_its_scale(draw, events):
@@ -316,7 +325,7 @@ def test_numbers_are_written_as_in_reports(lab, value):
 
 
 def test_durations_and_names_are_written_as_in_python(lab):
-    for seconds in (0.2, 59.4, 60, 200):
+    for seconds in (0.2, 59.4, 60, 200, 3599, 3600, 16754):
         assert call(lab, "format", "duration", seconds) == duration(seconds)
     blocks = {"encoder.encoder.layer.0": "Block 1", "encoder.embeddings": "Embeddings", "head": "Readout"}
     blocks |= {"hidden 1": "Hidden 1", "model.layers.11": "Block 12", "ln_f": "Final norm"}
@@ -388,7 +397,7 @@ def test_the_newest_frame_is_shown_whatever_order_they_come_in(lab, case):
         screen.append(element);
         let take;
         const frame = {visit: 'v', serial: 0, run: 0, events: [], status: 'finished', tick: {}}, tab = tabOf(element);
-        const props = {value: JSON.stringify(frame)}, watch = (_, call) => { take = call; };
+        const props = {value: JSON.stringify({...frame, whole: true})}, watch = (_, call) => { take = call; };
         const trigger = () => asked.push(JSON.parse(props.value).do);
         await mount({element, props, trigger, watch});
         for (const number of sent) {
@@ -399,6 +408,29 @@ def test_the_newest_frame_is_shown_whatever_order_they_come_in(lab, case):
         }
         return [asked, tab.run.status]; }"""
     assert lab.evaluate(code, sent) == [["all"] * asked, last]
+
+
+def test_a_tab_that_a_link_opened_shows_the_shipped_run_and_why_its_own_is_refused(lab):
+    code = """async whole => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const {progress} = await import('./progress.js'), tab = new Tab(), asked = [], line = document.createElement('p');
+        tab.screen = document.createElement('div');
+        tab.send = request => asked.push(JSON.parse(request).do);
+        const {status, tick} = whole, bar = document.createElement('div');
+        bar.dataset.progress = 'step';
+        const frame = (serial, more) => tab.hand({visit: 'v', run: 0, serial, events: [], status, tick, ...more});
+        const drawn = () => { progress(bar, tab); PANELS.notice(line, tab); };
+        tab.ask('open');
+        frame(1, {before: {}});
+        drawn();
+        frame(2, {error: 'nope/none cannot be had'});
+        frame(3, {whose: ''});
+        tab.hand({visit: 'v', run: 0, serial: 3, ...whole});
+        drawn();
+        return [asked, bar.textContent, line.textContent, line.className]; }"""
+    asked, bar, line, css = lab.evaluate(code, whole(example("probe")))
+    assert asked == ["open", "all"]
+    assert bar.startswith("step 12 of 12finished in")
+    assert (line, css) == ("nope/none cannot be had", "bad")
 
 
 @pytest.mark.parametrize(("run", "stale"), [(0, False), (1, True)])
@@ -412,7 +444,40 @@ def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, sta
         return [tab.screen.classList.contains('stale'), line.textContent, tab.told.notice]; }"""
     said = {"run": run, "whose": "These results are of another.", "notice": "1 second"}
     shown = lab.evaluate(dimmed, [whole(Board.replay(events)), said])
-    assert shown == [stale, said["whose"] if stale else "", "1 second"]
+    assert shown == [stale, f"{said['whose']} Press Run for the form's." if stale else "", "1 second"]
+
+
+def test_while_a_run_goes_the_line_says_how_to_begin_the_forms(lab, events):
+    code = """async frame => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), line = document.createElement('p'), said = [];
+        tab.screen = document.createElement('div');
+        tab.take({visit: 'v', serial: 1, run: 1, ...frame, whose: 'These results are of another.'});
+        for (const bad of [false, true]) {
+            tab.told.bad = bad;
+            PANELS.whose(line, tab);
+            said.push(line.textContent);
+        }
+        return said; }"""
+    of = "These results are of another."
+    assert lab.evaluate(code, whole(Board.replay(events[:2]))) == [f"{of} Press Pause, then Run, for the form's.", of]
+
+
+def test_a_repeated_run_is_announced_again(lab, events):
+    code = """async frame => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const tab = new Tab(), root = document.createElement('div'), spoken = [];
+        tab.send = () => {};
+        root.innerHTML = '<button data-do=run></button><div data-progress=step></div>';
+        const hear = () => { PANELS.transport(root, tab); spoken.push(root.querySelector('.sr-only').textContent); };
+        for (const run of [1, 2]) {
+            tab.ask('run');
+            hear();
+            tab.take({visit: 'v', serial: run, run, ...frame});
+            hear();
+        }
+        return spoken; }"""
+    spoken = lab.evaluate(code, whole(Board.replay(events)))
+    assert spoken[:2] == spoken[2:]
+    assert (spoken[0], spoken[1][:9]) == ("Training started", "Finished:")
 
 
 @pytest.mark.parametrize(("changes", "stale", "asked"), [(2, False, ["run"]), (1, True, []), (None, False, ["run"])])
@@ -441,6 +506,8 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     assert 'class="pinned"' in draw("dial", board, pinned=pinned)
     assert "pinned run" in draw("loss", board, pinned=pinned)
     assert "same settings" in draw("compare", board, pinned=deepcopy(board))
+    assert "Step size: 0.01 \u2192 auto" in draw("compare", board, pinned=replay(learning_rate=0.01))
+    assert "Bottleneck: 4 \u2192 none" in draw("compare", board, pinned=replay(bottleneck=4))
 
 
 @pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
@@ -461,18 +528,32 @@ def test_the_kernel_is_drawn_at_the_start_and_now(draw, events):
     assert "as large" not in before
 
 
+RANGE = """async ([frame, pinned]) => {
+    const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
+    tab.take({visit: 'v', serial: 1, run: 1, ...(pinned ?? frame)});
+    if (pinned) tab.pinned = tab.run;
+    tab.take({visit: 'v', serial: 2, run: 2, ...frame});
+    const parts = [{measure: 'train_loss', look: 'net', pinned: true}, {measure: 'twin_train_loss', look: 'twin'}];
+    const {y, curves} = content(tab, {parts});
+    return [y.high, curves.map(({look}) => look).filter(Boolean)]; }"""
+"""The upper end of a chart's axis and what it draws, of a run beside a pinned one."""
+
+
 def test_a_twin_that_runs_away_leaves_the_axis_to_the_network(lab, events):
     board = Board.replay(deepcopy(events))
     losses = [event["measures"]["train_loss"] for event in board.history]
     board.history[-1]["measures"]["twin_train_loss"] = 1e30
-    high = lab.evaluate(
-        """async frame => { const {content} = await import('./curves.js'), {Tab} = await import('./feed.js'), tab = new Tab();
-        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
-        const parts = [{measure: 'train_loss', look: 'net'}, {measure: 'twin_train_loss', look: 'twin'}];
-        return content(tab, {parts}).y.high; }""",
-        whole(board),
-    )
+    high, _ = lab.evaluate(RANGE, [whole(board), None])
     assert high <= 100 * max(losses)
+
+
+def test_the_axis_holds_the_pinned_run(lab, events):
+    board, pinned = Board.replay(deepcopy(events)), Board.replay(deepcopy(events))
+    for event in pinned.history:
+        event["measures"]["train_loss"] = 40.0
+    high, drawn = lab.evaluate(RANGE, [whole(board), whole(pinned)])
+    assert high >= 40
+    assert drawn == ["pinned", "net", "twin"]
 
 
 def test_references_are_named_under_their_distance(draw, events):
@@ -481,3 +562,19 @@ def test_references_are_named_under_their_distance(draw, events):
     drawn = draw("distances", board)
     assert known
     assert all(f"Dashed: {reference['meaning']}." in drawn for reference in known)
+
+
+def test_a_border_of_other_settings_than_the_forms_says_of_which(lab):
+    code = """async () => { const {Tab} = await import('./feed.js'), {border} = await import('./border.js'), tab = new Tab();
+        const root = document.createElement('div'), said = [], config = {alpha: 1, weight_std: 1.5, bottleneck: null, depth: 2};
+        document.body.replaceChildren(root);
+        tab.border = {axis: 'alpha', config, seen: [{value: 1, label: 'lazy', index: 0.1, interval: null, agree: 'one seed'}]};
+        const changes = [{alpha: 3}, {weight_std: 1, bottleneck: 4}];
+        for (const form of changes) {
+            tab.told.searched = {...config, ...form};
+            border(root, tab);
+            said.push([root.querySelector('.state').textContent.trim(), root.classList.contains('other')]);
+        }
+        return said; }"""
+    ended, said = "Stopped after 1 runs.", "This border is of runs with weight scale 1.5, bottleneck none."
+    assert lab.evaluate(code) == [[ended, False], [f"{ended} {said} Press Find the border for the form's.", True]]

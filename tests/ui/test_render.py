@@ -13,9 +13,10 @@ from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_frame
 from regime.ui.panels.intro import INTROS
+from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
 from regime.ui.static_files import OWN as SCRIPTS
-from regime.ui.text import duration, number
+from regime.ui.text import duration, in_labels, number
 
 
 def test_every_field_of_a_toy_run_that_the_page_takes_has_a_control():
@@ -79,7 +80,7 @@ def test_numbers(value, text):
 
 
 def test_durations():
-    assert [duration(t) for t in (0.2, 59.4, 60, 200)] == ["0 s", "59 s", "1 min", "3 min 20 s"]
+    assert [duration(t) for t in (0.2, 59.4, 60, 200, 16754)] == ["0 s", "59 s", "1 min", "3 min 20 s", "4 h 39 min"]
 
 
 def test_the_folded_settings_are_summed_up_in_a_line():
@@ -92,3 +93,22 @@ def test_every_opened_term_is_defined():
     used = {*re.findall(r'popovertarget="term-([^"$]+)"', "".join(INTROS.values())), *re.findall(r"\bterm\('([^']+)'", scripts)}
     assert len(used) > 5
     assert used <= known
+
+
+def test_refusals_on_the_page_name_fields_by_their_labels():
+    said = "weight_std = None is not allowed; allowed: a finite number above 0"
+    assert in_labels(said) == "Weight scale is empty; allowed: a finite number above 0"
+    said = "model = 'my_model = x' is not allowed with optimizer = 'gd'; allowed: null"
+    assert in_labels(said) == "Model = 'my_model = x' is not allowed with Optimizer = 'gd'; allowed: empty"
+    assert in_labels("max_seeds is too few; axes.alpha = 'x'") == "Most seeds is too few; Output scale \u03b1 = 'x'"
+
+
+def test_the_line_over_a_maps_results_names_what_differs_in_words():
+    board = example("sweep")
+    assert whose(board, board.config) == ""
+    asked = board.config | {"base": board.config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
+    said = whose(board, asked)
+    assert said == (
+        "These results are of a run with width 16 to 512 in 12, hidden layers 2, "
+        "output scale \N{GREEK SMALL LETTER ALPHA} 0.0625 to 16 in 12, 1 more."
+    )

@@ -28,6 +28,21 @@ def test_runs_wait_in_order_and_tell_their_places() -> None:
     third.__exit__(None, None, None)
 
 
+def test_the_time_told_follows_what_runs_say_and_runs_down() -> None:
+    pool = Pool(slots=1)
+    with pool.turn() as first, pool.turn() as second, pool.turn() as third:
+        assert list(first) == []
+        first.tell(8.0)
+        told = [next(second).seconds for _ in range(2)]
+        assert 8 > told[0] > told[1] + 0.4 > 7
+        assert next(third).seconds is None, "nobody knows yet what the second takes"
+        first.tell(None)
+        first.tell(0.0)
+        assert next(second).seconds == 0
+        first.tell(1000.0)
+        assert 28 < next(second).seconds < 30, "a run shares its slot after a spell"
+
+
 def test_a_run_that_leaves_lets_others_move_up() -> None:
     pool = Pool(slots=1)
     with pool.turn() as first:

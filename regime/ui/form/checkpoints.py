@@ -15,7 +15,6 @@ LABELS: Labels = {
     "model": ("", "A name from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."),
     "revisions": ("Revisions, in order", REVISIONS),
     "samples": ("Examples",),
-    "max_tokens": ("Tokens",),
 }
 READOUTS = "Prompt reads the answer of a sum or a prompt; Mean and Last token add a random head that stays fixed."
 

@@ -16,13 +16,7 @@ ROWS = "I liked it,good\nNot for me,bad"
 """Rows as somebody may paste them."""
 TEXTS = "Each line holds a text and its label, or a number; for Next token the text alone. A file is at most 1 MB."
 LABELS: Labels = {
-    "trainable": ("Trained",),
-    "random_init": ("Random weights",),
     "revision": ("", "Branch, tag or commit of the model."),
-    "samples": ("Samples",),
-    "probe_samples": ("Probe samples",),
-    "max_tokens": ("Tokens",),
-    "warmup": ("Warm-up",),
 }
 FURTHER = "revision prompt words samples probe_samples max_tokens batch_size warmup momentum measure_every seed"
 

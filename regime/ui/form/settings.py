@@ -7,7 +7,7 @@ from typing import Any
 from regime.config import Config
 from regime.config.rows import OWN
 from regime.ui.form.config_form import Part
-from regime.ui.text import FIELDS
+from regime.ui.text import field_name
 
 OPTIONS = {
     OWN: "Own rows",
@@ -55,7 +55,7 @@ def setting(start: Config, name: str, label: str = "", note: str | None = None, 
     schema = type(start).properties()[name]
     ways = {way.get("type"): way for way in schema.get("anyOf", [schema])}
     about = {
-        "label": label or FIELDS.get(name, name.replace("_", " ").capitalize()),
+        "label": label or field_name(name),
         "note": _sentences(schema["description"]) if note is None else note,
     }
     text, amount = ways.get("string", {}), ways.get("integer", ways.get("number", {}))

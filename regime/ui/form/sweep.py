@@ -36,7 +36,7 @@ def sweep_form(start: SweepConfig) -> ConfigForm:
         Part("up", "Vertical axis", control="menu", options={NONE: "None: a single row", **axes}),
         Part("up_values", "Vertical values", "Written as above; relu, tanh for a field of words."),
         setting(start, "seeds", "Seeds of each cell", "", options=named((1, 2, 3, 4, 8))),
-        setting(start, "at_loss", "Stop at loss", "As a share of the first loss. Empty: train to the last step."),
+        setting(start, "at_loss", "", "As a share of the first loss. Empty: train to the last step."),
         folded(
             *(setting(base, name, note="", control="menu", options=named(_options(name))) for name in words),
             *(setting(base, name, note="Used where it is not an axis.") for name in numbers),

@@ -20,17 +20,10 @@ SETTINGS = {
 """What is folded at first, in groups."""
 LABELS: Labels = {
     "parameterization": ("", "How layers scale with width. In muP and mean field, features move at any width."),
-    "trainable": ("Trained layers",),
-    "bias": ("Biases",),
-    "bottleneck_layer": ("Narrow layer",),
-    "centered": ("Centered output",),
     "loss": ("", "Cross-entropy needs a task with classes."),
     "batch_size": ("", "Points in each step. Empty: 32 for SGD, else all."),
-    "decoupled": ("Decoupled decay",),
     "steps": ("", "Number of training steps."),
-    "max_seeds": ("Most seeds", "Seeds are added while a label would be a guess. Empty: none are."),
-    "samples": ("Samples",),
-    "test_samples": ("Held out",),
+    "max_seeds": ("", "Seeds are added while a label would be a guess. Empty: none are."),
 }
 DRAWN = "Press to put a point of the chosen class, with Shift one of the other. Or: arrow keys, and Space. 16 at least."
 NUMBERS = "Columns of numbers, and the target. Training, held-out and probe samples come from these rows. At most 1 MB."

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from regime.config.base import ROWS
+from regime.ui.form.ranges import format_values
 from regime.ui.run.board import Board
+from regime.ui.text import OFF, field_name
 
 SHOWN = 3
 """Settings that are named; more are counted."""
-CALLED = {"learning_rate": "step size", "csv": "rows", "texts": "rows"}
 
 
 def whose(board: Board, asked: Mapping[str, Any] | None) -> str:
@@ -20,14 +21,27 @@ def whose(board: Board, asked: Mapping[str, Any] | None) -> str:
     """
     if asked is None:
         return "These results are of settings from before: the form has an error."
-    changed = [name for name, value in board.config.items() if asked.get(name, value) != value]
-    parts = [
-        "other rows" if name in ROWS else f"{CALLED.get(name, name.replace('_', ' '))} {_value(board.config[name])}"
-        for name in changed[:SHOWN]
-    ]
+    shown, wanted = _flat(board.config), _flat(asked)
+    changed = [name for name, value in shown.items() if wanted.get(name, value) != value]
+    parts = ["other rows" if name in ROWS else f"{_label(name)} {_value(name, shown[name])}" for name in changed[:SHOWN]]
     more = [f"{len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
-    return f"These results are of a run with {', '.join(parts + more)}. Press Run for the form's." if changed else ""
+    return f"These results are of a run with {', '.join(parts + more)}." if changed else ""
 
 
-def _value(value: Any) -> str:
-    return "auto" if value is None else f"{value:g}" if isinstance(value, float) else str(value)[:40]
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration's fields by name; of a sweep those of its base too, and the values of an axis in their place."""
+    base = config.get("base", {})
+    return {**base, **config, "base": base.get("kind"), **config.get("axes", {}), "axes": None}
+
+
+def _label(name: str) -> str:
+    label = field_name(name)
+    return label[:1].lower() + label[1:]
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return format_values(value, whole=all(isinstance(each, int) for each in value))[:40]
+    if value is None:
+        return "none" if name in OFF else "auto"
+    return f"{value:g}" if isinstance(value, float) else str(value)[:40]

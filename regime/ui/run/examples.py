@@ -29,12 +29,13 @@ def text(kind: str) -> str:
 def example(kind: str) -> Board:
     """Return a shipped run as a board, a new one at each call: nothing is shared between visitors."""
     events: list[dict[str, Any]] = json.loads(text(kind))
-    report = events[-1]["report"]
-    if kind != "sweep":  # whose pictures are in the events, and nowhere else
-        report["history"] = [event | {"view": {}} for event in events[1:-1]]
-    board = (MapBoard if kind == "sweep" else Board).replay(events)
-    if kind != "sweep":
-        board.history = events[1:-1]
+    if kind == "sweep":
+        return MapBoard.replay(events)
+    _, *measured, finished = events
+    measured[-1]["verdict"] = finished["report"]["verdict"]  # whose advice was tried at the end
+    finished["report"]["history"] = [event | {"view": {}} for event in measured]
+    board = Board.replay(events)
+    board.history = measured  # the pictures are in the events, and nowhere else
     return board
 
 

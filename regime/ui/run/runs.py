@@ -16,7 +16,7 @@ from regime.resources.limits import limits
 from regime.ui.run.books import BOOKS
 from regime.ui.run.slots import Pool, Turn, computing, go_on, pool_of
 from regime.ui.run.zero import is_lent, new_session
-from regime.ui.text import duration
+from regime.ui.text import duration, in_labels
 
 CORES = torch.get_num_threads()
 """That one run alone computes on."""
@@ -104,6 +104,7 @@ def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> It
             cost = getattr(event, "estimate", None)  # of what begins: a run or a sweep, not a reproduction
             if cost and (refused := beyond(shared_config(event.config), cost)):
                 raise gr.Error(f"The run would take about {duration(cost.seconds)}. {refused}", print_exception=False)
+            turn.tell(cost.seconds if cost else getattr(event, "seconds_left", None))
             yield event.to_dict()
             if event.kind in TIMED and event.seconds > limit:
                 raise gr.Error(
@@ -149,9 +150,9 @@ def readable() -> Iterator[None]:
 
 @contextmanager
 def as_text() -> Iterator[None]:
-    """Show errors as a visitor can read them, and as text, never as markup."""
+    """Show errors as a visitor of the page can read them, fields by their labels, and as text, never as markup."""
     try:
         with readable():
             yield
     except gr.Error as error:
-        raise gr.Error(html.escape(error.message), print_exception=False) from None
+        raise gr.Error(html.escape(in_labels(error.message)), print_exception=False) from None

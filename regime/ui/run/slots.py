@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from heapq import heapreplace
 from threading import Condition, Event
 from time import monotonic
 
@@ -38,8 +39,7 @@ class Pool:
     def __init__(self, slots: int | None = None, waiting: int | None = None) -> None:
         """Let so many runs compute at once, and so many wait; by default as many as `limits` says."""
         self._own = slots, waiting
-        self.running = 0
-        """Runs that have a slot."""
+        self._runs: set[Turn] = set()
         self._line: deque[Turn] = deque()
         self._moved = Condition()
         self._usual: float | None = None
@@ -49,6 +49,11 @@ class Pool:
     def slots(self) -> int:
         """Return how many runs compute at once."""
         return limits().slots if self._own[0] is None else self._own[0]
+
+    @property
+    def running(self) -> int:
+        """Return how many runs have a slot."""
+        return len(self._runs)
 
     @property
     def waiting(self) -> int:
@@ -75,7 +80,7 @@ class Pool:
                 if turn.since is None:
                     self._line.remove(turn)
                 else:
-                    self.running -= 1
+                    self._runs.remove(turn)
                     took = turn.spent + monotonic() - turn.since
                     self._usual = took if self._usual is None else (1 - RECENT) * self._usual + RECENT * took
                 self._moved.notify_all()
@@ -100,6 +105,17 @@ class Pool:
         """Count the runs that must begin or end before this one begins; none are left at 0."""
         return self._line.index(turn) + 1 - (self.slots - self.running)
 
+    def _seconds(self, place: int) -> float | None:
+        """Return in how long a run of a place may begin: those that compute end as they say or as runs did so far, or share."""
+        now, usual, spell = monotonic(), self._usual, limits().spell_seconds
+        known = [(turn.since or now, turn.ends or (usual and (turn.since or now) + usual - turn.spent)) for turn in self._runs]
+        if not known or (usual is None and place > 1) or any(end is None for _, end in known):
+            return None
+        free = sorted(min(since + spell, end) for since, end in known)
+        for _ in range(place - 1):
+            heapreplace(free, max(now, free[0]) + min(usual, spell))
+        return max(0.0, free[0] - now)
+
     def wait(self, turn: "Turn") -> Iterator[Queued]:
         """Yield a run's place until it has a slot."""
         told = 0
@@ -113,10 +129,10 @@ class Pool:
                 place = self._place(turn)
                 if place <= 0:
                     self._line.remove(turn)
-                    self.running += 1
+                    self._runs.add(turn)
                     turn.since = monotonic()
                     return
-                seconds = None if self._usual is None else self._usual * place / self.slots
+                seconds = self._seconds(place)
             told = place
             yield Queued(place=place, seconds=seconds)
 
@@ -136,8 +152,8 @@ class Pool:
             spell = monotonic() - (turn.since or monotonic())
             if not self._line or turn.since is None or spell < limits().spell_seconds:
                 return False
-            turn.spent, turn.since = turn.spent + spell, None
-            self.running -= 1
+            turn.spent, turn.since, turn.ends = turn.spent + spell, None, None
+            self._runs.remove(turn)
             self._line.append(turn)
             self._moved.notify_all()
             return True
@@ -151,6 +167,8 @@ class Turn(Iterator[Queued]):
         self.visitor = visitor
         self.since: float | None = None
         """When it got its slot; None while it waits."""
+        self.ends: float | None = None
+        """When it will end, as it last said."""
         self.spent = 0.0
         """Seconds in slots it had before."""
         self._pool, self._waits = pool, pool.wait(self)
@@ -158,6 +176,10 @@ class Turn(Iterator[Queued]):
     def __next__(self) -> Queued:
         """Return the place, after at most half a second."""
         return next(self._waits)
+
+    def tell(self, left: float | None) -> None:
+        """Say how many seconds are left, if they are known."""
+        self.ends = self.ends if left is None else monotonic() + left
 
     def share(self) -> Iterator[Queued]:
         """Let the next in line have the slot after a spell; iterate what is returned until there is one again."""

@@ -15,6 +15,7 @@ from regime.ui.run.frames import without_rows
 from regime.ui.run.runs import COMPUTE, readable
 from regime.ui.run.searches import search
 from regime.ui.screen import HIDDEN, Screen, request_of
+from regime.ui.text import in_labels
 
 SHOWN = ("value", "label", "index", "interval", "agree")
 """Of a run that was tried."""
@@ -75,7 +76,7 @@ def frames(screen: Screen, value: Any, asked: dict[str, Any], hunt: Hunt, visito
                 take(frame, event)
                 yield json.dumps(frame | {"going": True})
     except gr.Error as error:
-        frame["error"] = error.message
+        frame["error"] = in_labels(error.message)
     yield json.dumps(frame)
 
 

@@ -1,11 +1,12 @@
 """The Map tab: the regime over two fields of a configuration or more."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 import regime
-from regime.config import SweepConfig
+from regime.config import Runnable, SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
 from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import term
@@ -44,6 +45,11 @@ class MapScreen(Screen):
     def config(self, value: Any) -> SweepConfig:
         """Return the configuration that the form's value describes; raises ConfigError."""
         return sweep_config(self.form.fields(value))
+
+    def open(self, asked: Mapping[str, Any], value: Any) -> tuple[Updates, Runnable | None]:
+        """Fill the form with what was asked for, and return that with the seeds of the form, which a link may leave out."""
+        changed, config = super().open(asked, value)
+        return changed, config.model_copy(update={"seeds": config.seeds or config.base.seeds})
 
     def cell(self, visit: Visit, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""

@@ -16,6 +16,7 @@ from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, FOLD, READ, SAID, a
 from regime.ui.panels.rows_read import rows_read
 from regime.ui.parts import Layout, notice
 from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
+from regime.ui.text import in_labels
 
 
 class OwnRowsScreen(Screen):
@@ -71,7 +72,7 @@ class OwnRowsScreen(Screen):
         try:
             config = alone(self.kind, fields)
         except ConfigError as error:
-            return self.give(value, changes | {READ: notice(in_words(error, self.rows), "bad")})
+            return self.give(value, changes | {READ: notice(in_labels(in_words(error, self.rows)), "bad")})
         changes[READ] = rows_read(self.kind, config.read)
         asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
         if own and (new or asked > config.read.rows):

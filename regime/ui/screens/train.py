@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from regime.composer import trial
 from regime.config import ToyConfig
 from regime.toy.preview import preview
 from regime.ui.form.presets import first
@@ -17,6 +18,8 @@ from regime.ui.text import duration
 KIND = "toy"
 QUICK = 2.0
 """Seconds below which a run starts by itself when a knob is let go."""
+BATCHES = 2
+"""Of values of alpha that trying a run's advice usually takes, one after another."""
 PREVIEW_BYTES = 2**29
 """Runs that need more are not previewed: it would take too long while a slider moves."""
 
@@ -37,8 +40,9 @@ class TrainScreen(OwnRowsScreen):
             return asked | {"notice": "A large run: its step size is chosen when it starts."}
         known = preview(config)
         rate = _rate(known.learning_rate, known.top, known.edges)
-        about = f"{summary(config)}: about {duration(max(1.0, known.seconds))} here."
-        return asked | {"notice": about, "rate": rate, "quick": known.seconds < QUICK}
+        seconds = known.seconds + _trying(config)
+        about = f"{summary(config)}: about {duration(max(1.0, seconds))} here."
+        return asked | {"notice": about, "rate": rate, "quick": seconds < QUICK}
 
 
 def train_tab() -> TrainScreen:
@@ -56,6 +60,12 @@ def train_tab() -> TrainScreen:
     screen = TrainScreen(layout)
     connect_border(screen)
     return screen
+
+
+def _trying(config: ToyConfig) -> float:
+    """Return the seconds after the last step in which the advice is tried, where that costs little enough."""
+    batch = trial.seconds(config, len(trial.SHARES))
+    return BATCHES * batch if batch <= trial.AFFORDABLE else 0.0
 
 
 def _rate(auto: float, top: float, edges: Iterable[float]) -> dict[str, Any]:

@@ -10,6 +10,12 @@ export const decades = (values, most = 8) => {
   for (let power = bottom; power <= high; power += every) ticks.push(...steps.map(step => step * 10 ** power));
   return { low: 10 ** bottom, high: top, log: true, ticks: ticks.filter(tick => tick <= top * 1.001) };
 };
+
+// A fixed log axis, reaching as much further up as its values need, to a hundred at most.
+export const raised = (axis, values) => {
+  const top = nice(Math.min(100, Math.max(axis.high, ...values)));
+  return axis.log && top > axis.high ? { ...axis, high: top, ticks: [...new Set([...axis.ticks, 10, 100])].filter(tick => tick <= top) } : axis;
+};
 const exponent = value => Math.log10(value);
 
 // The smallest 1, 2 or 5 times a power of ten that is not below the value.
@@ -18,10 +24,10 @@ export const nice = value => {
   return [1, 2, 5, 10].map(step => step * power).find(round => round >= value * 0.999);
 };
 
-// Training steps from 0; a run without steps still has a width.
-export const stepsAxis = steps => {
+// Training steps from 0; a run without steps still has a width. A small chart has no room for three numbers of four digits.
+export const stepsAxis = (steps, small) => {
   const high = Math.max(steps, 1);
-  return { low: 0, high, ticks: steps > 3 ? [...new Set([0, Math.floor(steps / 2), steps])] : [0, high] };
+  return { low: 0, high, ticks: steps > 3 && !(small && steps >= 1000) ? [...new Set([0, Math.floor(steps / 2), steps])] : [0, high] };
 };
 
 // Where a value lies, in percent from the low end; what is outside sits on the edge.

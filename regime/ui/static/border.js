@@ -1,5 +1,6 @@
 // Where the regime changes: every run that a search has tried is a dot, which opens it; the border is where they change sides.
 import { decades, place } from './axis.js';
+import { value as setting } from './comparison.js';
 import { ROWS, ZONES } from './facts.js';
 import { capital, fieldName, fill, html, number, tickText } from './format.js';
 
@@ -18,10 +19,11 @@ export const border = (root, tab) => {
   const [button, status, bar, chart, said, reasons, table] = root.querySelectorAll('.find button, .state, progress, .tried, .pointed, .reasons, details');
   button.textContent = found.going ? 'Stop' : 'Find the border';
   status.classList.toggle('bad', Boolean(found.error));
-  fill(status, html`${standing(found)}`);
+  const whose = seen.length ? others(tab, found) : '';
+  fill(status, html`${standing(found)} ${whose}`);
   bar.hidden = !found.going;
   bar.value = found.fraction ?? 0;
-  root.classList.toggle('other', seen.length > 0 && others(tab, found));
+  root.classList.toggle('other', whose !== '');
   chart.hidden = table.hidden = said.hidden = !seen.length;
   if (seen.length) drawn(chart, found, seen, say(said, found));
   fill(reasons, html`${(found.border?.reasons ?? []).map(reason => html`<li>${reason.replaceAll(`${found.axis} =`, `${words(found.axis)} =`)}</li>`)}`);
@@ -39,10 +41,15 @@ const standing = ({ going, error, border: end, place: queue, values, axis, seen 
   return queue ? `In the queue, ${queue - 1} before it.` : 'Waiting for a free slot.';
 };
 
-// Whether a search was of other settings than the form has, apart from the one that it varies.
-const others = ({ told, touched }, { config, axis }) => {
-  if (touched || told.bad || !told.searched) return Boolean(touched || told.bad);
-  return Object.keys(config).some(name => name !== axis && JSON.stringify(config[name]) !== JSON.stringify(told.searched[name]));
+const SHOWN = 3;  // settings that are named; more are counted
+// Says which other settings than the form's a search was of, apart from the one that it varies; empty where there are none.
+const others = ({ told, touched }, { config, axis, going }) => {
+  if (touched || told.bad) return 'This border is of settings from before.';
+  const changed = told.searched ? Object.keys(config).filter(name => name !== axis && JSON.stringify(config[name]) !== JSON.stringify(told.searched[name])) : [];
+  if (!changed.length) return '';
+  const parts = changed.slice(0, SHOWN).map(name => ROWS.includes(name) ? 'other rows' : `${words(name)} ${setting(name, config)}`);
+  if (changed.length > SHOWN) parts.push(`${changed.length - SHOWN} more`);
+  return `This border is of runs with ${parts.join(', ')}.${going ? '' : " Press Find the border for the form's."}`;
 };
 
 const say = (said, { axis }) => run => {

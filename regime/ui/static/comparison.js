@@ -1,5 +1,5 @@
 // The pinned run beside the one that is shown.
-import { NAMES, ROWS } from './facts.js';
+import { NAMES, OFF, ROWS } from './facts.js';
 import { fieldName, fill, html, meaning, number } from './format.js';
 
 const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
@@ -9,7 +9,7 @@ export const comparison = (root, { run, pinned, at }) => {
   if (!pinned?.last) return fill(root, html``);
   const last = [pinned.last, run.history[at]];
   const names = Object.keys(run.config).filter(name => name in pinned.config && JSON.stringify(pinned.config[name]) !== JSON.stringify(run.config[name]));
-  const changes = names.filter(name => !ROWS.includes(name)).map(name => `${fieldName(name)}: ${value(pinned.config[name])} \u2192 ${value(run.config[name])}`);
+  const changes = names.filter(name => !ROWS.includes(name)).map(name => `${fieldName(name)}: ${value(name, pinned.config)} \u2192 ${value(name, run.config)}`);
   if (names.some(name => ROWS.includes(name))) changes.push('Other rows');
   const shown = MEASURES.map(name => [name, last.map(event => event?.measures[name] ?? null)]).filter(([, values]) => values.some(each => each !== null));
   fill(root, html`<h2>Beside the pinned run</h2><p class="sub">${changes.length ? `Pinned run \u2192 this run. ${changes.join('; ')}.` : 'Both runs have the same settings.'}</p>
@@ -19,4 +19,4 @@ export const comparison = (root, { run, pinned, at }) => {
 };
 
 // A setting's value in words; numbers with a point where Python has one.
-const value = setting => setting === null ? 'none' : Array.isArray(setting) ? setting.join(', ') : setting;
+export const value = (name, { [name]: setting }) => setting === null ? OFF.includes(name) ? 'none' : 'auto' : Array.isArray(setting) ? setting.join(', ') : setting;

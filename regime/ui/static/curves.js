@@ -1,5 +1,5 @@
 // Curves over steps, drawn by uPlot: log axes, dashes, bands of spread, floors, bounds, forecasts, a pinned run, names at the ends.
-import { decades, place, stepsAxis } from './axis.js';
+import { decades, place, raised, stepsAxis } from './axis.js';
 import { fill, html, number, tickText } from './format.js';
 import uPlot from './uplot.js';
 
@@ -16,7 +16,8 @@ const drawn = new WeakMap();
 const aligned = (curves, axis) => {
   const steps = [...new Set(curves.flatMap(points => points.map(([step]) => step)))].sort((a, b) => a - b);
   const order = new Map(steps.map((step, k) => [step, k]));
-  const inside = value => value === null || (axis.log && value <= 0) ? null : Math.min(axis.high, Math.max(axis.low, value));
+  // What is above the axis leaves the chart, where it can be seen to.
+  const inside = value => value === null || (axis.log && value <= 0) ? null : Math.max(axis.low, value);
   return [steps, ...curves.map(points => {
     const values = Array.from({ length: steps.length });
     points.forEach(([step, value]) => { values[order.get(step)] = inside(value); });
@@ -32,13 +33,15 @@ const spread = (points, deviations) => [-1, 1].map(sign => points.map(([step, va
 }));
 
 // Everything that one chart shows of a run: its axes and its curves, each {points, look, name}, and pairs of curves with a band between.
-export const content = (tab, { parts, axis, most, floor }) => {
+export const content = (tab, { parts, axis, most, floor, small }) => {
   const { run, pinned } = tab, curves = [], bands = [];
   const series = parts.map(part => ({ ...part, points: run.series(part.measure), ahead: run.predicted(part.measure) }));
-  const known = series.flatMap(({ points, ahead }) => [...points, ...ahead]).map(([, value]) => value).filter(value => value !== null);
-  const own = series.filter(({ look }) => look !== 'twin' && look !== 'limit').flatMap(({ points }) => points.map(([, value]) => value));
-  const reach = RUNAWAY * Math.max(...own.filter(value => value !== null), 0);
-  const y = axis ?? decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most);
+  const kept = pinned ? parts.filter(part => part.pinned).map(part => pinned.series(part.measure)) : [];
+  const values = lists => lists.flat().map(([, value]) => value).filter(value => value !== null);
+  const known = values([...series.flatMap(({ points, ahead }) => [points, ahead]), ...kept]);
+  const own = values([...series.filter(({ look }) => look !== 'twin' && look !== 'limit').map(({ points }) => points), ...kept]);
+  const reach = RUNAWAY * Math.max(...own, 0);
+  const y = axis ? raised(axis, known) : decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most);
   const area = (low, high, fillStyle) => {
     if (high.filter(([, value]) => value !== null).length < 2) return;
     bands.push({ series: [curves.length + 2, curves.length + 1], fill: fillStyle });
@@ -48,13 +51,13 @@ export const content = (tab, { parts, axis, most, floor }) => {
     const floors = run.series(parts[0].measure, 'floors');
     area(floors.map(([step, value]) => [step, value === null ? null : y.low]), floors, faint('--ink-2', 0.16));
   }
-  if (pinned) parts.filter(part => part.pinned).forEach(part => curves.push({ points: pinned.series(part.measure), look: 'pinned' }));
+  kept.forEach(points => curves.push({ points, look: 'pinned' }));
   series.forEach(({ measure, points, ahead, look, name, marks }) => {
     area(...spread(points, run.series(measure, 'spread')), faint(LOOKS[look][0], look === 'test' ? 0.08 : 0.16));
     if (ahead.length) curves.push({ points: ahead, look, ahead: true });
     curves.push({ points, look, name, marks, measure });
   });
-  return { x: stepsAxis(run.steps), y, curves, bands };
+  return { x: stepsAxis(run.steps, small), y, curves, bands };
 };
 
 // The dotted lines across a chart: bounds of the verdict, and what theory expects.
@@ -146,7 +149,9 @@ export const curves = (root, tab, spec) => {
   const values = shown.curves.filter(({ name }) => name).map(part => ({ ...part, value: event?.measures[part.measure] ?? null })).filter(({ value }) => value !== null);
   fill(chart.names, html`${spec.small ? [] : ends(values, y)}`);
   const named = spec.parts.map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
-  fill(root.querySelector('.legend'), spec.small ? html`` : html`${named}${pinned && html`<span><i class="key pinned"></i>pinned run</span>`}`);
+  const legend = root.querySelector('.legend'), beside = Boolean(pinned) && spec.parts.some(part => part.pinned);
+  legend.classList.toggle('always', beside && !spec.small);
+  fill(legend, spec.small ? html`` : html`${named}${beside && html`<span><i class="key pinned"></i>pinned run</span>`}`);
   const spoken = values.map(({ name, value }) => `${name} ${number(value)}`).join(', ') || 'nothing yet';
   root.querySelector('.chart').setAttribute('aria-label', `${spec.what} over ${run.steps} steps; at step ${event?.step ?? 0}: ${spoken}`);
 };

@@ -1,6 +1,6 @@
 // The verdict: its word, where it lies between lazy and rich, how sure it is, and why.
 import { ZONES } from './facts.js';
-import { capital, fill, html, term } from './format.js';
+import { capital, fill, html, prose, term } from './format.js';
 
 const EVIDENCE = 2;  // how many of a verdict's first reasons are its measures; what follows is a remark
 const MEANING = {
@@ -18,7 +18,7 @@ export const dial = (root, tab, title) => {
   const reasons = verdict?.reasons ?? ['The verdict follows the first steps'];
   fill(root, html`<section class="dial is-${css}" aria-label="${title}: ${word}"><p class="kicker">${title}<span>Bar: ${term('interval', '95% interval')}</span></p>
     <h2><span class="word">${word}</span> <span class="standing">${verdict && standing(tab, verdict)}</span></h2>${scale(verdict, pinned?.last?.verdict.index)}
-    <ul>${reasons.slice(0, 3).map((reason, k) => html`<li class="${k < EVIDENCE ? 'evidence' : 'remark'}">${reason}</li>`)}</ul>${verdict && advice(tab, verdict)}</section>`);
+    <ul>${reasons.slice(0, 3).map((reason, k) => html`<li class="${k < EVIDENCE ? 'evidence' : 'remark'}">${prose(reason)}</li>`)}</ul>${verdict && advice(tab, verdict)}</section>`);
 };
 
 const standing = ({ run, at, newest }, verdict) => {
@@ -29,7 +29,7 @@ const standing = ({ run, at, newest }, verdict) => {
 
 // What to change for another verdict, once the run has one: before, it would come and go with every measurement.
 const advice = ({ run, newest }, verdict) => verdict.advice.length > 0 && run.status !== 'running' && newest &&
-  html`<p class="advice">${verdict.advice.join('. ')}.</p>`;
+  html`<p class="advice">${prose(verdict.advice.join('. '))}.</p>`;
 
 // The zones, a dot for each seed, a bar for the interval, a ring for the mean, and a tick for a pinned run.
 const scale = (verdict, pinned) => {

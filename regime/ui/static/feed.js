@@ -15,6 +15,7 @@ export class Tab {
     this.released = false;  // whether a knob was let go whose run may begin by itself
     this.chosen = null;  // the measurement on the slider; null follows the run
     this.hovered = null;  // the one under the pointer
+    this.error = '';  // why the newest press's run was refused or ended
     this.asks = 0;
     this.heard = { visit: undefined, serial: 0 };  // of the newest frame that came, taken or not
     this.lost = false;  // whether the whole run was asked for, since a frame before one that came is missing
@@ -31,7 +32,7 @@ export class Tab {
   // Asks the server to do something; what is pressed shows at once.
   ask(name, more = {}) {
     this.released = false;  // a press says more than a knob
-    if (!['all', 'pause'].includes(name)) this.before ??= {};
+    if (!['all', 'pause'].includes(name)) Object.assign(this, { before: this.before ?? {}, error: '', announced: true });
     this.send(JSON.stringify({ do: name, ...more, number: ++this.asks }));
     this.redraw();
   }
@@ -68,6 +69,7 @@ export class Tab {
     const { heard } = this;
     this.heard = { visit: frame.visit, serial: frame.visit === heard.visit ? Math.max(heard.serial, frame.serial) : frame.serial };
     this.lost &&= !frame.whole;
+    this.error = frame.error ?? this.error;
     this.take(frame);
     const behind = this.heard.visit !== this.visit || this.heard.serial > this.serial;
     if (behind && !this.lost) this.ask('all');
@@ -75,12 +77,13 @@ export class Tab {
     this.redraw();
   }
 
-  // Takes a frame; returns false where one before it is missing.
+  // Takes a frame; returns false where one before it is missing, or the beginning of its run.
   take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more }) {
     const known = visit === this.visit;
     if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
-    if (!whole && ((known && serial !== this.serial + 1) || events.some(({ at }) => at > length + events.length))) return false;
+    const cut = other && events[0]?.kind !== 'started';  // a tab that a link opens has not even the shipped run
+    if (!whole && ((known && serial !== this.serial + 1) || cut || events.some(({ at }) => at > length + events.length))) return false;
     if (other) Object.assign(this, { run: Object.assign(new Run(), { id: run }), chosen: null, hovered: null });
     this.announced = this.announced || (before === null ? status !== this.run.status : this.before === null);
     Object.assign(this, { visit, serial, before });
@@ -148,7 +151,7 @@ export const tabOf = element => {
   new MutationObserver(changes => changes.some(places) && tab.redraw()).observe(screen, { childList: true, subtree: true });
   screen.addEventListener('input', event => {
     if (!event.target.closest('.controls')) return;
-    Object.assign(tab, { touched: true, released: false });
+    Object.assign(tab, { touched: true, released: false, error: '' });
     screen.classList.add('stale');  // at once: drawing every panel anew may take a while
     tab.redraw();
   });

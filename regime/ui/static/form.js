@@ -1,6 +1,6 @@
 // One form: its value is {name: value} of all its parts, empty is null, and how many `changes` it has. What the server gives is [value, number, changed names].
 import { pad } from './pad.js';
-import { stepSize } from './step_size.js';
+import { amount, stepSize } from './step_size.js';
 import { sketch } from './thumbs.js';
 
 const options = box => JSON.parse(box.dataset.options);
@@ -9,8 +9,7 @@ const options = box => JSON.parse(box.dataset.options);
 const typed = box => {
   const field = box.querySelector('input, select, textarea');
   if (field.type === 'checkbox') return { read: () => field.checked, show: value => { field.checked = value; } };
-  const number = field.type === 'number';
-  const read = () => field.value.trim() ? number ? field.valueAsNumber : field.value : null;
+  const read = () => field.type === 'number' ? amount(field) : field.value.trim() ? field.value : null;
   const show = value => { field.value = value ?? ''; };
   if (!box.querySelector('datalist')) return { read, show };
   // A browser offers only what contains the value: while another is chosen, the value stands aside.
@@ -80,6 +79,7 @@ const upload = (box, send) => {
   return { read: () => null, show: () => {} };
 };
 
+const SPLIT = ['samples', 'test_samples', 'probe_samples'];  // what own rows are used for
 const KINDS = { slider, choice, told, fold, upload, pad, step: stepSize };
 
 // Whether somebody has used a control since the page drew it, which is possible before this script has come.
@@ -91,7 +91,7 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
   let changes = 0;  // so that an answer says which of them it knows
-  const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); } };
+  const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); }, split: () => SPLIT.map(name => parts[name].read()) };
   const ways = { upload: data => trigger('upload', data), pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
     parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };

@@ -26,16 +26,20 @@ export const tickText = value => {
   return value.toExponential().replace('e+', 'e').replace('-', MINUS);
 };
 
-// A time span in words: `12 s`, `3 min 20 s`.
+// A time span in words: `12 s`, `3 min 20 s`, `4 h 39 min`.
 export const duration = seconds => {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
-  const rest = whole % 60;
-  return `${(whole - rest) / 60} min${rest ? ` ${rest} s` : ''}`;
+  const rest = whole % 60, minutes = Math.floor(whole / 60);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h${minutes % 60 ? ` ${minutes % 60} min` : ''}`;
+  return `${minutes} min${rest ? ` ${rest} s` : ''}`;
 };
 
 export const byteSize = count => count >= 1e9 ? `${Number((count / 1e9).toPrecision(2))} GB` : `${Math.round(count / 1e6)} MB`;
 export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+
+// A sentence of the package with its numbers as the page writes them: 2740 is no 2.74e+03.
+export const prose = text => text.replaceAll(/\d[\d.]*e[+-]\d+/g, value => tickText(Number(value)));
 
 // A description as a sentence: with a capital, and with a full stop.
 export const sentence = text => capital(text) + (text.endsWith('.') ? '' : '.');

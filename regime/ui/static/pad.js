@@ -2,6 +2,7 @@
 const SIDE = 1.5;  // the square reaches from -SIDE to SIDE, as the tasks' own points do
 const STEP = 0.1;
 const HEAD = 'x1,x2,class';
+const LEAST = 16;
 const short = value => String(Number(value.toFixed(2)));
 
 // The points that a text of rows has, where it is this square's own.
@@ -11,7 +12,7 @@ export const parse = text => {
 };
 export const write = points => points.length ? [HEAD, ...points.map(({ x, y, name }) => `${short(x)},${short(y)},${name}`)].join('\n') : null;
 
-// Binds the square in a form; `rows` reads and sends the text of the rows.
+// Binds the square in a form; `rows` reads and sends the text of the rows, and knows how many of them are used for what.
 export const pad = (box, rows) => {
   const plane = box.querySelector('[tabindex]'), svg = box.querySelector('svg'), said = box.querySelector('output');
   const at = { x: 0, y: 0 };
@@ -24,7 +25,9 @@ export const pad = (box, rows) => {
       for (const path of [edge, inner]) path.setAttribute('d', drawn(name));
     }
     const count = name => points.filter(point => point.name === name).length;
-    said.textContent = `${count('blue')} blue, ${count('orange')} orange`;
+    const [train, test, probe] = rows.split(), uses = `${train} to train on, ${test} held out, ${probe} for the kernel`;
+    const more = !points.length ? '' : points.length < LEAST ? `; ${LEAST - points.length} more to begin` : train + test <= points.length ? `: ${uses}` : '';
+    said.textContent = `${count('blue')} blue, ${count('orange')} orange${more}`;
     svg.querySelector('.cursor').setAttribute('d', `M${50 + 50 * at.x / SIDE - 3} ${50 - 50 * at.y / SIDE}h6m-3 -3v6`);
   };
   const change = points => { rows.send(write(points)); paint(); };

@@ -97,7 +97,7 @@ export const PANELS = {
   pictures: headed(picturesHead, pictures),
   features,
   loss: headed(lossHead, chart({ parts: TOY_LOSSES, what: 'Loss', css: 'tall' })),
-  distances: headed(() => titled('Distance from the start', html`Dotted: bounds of the verdict. Gray: ${term('floor', 'noise floor')}. Light blue: spread over seeds.`), multiples),
+  distances: headed(({ pinned }) => titled('Distance from the start', html`Dotted: bounds of the verdict. Gray: ${term('floor', 'noise floor')}. Light blue: spread over seeds.${pinned && ' Dash and dots: the pinned run.'}`), multiples),
   compare: comparison,
   layers: layerTable,
   kernels,

@@ -4,6 +4,13 @@ const per = 4;  // slider steps to a factor of 2
 const short = value => String(Number(value.toPrecision(value < 1 ? 2 : 3)));
 const place = factor => 100 * Math.min(1, Math.max(0, (per * Math.log2(factor) + 16) / 36));
 
+// The number in a field: null where it is empty; where what is typed is none, as much of it as the browser tells.
+export const amount = field => {
+  const number = field.valueAsNumber, wrong = field.validity.badInput || (field.value !== '' && !Number.isFinite(number));
+  field.setAttribute('aria-invalid', wrong);
+  return wrong ? field.value || 'no number' : field.value === '' ? null : number;
+};
+
 // Binds the control in a form: what it reads, shows, and paints when its value or what is known changes.
 export const stepSize = box => {
   const [range, rate] = box.querySelectorAll('input');
@@ -41,7 +48,7 @@ export const stepSize = box => {
   };
   document.addEventListener('regime-known', repaint);
   return {
-    read: () => rate.value === '' ? null : rate.valueAsNumber,
+    read: () => amount(rate),
     show: value => { rate.value = value ?? ''; },
     paint,
   };

@@ -18,10 +18,12 @@ export const chips = (root, tab) => {
 
 export const story = (root, { told }) => { if (told.story) write(root, told.story); };
 
-export const notice = (root, { told }) => {
-  if (told.notice === undefined) return;
-  if (root.textContent !== told.notice) root.textContent = told.notice;
-  root.classList.toggle('bad', Boolean(told.bad));
+// The form's run, or why the last one that was pressed for did not come to its end.
+export const notice = (root, { told, error }) => {
+  const text = error || told.notice;
+  if (text === undefined) return;
+  if (root.textContent !== text) root.textContent = text;
+  root.classList.toggle('bad', Boolean(error || told.bad));
 };
 
 // What was said of a file goes with the run.
@@ -30,23 +32,25 @@ export const files = (root, { run }) => {
   root.run = run.id;
 };
 
+const going = ({ run, before }) => before !== null || run.status === 'running';
+
 // Whose the results are: dimmed as soon as the form is touched, until the server says that they are the form's.
 export const whose = (root, tab) => {
-  const text = tab.told.whose ?? '';
+  const { told } = tab, text = told.whose && !told.bad ? `${told.whose} Press ${going(tab) ? 'Pause, then Run,' : 'Run'} for the form's.` : told.whose ?? '';
   if (root.textContent !== text) root.textContent = text;
   tab.screen.classList.toggle('stale', text !== '' || Boolean(tab.touched));
 };
 
 // The buttons that a run's status allows, and how far it is.
 export const transport = (root, tab) => {
-  const { run, before, told, pinned } = tab, going = before !== null || run.status === 'running', held = run.status === 'paused';
+  const { run, told, pinned } = tab, goes = going(tab), held = run.status === 'paused';
   const button = name => root.querySelector(`[data-do=${name}]`);
   const set = (name, state) => Object.entries(state).forEach(([key, value]) => { if (button(name) && button(name)[key] !== value) button(name)[key] = value; });
-  set('run', { hidden: going, textContent: held && !told.whose ? 'Continue' : 'Run' });
-  set('pause', { hidden: !going });
-  set('step', { disabled: going });
+  set('run', { hidden: goes, textContent: held && !told.whose ? 'Continue' : 'Run' });
+  set('pause', { hidden: !goes });
+  set('step', { disabled: goes });
   set('pin', { textContent: pinned ? 'Unpin' : 'Pin' });
-  set('more', { hidden: going || !tab.undecided });
+  set('more', { hidden: goes || !tab.undecided });
   root.onclick = event => {
     const name = event.target.closest('button')?.dataset.do;
     if (name === 'pin') tab.pin(!tab.pinned);
