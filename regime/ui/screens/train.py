@@ -17,7 +17,7 @@ from regime.ui.text import duration
 
 KIND = "toy"
 QUICK = 2.0
-"""Seconds below which a run starts by itself when a knob is let go."""
+"""Seconds of training below which a run starts by itself when a knob is let go."""
 BATCHES = 2
 """Of values of alpha that trying a run's advice usually takes, one after another."""
 PREVIEW_BYTES = 2**29
@@ -42,7 +42,7 @@ class TrainScreen(OwnRowsScreen):
         rate = _rate(known.learning_rate, known.top, known.edges)
         seconds = known.seconds + _trying(config)
         about = f"{summary(config)}: about {duration(max(1.0, seconds))} here."
-        return asked | {"notice": about, "rate": rate, "quick": seconds < QUICK}
+        return asked | {"notice": about, "rate": rate, "quick": known.seconds < QUICK}
 
 
 def train_tab() -> TrainScreen:
