@@ -71,7 +71,7 @@ def costs(asked: Namespace) -> Section:
                 "peak GB": round(peak / 1e9, 2),
                 "added GB": round(added / 1e9, 2),
                 "told GB": round(size / 1e9, 2),
-                "bytes told / added": round(size / added, 2),
+                "bytes told / added": round(size / added, 2) if added else "held already",
                 "measured": measured,
                 "layers": layers,
             }
