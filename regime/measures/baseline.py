@@ -12,7 +12,7 @@ from regime.dynamics.snapshot import Restart, Snapshot
 from regime.measures.function import linear_gap, unexplained
 from regime.measures.intervals import subsets
 from regime.measures.kernel import StartKernel
-from regime.measures.representation import hollow
+from regime.measures.representation import hollow, magnified_features
 
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
@@ -51,6 +51,7 @@ class Baseline:
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
         self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
+        self.magnified = {name: magnified_features(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
         self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
         self.chosen: Float[Tensor, "1+B P"] = torch.cat([torch.ones_like(self.subsets[:1]), self.subsets])

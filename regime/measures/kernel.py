@@ -67,6 +67,7 @@ class StartKernel:
         self.kernel, self.weights = kernel.double(), weights
         self.size: Float[Tensor, "*s B"] = weighted(self.kernel.square(), weights)
         self.plain, self.centered = _Direction(self.kernel, weights), _Direction(center(self.kernel), weights, centered=True)
+        self.magnified: Float[Tensor, "*s"] = magnified_kernel(self.kernel)
 
     def resampled(self, now: Kernel) -> dict[str, Float[Tensor, "*s B"]]:
         """Return kernel_change, kernel_distance and kernel_distance_centered of Theta_t on the subsets."""

@@ -193,7 +193,7 @@ class _Measuring:
             row |= {measure: values[:, 0] for measure, values in drawn.items()}
             if self.moved:
                 # A constant part that centering removes leaves its rounding behind.
-                larger = torch.maximum(magnified_kernel(kernel), magnified_kernel(then.kernel))
+                larger = torch.maximum(magnified_kernel(kernel), then.magnified)
                 sizes = {
                     "kernel_change": rounding,
                     "kernel_distance": rounding**2,
@@ -223,7 +223,7 @@ class _Measuring:
             self.represented[name] = {
                 "representation_change": drawn[..., 0].clamp(min=0),
                 "feature_movement": feature_movement(now, start),
-                "larger": torch.maximum(*(magnified_features(part) for part in (now, start))),
+                "larger": torch.maximum(magnified_features(now), self.baseline.magnified[name]),
                 "drawn/representation_change": drawn[..., 1:].clamp(min=0),
                 "drawn/feature_movement": feature_movement(now, start, chosen),
             }

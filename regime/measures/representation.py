@@ -24,8 +24,9 @@ def _hsic(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Float
 
 def magnified_features(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s"]:
     """||h||_F / ||H h||_F: how many times larger rounding, relative to features, is relative to the centered ones."""
-    x = x.double()
-    return x.norm(dim=(-2, -1)) / (x - x.mean(-2, keepdim=True)).norm(dim=(-2, -1))
+    mean = x.mean(-2, keepdim=True, dtype=torch.float64)
+    sizes = (torch.linalg.vector_norm(part, dim=(-2, -1), dtype=torch.float64) for part in (x, x - mean.to(x.dtype)))
+    return next(sizes) / next(sizes)
 
 
 def hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
