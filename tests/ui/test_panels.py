@@ -576,5 +576,5 @@ def test_a_border_of_other_settings_than_the_forms_says_of_which(lab):
             said.push([root.querySelector('.state').textContent.trim(), root.classList.contains('other')]);
         }
         return said; }"""
-    ended, said = "Stopped after 1 runs.", "This border is of runs with weight scale 1.5, bottleneck none."
+    ended, said = "Stopped after 1 run.", "This border is of runs with weight scale 1.5, bottleneck none."
     assert lab.evaluate(code) == [[ended, False], [f"{ended} {said} Press Find the border for the form's.", True]]

@@ -36,7 +36,7 @@ const row = ({ value, label, index, interval, agree }) => html`<tr><th scope="ro
 const standing = ({ going, error, border: end, place: queue, values, axis, seen }) => {
   if (error) return error;
   if (end) return `${seen.length} runs were tried.`;
-  if (!going) return seen.length ? `Stopped after ${seen.length} runs.` : '';
+  if (!going) return seen.length ? `Stopped after ${seen.length} ${seen.length > 1 ? 'runs' : 'run'}.` : '';
   if (values) return `${seen.length} runs tried. Now at ${words(axis)} = ${values.map(digits).join(', ')}.`;
   return queue ? `In the queue, ${queue - 1} before it.` : 'Waiting for a free slot.';
 };
