@@ -10,11 +10,11 @@ from regime.composer.monitor import Monitor, Outputs
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.placed import placed
-from regime.kernels.jacobian.process import full_precision
 from regime.kernels.jacobian.verify import near
 from regime.kernels.request import check_calls
 from regime.observe.network import Watched
 from regime.record.report import Report
+from regime.resources.process import full_precision
 
 SINGLE = {torch.float64: torch.float32, torch.complex128: torch.complex64}
 ALIKE = 1e-3

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from regime.kernels.jacobian.process import full_precision
+from regime.resources.process import full_precision
 
 P = ParamSpec("P")
 Item = TypeVar("Item")

@@ -13,7 +13,6 @@ from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout
 from regime.kernels.jacobian.parameters import unwrapped
-from regime.kernels.jacobian.process import full_precision
 from regime.kernels.projection import PROJECTIONS
 from regime.kernels.request import check_calls
 from regime.measures.own import OwnMeasure, checked
@@ -25,6 +24,7 @@ from regime.record.kernels import save_kernels
 from regime.record.recorder import Recorder
 from regime.record.report import Report
 from regime.resources.device import SHARE, free_memory
+from regime.resources.process import full_precision
 
 LEAST = 8
 """Examples below which representations and intervals mean little."""

@@ -13,10 +13,10 @@ from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, wide
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
-from regime.kernels.jacobian.process import full_precision
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import check_calls
 from regime.kernels.spectrum import lanczos_top
+from regime.resources.process import full_precision
 
 Directions = Mapping[str, Mapping[str, Tensor]]
 """One tensor a parameter, by the path of its layer, then by its name there; absent ones do not move."""

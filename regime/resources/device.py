@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 
 from regime.errors import ConfigError
+from regime.resources.process import full_precision
+from regime.resources.processor import of_processor
 
 ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this is a Space whose GPU is lent to one function at a time, in a process of its own."""
@@ -49,13 +51,14 @@ def pick_device(name: str) -> torch.device:
 
 @cache
 def matmul_rate(device: torch.device) -> float:
-    """Floating-point operations a second in a 1024-cubed fp32 matmul, the best of three; measured once."""
+    """Floating-point operations a second in a 1024-cubed fp32 matmul, as runs take them, the best of three; measured once."""
     a = torch.ones(1024, 1024, dtype=torch.float32, device=device)
     best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        (a @ a)[0, 0].item()
-        best = min(best, time.perf_counter() - start)
+    with full_precision():
+        for _ in range(3):
+            start = time.perf_counter()
+            (a @ a)[0, 0].item()
+            best = min(best, time.perf_counter() - start)
     return 2 * 1024**3 / best
 
 
@@ -107,17 +110,10 @@ def _glibc() -> ctypes.CDLL | None:
 @cache
 def machine() -> str:
     """Return what this process computes on, in words: the processor and its cores, and the GPU where there is one."""
-    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    model = of_processor("model name")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if _has_cuda() else ""
-    return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores{gpu}"
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:  # not Linux
-        return []
+    return f"{model or platform.processor() or platform.machine()}, {cores} cores{gpu}"
 
 
 def resident_memory() -> int:

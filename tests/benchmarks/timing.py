@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 import torch
 
+from regime.resources.process import full_precision
+
 Turn = Callable[[], float]
 """Takes one turn and returns its seconds."""
 
@@ -90,9 +92,9 @@ def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def matmul_turn(device: torch.device = CPU) -> Turn:
-    """A square fp32 matmul of edge `CUBE`: what the machine can do at the time."""
+    """A square fp32 matmul of edge `CUBE`, by the library that runs use: what the machine can do at the time."""
     a, b = torch.randn(2, CUBE, CUBE, generator=torch.Generator().manual_seed(0)).to(device)
-    return turn(partial(torch.mm, a, b))
+    return turn(full_precision()(partial(torch.mm, a, b)))
 
 
 def matmul_rate(seconds: Sequence[float]) -> float:

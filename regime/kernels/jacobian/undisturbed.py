@@ -25,8 +25,8 @@ from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
-from regime.kernels.jacobian.process import EAGER, NATIVE, full_precision
 from regime.kernels.jacobian.single import in_single, promoted
+from regime.resources.process import EAGER, NATIVE, full_precision
 
 
 @contextmanager
