@@ -30,6 +30,7 @@ from regime.observe.observer import Observer
 from regime.observe.sight import Sight
 from regime.observe.snapshots import snapshot
 from regime.record.events import Estimate
+from regime.resources.attention import ShortAttention
 
 
 @dataclass
@@ -182,7 +183,7 @@ class ProbeRun(TransformerRun):
     @torch.enable_grad()
     def _accumulate(self, model: nn.Module, group: Group, of: int) -> Float[Tensor, "_ C"]:
         """Add a group's part of the loss's gradient; its outputs."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with ShortAttention(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             outputs = model(**group.inputs)
         outputs, y = outputs.to(self.targets["train"].dtype), self.targets["train"][group.rows]
         (self.loss.value(outputs, y) * len(group.rows) / of).backward()

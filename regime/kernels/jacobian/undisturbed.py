@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
@@ -26,6 +25,7 @@ from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
+from regime.resources.attention import ShortAttention
 from regime.resources.process import EAGER, NATIVE, full_precision
 
 
@@ -254,18 +254,18 @@ class _Eyes(TorchDispatchMode):
         return output
 
 
-class _Plain(TorchFunctionMode):
+class _Plain(ShortAttention):
     """Runs every function without autocast, also where the forward pass switches it on; fused paths keep away by themselves.
 
     Recurrent layers stay in eval mode, so cuDNN keeps away, too.
     """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        del types
+        own = super().__torch_function__
         if function in RECURRENT:
             with NATIVE.held(), full_precision():
-                return function(*args, **(kwargs or {}))
+                return own(function, types, args, kwargs)
         if torch._C._is_any_autocast_enabled():
             with full_precision():
-                return function(*args, **(kwargs or {}))
-        return function(*args, **(kwargs or {}))
+                return own(function, types, args, kwargs)
+        return own(function, types, args, kwargs)
