@@ -18,6 +18,7 @@ from torch import nn
 
 import regime
 from regime import ToyConfig
+from regime.composer.modes import in_modes
 from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
@@ -34,12 +35,12 @@ LIVE_ROUNDS = 5
 
 
 def batched(width: int, device: torch.device = CPU) -> Callable[[], object]:
-    """Steps of this package's training, all seeds at once."""
+    """Steps of this package's training, all seeds at once, as runs take them."""
     run = ToyRun(ToyConfig(width=width, samples=SAMPLES, seeds=SEEDS, device=device.type))
     training = Training.start(
         run.network, run.initial, *run.data.train, alpha=1.0, centered=True, loss=run.loss, descent=run.descent
     )
-    return partial(_repeat, training.step, STEPS.get(width, FEW))
+    return in_modes(partial(_repeat, training.step, STEPS.get(width, FEW)))
 
 
 def looped(width: int, device: torch.device = CPU) -> Callable[[], object]:

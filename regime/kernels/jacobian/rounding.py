@@ -11,7 +11,7 @@ SINGLE = torch.finfo(torch.float32).eps
 
 
 class Jitter(TorchDispatchMode):
-    """Moves every result at random within its rounding (Monte Carlo arithmetic), in backward passes, too.
+    """Moves every finite result at random within its rounding (Monte Carlo arithmetic), in backward passes, too.
 
     The examples stay the same, so that what differs is rounding and nothing that they do to one another.
     """
@@ -39,4 +39,6 @@ class Jitter(TorchDispatchMode):
         generator = self.generators.setdefault(value.device, torch.Generator(value.device).manual_seed(0))
         wide = torch.promote_types(value.dtype, torch.float32) if value.element_size() > 1 else torch.float32
         noise = torch.rand(value.shape, generator=generator, dtype=wide, device=value.device) - 0.5
-        return torch.addcmul(value.to(wide), value.to(wide), noise, value=torch.finfo(value.dtype).eps).to(value.dtype)
+        limits = torch.finfo(value.dtype)
+        moved = torch.addcmul(value.to(wide), value.to(wide), noise, value=limits.eps).clamp(limits.min, limits.max)
+        return torch.where(value.isinf(), value, moved.to(value.dtype))  # masks are infinite, or all but that
