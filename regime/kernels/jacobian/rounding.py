@@ -36,9 +36,11 @@ class Jitter(TorchDispatchMode):
     def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
             return value
-        generator = self.generators.setdefault(value.device, torch.Generator(value.device).manual_seed(0))
-        wide = torch.promote_types(value.dtype, torch.float32) if value.element_size() > 1 else torch.float32
-        noise = torch.rand(value.shape, generator=generator, dtype=wide, device=value.device) - 0.5
         limits = torch.finfo(value.dtype)
-        moved = torch.addcmul(value.to(wide), value.to(wide), noise, value=limits.eps).clamp(limits.min, limits.max)
-        return torch.where(value.isinf(), value, moved.to(value.dtype))  # masks are infinite, or all but that
+        wide = value.to(torch.promote_types(value.dtype, torch.float32) if value.element_size() > 1 else torch.float32)
+        if ((wide == wide.round()) & (wide.abs() * limits.eps < 1) | wide.isinf()).all():
+            return value  # counts, such as positions, and masks are not rounded
+        generator = self.generators.setdefault(value.device, torch.Generator(value.device).manual_seed(0))
+        noise = torch.rand(wide.shape, generator=generator, dtype=wide.dtype, device=wide.device) - 0.5
+        moved = torch.addcmul(wide, wide, noise, value=limits.eps).clamp(limits.min, limits.max)
+        return torch.where(wide.isinf(), wide, moved).to(value.dtype)

@@ -13,13 +13,24 @@ DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_masks_stay_what_they_are(dtype: torch.dtype) -> None:
     limits = torch.finfo(dtype)
-    ends = torch.tensor([-torch.inf, torch.inf, limits.min, limits.max], dtype=dtype).repeat(64, 1)
+    ends = torch.tensor([-torch.inf, torch.inf, limits.min, limits.max, 0.7], dtype=dtype).repeat(64, 1)
     with Jitter():
         moved = ends + 0
     assert torch.equal(moved[:, :2], ends[:, :2])
     assert moved[:, 2:].isfinite().all()
     torch.testing.assert_close(moved, ends, rtol=limits.eps, atol=0)
     assert not torch.equal(moved, ends)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_counts_are_not_rounded(dtype: torch.dtype) -> None:
+    """Or a position that was counted in such numbers would be another one."""
+    ones = torch.ones(4, 9, dtype=dtype)
+    with Jitter():
+        counted = (ones.cumsum(1) - 1).long()
+        large = ones * (2 / torch.finfo(dtype).eps)
+    assert torch.equal(counted, torch.arange(9).expand(4, 9))
+    assert not torch.equal(large, ones * (2 / torch.finfo(dtype).eps)), "where all numbers are whole, they may be rounded"
 
 
 class Masked(nn.Module):
