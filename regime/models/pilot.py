@@ -16,7 +16,9 @@ from regime.kernels.jacobian.parameters import blocks_of
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.planning import EFFICIENCY
 from regime.models.functions import Inputs
+from regime.resources.attention import ShortAttention
 from regime.resources.device import matmul_rate
+from regime.resources.process import full_precision
 
 SWEEPS = {"sgd": 3, "momentum": 4, "adamw": 6}
 """Time of an optimizer's step and of clearing the gradients, relative to adding a number to every parameter (measured)."""
@@ -114,9 +116,10 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
     (n, length), device = inputs["input_ids"].shape, inputs["input_ids"].device
     few = min(n, chunk)
     batch = {name: tensor[:few] for name, tensor in inputs.items()}
-    outputs, backward = _timed(lambda: _pass(model, batch), device)
-    with torch.no_grad():
-        _, forward = _timed(lambda: model(**batch), device)
+    with full_precision(), ShortAttention():  # as runs pass it
+        outputs, backward = _timed(lambda: _pass(model, batch), device)
+        with torch.no_grad():
+            _, forward = _timed(lambda: model(**batch), device)
     with undisturbed(model):
         structure, learning = _timed(lambda: learn_structure(model, inputs, None), device)
         jacobians, captured = _timed(lambda: capture(model, inputs, structure=structure, rows=slice(0, few)), device)
