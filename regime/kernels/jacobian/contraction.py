@@ -23,7 +23,7 @@ CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
 """On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight
 among them, so that there are rows enough for a fast product; entries of an example at least."""
 MEMORY = 64
-"""Multiply-adds in the time it takes to write an entry of an explicit gradient and read it back (measured, two cores, AVX-512)."""
+"""Multiply-adds in the time that an entry of an explicit gradient takes to be written and read back (measured with AVX-512)."""
 
 
 def dense(
