@@ -1,7 +1,7 @@
 """The page: header, one tab a screen, and the endpoints."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from regime.config.rows import OWN
-from regime.errors import ConfigError
+from regime.errors import ConfigError, show
 from regime.resources.limits import limits
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.headers import Headers
 from regime.ui.lessons import served
+from regime.ui.lessons.read import LESSONS
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_route
@@ -26,11 +27,11 @@ from regime.ui.run import books, shipped, wall
 from regime.ui.run.agents import AgentCalls
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
-from regime.ui.screens.learn import check_lesson, learn_tab
+from regime.ui.screens.learn import learn_tab
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
-from regime.ui.screens.reproductions import asked_claim, reproductions_tab
+from regime.ui.screens.reproductions import reproductions_tab
 from regime.ui.screens.train import train_tab
 from regime.ui.static_files import routes
 from regime.ui.theme import head, theme
@@ -41,6 +42,9 @@ HEADER = f"""
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
+"""By the kind of their runs."""
+OTHERS = {"lesson": "learn", "claim": "reproductions"}
+"""Tabs without runs of their own, by what a link names in them."""
 QUEUE_SIZE = 64
 THREADS = 128
 """More than all runs that compute or wait, each of which keeps one."""
@@ -84,25 +88,34 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
     names = {name for screen in screens.values() for name in screen.form.names}
 
     def open_link(request: gr.Request) -> Updates:
-        pairs, config = request.query_params.multi_items(), None
-        if lesson := request.query_params.get("lesson"):
-            with warned():
-                check_lesson(lesson)
-            return {tabs: gr.update(selected="learn")}
-        with warned():
-            if asked_claim(pairs):
-                return {tabs: gr.update(selected="reproductions")}
+        query, pairs, config, tab = request.query_params, request.query_params.multi_items(), None, None
         with warned("Not all of this link can be followed"):
             check_frame(pairs, names)
         with warned():
-            config = linked(pairs)
+            if (tab := asked_tab(query)) not in OTHERS.values():
+                config = linked(pairs)
+        tab = TABS.get(config.kind if config else query.get("run", ""), tab)
+        opened = {tabs: gr.update(selected=tab) if tab else gr.skip()}
         if config is None:
-            return {tabs: gr.skip()}
+            return opened
         if getattr(config, "task", None) == OWN:
             gr.Info(AWAITED, duration=60)
-        return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config, ahead=0)}
+        return {**opened, **screens[config.kind].opening(config, ahead=0)}
 
     demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **HIDDEN)
+
+
+def asked_tab(query: Mapping[str, str]) -> str | None:
+    """Return the tab that a link asks for by its lesson, by its card or by name, if any.
+
+    Raises:
+        ConfigError: there is no such lesson, card or tab.
+    """
+    places = {"lesson": LESSONS, "claim": wall.shipped(), "tab": (*TABS.values(), *OTHERS.values())}
+    for name, known in places.items():
+        if name in query and query[name] not in known:
+            raise ConfigError(f"{name} = {show(query[name])} is not allowed; allowed: one of {', '.join(map(repr, known))}")
+    return next((tab for name, tab in OTHERS.items() if name in query), query.get("tab"))
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from regime.config import config_from_dict
-from regime.errors import ConfigError
 from regime.plots.claim import claim_figure
 from regime.plots.looks import MARKERS, looks
 from regime.reproductions.claim import Step, finding
@@ -24,7 +23,7 @@ from regime.reproductions.shipped import cards
 from regime.ui.run import claims, wall
 from regime.ui.run.claims import claim_events
 from regime.ui.run.link import linked
-from regime.ui.screens.reproductions import Presses, asked_claim, frames, taken
+from regime.ui.screens.reproductions import Presses, frames, taken
 from tests.ui.wall_sample import LAW, PATHS, SHARES, estimate, sample
 
 FULL, QUICK, SHOWN = cards("full"), cards("quick"), wall.shipped()
@@ -192,12 +191,3 @@ def test_a_full_form_that_fits_is_run(tiny, monkeypatch):
     monkeypatch.setattr(claims, "cards", lambda _form: {tiny: FULL[tiny]})
     *_, last = claim_events(tiny, True, None)
     assert (last["kind"], last["report"]["form"]) == ("finished", "full")
-
-
-def test_a_link_names_a_card_that_there_is():
-    id = next(iter(SHOWN))
-    assert asked_claim([("claim", id)]) == id
-    assert asked_claim([("run", "toy"), ("width", "32")]) is None
-    assert linked([("claim", id)]) is None
-    with pytest.raises(ConfigError, match="claim = 'S999' is not allowed; allowed: one of S1"):
-        asked_claim([("claim", "S999")])

@@ -8,7 +8,6 @@ import gradio as gr
 
 from regime.errors import ConfigError, show
 from regime.ui.form.config_form import ConfigForm, Part
-from regime.ui.lessons.read import LESSONS
 from regime.ui.lessons.served import text_file
 from regime.ui.parts import column, markup, places
 from regime.ui.run.runs import as_text
@@ -54,12 +53,6 @@ def guide(name: Any) -> str:
         text = re.sub(r"\blesson (\w+) (\d)", r"[\g<0>](?lesson=\1&step=\2)", text)
         text = re.sub(r"\bcard (S\d+|predictability|gradient-flow|scaling-laws)\b", r"[\g<0>](?claim=\1)", text)
     return text
-
-
-def check_lesson(name: str) -> None:
-    """Check the lesson that a link asks for; raises ConfigError where there is none of that name."""
-    if name not in LESSONS:
-        raise ConfigError(f"lesson = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, LESSONS))}")
 
 
 def learn_tab() -> None:

@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from regime.errors import ConfigError, show
 from regime.reproductions.reproduce import Card
 from regime.ui.panels.glossary import term
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
-from regime.ui.run.wall import folder, keep, shipped, shown_figure
+from regime.ui.run.wall import folder, keep, shown_figure
 from regime.ui.screen import HIDDEN
 from regime.ui.static_files import script
 
@@ -96,15 +95,3 @@ def taken(frame: Frame, event: dict[str, Any]) -> Frame:
         case "finished":
             about = {"card": event["report"]}
     return frame | about
-
-
-def asked_claim(pairs: list[tuple[str, str]]) -> str | None:
-    """Return the claim that a page's query asks for, `?claim=S5`, if any.
-
-    Raises:
-        ConfigError: there is no card of that claim.
-    """
-    id = dict(pairs).get("claim")
-    if id is not None and id not in shipped():
-        raise ConfigError(f"claim = {show(id)} is not allowed; allowed: one of {', '.join(shipped())}")
-    return id

@@ -1,8 +1,8 @@
 // What a tab asks for, and gets of its run: a small frame an event. It keeps the history and has every panel of the tab drawn from it.
+import { follow } from './address.js';
 import { PANELS } from './panels.js';
 import { Run } from './run.js';
 import { tell } from './step_size.js';
-import { follow } from './tools.js';
 
 const tabs = {};  // by kind of run: Gradio may build a tab's elements anew when it is opened again
 const reported = new Set();
@@ -94,9 +94,9 @@ export class Tab {
     if (more !== undefined) this.undecided = more;
     if (pin) this.pin(true);
     const started = events.find(({ kind }) => kind === 'started');
-    if (started?.query && started.query !== this.query) {
+    if (run && started?.query && started.query !== this.query) {  // not the shipped one, which a tab opens with
       this.query = started.query;
-      follow(this.query);
+      follow(this.run.config.kind, this.query);
     }
     return true;
   }

@@ -1,4 +1,5 @@
 // What stands around a run: presets, links, what to watch, whose the results are, the buttons, and a line about the form's run.
+import { address, kept } from './address.js';
 import { announce, progress } from './progress.js';
 
 // Text of the page's own, whose markup is known.
@@ -60,23 +61,6 @@ export const transport = (root, tab) => {
   progress(bar, tab);
   if (tab.announced) announce(bar, tab);
   tab.announced = false;
-};
-
-// Of the page's own address, how it is framed goes on.
-const kept = (...names) => [...new URLSearchParams(location.search)].filter(([name]) => names.includes(name));
-const query = (own, more) => [own, new URLSearchParams(more).toString()].filter(Boolean).join('&');
-const address = (own, more) => {
-  const url = new URL(location.pathname, location.href);
-  url.search = query(own, more);
-  return url.href;
-};
-
-// The page's address follows the run that is shown.
-export const follow = own => {
-  const frame = kept('embed', 'hide');
-  history.replaceState(history.state, '', address(own, [...frame, ...kept('__theme')]));
-  // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
-  if (parent !== window) parent.postMessage({ queryString: query(own, frame) }, 'https://huggingface.co');
 };
 
 // Copies a text and says so; where that is not allowed, as in some iframes, shows it to be copied by hand.
