@@ -12,13 +12,13 @@ import gradio as gr
 from starlette.routing import BaseRoute
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.words import NAMES, field_name
 from regime.sweep.findings import INDEX, Contour
 from regime.ui.panels.glossary import meaning
 from regime.ui.run.examples import example
 from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.run.mapcell import MEASURES
 from regime.ui.static_files import fingerprint, json_route, script
-from regime.ui.text import NAMES, field_name
 
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
 """Measures that are colored by their value; the others by its logarithm."""

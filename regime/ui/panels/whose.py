@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from regime.config.base import ROWS
+from regime.plots.words import field_name
 from regime.ui.form.ranges import format_values
 from regime.ui.run.board import Board
-from regime.ui.text import OFF, field_name
+from regime.ui.text import OFF
 
 SHOWN = 3
 """Settings that are named; more are counted."""

@@ -19,7 +19,7 @@ const linked = said().filter(([name]) => !OTHERS.includes(name) && !/^(_|view)/.
 if (linked.length) shown[asked.lesson ? 'learn' : asked.claim ? 'reproductions' : TABS[asked.run ?? 'toy']] = new URLSearchParams(linked).toString();
 
 const write = () => {
-  const tab = document.querySelector('.screens [role=tab][aria-selected=true]')?.dataset.tabId;
+  const tab = document.querySelector('.screens [role=tab][aria-selected=true]')?.dataset.tabId ?? 'train';
   const own = shown[tab] ?? (tab === 'train' ? '' : `tab=${tab}`), frame = kept(...FRAME);
   history.replaceState(history.state, '', address(own, [...frame, ...kept('__theme')]));
   // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
@@ -31,4 +31,4 @@ export const follow = (place, own) => {
   shown[TABS[place] ?? place] = own;
   write();
 };
-new MutationObserver(write).observe(document.querySelector('.screens'), { subtree: true, attributeFilter: ['aria-selected'] });
+new MutationObserver(write).observe(document.body, { subtree: true, attributeFilter: ['aria-selected'] });
