@@ -1,5 +1,7 @@
 """Measures, fields and options in words, for the page and for figures."""
 
+import re
+
 from regime.config.rows import OWN
 
 NAMES = {
@@ -76,6 +78,23 @@ OPTIONS = {
     "drop": "Leave out",
 }
 """Names of options that are not their values capitalized."""
+SIGNS = {
+    "eta lambda": "\N{GREEK SMALL LETTER ETA}\N{GREEK SMALL LETTER LAMDA}",
+    "eta": "\N{GREEK SMALL LETTER ETA}",
+    "lambda": "\N{GREEK SMALL LETTER LAMDA}",
+    "gamma": "\N{GREEK SMALL LETTER GAMMA}",
+    "Theta": "\N{GREEK CAPITAL LETTER THETA}",
+    "_0": "\N{SUBSCRIPT ZERO}",
+    "_inf": "\N{INFINITY}",
+    "^2": "\N{SUPERSCRIPT TWO}",
+    "||": "\N{DOUBLE VERTICAL LINE}",
+}
+"""Formulas as they are typed, and as they are printed."""
+TYPED = re.compile(r"\b(?:eta lambda|eta|lambda|gamma|Theta)(?=\b|_)|(?<=[a-z])_(?:0|inf)\b|\^2\b|\|\|")
+"""Where they are."""
+NAMED = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|\b(?:relu|gelu|ntk|mup|nngp)\b")
+"""Names of measures and options."""
+NEGATIVE = re.compile(r"(?<![^\s(])-(?=[\d.])")
 
 
 def field_name(name: str) -> str:
@@ -86,3 +105,16 @@ def field_name(name: str) -> str:
 def option_name(option: str) -> str:
     """Return a task or an option as the page writes it."""
     return OPTIONS.get(option, option.replace("-", " ").capitalize())
+
+
+def in_words(text: str) -> str:
+    """Return what is said of a claim with measures and options by their names, and with the signs of its formulas."""
+    formula = TYPED.sub(lambda match: SIGNS[match[0]], text)
+    named = NAMED.sub(lambda match: OPTIONS.get(match[0]) or NAMES.get(match[0], match[0]).lower(), formula)
+    return NEGATIVE.sub("\N{MINUS SIGN}", named)
+
+
+def axis_name(name: str) -> str:
+    """Return what an axis of a claim's figure shows: a measure, a field, or what is said in words."""
+    text = NAMES.get(name) or FIELDS.get(name) or in_words(name)
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text  # a formula's Greek stays

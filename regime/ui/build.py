@@ -114,7 +114,7 @@ def asked_tab(query: Mapping[str, str]) -> str | None:
     places = {"lesson": LESSONS, "claim": wall.shipped(), "tab": (*TABS.values(), *OTHERS.values())}
     for name, known in places.items():
         if name in query and query[name] not in known:
-            raise ConfigError(f"{name} = {show(query[name])} is not allowed; allowed: one of {', '.join(map(repr, known))}")
+            raise ConfigError(f"{name} = {show(query[name])} is not allowed; allowed: one of {', '.join(known)}")
     return next((tab for name, tab in OTHERS.items() if name in query), query.get("tab"))
 
 

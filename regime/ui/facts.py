@@ -8,7 +8,7 @@ from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.charts import CURVES, LOOKS
 from regime.plots.dial import DIAL
-from regime.plots.words import FIELDS, NAMES
+from regime.plots.words import FIELDS, NAMES, OPTIONS
 from regime.ui.text import BLOCKS, OFF
 
 
@@ -19,6 +19,7 @@ def facts() -> dict[str, Any]:
         "ROWS": ROWS,
         "ADDITION": ADDITION,
         "FIELDS": FIELDS,
+        "OPTIONS": OPTIONS,
         "OFF": OFF,
         "BLOCKS": BLOCKS,
         "DEFINITIONS": DEFINITIONS,

@@ -12,7 +12,7 @@ from regime.ui.panels.glossary import term
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
-from regime.ui.run.wall import folder, keep, shown_figure
+from regime.ui.run.wall import folder, keep, shown_figure, worded
 from regime.ui.screen import HIDDEN
 from regime.ui.static_files import script
 
@@ -89,7 +89,7 @@ def taken(frame: Frame, event: dict[str, Any]) -> Frame:
         case "working":
             about |= {"done": event["done"], "doing": event["doing"]}
         case "found":
-            about |= {"findings": [*frame["findings"], event["finding"] | {"configs": []}]}
+            about |= {"findings": [*frame["findings"], worded(event["finding"] | {"configs": []})]}
         case "drawn":
             about |= {"figures": [*frame["figures"], shown_figure(event["figure"])]}
         case "finished":

@@ -1,5 +1,5 @@
 // The pinned run beside the one that is shown.
-import { NAMES, OFF, ROWS } from './facts.js';
+import { NAMES, OFF, OPTIONS, ROWS } from './facts.js';
 import { fieldName, fill, html, meaning, number } from './format.js';
 
 const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
@@ -19,4 +19,7 @@ export const comparison = (root, { run, pinned, at }) => {
 };
 
 // A setting's value in words; numbers with a point where Python has one.
-export const value = (name, { [name]: setting }) => setting === null ? OFF.includes(name) ? 'none' : 'auto' : Array.isArray(setting) ? setting.join(', ') : setting;
+export const value = (name, { [name]: setting }) => {
+  if (setting === null) return OFF.includes(name) ? 'none' : 'auto';
+  return Array.isArray(setting) ? setting.map(each => OPTIONS[each] ?? each ?? 'none').join(', ') : OPTIONS[setting] ?? setting;
+};
