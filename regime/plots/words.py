@@ -87,14 +87,15 @@ SIGNS = {
     "_0": "\N{SUBSCRIPT ZERO}",
     "_inf": "\N{INFINITY}",
     "^2": "\N{SUPERSCRIPT TWO}",
+    "+-": "\N{PLUS-MINUS SIGN}",
     "||": "\N{DOUBLE VERTICAL LINE}",
 }
 """Formulas as they are typed, and as they are printed."""
-TYPED = re.compile(r"\b(?:eta lambda|eta|lambda|gamma|Theta)(?=\b|_)|(?<=[a-z])_(?:0|inf)\b|\^2\b|\|\|")
+TYPED = re.compile(r"\b(?:eta lambda|eta|lambda|gamma|Theta)(?=\b|_)|(?<=[a-z])_(?:0|inf)\b|\^2\b|\|\||\+-")
 """Where they are."""
 NAMED = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|\b(?:relu|gelu|ntk|mup|nngp)\b")
 """Names of measures and options."""
-NEGATIVE = re.compile(r"(?<![^\s(])-(?=[\d.])")
+NEGATIVE = re.compile(r"(?<![^\s(])-(?=[\d.\s])")
 
 
 def field_name(name: str) -> str:

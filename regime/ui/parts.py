@@ -158,7 +158,7 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))
-        code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5)
+        code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5, show_line_numbers=False)
     told = {"preset": first(kind).name, **told}
     start = {"file": shipped.name(kind), "query": query(config), "told": told}
     feed = unseen(kind, json.dumps(start), "feed")

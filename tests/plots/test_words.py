@@ -11,7 +11,7 @@ from regime.plots.words import axis_name, in_words
         ("exponent of parameter_movement against width, relu", "exponent of weight movement against width, ReLU"),
         (
             "||Theta_0 - Theta_inf|| in mup, eta lambda_0 = 2",
-            "\u2016\u0398\u2080 - \u0398\u221e\u2016 in muP, \u03b7\u03bb\u2080 = 2",
+            "\u2016\u0398\u2080 \u2212 \u0398\u221e\u2016 in muP, \u03b7\u03bb\u2080 = 2",
         ),
         ("gamma^2, then gamma^(2/L)", "\u03b3\u00b2, then \u03b3^(2/L)"),
         ("slopes of -1/2 to -1, neural-tangents 0.6", "slopes of \u22121/2 to \u22121, neural-tangents 0.6"),

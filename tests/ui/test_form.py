@@ -205,3 +205,12 @@ def test_markup_in_a_value_or_a_hint_stays_text():
     part = Part("a", hostile, hostile, control="choice", options={hostile: hostile}, hints={hostile: hostile})
     template = ConfigForm("toy", [part, Part("b", example=hostile, control="text")], {"b": hostile}).html.html_template
     assert [sign for sign in ("<img", "{", "`", "$") if sign in template] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "two"),
+    [(("Auto", "Classification", "Regression"), False), (("Mean", "Last token", "Prompt", "Next token"), True)],
+)
+def test_no_option_stands_alone_in_a_row(names, two):
+    part = Part("a", control="choice", options=dict(zip(range(len(names)), names, strict=True)))
+    assert ("segments two" in ConfigForm("toy", [part], {"a": 0}).html.html_template) == two

@@ -238,9 +238,12 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map(draw):
     heads = re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', drawn)
     assert heads == ["Embeddings", *(f"Block {k}" for k in range(1, 31)), "Pooler", "Readout"]
     assert '<table class="rows dense">' in drawn
-    assert "dense" not in draw("blocks", example("probe"))
+    shipped = draw("blocks", example("probe"))
+    assert "dense" not in shipped
+    assert shipped.count('<td class="strip"><span role="img"') == 8
+    assert shipped.count('<td class="strip" title=') == 1  # the pooler has no kernel: a dash that says so, no empty band
     strips = re.findall(r'<td class="strip">.*?</td>', drawn)
-    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
+    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 32
     colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
     assert len(set(colors)) == 30, "neighbors differ"
     assert drawn.count("&lt;1%") >= 30, "a small share is not none"
@@ -338,16 +341,18 @@ def test_durations_and_names_are_written_as_in_python(lab):
         ([0.3, 0.3, 0.1, 0.1, 0.01, 0.01], "the early blocks move most, the late blocks least"),
         ([0.01, 0.01, 0.1, 0.1, 0.3, 0.3], "the late blocks move most, the early blocks least"),
         ([0.1, 0.11, 0.1, 0.11, 0.1, 0.11], "all blocks move about as far"),
+        ([0.1, 0.2, 0.1], "block 2 turned most"),
         ([0.0, 0.0, 0.0], "nothing has moved yet"),
         ([None, None, None], "no kernel to compare"),
     ],
 )
 def test_the_finding_follows_the_rows(lab, values, text):
-    assert call(lab, "table", "mostMoved", [{"measures": {HEAT: value}} for value in values]) == text
+    rows = [{"layer": f"h.{k}", "measures": {HEAT: value}} for k, value in enumerate(values)]
+    assert call(lab, "table", "mostMoved", rows) == text
 
 
 def test_shades(lab):
-    assert call(lab, "table", "shade", None, 1.0) == "var(--hatch)"
+    assert call(lab, "table", "shade", None, 1.0) == "none"
     assert call(lab, "table", "shade", 0.0, 1.0).endswith("0%,var(--amount-0))")
     assert "var(--amount-3) 100%" in call(lab, "table", "shade", 7.0, 1.0)
 

@@ -38,7 +38,7 @@ const standing = ({ going, error, border: end, place: queue, values, axis, seen 
   if (end) return `${seen.length} runs were tried.`;
   if (!going) return seen.length ? `Stopped after ${seen.length} ${seen.length > 1 ? 'runs' : 'run'}.` : '';
   if (values) return `${seen.length} runs tried. Now at ${words(axis)} = ${values.map(digits).join(', ')}.`;
-  return queue ? `In the queue, ${queue - 1} before it.` : 'Waiting for a free slot.';
+  return queue ? `In the queue, ${queue - 1} before it.` : 'Starting.';
 };
 
 const SHOWN = 3;  // settings that are named; more are counted

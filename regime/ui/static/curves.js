@@ -74,13 +74,16 @@ const across = (plot, lines) => {
   pen.restore();
 };
 
+// A curve of one point has no line.
+const lone = (plot, k) => plot.data[k].filter(value => Number.isFinite(value)).length === 1;
+
 const make = (box, { x, y, curves, bands }, lines, small) => {
   const look = ({ look, ahead, marks }) => {
     if (!look) return { width: 0, points: { show: false } };
     const [stroke, width, dash] = LOOKS[look];
     return {
       stroke: ahead ? faint(stroke, 0.5) : css(stroke), width: ahead ? 1.5 : width, dash,
-      points: marks ? { show: true, size: 6, fill: css('ground') } : { show: (plot, _, from, to) => from === to, size: 4, fill: css(stroke) },
+      points: marks ? { show: true, size: 6, fill: css('ground') } : { show: lone, size: 4, fill: css(stroke) },
     };
   };
   const fixed = { auto: false, range: (_, low, high) => [low, high] };
