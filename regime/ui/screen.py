@@ -72,7 +72,7 @@ class Screen:
             asked: JSON with what to `do`, as in `tools.js`.
             value: the form's.
         """
-        asked = request_of(asked)
+        asked, story = request_of(asked), None
         with as_text():
             match asked.get("do"):
                 case "all":
@@ -92,6 +92,7 @@ class Screen:
                     changed, plan = self.give(value, new), Plan(self.config(value).model_copy(update=new), fresh=True)
                 case "preset":
                     preset = preset_named(self.kind, asked.get("name"))
+                    story = preset.story  # at once: what is said of the form waits for an estimate
                     changed, plan = self.fill(preset.config, value), Plan(preset.config, fresh=True, against=preset.against)
                 case "open":
                     changed, config = self.open(asked, value)
@@ -101,7 +102,7 @@ class Screen:
                 case other:
                     raise ConfigError(f"do = {show(other)} is not allowed; allowed: what the page's buttons do")
         visit.press(plan)
-        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}), **changed}
+        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}, story=story), **changed}
 
     def opening(self, config: Runnable | Mapping[str, Any], *, ahead: int | None = None) -> Updates:
         """Ask the page to open a run in this tab, as if its fields had been put into the form, and Run been pressed.

@@ -1,5 +1,7 @@
 """The forms' script in Chromium, without a server: what is put into a form comes back, and nothing that was typed is lost."""
 
+import json
+
 import gradio as gr
 import pytest
 
@@ -8,6 +10,7 @@ from regime.config.tasks import TASKS
 from regime.errors import ConfigError
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.presets import PRESETS
+from regime.ui.run.visit import Visit
 from regime.ui.screens.map import map_tab
 from regime.ui.screens.pretraining import pretraining_tab
 from regime.ui.screens.probe import probe_tab
@@ -214,3 +217,10 @@ def test_markup_in_a_value_or_a_hint_stays_text():
 def test_no_option_stands_alone_in_a_row(names, two):
     part = Part("a", control="choice", options=dict(zip(range(len(names)), names, strict=True)))
     assert ("segments two" in ConfigForm("toy", [part], {"a": 0}).html.html_template) == two
+
+
+def test_a_press_of_a_preset_says_at_once_what_to_watch(screens):
+    screen, preset = screens["toy"], PRESETS["toy"][0]
+    asked = json.dumps({"do": "preset", "name": preset.name})
+    pressed = screen.press(Visit("toy"), asked, screen.form.html.value)
+    assert json.loads(pressed[screen.feed])["story"] == preset.story

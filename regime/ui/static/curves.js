@@ -148,7 +148,8 @@ export const curves = (root, tab, spec) => {
   chart.now.style.cssText = tab.scrubbed && where >= 0 && where <= 100 ? `left:${where}%` : 'display:none';
   const values = shown.curves.filter(({ name }) => name).map(part => ({ ...part, value: event?.measures[part.measure] ?? null })).filter(({ value }) => value !== null);
   fill(chart.names, html`${spec.small ? [] : ends(values, y)}`);
-  const named = spec.parts.map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
+  const known = ({ measure }) => shown.curves.some(curve => curve.measure === measure && curve.points.some(([, value]) => value !== null));
+  const named = spec.parts.filter(part => !run.history.length || known(part)).map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
   const legend = root.querySelector('.legend'), beside = Boolean(pinned) && spec.parts.some(part => part.pinned);
   legend.classList.toggle('always', beside && !spec.small);
   fill(legend, spec.small ? html`` : html`${named}${beside && html`<span><i class="key pinned"></i>pinned run</span>`}`);

@@ -78,7 +78,7 @@ export class Tab {
   }
 
   // Takes a frame; returns false where one before it is missing, or the beginning of its run.
-  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more }) {
+  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more, story }) {
     const known = visit === this.visit;
     if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
@@ -91,6 +91,7 @@ export class Tab {
     Object.assign(this.run, { status, tick });
     if (layers) this.run.layers = layers;
     if (whose !== undefined) Object.assign(this.told, { whose });
+    if (story) Object.assign(this.told, { story });
     if (more !== undefined) this.undecided = more;
     if (pin) this.pin(true);
     const started = events.find(({ kind }) => kind === 'started');
