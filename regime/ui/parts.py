@@ -78,9 +78,7 @@ def folded(label: str, css: str = "all-settings") -> gr.Accordion:
 @contextmanager
 def page(kind: str, columns: str) -> Iterator[None]:
     """Build a tab's head: presets, links, what to watch, whose the results are; what is built inside stands below it."""
-    chips = "".join(
-        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
-    )
+    chips = "".join(f'<button type="button" class="chip">{preset.name}</button>' for preset in PRESETS[kind])
     places(
         intro(kind),
         '<div class="starts"><div class="presets"><div class="chips" role="group" aria-label="Presets" data-panel="chips">'
