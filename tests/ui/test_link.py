@@ -7,7 +7,7 @@ import pytest
 
 import regime
 from regime.errors import ConfigError
-from regime.ui.build import asked_tab
+from regime.ui.build import check_places
 from regime.ui.form.presets import PRESETS, matching, preset_named
 from regime.ui.run.link import check_frame, linked, query
 
@@ -93,12 +93,12 @@ def test_what_a_link_leaves_out_suits_what_it_says(text, fields):
     assert changes == changes | fields
 
 
-def test_a_link_names_a_tab_that_there_is():
-    assert asked_tab({"run": "toy", "width": "32"}) is None
-    for name, text, tab in (("claim", "S1", "reproductions"), ("lesson", "lazy", "learn"), ("tab", "map", "map")):
-        assert asked_tab({name: text}) == tab
+def test_a_link_names_places_that_there_are():
+    for name, text in (("claim", "S1"), ("lesson", "lazy"), ("tab", "map"), ("run", "toy")):
+        check_places({name: text})
+    for name in ("claim", "lesson", "tab"):
         with pytest.raises(ConfigError, match=f"{name} = 'S999' is not allowed; allowed: one of "):
-            asked_tab({name: "S999"})
+            check_places({name: "S999"})
     assert linked([("claim", "S1"), ("tab", "learn")]) is None
 
 

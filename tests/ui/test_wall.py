@@ -153,7 +153,7 @@ def test_a_link_opens_the_tab_at_its_card(page, server):  # noqa: F811
 def test_a_link_to_no_card_says_what_there_is(page, server):  # noqa: F811
     page.goto(f"{server.url}?claim=S999")
     expect(page.get_by_test_id("toast-body")).to_contain_text("claim = 'S999' is not allowed; allowed: one of S1")
-    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Reproductions", exact=True)).to_have_attribute("aria-selected", "true")
 
 
 def test_files_are_downloaded_from_the_card(page, server):  # noqa: F811

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import gradio as gr
-from starlette.routing import BaseRoute
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.words import NAMES, field_name
@@ -18,7 +17,7 @@ from regime.ui.panels.glossary import meaning
 from regime.ui.run.examples import example
 from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.run.mapcell import MEASURES
-from regime.ui.static_files import fingerprint, json_route, script
+from regime.ui.static_files import address, offer, script
 
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
 """Measures that are colored by their value; the others by its logarithm."""
@@ -109,12 +108,7 @@ def shipped_frame() -> str:
 
 def shipped_address() -> str:
     """Return where the page finds the shipped map, relative to itself."""
-    return f"example-sweep-{fingerprint(shipped_frame())}.json"
-
-
-def shipped_route() -> BaseRoute:
-    """Return the route of the shipped map."""
-    return json_route(shipped_address(), shipped_frame)
+    return f"{address()}/{offer('map', shipped_frame(), shipped_frame)}"
 
 
 TEMPLATE = """

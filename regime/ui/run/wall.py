@@ -23,7 +23,7 @@ from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
 from regime.ui.run.link import query_of
-from regime.ui.static_files import FOR_GOOD, address, fingerprint, json_route
+from regime.ui.static_files import FOR_GOOD, address, offer
 
 TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
 FILE = re.compile(r"(?P<id>\w+?)(-(?P<figure>[1-9]))?\.(?P<ending>json|csv|png|svg)")
@@ -49,7 +49,7 @@ def text() -> str:
 
 def folder() -> str:
     """Return where the cards' files are, relative to the page; it changes with the cards."""
-    return f"{address()}/claims-{fingerprint(text())}"
+    return f"{address()}/{offer('claims', text(), text).removesuffix('.json')}"
 
 
 def keep(card: Card) -> str:
@@ -62,9 +62,8 @@ def keep(card: Card) -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the wall and of the files of its cards."""
-    files = [Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}")]
-    return [json_route(f"{folder()}.json", text), *files]
+    """Return the routes of the files of the wall's cards."""
+    return [Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}")]
 
 
 def shown_card(card: Card) -> dict[str, Any]:
