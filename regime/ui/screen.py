@@ -12,11 +12,10 @@ from regime.config import Runnable, shared_config
 from regime.errors import ConfigError, show
 from regime.ui.form.config_form import give
 from regime.ui.form.presets import matching, preset_named
-from regime.ui.panels.whose import whose
 from regime.ui.parts import Layout
 from regime.ui.run.board import Board
 from regime.ui.run.export import answer, snippet
-from regime.ui.run.frames import layers
+from regime.ui.run.frames import layers, without_rows
 from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
 from regime.ui.text import in_labels
@@ -72,7 +71,7 @@ class Screen:
             asked: JSON with what to `do`, as in `tools.js`.
             value: the form's.
         """
-        asked, story = request_of(asked), None
+        asked, told = request_of(asked), {}
         with as_text():
             match asked.get("do"):
                 case "all":
@@ -92,7 +91,7 @@ class Screen:
                     changed, plan = self.give(value, new), Plan(self.config(value).model_copy(update=new), fresh=True)
                 case "preset":
                     preset = preset_named(self.kind, asked.get("name"))
-                    story = preset.story  # at once: what is said of the form waits for an estimate
+                    told = {"story": preset.story}  # at once: what is said of the form waits for an estimate
                     changed, plan = self.fill(preset.config, value), Plan(preset.config, fresh=True, against=preset.against)
                 case "open":
                     changed, config = self.open(asked, value)
@@ -102,7 +101,8 @@ class Screen:
                 case other:
                     raise ConfigError(f"do = {show(other)} is not allowed; allowed: what the page's buttons do")
         visit.press(plan)
-        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}, story=story), **changed}
+        told |= {"asked": without_rows(plan.config.to_dict()), "against": plan.against and plan.against.to_dict()}
+        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}, told=told), **changed}
 
     def opening(self, config: Runnable | Mapping[str, Any], *, ahead: int | None = None) -> Updates:
         """Ask the page to open a run in this tab, as if its fields had been put into the form, and Run been pressed.
@@ -129,15 +129,12 @@ class Screen:
                 "story": preset.story if preset else self.own_story,
                 "quick": False,
             }
-            asked = config.to_dict()
+            asked = without_rows(config.to_dict())
             said |= self.estimate(config)
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
             asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
-        visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
-        shown, board = visit.feed.run, visit.board
-        about = {"whose": whose(board, asked), "run": shown, "changes": self.form.changes(value)}
-        return {self.layout.told: give({"bad": False, **said, **about})}
+        return {self.layout.told: give({"bad": False, **said, "asked": asked, "changes": self.form.changes(value)})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.
@@ -201,8 +198,7 @@ class Screen:
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every measurement; `more` goes into the frame."""
         views = {component: draw(visit.board) for component, draw in self.layout.views.items()}
-        frame = visit.feed.frame(visit.board, whose=visit.whose(), **more)
-        return {self.feed: frame, **views}
+        return {self.feed: visit.feed.frame(visit.board, **more), **views}
 
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a run's begin or end has it."""

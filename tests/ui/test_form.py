@@ -223,4 +223,5 @@ def test_a_press_of_a_preset_says_at_once_what_to_watch(screens):
     screen, preset = screens["toy"], PRESETS["toy"][0]
     asked = json.dumps({"do": "preset", "name": preset.name})
     pressed = screen.press(Visit("toy"), asked, screen.form.html.value)
-    assert json.loads(pressed[screen.feed])["story"] == preset.story
+    told = json.loads(pressed[screen.feed])["told"]
+    assert (told["story"], told["asked"], told["against"]) == (preset.story, preset.config.to_dict(), None)

@@ -12,7 +12,6 @@ import regime
 from regime.config import Config, Runnable
 from regime.resources.limits import limits
 from regime.sweep.sweep import Sweep
-from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
 from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
@@ -90,8 +89,6 @@ class Visit:
         """A configuration to run and pin before that of the newest press."""
         self.session: Held | None = None
         """That of the run that is shown, for its files; of a paused one the shelf has it, as long as there is room."""
-        self.asked: dict[str, Any] | None = {}
-        """The newest configuration that the form had; None where it has an error, empty where nobody has touched it."""
         self._plan: Plan | None = None
         self._settles = False
         self._playing = Lock()
@@ -116,11 +113,6 @@ class Visit:
     def holds(self, config: Config) -> bool:
         """Tell whether a run of a configuration is paused here."""
         return self.board.status == "paused" and self.board.config == config.to_dict()
-
-    def whose(self) -> str:
-        """Say whose the results of the run that is shown are: the form's, if it has not been turned since."""
-        planned = self.against is not None and self.board.config == self.against.to_dict()
-        return "" if planned else whose(self.board, self.asked)
 
     def play(
         self, config: Runnable, turn: int, fresh: bool = False, ahead: int | None = None, *, visitor: str | None = None

@@ -1,5 +1,5 @@
 // A card of the wall as markup: the claim, its paper, every number against its tolerance, and what leads back to how it was made.
-import { value } from './comparison.js';
+import { lowered, settings, value } from './comparison.js';
 import { capital, DASH, duration, fieldName, html, MINUS } from './format.js';
 import { figureTable } from './claim_figure.js';
 
@@ -74,13 +74,11 @@ export const card = (shown, folder) => {
       <details class="more"><summary>Details</summary><div></div></details></footer></article>`;
 };
 
-// A configuration's settings; of a sweep those of its base and the values of its axes.
-const settings = ({ base, axes, ...fields }) => {
-  const all = { ...base, ...fields, ...axes }, names = Object.keys(all).filter(name => name !== 'kind');
+const words = fields => {
+  const all = settings(fields), names = Object.keys(all).filter(name => name !== 'kind');
   return names.map((name, k) => `${k ? lowered(fieldName(name)) : fieldName(name)} ${value(name, all)}`).join(', ') || 'All settings by default';
 };
-const lowered = name => name.charAt(0).toLowerCase() + name.slice(1);
-const shortened = ({ fields, link }) => html`<li>${settings(fields)}${link && html` <a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${settings(fields)}</span></a>`}</li>`;
+const shortened = ({ fields, link }) => html`<li>${words(fields)}${link && html` <a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${words(fields)}</span></a>`}</li>`;
 const configs = ({ what, configs: all }) => all.length > 0 && html`<details><summary>${capital(what)}: ${all.length} configuration${all.length > 1 && 's'}</summary><ul class="configs">${all.map(shortened)}</ul></details>`;
 
 // What is under Details: how it was measured, the numbers of its figures, the configurations, the versions.

@@ -78,7 +78,7 @@ export class Tab {
   }
 
   // Takes a frame; returns false where one before it is missing, or the beginning of its run.
-  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more, story }) {
+  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, more, told }) {
     const known = visit === this.visit;
     if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
@@ -90,8 +90,7 @@ export class Tab {
     events.forEach(event => this.run.take(event));
     Object.assign(this.run, { status, tick });
     if (layers) this.run.layers = layers;
-    if (whose !== undefined) Object.assign(this.told, { whose });
-    if (story) Object.assign(this.told, { story });
+    Object.assign(this.told, told);
     if (more !== undefined) this.undecided = more;
     if (pin) this.pin(true);
     const started = events.find(({ kind }) => kind === 'started');
@@ -102,11 +101,10 @@ export class Tab {
     return true;
   }
 
-  // Takes what the server says of the form. Of a form that has changed since, it does not tell whose the results are, nor begins
-  // a run; and of another run than the one that is shown here, not whose they are.
-  hear({ run, whose, changes, ...said }) {
+  // Takes what the server says of the form. Of a form that has changed since, it does not tell what is asked, nor begins a run.
+  hear({ asked, changes, ...said }) {
     const now = this.screen?.querySelector('[data-changes]')?.dataset.changes, old = changes != null && now !== undefined && changes !== Number(now);
-    Object.assign(this.told, said, !old && run === (this.run.id ?? 0) && { whose });
+    Object.assign(this.told, said, !old && { asked });
     this.touched &&= old;
     this.redraw();
     this.follow();
