@@ -108,8 +108,8 @@ def option_name(option: str) -> str:
     return OPTIONS.get(option, option.replace("-", " ").capitalize())
 
 
-def in_words(text: str) -> str:
-    """Return what is said of a claim with measures and options by their names, and with the signs of its formulas."""
+def printed(text: str) -> str:
+    """Return what is said of a claim as it is printed: measures and options by their names, formulas with their signs."""
     formula = TYPED.sub(lambda match: SIGNS[match[0]], text)
     named = NAMED.sub(lambda match: OPTIONS.get(match[0]) or NAMES.get(match[0], match[0]).lower(), formula)
     return NEGATIVE.sub("\N{MINUS SIGN}", named)
@@ -117,5 +117,5 @@ def in_words(text: str) -> str:
 
 def axis_name(name: str) -> str:
     """Return what an axis of a claim's figure shows: a measure, a field, or what is said in words."""
-    text = NAMES.get(name) or FIELDS.get(name) or in_words(name)
+    text = NAMES.get(name) or FIELDS.get(name) or printed(name)
     return text[:1].upper() + text[1:] if text[:1].isascii() else text  # a formula's Greek stays

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regime.plots.words import axis_name, in_words
+from regime.plots.words import axis_name, printed
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from regime.plots.words import axis_name, in_words
     ],
 )
 def test_names_of_code_become_words(code, words):
-    assert in_words(code) == words
+    assert printed(code) == words
 
 
 def test_an_axis_has_the_name_of_its_measure_or_field():

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from regime.config import config_from_dict
 from regime.plots.claim import claim_figure
 from regime.plots.looks import MARKERS, looks
-from regime.plots.words import axis_name, in_words
+from regime.plots.words import axis_name, printed
 from regime.reproductions.claim import Step, finding
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.shipped import cards
@@ -135,7 +135,7 @@ def test_a_figure_is_drawn_as_it_is_said(figure):
     said = (figure.title, axis_name(figure.x), axis_name(figure.y))
     assert (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()) == said
     assert (axes.get_xscale(), axes.get_yscale()) == tuple("log" if log else "linear" for log in (figure.log_x, figure.log_y))
-    assert [line.get_label() for line in axes.lines] == [in_words(series.name) for series in figure.series]
+    assert [line.get_label() for line in axes.lines] == [printed(series.name) for series in figure.series]
     assert len(axes.collections) == sum(series.low is not None for series in figure.series)
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from regime.plots.words import in_words
+from regime.plots.words import printed
 from regime.reproductions.shipped import cards
 from regime.ui.run.wall import figure_csv, shipped, shown_card
 from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
@@ -39,8 +39,8 @@ def test_every_shipped_card_has_its_claim_its_numbers_and_its_figures(page, serv
     expect(page.locator(".claim")).to_have_count(len(CARDS))
     for id, card in CARDS.items():
         shown = page.locator(f"#claim-{id}")
-        expect(shown.get_by_role("heading", level=3)).to_have_text(in_words(card.title))
-        expect(shown.locator(".sentence")).to_have_text(in_words(card.claim))
+        expect(shown.get_by_role("heading", level=3)).to_have_text(printed(card.title))
+        expect(shown.locator(".sentence")).to_have_text(printed(card.claim))
         expect(shown.locator("header .outcome")).to_have_text(card.outcome.capitalize())
         expect(shown.locator(".findings li")).to_have_count(len(card.findings))
         expect(shown.locator("figure")).to_have_count(len(card.figures))

@@ -29,9 +29,10 @@ def _read(fields: dict[str, Any], kind: str = "toy") -> Preset:
     return Preset(fields["name"], config, LINK.sub(lambda found: paper(*found.groups()), fields["story"]), *against)
 
 
-_written = tomllib.loads((FOLDER / "runs.toml").read_text(encoding="utf-8"))
-PRESETS = {kind: tuple(_read(fields, kind) for fields in _written[kind]) for kind in KINDS}
-GALLERY = tuple(map(_read, _written["gallery"]))
+WRITTEN = tomllib.loads((FOLDER / "runs.toml").read_text(encoding="utf-8"))
+"""Runs by name: each tab's, the gallery's, and the lessons'."""
+PRESETS = {kind: tuple(_read(fields, kind) for fields in WRITTEN[kind]) for kind in KINDS}
+GALLERY = tuple(map(_read, WRITTEN["gallery"]))
 FIRST = {"toy": 2, "probe": 0, "checkpoints": 1, "sweep": 0}
 """The preset of the finished run that each tab first shows."""
 

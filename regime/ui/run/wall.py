@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from regime.config import shared_config
 from regime.errors import ConfigError
 from regime.plots.looks import looks
-from regime.plots.words import in_words
+from regime.plots.words import printed
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
@@ -92,7 +92,7 @@ def worded(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     return {
-        name: in_words(value) if name in SAID and isinstance(value, str) else value if name == "configs" else worded(value)
+        name: printed(value) if name in SAID and isinstance(value, str) else value if name == "configs" else worded(value)
         for name, value in part.items()
     }
 
