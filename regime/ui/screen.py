@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
 
@@ -217,6 +218,13 @@ class Screen:
     def take_file(self, visit: Visit, asked: Any) -> dict[str, Any]:
         """Return the file of the shown run that the page asks for."""
         return answer(asked, visit)
+
+
+@dataclass
+class Presses:
+    """A visitor's presses of one kind, of which only the newest counts: what an older one began ends."""
+
+    newest: int = 0
 
 
 def nothing_runs() -> str:

@@ -25,7 +25,8 @@ from regime.reproductions.shipped import cards
 from regime.ui.run import claims, wall
 from regime.ui.run.claims import claim_events
 from regime.ui.run.link import linked
-from regime.ui.screens.reproductions import Presses, frames, taken
+from regime.ui.screen import Presses
+from regime.ui.screens.reproductions import frames, taken
 from tests.ui.wall_sample import LAW, PATHS, SHARES, estimate, sample
 
 FULL, QUICK, SHOWN = cards("full"), cards("quick"), wall.shipped()

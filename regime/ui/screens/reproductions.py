@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,7 @@ from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
 from regime.ui.run.wall import folder, keep, shown_figure, worded
-from regime.ui.screen import HIDDEN
+from regime.ui.screen import HIDDEN, Presses
 from regime.ui.static_files import script
 
 INTRO = (
@@ -22,13 +21,6 @@ INTRO = (
 )
 WALL = '<div class="wall" data-folder="{}"><p class="sub" role="status">The cards are on their way.</p></div>'
 Frame = dict[str, Any]
-
-
-@dataclass
-class Presses:
-    """A visitor's presses, of which only the newest counts: a reproduction that an older one began ends."""
-
-    newest: int = 0
 
 
 def reproductions_tab() -> None:
