@@ -73,6 +73,8 @@ class Screen:
             value: the form's.
         """
         asked, told = request_of(asked), {}
+        if not visit.hears(asked):
+            return {self.state: visit}
         with as_text():
             match asked.get("do"):
                 case "all":

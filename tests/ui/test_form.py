@@ -225,3 +225,10 @@ def test_a_press_of_a_preset_says_at_once_what_to_watch(screens):
     pressed = screen.press(Visit("toy"), asked, screen.form.html.value)
     told = json.loads(pressed[screen.feed])["told"]
     assert (told["story"], told["asked"], told["against"]) == (preset.story, preset.config.to_dict(), None)
+
+
+def test_a_press_that_a_newer_one_has_overtaken_does_nothing(screens):
+    screen, visitor = screens["toy"], Visit("toy")
+    for number, turn in ((2, 1), (1, 1), (3, 2)):
+        screen.press(visitor, json.dumps({"do": "run", "number": number}), screen.form.html.value)
+        assert visitor.turn == turn

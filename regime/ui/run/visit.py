@@ -1,7 +1,7 @@
 """What the server keeps for one visitor of one tab: the run that is shown, and the session that can go on."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -84,7 +84,7 @@ class Visit:
         self.kind, self.board = kind, example(kind)
         self.key = uuid4().hex
         self.feed = Feed(self.key)
-        self.turn = 0
+        self.turn = self.heard = 0
         self.against: Runnable | None = None
         """A configuration to run and pin before that of the newest press."""
         self.session: Held | None = None
@@ -104,6 +104,13 @@ class Visit:
         self._plan, self._settles = plan, True
         self.against = plan.against if plan else None
         return self.turn
+
+    def hears(self, asked: Mapping[str, Any]) -> bool:
+        """Tell whether a request is to be answered: one that a newer one has overtaken on its way would undo that."""
+        if asked.get("do") == "all" or not isinstance(number := asked.get("number"), int):
+            return True
+        newest, self.heard = self.heard, max(self.heard, number)
+        return number >= newest
 
     def planned(self) -> tuple[Runnable, int, bool, int | None] | None:
         """Return what the newest press has planned, as `play` takes it, once."""
