@@ -29,6 +29,9 @@ class ProbeConfig(TransformerConfig):
 
     shares: ClassVar[Mapping[str, Share]] = {"samples": Share(64, 4, rows=2), "probe_samples": Share(32, 8)}
 
+    MEASUREMENTS: ClassVar[int] = 100
+    """Most measurements of a run, that of step 0 aside."""
+
     kind: Literal["probe"] = "probe"
     revision: Name = Field(
         default=MAIN, description="of the model: 'main', or a branch, tag or commit of the Hub, or a subfolder"
@@ -73,10 +76,10 @@ class ProbeConfig(TransformerConfig):
         self._check_texts()
         if self.batch_size is not None and self.batch_size > self.samples:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
-        if self.steps > 100 * self.measure_every:
+        if self.steps > self.MEASUREMENTS * self.measure_every:
             raise ValueError(
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
-                "allowed: at most 100 measurements a run"
+                f"allowed: at most {self.MEASUREMENTS} measurements a run"
             )
         if (tokens := self.probe_samples * self.max_tokens * self.seeds) > PROBE_TOKEN_LIMIT:
             raise ValueError(

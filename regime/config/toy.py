@@ -62,6 +62,9 @@ class ToyConfig(RowsConfig):
         "probe_samples": Share(96, 8),
     }
 
+    MEASUREMENTS: ClassVar[int] = 1000
+    """Most measurements of a run, that of step 0 aside."""
+
     kind: Literal["toy"] = "toy"
     task: AnyTask = Field(default="rings", description="what is learned; /catalog says what each is")
     csv: str | None = Field(
@@ -145,10 +148,10 @@ class ToyConfig(RowsConfig):
             raise ValueError(f"batch_size = {self.batch_size} is not allowed with optimizer = 'gd'; allowed: null")
         if self.batch_size is not None and self.batch_size > self.samples:
             raise ValueError(f"batch_size = {self.batch_size} is not allowed; allowed: at most samples = {self.samples}")
-        if self.steps > 1000 * self.measure_every:
+        if self.steps > self.MEASUREMENTS * self.measure_every:
             raise ValueError(
                 f"measure_every = {self.measure_every} is not allowed with steps = {self.steps}; "
-                "allowed: at most 1000 measurements a run"
+                f"allowed: at most {self.MEASUREMENTS} measurements a run"
             )
         if self.max_seeds is not None and self.max_seeds < self.seeds:
             raise ValueError(f"max_seeds = {self.max_seeds} is not allowed; allowed: null, or at least seeds = {self.seeds}")

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from regime.plots.looks import looks
 from regime.plots.palette import LIGHT
+from regime.plots.words import axis_name, printed
 
 MARKS = {"disc": "o", "square": "s", "diamond": "D", "triangle": "^"}
 STYLES = {"dots": "none", "line": "-", "guide": "--"}
@@ -23,8 +24,8 @@ def claim_figure(drawn: Mapping[str, Any]) -> Figure:
     for series, look in zip(drawn["series"], looks(drawn["series"]), strict=True):
         _plot(axes, series, LIGHT[look["color"]], MARKS[look["marker"]])
     axes.set(xscale="log" if drawn["log_x"] else "linear", yscale="log" if drawn["log_y"] else "linear")
-    axes.set_title(drawn["title"], loc="left", fontweight="bold", fontsize=10, wrap=True)
-    axes.set(xlabel=drawn["x"], ylabel=drawn["y"])
+    axes.set_title(printed(drawn["title"]), loc="left", fontweight="bold", fontsize=10, wrap=True)
+    axes.set(xlabel=axis_name(drawn["x"]), ylabel=axis_name(drawn["y"]))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     return drawing
@@ -42,7 +43,7 @@ def _plot(axes: Any, series: Mapping[str, Any], color: str, marker: str) -> None
         markersize=5,
         linewidth=1.2 if series["style"] == "guide" else 1.8,
         color=color,
-        label=series["name"],
+        label=printed(series["name"]),
     )
     if not (series["low"] and series["high"]):
         return

@@ -3,16 +3,21 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, withStroke
 
-from regime.measures.verdict import ZONES
+from regime.measures.verdict import RICH_ABOVE, ZONES
 from regime.plots.palette import LIGHT
+from regime.plots.words import NAMES, field_name, option_name
 from regime.sweep.findings import INDEX
 from regime.sweep.report import SweepReport
 
 AMOUNT = LinearSegmentedColormap.from_list("amount", [LIGHT[f"amount-{stop}"] for stop in range(4)])
 INK, QUIET = LIGHT["ink"], LIGHT["ink-2"]
+FAINT = to_rgba(QUIET, 0.5)
+HALO = withStroke(linewidth=4, foreground=LIGHT["ground"])
 
 
 def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
@@ -21,16 +26,16 @@ def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
     axes = drawing.subplots()
     names = list(report.config.axes)
     cells = np.full(report.config.size, np.nan)  # of an interrupted sweep, some stay empty
+    unsure = np.zeros(report.config.size, bool)
     for cell in report.cells:
         value = (cell.verdict.index if cell.verdict else None) if measure == INDEX else cell.measures.get(measure)
         cells[cell.index] = np.nan if value is None else value
-    cells = cells.reshape([len(values) for values in report.config.axes.values()])
-    while cells.ndim > 2:
-        cells = cells[..., 0]
-    if len(names) == 1:
-        cells = cells[:, None]
+        unsure[cell.index] = measure == INDEX and cell.verdict is not None and cell.verdict.label == "no verdict"
     ends = {"vmin": 0, "vmax": 1} if measure == INDEX else {}
-    image = axes.pcolormesh(np.ma.masked_invalid(cells.T), cmap=AMOUNT, **ends)
+    image = axes.pcolormesh(_plane(np.ma.masked_invalid(cells), report), cmap=AMOUNT, **ends)
+    if unsure.any():
+        hatched = _plane(np.ma.masked_array(np.zeros(len(unsure)), ~unsure), report)
+        axes.pcolor(hatched, hatch="////", facecolor="none", edgecolor=FAINT, linewidth=0)
     _label_ticks(axes, names, report)
     for contour in report.contours:
         if {contour.axis, contour.knob} == set(names[:2]) and not any(
@@ -38,15 +43,27 @@ def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
         ):
             _draw_contour(axes, contour, report)
     bar = drawing.colorbar(image, ax=axes)
-    bar.set_label("regime index: 0 lazy, 1 rich" if measure == INDEX else measure)
+    bar.set_label("regime: 0 lazy, 1 rich" if measure == INDEX else NAMES.get(measure, measure))
     if measure == INDEX:
         bar.ax.hlines(ZONES, 0, 1, colors=INK, linewidth=0.8)
     base = report.config.base
     if base.kind == "toy":
-        axes.set_title(f"{base.task}, {base.activation}, {base.parameterization}", loc="left", fontsize=11, fontweight="bold")
-    if report.contours:
-        axes.legend(frameon=True, fontsize=8, loc="upper left")
+        title = ", ".join(option_name(option) for option in (base.task, base.activation, base.parameterization))
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    shown, labels = axes.get_legend_handles_labels()
+    if unsure.any():
+        shown, labels = [*shown, Patch(facecolor="none", edgecolor=FAINT, hatch="////", linewidth=0)], [*labels, "No verdict"]
+    if shown:
+        drawing.legend(shown, labels, frameon=False, fontsize=8, loc="outside lower left")
     return drawing
+
+
+def _plane(cells: np.ma.MaskedArray, report: SweepReport) -> np.ma.MaskedArray:
+    """Return values of all cells as a row for each of the second axis; further axes are at their first values."""
+    cells = cells.reshape([len(values) for values in report.config.axes.values()])
+    while cells.ndim > 2:
+        cells = cells[..., 0]
+    return cells.T if cells.ndim == 2 else cells[None, :]
 
 
 def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
@@ -57,22 +74,36 @@ def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
         setter(
             np.arange(len(values)) + 0.5, [f"{value:.3g}" if isinstance(value, int | float) else str(value) for value in values]
         )
-        label(name)
+        label(field_name(name))
     if len(names) == 1:
         axes.set_yticks([])
     axes.tick_params(labelsize=8, colors=QUIET, length=0)
 
 
 def _draw_contour(axes: Any, contour: Any, report: SweepReport) -> None:
+    """Draw a contour in the looks that the page gives it, and the slope that is expected through its middle."""
     names = list(report.config.axes)
-    points = {contour.axis: [part.size for part in contour.crossings], contour.knob: [part.knob for part in contour.crossings]}
-    x, y = (_places(report.config.axes[name], points[name]) for name in names[:2])
     low, high = contour.interval
-    law = f"{contour.knob}* ~ {contour.axis}^{contour.exponent:.2f} [{low:.2f}, {high:.2f}]"
-    style = "-" if contour.measure == "kernel_change" else ":"
-    axes.plot(
-        x, y, style, color=INK, linewidth=1.6, marker="o", markersize=3, label=f"{contour.measure} = {contour.level:g}: {law}"
-    )
+    law = f"exponent {contour.exponent:.2f}, 95% {low:.2f} to {high:.2f}"
+    label = f"{NAMES.get(contour.measure, contour.measure)} is {contour.level:g}: {law}".replace("-", "\N{MINUS SIGN}")
+
+    def plot(sizes: list[float], knobs: list[float], **look: Any) -> None:
+        points = {contour.axis: sizes, contour.knob: knobs}
+        places = [_places(report.config.axes[name], points[name]) for name in names[:2]]
+        axes.plot(*places, **look)
+
+    sizes, knobs = zip(*((part.size, part.knob) for part in contour.crossings), strict=True)
+    if contour.measure != "kernel_change":
+        look = {"color": LIGHT["twin"], "linestyle": (0, (1, 1.6)), "linewidth": 1.9}
+    else:
+        look = {"color": INK, "linewidth": 1.7 if contour.level == RICH_ABOVE else 0.9}
+    plot(sizes, knobs, label=label, path_effects=[HALO, Normal()], **look)
+    if contour.expected is not None:
+        slope, ends = (contour.expected.low + contour.expected.high) / 2, np.array([sizes[0], sizes[-1]])
+        middle = np.exp(np.mean(np.log(knobs)) + slope * (np.log(ends) - np.mean(np.log(sizes))))
+        known = axes.get_legend_handles_labels()[1]
+        name = "Slope that theory expects"
+        plot(ends, middle, label=None if name in known else name, color=INK, linewidth=1, linestyle=(0, (6, 5)))
 
 
 def _places(values: list[Any], points: list[float]) -> np.ndarray:

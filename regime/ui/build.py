@@ -1,7 +1,7 @@
 """The page: header, one tab a screen, and the endpoints."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,29 +10,28 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from regime.config.rows import OWN
-from regime.errors import ConfigError
+from regime.errors import ConfigError, show
 from regime.resources.limits import limits
+from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.headers import Headers
-from regime.ui.lessons import served
+from regime.ui.lessons.read import LESSONS
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
-from regime.ui.panels.heatmap import shipped_route
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import books, shipped, wall
+from regime.ui.run import books, wall
 from regime.ui.run.agents import AgentCalls
 from regime.ui.run.link import check_frame, linked
 from regime.ui.screen import HIDDEN, Screen, Updates
-from regime.ui.screens.learn import check_lesson, learn_tab
+from regime.ui.screens.learn import learn_tab
 from regime.ui.screens.map import connect_cells, map_tab
 from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
-from regime.ui.screens.reproductions import asked_claim, reproductions_tab
+from regime.ui.screens.reproductions import reproductions_tab
 from regime.ui.screens.train import train_tab
-from regime.ui.static_files import routes
 from regime.ui.theme import head, theme
 
 TITLE = "Lazy or rich?"
@@ -41,6 +40,10 @@ HEADER = f"""
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
+"""By the kind of their runs."""
+OTHERS = {"lesson": "learn", "claim": "reproductions"}
+"""Tabs without runs of their own, by what a link names in them."""
+ALL_TABS = (*TABS.values(), *OTHERS.values())
 QUEUE_SIZE = 64
 THREADS = 128
 """More than all runs that compute or wait, each of which keeps one."""
@@ -84,25 +87,30 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
     names = {name for screen in screens.values() for name in screen.form.names}
 
     def open_link(request: gr.Request) -> Updates:
-        pairs, config = request.query_params.multi_items(), None
-        if lesson := request.query_params.get("lesson"):
-            with warned():
-                check_lesson(lesson)
-            return {tabs: gr.update(selected="learn")}
-        with warned():
-            if asked_claim(pairs):
-                return {tabs: gr.update(selected="reproductions")}
+        query, pairs, config = request.query_params, request.query_params.multi_items(), None
+        tab = next((tab for name, tab in OTHERS.items() if name in query), None)
         with warned("Not all of this link can be followed"):
             check_frame(pairs, names)
         with warned():
-            config = linked(pairs)
+            check_places(query)
+            if tab is None:
+                config = linked(pairs)
+        tab = tab or TABS.get(config.kind if config else query.get("run", ""), query.get("tab"))
+        opened = {tabs: gr.update(selected=tab) if tab in ALL_TABS else gr.skip()}
         if config is None:
-            return {tabs: gr.skip()}
+            return opened
         if getattr(config, "task", None) == OWN:
             gr.Info(AWAITED, duration=60)
-        return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config, ahead=0)}
+        return {**opened, **screens[config.kind].opening(config, ahead=0)}
 
     demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **HIDDEN)
+
+
+def check_places(query: Mapping[str, str]) -> None:
+    """Check what a link names beside a run; raises ConfigError where there is no such lesson, card or tab."""
+    for name, known in {"lesson": LESSONS, "claim": wall.shipped(), "tab": ALL_TABS}.items():
+        if name in query and query[name] not in known:
+            raise ConfigError(f"{name} = {show(query[name])} is not allowed; allowed: one of {', '.join(known)}")
 
 
 @contextmanager
@@ -127,7 +135,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*shipped.routes(), *wall.routes(), *served.routes(), *routes(), shipped_route(), books.route()],
+            "routes": [*wall.routes(), static_files.route(), books.route()],
             "middleware": [Middleware(Headers), Middleware(AgentCalls), Middleware(Refusals, names=tuple(ENDPOINTS))],
             "exception_handlers": {RequestValidationError: unfit},
         },

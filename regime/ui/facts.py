@@ -6,8 +6,10 @@ from regime.config.base import ROWS
 from regime.config.models import ADDITION
 from regime.measures.definitions import DEFINITIONS
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.charts import CURVES, LOOKS
 from regime.plots.dial import DIAL
-from regime.ui.text import BLOCKS, FIELDS, NAMES, OFF
+from regime.plots.words import FIELDS, NAMES, OPTIONS
+from regime.ui.text import BLOCKS, OFF
 
 
 def facts() -> dict[str, Any]:
@@ -17,9 +19,12 @@ def facts() -> dict[str, Any]:
         "ROWS": ROWS,
         "ADDITION": ADDITION,
         "FIELDS": FIELDS,
+        "OPTIONS": OPTIONS,
         "OFF": OFF,
         "BLOCKS": BLOCKS,
         "DEFINITIONS": DEFINITIONS,
         "BOUNDS": {"lazyBelow": LAZY_BELOW, "richAbove": RICH_ABOVE},
         "ZONES": DIAL,
+        "LOOKS": LOOKS,
+        "CURVES": CURVES,
     }

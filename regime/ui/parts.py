@@ -78,9 +78,7 @@ def folded(label: str, css: str = "all-settings") -> gr.Accordion:
 @contextmanager
 def page(kind: str, columns: str) -> Iterator[None]:
     """Build a tab's head: presets, links, what to watch, whose the results are; what is built inside stands below it."""
-    chips = "".join(
-        f'<button type="button" class="chip" title="{escape(preset.name)}">{preset.name}</button>' for preset in PRESETS[kind]
-    )
+    chips = "".join(f'<button type="button" class="chip">{preset.name}</button>' for preset in PRESETS[kind])
     places(
         intro(kind),
         '<div class="starts"><div class="presets"><div class="chips" role="group" aria-label="Presets" data-panel="chips">'
@@ -158,7 +156,7 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))
-        code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5)
+        code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5, show_line_numbers=False)
     told = {"preset": first(kind).name, **told}
     start = {"file": shipped.name(kind), "query": query(config), "told": told}
     feed = unseen(kind, json.dumps(start), "feed")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
 
@@ -12,11 +13,10 @@ from regime.config import Runnable, shared_config
 from regime.errors import ConfigError, show
 from regime.ui.form.config_form import give
 from regime.ui.form.presets import matching, preset_named
-from regime.ui.panels.whose import whose
 from regime.ui.parts import Layout
 from regime.ui.run.board import Board
 from regime.ui.run.export import answer, snippet
-from regime.ui.run.frames import layers
+from regime.ui.run.frames import layers, without_rows
 from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
 from regime.ui.text import in_labels
@@ -72,7 +72,9 @@ class Screen:
             asked: JSON with what to `do`, as in `tools.js`.
             value: the form's.
         """
-        asked = request_of(asked)
+        asked, told = request_of(asked), {}
+        if not visit.hears(asked):
+            return {self.state: visit}
         with as_text():
             match asked.get("do"):
                 case "all":
@@ -92,6 +94,7 @@ class Screen:
                     changed, plan = self.give(value, new), Plan(self.config(value).model_copy(update=new), fresh=True)
                 case "preset":
                     preset = preset_named(self.kind, asked.get("name"))
+                    told = {"story": preset.story}  # at once: what is said of the form waits for an estimate
                     changed, plan = self.fill(preset.config, value), Plan(preset.config, fresh=True, against=preset.against)
                 case "open":
                     changed, config = self.open(asked, value)
@@ -101,7 +104,8 @@ class Screen:
                 case other:
                     raise ConfigError(f"do = {show(other)} is not allowed; allowed: what the page's buttons do")
         visit.press(plan)
-        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}), **changed}
+        told |= {"asked": without_rows(plan.config.to_dict()), "against": plan.against and plan.against.to_dict()}
+        return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}, told=told), **changed}
 
     def opening(self, config: Runnable | Mapping[str, Any], *, ahead: int | None = None) -> Updates:
         """Ask the page to open a run in this tab, as if its fields had been put into the form, and Run been pressed.
@@ -128,15 +132,12 @@ class Screen:
                 "story": preset.story if preset else self.own_story,
                 "quick": False,
             }
-            asked = config.to_dict()
+            asked = without_rows(config.to_dict())
             said |= self.estimate(config)
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
             asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
-        visit.asked = asked  # before it is compared: a run that begins meanwhile says whose it is by itself
-        shown, board = visit.feed.run, visit.board
-        about = {"whose": whose(board, asked), "run": shown, "changes": self.form.changes(value)}
-        return {self.layout.told: give({"bad": False, **said, **about})}
+        return {self.layout.told: give({"bad": False, **said, "asked": asked, "changes": self.form.changes(value)})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.
@@ -200,8 +201,7 @@ class Screen:
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every measurement; `more` goes into the frame."""
         views = {component: draw(visit.board) for component, draw in self.layout.views.items()}
-        frame = visit.feed.frame(visit.board, whose=visit.whose(), **more)
-        return {self.feed: frame, **views}
+        return {self.feed: visit.feed.frame(visit.board, **more), **views}
 
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a run's begin or end has it."""
@@ -220,6 +220,13 @@ class Screen:
     def take_file(self, visit: Visit, asked: Any) -> dict[str, Any]:
         """Return the file of the shown run that the page asks for."""
         return answer(asked, visit)
+
+
+@dataclass
+class Presses:
+    """A visitor's presses of one kind, of which only the newest counts: what an older one began ends."""
+
+    newest: int = 0
 
 
 def nothing_runs() -> str:

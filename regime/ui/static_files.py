@@ -30,7 +30,8 @@ SHEETS = (
     *("tables", "exports", "map", "border", "wall", "learn", "narrow", "embed"),
 )
 """What the style sheet is made of, in order."""
-TYPES = {".js": "text/javascript", ".css": "text/css"}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
+_offered: dict[str, Callable[[], str]] = {}
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -61,25 +62,35 @@ def script(name: str) -> str:
     return f"(async () => {{ {load}; await mount({{element, props, trigger, watch}}); ready(element); }})();"
 
 
-def routes() -> list[BaseRoute]:
-    """Return the routes of the files."""
-    return [Route(f"/{address()}/{{name}}", _serve)]
+def offer(stem: str, source: str, make: Callable[[], str]) -> str:
+    """Offer a JSON text beside the scripts, made once, when it is first asked for; return its name, which changes with it.
+
+    Args:
+        stem: how the name begins.
+        source: what it is made of.
+        make: returns the text.
+    """
+    name = f"{stem}-{fingerprint(source)}.json"
+    _offered.setdefault(name, cache(make))
+    return name
 
 
-def json_route(path: str, make: Callable[[], str]) -> BaseRoute:
-    """Return the route of a JSON text that stays the same at its address, compressed for a browser that takes it so."""
-
-    async def serve(_request: Request) -> Response:
-        return Response(make(), media_type="application/json", headers=FOR_GOOD)
-
-    return Route(f"/{path}", serve, middleware=[Middleware(GZipMiddleware)])
+def route() -> BaseRoute:
+    """Return the route of the files and of what is offered, compressed for a browser that takes it so."""
+    return Route(f"/{address()}/{{name}}", _serve, middleware=[Middleware(GZipMiddleware)])
 
 
 async def _serve(request: Request) -> Response:
     name = request.path_params["name"]
-    if (text := contents().get(name)) is None:
+    text = _offered[name]() if name in _offered else contents().get(name)
+    if text is None:
         return Response(status_code=404)
     return Response(text, media_type=TYPES[Path(name).suffix], headers=FOR_GOOD)
+
+
+def template(name: str) -> str:
+    """Return a component's markup."""
+    return (OWN / f"{name}.html").read_text(encoding="utf-8")
 
 
 def static(name: str) -> str:

@@ -5,63 +5,11 @@ import re
 from math import inf
 from typing import Any
 
+from regime.plots.words import field_name
+
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
 """Digits of an exponent."""
-NAMES = {
-    "kernel_change": "Kernel change",
-    "kernel_distance": "Kernel distance",
-    "kernel_distance_centered": "Kernel distance, centered",
-    "kernel_share": "Share of kernel",
-    "representation_change": "Representation",
-    "feature_movement": "Feature movement",
-    "parameter_movement": "Weights moved",
-    "linearization_gap": "Linearization gap",
-    "linearization_gap_max": "Largest linearization gap",
-    "regime_index": "Regime",
-    "forecast_skill": "Forecast skill",
-    "kernel_start_test_loss": "Held-out loss of the first kernel",
-    "twin_test_error": "Held-out error of the twin",
-    "kernel_start_test_error": "Held-out error of the first kernel",
-    "kernel_now_test_error": "Held-out error of the last kernel",
-    "taylor_gap": "Taylor gap",
-    "train_loss": "Train loss",
-    "test_loss": "Held-out loss",
-    "test_error": "Held-out error",
-}
-"""Measures in words; their definitions are the package's."""
-FIELDS = {
-    "width": "Width",
-    "depth": "Hidden layers",
-    "alpha": "Output scale \N{GREEK SMALL LETTER ALPHA}",
-    "learning_rate": "Step size",
-    "samples": "Samples",
-    "test_samples": "Held out",
-    "bottleneck": "Bottleneck",
-    "init_scale": "Initial scale",
-    "weight_std": "Weight scale",
-    "bias_std": "Bias scale",
-    "label_noise": "Label noise",
-    "trainable": "Trained layers",
-    "bias": "Biases",
-    "bottleneck_layer": "Narrow layer",
-    "centered": "Centered output",
-    "decoupled": "Decoupled decay",
-    "max_seeds": "Most seeds",
-    "random_init": "Random weights",
-    "max_tokens": "Tokens",
-    "warmup": "Warm-up",
-    "at_loss": "Stop at loss",
-    "csv": "Rows",
-    "texts": "Rows",
-    "steps": "Steps",
-    "activation": "Activation",
-    "parameterization": "Parameterization",
-    "task": "Task",
-    "optimizer": "Optimizer",
-    "model": "Model",
-}
-"""Fields whose words are not their names."""
 OFF = ("bottleneck", "max_seeds", "at_loss")
 """Fields of which null means that there is none; of others, that it is chosen."""
 MENTIONED = re.compile(
@@ -89,11 +37,6 @@ def escape(text: Any) -> str:
 def sentence(text: str) -> str:
     """Return a description as a sentence: with a capital, and with a full stop."""
     return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))
-
-
-def field_name(name: str) -> str:
-    """Return a field of a configuration in words: `learning_rate` is `Step size`."""
-    return FIELDS.get(name, name.replace("_", " ").capitalize())
 
 
 def in_labels(message: str) -> str:

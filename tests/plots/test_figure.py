@@ -1,11 +1,17 @@
-"""The figure of a report, for good runs and bad ones."""
+"""The figure of a report, for good runs and bad ones, in the page's colors and marks."""
 
 import io
 
 import pytest
 
 import regime
+from regime.plots.charts import CURVES, LOOKS
 from regime.plots.figure import figure
+from regime.plots.map import map_figure
+from regime.plots.palette import LIGHT
+from regime.record.report import Report
+from regime.sweep.report import SweepReport
+from regime.ui.run.examples import example
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "measure_every": 2}
 
@@ -28,13 +34,38 @@ def test_a_report_becomes_a_figure(fields):
     drawing.savefig(out, format="svg")
     assert out.getvalue().startswith(b"<?xml")
     titles = [axes.get_title(loc="left") for part in drawing.subfigs for axes in part.axes]
-    assert titles[1:] == ["Loss", "Distance from the start"]
+    assert titles[1:] == ["Loss", "Kernel change", "Linearization gap", "Representation"]
     assert titles[0].lower().startswith(report.verdict.label)
 
 
-def test_lines_hold_the_history():
+def test_curves_are_those_of_the_page_with_its_colors_and_marks():
     report = regime.run(regime.ToyConfig(**TINY, steps=4, seeds=2))
     loss = figure(report).subfigs[1].axes[0]
-    by_name = {line.get_label(): line for line in loss.lines}
-    assert set(by_name) == {"train", "held out", "linearized twin"}
-    assert list(by_name["train"].get_ydata()) == [event.measures["train_loss"] for event in report.history]
+    lines = {line.get_label(): line for line in loss.lines}
+    curves = CURVES["toy-loss"]
+    assert set(lines) == {curve.name for curve in curves}
+    for curve in curves:
+        line = lines[curve.name]
+        assert list(line.get_ydata()) == [event.measures[curve.measure] for event in report.history]
+        assert line.get_color() == LIGHT[LOOKS[curve.look].color]
+        assert (line.get_marker() == "o") == (curve.look == "test")
+        assert line.is_dashed() == bool(LOOKS[curve.look].dash)
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"), [("probe", "Kernel, all layers"), ("checkpoints", "Distance from the first checkpoint")]
+)
+def test_each_kind_has_the_charts_of_its_tab(kind, last):
+    axes = figure(Report.from_dict(example(kind).report)).subfigs[1].axes
+    assert axes[-1].get_title(loc="left") == last
+    assert [line.get_color() for line in axes[-1].lines] == [LIGHT["net"], LIGHT["second"]]
+
+
+def test_a_map_has_the_page_s_words_and_lines():
+    axes, _bar = map_figure(SweepReport.from_dict(example("sweep").report)).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Width", "Output scale \N{GREEK SMALL LETTER ALPHA}")
+    assert axes.get_title(loc="left") == "Rings, ReLU, NTK"
+    colors = {line.get_label().partition(":")[0]: line.get_color() for line in axes.lines}
+    assert colors["Kernel change is 0.5"] == colors["Slope that theory expects"] == LIGHT["ink"]
+    assert colors["Largest linearization gap is 0.1"] == LIGHT["twin"]
+    assert any(cells.get_hatch() for cells in axes.collections)

@@ -318,6 +318,7 @@ def test_a_permalink_restores_controls_and_numbers_in_a_new_page(page, browser, 
     [
         ("?run=toy&task=<script>alert(1)</script>", "task = '<script>alert(1)</script>' is not allowed"),
         ("?run=<img src=x onerror=alert(1)>", "run = '<img src=x onerror=alert(1)>' is not allowed"),
+        ("?tab=<img src=x onerror=alert(1)>", "tab = '<img src=x onerror=alert(1)>' is not allowed"),
         ("?run=toy&steps=" + "9" * 5000, "steps = "),
     ],
 )
@@ -913,11 +914,15 @@ def test_a_map_whose_tab_was_left_has_its_cells_when_it_is_opened_again(page, se
     expect(page.locator(".notice:visible")).to_contain_text("12 cells", timeout=MINUTES)
     press(page, "Run")
     expect(page.locator("#map .map-legend")).to_contain_text("Not run yet", timeout=MINUTES)
+    page.wait_for_url("**run=sweep*")
     page.get_by_role("tab", name="Train", exact=True).click()
     expect(page.locator("#map")).to_be_hidden()
-    page.wait_for_url("**run=sweep*")
+    expect(page).to_have_url(server.url)  # a copied link opens what is seen
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    expect(page).to_have_url(server.url + "?tab=learn")
     page.wait_for_timeout(3000)  # frames that nothing takes
     page.get_by_role("tab", name="Map", exact=True).click()
+    page.wait_for_url("**run=sweep*")
     ended(page, "sweep")
     open_table(page)
     expect(cells(page)).to_have_count(12)

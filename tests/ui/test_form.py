@@ -1,5 +1,7 @@
 """The forms' script in Chromium, without a server: what is put into a form comes back, and nothing that was typed is lost."""
 
+import json
+
 import gradio as gr
 import pytest
 
@@ -8,6 +10,7 @@ from regime.config.tasks import TASKS
 from regime.errors import ConfigError
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.presets import PRESETS
+from regime.ui.run.visit import Visit
 from regime.ui.screens.map import map_tab
 from regime.ui.screens.pretraining import pretraining_tab
 from regime.ui.screens.probe import probe_tab
@@ -205,3 +208,27 @@ def test_markup_in_a_value_or_a_hint_stays_text():
     part = Part("a", hostile, hostile, control="choice", options={hostile: hostile}, hints={hostile: hostile})
     template = ConfigForm("toy", [part, Part("b", example=hostile, control="text")], {"b": hostile}).html.html_template
     assert [sign for sign in ("<img", "{", "`", "$") if sign in template] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "two"),
+    [(("Auto", "Classification", "Regression"), False), (("Mean", "Last token", "Prompt", "Next token"), True)],
+)
+def test_no_option_stands_alone_in_a_row(names, two):
+    part = Part("a", control="choice", options=dict(zip(range(len(names)), names, strict=True)))
+    assert ("segments two" in ConfigForm("toy", [part], {"a": 0}).html.html_template) == two
+
+
+def test_a_press_of_a_preset_says_at_once_what_to_watch(screens):
+    screen, preset = screens["toy"], PRESETS["toy"][0]
+    asked = json.dumps({"do": "preset", "name": preset.name})
+    pressed = screen.press(Visit("toy"), asked, screen.form.html.value)
+    told = json.loads(pressed[screen.feed])["told"]
+    assert (told["story"], told["asked"], told["against"]) == (preset.story, preset.config.to_dict(), None)
+
+
+def test_a_press_that_a_newer_one_has_overtaken_does_nothing(screens):
+    screen, visitor = screens["toy"], Visit("toy")
+    for number, turn in ((2, 1), (1, 1), (3, 2)):
+        screen.press(visitor, json.dumps({"do": "run", "number": number}), screen.form.html.value)
+        assert visitor.turn == turn

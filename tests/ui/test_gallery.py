@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl
 import pytest
 
 import regime
-from regime.ui.form.presets import PRESETS
-from regime.ui.panels.gallery import SIGHTS, gallery
+from regime.ui.form.presets import GALLERY, PRESETS
+from regime.ui.panels.gallery import gallery
 from regime.ui.run.link import linked
 
-RUNS = {sight.title: sight.config for sight in SIGHTS}
+RUNS = {run.name: run.config for run in GALLERY}
 
 
 def test_every_link_is_the_run_that_it_names():

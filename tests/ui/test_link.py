@@ -7,6 +7,7 @@ import pytest
 
 import regime
 from regime.errors import ConfigError
+from regime.ui.build import check_places
 from regime.ui.form.presets import PRESETS, matching, preset_named
 from regime.ui.run.link import check_frame, linked, query
 
@@ -75,6 +76,30 @@ def test_a_bad_frame_is_named(pair, said):
     with pytest.raises(regime.ConfigError, match=re.escape(said)) as caught:
         check_frame([("embed", "1"), pair], {"depth"})
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("steps=100000", {"steps": 100_000, "measure_every": 100}),
+        ("steps=50", {"steps": 50}),
+        ("steps=2000&measure_every=4", {"steps": 2000, "measure_every": 4}),
+        ("run=probe&steps=1000", {"steps": 1000, "measure_every": 10}),
+        ('run=checkpoints&model=pythia-14m&revisions=["step0","step128"]', {"task": "sentiment", "readout": "next-token"}),
+    ],
+)
+def test_what_a_link_leaves_out_suits_what_it_says(text, fields):
+    changes = linked(parse_qsl(text)).changes()
+    assert changes == changes | fields
+
+
+def test_a_link_names_places_that_there_are():
+    for name, text in (("claim", "S1"), ("lesson", "lazy"), ("tab", "map"), ("run", "toy")):
+        check_places({name: text})
+    for name in ("claim", "lesson", "tab"):
+        with pytest.raises(ConfigError, match=f"{name} = 'S999' is not allowed; allowed: one of "):
+            check_places({name: "S999"})
+    assert linked([("claim", "S1"), ("tab", "learn")]) is None
 
 
 @pytest.mark.parametrize("run", ["Toy", "", "toy&x", "map", "9" * 5000])

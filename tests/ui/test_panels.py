@@ -238,9 +238,12 @@ def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map(draw):
     heads = re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', drawn)
     assert heads == ["Embeddings", *(f"Block {k}" for k in range(1, 31)), "Pooler", "Readout"]
     assert '<table class="rows dense">' in drawn
-    assert "dense" not in draw("blocks", example("probe"))
+    shipped = draw("blocks", example("probe"))
+    assert "dense" not in shipped
+    assert shipped.count('<td class="strip"><span role="img"') == 8
+    assert shipped.count('<td class="strip" title=') == 1  # the pooler has no kernel: a dash that says so, no empty band
     strips = re.findall(r'<td class="strip">.*?</td>', drawn)
-    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 33
+    assert [strip.count("<i ") for strip in strips] == [len(board.history)] * 32
     colors = [re.findall(r'background:([^"]+)"', strip)[-1] for strip in strips[1:31]]
     assert len(set(colors)) == 30, "neighbors differ"
     assert drawn.count("&lt;1%") >= 30, "a small share is not none"
@@ -338,16 +341,18 @@ def test_durations_and_names_are_written_as_in_python(lab):
         ([0.3, 0.3, 0.1, 0.1, 0.01, 0.01], "the early blocks move most, the late blocks least"),
         ([0.01, 0.01, 0.1, 0.1, 0.3, 0.3], "the late blocks move most, the early blocks least"),
         ([0.1, 0.11, 0.1, 0.11, 0.1, 0.11], "all blocks move about as far"),
+        ([0.1, 0.2, 0.1], "block 2 turned most"),
         ([0.0, 0.0, 0.0], "nothing has moved yet"),
         ([None, None, None], "no kernel to compare"),
     ],
 )
 def test_the_finding_follows_the_rows(lab, values, text):
-    assert call(lab, "table", "mostMoved", [{"measures": {HEAT: value}} for value in values]) == text
+    rows = [{"layer": f"h.{k}", "measures": {HEAT: value}} for k, value in enumerate(values)]
+    assert call(lab, "table", "mostMoved", rows) == text
 
 
 def test_shades(lab):
-    assert call(lab, "table", "shade", None, 1.0) == "var(--hatch)"
+    assert call(lab, "table", "shade", None, 1.0) == "none"
     assert call(lab, "table", "shade", 0.0, 1.0).endswith("0%,var(--amount-0))")
     assert "var(--amount-3) 100%" in call(lab, "table", "shade", 7.0, 1.0)
 
@@ -423,7 +428,7 @@ def test_a_tab_that_a_link_opened_shows_the_shipped_run_and_why_its_own_is_refus
         frame(1, {before: {}});
         drawn();
         frame(2, {error: 'nope/none cannot be had'});
-        frame(3, {whose: ''});
+        frame(3, {});
         tab.hand({visit: 'v', run: 0, serial: 3, ...whole});
         drawn();
         return [asked, bar.textContent, line.textContent, line.className]; }"""
@@ -433,33 +438,37 @@ def test_a_tab_that_a_link_opened_shows_the_shipped_run_and_why_its_own_is_refus
     assert (line, css) == ("nope/none cannot be had", "bad")
 
 
-@pytest.mark.parametrize(("run", "stale"), [(0, False), (1, True)])
-def test_what_is_said_of_another_run_does_not_dim_this_one(lab, events, run, stale):
-    dimmed = """async ([frame, said]) => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
-        const tab = new Tab(), line = document.createElement('p');
-        tab.screen = document.createElement('div');
-        tab.take({visit: 'v', serial: 1, run: 1, ...frame});
-        tab.hear(said);
-        PANELS.whose(line, tab);
-        return [tab.screen.classList.contains('stale'), line.textContent, tab.told.notice]; }"""
-    said = {"run": run, "whose": "These results are of another.", "notice": "1 second"}
-    shown = lab.evaluate(dimmed, [whole(Board.replay(events)), said])
-    assert shown == [stale, f"{said['whose']} Press Run for the form's." if stale else "", "1 second"]
-
-
-def test_while_a_run_goes_the_line_says_how_to_begin_the_forms(lab, events):
-    code = """async frame => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
-        const tab = new Tab(), line = document.createElement('p'), said = [];
-        tab.screen = document.createElement('div');
-        tab.take({visit: 'v', serial: 1, run: 1, ...frame, whose: 'These results are of another.'});
-        for (const bad of [false, true]) {
-            tab.told.bad = bad;
+def test_a_line_says_whose_the_results_are_and_how_to_begin_the_forms(lab, events):
+    code = """async ([frames, all]) => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        const said = [];
+        for (const [serial, frame] of frames.entries()) for (const told of all) {
+            const tab = new Tab(), line = document.createElement('p');
+            tab.screen = document.createElement('div');
+            tab.take({visit: 'v', serial: 1, run: 1, ...frame, told});
             PANELS.whose(line, tab);
-            said.push(line.textContent);
+            said.push([line.textContent, tab.screen.classList.contains('stale')]);
         }
         return said; }"""
-    of = "These results are of another."
-    assert lab.evaluate(code, whole(Board.replay(events[:2]))) == [f"{of} Press Pause, then Run, for the form's.", of]
+    own = events[0]["config"]
+    asked = [{}, {"asked": own}, {"asked": own | {"width": 9}}, {"asked": own | {"width": 9}, "against": own}]
+    asked.append({"asked": None, "bad": True})
+    going, ended = (whole(Board.replay(some)) for some in (events[:2], events))
+    said = lab.evaluate(code, [[going, ended], asked])
+    of, bad = "These results are of a run with width 8.", "These results are of settings from before: the form has an error."
+    assert [text for text, _ in said] == [
+        *("", "", f"{of} Press Pause, then Run, for the form's.", "", bad),
+        *("", "", f"{of} Press Run for the form's.", "", bad),
+    ]
+    assert [stale for _, stale in said] == [text != "" for text, _ in said]
+
+
+def test_what_a_map_has_other_than_the_form_is_said_in_words(lab):
+    config = example("sweep").config
+    asked = config | {"base": config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
+    assert call(lab, "comparison", "differing", config, config) == ""
+    assert call(lab, "comparison", "differing", config, asked) == (
+        "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12, 1 more"
+    )
 
 
 def test_a_repeated_run_is_announced_again(lab, events):
@@ -492,7 +501,7 @@ def test_what_is_said_of_a_form_that_has_changed_since_begins_nothing(lab, event
         tab.hear(said);
         PANELS.whose(tab.screen.lastElementChild, tab);
         return [tab.screen.classList.contains('stale'), asked]; }"""
-    said = {"run": 1, "whose": "", "quick": True, "changes": changes}
+    said = {"quick": True, "changes": changes}
     assert lab.evaluate(heard, [whole(Board.replay(events)), said]) == [stale, asked]
 
 

@@ -13,7 +13,6 @@ from regime.ui.panels.findings import counts, laws
 from regime.ui.panels.glossary import glossary
 from regime.ui.panels.heatmap import shipped_frame
 from regime.ui.panels.intro import INTROS
-from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
 from regime.ui.static_files import OWN as SCRIPTS
 from regime.ui.text import duration, in_labels, number
@@ -101,14 +100,3 @@ def test_refusals_on_the_page_name_fields_by_their_labels():
     said = "model = 'my_model = x' is not allowed with optimizer = 'gd'; allowed: null"
     assert in_labels(said) == "Model = 'my_model = x' is not allowed with Optimizer = 'gd'; allowed: empty"
     assert in_labels("max_seeds is too few; axes.alpha = 'x'") == "Most seeds is too few; Output scale \u03b1 = 'x'"
-
-
-def test_the_line_over_a_maps_results_names_what_differs_in_words():
-    board = example("sweep")
-    assert whose(board, board.config) == ""
-    asked = board.config | {"base": board.config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
-    said = whose(board, asked)
-    assert said == (
-        "These results are of a run with width 16 to 512 in 12, hidden layers 2, "
-        "output scale \N{GREEK SMALL LETTER ALPHA} 0.0625 to 16 in 12, 1 more."
-    )

@@ -26,6 +26,9 @@ def test_files_are_served_for_good_and_nothing_else_is(server):
             assert answer.read().decode() == text
             assert "immutable" in answer.headers["Cache-Control"]
             assert answer.headers["Content-Type"].startswith("text/javascript" if name.endswith(".js") else "text/css")
+    request = urllib.request.Request(f"{server.url}{address()}/style.css", headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
     for name in ("..%2Fscreen.py", "none.js", "..%2Fstatic%2Fstyle.css"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{server.url}{address()}/{name}")

@@ -181,17 +181,6 @@ def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeyp
     assert visitor.board.config["model"] == "org/m"
 
 
-def test_what_is_said_while_a_run_begins_names_the_run_that_it_speaks_of(monkeypatch):
-    with gr.Blocks(analytics_enabled=False):
-        screen = train_tab()
-    visitor, estimate = Visit("toy"), screen.estimate
-    monkeypatch.setattr(screen, "estimate", lambda config: (play(visitor), estimate(config))[1])
-    form = screen.fill(CONFIG, screen.form.html.value)[screen.form.html][0]
-    said, _ = screen.describe(visitor, form)[screen.layout.told]
-    assert (said["run"], said["whose"]) == (1, "")
-    assert visitor.feed.run == 1
-
-
 def test_what_a_visitor_asks_at_once_is_asked_in_one_visit():
     with gr.Blocks(analytics_enabled=False) as page:
         screen = train_tab()
@@ -202,6 +191,3 @@ def test_what_a_visitor_asks_at_once_is_asked_in_one_visit():
     assert first is second
     assert another[state] is not first
     assert another[state].key != first.key
-    form = screen.fill(CONFIG, screen.form.html.value)[screen.form.html][0]
-    screen.describe(first, form)
-    assert first.asked == CONFIG.to_dict(), "what the form was before the first press is known"

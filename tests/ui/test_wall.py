@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from regime.plots.words import printed
 from regime.reproductions.shipped import cards
 from regime.ui.run.wall import figure_csv, shipped, shown_card
 from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
@@ -38,8 +39,8 @@ def test_every_shipped_card_has_its_claim_its_numbers_and_its_figures(page, serv
     expect(page.locator(".claim")).to_have_count(len(CARDS))
     for id, card in CARDS.items():
         shown = page.locator(f"#claim-{id}")
-        expect(shown.get_by_role("heading", level=3)).to_have_text(card.title)
-        expect(shown.locator(".sentence")).to_have_text(card.claim)
+        expect(shown.get_by_role("heading", level=3)).to_have_text(printed(card.title))
+        expect(shown.locator(".sentence")).to_have_text(printed(card.claim))
         expect(shown.locator("header .outcome")).to_have_text(card.outcome.capitalize())
         expect(shown.locator(".findings li")).to_have_count(len(card.findings))
         expect(shown.locator("figure")).to_have_count(len(card.figures))
@@ -110,7 +111,7 @@ def test_values_are_under_the_pointer_and_in_a_table(made_up):
     for share in range(5, 100, 5):
         made_up.mouse.move(box["x"] + box["width"] * (0.065 + 0.0087 * share), box["y"] + box["height"] * 0.02 * 0.5 * share)
         seen.add(said.inner_text())
-    assert any(re.fullmatch(r"(Tanh|Relu)(, expected)?, width \d+: [\d.<]+(, 95% .* to .*)?", text) for text in seen)
+    assert any(re.fullmatch(r"(Tanh|ReLU)(, expected)?, width \d+: [\d.<]+(, 95% .* to .*)?", text) for text in seen)
     made_up.locator("#claim-T1 .more > summary").click()
     made_up.locator("#claim-T1 .more summary", has_text="The kernel moves less").click()
     rows = made_up.locator("#claim-T1 .more tbody tr")
@@ -126,7 +127,7 @@ def test_details_lead_to_the_method_the_configurations_and_the_run_itself(made_u
     expect(card.locator(".more")).to_contain_text(SAMPLE["T1"].method)
     expect(card.locator(".more")).to_contain_text("regime 0.1.0, torch 2.13.0")
     card.locator(".more summary", has_text="3 configurations").press("Enter")
-    expect(card.locator(".configs pre").first).to_have_text('{"kind":"toy","width":16,"steps":100}')
+    expect(card.locator(".configs li").first).to_contain_text("Width 16, steps 100")
     link = card.get_by_role("link", name="Open this run").first
     with made_up.expect_popup() as popup:
         link.click()
@@ -152,7 +153,7 @@ def test_a_link_opens_the_tab_at_its_card(page, server):  # noqa: F811
 def test_a_link_to_no_card_says_what_there_is(page, server):  # noqa: F811
     page.goto(f"{server.url}?claim=S999")
     expect(page.get_by_test_id("toast-body")).to_contain_text("claim = 'S999' is not allowed; allowed: one of S1")
-    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Reproductions", exact=True)).to_have_attribute("aria-selected", "true")
 
 
 def test_files_are_downloaded_from_the_card(page, server):  # noqa: F811

@@ -5,36 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from regime.config import Config
-from regime.config.rows import OWN
+from regime.plots.words import field_name, option_name
 from regime.ui.form.config_form import Part
-from regime.ui.text import field_name
 
-OPTIONS = {
-    OWN: "Own rows",
-    "xor": "XOR",
-    "ntk": "NTK",
-    "mup": "muP",
-    "relu": "ReLU",
-    "gelu": "GELU",
-    "tanh": "tanh",
-    "erf": "erf",
-    "linear": "linear",
-    "mse": "Squared",
-    "cross-entropy": "Cross-entropy",
-    "gd": "GD",
-    "sgd": "SGD",
-    "adamw": "AdamW",
-    "last": "Last token",
-    "drop": "Leave out",
-}
-"""Names of options that are not their values capitalized."""
 Labels = Mapping[str, tuple[str, ...]]
 """Of fields, label and note where name and schema do not say them."""
-
-
-def option_name(option: str) -> str:
-    """Return a task or an option as the page writes it."""
-    return OPTIONS.get(option, option.replace("-", " ").capitalize())
 
 
 def named(options: Any) -> dict[Any, str]:

@@ -7,10 +7,10 @@ from regime.config import SweepConfig, ToyConfig
 from regime.config.sweep import BASES
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
+from regime.plots.words import FIELDS
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.ranges import format_values, parse_values
 from regime.ui.form.settings import folded, named, setting
-from regime.ui.text import FIELDS
 
 KIND = "sweep"
 NONE = "none"

@@ -3,9 +3,10 @@
 from regime.config import ToyConfig
 from regime.config.rows import OWN
 from regime.config.tasks import OWN_MEANING, TASKS
+from regime.plots.words import option_name
 from regime.ui.form.config_form import ConfigForm, Part
 from regime.ui.form.own_rows import own_rows
-from regime.ui.form.settings import Labels, folded, named, option_name, setting, settings
+from regime.ui.form.settings import Labels, folded, named, setting, settings
 from regime.ui.run.examples import CONFIGS
 
 WIDTHS = (*(int(step * 2**power) for power in range(3, 12) for step in (1, 1.5)), 4096)

@@ -5,9 +5,10 @@ from typing import Any
 
 from regime.config import shared_config
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.words import NAMES, field_name
 from regime.ui.lessons.runs import RUNS, shipped_run
 from regime.ui.run.link import query
-from regime.ui.text import NAMES, field_name, number
+from regime.ui.text import number
 
 BOUNDS = {"bounds.lazy": LAZY_BELOW, "bounds.rich": RICH_ABOVE}
 CONVENTION = "A convention of the verdict, in regime/measures/verdict.py"

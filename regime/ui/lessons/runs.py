@@ -8,13 +8,13 @@ from typing import Any
 import regime
 from regime.config import Runnable, ToyConfig
 from regime.data import FOLDER
+from regime.ui.form.presets import WRITTEN
 from regime.ui.run.board import Board
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.frames import whole
 
 KEPT = ("config", "final", "spread", "provenance")
 """What a lesson's number is taken from, and traced to."""
-BRIEF = {"steps": 200, "measure_every": 20}
 
 
 @dataclass(frozen=True)
@@ -23,33 +23,17 @@ class LessonRun:
 
     label: str
     config: Runnable
-    example: str | None = None
+    example: str | None
     """The tab whose shipped run it is; None: it is the lessons' own."""
-    pictures: bool = True
+    pictures: bool
     """Whether every measurement keeps its pictures, and not the first and the last one alone."""
 
 
-RUNS = {
-    "lazy": LessonRun("Output scale 20", ToyConfig(width=64, alpha=20.0, measure_every=40)),
-    "rich": LessonRun("Output scale 0.1", CONFIGS["toy"], "toy"),
-    "narrow": LessonRun("16 units", ToyConfig(width=16, **BRIEF), pictures=False),
-    "middle": LessonRun("128 units", ToyConfig(width=128, **BRIEF), pictures=False),
-    "wide": LessonRun("1,024 units", ToyConfig(width=1024, **BRIEF), pictures=False),
-    "mup": LessonRun("1,024 units, muP", ToyConfig(width=1024, parameterization="mup", **BRIEF), pictures=False),
-    "catapult": LessonRun(
-        "Too large a step",
-        ToyConfig(width=512, depth=1, activation="tanh", learning_rate=1.29, steps=100, measure_every=6),
-    ),
-    "parity": LessonRun(
-        "Two of many inputs decide",
-        ToyConfig(
-            task="parity", sparsity=2, width=128, alpha=0.03, samples=256, test_samples=512, steps=800, measure_every=100
-        ),
-    ),
-    "smooth": LessonRun("A smooth target", ToyConfig(task="smooth", width=256, alpha=4.0, measure_every=50)),
-    "minilm": LessonRun("MiniLM, fine-tuned", CONFIGS["probe"], "probe"),
-    "grokking": LessonRun("A small transformer that learns sums", CONFIGS["checkpoints"], "checkpoints"),
-}
+def _read(label: str, run: dict[str, Any] | None = None, example: str | None = None, pictures: bool = True) -> LessonRun:
+    return LessonRun(label, CONFIGS[example] if example else ToyConfig(**run or {}), example, pictures)
+
+
+RUNS = {name: _read(**fields) for name, fields in WRITTEN["lessons"].items()}
 
 
 @cache

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from regime.plots.words import NAMES, field_name, option_name
 from regime.sweep.findings import Contour
-from regime.ui.form.settings import option_name
 from regime.ui.run.mapboard import MapBoard
-from regime.ui.text import MINUS, NAMES, escape, field_name, linked, number
+from regime.ui.text import MINUS, escape, linked, number
 
 ORDER = ("lazy", "mixed", "rich", "no verdict", "diverged", "failed")
 SHOWN = ("kernel_change", "parameter_movement", "feature_movement")

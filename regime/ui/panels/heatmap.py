@@ -9,16 +9,15 @@ from functools import cache
 from typing import Any
 
 import gradio as gr
-from starlette.routing import BaseRoute
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.words import NAMES, field_name
 from regime.sweep.findings import INDEX, Contour
 from regime.ui.panels.glossary import meaning
 from regime.ui.run.examples import example
 from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.run.mapcell import MEASURES
-from regime.ui.static_files import fingerprint, json_route, script
-from regime.ui.text import NAMES, field_name
+from regime.ui.static_files import address, offer, script, template
 
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
 """Measures that are colored by their value; the others by its logarithm."""
@@ -109,36 +108,10 @@ def shipped_frame() -> str:
 
 def shipped_address() -> str:
     """Return where the page finds the shipped map, relative to itself."""
-    return f"example-sweep-{fingerprint(shipped_frame())}.json"
+    return f"{address()}/{offer('map', shipped_frame(), shipped_frame)}"
 
 
-def shipped_route() -> BaseRoute:
-    """Return the route of the shipped map."""
-    return json_route(shipped_address(), shipped_frame)
-
-
-TEMPLATE = """
-<div class="map-tools">
-  <label>Color by <select class="measure"></select></label><span class="held"></span>
-  <span class="map-key"><span class="low"></span><i></i><span class="high"></span></span>
-  <span class="map-zoom" role="group" aria-label="Zoom" hidden>
-    <button type="button" name="out" aria-label="Zoom out">\u2212</button>
-    <button type="button" name="in" aria-label="Zoom in">+</button><button type="button" name="all">All</button></span>
-</div>
-<div class="map-plot"><p class="y-name"></p><div class="y-ticks"></div>
-  <div class="map-area"><canvas aria-hidden="true"></canvas>
-    <svg class="lines" preserveAspectRatio="none" aria-hidden="true"></svg><i class="spot" hidden></i>
-    <div class="cells" role="grid" aria-label="Map of regimes">
-      <div role="row"><button type="button" role="gridcell" aria-label="No cell yet"></button></div>
-      <div role="row" hidden><button type="button" role="gridcell" aria-label="No cell yet"></button></div></div></div>
-  <div class="x-ticks"></div><p class="x-name"></p></div>
-<ul class="map-legend" aria-label="Legend"></ul>
-<p class="told">Point at a cell, or go to it with the arrow keys, for its numbers; press it to open its run.</p>
-<details class="map-table"><summary>Cells as a table</summary>
-  <div class="scroll" tabindex="0" role="region" aria-label="Cells"><table class="rows"></table></div>
-  <p class="pages"><button type="button" class="chip">Previous</button><label>Page <input type="number" min="1"></label>
-  <span class="total"></span><button type="button" class="chip">Next</button></p></details>
-"""
+TEMPLATE = template("map")
 
 
 def map_view() -> gr.HTML:

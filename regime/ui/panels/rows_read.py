@@ -4,18 +4,11 @@ from jinja2 import Environment
 
 from regime.config.read import Read
 from regime.ui.form.own_rows import columns_line
+from regime.ui.static_files import template
 
 COLUMNS = 24
 """Most columns of the first rows that are drawn, the target's aside."""
-DRAWN = Environment(autoescape=True).from_string("""
-<ul class="read" role="status">
-{% for line in lines %}<li>{% if line[1:-1] in doubts %}<b>In doubt.</b> {% endif %}{{ line }}</li>{% endfor %}</ul>
-<div class="scroll" role="region" aria-label="The first rows" tabindex="0"><table class="preview">
-<thead><tr>{% for at, css in places %}<th scope="col" class="{{ css }}" title="{{ read.columns[at] }}">
-{{- read.columns[at] }}{% if css %}<small>{{ css }}</small>{% endif %}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in read.first %}<tr>{% for at, css in places %}<td class="{{ css }}" title="{{ row[at] }}">{{ row[at] }}</td>
-{%- endfor %}</tr>{% endfor %}</tbody></table></div>
-<datalist id="{{ kind }}-columns">{% for name in names %}<option value="{{ name }}">{% endfor %}</datalist>""")
+DRAWN = Environment(autoescape=True).from_string(template("rows_read"))
 
 
 def rows_read(kind: str, read: Read) -> str:

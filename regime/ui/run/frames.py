@@ -178,7 +178,3 @@ def without_rows(config: Mapping[str, Any]) -> Fields:
     """Return a configuration whose own rows are a mark: they came from the page, and need not go back."""
     mark = {name: hashlib.sha256(str(config[name]).encode()).hexdigest()[:8] for name in ROWS if config.get(name)}
     return {**config, **mark}
-
-
-def _json(frame: Fields) -> str:
-    return json.dumps(frame, separators=(",", ":"))

@@ -1,20 +1,22 @@
 """Permalinks: a run's configuration in the page's address, `?run=toy&width=64`, and the buttons that copy it.
 
 The address may also say how the page is framed: `embed=1` leaves one tab without its surroundings, for an iframe, and
-`hide=depth,seeds` leaves out controls by their fields' names.
+`hide=depth,seeds` leaves out controls by their fields' names. `tab=map` opens a tab with the run that it comes with.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 from regime.config import KINDS, Runnable, shared_config
+from regime.config.models import ADDITION
 from regime.config.rows import FORMER, OWN
 from regime.errors import ConfigError, show
 
 FOREIGN = ("_", "view")
 """Names of a query that belong to Gradio and its host, by how they begin."""
-FRAME = ("embed", "hide", "claim")
-"""Names of a query that say how the page is framed, or which card it shows, not what is run."""
+FRAME = ("embed", "hide", "claim", "tab")
+"""Names of a query that say how the page is framed, or what it shows, not what is run."""
 
 
 def query(fields: dict[str, object]) -> str:
@@ -42,7 +44,24 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
     config = KINDS[kind]
     if kind != "sweep" and dict(own).get("task") in (OWN, FORMER):
         config = config.awaiting_rows()
-    return config.from_query(urlencode([(name, text) for name, text in own if name != "run"], errors="replace"))
+    said = [(name, text) for name, text in own if name != "run"]
+    return config.from_query(urlencode([*said, *left_out(kind, dict(said)).items()], errors="replace"))
+
+
+def left_out(kind: str, said: Mapping[str, str]) -> dict[str, object]:
+    """Return fields that a link leaves out and whose defaults do not suit what it says: nobody is refused for what they left.
+
+    Args:
+        kind: of the run.
+        said: the fields of the link, as text.
+    """
+    suited: dict[str, object] = {}
+    if kind in ("toy", "probe") and re.fullmatch("[0-9]{1,6}", said.get("steps", "")):
+        default = KINDS[kind].model_fields["measure_every"].default
+        suited["measure_every"] = max(default, -(-int(said["steps"]) // KINDS[kind].MEASUREMENTS))
+    if kind == "checkpoints" and said.get("model", ADDITION) != ADDITION:
+        suited |= {"task": "sentiment", "readout": "next-token"}
+    return {name: value for name, value in suited.items() if name not in said}
 
 
 def check_frame(pairs: list[tuple[str, str]], names: Collection[str]) -> None:

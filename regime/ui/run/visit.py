@@ -1,7 +1,7 @@
 """What the server keeps for one visitor of one tab: the run that is shown, and the session that can go on."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -12,7 +12,6 @@ import regime
 from regime.config import Config, Runnable
 from regime.resources.limits import limits
 from regime.sweep.sweep import Sweep
-from regime.ui.panels.whose import whose
 from regime.ui.run.examples import example
 from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
@@ -85,13 +84,11 @@ class Visit:
         self.kind, self.board = kind, example(kind)
         self.key = uuid4().hex
         self.feed = Feed(self.key)
-        self.turn = 0
+        self.turn = self.heard = 0
         self.against: Runnable | None = None
         """A configuration to run and pin before that of the newest press."""
         self.session: Held | None = None
         """That of the run that is shown, for its files; of a paused one the shelf has it, as long as there is room."""
-        self.asked: dict[str, Any] | None = {}
-        """The newest configuration that the form had; None where it has an error, empty where nobody has touched it."""
         self._plan: Plan | None = None
         self._settles = False
         self._playing = Lock()
@@ -108,6 +105,13 @@ class Visit:
         self.against = plan.against if plan else None
         return self.turn
 
+    def hears(self, asked: Mapping[str, Any]) -> bool:
+        """Tell whether a request is to be answered: one that a newer one has overtaken on its way would undo that."""
+        if asked.get("do") == "all" or not isinstance(number := asked.get("number"), int):
+            return True
+        newest, self.heard = self.heard, max(self.heard, number)
+        return number >= newest
+
     def planned(self) -> tuple[Runnable, int, bool, int | None] | None:
         """Return what the newest press has planned, as `play` takes it, once."""
         plan, self._plan = self._plan, None
@@ -116,11 +120,6 @@ class Visit:
     def holds(self, config: Config) -> bool:
         """Tell whether a run of a configuration is paused here."""
         return self.board.status == "paused" and self.board.config == config.to_dict()
-
-    def whose(self) -> str:
-        """Say whose the results of the run that is shown are: the form's, if it has not been turned since."""
-        planned = self.against is not None and self.board.config == self.against.to_dict()
-        return "" if planned else whose(self.board, self.asked)
 
     def play(
         self, config: Runnable, turn: int, fresh: bool = False, ahead: int | None = None, *, visitor: str | None = None

@@ -18,14 +18,17 @@ from starlette.routing import BaseRoute, Route
 from regime.config import shared_config
 from regime.errors import ConfigError
 from regime.plots.looks import looks
+from regime.plots.words import printed
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
 from regime.ui.run.link import query_of
-from regime.ui.static_files import FOR_GOOD, address, fingerprint, json_route
+from regime.ui.static_files import FOR_GOOD, address, offer
 
 TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
 FILE = re.compile(r"(?P<id>\w+?)(-(?P<figure>[1-9]))?\.(?P<ending>json|csv|png|svg)")
+SAID = ("claim", "published", "method", "what", "against", "expected", "title", "x", "y", "name")
+"""Fields of a card and its parts that are text to read."""
 KEPT = 256
 """Files that are kept once they are made: more than a wall has."""
 HERE = 64
@@ -46,7 +49,7 @@ def text() -> str:
 
 def folder() -> str:
     """Return where the cards' files are, relative to the page; it changes with the cards."""
-    return f"{address()}/claims-{fingerprint(text())}"
+    return f"{address()}/{offer('claims', text(), text).removesuffix('.json')}"
 
 
 def keep(card: Card) -> str:
@@ -59,9 +62,8 @@ def keep(card: Card) -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the wall and of the files of its cards."""
-    files = [Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}")]
-    return [json_route(f"{folder()}.json", text), *files]
+    """Return the routes of the files of the wall's cards."""
+    return [Route(f"/{folder()}/{name}", _serve) for name in ("{name}", "{key}/{name}")]
 
 
 def shown_card(card: Card) -> dict[str, Any]:
@@ -69,8 +71,8 @@ def shown_card(card: Card) -> dict[str, Any]:
     quick, fields = cards("quick").get(card.id), card.to_dict()
     findings = [found | {"configs": [_short(config) for config in found["configs"]]} for found in fields["findings"]]
     return {
-        **fields,
-        "findings": findings,
+        **worded(fields),
+        "findings": worded(findings),
         "figures": [shown_figure(figure) for figure in fields["figures"]],
         "quick": quick and {"outcome": quick.outcome, "seconds": quick.seconds, "machine": quick.machine},
         "absent": absent(card.id),
@@ -80,7 +82,19 @@ def shown_card(card: Card) -> dict[str, Any]:
 def shown_figure(figure: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a figure with the color and the marker of each series."""
     both = zip(figure["series"], looks(figure["series"]), strict=True)
-    return {**figure, "series": [series | look for series, look in both]}
+    return worded({**figure, "series": [series | look for series, look in both]})
+
+
+def worded(part: Any) -> Any:
+    """Return a card, or a part of one, that says what it measured in words rather than by the names of code."""
+    if isinstance(part, list):
+        return [worded(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: printed(value) if name in SAID and isinstance(value, str) else value if name == "configs" else worded(value)
+        for name, value in part.items()
+    }
 
 
 def _short(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -14,20 +13,11 @@ from regime.ui.parts import unseen
 from regime.ui.run.frames import without_rows
 from regime.ui.run.runs import COMPUTE, readable
 from regime.ui.run.searches import search
-from regime.ui.screen import HIDDEN, Screen, request_of
+from regime.ui.screen import HIDDEN, Presses, Screen, request_of
 from regime.ui.text import in_labels
 
 SHOWN = ("value", "label", "index", "interval", "agree")
 """Of a run that was tried."""
-
-
-@dataclass
-class Hunt:
-    """A visitor's search, if one goes on."""
-
-    going: bool = False
-    stopped: bool = False
-    """Whether it is to end."""
 
 
 def searched(config: ToyConfig) -> dict[str, Any]:
@@ -38,40 +28,35 @@ def searched(config: ToyConfig) -> dict[str, Any]:
 def connect_border(screen: Screen) -> None:
     """Build what the page finds borders through, and connect it to the form of a tab."""
 
-    def find(hunt: Hunt, asked: Any, value: Any, request: gr.Request) -> Iterator[Any]:
+    def find(presses: Presses, asked: Any, value: Any, request: gr.Request) -> Iterator[Any]:
         yield gr.skip()  # of a generator without any, Gradio would empty the output
-        asked = request_of(asked)
-        hunt.stopped = asked.get("do") == "stop"
-        if asked.get("do") != "find" or hunt.going:
-            return
-        hunt.going = True
-        try:
-            yield from frames(screen, value, asked, hunt, request.session_hash)
-        finally:
-            hunt.going = False
+        presses.newest += 1
+        if (asked := request_of(asked)).get("do") == "find":
+            yield from frames(screen, value, asked, presses, request.session_hash)
 
-    hunt, link = gr.State(Hunt()), unseen(screen.kind, "{}", "search")
-    link.submit(find, [hunt, link, screen.form.html], link, trigger_mode="multiple", **COMPUTE, **HIDDEN)
+    presses, link = gr.State(Presses()), unseen(screen.kind, "{}", "search")
+    link.submit(find, [presses, link, screen.form.html], link, trigger_mode="multiple", **COMPUTE, **HIDDEN)
 
 
-def frames(screen: Screen, value: Any, asked: dict[str, Any], hunt: Hunt, visitor: str | None) -> Iterator[str]:
+def frames(screen: Screen, value: Any, asked: dict[str, Any], presses: Presses, visitor: str | None) -> Iterator[str]:
     """Yield what the page draws of a search, all of it each time; the last frame is not `going`, and may have an `error`.
 
     Args:
         screen: of the form.
         value: the form's.
         asked: the `axis` and the `side`.
-        hunt: is looked at for whether the search is to end.
+        presses: are looked at for a newer one, which ends the search.
         visitor: who asks.
     """
     frame: dict[str, Any] = {"axis": asked.get("axis"), "side": asked.get("side"), "seen": []}
+    own = presses.newest
     try:
         with readable():
             config = screen.config(value)
         frame["config"] = searched(config)
         with closing(search(config, visitor, axis=frame["axis"], side=frame["side"])) as events:
             for event in events:
-                if hunt.stopped:
+                if presses.newest != own:
                     break
                 take(frame, event)
                 yield json.dumps(frame | {"going": True})

@@ -8,12 +8,11 @@ import gradio as gr
 
 from regime.errors import ConfigError, show
 from regime.ui.form.config_form import ConfigForm, Part
-from regime.ui.lessons.read import LESSONS
 from regime.ui.lessons.served import text_file
 from regime.ui.parts import column, markup, places
 from regime.ui.run.runs import as_text
 from regime.ui.screen import HIDDEN
-from regime.ui.static_files import script
+from regime.ui.static_files import script, template
 
 GUIDES = {
     "glossary": "Glossary",
@@ -35,9 +34,6 @@ INTRO = (
     "Seven short lessons, from what a kernel is to what it tells about a model: guess first, then see. Below them stand the "
     "glossary, the science with its sources, and how to use all this from programs."
 )
-TEMPLATE = """
-<div class="lessons"><nav aria-label="Lessons"></nav>
-<div class="lesson"><div class="telling"></div><div class="stage"></div></div><div class="glossary"></div></div>"""
 
 
 def guide(name: Any) -> str:
@@ -56,16 +52,10 @@ def guide(name: Any) -> str:
     return text
 
 
-def check_lesson(name: str) -> None:
-    """Check the lesson that a link asks for; raises ConfigError where there is none of that name."""
-    if name not in LESSONS:
-        raise ConfigError(f"lesson = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, LESSONS))}")
-
-
 def learn_tab() -> None:
     """Build the Learn tab and connect it."""
     places(f'<p class="intro">{INTRO}</p>')
-    markup(text_file(), "lessons-box", html_template=TEMPLATE, js_on_load=script("lesson"))
+    markup(text_file(), "lessons-box", html_template=template("lessons"), js_on_load=script("lesson"))
     places('<h2 class="guides">Guides</h2>')
     with gr.Row(elem_classes="page two"):
         with column("controls"):

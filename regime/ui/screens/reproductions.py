@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from regime.errors import ConfigError, show
 from regime.reproductions.reproduce import Card
 from regime.ui.panels.glossary import term
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
-from regime.ui.run.wall import folder, keep, shipped, shown_figure
-from regime.ui.screen import HIDDEN
+from regime.ui.run.wall import folder, keep, shown_figure, worded
+from regime.ui.screen import HIDDEN, Presses
 from regime.ui.static_files import script
 
 INTRO = (
@@ -23,13 +21,6 @@ INTRO = (
 )
 WALL = '<div class="wall" data-folder="{}"><p class="sub" role="status">The cards are on their way.</p></div>'
 Frame = dict[str, Any]
-
-
-@dataclass
-class Presses:
-    """A visitor's presses, of which only the newest counts: a reproduction that an older one began ends."""
-
-    newest: int = 0
 
 
 def reproductions_tab() -> None:
@@ -90,21 +81,9 @@ def taken(frame: Frame, event: dict[str, Any]) -> Frame:
         case "working":
             about |= {"done": event["done"], "doing": event["doing"]}
         case "found":
-            about |= {"findings": [*frame["findings"], event["finding"] | {"configs": []}]}
+            about |= {"findings": [*frame["findings"], worded(event["finding"] | {"configs": []})]}
         case "drawn":
             about |= {"figures": [*frame["figures"], shown_figure(event["figure"])]}
         case "finished":
             about = {"card": event["report"]}
     return frame | about
-
-
-def asked_claim(pairs: list[tuple[str, str]]) -> str | None:
-    """Return the claim that a page's query asks for, `?claim=S5`, if any.
-
-    Raises:
-        ConfigError: there is no card of that claim.
-    """
-    id = dict(pairs).get("claim")
-    if id is not None and id not in shipped():
-        raise ConfigError(f"claim = {show(id)} is not allowed; allowed: one of {', '.join(shipped())}")
-    return id

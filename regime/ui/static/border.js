@@ -1,6 +1,6 @@
 // Where the regime changes: every run that a search has tried is a dot, which opens it; the border is where they change sides.
 import { decades, place } from './axis.js';
-import { value as setting } from './comparison.js';
+import { differing, lowered } from './comparison.js';
 import { ROWS, ZONES } from './facts.js';
 import { capital, fieldName, fill, html, number, tickText } from './format.js';
 
@@ -8,7 +8,7 @@ const AXES = ['alpha', 'learning_rate', 'width'], SIDES = { lazy: 'Where lazy en
 const HINT = 'A ring is lazy, a diamond mixed, a disc rich; a small dot has no verdict. Press one to open its run.';
 const INDEX = { low: 0, high: 1 };
 const css = label => label === 'no verdict' ? 'none' : label;
-const words = axis => { const name = fieldName(axis); return name.charAt(0).toLowerCase() + name.slice(1); };
+const words = axis => lowered(fieldName(axis));
 const digits = value => tickText(Number(value.toPrecision(3)));
 const range = interval => interval ? `${number(interval[0])} to ${number(interval[1])}` : null;
 
@@ -38,18 +38,14 @@ const standing = ({ going, error, border: end, place: queue, values, axis, seen 
   if (end) return `${seen.length} runs were tried.`;
   if (!going) return seen.length ? `Stopped after ${seen.length} ${seen.length > 1 ? 'runs' : 'run'}.` : '';
   if (values) return `${seen.length} runs tried. Now at ${words(axis)} = ${values.map(digits).join(', ')}.`;
-  return queue ? `In the queue, ${queue - 1} before it.` : 'Waiting for a free slot.';
+  return queue ? `In the queue, ${queue - 1} before it.` : 'Starting.';
 };
 
-const SHOWN = 3;  // settings that are named; more are counted
 // Says which other settings than the form's a search was of, apart from the one that it varies; empty where there are none.
 const others = ({ told, touched }, { config, axis, going }) => {
   if (touched || told.bad) return 'This border is of settings from before.';
-  const changed = told.searched ? Object.keys(config).filter(name => name !== axis && JSON.stringify(config[name]) !== JSON.stringify(told.searched[name])) : [];
-  if (!changed.length) return '';
-  const parts = changed.slice(0, SHOWN).map(name => ROWS.includes(name) ? 'other rows' : `${words(name)} ${setting(name, config)}`);
-  if (changed.length > SHOWN) parts.push(`${changed.length - SHOWN} more`);
-  return `This border is of runs with ${parts.join(', ')}.${going ? '' : " Press Find the border for the form's."}`;
+  const other = told.searched && differing(config, told.searched, axis);
+  return other ? `This border is of runs with ${other}.${going ? '' : " Press Find the border for the form's."}` : '';
 };
 
 const say = (said, { axis }) => run => {

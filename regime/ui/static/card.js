@@ -1,5 +1,6 @@
 // A card of the wall as markup: the claim, its paper, every number against its tolerance, and what leads back to how it was made.
-import { capital, DASH, duration, html, MINUS } from './format.js';
+import { lowered, settings, value } from './comparison.js';
+import { capital, DASH, duration, fieldName, html, MINUS } from './format.js';
 import { figureTable } from './claim_figure.js';
 
 export const OUTCOMES = { pass: 'Pass', undecided: 'Undecided', fail: 'Fail', shown: 'Shown' };
@@ -27,7 +28,6 @@ const digits = (value, places) => {
   const [leading, power] = value.toExponential(1).split('e');
   return `${leading}\u00d710${raised(Number(power))}`.replace('1.0\u00d7', '').replace('-', MINUS);
 };
-const signed = text => text.replaceAll(/(^|\s)-(?=[\d.])/g, `$1${MINUS}`);
 
 const CLOSE = 30;  // percent between two ticks that have room for their numbers
 // The number as a dot, its interval as a whisker, and the tolerance as a band, which is open where it has no end.
@@ -48,7 +48,7 @@ const tolerance = ({ low, high }, places) => low === null && high === null ? '' 
 const finding = found => {
   const places = decimals(found), { interval: [from, to], against } = found;
   return html`<li><p class="what">${capital(found.what)}${against && html` <em>against ${against}</em>`}</p><div class="measured">${strip(found, places)}
-    <p class="ours"><b>${digits(found.value, places)}</b>${to > from && html` <span>95% ${digits(from, places)} to ${digits(to, places)}</span>`}<small>expected ${signed(found.expected)}<span class="sr-only">${tolerance(found, places)}</span></small></p>${badge(found.outcome, 'sr-only')}</div></li>`;
+    <p class="ours"><b>${digits(found.value, places)}</b>${to > from && html` <span>95% ${digits(from, places)} to ${digits(to, places)}</span>`}<small>expected ${found.expected}<span class="sr-only">${tolerance(found, places)}</span></small></p>${badge(found.outcome, 'sr-only')}</div></li>`;
 };
 export const findings = all => html`<ul class="findings">${all.map(finding)}</ul>`;
 export const figures = all => html`<div class="figures">${all.map((_, k) => html`<figure data-figure="${k}"></figure>`)}</div>`;
@@ -66,7 +66,7 @@ export const card = (shown, folder) => {
   const { id, title, claim, published, outcome, absent, figures: drawn } = shown;
   return html`<article class="claim" id="claim-${id}" data-id="${id}" data-outcome="${outcome}" tabindex="-1" aria-labelledby="claim-${id}-title">
     <header><p class="id">${id}</p>${badge(outcome)}<h3 id="claim-${id}-title">${title}</h3></header>
-    <p class="sentence">${claim}</p><p class="published"><span>${paper(shown)}:</span> ${signed(published)}</p>
+    <p class="sentence">${claim}</p><p class="published"><span>${paper(shown)}:</span> ${published}</p>
     <div class="body"><div class="shipped"><div class="standing"><p class="id">Shipped, ${shown.form} form</p>${badge(outcome)}</div>${findings(shown.findings)}${figures(drawn)}</div><section class="live" aria-label="${id}, run here" hidden></section></div>
     <footer><p class="note">${when(shown)}${drawn.length > 1 && html`<span class="further">. ${drawn.length - 1} more figure${drawn.length > 2 && 's'} under Details</span>`}</p>
       <div class="acts">${absent ? html`<p class="note absent">${absent}</p>` : html`<button type="button" class="chip" data-act="run">Run it here</button>`}<button type="button" class="chip" data-act="link">Copy link</button>
@@ -74,12 +74,16 @@ export const card = (shown, folder) => {
       <details class="more"><summary>Details</summary><div></div></details></footer></article>`;
 };
 
-const shortened = ({ fields, link }) => html`<li><pre>${JSON.stringify(fields)}</pre>${link && html`<a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${JSON.stringify(fields)}</span></a>`}</li>`;
+const words = fields => {
+  const all = settings(fields), names = Object.keys(all).filter(name => name !== 'kind');
+  return names.map((name, k) => `${k ? lowered(fieldName(name)) : fieldName(name)} ${value(name, all)}`).join(', ') || 'All settings by default';
+};
+const shortened = ({ fields, link }) => html`<li>${words(fields)}${link && html` <a class="paper" href="?${link}" target="_blank" rel="noopener">Open this run<span class="sr-only">: ${words(fields)}</span></a>`}</li>`;
 const configs = ({ what, configs: all }) => all.length > 0 && html`<details><summary>${capital(what)}: ${all.length} configuration${all.length > 1 && 's'}</summary><ul class="configs">${all.map(shortened)}</ul></details>`;
 
 // What is under Details: how it was measured, the numbers of its figures, the configurations, the versions.
 export const details = shown => html`<h4>How it was measured</h4><p>${shown.method}</p>
   <h4>Paper</h4><p>${paper(shown)}, ${shown.paper.title}${shown.paper.arxiv && `, arXiv ${shown.paper.arxiv}`}</p>
   ${shown.figures.length > 0 && html`<h4>Numbers of the figure${shown.figures.length > 1 && 's'}</h4>${shown.figures.map(figure => html`<details><summary>${figure.title}</summary>${figureTable(figure)}</details>`)}`}
-  ${shown.findings.some(found => found.configs.length) && html`<h4>Configurations</h4><p class="note">Fields that are not named have their defaults; seeds begin at seed, which is 0 where it is not named.</p>${shown.findings.map(configs)}`}
+  ${shown.findings.some(found => found.configs.length) && html`<h4>Configurations</h4><p class="note">Settings that are not named have their defaults; seeds begin at Seed, which is 0 where it is not named.</p>${shown.findings.map(configs)}`}
   <h4>Made with</h4><p>${Object.entries(shown.versions).map(([name, version]) => `${name} ${version}`).join(', ')}; ${shown.machine}</p>`;

@@ -1,7 +1,8 @@
 // The pinned run beside the one that is shown.
-import { NAMES, OFF, ROWS } from './facts.js';
+import { NAMES, OFF, OPTIONS, ROWS } from './facts.js';
 import { fieldName, fill, html, meaning, number } from './format.js';
 
+const FEW = 3;  // settings, or values, that are named; more are counted
 const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
 
 // Draws what differs between the two runs, and their measures; nothing without a pinned run.
@@ -19,4 +20,21 @@ export const comparison = (root, { run, pinned, at }) => {
 };
 
 // A setting's value in words; numbers with a point where Python has one.
-export const value = (name, { [name]: setting }) => setting === null ? OFF.includes(name) ? 'none' : 'auto' : Array.isArray(setting) ? setting.join(', ') : setting;
+export const value = (name, { [name]: setting }) => {
+  if (setting === null) return OFF.includes(name) ? 'none' : 'auto';
+  if (!Array.isArray(setting)) return OPTIONS[setting] ?? setting;
+  if (setting.length > FEW && setting.every(Number.isFinite)) return `${setting[0]} to ${setting.at(-1)} in ${setting.length}`;
+  return setting.map(each => OPTIONS[each] ?? each ?? 'none').join(', ');
+};
+
+// A configuration's settings; of a sweep those of its base, too, and the values of an axis in their place.
+export const settings = ({ base, axes, kind, ...fields }) => ({ ...base, ...fields, kind: base?.kind ?? kind, ...axes });
+export const lowered = name => name.charAt(0).toLowerCase() + name.slice(1);
+
+// Says in words what a run has other than what is asked for, apart from one field; empty where it has the same.
+export const differing = (config, asked, except) => {
+  const shown = settings(config), wanted = settings(asked), other = name => name in wanted && JSON.stringify(shown[name]) !== JSON.stringify(wanted[name]);
+  const changed = Object.keys(shown).filter(name => name !== except && other(name));
+  const parts = changed.slice(0, FEW).map(name => ROWS.includes(name) ? 'other rows' : `${lowered(fieldName(name))} ${value(name, shown)}`);
+  return [...parts, ...changed.length > FEW ? [`${changed.length - FEW} more`] : []].join(', ');
+};

@@ -1,14 +1,11 @@
 // Curves over steps, drawn by uPlot: log axes, dashes, bands of spread, floors, bounds, forecasts, a pinned run, names at the ends.
 import { decades, place, raised, stepsAxis } from './axis.js';
+import { LOOKS } from './facts.js';
 import { fill, html, number, tickText } from './format.js';
 import uPlot from './uplot.js';
 
 const RUNAWAY = 30;  // how far above the network's largest value an axis reaches, for curves that leave it
-const LOOKS = {  // color, width, dashes
-  net: ['--net', 2.75], test: ['--net', 1.25], twin: ['--twin', 2.25, [7, 4]], second: ['--second', 2.25],
-  limit: ['--ink-2', 2.25, [1, 5]], pinned: ['--pinned', 2, [10, 3, 2, 3]],
-};
-const css = name => getComputedStyle(document.body).getPropertyValue(name).trim();
+const css = name => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
 const faint = (name, share) => `color-mix(in srgb, ${css(name)} ${100 * share}%, transparent)`;
 const drawn = new WeakMap();
 
@@ -49,7 +46,7 @@ export const content = (tab, { parts, axis, most, floor, small }) => {
   };
   if (floor) {
     const floors = run.series(parts[0].measure, 'floors');
-    area(floors.map(([step, value]) => [step, value === null ? null : y.low]), floors, faint('--ink-2', 0.16));
+    area(floors.map(([step, value]) => [step, value === null ? null : y.low]), floors, faint('ink-2', 0.16));
   }
   kept.forEach(points => curves.push({ points, look: 'pinned' }));
   series.forEach(({ measure, points, ahead, look, name, marks }) => {
@@ -64,7 +61,7 @@ export const content = (tab, { parts, axis, most, floor, small }) => {
 const across = (plot, lines) => {
   const pen = plot.ctx, { left, top, width, height } = plot.bbox;
   pen.save();
-  pen.strokeStyle = css('--ink-2');
+  pen.strokeStyle = css('ink-2');
   pen.lineWidth = devicePixelRatio;
   lines.forEach(({ value, dash }) => {
     const y = top + height * (1 - place(plot.axis, value) / 100);
@@ -77,17 +74,20 @@ const across = (plot, lines) => {
   pen.restore();
 };
 
+// A curve of one point has no line.
+const lone = (plot, k) => plot.data[k].filter(value => Number.isFinite(value)).length === 1;
+
 const make = (box, { x, y, curves, bands }, lines, small) => {
   const look = ({ look, ahead, marks }) => {
     if (!look) return { width: 0, points: { show: false } };
     const [stroke, width, dash] = LOOKS[look];
     return {
       stroke: ahead ? faint(stroke, 0.5) : css(stroke), width: ahead ? 1.5 : width, dash,
-      points: marks ? { show: true, size: 6, fill: css('--ground') } : { show: (plot, _, from, to) => from === to, size: 4, fill: css(stroke) },
+      points: marks ? { show: true, size: 6, fill: css('ground') } : { show: lone, size: 4, fill: css(stroke) },
     };
   };
   const fixed = { auto: false, range: (_, low, high) => [low, high] };
-  const text = { filter: (_, ticks) => ticks, stroke: css('--ink-2'), font: '12px "IBM Plex Sans", system-ui, sans-serif', ticks: { show: false } };
+  const text = { filter: (_, ticks) => ticks, stroke: css('ink-2'), font: '12px "IBM Plex Sans", system-ui, sans-serif', ticks: { show: false } };
   const plot = new uPlot({
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [8, small ? 16 : 14, 0, 0],
     cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: false } },
@@ -95,7 +95,7 @@ const make = (box, { x, y, curves, bands }, lines, small) => {
     series: [{}, ...curves.map(look)], bands,
     axes: [
       { ...text, grid: { show: false }, size: 22, gap: 4, splits: (own, _, low, high) => own.zoomed ? [low, (low + high) / 2, high].map(Math.round) : own.ticks ?? x.ticks, values: (_, ticks) => ticks.map(tickText) },
-      { ...text, grid: { stroke: css('--hairline'), width: 1 }, size: small ? 42 : 46, gap: 6, splits: own => own.axis?.ticks ?? y.ticks, values: (_, ticks) => ticks.map(tickText) },
+      { ...text, grid: { stroke: css('hairline'), width: 1 }, size: small ? 42 : 46, gap: 6, splits: own => own.axis?.ticks ?? y.ticks, values: (_, ticks) => ticks.map(tickText) },
     ],
     hooks: { draw: [own => own.axis && across(own, lines)], setSelect: [own => { own.zoomed = own.select.width > 0; }] },
   }, null, box);
@@ -148,7 +148,8 @@ export const curves = (root, tab, spec) => {
   chart.now.style.cssText = tab.scrubbed && where >= 0 && where <= 100 ? `left:${where}%` : 'display:none';
   const values = shown.curves.filter(({ name }) => name).map(part => ({ ...part, value: event?.measures[part.measure] ?? null })).filter(({ value }) => value !== null);
   fill(chart.names, html`${spec.small ? [] : ends(values, y)}`);
-  const named = spec.parts.map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
+  const known = ({ measure }) => shown.curves.some(curve => curve.measure === measure && curve.points.some(([, value]) => value !== null));
+  const named = spec.parts.filter(part => !run.history.length || known(part)).map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
   const legend = root.querySelector('.legend'), beside = Boolean(pinned) && spec.parts.some(part => part.pinned);
   legend.classList.toggle('always', beside && !spec.small);
   fill(legend, spec.small ? html`` : html`${named}${beside && html`<span><i class="key pinned"></i>pinned run</span>`}`);

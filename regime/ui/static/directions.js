@@ -33,7 +33,7 @@ export const directions = (root, tab) => {
 // What the learners predict now, against the targets: on square axes, or by class.
 const predictions = (root, { targets, classes }, now, { run }) => {
   const wanted = unpack(targets), learners = Object.entries(LEARNERS).map(([name, color]) => ({ name, color, values: unpack(now[name]) }));
-  const all = run.history.map(event => largest(unpack(event.view.predictions?.network))), y = around(Math.max(largest(wanted), ...all, 0.1));
+  const all = run.history.map(event => largest(unpack(event.view.predictions?.network))), y = around(1.05 * Math.max(largest(wanted), ...all, 0.1));  // a target at the edge would not be seen
   const names = Object.keys(run.started.read?.classes ?? {}), count = classes ? Math.max(...classes) + 1 : 0;
   const x = classes ? { low: -0.5, high: count - 0.5, ticks: count > FEW ? [0, count - 1] : Array.from({ length: count }, (_, k) => k), names } : y;
   const apart = (classes ? 0.16 : new Set(wanted).size > FEW ? 0 : y.high / 40) * (classes && count > FEW ? 0 : 1);

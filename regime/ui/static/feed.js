@@ -1,8 +1,8 @@
 // What a tab asks for, and gets of its run: a small frame an event. It keeps the history and has every panel of the tab drawn from it.
+import { follow } from './address.js';
 import { PANELS } from './panels.js';
 import { Run } from './run.js';
 import { tell } from './step_size.js';
-import { follow } from './tools.js';
 
 const tabs = {};  // by kind of run: Gradio may build a tab's elements anew when it is opened again
 const reported = new Set();
@@ -78,7 +78,7 @@ export class Tab {
   }
 
   // Takes a frame; returns false where one before it is missing, or the beginning of its run.
-  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, whose, more }) {
+  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, more, told }) {
     const known = visit === this.visit;
     if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
@@ -90,22 +90,21 @@ export class Tab {
     events.forEach(event => this.run.take(event));
     Object.assign(this.run, { status, tick });
     if (layers) this.run.layers = layers;
-    if (whose !== undefined) Object.assign(this.told, { whose });
+    Object.assign(this.told, told);
     if (more !== undefined) this.undecided = more;
     if (pin) this.pin(true);
     const started = events.find(({ kind }) => kind === 'started');
-    if (started?.query && started.query !== this.query) {
+    if (run && started?.query && started.query !== this.query) {  // not the shipped one, which a tab opens with
       this.query = started.query;
-      follow(this.query);
+      follow(this.run.config.kind, this.query);
     }
     return true;
   }
 
-  // Takes what the server says of the form. Of a form that has changed since, it does not tell whose the results are, nor begins
-  // a run; and of another run than the one that is shown here, not whose they are.
-  hear({ run, whose, changes, ...said }) {
+  // Takes what the server says of the form. Of a form that has changed since, it does not tell what is asked, nor begins a run.
+  hear({ asked, changes, ...said }) {
     const now = this.screen?.querySelector('[data-changes]')?.dataset.changes, old = changes != null && now !== undefined && changes !== Number(now);
-    Object.assign(this.told, said, !old && run === (this.run.id ?? 0) && { whose });
+    Object.assign(this.told, said, !old && { asked });
     this.touched &&= old;
     this.redraw();
     this.follow();

@@ -36,7 +36,7 @@ export const duration = seconds => {
 };
 
 export const byteSize = count => count >= 1e9 ? `${Number((count / 1e9).toPrecision(2))} GB` : `${Math.round(count / 1e6)} MB`;
-export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+export const capital = text => text.replace(/^[a-z]/, letter => letter.toUpperCase());  // a formula's Greek stays
 
 // A sentence of the package with its numbers as the page writes them: 2740 is no 2.74e+03.
 export const prose = text => text.replaceAll(/\d[\d.]*e[+-]\d+/g, value => tickText(Number(value)));

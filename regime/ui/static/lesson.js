@@ -1,10 +1,10 @@
 // The lessons of the Learn tab: steps beside live panels, a guess before the answer, one thing to do, and what is done.
+import { follow } from './address.js';
 import { fill, html } from './format.js';
 import { pressed } from './lesson_goal.js';
 import { progress } from './lesson_progress.js';
 import { Stage } from './lesson_stage.js';
 import { opens, paragraphs, prose, termId } from './lesson_text.js';
-import { follow } from './tools.js';
 
 const RIGHT = 'Yes. ', WRONG = 'Not so. ';
 const key = (lesson, step) => `${lesson.id}.${step}`;
@@ -37,7 +37,7 @@ class Lessons {
     current.parentElement.scrollTo({ left: current.offsetLeft - current.offsetWidth / 2 });
     if (!asked) return;
     this.told.querySelector('h3').focus();
-    follow(new URLSearchParams({ lesson: this.lesson.id, step: this.at[1] + 1 }).toString());
+    follow('learn', new URLSearchParams({ lesson: this.lesson.id, step: this.at[1] + 1 }).toString());
   }
 
   markup() {

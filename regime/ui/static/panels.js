@@ -4,7 +4,7 @@ import { clouds } from './clouds.js';
 import { comparison } from './comparison.js';
 import { curves } from './curves.js';
 import { dial } from './dial.js';
-import { ADDITION, BOUNDS, NAMES } from './facts.js';
+import { ADDITION, BOUNDS, CURVES, NAMES } from './facts.js';
 import { features } from './features.js';
 import { DASH, fill, html, number, sentence, term } from './format.js';
 import { kernels } from './kernel.js';
@@ -16,24 +16,7 @@ import { chips, files, link, notice, story, transport, whose } from './tools.js'
 
 const OFF_SCALE = 100;  // distances beyond it are shown as that
 const net = { look: 'net', pinned: true };
-const TOY_LOSSES = [
-  { measure: 'test_loss', name: 'network, held out', look: 'test', marks: true },
-  { measure: 'train_loss', name: 'network, train', ...net },
-  { measure: 'twin_train_loss', name: 'linearized twin', look: 'twin' },
-  { measure: 'infinite_train_loss', name: 'infinite width', look: 'limit' },
-];
-const PROBE_LOSSES = [
-  { measure: 'test_loss', name: 'held out', look: 'test', marks: true },
-  { measure: 'train_loss', name: 'train', ...net },
-  { measure: 'twin_train_loss', name: 'twin', look: 'twin' },
-];
-const ACCURACIES = [
-  { measure: 'test_accuracy', name: 'held out', look: 'test', marks: true },
-  { measure: 'train_accuracy', name: 'train', ...net },
-];
-const TEXT_LOSSES = [{ measure: 'test_loss', name: 'loss', look: 'test', marks: true }];
-const KERNELS = [{ measure: 'kernel_change', name: 'change', look: 'net' }, { measure: 'kernel_distance', name: 'distance', look: 'second' }];
-const DISTANCES = [{ measure: 'kernel_distance_centered', name: 'kernel', ...net }, { measure: 'representation_change', name: 'features', look: 'second' }];
+const parts = name => CURVES[name].map(([measure, named, look]) => ({ measure, name: named, look, marks: look === 'test', pinned: look === 'net' }));
 const SHARES = { low: 0, high: 1, ticks: [0, 0.25, 0.5, 0.75, 1] };
 const MULTIPLES = [
   ['kernel_change', { low: 1e-3, high: 10, log: true, ticks: [1e-3, 1e-2, 0.1, 1, 10] }, 'How far the tangent kernel turned or grew.', [BOUNDS.lazyBelow, BOUNDS.richAbove]],
@@ -96,8 +79,8 @@ export const PANELS = {
   time,
   pictures: headed(picturesHead, pictures),
   features,
-  loss: headed(lossHead, chart({ parts: TOY_LOSSES, what: 'Loss', css: 'tall' })),
-  distances: headed(({ pinned }) => titled('Distance from the start', html`Dotted: bounds of the verdict. Gray: ${term('floor', 'noise floor')}. Light blue: spread over seeds.${pinned && ' Dash and dots: the pinned run.'}`), multiples),
+  loss: headed(lossHead, chart({ parts: parts('toy-loss'), what: 'Loss', css: 'tall' })),
+  distances: headed(({ run, pinned }) => titled('Distance from the start', html`Dotted: bounds of the verdict. Gray: ${term('floor', 'noise floor')}.${run.config.seeds > 1 && ' Light blue: spread over seeds.'}${pinned && ' Dash and dots: the pinned run.'}`), multiples),
   compare: comparison,
   layers: layerTable,
   kernels,
@@ -107,8 +90,8 @@ export const PANELS = {
   clouds,
   modules: fullTable,
   dial: (root, tab) => dial(root, tab, REGIMES[tab.run.config.kind]),
-  'probe-loss': headed(tab => titled('Loss', `${words(tab) ? TOKENS : 'Mean over the texts.'} Dashed: the linearized twin.`), chart({ parts: PROBE_LOSSES, what: 'Loss' })),
-  'probe-kernels': headed(() => titled('Kernel, all layers', 'Distance leaves out growth: it is turning alone.'), chart({ parts: KERNELS, what: 'Kernel of all layers', most: 4 })),
-  abilities: headed(abilitiesHead, chart(tab => words(tab) ? { parts: TEXT_LOSSES, what: 'Loss' } : { parts: ACCURACIES, what: 'Accuracy', axis: SHARES })),
-  'from-first': headed(() => titled('Distance from the first checkpoint', 'How far kernel and last features moved.'), chart({ parts: DISTANCES, what: 'Distance from the first checkpoint', most: 4 })),
+  'probe-loss': headed(tab => titled('Loss', `${words(tab) ? TOKENS : 'Mean over the texts.'} Dashed: the linearized twin.`), chart({ parts: parts('probe-loss'), what: 'Loss' })),
+  'probe-kernels': headed(() => titled('Kernel, all layers', 'Distance leaves out growth: it is turning alone.'), chart({ parts: parts('probe-kernels'), what: 'Kernel of all layers', most: 4 })),
+  abilities: headed(abilitiesHead, chart(tab => words(tab) ? { parts: parts('text-loss'), what: 'Loss' } : { parts: parts('abilities'), what: 'Accuracy', axis: SHARES })),
+  'from-first': headed(() => titled('Distance from the first checkpoint', 'How far kernel and last features moved.'), chart({ parts: parts('from-first'), what: 'Distance from the first checkpoint', most: 4 })),
 };

@@ -13,7 +13,7 @@ export const progress = (root, { run, before }) => {
     const share = before.total ? Math.min(1, before.bytes / before.total) : 0;
     return bar(root, `fetching ${before.model}`, before.total ? `${byteSize(before.bytes)} of ${byteSize(before.total)}` : 'asking the Hub', share);
   }
-  if (before) return bar(root, 'waiting for a free slot', '', 0);
+  if (before) return bar(root, 'starting', '', 0);
   const left = tick.seconds_left ?? started?.estimate.seconds ?? null, trained = steps > 0 && step === steps && tick.seconds_left === null;
   const when = status === 'finished' ? `finished in ${duration(finished.seconds)}` : status !== 'running' ? status : trained ? 'trying the advice' : left === null ? 'starting' : `${duration(left)} left`;
   return bar(root, `${unit} ${step} of ${steps}`, when, steps ? Math.min(1, step / steps) : Number(status === 'finished'));

@@ -33,7 +33,7 @@ export const blockTable = (root, { run, pinned, at }) => {
   const tops = Object.fromEntries(BLOCK_COLUMNS.map(measure => [measure, top([...rows, ...before.values()], measure)]));
   const every = Math.ceil(run.history.length / STRIPS) || 1, last = run.history.length - 1;
   const shown = run.history.map((event, k) => [event, k]).filter(([, k]) => k % every === 0 || k === last);
-  const body = rows.map((row, k) => html`<tr><th scope="row" title="${row.layer}">${blockName(row.layer)}</th>${strip(k, shown, at, most)}${bar(row, HEAT, most, 'heat', before)}
+  const body = rows.map((row, k) => html`<tr><th scope="row" title="${row.layer}">${blockName(row.layer)}</th>${strip(row, k, shown, at, most)}${bar(row, HEAT, most, 'heat', before)}
     ${BLOCK_COLUMNS.map(measure => bar(row, measure, tops[measure], '', before))}${share(row, run.history[0]?.blocks[k])}${regime(row)}</tr>`);
   fill(root, html`<div class="head"><div><h2>Block by block: ${mostMoved(rows)}</h2><p>${regimes(rows)} A row is one block's part of the tangent kernel, which says which examples
     learn together. Darker: it turned further. Black line: ${term('interval', '95% interval')}. Hatched: ${term('floor', 'noise floor')}.${before.size ? ' Tick: the pinned run.' : ''}</p></div>
@@ -69,7 +69,7 @@ export const mostMoved = rows => {
   const known = rows.filter(row => typeof row.measures[HEAT] === 'number'), values = known.map(row => row.measures[HEAT]);
   if (!values.length) return 'no kernel to compare';
   if (Math.max(...values) <= 0) return 'nothing has moved yet';
-  if (values.length < THIRDS) return `the ${blockName(known[values.indexOf(Math.max(...values))].layer).toLowerCase()} turned most`;
+  if (values.length < THIRDS) return `the ${blockName(known[values.indexOf(Math.max(...values))].layer).toLowerCase()} turned most`.replace('the block', 'block');
   const third = values.length / 3, means = [0, 1, 2].map(k => {
     const part = values.slice(Math.round(k * third), Math.round((k + 1) * third));
     return part.reduce((sum, value) => sum + value, 0) / part.length;
@@ -134,16 +134,17 @@ const share = (row, start) => {
 const rounded = part => part > 0 && part < 0.005 ? '<1%' : `${Math.round(100 * part)}%`;
 
 // One block over the run: a cell a measurement; the one that is shown is outlined.
-const strip = (index, shown, at, most) => {
+const strip = (row, index, shown, at, most) => {
   const value = event => event.blocks[index]?.measures[HEAT] ?? null;
+  if (shown.every(([event]) => value(event) === null)) return none(row, HEAT, 'strip');  // a block that has no kernel
   const cells = shown.map(([event, k]) => html`<i${k === at && html` class="at"`} style="background:${shade(value(event), most)}" title="Step ${event.step}: ${number(value(event))}"></i>`);
   const [first, last] = [shown[0][0], shown.at(-1)[0]];
   return html`<td class="strip"><span role="img" aria-label="From ${number(value(first))} to ${number(value(last))} over ${last.step} steps">${cells}</span></td>`;
 };
 
-// A color between the four stops of the amount scale; hatched where the value is undefined.
+// A color between the four stops of the amount scale; none where the value is undefined.
 export const shade = (value, most) => {
-  if (value === null) return 'var(--hatch)';
+  if (value === null) return 'none';
   const place = 3 * Math.min(1, Math.max(0, value / most)), stop = Math.min(2, Math.floor(place));
   return `color-mix(in srgb,var(${STOPS[stop + 1]}) ${Math.round(100 * (place - stop))}%,var(${STOPS[stop]}))`;
 };

@@ -1,4 +1,6 @@
 // What stands around a run: presets, links, what to watch, whose the results are, the buttons, and a line about the form's run.
+import { address, kept } from './address.js';
+import { differing } from './comparison.js';
 import { announce, progress } from './progress.js';
 
 // Text of the page's own, whose markup is known.
@@ -34,19 +36,27 @@ export const files = (root, { run }) => {
 
 const going = ({ run, before }) => before !== null || run.status === 'running';
 
-// Whose the results are: dimmed as soon as the form is touched, until the server says that they are the form's.
+// Whose the results are: of the form's run, if it has not been turned since, or of one that is pinned before it, there is nothing to say.
+const others = ({ run, told: { asked, against } }) => {
+  if (asked === undefined || !run.config.kind || JSON.stringify(run.config) === JSON.stringify(against)) return '';
+  if (asked === null) return 'These results are of settings from before: the form has an error.';
+  const other = differing(run.config, asked);
+  return other && `These results are of a run with ${other}.`;
+};
+
+// They are dimmed as soon as the form is touched, until the server says that they are the form's.
 export const whose = (root, tab) => {
-  const { told } = tab, text = told.whose && !told.bad ? `${told.whose} Press ${going(tab) ? 'Pause, then Run,' : 'Run'} for the form's.` : told.whose ?? '';
+  const of = others(tab), text = of && !tab.told.bad ? `${of} Press ${going(tab) ? 'Pause, then Run,' : 'Run'} for the form's.` : of;
   if (root.textContent !== text) root.textContent = text;
   tab.screen.classList.toggle('stale', text !== '' || Boolean(tab.touched));
 };
 
 // The buttons that a run's status allows, and how far it is.
 export const transport = (root, tab) => {
-  const { run, told, pinned } = tab, goes = going(tab), held = run.status === 'paused';
+  const { run, pinned } = tab, goes = going(tab), held = run.status === 'paused';
   const button = name => root.querySelector(`[data-do=${name}]`);
   const set = (name, state) => Object.entries(state).forEach(([key, value]) => { if (button(name) && button(name)[key] !== value) button(name)[key] = value; });
-  set('run', { hidden: goes, textContent: held && !told.whose ? 'Continue' : 'Run' });
+  set('run', { hidden: goes, textContent: held && !others(tab) ? 'Continue' : 'Run' });
   set('pause', { hidden: !goes });
   set('step', { disabled: goes });
   set('pin', { textContent: pinned ? 'Unpin' : 'Pin' });
@@ -60,23 +70,6 @@ export const transport = (root, tab) => {
   progress(bar, tab);
   if (tab.announced) announce(bar, tab);
   tab.announced = false;
-};
-
-// Of the page's own address, how it is framed goes on.
-const kept = (...names) => [...new URLSearchParams(location.search)].filter(([name]) => names.includes(name));
-const query = (own, more) => [own, new URLSearchParams(more).toString()].filter(Boolean).join('&');
-const address = (own, more) => {
-  const url = new URL(location.pathname, location.href);
-  url.search = query(own, more);
-  return url.href;
-};
-
-// The page's address follows the run that is shown.
-export const follow = own => {
-  const frame = kept('embed', 'hide');
-  history.replaceState(history.state, '', address(own, [...frame, ...kept('__theme')]));
-  // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
-  if (parent !== window) parent.postMessage({ queryString: query(own, frame) }, 'https://huggingface.co');
 };
 
 // Copies a text and says so; where that is not allowed, as in some iframes, shows it to be copied by hand.

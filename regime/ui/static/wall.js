@@ -1,4 +1,5 @@
 // The wall of cards: fetched when its tab is first shown, filtered by outcome, each card linked, and run here one at a time.
+import { address } from './address.js';
 import { badge, card, details, figures, files, findings, OUTCOMES } from './card.js';
 import { claimFigure } from './claim_figure.js';
 import { capital, duration, fill, html } from './format.js';
@@ -104,18 +105,12 @@ const take = frame => {
   if (next) run(next);
 };
 
-const address = id => {
-  const url = new URL(location.pathname, location.href);
-  url.search = `claim=${id}`;
-  return url.href;
-};
-
 const pressed = event => {
   const button = event.target.closest('[data-act]');
   if (!button) return;
   const { id } = cardOf(button);
   if (button.dataset.act === 'run') run(id);
-  else copy(address(id), button.parentElement.querySelector('[role=status]'));
+  else copy(address(`claim=${id}`), button.parentElement.querySelector('[role=status]'));
 };
 
 // What is folded is filled when it is opened.
