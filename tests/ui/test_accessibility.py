@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ui.test_browser import browser, page, visit  # noqa: F401
+from tests.ui.test_browser import browser, page, pages, visit  # noqa: F401
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 TABS = ("Train", "Map", "Probe", "Pretraining", "Reproductions", "Learn")

@@ -9,7 +9,7 @@ import pytest
 from regime.ui.panels.heatmap import TEMPLATE, missing_frame
 from regime.ui.static_files import address
 from tests.ui.large_map import DIVERGED, FAILED, MOUNT, SIDE, sent_map
-from tests.ui.test_browser import browser, expect, page, visit  # noqa: F401
+from tests.ui.test_browser import browser, expect, page, pages, visit  # noqa: F401
 
 PAINTED = """([column, row, id]) => {
   const {pen, element} = window[id], area = getComputedStyle(element.querySelector('.map-area'));

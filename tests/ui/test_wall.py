@@ -7,7 +7,7 @@ import pytest
 
 from regime.reproductions.shipped import cards
 from regime.ui.run.wall import figure_csv, shipped, shown_card
-from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
+from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page, pages  # noqa: F401
 from tests.ui.wall_sample import sample
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
