@@ -19,8 +19,8 @@ import time
 import urllib.request
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from regime.ui.panels.heatmap import TEMPLATE, missing_frame
 from regime.ui.static_files import address
 from tests.benchmarks.report import REPEATS, NotRunError, Row, Section, Table, command, rounds
 from tests.benchmarks.timing import in_turn, ratio
-from tests.ui.large_map import MOUNT, sent_map
+from tests.ui.large_map import MOUNT, SIDE, sent_map
 
 ROOT = Path(__file__).parents[2]
 CALLS = 15
@@ -74,6 +74,25 @@ def serving(*command: str) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+KEPT = ExitStack()
+"""What quick sections share; it is closed behind the last."""
+
+
+@cache
+def kept() -> str:
+    return KEPT.enter_context(serving("app.py"))
+
+
+@contextmanager
+def app(quick: bool) -> Iterator[str]:
+    """The app's address; if quick, all sections share one process."""
+    if quick:
+        yield kept()
+        return
+    with serving("app.py") as url:
+        yield url
 
 
 def _answers(url: str) -> bool:
@@ -154,7 +173,7 @@ def live(asked: Namespace) -> Section:
     """P4."""
     fields = {"width": 16, "steps": 20, "seeds": 1} if asked.quick else {}
     section = Section("P4, the default run from outside", ["`/toy` without fields by gradio_client, warm."])
-    with serving("app.py") as url:
+    with app(asked.quick) as url:
         client = Client(url, verbose=False, analytics_enabled=False, download_files=False)
         call(client, fields)
         calls = [call(client, fields) for _ in range(max(1, rounds(asked, CALLS)))]
@@ -180,7 +199,7 @@ def page(asked: Namespace) -> Section:
     if not Path(CHROMIUM).exists():
         raise NotRunError(f"there is no Chromium at {CHROMIUM}")
     section = Section("P11, the page", ["The default run, in Chromium on the server's two cores."])
-    with serving("app.py") as url:
+    with app(asked.quick) as url:
         first_page = len(urllib.request.urlopen(url).read())
         listeners = len(json.load(urllib.request.urlopen(f"{url}config"))["dependencies"])
         shown = drawn(url, 16 if asked.quick else 512)
@@ -243,15 +262,15 @@ def painted(url: str, frames: list[str]) -> dict[str, list[float]]:
     return {"a new cell": one, "all cells": every}
 
 
-def large_map(asked: Namespace) -> Section:  # noqa: ARG001
+def large_map(asked: Namespace) -> Section:
     """P12."""
     if not Path(CHROMIUM).exists():
         raise NotRunError(f"there is no Chromium at {CHROMIUM}")
     section = Section(
         "P12, a map of 10,000 cells", ["Cells come one a frame; the canvas is read after each, so that it is painted."]
     )
-    board, frames = sent_map()
-    with serving("app.py") as url:
+    board, frames = sent_map(20 if asked.quick else SIDE)
+    with app(asked.quick) as url:
         times = painted(url, frames)
     last = times["a new cell"][-1000:]
     sizes = [len(frame) for frame in frames if "lines" not in frame]
@@ -271,4 +290,5 @@ def large_map(asked: Namespace) -> Section:  # noqa: ARG001
 
 
 if __name__ == "__main__":
-    sys.exit(command("app", __doc__, {"p4": live, "p5": cold, "p11": page, "p12": large_map}, REPEATS))
+    with KEPT:
+        sys.exit(command("app", __doc__, {"p4": live, "p5": cold, "p11": page, "p12": large_map}, REPEATS))

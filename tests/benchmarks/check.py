@@ -47,7 +47,7 @@ def cases(quick: bool) -> dict[str, Callable[[], object]]:
         f"P1 {tuple(size)}": partial(regime.empirical_ntk, mlp.network(size), mlp.inputs(size), **settings)
         for size in mlp.CASES[:one]
     }
-    net = transformer.model()
+    net = transformer.model(one)
     for name in transformer.VARIANTS[:one]:
         found[f"P2 {name}"] = partial(transformer.kernel, net, transformer.batch(name, 4 if quick else transformer.SENTENCES))
     return found

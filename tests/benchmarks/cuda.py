@@ -11,6 +11,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -24,6 +25,7 @@ from regime.models.readout import HeadReadout
 from tests.benchmarks import mlp, toys, transformer
 from tests.benchmarks.report import REPEATS, NotRunError, Row, Section, Table, command, rounds
 from tests.benchmarks.timing import finish, geometric_mean, in_turn, matmul_rate, matmul_turn, ratio, turn
+from tests.models import tiny
 
 ROUNDS = 15
 AGREEMENT = 1e-4
@@ -126,7 +128,7 @@ def sentences(asked: Namespace) -> Section:
         "and torch.func.vmap (eager attention, ready-made mask).",
         "Memory: the peak of what is allocated on the GPU beyond model and batch.",
     )
-    net = transformer.model().to(place)
+    net = transformer.model(1 if asked.quick else None).to(place)
     for count in [4] if asked.quick else SENTENCES:
         inputs = {name: part.to(place) for name, part in transformer.batch(transformer.VARIANTS[1], count).items()}
         calls = {way: partial(call, net, inputs) for way, call in transformer.WAYS.items()}
@@ -259,20 +261,21 @@ def waits(asked: Namespace) -> Section:
     )
     size = mlp.CASES[0]
     net, x = mlp.network(size).to(place), mlp.inputs(size).to(place)
-    encoder = transformer.model().to(place)
+    encoder = transformer.model(1 if asked.quick else None).to(place)
     inputs = {name: part.to(place) for name, part in transformer.batch(transformer.VARIANTS[1], 4).items()}
     layers = len(transformer.kernel(encoder, inputs).layers)
     probe = {"samples": 8, "probe_samples": 8, "max_tokens": 16, "device": place.type}
     toy = {"samples": 32, "width": 32, "seeds": 2, "device": place.type}
-    few, many = 2, 4 if asked.quick else 22
+    few, many = (1, 2) if asked.quick else (2, 22)
     found: dict[str, float] = {
         "kernel of an MLP of 4 layers": waited(mlp._kernel(net, x, "total")),
         f"kernel of MiniLM's {layers} layers": waited(partial(transformer.kernel, encoder, inputs)),
     }
-    for name, config, fields in (("toy", regime.ToyConfig, toy), ("probe", regime.ProbeConfig, probe)):
-        trained(config, few, **fields)  # the first run loads and times what later ones find
-        one, two = (waited(partial(trained, config, steps, **fields)) for steps in (few, many))
-        found[f"step of a {name}"] = (two - one) / (many - few)
+    with tiny.named() if asked.quick else nullcontext("minilm") as model:
+        for name, config, fields in (("toy", regime.ToyConfig, toy), ("probe", regime.ProbeConfig, {**probe, "model": model})):
+            trained(config, few, **fields)  # the first run loads and times what later ones find
+            one, two = (waited(partial(trained, config, steps, **fields)) for steps in (few, many))
+            found[f"step of a {name}"] = (two - one) / (many - few)
     section.tables.append(Table("Waits", [{"what": name, "waits": value} for name, value in found.items()]))
     section.promise("a toy's step waits once at most: has it diverged?", found["step of a toy"], at_most=1)
     return section

@@ -205,7 +205,7 @@ def _pretrain(folder: Path, quick: bool) -> tuple[str, str]:
     words = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", bos_token="</s>", pad_token="</s>")
     rates = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.1)
     torch.manual_seed(0)
-    size = {"vocab_size": len(words), "n_positions": 64, "n_embd": 128, "n_layer": 4, "n_head": 4}
+    size = {"vocab_size": len(words), "n_positions": 64, "n_embd": 128, "n_layer": 1 if quick else 4, "n_head": 4}
     model = GPT2LMHeadModel(GPT2Config(**size, **rates, bos_token_id=0, eos_token_id=0))
     tokens = words(full, padding=True, truncation=True, max_length=64, return_tensors="pt")
     labels = tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, -100)

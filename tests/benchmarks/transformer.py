@@ -1,5 +1,6 @@
 """P2: the layerwise kernel of all of MiniLM's parameters, against one pass and against per-example gradients."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -38,8 +39,13 @@ def batch(variant: str, sentences: int) -> Inputs:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def model() -> HeadReadout:
-    return HeadReadout(loading.load("minilm").model, "mean", 1, seed=0)
+def model(blocks: int | None = None) -> HeadReadout:
+    """Return MiniLM, or so many of its blocks."""
+    net = loading.load("minilm").model
+    if blocks is not None:
+        net = copy.deepcopy(net)
+        net.encoder.layer = net.encoder.layer[:blocks]
+    return HeadReadout(net, "mean", 1, seed=0)
 
 
 def one_pass(net: nn.Module, inputs: Inputs) -> tuple[Tensor | None, ...]:
@@ -120,9 +126,9 @@ WAYS: dict[str, Callable[[nn.Module, Inputs], object]] = {
 PEERS = ("per example, loop", "per example, vmap")
 
 
-def prepared(way: str, variant: str, sentences: int) -> Callable[[], object]:
+def prepared(way: str, variant: str, sentences: int, blocks: int | None = None) -> Callable[[], object]:
     """The call whose memory is measured; the model is loaded and has run forward once."""
-    net, inputs = model(), batch(variant, sentences)
+    net, inputs = model(blocks), batch(variant, sentences)
     with torch.no_grad():
         net(**inputs)
     return partial(WAYS[way], net, inputs)
@@ -147,10 +153,10 @@ def section(rounds: int, quick: bool) -> Section:
 
 
 def _variant(variant: str, rounds: int, result: Section, quick: bool) -> None:
-    sentences = 4 if quick else SENTENCES
-    net, inputs = model(), batch(variant, sentences)
+    sentences, blocks = (4, 1) if quick else (SENTENCES, None)
+    net, inputs = model(blocks), batch(variant, sentences)
     threads = torch.get_num_threads()
-    memory = {way: peak(prepared, way, variant, sentences, threads=threads, fresh=not quick) for way in WAYS}
+    memory = {way: peak(prepared, way, variant, sentences, blocks, threads=threads, fresh=not quick) for way in WAYS}
     seconds = in_turn({way: turn(partial(call, net, inputs), warm=False) for way, call in WAYS.items()}, rounds)
     result.seconds[variant] = seconds
     errors = _errors(net, inputs)

@@ -6,7 +6,7 @@ from tests.load.server import served
 
 
 def test_every_call_ends_with_a_report_or_a_line() -> None:
-    with served(REGIME_MAX_SECONDS="20") as server:
+    with served(REGIME_MAX_SECONDS="5") as server:
         fuzz = fuzzed(server, 40, number=1)
         assert server.health()["last_error"] is None
     assert {name for name, _ in fuzz.seen} >= set(ENDPOINTS)

@@ -111,7 +111,7 @@ def crowded(server: Server, clients: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def mixed(server: Server, probes: int, clients: int, seconds: float) -> dict[str, Any]:
+def mixed(server: Server, probes: int, clients: int, seconds: float, probe: dict[str, Any] = PROBE) -> dict[str, Any]:
     """Return what toys wait while probes stand behind each other.
 
     Args:
@@ -119,9 +119,10 @@ def mixed(server: Server, probes: int, clients: int, seconds: float) -> dict[str
         probes: clients with probes.
         clients: with toys.
         seconds: in which runs are begun.
+        probe: its configuration.
     """
     crowd = Crowd(server)
-    crowd.until(seconds, probes + clients, lambda number, count: ("probe", PROBE) if number < probes else toys(number, count))
+    crowd.until(seconds, probes + clients, lambda number, count: ("probe", probe) if number < probes else toys(number, count))
     return {
         "probes": probes,
         "clients": clients,

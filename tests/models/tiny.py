@@ -1,7 +1,12 @@
 """Tiny random models of every allowed family, with a tokenizer learned from the shipped reviews."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -85,3 +90,10 @@ def write(folder: Path, family: str, *, language_model: bool, seed: int = 0) -> 
         kind.from_config(config).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+@contextmanager
+def named() -> Iterator[str]:
+    """A random BERT, there by its name until the block ends."""
+    with TemporaryDirectory() as folder, patch.dict(os.environ, REGIME_MODELS_DIR=folder):
+        yield write(Path(folder) / "tiny-bert", "bert", language_model=False).name

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -57,22 +56,29 @@ def alone() -> regime.SweepReport:
     return regime.run(MAP)
 
 
+@pytest.fixture(scope="module")
+def started() -> Iterator[list[subprocess.Popen]]:
+    """Workers, as far as tests have asked for any."""
+    processes: list[subprocess.Popen] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait(20)
+
+
 @pytest.fixture
-def workers(address: str, tmp_path: Path) -> Iterator[list[subprocess.Popen]]:
-    started = [
-        dask(
-            "dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path / name)
+def workers(address: str, started: list[subprocess.Popen], tmp_path_factory: pytest.TempPathFactory) -> list[subprocess.Popen]:
+    """Two that live: those of the test before, and others for those that it has killed."""
+    there = [process for process in started if process.poll() is None]
+    for _ in range(2 - len(there)):
+        folder = str(tmp_path_factory.mktemp("worker"))
+        there.append(
+            dask("dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", folder)
         )
-        for name in ("one", "other")
-    ]
-    try:
-        with closing(Cluster(address)) as known:
-            known.client.wait_for_workers(2, timeout=60)
-        yield started
-    finally:
-        for process in started:
-            process.kill()
-            process.wait(20)
+        started.append(there[-1])
+    with closing(Cluster(address)) as known:
+        known.client.wait_for_workers(2, timeout=60)
+    return there
 
 
 def over(address: str, **fields: object) -> SweepConfig:
@@ -89,19 +95,6 @@ def test_a_cluster_gives_what_this_machine_gives(address, alone, tmp_path):
         assert cell.measures["train_loss"] == pytest.approx(other.measures["train_loss"], rel=1e-3)
     again = regime.run(MAP.model_copy(update={"store": str(tmp_path / "cells.sqlite")}))
     assert again.provenance.found == MAP.size
-
-
-def test_a_lost_worker_loses_no_cell(address, alone, workers):
-    events = []
-    for event in regime.stream(over(address)):
-        events.append(event)
-        if event.kind == "measured" and event.step == 3:
-            workers[0].send_signal(signal.SIGKILL)
-    assert workers[0].poll() is not None
-    report = regime.SweepReport.from_dict(events[-1].report)
-    assert [cell.status for cell in report.cells] == ["finished"] * MAP.size
-    for cell, other in zip(report.cells, alone.cells, strict=True):
-        assert cell.measures["kernel_change"] == pytest.approx(other.measures["kernel_change"], rel=1e-3)
 
 
 @pytest.mark.usefixtures("workers")
@@ -122,6 +115,19 @@ def test_what_is_canceled_stops(address):
         known.client.submit(int, "7").result(timeout=30)
         known.client.gather(known.client.map(abs, range(4), pure=False))
         assert time.perf_counter() - began < 10
+
+
+def test_a_lost_worker_loses_no_cell(address, alone, workers):
+    events = []
+    for event in regime.stream(over(address)):
+        events.append(event)
+        if event.kind == "measured" and event.step == 3:
+            workers[0].send_signal(signal.SIGKILL)
+    assert workers[0].poll() is not None
+    report = regime.SweepReport.from_dict(events[-1].report)
+    assert [cell.status for cell in report.cells] == ["finished"] * MAP.size
+    for cell, other in zip(report.cells, alone.cells, strict=True):
+        assert cell.measures["kernel_change"] == pytest.approx(other.measures["kernel_change"], rel=1e-3)
 
 
 def test_a_scheduler_that_goes_away_ends_the_sweep():

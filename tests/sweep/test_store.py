@@ -5,8 +5,7 @@ import io
 import json
 import os
 import sqlite3
-import subprocess
-import sys
+from multiprocessing import get_context
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -16,6 +15,7 @@ from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.sweep.cell import failure
 from regime.sweep.keys import key, keys
 from regime.sweep.store import Store
+from tests.conftest import ROOT
 from tests.models import tiny
 
 RESULT = failure("none") | {
@@ -192,21 +192,23 @@ def test_an_empty_file_is_a_new_store(tmp_path):
     assert Store(path).count() == 1
 
 
-WRITER = """
-import sys
-from regime.sweep.store import Store
-from tests.sweep.test_store import pairs
-path, first = sys.argv[1], int(sys.argv[2])
-for i in range(first, first + 60):
-    Store(path).put(pairs(str(i)))
-"""
+def write(path: str, first: int) -> None:
+    for i in range(first, first + 60):
+        Store(path).put(pairs(str(i)))
 
 
-def test_processes_that_write_at_once_do_no_harm(tmp_path):
+def test_processes_that_write_at_once_do_no_harm(tmp_path, monkeypatch):
     """Three of them, each opening the file anew for every cell, with 30 cells in common between neighbors."""
     path = tmp_path / "cells.sqlite"
-    running = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(first)]) for first in (0, 30, 60)]
-    assert [process.wait(120) for process in running] == [0, 0, 0]
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    context = get_context("forkserver")  # three that have imported everything begin at once
+    context.set_forkserver_preload(["tests.sweep.test_store"])
+    running = [context.Process(target=write, args=(str(path), first)) for first in (0, 30, 60)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(120)
+    assert [process.exitcode for process in running] == [0, 0, 0]
     store = Store(path)
     assert store.kept is None
     assert store.count() == 120

@@ -104,8 +104,8 @@ def test_a_cell_that_cannot_be_run_takes_no_other_with_it():
     assert "weight_decay = 1.0 is not allowed" in bad["error"]
 
 
-def test_a_probe_is_a_cell():
-    config = ProbeConfig(samples=4, probe_samples=8, max_tokens=6, steps=1, measure_every=1, forecast=False)
+def test_a_probe_is_a_cell(tiny_bert):
+    config = ProbeConfig(model=tiny_bert, samples=4, probe_samples=8, max_tokens=6, steps=1, measure_every=1, forecast=False)
     *_, (result,) = work([config.to_dict()], None)
     report = regime.run(config)
     assert result["measures"]["kernel_change"] == pytest.approx(report.final["kernel_change"], rel=1e-3)

@@ -55,8 +55,8 @@ def large_map(side: int = SIDE) -> Iterator[dict[str, Any]]:
         yield {"kind": "measured", "step": count, "steps": side * side, "seconds": 1.0, "seconds_left": 1.0, "cell": cell}
 
 
-def sent_map() -> tuple[MapBoard, list[str]]:
+def sent_map(side: int = SIDE) -> tuple[MapBoard, list[str]]:
     """The board at the sweep's end, and its frames; contours are found at its first cell and at half of them."""
     board = MapBoard(config={})
     with mock.patch.object(mapboard, "AGAIN", 2):
-        return board, [heatmap(board) for event in large_map() if board.take(event) is None]
+        return board, [heatmap(board) for event in large_map(side) if board.take(event) is None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ui.test_browser import browser, page, visit  # noqa: F401
+from tests.ui.test_browser import browser, page, pages, visit  # noqa: F401
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 TABS = ("Train", "Map", "Probe", "Pretraining", "Reproductions", "Learn")
@@ -42,12 +42,14 @@ def test_a_scanner_finds_nothing_in_a_lesson(page, server, lesson, theme):  # no
 
 
 @pytest.mark.parametrize("width", [1440, 768, 375])
-def test_views_leave_no_holes_and_stay_inside_the_page(page, server, width):  # noqa: F811
+def test_views_leave_no_holes_stay_inside_the_page_and_have_an_introduction_of_their_own(page, server, width):  # noqa: F811
     page.set_viewport_size({"width": width, "height": 900})
     visit(page, server)
+    said = set()
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
         drawn(page)
+        said.add(page.locator(".intro:visible").inner_text())
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
         holes = page.evaluate(
             """hole => [...document.querySelectorAll('.view')].filter(e => e.checkVisibility()).flatMap(view => {
@@ -59,14 +61,6 @@ def test_views_leave_no_holes_and_stay_inside_the_page(page, server, width):  # 
             HOLE,
         )
         assert holes == [], (tab, width)
-
-
-def test_the_introduction_is_the_tabs_own(page, server):  # noqa: F811
-    visit(page, server)
-    said = set()
-    for tab in TABS:
-        page.get_by_role("tab", name=tab, exact=True).click()
-        said.add(page.locator(".intro:visible").inner_text())
     assert len(said) == len(TABS)
 
 

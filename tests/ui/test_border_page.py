@@ -6,7 +6,18 @@ import pytest
 
 import regime
 from regime.config import ToyConfig
-from tests.ui.test_browser import MINUTES, browser, ended, expect, no_sideways_scroll, page, press, settings, visit  # noqa: F401
+from tests.ui.test_browser import (  # noqa: F401
+    MINUTES,
+    browser,
+    ended,
+    expect,
+    no_sideways_scroll,
+    page,
+    pages,
+    press,
+    settings,
+    visit,
+)
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 TINY = {

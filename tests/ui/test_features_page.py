@@ -16,6 +16,7 @@ from tests.ui.test_browser import (  # noqa: F401
     labelled,
     no_sideways_scroll,
     page,
+    pages,
     press,
     report,
     settings,

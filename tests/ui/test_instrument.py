@@ -7,7 +7,20 @@ import pytest
 import regime
 from regime.ui.run.examples import example
 from regime.ui.text import number
-from tests.ui.test_browser import MINUTES, browser, ended, expect, labelled, menu, page, press, settings, take, visit  # noqa: F401
+from tests.ui.test_browser import (  # noqa: F401
+    MINUTES,
+    browser,
+    ended,
+    expect,
+    labelled,
+    menu,
+    page,
+    pages,
+    press,
+    settings,
+    take,
+    visit,
+)
 
 CHARTS = {".v-loss": "train_loss", ".v-distances": "kernel_change"}
 

@@ -10,7 +10,7 @@ from regime.ui.lessons.read import LESSONS, lesson
 from regime.ui.lessons.runs import RUNS
 from regime.ui.run.link import linked
 from regime.ui.screens.learn import GUIDES, guide
-from tests.ui.test_browser import browser, expect, no_sideways_scroll, page, visit  # noqa: F401
+from tests.ui.test_browser import browser, expect, no_sideways_scroll, page, pages, visit  # noqa: F401
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -9,7 +9,7 @@ import pytest
 from regime.ui.panels.heatmap import TEMPLATE, missing_frame
 from regime.ui.static_files import address
 from tests.ui.large_map import DIVERGED, FAILED, MOUNT, SIDE, sent_map
-from tests.ui.test_browser import browser, expect, page, visit  # noqa: F401
+from tests.ui.test_browser import browser, expect, page, pages, visit, watched  # noqa: F401
 
 PAINTED = """([column, row, id]) => {
   const {pen, element} = window[id], area = getComputedStyle(element.querySelector('.map-area'));
@@ -61,11 +61,20 @@ class LargeMap:
         return self.page.evaluate("[document.activeElement.role, document.activeElement.ariaLabel]")
 
 
+@pytest.fixture(scope="module")
+def loaded(pages, server):  # noqa: F811
+    """A page of the app, for maps that come and go."""
+    with watched(pages) as page:  # noqa: F811
+        visit(page, server)
+        yield page
+
+
 @pytest.fixture
-def large(page, server, sent):  # noqa: F811
+def large(loaded, sent):
     """The map with all its cells."""
-    visit(page, server)
-    return LargeMap(page, missing_frame(sent[0], {}))
+    loaded.mouse.move(0, 0)
+    yield LargeMap(loaded, missing_frame(sent[0], {}))
+    loaded.evaluate("document.querySelectorAll('.gradio-container > .v-map').forEach(block => block.remove())")
 
 
 def cell_at(board, column, row):
@@ -265,7 +274,7 @@ def test_the_table_has_every_cell_a_page_at_a_time(large, sent):
 
 def test_a_lost_frame_is_asked_for(page, server, sent):  # noqa: F811
     board, frames = sent
-    visit(page, server)
+    visit(page, server)  # one of its own: the scripts of the other keep all cells
     shown = LargeMap(page, frames[0])
     shown.send([*frames[1:5], *frames[7:10]])
     assert shown.submitted() == [{"run": board.run, "have": 4}]

@@ -8,7 +8,7 @@ import pytest
 from regime.plots.words import printed
 from regime.reproductions.shipped import cards
 from regime.ui.run.wall import figure_csv, shipped, shown_card
-from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page  # noqa: F401
+from tests.ui.test_browser import MINUTES, browser, expect, no_sideways_scroll, page, pages  # noqa: F401
 from tests.ui.wall_sample import sample
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -236,15 +236,15 @@ def test_a_scanner_finds_nothing_on_cards_of_every_outcome(made_up, theme):
     assert [(each["id"], node["html"][:200]) for each in found for node in each["nodes"]] == []
 
 
-@pytest.mark.parametrize("width", [1440, 768, 375])
-def test_cards_fit_the_window(made_up, width):
-    made_up.set_viewport_size({"width": width, "height": 900})
+def test_cards_fit_the_window(made_up):
     made_up.locator("#claim-T5 .more > summary").click()
     made_up.locator("#claim-T5 .more > div").evaluate(
         "box => box.querySelectorAll('details').forEach(each => { each.open = true; })"
     )
-    assert no_sideways_scroll(made_up)
-    cut = made_up.locator(".claim").evaluate_all(
-        "all => all.filter(card => card.scrollWidth > card.clientWidth + 1).map(card => card.id)"
-    )
-    assert cut == []
+    for width in (1440, 768, 375):
+        made_up.set_viewport_size({"width": width, "height": 900})
+        assert no_sideways_scroll(made_up), width
+        cut = made_up.locator(".claim").evaluate_all(
+            "all => all.filter(card => card.scrollWidth > card.clientWidth + 1).map(card => card.id)"
+        )
+        assert cut == [], width
