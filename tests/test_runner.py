@@ -67,7 +67,7 @@ def test_narrow_at_small_alpha_is_rich_and_its_advice_crosses_to_the_other_side(
 
 def test_advice_for_a_mixed_run_points_both_ways() -> None:
     """The gap makes this run mixed while its kernel hardly moves: lazy still lies at larger alpha."""
-    mixed = regime.run(ToyConfig(task="rings", width=128, bias_std=0.1, steps=300, measure_every=50))
+    mixed = regime.run(ToyConfig(task="rings", width=128, bias_std=0.1, steps=600, measure_every=100))
     assert mixed.verdict.label == "mixed", mixed.verdict
     alphas = {line.split()[1].rstrip(","): float(line.split(" near ")[1].split()[0]) for line in mixed.verdict.advice}
     assert alphas["lazy"] > 1 > alphas["rich"]

@@ -55,7 +55,7 @@ def test_every_cell_is_the_run_it_stands_for():
     for cell in regime.run(config).cells:
         report = regime.run(ToyConfig(**{**dict(TINY), **cell.point}))
         assert cell.measures["kernel_change"] == pytest.approx(report.final["kernel_change"], rel=1e-6)
-        assert cell.seeds["train_loss"] == pytest.approx(report.seeds["train_loss"], rel=1e-6)
+        assert cell.seeds["train_loss"] == pytest.approx(report.seeds["train_loss"], rel=1e-5)  # 60 steps of rounding
 
 
 def test_a_report_is_saved_and_loaded(tmp_path):
