@@ -1,5 +1,7 @@
-"""The public names as a typed program uses them: `mypy --strict` reads this file in `.ci/run`, and pytest runs it."""
+"""The public names as a typed program uses them: pytest runs this file, and `mypy --strict` reads it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import assert_type
@@ -158,3 +160,10 @@ def test_every_public_name_is_used_here() -> None:
     assert_type(regime.__version__, str)
     code = Path(__file__).read_text()
     assert not [name for name in regime.__all__ if f"regime.{name}" not in code]
+
+
+def test_a_type_checker_finds_nothing() -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-incremental"], cwd=Path(__file__).parents[1], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
