@@ -211,6 +211,9 @@ def from_text(text: str, schema: dict[str, Any]) -> Any:
         types = {"array"}
     if "null" in types and text == "none":
         return None
+    if "array" in types and "string" not in types and not text.startswith("["):
+        items = next(option["items"] for option in schema.get("anyOf", [schema]) if "items" in option)
+        return [from_text(part.strip(), items) for part in text.split(",") if part.strip()]
     if "boolean" in types:
         return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
     if "oneOf" in schema:

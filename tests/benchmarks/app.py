@@ -201,6 +201,7 @@ def page(asked: Namespace) -> Section:
     section = Section("P11, the page", ["The default run, in Chromium on the server's two cores."])
     with app(asked.quick) as url:
         first_page = len(urllib.request.urlopen(url).read())
+        packed = len(urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})).read())
         listeners = len(json.load(urllib.request.urlopen(f"{url}config"))["dependencies"])
         shown = drawn(url, 16 if asked.quick else 512)
     sizes, rate = shown["sizes"][1:], shown["frames"] / shown["seconds"]  # the first has the forecast, too
@@ -218,6 +219,7 @@ def page(asked: Namespace) -> Section:
         {"what": "first frame after the press, s", "value": shown["first"]},
         {"what": "share of the page's main thread", "value": shown["share"]},
         {"what": "bytes of the first page", "value": first_page},
+        {"what": "bytes of the first page as a browser gets it", "value": packed},
         {"what": "listeners", "value": listeners},
     ]
     section.tables.append(Table("One run of the page", rows))

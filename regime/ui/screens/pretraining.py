@@ -46,7 +46,7 @@ def pretraining_tab() -> PretrainingScreen:
     with page(KIND, "two"):
         with column("controls"):
             form = checkpoints_form()
-        text = "Name a model and its revisions, or start from a preset."
+        text = "A finished comparison. Name a model and its revisions, or start from a preset."
         layout = middle_column(KIND, text, form, ("abilities", "from-first"))
     return PretrainingScreen(layout)
 

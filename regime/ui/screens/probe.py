@@ -27,6 +27,6 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, ConfigForm]:
                 before, after = Part("before", "Before", note), Part("after", "After", "A model of the same architecture.")
                 named = ConfigForm("compare", (before, after), {})
                 compare = gr.Button("Compare", elem_id="compare-run")
-        text = "Choose a model and press Run, or start from a preset."
+        text = "A finished probe. Choose a model and what it is to learn, or start from a preset."
         layout = middle_column(KIND, text, form, ("probe-loss", "probe-kernels"))
     return ProbeScreen(layout), compare, named

@@ -4,6 +4,7 @@ import { LOOKS } from './facts.js';
 import { fill, html, number, tickText } from './format.js';
 import uPlot from './uplot.js';
 
+const ROOM = 5;  // least factor between the ends of an axis while a run goes on, so that it moves but a few times
 const RUNAWAY = 30;  // how far above the network's largest value an axis reaches, for curves that leave it
 const css = name => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
 const faint = (name, share) => `color-mix(in srgb, ${css(name)} ${100 * share}%, transparent)`;
@@ -38,7 +39,7 @@ export const content = (tab, { parts, axis, most, floor, small }) => {
   const known = values([...series.flatMap(({ points, ahead }) => [points, ahead]), ...kept]);
   const own = values([...series.filter(({ look }) => look !== 'twin' && look !== 'limit').map(({ points }) => points), ...kept]);
   const reach = RUNAWAY * Math.max(...own, 0);
-  const y = axis ? raised(axis, known) : decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most);
+  const y = axis ? raised(axis, known) : decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most, run.status === 'running' ? ROOM : undefined);
   const area = (low, high, fillStyle) => {
     if (high.filter(([, value]) => value !== null).length < 2) return;
     bands.push({ series: [curves.length + 2, curves.length + 1], fill: fillStyle });

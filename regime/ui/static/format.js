@@ -26,6 +26,9 @@ export const tickText = value => {
   return value.toExponential().replace('e+', 'e').replace('-', MINUS);
 };
 
+// A setting's number, short: a width of 4096 as it is, but not all digits of the square root of 2.
+export const short = value => Number.isInteger(value) ? value : Number(value.toPrecision(5));
+
 // A time span in words: `12 s`, `3 min 20 s`, `4 h 39 min`.
 export const duration = seconds => {
   const whole = Math.max(0, Math.round(seconds));
