@@ -322,7 +322,9 @@ def test_a_log_axis_holds_its_values(lab, values):
     assert all(0 <= call(lab, "axis", "place", axis, value) <= 100 for value in values)
 
 
-@pytest.mark.parametrize(("values", "ends"), [([0.49, 0.42], (0.3, 0.5)), ([0.5, 0.2], (0.2, 0.5)), ([0.5, 0.011], (0.01, 0.5))])
+@pytest.mark.parametrize(
+    ("values", "ends"), [([0.49, 0.42], (0.3, 0.5)), ([0.5, 0.2], (0.2, 0.5)), ([0.5, 0.011], (0.01, 0.5))]
+)
 def test_a_run_that_hardly_learns_fills_its_axis(lab, values, ends):
     axis = call(lab, "axis", "decades", values)
     assert (axis["low"], axis["high"]) == pytest.approx(ends)
