@@ -158,8 +158,8 @@ def drawn(url: str, width: int) -> dict[str, Any]:
         )
         before = busy()
         page.get_by_role("button", name="Run", exact=True).click()
-        page.get_by_role("button", name="Pause", exact=True).wait_for()
-        page.get_by_role("button", name="Run", exact=True).wait_for(timeout=120_000)
+        page.locator("#toy-transport [data-do=pause]").wait_for()  # to ask for roles again and again takes the page's time
+        page.locator("#toy-transport [data-do=run]").wait_for(timeout=120_000)
         page.locator("#toy-transport").get_by_text("finished in").wait_for()
         after, seen, sizes = busy(), page.evaluate("seen"), page.evaluate("sizes")
         browser.close()
