@@ -209,11 +209,11 @@ def from_text(text: str, schema: dict[str, Any]) -> Any:
     types = {option.get("type") for option in schema.get("anyOf", [schema])}
     if {"integer", "string"} <= types and text.startswith('"'):
         types = {"array"}
-    if "null" in types and text == "none":
-        return None
-    if "array" in types and "string" not in types and not text.startswith("["):
+    elif "array" in types and "string" not in types and not text.startswith("[") and text != "none":
         items = next(option["items"] for option in schema.get("anyOf", [schema]) if "items" in option)
         return [from_text(part.strip(), items) for part in text.split(",") if part.strip()]
+    if "null" in types and text == "none":
+        return None
     if "boolean" in types:
         return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
     if "oneOf" in schema:

@@ -86,11 +86,6 @@ async def _serve(request: Request) -> Response:
     return Response(text, media_type=TYPES[Path(name).suffix], headers=FOR_GOOD)
 
 
-def template(name: str) -> str:
-    """Return a component's markup."""
-    return (OWN / f"{name}.html").read_text(encoding="utf-8")
-
-
 def static(name: str) -> str:
     """Return the text of a file of `regime/ui/static`."""
     return contents()[name]

@@ -1,9 +1,9 @@
 """Numbers and names as the page writes them."""
 
-import html
 import re
 from math import inf
-from typing import Any
+
+from markupsafe import Markup, escape
 
 from regime.plots.words import field_name
 
@@ -29,11 +29,6 @@ BLOCKS = {
 """Names of modules of transformers whose paths do not say what they are."""
 
 
-def escape(text: Any) -> str:
-    """Return a text that is safe inside HTML, quoted attributes included."""
-    return html.escape(str(text), quote=True)
-
-
 def sentence(text: str) -> str:
     """Return a description as a sentence: with a capital, and with a full stop."""
     return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))
@@ -48,14 +43,15 @@ def in_labels(message: str) -> str:
     return MENTIONED.sub(said, message.replace(" = None is not allowed; ", " is empty; ").replace(" = None ", " left empty "))
 
 
-def linked(text: str) -> str:
-    """Return a text that is safe inside HTML, its numbers on arXiv as links."""
-    return re.sub(r"arXiv (\d{4}\.\d{5})", lambda found: paper(found[0], found[1]), escape(text))
+def papers(text: str) -> Markup:
+    """Return a text as markup, its numbers on arXiv as links."""
+    return Markup(re.sub(r"arXiv (\d{4}\.\d{5})", lambda found: paper(found[0], found[1]), escape(text)))
 
 
-def paper(name: str, arxiv: str) -> str:
+def paper(name: str, arxiv: str) -> Markup:
     """Return the name of a paper as a link to it: a tab of its own, since a visit's runs live in this one."""
-    return f'<a class="paper" href="https://arxiv.org/abs/{arxiv}" target="_blank" rel="noopener">{escape(name)}</a>'
+    link = Markup('<a class="paper" href="https://arxiv.org/abs/{}" target="_blank" rel="noopener">{}</a>')
+    return link.format(arxiv, name)
 
 
 def number(value: float | None, digits: int = 2) -> str:

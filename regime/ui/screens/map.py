@@ -8,8 +8,8 @@ import gradio as gr
 import regime
 from regime.config import Runnable, SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
+from regime.ui.markup import render
 from regime.ui.panels.findings import counts, laws
-from regime.ui.panels.glossary import term
 from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
 from regime.ui.parts import column, laid_out, markup, page, places, transport, view
 from regime.ui.run.examples import CONFIGS
@@ -21,7 +21,6 @@ from regime.ui.text import duration
 KIND = "sweep"
 PLACES = {"toy": "train", "probe": "probe"}
 """The tab that a cell's run belongs to."""
-NOTE = f"Networks are trained for every cell; none is guessed. Point at one for numbers and {term('interval', 'intervals')}."
 
 
 class MapScreen(Screen):
@@ -65,10 +64,10 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
         with column("controls"):
             form = sweep_form(CONFIGS[KIND])
         with column("middle"):
-            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False))
+            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset."))
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
-                    markup(f'<div class="head"><div><h2>The map of regimes</h2><p>{NOTE}</p></div></div>')
+                    markup(render("map_head"))
                     cells = map_view()
                 counted = view(KIND, counts, "v-counts")
             final = view(KIND, laws, "v-laws")
