@@ -5,9 +5,9 @@ form. All else is markup with places: `data-panel` names what the script draws t
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,15 +16,10 @@ from markupsafe import Markup
 from regime.ui.form.config_form import ConfigForm, give
 from regime.ui.form.presets import PRESETS, first
 from regime.ui.markup import render
-from regime.ui.run import shipped
-from regime.ui.run.board import Board
-from regime.ui.run.examples import example
+from regime.ui.run.examples import example, example_file
 from regime.ui.run.export import FILES, snippet
 from regime.ui.run.link import query
 from regime.ui.static_files import script
-
-Draw = Callable[[Board], Any]
-Views = dict[gr.HTML, Draw]
 
 
 @dataclass(frozen=True)
@@ -40,10 +35,8 @@ class Layout:
     """Of the run that is shown, each made when it is asked for."""
     code: gr.Code
     """Python that makes that run again."""
-    views: Views = field(default_factory=dict)
-    """Drawn on the server, at every measurement."""
-    final: Views = field(default_factory=dict)
-    """Drawn on the server, when a run begins and when it has ended."""
+    views: tuple[gr.HTML, ...] = ()
+    """Drawn on the server."""
 
 
 def markup(value: str, css: str | list[str] = "", **more: Any) -> gr.HTML:
@@ -94,25 +87,13 @@ def panels(*names: str, css: str = "") -> str:
     return "".join(f'<section class="view v-{name} {css}" data-panel="{name}"></section>' for name in names)
 
 
-def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:
-    """Build a view that is drawn on the server, first from the shipped run.
-
-    Args:
-        kind: of the run.
-        draw: returns the view's markup for a board.
-        css: the view's class.
-        more: arguments of `gr.HTML`.
-    """
-    return {markup(draw(example(kind)), ["view", css], **more): draw}
-
-
-def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Views | None = None, **told: Any) -> Layout:
+def laid_out(form: ConfigForm, kind: str, *views: gr.HTML, **told: Any) -> Layout:
     """Build what stands at the end of a tab's middle column, and what does not show, and return the tab's components.
 
     Args:
         form: the tab's, already built.
         kind: of the run.
-        views, final: as in `Layout`.
+        views: as in `Layout`.
         told: what is known of the shipped run before anybody has asked.
     """
     config = example(kind).config
@@ -122,9 +103,9 @@ def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Vie
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))
         code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5, show_line_numbers=False)
     told = {"preset": first(kind).name, **told}
-    start = {"file": shipped.name(kind), "query": query(config), "told": told}
+    start = {"file": example_file(kind), "query": query(config), "told": told}
     feed = unseen(kind, json.dumps(start), "feed")
-    return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views or {}, final or {})
+    return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views)
 
 
 def unseen(kind: str, value: Any, module: str) -> gr.HTML:

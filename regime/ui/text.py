@@ -10,23 +10,10 @@ from regime.plots.words import field_name
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
 """Digits of an exponent."""
-OFF = ("bottleneck", "max_seeds", "at_loss")
-"""Fields of which null means that there is none; of others, that it is chosen."""
 MENTIONED = re.compile(
     r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)"
 )
 """A quoted text, null, or the name of a field, in a message."""
-BLOCKS = {
-    "head": "Readout",
-    "wte": "Word embedding",
-    "wpe": "Position embedding",
-    "embed_in": "Word embedding",
-    "embed_tokens": "Word embedding",
-    "embed_positions": "Position embedding",
-    **dict.fromkeys(("ln_f", "norm", "final_layer_norm"), "Final norm"),
-    **dict.fromkeys(("lm_head", "embed_out"), "Word logits"),
-}
-"""Names of modules of transformers whose paths do not say what they are."""
 
 
 def sentence(text: str) -> str:

@@ -120,8 +120,7 @@ def test_bad_rows_say_so_where_they_stand_until_they_are_mended(screens):
     screen = screens["toy"]
     updates = screen.take(values(screen, csv=HOLES), new=True)
     assert (
-        "Your rows cannot be read: column &#39;b&#39;: &#39;NA&#39; counts as missing in row 11"
-        in told(screen, updates)[READ]
+        "Your rows cannot be read: column &#39;b&#39;: &#39;NA&#39; counts as missing in row 11" in told(screen, updates)[READ]
     )
     assert "samples" not in named(screen, updates)
     with pytest.raises(regime.ConfigError, match="Your rows cannot be read: column 'b': 'NA' counts as missing in row 11"):

@@ -1,7 +1,8 @@
 // The pinned run beside the one that is shown.
-import { NAMES, OFF, OPTIONS, ROWS } from './facts.js';
+import { NAMES, OPTIONS, ROWS } from './facts.js';
 import { fieldName, fill, html, meaning, number, short } from './format.js';
 
+const OFF = ['bottleneck', 'max_seeds', 'at_loss'];  // fields of which null means that there is none; of others, that it is chosen
 const FEW = 3;  // settings, or values, that are named; more are counted
 const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
 
