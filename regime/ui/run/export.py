@@ -7,7 +7,7 @@ from typing import Any
 
 from gradio.utils import get_upload_folder
 
-from regime.config import shared_config
+from regime.config import KINDS, shared_config
 from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
@@ -15,7 +15,6 @@ from regime.ui.run.visit import Held, Visit
 from regime.ui.run.zero import Rented
 
 log = logging.getLogger(__name__)
-CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig", "sweep": "SweepConfig"}
 FILE = '"rows.csv"'
 KERNELS = "kernels.safetensors"
 OF_RUN = {
@@ -55,7 +54,7 @@ def _call(config: Config) -> str:
         f"{name}={FILE if name in ROWS else _call(value) if isinstance(value, Config) else repr(value)}"
         for name, value in changed.items()
     ]
-    return f"regime.{CLASSES[config.kind]}({', '.join(shown)})"
+    return f"regime.{KINDS[config.kind].__name__}({', '.join(shown)})"
 
 
 class NotThereError(Exception):
