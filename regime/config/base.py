@@ -209,6 +209,9 @@ def from_text(text: str, schema: dict[str, Any]) -> Any:
     types = {option.get("type") for option in schema.get("anyOf", [schema])}
     if {"integer", "string"} <= types and text.startswith('"'):
         types = {"array"}
+    elif "array" in types and "string" not in types and not text.startswith("[") and text != "none":
+        items = next(option["items"] for option in schema.get("anyOf", [schema]) if "items" in option)
+        return [from_text(part.strip(), items) for part in text.split(",") if part.strip()]
     if "null" in types and text == "none":
         return None
     if "boolean" in types:

@@ -1,5 +1,7 @@
 """A finished run: its verdict, its numbers, and where they came from."""
 
+import csv
+import io
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -9,6 +11,9 @@ from regime.config.read import Read
 from regime.measures.verdict import Verdict
 from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.record.saved import Saved
+
+BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
+"""What a row has that is no measure."""
 
 
 class Provenance(Message):
@@ -104,6 +109,27 @@ class Report(Saved):
             read=getattr(config, "read", None),
             definitions=definitions,
         )
+
+    def to_csv(self) -> str:
+        """Return the layers as CSV, then the blocks, whose layer is empty: with floors, intervals, a block's verdict.
+
+        An undefined value is empty, and its reason is in the last column.
+        """
+        rows = [*self.layers, *({**row, "layer": ""} for row in self.blocks)]
+        measures = list(dict.fromkeys(name for row in rows for name in row if name not in BESIDE))
+        floored = [name for name in measures if any(name in row["floors"] for row in rows)]
+        spread = [name for name in measures if any(name in row["intervals"] for row in rows)]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        further = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
+        writer.writerow(["layer", "block", *measures, *further, "regime", "regime_index", "undefined"])
+        for row in rows:
+            values, floors = [row.get(name) for name in measures], [row["floors"].get(name) for name in floored]
+            ends = [end for name in spread for end in row["intervals"].get(name, (None, None))]
+            own = row.get("regime", {})
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
+            writer.writerow([row["layer"], row["block"], *values, *floors, *ends, own.get("label"), own.get("index"), reasons])
+        return out.getvalue()
 
 
 def flat(row: Row) -> dict[str, Any]:

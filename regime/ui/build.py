@@ -16,7 +16,7 @@ from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described
 from regime.ui.form.own_rows import AWAITED
-from regime.ui.headers import Headers
+from regime.ui.headers import CompressedPage, Headers
 from regime.ui.lessons.read import LESSONS
 from regime.ui.once import tell_once
 from regime.ui.panels.glossary import glossary
@@ -136,7 +136,10 @@ def launch_options() -> dict[str, Any]:
         "max_threads": THREADS,
         "app_kwargs": {
             "routes": [*wall.routes(), static_files.route(), books.route()],
-            "middleware": [Middleware(Headers), Middleware(AgentCalls), Middleware(Refusals, names=tuple(ENDPOINTS))],
+            "middleware": [
+                *(Middleware(each) for each in (Headers, CompressedPage, AgentCalls)),
+                Middleware(Refusals, names=tuple(ENDPOINTS)),
+            ],
             "exception_handlers": {RequestValidationError: unfit},
         },
     }

@@ -32,6 +32,8 @@ class Endpoint:
     name: str
     tool: str
     """Its name for agents."""
+    about: str
+    """What it does."""
     answer: Callable[..., Any]
     schemas: Schemas
     whole: str | None = None
@@ -65,7 +67,7 @@ class Endpoint:
         call = stream if self.streams else once
         call.__name__ = self.tool
         lines = [f"    {name}: {schema['description']}" for name, schema in self.schemas.items()]
-        call.__doc__ = "\n".join([inspect.getdoc(self.answer) or "", "", "Args:", *lines])
+        call.__doc__ = "\n".join([self.about, "", "Args:", *lines])
         call.__annotations__ = {**dict.fromkeys(self.schemas, Any), "request": gr.Request | None}
         call.__signature__ = inspect.Signature([self._parameter(name) for name in call.__annotations__])  # type: ignore[attr-defined]
         return call

@@ -9,7 +9,6 @@ from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.charts import CURVES, LOOKS
 from regime.plots.dial import DIAL
 from regime.plots.words import FIELDS, NAMES, OPTIONS
-from regime.ui.text import BLOCKS, OFF
 
 
 def facts() -> dict[str, Any]:
@@ -20,8 +19,6 @@ def facts() -> dict[str, Any]:
         "ADDITION": ADDITION,
         "FIELDS": FIELDS,
         "OPTIONS": OPTIONS,
-        "OFF": OFF,
-        "BLOCKS": BLOCKS,
         "DEFINITIONS": DEFINITIONS,
         "BOUNDS": {"lazyBelow": LAZY_BELOW, "richAbove": RICH_ABOVE},
         "ZONES": DIAL,

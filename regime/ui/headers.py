@@ -1,6 +1,7 @@
-"""Headers that tell browsers what this page never does."""
+"""Headers that tell browsers what this page never does, and the page itself compressed."""
 
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -30,3 +31,12 @@ class Headers:
             await send(message)
 
         await self.app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+class CompressedPage(GZipMiddleware):
+    """ASGI middleware that compresses the page itself: Gradio compresses scripts and styles, and a stream is not to be held."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and the answer back, compressed where it is the page and its reader takes it so."""
+        page = scope["type"] == "http" and scope["path"] in ("", "/")
+        await (super().__call__ if page else self.app)(scope, receive, send)

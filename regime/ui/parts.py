@@ -5,30 +5,21 @@ form. All else is markup with places: `data-panel` names what the script draws t
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from regime.ui.form.config_form import ConfigForm, give
 from regime.ui.form.presets import PRESETS, first
-from regime.ui.panels.intro import intro
-from regime.ui.run import shipped
-from regime.ui.run.board import Board
-from regime.ui.run.examples import example
+from regime.ui.markup import render
+from regime.ui.run.examples import example, example_file
 from regime.ui.run.export import FILES, snippet
 from regime.ui.run.link import query
 from regime.ui.static_files import script
-from regime.ui.text import escape
-
-UNITS = {"sweep": "cell"}
-"""What the progress of a kind of run counts, where it is not steps."""
-Draw = Callable[[Board], Any]
-Views = dict[gr.HTML, Draw]
-STEPPED = {"step": "Step", "reset": "Reset", "seed": "New seed", "pin": "Pin"}
-"""Buttons of runs that have steps, by what they do."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +35,8 @@ class Layout:
     """Of the run that is shown, each made when it is asked for."""
     code: gr.Code
     """Python that makes that run again."""
-    views: Views = field(default_factory=dict)
-    """Drawn on the server, at every measurement."""
-    final: Views = field(default_factory=dict)
-    """Drawn on the server, when a run begins and when it has ended."""
+    views: tuple[gr.HTML, ...] = ()
+    """Drawn on the server."""
 
 
 def markup(value: str, css: str | list[str] = "", **more: Any) -> gr.HTML:
@@ -62,7 +51,7 @@ def places(*parts: str) -> gr.HTML:
 
 def notice(text: str, css: str = "") -> str:
     """Return one line about a form's rows."""
-    return f'<p class="notice {css}" role="status">{escape(text)}</p>'
+    return str(Markup('<p class="notice {}" role="status">{}</p>').format(css, text))
 
 
 def column(css: str) -> gr.Column:
@@ -78,40 +67,14 @@ def folded(label: str, css: str = "all-settings") -> gr.Accordion:
 @contextmanager
 def page(kind: str, columns: str) -> Iterator[None]:
     """Build a tab's head: presets, links, what to watch, whose the results are; what is built inside stands below it."""
-    chips = "".join(f'<button type="button" class="chip">{preset.name}</button>' for preset in PRESETS[kind])
-    places(
-        intro(kind),
-        '<div class="starts"><div class="presets"><div class="chips" role="group" aria-label="Presets" data-panel="chips">'
-        f'<b>Start from</b>{chips}</div></div><div class="link" data-panel="link">'
-        '<button type="button" class="chip">Copy link</button><button type="button" class="chip" '
-        'title="Copy an iframe of this run, for a page of your own">Embed</button><span role="status"></span></div></div>'
-        f'<p class="story" data-panel="story">{first(kind).story}</p>',
-        '<div class="whose"><p role="status" data-panel="whose"></p></div>',
-    )
+    places(render("head", tab=kind, presets=PRESETS[kind], story=first(kind).story))
     with gr.Row(elem_classes=f"page {columns}"):
         yield
 
 
-def transport(kind: str, text: str, *, steps: bool = True) -> str:
-    """Return the place of a run's buttons, its progress, and one line about the run that the form describes.
-
-    Args:
-        kind: of the run.
-        text: the line at the start.
-        steps: whether the run has steps: then it can also be stepped, reset, reseeded and pinned.
-    """
-    named = [("run", "Run", "primary", ""), ("pause", "Pause", "primary", " hidden")]
-    named += [(name, label, "secondary", "") for name, label in STEPPED.items() if steps]
-    named.append(("more", "Add seeds", "secondary", " hidden"))
-    buttons = "".join(
-        f'<button type="button" class="{css} i-{name}" data-do="{name}"{hidden}>{label}</button>'
-        for name, label, css, hidden in named
-    )
-    unit = UNITS.get(kind, "step")
-    return (
-        f'<div class="transport" id="{kind}-transport" data-panel="transport">{buttons}<div data-progress="{unit}"></div></div>'
-        f'<div class="notice-box"><p class="notice" role="status" data-panel="notice">{escape(text)}</p></div>'
-    )
+def transport(kind: str, text: str) -> str:
+    """Return the place of a run's buttons, its progress, and `text`, a line about the run that the form describes."""
+    return render("transport", kind=kind, text=text)
 
 
 def panels(*names: str, css: str = "") -> str:
@@ -124,43 +87,25 @@ def panels(*names: str, css: str = "") -> str:
     return "".join(f'<section class="view v-{name} {css}" data-panel="{name}"></section>' for name in names)
 
 
-def view(kind: str, draw: Draw, css: str, **more: Any) -> Views:
-    """Build a view that is drawn on the server, first from the shipped run.
-
-    Args:
-        kind: of the run.
-        draw: returns the view's markup for a board.
-        css: the view's class.
-        more: arguments of `gr.HTML`.
-    """
-    return {markup(draw(example(kind)), ["view", css], **more): draw}
-
-
-def laid_out(form: ConfigForm, kind: str, views: Views | None = None, final: Views | None = None, **told: Any) -> Layout:
+def laid_out(form: ConfigForm, kind: str, *views: gr.HTML, **told: Any) -> Layout:
     """Build what stands at the end of a tab's middle column, and what does not show, and return the tab's components.
 
     Args:
         form: the tab's, already built.
         kind: of the run.
-        views, final: as in `Layout`.
+        views: as in `Layout`.
         told: what is known of the shipped run before anybody has asked.
     """
     config = example(kind).config
-    buttons = "".join(
-        f'<button type="button" class="chip" name="{name}">{label}</button>' for name, label in FILES[kind].items()
-    )
-    menu = (
-        f'<details data-kind="{kind}"><summary class="chip">Download</summary><div class="menu">{buttons}</div></details>'
-        '<p role="status" data-panel="files"></p>'
-    )
     with gr.Column(elem_classes="exports"):
         markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
+        menu = render("files", kind=kind, files=FILES[kind])
         files = markup({}, "files", html_template=menu, js_on_load=script("files"))
         code = gr.Code(snippet(config), language="python", label="Python", interactive=False, lines=5, show_line_numbers=False)
     told = {"preset": first(kind).name, **told}
-    start = {"file": shipped.name(kind), "query": query(config), "told": told}
+    start = {"file": example_file(kind), "query": query(config), "told": told}
     feed = unseen(kind, json.dumps(start), "feed")
-    return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views or {}, final or {})
+    return Layout(form, feed, unseen(kind, give({}), "told"), files, code, views)
 
 
 def unseen(kind: str, value: Any, module: str) -> gr.HTML:

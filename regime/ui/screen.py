@@ -51,7 +51,7 @@ class Screen:
         """Connect the components of a tab to this screen."""
         self.layout, self.form, self.feed = layout, layout.form, layout.feed
         self.state = gr.State(Visit(self.kind), time_to_live=FORGET_AFTER, delete_callback=_forget)
-        form, drawn = self.form.html, [self.feed, layout.code, *layout.views, *layout.final]
+        form, drawn = self.form.html, [self.feed, layout.code, *layout.views]
         each = {"trigger_mode": "multiple", **QUICK}  # nothing is lost while a press before it is answered, or its run goes on
         queued = {"trigger_mode": "multiple", "concurrency_limit": None, **HIDDEN}  # what is refused is said in words
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
@@ -200,15 +200,12 @@ class Screen:
 
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every measurement; `more` goes into the frame."""
-        views = {component: draw(visit.board) for component, draw in self.layout.views.items()}
-        return {self.feed: visit.feed.frame(visit.board, **more), **views}
+        return {self.feed: visit.feed.frame(visit.board, **more)}
 
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a run's begin or end has it."""
         board = visit.board
-        final = {component: draw(board) for component, draw in self.layout.final.items()}
-        drawn = self.draw(visit, layers=layers(board), more=self.undecided(board))
-        return {self.layout.code: snippet(board.config), **drawn, **final}
+        return {self.layout.code: snippet(board.config), **self.draw(visit, layers=layers(board), more=self.undecided(board))}
 
     def undecided(self, board: Board) -> bool:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""

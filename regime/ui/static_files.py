@@ -12,8 +12,6 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -76,8 +74,8 @@ def offer(stem: str, source: str, make: Callable[[], str]) -> str:
 
 
 def route() -> BaseRoute:
-    """Return the route of the files and of what is offered, compressed for a browser that takes it so."""
-    return Route(f"/{address()}/{{name}}", _serve, middleware=[Middleware(GZipMiddleware)])
+    """Return the route of the files and of what is offered; Gradio compresses them for a browser that takes it so."""
+    return Route(f"/{address()}/{{name}}", _serve)
 
 
 async def _serve(request: Request) -> Response:
@@ -86,11 +84,6 @@ async def _serve(request: Request) -> Response:
     if text is None:
         return Response(status_code=404)
     return Response(text, media_type=TYPES[Path(name).suffix], headers=FOR_GOOD)
-
-
-def template(name: str) -> str:
-    """Return a component's markup."""
-    return (OWN / f"{name}.html").read_text(encoding="utf-8")
 
 
 def static(name: str) -> str:

@@ -1,37 +1,19 @@
 """Numbers and names as the page writes them."""
 
-import html
 import re
 from math import inf
-from typing import Any
+
+from markupsafe import Markup, escape
 
 from regime.plots.words import field_name
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
 """Digits of an exponent."""
-OFF = ("bottleneck", "max_seeds", "at_loss")
-"""Fields of which null means that there is none; of others, that it is chosen."""
 MENTIONED = re.compile(
     r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)"
 )
 """A quoted text, null, or the name of a field, in a message."""
-BLOCKS = {
-    "head": "Readout",
-    "wte": "Word embedding",
-    "wpe": "Position embedding",
-    "embed_in": "Word embedding",
-    "embed_tokens": "Word embedding",
-    "embed_positions": "Position embedding",
-    **dict.fromkeys(("ln_f", "norm", "final_layer_norm"), "Final norm"),
-    **dict.fromkeys(("lm_head", "embed_out"), "Word logits"),
-}
-"""Names of modules of transformers whose paths do not say what they are."""
-
-
-def escape(text: Any) -> str:
-    """Return a text that is safe inside HTML, quoted attributes included."""
-    return html.escape(str(text), quote=True)
 
 
 def sentence(text: str) -> str:
@@ -48,14 +30,15 @@ def in_labels(message: str) -> str:
     return MENTIONED.sub(said, message.replace(" = None is not allowed; ", " is empty; ").replace(" = None ", " left empty "))
 
 
-def linked(text: str) -> str:
-    """Return a text that is safe inside HTML, its numbers on arXiv as links."""
-    return re.sub(r"arXiv (\d{4}\.\d{5})", lambda found: paper(found[0], found[1]), escape(text))
+def papers(text: str) -> Markup:
+    """Return a text as markup, its numbers on arXiv as links."""
+    return Markup(re.sub(r"arXiv (\d{4}\.\d{5})", lambda found: paper(found[0], found[1]), escape(text)))
 
 
-def paper(name: str, arxiv: str) -> str:
+def paper(name: str, arxiv: str) -> Markup:
     """Return the name of a paper as a link to it: a tab of its own, since a visit's runs live in this one."""
-    return f'<a class="paper" href="https://arxiv.org/abs/{arxiv}" target="_blank" rel="noopener">{escape(name)}</a>'
+    link = Markup('<a class="paper" href="https://arxiv.org/abs/{}" target="_blank" rel="noopener">{}</a>')
+    return link.format(arxiv, name)
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -6,27 +6,8 @@ from gradio.themes.utils.fonts import LocalFont
 from regime.config import KINDS
 from regime.ui.static_files import STYLE, address, contents, static
 
-COLORS = {
-    "body_background_fill": "var(--ground)",
-    "body_text_color": "var(--ink)",
-    "body_text_color_subdued": "var(--ink-2)",
-    "background_fill_primary": "var(--ground)",
-    "background_fill_secondary": "var(--panel)",
-    "border_color_primary": "var(--hairline)",
-    "block_background_fill": "var(--ground)",
-    "block_label_text_color": "var(--ink-2)",
-    "block_title_text_color": "var(--ink)",
-    "input_background_fill": "var(--ground)",
-    "input_border_color": "var(--edge)",
-    "button_primary_background_fill": "var(--button)",
-    "button_primary_background_fill_hover": "var(--button)",
-    "button_primary_text_color": "var(--ground)",
-    "button_secondary_background_fill": "var(--ground)",
-    "button_secondary_background_fill_hover": "var(--panel)",
-    "button_secondary_text_color": "var(--ink)",
-    "button_secondary_border_color": "var(--edge)",
-}
-"""The same in light and dark: the variables of the style sheet differ."""
+BODY = {"background_fill": "ground", "background_fill_dark": "ground", "text_color": "ink", "text_color_dark": "ink"}
+"""Colors that the page has before its style sheet comes, which has the others."""
 
 
 def theme() -> gr.themes.Base:
@@ -39,8 +20,7 @@ def theme() -> gr.themes.Base:
     ).set(
         block_border_width="0px",
         block_title_text_weight="700",
-        **COLORS,
-        **{f"{name}_dark": color for name, color in COLORS.items()},
+        **{f"body_{part}": f"var(--{color})" for part, color in BODY.items()},
     )
 
 

@@ -505,7 +505,6 @@ def test_what_is_not_allowed_is_named(build, message: str) -> None:
 
 def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     from regime.plots.figure import figure
-    from regime.ui.run.export import layers_csv
 
     model = network()
     monitor = regime.Monitor(model, data(64)[0][40:])
@@ -514,7 +513,7 @@ def test_the_figure_and_the_table_are_those_of_any_report() -> None:
     report = monitor.report()
     titles = {axes.get_title(loc="left") for axes in figure(report).subfigs[1].axes}
     assert titles >= {"Kernel change", "Taylor gap", "Representation"}
-    assert [line.split(",")[0] for line in layers_csv(report).splitlines()] == ["layer", "0", "3", "5", "", "", ""]
+    assert [line.split(",")[0] for line in report.to_csv().splitlines()] == ["layer", "0", "3", "5", "", "", ""]
 
 
 def test_a_network_that_is_back_at_its_start_has_no_gap_and_says_why() -> None:

@@ -738,6 +738,10 @@ def test_a_phone_needs_no_sideways_scroll(page, server):
         run = page.get_by_role("button", name="Run", exact=True)
         expect(run).to_be_visible()
         assert no_sideways_scroll(page), tab
+        preset = page.locator(".chips:visible [aria-pressed=true]").bounding_box()
+        assert 0 <= preset["x"] <= 375 - preset["width"], tab
+        story, results = (page.locator(f"{css}:visible").bounding_box() for css in (".story", ".page"))
+        assert results["y"] - story["y"] - story["height"] < 60, tab
         settings(page)
         expect(labelled(page, name)).to_be_visible()
         assert no_sideways_scroll(page), tab

@@ -112,6 +112,17 @@ def test_what_is_empty_is_none(mounted):
     assert [shown[name] for name in ("csv", "learning_rate", "batch_size", "header")] == [None] * 4
 
 
+def test_a_number_is_shown_short_and_kept_whole_until_it_is_changed(mounted):
+    page, form = mounted("toy")
+    field = page.locator("#toy-weight-std-input")
+    assert (field.input_value(), value(page)["weight_std"]) == ("1.4142", 2**0.5)
+    assert put(page, form.give(value(page), {"weight_std": 1 / 3, "steps": 123_456}))["weight_std"] == 1 / 3
+    assert (field.input_value(), page.locator("#toy-steps-input").input_value()) == ("0.33333", "123456")
+    page.locator("summary").last.click()
+    field.fill("2.5")
+    assert value(page)["weight_std"] == 2.5
+
+
 @pytest.mark.parametrize("typed", ["-", "1e999"])
 def test_what_is_typed_and_is_no_number_is_not_taken_as_empty(mounted, screens, typed):
     page, _ = mounted("toy")

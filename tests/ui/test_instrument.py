@@ -6,6 +6,7 @@ import pytest
 
 import regime
 from regime.ui.run.examples import example
+from regime.ui.static_files import address
 from regime.ui.text import number
 from tests.ui.test_browser import (  # noqa: F401
     MINUTES,
@@ -248,3 +249,26 @@ def test_what_is_asked_while_the_server_cannot_be_reached_waits_for_it(browser, 
         expect(labelled(there, "Steps")).to_have_value("40")
         expect(there.get_by_role("button", name="Unpin", exact=True)).to_be_visible()
     there.close()
+
+
+def test_panels_out_of_sight_wait_while_a_run_goes_on_and_have_its_end(page, server):  # noqa: F811
+    visit(page, server)
+    page.locator(".dial.is-rich").wait_for()
+    page.evaluate(
+        """async address => {
+        const { PANELS } = await import(new URL(`${address}/panels.js`, document.baseURI));
+        window.drawn = {};
+        for (const [name, draw] of Object.entries(PANELS))
+          PANELS[name] = (...all) => { drawn[name] = (drawn[name] ?? 0) + 1; draw(...all); }; }""",
+        address(),
+    )
+    settings(page, Steps=100, Measure_every=2)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(1500)
+    page.evaluate("drawn = {}")
+    page.locator("#toy-transport [data-do=run]").evaluate("button => button.click()")
+    ended(page)
+    drawn = page.evaluate("drawn")
+    assert drawn["layers"] < drawn["dial"] / 2, drawn
+    expect(page.locator("#toy-transport")).to_contain_text("step 100 of 100")
+    expect(page.locator(".v-time output").locator("visible=true")).to_contain_text("step 100, newest")

@@ -86,6 +86,9 @@ def test_a_bad_frame_is_named(pair, said):
         ("steps=2000&measure_every=4", {"steps": 2000, "measure_every": 4}),
         ("run=probe&steps=1000", {"steps": 1000, "measure_every": 10}),
         ('run=checkpoints&model=pythia-14m&revisions=["step0","step128"]', {"task": "sentiment", "readout": "next-token"}),
+        ("run=probe&trainable=encoder.layer.1.*", {"trainable": ("encoder.layer.1.*",)}),
+        ("run=probe&words=no, yes&readout=prompt", {"words": ("no", "yes")}),
+        ("task=own&drop=3,id&encode=color", {"drop": (3, "id"), "encode": ("color",)}),
     ],
 )
 def test_what_a_link_leaves_out_suits_what_it_says(text, fields):

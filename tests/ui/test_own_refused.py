@@ -17,16 +17,16 @@ from regime.ui.run.zero import lease_seconds, lent_events, new_session
 TRAP = "tests.trap:Task"
 SAID = "is not allowed from a link, the page or the API"
 ENDPOINTS = [
-    (api.toy, {"task": "os:system"}),
-    (api.toy, {"task": TRAP}),
-    (api.toy, {"optimizer": TRAP, "learning_rate": 0.1}),
-    (api.toy, {"measures": [TRAP]}),
-    (api.probe, {"model": TRAP}),
-    (api.probe, {"optimizer": TRAP, "learning_rate": 0.1}),
-    (api.checkpoints, {"measures": [TRAP]}),
-    (api.sweep, {"base": {"kind": "toy", "task": TRAP}, "axes": {"width": [8, 16]}}),
-    (api.sweep, {"base": {"kind": "toy"}, "axes": {"task": ["rings", TRAP]}}),
-    (api.sweep, {"base": {"kind": "probe"}, "axes": {"model": [TRAP]}}),
+    (api.ANSWERS["toy"], {"task": "os:system"}),
+    (api.ANSWERS["toy"], {"task": TRAP}),
+    (api.ANSWERS["toy"], {"optimizer": TRAP, "learning_rate": 0.1}),
+    (api.ANSWERS["toy"], {"measures": [TRAP]}),
+    (api.ANSWERS["probe"], {"model": TRAP}),
+    (api.ANSWERS["probe"], {"optimizer": TRAP, "learning_rate": 0.1}),
+    (api.ANSWERS["checkpoints"], {"measures": [TRAP]}),
+    (api.ANSWERS["sweep"], {"base": {"kind": "toy", "task": TRAP}, "axes": {"width": [8, 16]}}),
+    (api.ANSWERS["sweep"], {"base": {"kind": "toy"}, "axes": {"task": ["rings", TRAP]}}),
+    (api.ANSWERS["sweep"], {"base": {"kind": "probe"}, "axes": {"model": [TRAP]}}),
     (lambda config, _: [api.estimate(config)], {"task": TRAP}),
     (lambda config, _: [api.estimate(config)], {"kind": "sweep", "axes": {"task": [TRAP]}}),
 ]

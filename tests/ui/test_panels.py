@@ -322,6 +322,26 @@ def test_a_log_axis_holds_its_values(lab, values):
     assert all(0 <= call(lab, "axis", "place", axis, value) <= 100 for value in values)
 
 
+@pytest.mark.parametrize(
+    ("values", "ends"), [([0.49, 0.42], (0.3, 0.5)), ([0.5, 0.2], (0.2, 0.5)), ([0.5, 0.011], (0.01, 0.5))]
+)
+def test_a_run_that_hardly_learns_fills_its_axis(lab, values, ends):
+    axis = call(lab, "axis", "decades", values)
+    assert (axis["low"], axis["high"]) == pytest.approx(ends)
+    assert axis["ticks"][0] == axis["low"]
+    assert axis["ticks"][-1] == axis["high"]
+    going = call(lab, "axis", "decades", values, 8, 5)
+    assert going["high"] >= 5 * going["low"], "while a run goes on it rarely moves"
+
+
+def test_a_verdict_says_that_its_means_are_other_ones(draw, events):
+    several, one = Board.replay(events), Board.replay(deepcopy(events))
+    assert "Geometric means of 2 seeds" in draw("dial", several)
+    for event in one.history:
+        event["verdict"]["seeds"] = event["verdict"]["seeds"][:1]
+    assert "Geometric means" not in draw("dial", one)
+
+
 @pytest.mark.parametrize("value", [None, 0, 4e-4, -4e-4, 0.0251, 6.84, 19.2, 99.6, 431.0, -4.8e17, 0.105, 1e5, 12345.6, 9.96])
 def test_numbers_are_written_as_in_reports(lab, value):
     assert call(lab, "format", "number", value) == number(value)

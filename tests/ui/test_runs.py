@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import regime
 from regime.ui.run import export, runs
 from regime.ui.run.examples import example
-from regime.ui.run.export import FILES, KERNELS, answer, layers_csv, snippet
+from regime.ui.run.export import FILES, KERNELS, answer, snippet
 from regime.ui.run.slots import Pool
 from regime.ui.run.visit import SHELF, Visit
 
@@ -97,7 +97,7 @@ def test_the_snippet_of_own_rows_reads_them_from_a_file(tmp_path, monkeypatch, c
 
 
 def test_the_table_has_every_layer_and_every_reason(report):
-    rows = list(csv.DictReader(io.StringIO(layers_csv(report))))
+    rows = list(csv.DictReader(io.StringIO(report.to_csv())))
     assert [row["layer"] for row in rows] == ["hidden 1", "hidden 2", "readout", "", "", ""]
     assert rows[2]["representation_change"] == ""
     assert "representation_change: " in rows[2]["undefined"]
@@ -108,7 +108,7 @@ def test_the_table_has_every_layer_and_every_reason(report):
 
 def test_the_table_has_every_block_with_its_gap_its_interval_and_its_verdict():
     report = regime.Report.from_dict(example("probe").report)
-    rows = [row for row in csv.DictReader(io.StringIO(layers_csv(report))) if not row["layer"]]
+    rows = [row for row in csv.DictReader(io.StringIO(report.to_csv())) if not row["layer"]]
     assert [row["block"] for row in rows] == [block["block"] for block in report.blocks]
     first, known = rows[0], report.blocks[0]
     assert float(first["taylor_gap"]) == pytest.approx(known["taylor_gap"])
@@ -224,7 +224,7 @@ def test_only_files_that_there_are_can_be_asked_for(said, cache):
 
 
 def test_a_failure_of_a_file_shows_no_internals(monkeypatch):
-    monkeypatch.setattr(export, "layers_csv", None)
+    monkeypatch.setattr("regime.record.report.Report.to_csv", None)
     assert asked(Visit("toy"), "layers.csv", "") == {"said": export.FAILED}
 
 

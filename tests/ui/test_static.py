@@ -1,6 +1,8 @@
 """The page's scripts and styles as files."""
 
+import gzip
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,24 @@ def test_files_are_served_for_good_and_nothing_else_is(server):
     for name in ("..%2Fscreen.py", "none.js", "..%2Fstatic%2Fstyle.css"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{server.url}{address()}/{name}")
+
+
+def test_the_page_comes_compressed_and_a_stream_is_not_held(server):
+    request = urllib.request.Request(server.url, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer, urllib.request.urlopen(server.url) as plain:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "Content-Encoding" not in plain.headers
+        small, whole = answer.read(), plain.read()
+    assert len(gzip.decompress(small)) == pytest.approx(len(whole), rel=0.01)
+    assert len(small) < len(whole) / 5
+    call = f"{server.url}gradio_api/call/toy"
+    asked = {"data": [{"width": 8, "steps": 2, "measure_every": 1, "seeds": 1}]}
+    posted = urllib.request.Request(call, json.dumps(asked).encode(), {"content-type": "application/json"})
+    event = json.load(urllib.request.urlopen(posted))["event_id"]
+    request = urllib.request.Request(f"{call}/{event}", headers={"Accept-Encoding": "gzip, br"})
+    with urllib.request.urlopen(request) as stream:
+        assert "Content-Encoding" not in stream.headers
+        assert stream.readline().startswith(b"event: ")
 
 
 def test_the_address_changes_with_the_content(monkeypatch):

@@ -10,8 +10,8 @@ from itertools import count
 from typing import Any
 
 import gradio as gr
-from jinja2 import Environment, PackageLoader
 
+from regime.ui.markup import render
 from regime.ui.static_files import script
 
 GIVEN = count(1)
@@ -41,19 +41,14 @@ class Part:
     """Attributes of a number: min, max."""
     example: str = ""
     """Shown in a text while it is empty."""
-    offers: str = ""
-    """Id of a list of what a line may hold that stands elsewhere."""
+    offers: bool = False
+    """Whether the names of columns that were read are what a line may hold."""
     many: bool = False
     """Whether the field is a list of names, in one line with commas between."""
     event: str = "input"
     """What a change triggers."""
     css: str = ""
     parts: Sequence["Part"] = ()
-
-
-MARKUP = Environment(
-    loader=PackageLoader("regime.ui", "static"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-).get_template("form.html")
 
 
 def give(value: Any) -> list[Any]:
@@ -72,7 +67,7 @@ class ConfigForm:
         values = {name: _shown(start.get(name)) for name in self.names}
         self.html = gr.HTML(
             values,
-            html_template=MARKUP.render(kind=kind, parts=parts, values=values).translate(CODE),
+            html_template=render("form", kind=kind, parts=parts, values=values).translate(CODE),
             js_on_load=script("form"),
             elem_classes="config-form",
             apply_default_css=False,

@@ -1,4 +1,4 @@
-"""The part of a form for somebody's own rows: a file or pasted lines, what to read of them, and what was read."""
+"""What a form says of somebody's own rows: its lines of columns as a configuration has them, and back."""
 
 import json
 import re
@@ -9,52 +9,16 @@ from regime.config import KINDS, shared_config
 from regime.config.read import Choices
 from regime.config.rows import OWN, RowsConfig
 from regime.errors import ConfigError
-from regime.ui.form.config_form import Part
-from regime.ui.form.settings import setting
 
 BRING = "Paste rows or upload a file, under Own rows."
 AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste or drop them under Own rows."
-COLUMNS = {
-    "target": ("Target", "Name or number of the column. Empty: chosen by its looks."),
-    "text_column": ("Text column", "Name or number of the column. Empty: chosen by its looks."),
-    "drop": ("Drop", "Columns to leave out beside those that count rows, separated by commas."),
-    "encode": ("Encode", "Columns of words, separated by commas. Each word becomes an input."),
-}
-"""Fields that name columns, in one line: label and note."""
-HEADERS = {None: "Auto", True: "Yes", False: "No"}
+COLUMNS = ("target", "text_column", "drop", "encode")
+"""Fields that name columns, in one line."""
 FOLD, SAID, READ = "own_rows", "own_said", "own_read"
 """What the server changes beside the fields: whether the part is open; what a file, or a link, says of its rows; what was read
 of them, or why they are refused."""
 ALONE: dict[str, dict[str, Any]] = {"toy": {}, "probe": {}, "checkpoints": {"model": "minilm", "revisions": ["main", "main"]}}
 """What a configuration of rows needs beside them, by kind of run."""
-
-
-def own_rows(start: RowsConfig, note: str, example: str, *more: Part) -> Part:
-    """Return the part of a form for somebody's own rows, folded: a file, or pasted lines, what is read of them, and choices.
-
-    Args:
-        start: the configuration that the form begins with.
-        note: a line about what the rows hold.
-        example: rows, shown while there are none.
-        more: other ways to bring rows.
-    """
-    offers = f"{start.kind}-columns"
-    lines = [(name, about) for name, about in COLUMNS.items() if name in type(start).model_fields]
-    choices = [
-        *(setting(start, name, *about, control="line", offers=offers, event="select") for name, about in lines),
-        setting(start, "header", note="Whether the first row names the columns.", options=HEADERS, event="select"),
-        setting(start, "task_type", note="", event="select"),
-        setting(start, "missing", note="What to do with rows whose cells are missing or cannot be read.", event="select"),
-    ]
-    parts = (
-        Part("upload", "Drop a file here, or press to choose: CSV or the like", control="upload"),
-        *more,
-        setting(start, start.rows_field, "Rows", note, control="text", example=example, event="edit"),
-        Part(SAID, control="told", css="own-said"),
-        Part(READ, control="told", css="own-read"),
-        Part("choices", control="group", parts=choices),
-    )
-    return Part(FOLD, "Own rows", control="fold", css="own-rows", parts=parts)
 
 
 def columns_of(line: object) -> list[int | str] | None:

@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from regime.config import KINDS, Runnable, config_from_dict
 from regime.data import FOLDER
 from regime.errors import ConfigError, show
@@ -20,13 +22,14 @@ class Preset:
 
     name: str
     config: Runnable
-    story: str
+    story: Markup
     against: Runnable | None = None
 
 
 def _read(fields: dict[str, Any], kind: str = "toy") -> Preset:
     config, *against = (config_from_dict({"kind": kind} | fields[name]) for name in ("run", "against") if name in fields)
-    return Preset(fields["name"], config, LINK.sub(lambda found: paper(*found.groups()), fields["story"]), *against)
+    story = Markup(LINK.sub(lambda found: paper(*found.groups()), fields["story"]))
+    return Preset(fields["name"], config, story, *against)
 
 
 WRITTEN = tomllib.loads((FOLDER / "runs.toml").read_text(encoding="utf-8"))

@@ -1,15 +1,49 @@
-"""The control that a field of a configuration asks for by its schema."""
+"""Forms as they are written in `regime/data/forms.toml`, and the control that a field asks for by its schema."""
 
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regime.config import Config
+from regime.data import FOLDER
 from regime.plots.words import field_name, option_name
-from regime.ui.form.config_form import Part
+from regime.ui.form.config_form import ConfigForm, Part
 
-Labels = Mapping[str, tuple[str, ...]]
-"""Of fields, label and note where name and schema do not say them."""
+WRITTEN: dict[str, list[Any]] = tomllib.loads((FOLDER / "forms.toml").read_text(encoding="utf-8"))
+"""Parts of each form: names of fields, or attributes of a part."""
+HEADERS = {None: "Auto", True: "Yes", False: "No"}
+
+
+def form(kind: str, config: type[Config] | None, start: Mapping[str, Any], **known: Any) -> ConfigForm:
+    """Build a form as it is written.
+
+    Args:
+        kind: its name.
+        config: whose fields its controls set; None where they are no configuration's.
+        start: its first values.
+        known: further attributes of parts by their names; or the parts in their place.
+    """
+
+    def parts(written: Sequence[Any]) -> list[Part]:
+        found: list[Part] = []
+        for each in written:
+            fields = {"name": each} if isinstance(each, str) else dict(each)
+            name, inner = fields["name"], fields.pop("parts", WRITTEN.get(fields["name"], ()))
+            if kind not in fields.pop("only", [kind]):
+                continue
+            if isinstance(more := known.get(name, {}), list):
+                found += more
+                continue
+            if isinstance(options := fields.get("options"), list):
+                fields["options"] = named(options)
+            fields |= more
+            field = config is not None and name in config.model_fields
+            found.append(setting(config, **fields) if field else Part(**fields, parts=parts(inner)))
+        return found
+
+    known = {"header": {"options": HEADERS}, **known}
+    return ConfigForm(kind, parts(WRITTEN[kind]), start)
 
 
 def named(options: Any) -> dict[Any, str]:
@@ -17,17 +51,17 @@ def named(options: Any) -> dict[Any, str]:
     return {option: option_name(str(option)) for option in options}
 
 
-def setting(start: Config, name: str, label: str = "", note: str | None = None, **more: Any) -> Part:
+def setting(config: type[Config], name: str, label: str = "", note: str | None = None, **more: Any) -> Part:
     """Return the control of a field.
 
     Args:
-        start: the configuration that the form begins with.
+        config: whose field it is.
         name: of the field.
         label: the field in words; without it, its name.
         note: a line below; without it, the field's description.
         more: further attributes of the part.
     """
-    schema = type(start).properties()[name]
+    schema = config.properties()[name]
     ways = {way.get("type"): way for way in schema.get("anyOf", [schema])}
     about = {
         "label": label or field_name(name),
@@ -43,22 +77,6 @@ def setting(start: Config, name: str, label: str = "", note: str | None = None, 
         about |= {"control": "number", "bounds": {end: value for end, value in bounds.items() if value is not None}}
     many = ways.get("array", {}).get("items", {}).get("type") == "string"
     return Part(name, **{**about, "many": many, **more})
-
-
-def settings(start: Config, names: str, labels: Labels) -> list[Part]:
-    """Return the controls of some fields.
-
-    Args:
-        start: the configuration that the form begins with.
-        names: of the fields, in order, with spaces between.
-        labels: what is said of some of them.
-    """
-    return [setting(start, name, *labels.get(name, ())) for name in names.split()]
-
-
-def folded(*parts: Part) -> Part:
-    """Return the part of a form that is closed at first."""
-    return Part("all_settings", "All settings", control="fold", parts=parts)
 
 
 def _sentences(description: str) -> str:

@@ -8,9 +8,9 @@ from regime.config.sweep import BASES
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
 from regime.plots.words import FIELDS
-from regime.ui.form.config_form import ConfigForm, Part
+from regime.ui.form.config_form import ConfigForm
 from regime.ui.form.ranges import format_values, parse_values
-from regime.ui.form.settings import folded, named, setting
+from regime.ui.form.settings import form, named, setting
 
 KIND = "sweep"
 NONE = "none"
@@ -26,25 +26,11 @@ Fields = dict[str, Any]
 
 def sweep_form(start: SweepConfig) -> ConfigForm:
     """Build the form of the Map tab."""
-    axes, base = {name: FIELDS[name] for name in AXES}, ToyConfig()
-    words, numbers = BASE[:3], BASE[3:]
-    written = "16, 32, 64; or 16 to 512 in 6: six values, evenly on a log scale."
-    other = 'Any other fields, as JSON. Those of a probe begin with "kind": "probe".'
-    parts = [
-        Part("across", "Horizontal axis", control="menu", options=axes),
-        Part("across_values", "Horizontal values", written),
-        Part("up", "Vertical axis", control="menu", options={NONE: "None: a single row", **axes}),
-        Part("up_values", "Vertical values", "Written as above; relu, tanh for a field of words."),
-        setting(start, "seeds", "Seeds of each cell", "", options=named((1, 2, 3, 4, 8))),
-        setting(start, "at_loss", "", "As a share of the first loss. Empty: train to the last step."),
-        folded(
-            *(setting(base, name, note="", control="menu", options=named(_options(name))) for name in words),
-            *(setting(base, name, note="Used where it is not an axis.") for name in numbers),
-            Part("also", "Further axes", "Such as depth: 1, 2; seed: 0, 10. The map shows one value of each at a time."),
-            Part("rest", "Other settings", other, control="text", example='{"optimizer": "adam"}'),
-        ),
-    ]
-    return ConfigForm(KIND, parts, sweep_values(start))
+    axes, words, numbers = {name: FIELDS[name] for name in AXES}, BASE[:3], BASE[3:]
+    base = [setting(ToyConfig, name, note="", control="menu", options=named(_options(name))) for name in words]
+    base += [setting(ToyConfig, name, note="Used where it is not an axis.") for name in numbers]
+    up = {NONE: "None: a single row", **axes}
+    return form(KIND, SweepConfig, sweep_values(start), across={"options": axes}, up={"options": up}, base=base)
 
 
 def _options(name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from functools import partial
 from regime.data import FOLDER
 from regime.ui.lessons.read import LESSONS, glossary, lesson, written
 from regime.ui.lessons.runs import RUNS, shipped_run
-from regime.ui.run import shipped
+from regime.ui.run.examples import example_file
 from regime.ui.run.link import query_of
 from regime.ui.static_files import offer
 
@@ -14,7 +14,7 @@ from regime.ui.static_files import offer
 def run_file(name: str) -> str:
     """Return the name of a run's file, which changes with the run."""
     if kind := RUNS[name].example:
-        return shipped.name(kind)
+        return example_file(kind)
     return offer(f"lesson-{name}", (FOLDER / "lessons" / f"{name}.json").read_text(), partial(_run, name))
 
 

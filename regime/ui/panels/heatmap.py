@@ -13,11 +13,12 @@ import gradio as gr
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.words import NAMES, field_name
 from regime.sweep.findings import INDEX, Contour
+from regime.ui.markup import render
 from regime.ui.panels.glossary import meaning
 from regime.ui.run.examples import example
 from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.run.mapcell import MEASURES
-from regime.ui.static_files import address, offer, script, template
+from regime.ui.static_files import address, offer, script
 
 LINEAR = (INDEX, "forecast_skill", "test_error", "twin_test_error", "kernel_start_test_error", "kernel_now_test_error")
 """Measures that are colored by their value; the others by its logarithm."""
@@ -111,7 +112,7 @@ def shipped_address() -> str:
     return f"{address()}/{offer('map', shipped_frame(), shipped_frame)}"
 
 
-TEMPLATE = template("map")
+TEMPLATE = render("map")
 
 
 def map_view() -> gr.HTML:

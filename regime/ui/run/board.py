@@ -44,8 +44,6 @@ class Board:
                 self.config, self.history = self.report["config"], self.report["history"]
                 self.tick = self.history[-1]
 
-    unit = "step"
-    """What is counted."""
     opening = 1
     """Measurements that a run begins with: that of step 0."""
 

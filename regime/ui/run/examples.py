@@ -1,7 +1,7 @@
 """The finished runs that the first screen shows, and the command that makes them: `python -m regime.ui.run.examples`."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from regime.config import Config
 from regime.data import FOLDER
 from regime.ui.form.presets import first
 from regime.ui.run.board import Board
+from regime.ui.run.frames import whole
 from regime.ui.run.mapboard import MapBoard
+from regime.ui.static_files import offer
 
 CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints", "sweep")}
 
@@ -37,6 +39,15 @@ def example(kind: str) -> Board:
     board = Board.replay(events)
     board.history = measured  # the pictures are in the events, and nowhere else
     return board
+
+
+def example_file(kind: str) -> str:
+    """Return the name of the file in which the page's script finds a shipped run; it changes with the run."""
+    return offer(kind, text(kind), partial(_frame, kind))
+
+
+def _frame(kind: str) -> str:
+    return json.dumps({"visit": None, "serial": 0, "run": 0, **whole(example(kind))}, separators=(",", ":"))
 
 
 def make_example(kind: str) -> None:

@@ -1,7 +1,5 @@
 """What can be taken from the run that is shown: its report, its table, its figure, and the code that makes it again."""
 
-import csv
-import io
 import logging
 import tempfile
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 from gradio.utils import get_upload_folder
 
-from regime.config import shared_config
+from regime.config import KINDS, shared_config
 from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
@@ -17,7 +15,6 @@ from regime.ui.run.visit import Held, Visit
 from regime.ui.run.zero import Rented
 
 log = logging.getLogger(__name__)
-CLASSES = {"toy": "ToyConfig", "probe": "ProbeConfig", "checkpoints": "CheckpointConfig", "sweep": "SweepConfig"}
 FILE = '"rows.csv"'
 KERNELS = "kernels.safetensors"
 OF_RUN = {
@@ -36,8 +33,6 @@ LET_GO = "The server no longer holds this run. Let it run to its end, and its fi
 GONE = "The server no longer has this run: it was left for too long, or the server began anew. Press Run to make it again."
 SHIPPED = "The page opened with this run, whose kernels are not shipped. Press Run, and they can be made."
 FAILED = "This file could not be made; the cause is in the server's log."
-BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
-"""What a row has that is no measure."""
 
 
 def snippet(fields: dict[str, Any]) -> str:
@@ -59,29 +54,7 @@ def _call(config: Config) -> str:
         f"{name}={FILE if name in ROWS else _call(value) if isinstance(value, Config) else repr(value)}"
         for name, value in changed.items()
     ]
-    return f"regime.{CLASSES[config.kind]}({', '.join(shown)})"
-
-
-def layers_csv(report: Report) -> str:
-    """Return a report's layers as CSV, then its blocks, whose layer is empty: with floors, intervals, a block's verdict.
-
-    An undefined value is empty, and its reason is in the last column.
-    """
-    rows = [*report.layers, *({**row, "layer": ""} for row in report.blocks)]
-    measures = list(dict.fromkeys(name for row in rows for name in row if name not in BESIDE))
-    floored = [name for name in measures if any(name in row["floors"] for row in rows)]
-    spread = [name for name in measures if any(name in row["intervals"] for row in rows)]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    further = [f"{name}_floor" for name in floored] + [f"{name}_{end}" for name in spread for end in ("low", "high")]
-    writer.writerow(["layer", "block", *measures, *further, "regime", "regime_index", "undefined"])
-    for row in rows:
-        values, floors = [row.get(name) for name in measures], [row["floors"].get(name) for name in floored]
-        ends = [end for name in spread for end in row["intervals"].get(name, (None, None))]
-        own = row.get("regime", {})
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
-        writer.writerow([row["layer"], row["block"], *values, *floors, *ends, own.get("label"), own.get("index"), reasons])
-    return out.getvalue()
+    return f"regime.{KINDS[config.kind].__name__}({', '.join(shown)})"
 
 
 class NotThereError(Exception):
@@ -133,7 +106,7 @@ def make_file(name: str, visit: Visit) -> Path:
             case ".json":
                 report.save(path.parent)
             case ".csv":
-                path.write_text(report.to_csv() if isinstance(report, SweepReport) else layers_csv(report))
+                path.write_text(report.to_csv())
             case ".safetensors":
                 session.save_kernels(path)
             case _:

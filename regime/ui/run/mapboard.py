@@ -22,7 +22,6 @@ class MapBoard(Board):
     """State of one visitor's sweep, whose cells are here; `history` stays empty. An event costs as much as its own cell."""
 
     cells: list[dict[str, Any]] = field(default_factory=list)
-    unit = "cell"
     opening = 0
     run: str = field(default_factory=lambda: uuid4().hex)
     """What tells this sweep's cells from another's in the page."""

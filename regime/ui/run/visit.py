@@ -138,32 +138,25 @@ class Visit:
         """
         with self._playing:
             if turn == self.turn and self.against:
-                yield from self._admitted(self.against, turn, visitor, fresh=True, ahead=None)
+                yield from self._admitted(Plan(self.against, fresh=True), turn, visitor)
                 if turn == self.turn:
                     yield {"kind": "pinned"}
             if turn == self.turn:
-                yield from self._admitted(config, turn, visitor, fresh=fresh, ahead=ahead)
+                yield from self._admitted(Plan(config, fresh, ahead), turn, visitor)
 
-    def _admitted(self, config: Runnable, turn: int, visitor: str | None, *, fresh: bool, ahead: int | None) -> Events:
-        """Wait for a slot, and run one configuration in it."""
-        with pool_of(config).turn(visitor) as slot:
+    def _admitted(self, plan: Plan, turn: int, visitor: str | None) -> Events:
+        """Wait for a slot, and run what is planned in it."""
+        with pool_of(plan.config).turn(visitor) as slot:
             for place in slot:
                 yield place.to_dict()
                 if turn != self.turn:
                     return
-            yield from self._stream(config, turn, slot, fresh=fresh, ahead=ahead)
+            yield from self._stream(plan, turn, slot)
 
-    def _stream(self, config: Runnable, turn: int, slot: Turn, *, fresh: bool, ahead: int | None) -> Events:
-        """Run one configuration, and hold its session where it is paused.
-
-        Args:
-            config: of the run.
-            turn: number of the press that started it.
-            slot: that it computes in.
-            fresh: whether a paused run begins again.
-            ahead: measurements at which it is paused; None: not at all.
-        """
-        again = not fresh and self.holds(config)
+    def _stream(self, plan: Plan, turn: int, slot: Turn) -> Events:
+        """Run what the press `turn` has planned in its slot, and hold the session where it is paused."""
+        config, ahead = plan.config, plan.ahead
+        again = not plan.fresh and self.holds(config)
         session = SHELF.take(self.key) if again else None
         if session:
             self.board.status, self.session = "running", session

@@ -7,33 +7,16 @@ from typing import Any
 import gradio as gr
 
 from regime.errors import ConfigError, show
-from regime.ui.form.config_form import ConfigForm, Part
+from regime.ui.form.settings import WRITTEN, form
 from regime.ui.lessons.served import text_file
+from regime.ui.markup import render
 from regime.ui.parts import column, markup, places
 from regime.ui.run.runs import as_text
 from regime.ui.screen import HIDDEN
-from regime.ui.static_files import script, template
+from regime.ui.static_files import script
 
-GUIDES = {
-    "glossary": "Glossary",
-    "science": "The science",
-    "claims": "Where each claim is seen",
-    "choose": "Which tool for which question",
-    "toys": "Toys",
-    "sweeps": "Maps",
-    "probes": "Transformers",
-    "kernels": "Kernels",
-    "rows": "Rows of your own",
-    "monitor": "Your own training loop",
-    "own": "Parts of your own",
-    "api": "From other programs",
-    "log": "What did not work",
-}
+GUIDES: dict[str, str] = WRITTEN["learn"][0]["options"]
 """The guides that are shown, by file, and what they are called in the menu."""
-INTRO = (
-    "Seven short lessons, from what a kernel is to what it tells about a model: guess first, then see. Below them stand the "
-    "glossary, the science with its sources, and how to use all this from programs."
-)
 
 
 def guide(name: Any) -> str:
@@ -54,17 +37,17 @@ def guide(name: Any) -> str:
 
 def learn_tab() -> None:
     """Build the Learn tab and connect it."""
-    places(f'<p class="intro">{INTRO}</p>')
-    markup(text_file(), "lessons-box", html_template=template("lessons"), js_on_load=script("lesson"))
+    places(render("intro", tab="learn"))
+    markup(text_file(), "lessons-box", html_template=render("lessons"), js_on_load=script("lesson"))
     places('<h2 class="guides">Guides</h2>')
     with gr.Row(elem_classes="page two"):
         with column("controls"):
-            form = ConfigForm("learn", [Part("guide", "Guide", control="choice", options=GUIDES)], {"guide": "glossary"})
+            chosen = form("learn", None, {"guide": "glossary"})
         with column("middle"):
             shown = gr.Markdown(guide("glossary"), elem_classes="guide")
 
     def read(value: Any) -> str:
         with as_text():
-            return guide(form.fields(value)["guide"])
+            return guide(chosen.fields(value)["guide"])
 
-    form.html.input(read, form.html, shown, **HIDDEN)
+    chosen.html.input(read, chosen.html, shown, **HIDDEN)

@@ -8,11 +8,11 @@ import gradio as gr
 import regime
 from regime.config import Runnable, SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
+from regime.ui.markup import render
 from regime.ui.panels.findings import counts, laws
-from regime.ui.panels.glossary import term
 from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
-from regime.ui.parts import column, laid_out, markup, page, places, transport, view
-from regime.ui.run.examples import CONFIGS
+from regime.ui.parts import column, laid_out, markup, page, places, transport
+from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Screen, Updates
@@ -21,7 +21,6 @@ from regime.ui.text import duration
 KIND = "sweep"
 PLACES = {"toy": "train", "probe": "probe"}
 """The tab that a cell's run belongs to."""
-NOTE = f"Networks are trained for every cell; none is guessed. Point at one for numbers and {term('interval', 'intervals')}."
 
 
 class MapScreen(Screen):
@@ -51,6 +50,15 @@ class MapScreen(Screen):
         changed, config = super().open(asked, value)
         return changed, config.model_copy(update={"seeds": config.seeds or config.base.seeds})
 
+    def draw(self, visit: Visit, **more: Any) -> Updates:
+        """Draw what changes at every cell."""
+        cells, counted, _ = self.layout.views
+        return {**super().draw(visit, **more), cells: heatmap(visit.board), counted: counts(visit.board)}
+
+    def show_all(self, visit: Visit) -> Updates:
+        """Show everything as a sweep's begin or end has it."""
+        return super().show_all(visit) | {self.layout.views[-1]: laws(visit.board)}
+
     def cell(self, visit: Visit, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
         board, index = visit.board, picked(value)
@@ -65,14 +73,14 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
         with column("controls"):
             form = sweep_form(CONFIGS[KIND])
         with column("middle"):
-            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset.", steps=False))
+            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset."))
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
-                    markup(f'<div class="head"><div><h2>The map of regimes</h2><p>{NOTE}</p></div></div>')
+                    markup(render("map_head"))
                     cells = map_view()
-                counted = view(KIND, counts, "v-counts")
-            final = view(KIND, laws, "v-laws")
-            layout = laid_out(form, KIND, {cells: heatmap, **counted}, final)
+                counted = markup(counts(example(KIND)), ["view", "v-counts"])
+            fitted = markup(laws(example(KIND)), ["view", "v-laws"])
+            layout = laid_out(form, KIND, cells, counted, fitted)
     return MapScreen(layout), cells
 
 

@@ -6,8 +6,8 @@ import gradio as gr
 
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION, MAIN
-from regime.ui.form.checkpoints import checkpoints_form
 from regime.ui.form.config_form import ConfigForm
+from regime.ui.form.transformer import checkpoints_form
 from regime.ui.parts import column, page
 from regime.ui.run.runs import as_text
 from regime.ui.screen import HIDDEN, Updates
@@ -46,7 +46,7 @@ def pretraining_tab() -> PretrainingScreen:
     with page(KIND, "two"):
         with column("controls"):
             form = checkpoints_form()
-        text = "Name a model and its revisions, or start from a preset."
+        text = "A finished comparison. Name a model and its revisions, or start from a preset."
         layout = middle_column(KIND, text, form, ("abilities", "from-first"))
     return PretrainingScreen(layout)
 

@@ -2,8 +2,9 @@
 
 import gradio as gr
 
-from regime.ui.form.config_form import ConfigForm, Part
-from regime.ui.form.probe import probe_form
+from regime.ui.form.config_form import ConfigForm
+from regime.ui.form.settings import form
+from regime.ui.form.transformer import probe_form
 from regime.ui.parts import column, folded, page
 from regime.ui.screens.transformer import TransformerScreen, middle_column
 
@@ -21,12 +22,10 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, ConfigForm]:
     """Build the Probe tab and connect it; return also the button that compares two models, and the form that names them."""
     with page(KIND, "two"):
         with column("controls"):
-            form = probe_form()
+            fields = probe_form()
             with folded("Compare two models"):
-                note = "A model, or model@revision: from the catalog, a folder of REGIME_MODELS_DIR, or a Hub id."
-                before, after = Part("before", "Before", note), Part("after", "After", "A model of the same architecture.")
-                named = ConfigForm("compare", (before, after), {})
+                named = form("compare", None, {})
                 compare = gr.Button("Compare", elem_id="compare-run")
-        text = "Choose a model and press Run, or start from a preset."
-        layout = middle_column(KIND, text, form, ("probe-loss", "probe-kernels"))
+        text = "A finished probe. Choose a model and what it is to learn, or start from a preset."
+        layout = middle_column(KIND, text, fields, ("probe-loss", "probe-kernels"))
     return ProbeScreen(layout), compare, named

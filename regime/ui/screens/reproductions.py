@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from regime.reproductions.reproduce import Card
-from regime.ui.panels.glossary import term
+from regime.ui.markup import render
 from regime.ui.parts import markup, places
 from regime.ui.run.claims import claim_events
 from regime.ui.run.runs import COMPUTE
@@ -15,17 +15,13 @@ from regime.ui.run.wall import folder, keep, shown_figure, worded
 from regime.ui.screen import HIDDEN, Presses
 from regime.ui.static_files import script
 
-INTRO = (
-    "What papers say about lazy and rich training, measured again: each card has the published number, ours with its "
-    f"{term('interval', '95% interval')}, and what they come to. A claim that does not come out stays, and says what was tried."
-)
 WALL = '<div class="wall" data-folder="{}"><p class="sub" role="status">The cards are on their way.</p></div>'
 Frame = dict[str, Any]
 
 
 def reproductions_tab() -> None:
     """Build the Reproductions tab and connect it."""
-    places(f'<p class="intro">{INTRO}</p>')
+    places(render("intro", tab="claims"))
     wall = markup({}, "wall-box", html_template=WALL.format(folder()), js_on_load=script("wall"))
     wall.submit(press, [gr.State(Presses()), wall], wall, trigger_mode="multiple", **COMPUTE, **HIDDEN)
 

@@ -1,14 +1,18 @@
 // Scales of charts: where a value lies between the ends, and at which round numbers there are ticks.
 
-// A log axis of at most `most` whole decades up to a 1-2-5 number, so that it rarely moves while a run grows.
-export const decades = (values, most = 8) => {
+const ROUND = [1, 2, 5], FINE = [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];  // steps of a decade
+const CLOSE = 4, WIDE = 1000;  // ratios of the ends: below the one steps are fine, from the other on an axis has whole decades
+
+// A log axis between round numbers, over `most` decades at most, and over a factor of `least` at least.
+export const decades = (values, most = 8, least = 1.25) => {
   const positive = values.filter(value => value > 0);
   if (!positive.length) return { low: 0.01, high: 1, log: true, ticks: [] };
-  const top = nice(Math.max(...positive)), high = Math.ceil(exponent(top));
-  const bottom = Math.max(Math.floor(Math.min(exponent(Math.min(...positive)), exponent(top) - 1.3)), high - most);
-  const steps = high - bottom < 3 ? [1, 2, 5] : [1], every = Math.ceil((high - bottom + 1) / 6), ticks = [];
-  for (let power = bottom; power <= high; power += every) ticks.push(...steps.map(step => step * 10 ** power));
-  return { low: 10 ** bottom, high: top, log: true, ticks: ticks.filter(tick => tick <= top * 1.001) };
+  const top = Math.max(...positive), end = Math.min(Math.max(Math.min(...positive), top / 10 ** most), top / least);
+  const ladder = top / end < CLOSE ? FINE : ROUND, high = above(top, ladder), wide = high / end >= WIDE;
+  const low = wide ? 10 ** Math.floor(exponent(end)) : below(end, ladder), ends = [low, high].map(end => Math.floor(exponent(end) + 1e-9));
+  const every = wide ? Math.ceil((ends[1] - ends[0] + 1) / 6) : 1, ticks = [];
+  for (let power = ends[0]; power <= ends[1]; power += every) ticks.push(...(wide ? [1] : ladder).map(step => step * 10 ** power));
+  return { low, high, log: true, ticks: ticks.filter(tick => tick >= low * 0.999 && tick <= high * 1.001) };
 };
 
 // A fixed log axis, reaching as much further up as its values need, to a hundred at most.
@@ -18,11 +22,10 @@ export const raised = (axis, values) => {
 };
 const exponent = value => Math.log10(value);
 
-// The smallest 1, 2 or 5 times a power of ten that is not below the value.
-export const nice = value => {
-  const power = 10 ** Math.floor(exponent(value));
-  return [1, 2, 5, 10].map(step => step * power).find(round => round >= value * 0.999);
-};
+// The smallest of a decade's steps, times a power of ten, that is not below the value; and the largest that is not above it.
+const above = (value, steps) => [...steps, 10].map(step => step * 10 ** Math.floor(exponent(value))).find(round => round >= value * 0.999);
+const below = (value, steps) => steps.map(step => step * 10 ** Math.floor(exponent(value))).findLast(round => round <= value * 1.001);
+export const nice = value => above(value, ROUND);
 
 // Training steps from 0; a run without steps still has a width. A small chart has no room for three numbers of four digits.
 export const stepsAxis = (steps, small) => {

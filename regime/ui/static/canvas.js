@@ -1,12 +1,5 @@
 // Pictures of numbers: an (n, m) array on a canvas, a pixel each, which the style sheet stretches.
-
-// The colors that the style sheet has now, light or dark, as [red, green, blue].
-export const color = name => {
-  const pen = document.createElement('canvas').getContext('2d');
-  pen.fillStyle = getComputedStyle(document.body).getPropertyValue(name).trim();
-  const hex = parseInt(pen.fillStyle.slice(1), 16);
-  return [hex >> 16, (hex >> 8) & 255, hex & 255];
-};
+import { color } from './colors.js';
 
 // Paints rows of values as [red, green, blue, share of opacity].
 export const paint = (canvas, columns, rows, shade) => {
@@ -23,13 +16,13 @@ export const paint = (canvas, columns, rows, shade) => {
 
 // Paints values of both signs: hue by sign, opacity by size up to 1. Zero is the background, so that it follows the theme.
 export const paintSigned = (canvas, columns, rows, values) => {
-  const low = color('--fn-low'), high = color('--fn-high');
+  const low = color('fn-low'), high = color('fn-high');
   paint(canvas, columns, rows, k => [...(values[k] > 0 ? high : low), Math.abs(values[k])]);
 };
 
 // Paints values from 0 to 1 as ink of the page's theme.
 export const paintInk = (canvas, columns, rows, values) => {
-  const ink = color('--kernel');
+  const ink = color('kernel');
   paint(canvas, columns, rows, k => [...ink, values[k]]);
 };
 

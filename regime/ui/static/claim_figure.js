@@ -1,12 +1,12 @@
 // A figure of a card, on uPlot's axes: dots with their intervals, curves and dashed guides, in any order of x; the pointer takes the nearest point.
 import { nice } from './axis.js';
+import { css } from './colors.js';
 import { capital, fieldName, fill, html, number, tickText } from './format.js';
 import { NAMES } from './facts.js';
 import uPlot from './uplot.js';
 
 const STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]], MOST = 6;  // ticks of a decade, and of an axis
 const HINT = 'Point at a dot or a line for its values.';
-const css = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 const faint = color => `color-mix(in srgb, ${color} 15%, transparent)`;
 const word = name => NAMES[name] ?? fieldName(name);
 
@@ -51,7 +51,7 @@ const paint = (plot, spec, held) => {
   pen.rect(left - 6 * ratio, top - 6 * ratio, width + 12 * ratio, height + 12 * ratio);
   pen.clip();
   spec.series.toReversed().forEach(series => {
-    const points = pointsOf(series, spec), color = css(`--${series.color}`), spread = points.filter(point => point?.low != null && point.high != null);
+    const points = pointsOf(series, spec), color = css(series.color), spread = points.filter(point => point?.low != null && point.high != null);
     Object.assign(pen, { strokeStyle: color, fillStyle: color, lineWidth: (series.style === 'line' ? 2.25 : 1.25) * ratio, lineJoin: 'round' });
     pen.setLineDash(series.style === 'guide' ? [6 * ratio, 4 * ratio] : []);
     pen.beginPath();
@@ -79,7 +79,7 @@ const paint = (plot, spec, held) => {
     pen.fill();
   });
   if (held) {
-    Object.assign(pen, { strokeStyle: css('--ink'), lineWidth: 1.5 * ratio });
+    Object.assign(pen, { strokeStyle: css('ink'), lineWidth: 1.5 * ratio });
     pen.setLineDash([]);
     pen.beginPath();
     pen.arc(...at(held), 8 * ratio, 0, 7);
@@ -92,13 +92,13 @@ const make = (box, spec, hold) => {
   const all = spec.series.flatMap(series => pointsOf(series, spec).filter(Boolean)), measured = spec.series.filter(({ style }) => style === 'dots').flatMap(({ x }) => x);
   const x = axisOf(all.map(point => point.x), spec.log_x, measured), y = axisOf(all.flatMap(point => [point.y, point.low ?? point.y, point.high ?? point.y]), spec.log_y);
   const scale = axis => ({ distr: axis.log ? 3 : 1, auto: false, range: (_, low, high) => [low, high], min: axis.low, max: axis.high });
-  const axis = ({ ticks }) => ({ splits: () => ticks, filter: (_, shown) => shown, values: (_, shown) => shown.map(tickText), stroke: css('--ink-2'), font: '12px "IBM Plex Sans", system-ui, sans-serif', ticks: { show: false } });
+  const axis = ({ ticks }) => ({ splits: () => ticks, filter: (_, shown) => shown, values: (_, shown) => shown.map(tickText), stroke: css('ink-2'), font: '12px "IBM Plex Sans", system-ui, sans-serif', ticks: { show: false } });
   return new uPlot({
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [8, 14, 0, 0],
     cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: { x: { time: false, ...scale(x) }, y: scale(y) },
     series: [{}, { show: false }],
-    axes: [{ ...axis(x), grid: { show: false }, size: 22, gap: 4 }, { ...axis(y), grid: { stroke: css('--hairline'), width: 1 }, size: 48, gap: 6 }],
+    axes: [{ ...axis(x), grid: { show: false }, size: 22, gap: 4 }, { ...axis(y), grid: { stroke: css('hairline'), width: 1 }, size: 48, gap: 6 }],
     hooks: { draw: [plot => paint(plot, spec, hold())] },
   }, [[x.low, x.high], [null, null]], box);
 };

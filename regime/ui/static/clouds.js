@@ -20,7 +20,7 @@ export const clouds = (root, { run, at }) => {
   const color = k => values[k] === undefined ? 'var(--ink-2)' : classes ? `var(--label-${values[k]})` : mixed(values[k]);
   const label = k => values[k] === undefined ? '' : ` ${names[values[k]] ?? number(values[k])}`;
   const key = (stroke, text) => html`<span><i class="spot" style="background:${stroke}"></i>${text}</span>`;
-  const legend = classes ? names.map((name, k) => key(`var(--label-${k})`, name)) : values.length ? [low, high].map(value => key(mixed(value), names[value] ?? number(value))) : [];
+  const legend = classes ? names.map((name, k) => key(`var(--label-${k})`, name)) : values.length ? [low, high].map(value => key(mixed(value), `label ${names[value] ?? number(value)}`)) : [];
   fill(root, html`<div class="head"><div><h2>How examples lie, block by block</h2><p>Each block\u2019s representation of the first probe examples along its two main directions, turned to fit
     the start. Faint: then. Strong: now.</p></div><p class="legend always">${legend}</p></div>
     <div class="clouds">${blocks.map(block => html`<figure><div></div><figcaption title="${block}">${blockName(block)}</figcaption></figure>`)}</div><output class="pointed" aria-hidden="true"></output>`);

@@ -1,7 +1,8 @@
 // The pinned run beside the one that is shown.
-import { NAMES, OFF, OPTIONS, ROWS } from './facts.js';
-import { fieldName, fill, html, meaning, number } from './format.js';
+import { NAMES, OPTIONS, ROWS } from './facts.js';
+import { fieldName, fill, html, meaning, number, short } from './format.js';
 
+const OFF = ['bottleneck', 'max_seeds', 'at_loss'];  // fields of which null means that there is none; of others, that it is chosen
 const FEW = 3;  // settings, or values, that are named; more are counted
 const MEASURES = ['kernel_change', 'linearization_gap', 'taylor_gap', 'representation_change', 'train_loss', 'test_loss', 'test_error'];
 
@@ -19,10 +20,10 @@ export const comparison = (root, { run, pinned, at }) => {
     ${shown.map(([name, values]) => html`<tr title="${meaning(name)}"><th scope="row">${NAMES[name]}</th>${values.map(each => html`<td>${number(each)}</td>`)}</tr>`)}</tbody></table></div>`);
 };
 
-// A setting's value in words; numbers with a point where Python has one.
+// A setting's value in words.
 export const value = (name, { [name]: setting }) => {
   if (setting === null) return OFF.includes(name) ? 'none' : 'auto';
-  if (!Array.isArray(setting)) return OPTIONS[setting] ?? setting;
+  if (!Array.isArray(setting)) return typeof setting === 'number' ? short(setting) : OPTIONS[setting] ?? setting;
   if (setting.length > FEW && setting.every(Number.isFinite)) return `${setting[0]} to ${setting.at(-1)} in ${setting.length}`;
   return setting.map(each => OPTIONS[each] ?? each ?? 'none').join(', ');
 };

@@ -1,11 +1,12 @@
 // Curves over steps, drawn by uPlot: log axes, dashes, bands of spread, floors, bounds, forecasts, a pinned run, names at the ends.
 import { decades, place, raised, stepsAxis } from './axis.js';
+import { css } from './colors.js';
 import { LOOKS } from './facts.js';
 import { fill, html, number, tickText } from './format.js';
 import uPlot from './uplot.js';
 
+const ROOM = 5;  // least factor between the ends of an axis while a run goes on, so that it moves but a few times
 const RUNAWAY = 30;  // how far above the network's largest value an axis reaches, for curves that leave it
-const css = name => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
 const faint = (name, share) => `color-mix(in srgb, ${css(name)} ${100 * share}%, transparent)`;
 const drawn = new WeakMap();
 
@@ -38,7 +39,7 @@ export const content = (tab, { parts, axis, most, floor, small }) => {
   const known = values([...series.flatMap(({ points, ahead }) => [points, ahead]), ...kept]);
   const own = values([...series.filter(({ look }) => look !== 'twin' && look !== 'limit').map(({ points }) => points), ...kept]);
   const reach = RUNAWAY * Math.max(...own, 0);
-  const y = axis ? raised(axis, known) : decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most);
+  const y = axis ? raised(axis, known) : decades(reach > 0 ? known.map(value => Math.min(value, reach)) : known, most, run.status === 'running' ? ROOM : undefined);
   const area = (low, high, fillStyle) => {
     if (high.filter(([, value]) => value !== null).length < 2) return;
     bands.push({ series: [curves.length + 2, curves.length + 1], fill: fillStyle });
@@ -77,7 +78,7 @@ const across = (plot, lines) => {
 // A curve of one point has no line.
 const lone = (plot, k) => plot.data[k].filter(value => Number.isFinite(value)).length === 1;
 
-const make = (box, { x, y, curves, bands }, lines, small) => {
+const make = ({ box, width, height }, { x, y, curves, bands }, lines, small) => {
   const look = ({ look, ahead, marks }) => {
     if (!look) return { width: 0, points: { show: false } };
     const [stroke, width, dash] = LOOKS[look];
@@ -89,7 +90,7 @@ const make = (box, { x, y, curves, bands }, lines, small) => {
   const fixed = { auto: false, range: (_, low, high) => [low, high] };
   const text = { filter: (_, ticks) => ticks, stroke: css('ink-2'), font: '12px "IBM Plex Sans", system-ui, sans-serif', ticks: { show: false } };
   const plot = new uPlot({
-    width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [8, small ? 16 : 14, 0, 0],
+    width, height, legend: { show: false }, padding: [8, small ? 16 : 14, 0, 0],
     cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: false } },
     scales: { x: { time: false, ...fixed, min: x.low, max: x.high }, y: { distr: y.log ? 3 : 1, ...fixed, min: y.low, max: y.high } },
     series: [{}, ...curves.map(look)], bands,
@@ -124,14 +125,18 @@ export const curves = (root, tab, spec) => {
   if (!chart) {
     root.innerHTML = `<div class="legend" aria-hidden="true"></div><div class="chart curves ${spec.css ?? ''}" role="img"><div class="plot" aria-hidden="true"></div></div>`;
     const box = root.querySelector('.plot');
-    drawn.set(root, chart = { box, key: '', plot: null });
-    new ResizeObserver(() => { chart.key = ''; tab.redraw(); }).observe(box);
+    drawn.set(root, chart = { box, key: '', plot: null, width: box.clientWidth, height: box.clientHeight });
+    new ResizeObserver(() => {  // to ask at every picture would lay the page out
+      if (chart.width === box.clientWidth && chart.height === box.clientHeight) return;
+      Object.assign(chart, { width: box.clientWidth, height: box.clientHeight });
+      tab.redraw();
+    }).observe(box);
   }
-  const key = JSON.stringify([tab.theme, y.log, lines, chart.box.clientWidth, chart.box.clientHeight, shown.bands, shown.curves.map(({ look, ahead }) => [look, ahead])]);
-  if (!chart.box.clientWidth) return;  // not seen
+  const key = JSON.stringify([tab.theme, y.log, lines, chart.width, chart.height, shown.bands, shown.curves.map(({ look, ahead }) => [look, ahead])]);
+  if (!chart.width) return;  // not seen
   if (key !== chart.key) {
     chart.plot?.destroy();
-    Object.assign(chart, { key, plot: make(chart.box, shown, lines, spec.small) });
+    Object.assign(chart, { key, plot: make(chart, shown, lines, spec.small) });
     chart.now = chart.plot.over.appendChild(Object.assign(document.createElement('i'), { className: 'now' }));
     chart.names = chart.plot.over.appendChild(Object.assign(document.createElement('div'), { className: 'names' }));
     chart.plot.over.onpointermove = moved => tab.point(chart.plot.posToVal(moved.offsetX, 'x'));
@@ -144,7 +149,7 @@ export const curves = (root, tab, spec) => {
     if (!plot.zoomed) plot.setScale('x', plot.full);
     plot.setScale('y', { min: y.low, max: y.high });
   });
-  const where = event ? 100 * plot.valToPos(event.step, 'x') / plot.over.clientWidth : -1;
+  const where = event ? 100 * plot.valToPos(event.step, 'x') * devicePixelRatio / plot.bbox.width : -1;
   chart.now.style.cssText = tab.scrubbed && where >= 0 && where <= 100 ? `left:${where}%` : 'display:none';
   const values = shown.curves.filter(({ name }) => name).map(part => ({ ...part, value: event?.measures[part.measure] ?? null })).filter(({ value }) => value !== null);
   fill(chart.names, html`${spec.small ? [] : ends(values, y)}`);

@@ -18,7 +18,7 @@ export const dial = (root, tab, title) => {
   const reasons = verdict?.reasons ?? ['The verdict follows the first steps'];
   fill(root, html`<section class="dial is-${css}" aria-label="${title}: ${word}"><p class="kicker">${title}<span>Bar: ${term('interval', '95% interval')}</span></p>
     <h2><span class="word">${word}</span> <span class="standing">${verdict && standing(tab, verdict)}</span></h2>${scale(verdict, pinned?.last?.verdict.index)}
-    <ul>${reasons.slice(0, 3).map((reason, k) => html`<li class="${k < EVIDENCE ? 'evidence' : 'remark'}">${prose(reason)}</li>`)}</ul>${verdict && advice(tab, verdict)}</section>`);
+    <ul>${reasons.slice(0, 3).map((reason, k) => html`<li class="${k < EVIDENCE ? 'evidence' : 'remark'}">${prose(reason)}</li>`)}</ul>${verdict && means(verdict)}${verdict && advice(tab, verdict)}</section>`);
 };
 
 const standing = ({ run, at, newest }, verdict) => {
@@ -26,6 +26,10 @@ const standing = ({ run, at, newest }, verdict) => {
   const held = { running: 'so far, ', paused: `paused at step ${run.step}, `, stopped: `stopped at step ${run.step}, ` };
   return (held[run.status] ?? '') + verdict.agree;
 };
+
+// A verdict's numbers are not those of the charts, where there are several seeds.
+const means = ({ index, seeds }) => index !== null && seeds.length > 1 &&
+  html`<p class="means">Geometric means of ${seeds.length} seeds; charts show plain means.</p>`;
 
 // What to change for another verdict, once the run has one: before, it would come and go with every measurement.
 const advice = ({ run, newest }, verdict) => verdict.advice.length > 0 && run.status !== 'running' && newest &&

@@ -6,6 +6,7 @@ import { tell } from './step_size.js';
 
 const tabs = {};  // by kind of run: Gradio may build a tab's elements anew when it is opened again
 const reported = new Set();
+const LATE = 1000;  // milliseconds that a panel out of sight may be behind its run
 
 export class Tab {
   constructor() {
@@ -19,7 +20,11 @@ export class Tab {
     this.asks = 0;
     this.heard = { visit: undefined, serial: 0 };  // of the newest frame that came, taken or not
     this.lost = false;  // whether the whole run was asked for, since a frame before one that came is missing
-    this.shown = new IntersectionObserver(() => this.redraw());  // a panel that comes into sight is drawn then
+    this.sight = new IntersectionObserver(seen => {  // a panel that comes into sight is drawn then
+      seen.forEach(({ target, isIntersecting }) => { target.seen = isIntersecting; });
+      this.redraw();
+    });
+    this.drawn = 0;  // when all panels last were, also those out of sight
     this.waiting = [];  // requests of the time before the server could be reached
   }
 
@@ -121,10 +126,13 @@ export class Tab {
   draw() {
     this.theme = document.body.classList.contains('dark') ? 'dark' : 'light';
     tell({ ...this.told.rate, stability: this.run.history[this.at]?.stability });
-    this.screen?.querySelectorAll('[data-panel]').forEach(root => {
-      this.shown.observe(root);
+    // While a run goes on, panels out of sight wait: to draw them costs time, and so does to ask what is hidden.
+    const all = this.run.status !== 'running' || performance.now() - this.drawn > LATE;
+    if (all) this.drawn = performance.now();
+    const panels = [...this.screen?.querySelectorAll('[data-panel]') ?? []];
+    panels.forEach(root => this.sight.observe(root));
+    panels.filter(root => root.seen || (all && root.checkVisibility())).forEach(root => {
       try {
-        if (!root.checkVisibility()) return;
         PANELS[root.dataset.panel](root, this);
         ready(root);
       } catch (error) {  // one panel that cannot be drawn must not take the others with it

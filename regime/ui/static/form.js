@@ -1,4 +1,5 @@
 // One form: its value is {name: value} of all its parts, empty is null, and how many `changes` it has. What the server gives is [value, number, changed names].
+import { short } from './format.js';
 import { pad } from './pad.js';
 import { amount, stepSize } from './step_size.js';
 import { sketch } from './thumbs.js';
@@ -9,13 +10,31 @@ const options = box => JSON.parse(box.dataset.options);
 const typed = box => {
   const field = box.querySelector('input, select, textarea');
   if (field.type === 'checkbox') return { read: () => field.checked, show: value => { field.checked = value; } };
-  const read = () => field.type === 'number' ? amount(field) : field.value.trim() ? field.value : null;
+  if (field.type === 'number') return number(field);
+  const read = () => field.value.trim() ? field.value : null;
   const show = value => { field.value = value ?? ''; };
   if (!box.querySelector('datalist')) return { read, show };
   // A browser offers only what contains the value: while another is chosen, the value stands aside.
   field.addEventListener('focus', () => { field.placeholder = field.value; field.value = ''; });
   field.addEventListener('blur', () => { field.value ||= field.placeholder; field.placeholder = ''; });
   return { read: () => read() ?? (field.placeholder || null), show };
+};
+
+// A number, written short: until it is changed it is still the one that was given.
+const number = field => {
+  let exact = null, written = null;
+  return {
+    read: () => {
+      const now = amount(field);
+      return now === written ? exact : now;
+    },
+    show: value => {
+      const known = typeof value === 'number';
+      field.value = known ? short(value) : value ?? '';
+      written = amount(field);
+      exact = known ? value : written;
+    },
+  };
 };
 
 // One of a few values, all visible; a value that is none of them, as a link may give it, is kept until one is chosen.

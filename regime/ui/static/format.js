@@ -1,5 +1,5 @@
 // Numbers, names and markup as the page writes them.
-import { BLOCKS, DEFINITIONS, FIELDS } from './facts.js';
+import { DEFINITIONS, FIELDS } from './facts.js';
 
 export const MINUS = '\u2212', DASH = '\u2013';
 const raised = digits => [...digits].map(digit => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[digit]).join('');
@@ -26,6 +26,9 @@ export const tickText = value => {
   return value.toExponential().replace('e+', 'e').replace('-', MINUS);
 };
 
+// A setting's number, short: a width of 4096 as it is, but not all digits of the square root of 2.
+export const short = value => Number.isInteger(value) ? value : Number(value.toPrecision(5));
+
 // A time span in words: `12 s`, `3 min 20 s`, `4 h 39 min`.
 export const duration = seconds => {
   const whole = Math.max(0, Math.round(seconds));
@@ -49,6 +52,12 @@ export const meaning = name => name in DEFINITIONS ? sentence(DEFINITIONS[name])
 
 // A field of a configuration in words: `learning_rate` is `Step size`.
 export const fieldName = name => FIELDS[name] ?? capital(name.replaceAll('_', ' '));
+
+// Modules of transformers whose paths do not say what they are.
+const BLOCKS = {
+  head: 'Readout', wte: 'Word embedding', wpe: 'Position embedding', embed_in: 'Word embedding', embed_tokens: 'Word embedding', embed_positions: 'Position embedding',
+  ln_f: 'Final norm', norm: 'Final norm', final_layer_norm: 'Final norm', lm_head: 'Word logits', embed_out: 'Word logits',
+};
 
 // A block's module path in words: `encoder.layer.0`, `h.0` and `model.layers.0` are `Block 1`.
 export const blockName = path => {

@@ -9,7 +9,12 @@ const write = (root, text) => { if (root.written !== text) root.innerHTML = root
 // The presets: the one whose configuration the form holds looks pressed.
 export const chips = (root, tab) => {
   const { preset } = tab.told;
-  if (preset !== undefined) root.querySelectorAll('button').forEach(chip => chip.setAttribute('aria-pressed', chip.textContent === preset));
+  if (preset !== undefined && preset !== root.preset) {
+    root.preset = preset;
+    root.querySelectorAll('button').forEach(chip => chip.setAttribute('aria-pressed', chip.textContent === preset));
+    const pressed = root.querySelector('[aria-pressed=true]');  // on a phone the row scrolls, and it may lie beside it
+    if (pressed) root.scrollTo({ left: pressed.offsetLeft - root.offsetLeft - pressed.offsetWidth / 2 });
+  }
   root.onclick = event => {
     const chip = event.target.closest('button');
     if (!chip) return;
