@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
-from regime.kernels.jacobian.attributes import VALUES, attributes
+from regime.kernels.jacobian.attributes import VALUES, attributes, memory_of
 from regime.kernels.jacobian.batch import Batch, FailedError, Readout, called, cloned, mapped, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -83,8 +83,7 @@ class Watched:
 
     def cost(self) -> tuple[float, int]:
         """Return the seconds of observing once, and the bytes at the peak."""
-        theta = self._theta()
-        with self._as(theta):
+        with self._as(self._theta()):
             blocks = len(set(self.blocks.values()))
             return watching(self.model, self.batch, self.readout, self._at_once(self.size), blocks)
 
@@ -131,13 +130,14 @@ class Watched:
             raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
 
     def _state(self) -> dict[str, Any]:
-        """What the function depends on beside trained parameters; tensors with a graph are what a pass left."""
-        trained = self._names()
-        state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
-        state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
-        for path, value in attributes(self.model):
+        """What the function depends on beside trained parameters and views of them; with a graph it is what a pass left."""
+        trained, parameters = self._names(), dict(self.model.named_parameters())
+        moving = {memory_of(parameter) for name, parameter in parameters.items() if name in trained} - {0}
+        state: dict[str, Any] = {n: p.detach() for n, p in parameters.items() if n not in trained}
+        for path, value in (*self.model.named_buffers(), *attributes(self.model)):
             if isinstance(value, Tensor):
-                if value.grad_fn is None and value.layout in LAYOUTS and not (value.is_nested or value.is_meta):
+                comparable = value.layout in LAYOUTS and not (value.is_nested or value.is_meta)
+                if comparable and value.grad_fn is None and memory_of(value) not in moving:
                     state[path] = value.detach()
             elif isinstance(value, VALUES):
                 state[path] = value
@@ -204,12 +204,19 @@ class Watched:
             self.tick()
         return torch.cat(outputs)
 
-    @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
-            output = widened(called(self.model, batch, passes.watched(self.readout))).detach()
+            output = widened(self._passed(batch, passes))
             self.rounding = max(self.rounding, passes.rounding)
         return output
+
+    def _passed(self, batch: Batch, passes: Passes) -> Float[Tensor, "n C"]:
+        """What the network gives, without a graph, where it differentiates nothing on its way."""
+        readout = passes.watched(self.readout)
+        try:
+            return torch.no_grad()(called)(self.model, batch, readout).detach()
+        except FailedError:
+            return torch.enable_grad()(called)(self.model, batch, readout).detach()
 
     @torch.no_grad()
     def _nudged(self) -> tuple[Float[Tensor, "P C"], dict[str, Tensor]]:
@@ -228,8 +235,8 @@ class Watched:
         exact = []
         try:
             for rows in self._chunks(self.size):
-                with self._as(theta):
-                    exact.append(called(self.model, mapped(_double, select(self.batch, rows)), self.readout))
+                with self._as(theta) as passes:
+                    exact.append(self._passed(mapped(_double, select(self.batch, rows)), passes))
                 self.tick()
         except (FailedError, RuntimeError, TypeError):
             return None

@@ -296,4 +296,5 @@ def _kernel(jacobian: LayerJacobian) -> Float[Tensor, "P P"]:
 
 
 def _squared(tensors: Any) -> Tensor:
-    return sum(torch.linalg.vector_norm(real(tensor), dtype=torch.float64).square() for tensor in tensors)
+    numbers = (real(tensor if tensor.is_floating_point() or tensor.is_complex() else tensor.double()) for tensor in tensors)
+    return sum(torch.linalg.vector_norm(each, dtype=torch.float64).square() for each in numbers)

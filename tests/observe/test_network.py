@@ -106,3 +106,40 @@ def test_state_that_is_not_read_changes_nothing() -> None:
         event, want = monitor.measure(step), other.measure(step)
         assert event.measures == want.measures | {"buffer_change": 0}
         assert event.measures["kernel_velocity"] > 0
+
+
+class Watching(nn.Module):
+    """Needs gradients in its forward pass, in one of several ways, and has a layer of whole numbers that is not trained."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.body, self.head, self.way = nn.Linear(4, 6), nn.Linear(6, 2), way
+        self.signs = nn.ParameterList([nn.Parameter(torch.tensor([1, -1, 1, 1, -1, 1]), requires_grad=False)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.body(x)
+        if self.way == "kept gradient":
+            hidden.retain_grad()
+        elif self.way == "hook":
+            hidden.register_hook(lambda g: g)
+        else:
+            x = x.detach().requires_grad_()
+            hidden = hidden + torch.autograd.grad(self.body(x).cos().sum(), x, create_graph=True)[0].sum(1, keepdim=True)
+        return self.head((hidden * self.signs[0]).tanh())
+
+
+@pytest.mark.parametrize("way", ["kept gradient", "hook", "derivative"])
+def test_networks_that_need_gradients_on_their_way_are_watched(way: str) -> None:
+    torch.manual_seed(0)
+    model = Watching(way).double()
+    monitor, start = regime.Monitor(model, X), regime.empirical_ntk(model, X).total
+    first = model(X).detach()
+    with torch.no_grad():
+        model.body.weight.mul_(1.1)
+        model.head.bias.add_(0.1)
+    event = monitor.measure(1)
+    now = regime.empirical_ntk(model, X).total
+    assert event.measures["kernel_change"] == pytest.approx(float((now - start).norm() / start.norm()), rel=1e-6)
+    assert event.measures["taylor_gap"] is not None
+    assert torch.allclose(monitor.observer.start, first)
+    assert float(monitor.observer.magnitude["signs"]) == pytest.approx(6)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 PARTS = ("_parameters", "_buffers", "_modules")
 INTERNAL = vars(nn.Module()).keys()
@@ -76,3 +77,13 @@ def _named(container: Any) -> Iterator[tuple[Any, Any]]:
 def within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
     """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
     return [own for own in map(module.get, names) if isinstance(own, dict)]
+
+
+def memory_of(kept: Tensor | np.ndarray) -> int:
+    """Return where the memory begins that a tensor or an array is of; 0 where there is none of its own."""
+    while isinstance(kept, np.ndarray):
+        if not isinstance(kept.base, np.ndarray | Tensor):
+            return kept.__array_interface__["data"][0]
+        kept = kept.base
+    bare = not torch._C._has_storage(kept) or is_traceable_wrapper_subclass(kept)
+    return 0 if bare else kept.untyped_storage().data_ptr()

@@ -159,10 +159,14 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
         output = model(batch) if isinstance(batch, Tensor) else model(**batch)
         return output if readout is None else readout(output, batch)
     except (RuntimeError, IndexError) as error:
-        known = type(error) in (RuntimeError, IndexError, NotImplementedError)
-        if not known or "allocate memory" in str(error):  # which has another cause
+        if not failed(error):
             raise
         raise FailedError(batch, error) from error
+
+
+def failed(error: Exception) -> bool:
+    """Return whether an error is torch's own, of what it was asked to compute: no other kind, and no lack of memory."""
+    return type(error) in (RuntimeError, IndexError, NotImplementedError) and "allocate memory" not in str(error)
 
 
 def check_outputs(model: nn.Module, output: Any, n: int) -> None:

@@ -46,7 +46,8 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         ValueError: as `owned`, `check_mode`, `evaluate`, `size` and `graph_under` do.
     """
     check_mode(model)
-    parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
+    parts = owned(model, layers)
+    parameters = [parameter for own in parts.values() for parameter in own.values()]
     with undisturbed(model) as passes:
         readout = passes.watched(readout)
         writes = passes.known.writes
@@ -55,7 +56,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
             structure = learn(model, batch, readout, parameters, passes)
         check_seen(graph_under(structure.outputs))  # or says what hides there
         unknown = set(structure.unknown())
-        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
+        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in parts.items()}
         _, rest = by_rows(model, select(batch, structure.examples), readout, rest)
     return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
 
