@@ -53,6 +53,11 @@ STATES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[nn.Module], Any]]] 
     "array": (np.ones(2), lambda v: float(v[1]), lambda m: np.multiply(m.state, 3, out=m.state)),
     "set": (set(), lambda v: 1 + 2 * len(v), lambda m: m.state.add("on")),
     "namespace": (SimpleNamespace(k=1.0), lambda v: v.k, lambda m: setattr(m.state, "k", 3.0)),
+    "object in an object": (
+        SimpleNamespace(plan=Config(1.0)),
+        lambda v: v.plan.scale,
+        lambda m: setattr(m.state.plan, "scale", 3.0),
+    ),
     "config": (Config(1.0), lambda v: v.scale, lambda m: setattr(m.state, "scale", 3.0)),
     "network that none registered": (
         target(),

@@ -18,6 +18,8 @@ INTERNAL = vars(nn.Module()).keys()
 HOOKS = [name for name in INTERNAL if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
 MOST = 10_000
 """Values to look at: a container of more than are left is passed over, such as a vocabulary."""
+DEEP = 4
+"""Objects within objects that are looked into."""
 PLAIN = bool | int | float | complex | str | bytes | None
 GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
 VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset | GENERATORS
@@ -60,8 +62,15 @@ def _container(value: Any) -> Any:
     if isinstance(value, VALUES | Enum):
         return None
     own = getattr(value, "__dict__", None)
-    whole = isinstance(own, dict) and (isinstance(value, nn.Module) or all(isinstance(each, DATA) for each in own.values()))
-    return own if whole and own else None
+    return own if own and (isinstance(value, nn.Module) or _is_data(value)) else None
+
+
+def _is_data(value: Any, deep: int = DEEP) -> bool:
+    """Whether a value holds nothing but data, and objects of data."""
+    if isinstance(value, DATA):
+        return True
+    own = getattr(value, "__dict__", None)
+    return isinstance(own, dict) and deep > 0 and all(_is_data(each, deep - 1) for each in own.values())
 
 
 def _named(container: Any) -> Iterator[tuple[Any, Any]]:

@@ -1,7 +1,11 @@
 """Batches of examples, and the outputs of a model that are differentiated."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -99,6 +103,22 @@ class Chosen:
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         whole = output if self.readout is None else self.readout(output, batch)
         return whole[:, self.index : self.index + 1]
+
+
+def modules_of(readout: Readout | None) -> Iterator[nn.Module]:
+    """Yield the modules that a readout is, or that it holds: one that is within another, as an argument, or by a name."""
+    if isinstance(readout, nn.Module):
+        yield readout
+    elif isinstance(readout, partial):
+        yield from chain.from_iterable(map(modules_of, (readout.func, *readout.args, *readout.keywords.values())))
+    elif isinstance(readout, MethodType):
+        yield from modules_of(readout.__self__)
+    elif isinstance(readout, FunctionType):
+        names = inspect.getclosurevars(readout)
+        yield from (value for value in (*names.nonlocals.values(), *names.globals.values()) if isinstance(value, nn.Module))
+    else:
+        for value in getattr(readout, "__dict__", {}).values():
+            yield from modules_of(value) if isinstance(value, nn.Module | FunctionType | MethodType | partial) else ()
 
 
 def is_half(tensor: Tensor) -> bool:

@@ -4,14 +4,10 @@ A forward pass may write: running statistics, vectors of a power iteration, embe
 also be compiled, take a fused path that hides its layers, or switch autocast on by itself.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import count
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -19,39 +15,37 @@ from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mod
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import memory_of
-from regime.kernels.jacobian.batch import copied, failed
+from regime.kernels.jacobian.batch import copied, failed, modules_of
 from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
+from regime.kernels.jacobian.turns import Turn, in_turn
 from regime.resources.attention import ShortAttention
 from regime.resources.process import EAGER, NATIVE, full_precision
 
 
 @contextmanager
 def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[Passes]":
-    """Take a network's passes as it is now, and give it back bit for bit; so, too, a readout that is a module of its own.
+    """Take a network's passes as it is now, and give it back bit for bit; so, too, modules of a readout's own.
 
     Parameters, buffers, attributes of its modules and the state of random numbers are what they were, whatever a pass writes;
     each pass begins with them. Passes run eagerly, without autocast, without the fused paths of attention, and without hooks on
     gradients. Several threads take turns at networks that share a module.
     """
-    readout = getattr(readout, "readout", readout)  # within one that projects it
-    with ExitStack() as both:
-        passes = both.enter_context(_undisturbed(unwrapped(model)))
-        if isinstance(readout, nn.Module) and all(readout is not module for module in model.modules()):
-            both.enter_context(_undisturbed(unwrapped(readout)))
+    with ExitStack() as all_of_them:
+        passes = all_of_them.enter_context(_undisturbed(unwrapped(model)))
+        known = set(model.modules())
+        for module in modules_of(readout):
+            if module not in known:
+                all_of_them.enter_context(_undisturbed(unwrapped(module)))
         yield passes
 
 
 @contextmanager
 def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
-    with _lock:
-        held, *others = [_held.setdefault(module, _Turn()) for module in model.modules()]
-    with ExitStack() as taken:
-        for each in sorted([held, *others], key=lambda each: each.number):  # in one order: no circle waits
-            taken.enter_context(each.turn)
+    with in_turn(model) as held:
         if held.passes is not None:
             try:
                 yield held.passes
@@ -71,23 +65,6 @@ def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
                 held.passes = None
 
 
-@dataclass
-class _Turn:
-    """A module that is being measured, and whose turn it is."""
-
-    number: int = field(default_factory=count().__next__)
-    turn: Any = field(default_factory=threading.RLock)
-    passes: "Passes | None" = None
-    moving: set[int] = field(default_factory=set)
-    """Tensors that passes were seen to write into, by id."""
-    writes: bool = False
-    """Whether passes were seen to write into what they are given: then they are given copies."""
-
-
-_lock = threading.Lock()
-_held: "WeakKeyDictionary[nn.Module, _Turn]" = WeakKeyDictionary()
-
-
 RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 """Functions that cuDNN differentiates in training mode alone, and torch's own kernels in any."""
 
@@ -98,7 +75,7 @@ SHOWING = {Tensor.numpy, Tensor.__array__, Tensor.__dlpack__, Tensor.data_ptr}
 class Passes:
     """The passes through a network that leave no trace."""
 
-    def __init__(self, model: nn.Module, known: _Turn) -> None:
+    def __init__(self, model: nn.Module, known: Turn) -> None:
         self.model, self.known = model, known
         self.found = Found(model)
         self.own = [*model.parameters(), *model.buffers(), *self.found.tensors]

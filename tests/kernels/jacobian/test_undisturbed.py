@@ -271,6 +271,26 @@ class Running(nn.Module):
         return output
 
 
+class Reading:
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def __call__(self, output: Tensor, batch: Tensor) -> Tensor:
+        return self.layer(output, batch)
+
+    def read(self, output: Tensor, batch: Tensor) -> Tensor:
+        return self.layer(output, batch)
+
+
+HELD: dict[str, Callable[[nn.Module], Callable]] = {
+    "itself": lambda layer: layer,
+    "in a closure": lambda layer: lambda output, batch: layer(output, batch),
+    "in a partial": lambda layer: functools.partial(lambda own, output, batch: own(output, batch), layer),
+    "in an object": Reading,
+    "in a method's object": lambda layer: Reading(layer).read,
+}
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -287,10 +307,10 @@ class Running(nn.Module):
 def test_a_readout_comes_back_as_it_was(use: Callable) -> None:
     model, x, readout = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(8, 4), Running()
     before = copy.deepcopy(readout.state_dict())
-    use(model, x, readout)
-    assert all(torch.equal(value, before[name]) for name, value in readout.state_dict().items())
-    assert readout.used == 0
-    assert not readout._forward_hooks
+    for way in HELD:
+        use(model, x, HELD[way](readout))
+        assert (readout.used, len(readout._forward_hooks)) == (0, 0), way
+        assert all(torch.equal(own, before[name]) for name, own in readout.state_dict().items()), way
 
 
 class Writing(nn.Module):
