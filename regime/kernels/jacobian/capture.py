@@ -20,7 +20,7 @@ from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.refusal import check_apart, refuse
+from regime.kernels.jacobian.refusal import check_apart, check_order, refuse
 from regime.kernels.jacobian.routed import by_rows, misplaced
 from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.structure import Structure, jittered, learn
@@ -122,11 +122,15 @@ def stream(
         checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
         for check in checks:
             _ = check.moved, check.known  # before activations take memory
+        backwards = select(examples, list(range(stop - start))[::-1]) if structure.doubtful else None
+        turned = None if backwards is None else evaluate(model, backwards, readout).detach()
         with Recording(structure.shared, stop - start) as recording:
             outputs = evaluate(model, examples, readout)
         graph = graph_under(outputs)
         if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
             refuse(model, examples, readout, checks)
+        if turned is not None:
+            check_order(turned, outputs.detach(), probe.tolerance_of_outputs)
         uses = [use for use in recording.uses if use.edge.node in graph]
         moved = misplaced(outputs, uses) if structure.doubtful else []
         for entry in recording.order if moved else ():
