@@ -7,15 +7,12 @@ is widened, except where the network insists on it. It comes back as it was.
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
-from regime.kernels.jacobian.attributes import VALUES, attributes, memory_of
 from regime.kernels.jacobian.batch import Batch, FailedError, Readout, called, cloned, mapped, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -29,8 +26,6 @@ Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
 NUDGE = 2**-10
 """Share of themselves by which parameters are moved to tell how their network rounds, and whether it has these gradients."""
-LAYOUTS = {torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
-"""Of tensors that can be compared."""
 
 
 @dataclass
@@ -128,20 +123,6 @@ class Watched:
         moved = [n for n, parameter in self.model.named_parameters() if parameter.device != self.initial[n].device]
         if moved:
             raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
-
-    def _state(self) -> dict[str, Any]:
-        """What the function depends on beside trained parameters and views of them; with a graph it is what a pass left."""
-        trained, parameters = self._names(), dict(self.model.named_parameters())
-        moving = {memory_of(parameter) for name, parameter in parameters.items() if name in trained} - {0}
-        state: dict[str, Any] = {n: p.detach() for n, p in parameters.items() if n not in trained}
-        for path, value in (*self.model.named_buffers(), *attributes(self.model)):
-            if isinstance(value, Tensor):
-                comparable = value.layout in LAYOUTS and not (value.is_nested or value.is_meta)
-                if comparable and value.grad_fn is None and memory_of(value) not in moving:
-                    state[path] = value.detach()
-            elif isinstance(value, VALUES):
-                state[path] = value
-        return state
 
     @torch.inference_mode(False)
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
@@ -271,30 +252,3 @@ def _signs(like: Tensor, chance: torch.Generator) -> Tensor:
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.detach().double() if tensor.is_floating_point() else tensor
-
-
-def copied(value: Any) -> Any:
-    """Return a copy of a tensor, an array or a set; anything else as it is."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    return value.copy() if isinstance(value, np.ndarray | set) else value
-
-
-def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    """Return whether two dicts hold the same names and the same tensors and numbers, nan and all."""
-    return one.keys() == two.keys() and all(same_value(value, two[name]) for name, value in one.items())
-
-
-def same_value(one: Any, two: Any) -> bool:
-    """Whether two tensors, arrays or plain values are the same, nan and all."""
-    if isinstance(one, Tensor) and isinstance(two, Tensor):
-        if (one.shape, one.dtype, one.device, one.layout) != (two.shape, two.dtype, two.device, two.layout):
-            return False
-        if one.layout != torch.strided:
-            one, two = one.to_sparse_coo(), two.to_sparse_coo()
-            return same_value(one._indices(), two._indices()) and same_value(one._values(), two._values())
-    elif type(one) is not type(two):
-        return False
-    elif not isinstance(one, np.ndarray | np.generic):
-        return one == two or (one != one and two != two)
-    return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())

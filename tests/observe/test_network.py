@@ -148,3 +148,47 @@ def test_networks_that_need_gradients_on_their_way_are_watched(way: str) -> None
     assert event.measures["taylor_gap"] is not None
     assert torch.allclose(monitor.observer.start, first)
     assert float(monitor.observer.magnitude["signs"]) == pytest.approx(6)
+
+
+SCALE = [1.0]
+"""What a network may read where nothing of it keeps it."""
+
+
+class Elsewhere(nn.Module):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.between, self.head = nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.between(self.body(x) * SCALE[0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: SCALE.append(SCALE.pop() * 2),
+        lambda model: model.body.register_forward_hook(lambda _module, _args, output: output * 2),
+        lambda model: setattr(model, "between", nn.Sigmoid()),
+        lambda model: setattr(model.between, "forward", torch.sin),
+    ],
+    ids=["global", "hook", "module", "method"],
+)
+def test_a_function_that_becomes_another_is_no_training(change: Callable[[nn.Module], Any]) -> None:
+    torch.manual_seed(0)
+    model = Elsewhere().double()
+    start = copy.deepcopy(model.state_dict())
+    monitor = regime.Monitor(model, X)
+    try:
+        change(model)
+        event = monitor.measure(1)
+        assert (event.measures["kernel_change"], event.measures["parameter_movement"]) == (0, 0)
+        with torch.no_grad():
+            model.body.weight.mul_(1.2)
+        event, now = monitor.measure(2), regime.empirical_ntk(model, X).total
+        model.load_state_dict(start)
+        want = regime.empirical_ntk(model, X).total
+        assert event.measures["kernel_change"] == pytest.approx(float((now - want).norm() / want.norm()), rel=1e-6)
+    finally:
+        SCALE[:] = [1.0]

@@ -45,3 +45,28 @@ def test_representations_are_those_of_the_same_network_that_writes_into_none(
     for name in ("representation_change", "feature_movement"):
         assert found[0][0][name] == pytest.approx(found[1][0][name], rel=1e-5)
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+
+
+class Sorting(nn.Module):
+    """Puts its rows in an order of their own, so that a batch passes in another order, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = x[:, 0].argsort()
+        return self.head(self.first(x[order]).tanh())[order.argsort()]
+
+
+@pytest.mark.parametrize("outputs", ["trace", "projection"])
+def test_what_is_seen_is_the_batch_in_its_own_order(outputs: str) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(Sorting(), nn.Linear(2, 9)), torch.randn(9, 4)
+    monitor = regime.Monitor(model, x, outputs=outputs, projections=4)
+    assert torch.allclose(
+        monitor.observer.start, monitor.observer.readout(model(x), x) if monitor.observer.readout else model(x)
+    )
+    with torch.no_grad():
+        model[1].weight.mul_(1.1)
+    assert monitor.measure(1).measures["taylor_gap"] < 1e-4

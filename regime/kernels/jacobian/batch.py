@@ -91,7 +91,7 @@ class Projected:
         generator, signs = torch.Generator().manual_seed(self.seed), None
         while signs is None or len(torch.unique(signs * signs[:1], dim=1).T) < self.count:
             signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
-        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
+        return whole @ (signs.to(whole.device, whole.dtype) / whole.shape[1] ** 0.5)
 
 
 class Chosen:

@@ -122,15 +122,11 @@ def stream(
         checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
         for check in checks:
             _ = check.moved, check.known  # before activations take memory
-        backwards = select(examples, list(range(stop - start))[::-1]) if structure.doubtful else None
-        turned = None if backwards is None else evaluate(model, backwards, readout).detach()
         with Recording(structure.shared, stop - start) as recording:
             outputs = evaluate(model, examples, readout)
         graph = graph_under(outputs)
         if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
             refuse(model, examples, readout, checks)
-        if turned is not None:
-            check_order(turned, outputs.detach(), probe.tolerance_of_outputs)
         uses = [use for use in recording.uses if use.edge.node in graph]
         moved = misplaced(outputs, uses) if structure.doubtful else []
         for entry in recording.order if moved else ():
@@ -144,6 +140,9 @@ def stream(
             one = Chosen(readout, k) if apart else readout
             if not layered.end(*(partial(way, model, examples, one) for way in (_otherwise, explicit))):
                 refuse(model, examples, readout, checks, list(layered.odd))
+        if structure.doubtful:
+            turned = evaluate(model, select(examples, list(range(stop - start))[::-1]), readout).detach()
+            check_order(turned, outputs.detach(), probe.tolerance_of_outputs)
 
 
 class _Layers:
