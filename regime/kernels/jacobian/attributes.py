@@ -96,3 +96,10 @@ def memory_of(kept: Tensor | np.ndarray) -> int:
         kept = kept.base
     bare = not torch._C._has_storage(kept) or is_traceable_wrapper_subclass(kept)
     return 0 if bare else kept.untyped_storage().data_ptr()
+
+
+def view_like(memory: Tensor, like: Tensor, first: int) -> Tensor:
+    """Return the entries of a memory that lie there as another tensor's do in its own, from some entry on."""
+    view = memory.as_strided(like.size(), like.stride(), first)
+    view = view.conj() if like.is_conj() else view
+    return torch._neg_view(view) if like.is_neg() else view

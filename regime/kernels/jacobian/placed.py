@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.attributes import attributes, memory_of
+from regime.kernels.jacobian.attributes import attributes, memory_of, view_like
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _views(model: nn.Module, own: Mapping[str, Tensor], lent: Mapping[str, Tenso
         first = kept.storage_offset() - mine.storage_offset() if same else -1
         if not 0 <= first <= _span(mine) - _span(kept):
             raise ValueError(f"model: {name.lstrip('.')} lies in the memory of the parameter {of}; keep a copy there instead")
-        yield kept, other.data.as_strided(kept.size(), kept.stride(), other.storage_offset() + first)
+        yield kept, view_like(other.data, kept, other.storage_offset() + first)
 
 
 def _span(tensor: Tensor) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
-from regime.kernels.jacobian.attributes import memory_of
+from regime.kernels.jacobian.attributes import memory_of, view_like
 from regime.kernels.jacobian.batch import copied, failed, modules_of
 from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
@@ -184,8 +184,7 @@ class Passes:
             return
         memory = together[0].untyped_storage().clone()
         for own in together:
-            view = torch.empty(0, dtype=own.dtype, device=own.device)
-            view.set_(memory, own.storage_offset(), own.size(), own.stride())
+            view = view_like(torch.empty(0, dtype=own.dtype, device=own.device).set_(memory), own, own.storage_offset())
             view.copy_(self.written.get(own, view))
             yield own, view.requires_grad_(own.requires_grad)
 

@@ -109,3 +109,20 @@ def test_parameters_that_lie_in_one_memory_move_apart() -> None:
         assert not model[0].weight.any()
         assert model[1].weight.any()
     assert model[0].weight.data_ptr() == model[1].weight.data_ptr() != other.data_ptr()
+
+
+@pytest.mark.parametrize("turn", [lambda w: w.detach().conj(), lambda w: w.detach().conj().imag], ids=["conjugate", "negative"])
+def test_views_keep_their_signs(turn: Callable[[Tensor], Tensor]) -> None:
+    model = nn.Module()
+    model.weight = nn.Parameter(torch.randn(3, 2, dtype=torch.complex64))
+    model.seen, other = turn(model.weight), torch.randn(3, 2, dtype=torch.complex64)
+    if model.seen.is_complex():
+        with placed(model, {"weight": nn.Parameter(other)}):
+            assert torch.equal(model.seen, turn(other))
+    else:
+        with (
+            pytest.raises(ValueError, match="seen lies in the memory of the parameter weight"),
+            placed(model, {"weight": other}),
+        ):
+            pass
+    assert torch.equal(model.seen, turn(model.weight))

@@ -391,6 +391,17 @@ class Aliased(nn.Module):
         return self.out((self.inner(x) * self.scale).tanh())
 
 
+def test_a_conjugate_of_a_buffer_is_one_in_every_pass() -> None:
+    model = nn.Module()
+    model.out, model.kept = nn.Linear(4, 2), None
+    model.register_buffer("phase", torch.randn(4, dtype=torch.complex64))
+    model.kept = model.phase.conj()
+    with undisturbed(model) as passes:
+        passes._restore()
+        assert model.phase.data_ptr() == model.kept.data_ptr()
+        assert torch.equal(model.kept, model.phase.conj())
+
+
 @pytest.mark.parametrize(
     "alias",
     [lambda b: b, lambda b: {"scale": b}, lambda b: b[1:4], lambda b: b.view(2, 3)],
