@@ -131,7 +131,7 @@ def learn(
         asked = log.reordered.asked, log2.reordered.asked
         doubtful = log.reordered.doubtful or log2.reordered.doubtful or len(set(asked)) > 1
         if any(asked) and passes.rounding <= SINGLE:
-            _check_alone(model, batch, readout, examples, outputs, tolerance_of(passes.rounding))
+            _check_alone(model, batch, readout, examples[:few], outputs, tolerance_of(passes.rounding))
         del log2
     arguments = {id(t): _bytes(t) for call in met for t in call.tensors if not isinstance(t, nn.Parameter)}
     results = sum(_bytes(output) for call in met for output in call.outputs)
