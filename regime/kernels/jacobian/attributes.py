@@ -99,7 +99,13 @@ def memory_of(kept: Tensor | np.ndarray) -> int:
 
 
 def view_like(memory: Tensor, like: Tensor, first: int) -> Tensor:
-    """Return the entries of a memory that lie there as another tensor's do in its own, from some entry on."""
+    """Return the entries of a memory that lie there as another tensor's do in its own.
+
+    Args:
+        memory: a tensor in it.
+        like: the other tensor.
+        first: where in the memory the entries begin.
+    """
     view = memory.as_strided(like.size(), like.stride(), first)
     view = view.conj() if like.is_conj() else view
     return torch._neg_view(view) if like.is_neg() else view
