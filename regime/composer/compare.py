@@ -10,6 +10,7 @@ from regime.composer.monitor import Monitor, Outputs
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.placed import placed
+from regime.kernels.jacobian.turns import in_turn
 from regime.kernels.jacobian.verify import near
 from regime.kernels.request import check_calls
 from regime.observe.network import Watched
@@ -52,15 +53,16 @@ def compare(
     if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
         raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
     before, after = unwrapped(before), unwrapped(after)
-    then = _others(before, after)
-    check_calls(before, batch, readout)
-    if not any(map(is_half, then.values())):  # the finer of the two says in which precision both are passed
-        batch = mapped(widened, batch)
     start, end = losses or (None, None)
-    monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
-    with placed(before, then):
-        _check_same_function(monitor, after)
-        monitor.measure(1, loss=end)
+    with in_turn(before, after):
+        then = _others(before, after)
+        check_calls(before, batch, readout)
+        if not any(map(is_half, then.values())):  # the finer of the two says in which precision both are passed
+            batch = mapped(widened, batch)
+        monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
+        with placed(before, then):
+            _check_same_function(monitor, after)
+            monitor.measure(1, loss=end)
     return monitor.report()
 
 

@@ -13,6 +13,7 @@ from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout
 from regime.kernels.jacobian.parameters import unwrapped
+from regime.kernels.jacobian.turns import in_turn
 from regime.kernels.projection import PROJECTIONS
 from regime.kernels.request import check_calls
 from regime.measures.own import OwnMeasure, checked
@@ -86,10 +87,12 @@ class Monitor:
         if outputs == "projection":
             self.source += f"; {projections} random projections of its outputs"
         self._began = time.perf_counter()
-        watched = _watched(model, batch, readout, chunk, outputs, projections, seed)
-        self.estimate = _estimate(watched)
-        _check_memory(self.estimate, watched)
-        self.observer = Observer(watched.model, batch, watched.readout, watched.chunk)
+        check_calls(model, batch, readout)
+        with in_turn(unwrapped(model)):
+            watched = _watched(model, batch, readout, chunk, outputs, projections, seed)
+            self.estimate = _estimate(watched)
+            _check_memory(self.estimate, watched)
+            self.observer = Observer(watched.model, batch, watched.readout, watched.chunk)
         examples, count = self.observer.start.shape
         self.device = self.observer.start.device
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -126,7 +129,9 @@ class Monitor:
         Raises:
             ValueError: as for a Monitor of the same arguments, except where there is no memory for it.
         """
-        return _estimate(_watched(model, batch, readout, chunk, outputs, projections, seed))
+        check_calls(model, batch, readout)
+        with in_turn(unwrapped(model)):
+            return _estimate(_watched(model, batch, readout, chunk, outputs, projections, seed))
 
     def view(self) -> dict[str, object]:
         """Return nothing: no picture is drawn of a network of somebody's own."""
@@ -153,7 +158,8 @@ class Monitor:
         losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64, device="cpu")}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
-        sight = self.observer.observe()
+        with in_turn(self.observer.model):
+            sight = self.observer.observe()
         now = snapshot([self.observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)
 
@@ -176,7 +182,6 @@ def _watched(
     seed: int,
 ) -> Watched:
     """A network to watch, of arguments that are checked."""
-    check_calls(model, batch, readout)
     if outputs not in get_args(Outputs):
         raise ValueError(f"outputs = {outputs!r} is not allowed; allowed: {', '.join(map(repr, get_args(Outputs)))}")
     if chunk is not None:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given_as, select, size
 from regime.kernels.jacobian.blocks import WORKSPACE
@@ -14,6 +16,7 @@ from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.trace import PROBES
+from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import Request
 from regime.resources.device import free_memory, matmul_rate
 
@@ -160,7 +163,23 @@ def plan(request: Request) -> Plan:
     return Plan(seconds, shape.bytes, shape.examples, plans)
 
 
-@torch.no_grad()
+class _Operations(TorchDispatchMode):
+    """Counts operations; torch's own counter hooks modules, too, which those that differentiate in a pass do not take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        output = function(*args, **(kwargs or {}))
+        count = flop_registry.get(getattr(function, "_overloadpacket", None))
+        self.total += 0 if count is None else count(*args, **(kwargs or {}), out_val=output)
+        return output
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
 def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) -> float:
     """Return the multiply-adds of a forward pass, for one example.
 
@@ -169,9 +188,9 @@ def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) 
         batch: a few examples.
         readout: a function of the model's output and the batch, or None.
     """
-    with _counting, FlopCounterMode(display=False) as counter:
+    with undisturbed(model), _counting, _Operations() as operations:
         evaluate(model, batch, readout)
-    return counter.get_total_flops() / 2 / size(batch)
+    return operations.total / 2 / size(batch)
 
 
 def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int, blocks: int) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -28,7 +29,7 @@ class OwnMeasure(Protocol):
     """One sentence, which reports keep."""
 
     def __call__(self, now: Snapshot, start: Snapshot) -> Float[Tensor, "S"]:
-        """Return one number for each of S seeds; neither snapshot may be changed.
+        """Return one number for each of S seeds; both snapshots are copies, which may be written into.
 
         Args:
             now: outputs (S, P, C) on the probe points, kernels (S, P, P) and representations (S, P, d) by layer, and more.
@@ -87,7 +88,7 @@ def evaluate(measures: Iterable[OwnMeasure], now: Snapshot, start: Snapshot) -> 
     seeds, found = len(now.outputs), {}
     for measure in measures:
         with blamed("measure", measure.name):
-            value = torch.as_tensor(measure(now, start), dtype=torch.complex128).detach()
+            value = torch.as_tensor(measure(*deepcopy((now, start))), dtype=torch.complex128).detach()
         if value.shape != (seeds,) or bool((value.imag != 0).any()):
             what = f"its shape is {tuple(value.shape)}" if value.shape != (seeds,) else "it is complex"
             raise ConfigError(f"measure = {measure.name!r} is not allowed: {what}; allowed: ({seeds},), one a seed")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from regime.kernels.jacobian.attributes import INTERNAL, PLAIN, attributes
+from regime.kernels.jacobian.attributes import INTERNAL, PLAIN, attributes, memory_of
 
 Forward = Callable[..., Any]
 
@@ -33,8 +33,10 @@ class Kept:
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.parameters = {module: {names[id(p)] for p in module.parameters()} for module in modules.values()}
         """Their parameters' full names."""
-        self.standing = {id(value): value._version for _, value in attributes(model) if _counts(value)}
-        """Tensors that modules keep, and how often each was written into."""
+        moving = set(map(memory_of, model.parameters())) - {0}
+        kept = [value for _, value in attributes(model) if _counts(value) and memory_of(value) not in moving]
+        self.standing = {id(value): value._version for value in kept}
+        """Tensors that modules keep, views of parameters apart, and how often each was written into."""
         self.chunks: list[dict[nn.Module, _Call]] = []
 
     @contextmanager

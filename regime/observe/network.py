@@ -7,15 +7,12 @@ is widened, except where the network insists on it. It comes back as it was.
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.dynamics.pieces import Tick, idle
-from regime.kernels.jacobian.attributes import VALUES, attributes
 from regime.kernels.jacobian.batch import Batch, FailedError, Readout, called, cloned, mapped, select, size, widened
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -29,8 +26,6 @@ Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
 NUDGE = 2**-10
 """Share of themselves by which parameters are moved to tell how their network rounds, and whether it has these gradients."""
-LAYOUTS = {torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
-"""Of tensors that can be compared."""
 
 
 @dataclass
@@ -83,8 +78,7 @@ class Watched:
 
     def cost(self) -> tuple[float, int]:
         """Return the seconds of observing once, and the bytes at the peak."""
-        theta = self._theta()
-        with self._as(theta):
+        with self._as(self._theta()):
             blocks = len(set(self.blocks.values()))
             return watching(self.model, self.batch, self.readout, self._at_once(self.size), blocks)
 
@@ -129,19 +123,6 @@ class Watched:
         moved = [n for n, parameter in self.model.named_parameters() if parameter.device != self.initial[n].device]
         if moved:
             raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
-
-    def _state(self) -> dict[str, Any]:
-        """What the function depends on beside trained parameters; tensors with a graph are what a pass left."""
-        trained = self._names()
-        state: dict[str, Any] = {n: p.detach() for n, p in self.model.named_parameters() if n not in trained}
-        state |= {name: buffer.detach() for name, buffer in self.model.named_buffers()}
-        for path, value in attributes(self.model):
-            if isinstance(value, Tensor):
-                if value.grad_fn is None and value.layout in LAYOUTS and not (value.is_nested or value.is_meta):
-                    state[path] = value.detach()
-            elif isinstance(value, VALUES):
-                state[path] = value
-        return state
 
     @torch.inference_mode(False)
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:
@@ -204,12 +185,19 @@ class Watched:
             self.tick()
         return torch.cat(outputs)
 
-    @torch.no_grad()
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
-            output = widened(called(self.model, batch, passes.watched(self.readout))).detach()
+            output = widened(self._passed(batch, passes))
             self.rounding = max(self.rounding, passes.rounding)
         return output
+
+    def _passed(self, batch: Batch, passes: Passes) -> Float[Tensor, "n C"]:
+        """What the network gives, without a graph, where it differentiates nothing on its way."""
+        readout = passes.watched(self.readout)
+        try:
+            return torch.no_grad()(called)(self.model, batch, readout).detach()
+        except FailedError:
+            return torch.enable_grad()(called)(self.model, batch, readout).detach()
 
     @torch.no_grad()
     def _nudged(self) -> tuple[Float[Tensor, "P C"], dict[str, Tensor]]:
@@ -228,8 +216,8 @@ class Watched:
         exact = []
         try:
             for rows in self._chunks(self.size):
-                with self._as(theta):
-                    exact.append(called(self.model, mapped(_double, select(self.batch, rows)), self.readout))
+                with self._as(theta) as passes:
+                    exact.append(self._passed(mapped(_double, select(self.batch, rows)), passes))
                 self.tick()
         except (FailedError, RuntimeError, TypeError):
             return None
@@ -264,30 +252,3 @@ def _signs(like: Tensor, chance: torch.Generator) -> Tensor:
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.detach().double() if tensor.is_floating_point() else tensor
-
-
-def copied(value: Any) -> Any:
-    """Return a copy of a tensor, an array or a set; anything else as it is."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    return value.copy() if isinstance(value, np.ndarray | set) else value
-
-
-def same(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    """Return whether two dicts hold the same names and the same tensors and numbers, nan and all."""
-    return one.keys() == two.keys() and all(same_value(value, two[name]) for name, value in one.items())
-
-
-def same_value(one: Any, two: Any) -> bool:
-    """Whether two tensors, arrays or plain values are the same, nan and all."""
-    if isinstance(one, Tensor) and isinstance(two, Tensor):
-        if (one.shape, one.dtype, one.device, one.layout) != (two.shape, two.dtype, two.device, two.layout):
-            return False
-        if one.layout != torch.strided:
-            one, two = one.to_sparse_coo(), two.to_sparse_coo()
-            return same_value(one._indices(), two._indices()) and same_value(one._values(), two._values())
-    elif type(one) is not type(two):
-        return False
-    elif not isinstance(one, np.ndarray | np.generic):
-        return one == two or (one != one and two != two)
-    return one.shape == two.shape and one.dtype == two.dtype and bool(((one == two) | ((one != one) & (two != two))).all())

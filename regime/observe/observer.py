@@ -20,21 +20,18 @@ from regime.kernels.jacobian.packed import PackedJacobian, packed
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
 from regime.kernels.jacobian.single import halves, widen
-from regime.kernels.jacobian.verify import PRECISION, near
+from regime.kernels.jacobian.verify import PRECISION, near, tolerance_of
 from regime.kernels.projection import groups, left_out
 from regime.observe.kept import Kept
-from regime.observe.network import NUDGE, Watched, copied, same, same_value
+from regime.observe.network import NUDGE, Watched
+from regime.observe.reasons import CUT, FROZEN, OF_FEATURES, OF_KERNEL, OUTPUTS
 from regime.observe.representations import find
 from regime.observe.seen import Seen
 from regime.observe.sight import First, Sight
+from regime.observe.state import copied, same, same_value, state_of
 
-FROZEN = "this layer is not trained"
-OUTPUTS = "the readout gives outputs, not features"
-CUT = "gradients of this network are not the derivatives of its outputs: parts are detached, or gradients estimated"
 SECANT = 0.1
 """Share of a small step's change that its linear prediction may miss."""
-OF_FEATURES = ("representation_change", "feature_movement")
-OF_KERNEL = ("kernel_change", "kernel_distance", "kernel_distance_centered", "kernel_share", "taylor_gap")
 
 
 @dataclass
@@ -51,12 +48,10 @@ class Observer(Watched):
     kept: Kept = field(init=False)
     """What blocks gave at the start."""
     magnitude: dict[str, Float[Tensor, ""]] = field(init=False)
-    """Squared norm of theta_0 by layer."""
     undefined: dict[str, str] = field(init=False)
     cut: dict[str, str] = field(init=False, default_factory=dict)
     """What of that is so since gradients are not the derivatives of the outputs."""
     last_hidden: str = field(init=False)
-    """Of no name where no module gives a representation."""
     noise: float = field(init=False, default=0.0)
     """Norm over the examples of what rounding makes of the outputs; 0 where it cannot be told."""
 
@@ -88,7 +83,7 @@ class Observer(Watched):
         self._check_same()
         met = self._meet()
         before, anew = self.first, met
-        if met or not same(before.state, self._state()):
+        if met or not (same(before.state, state_of(self.model, self._names())) and self._begins_as(before)):
             self.first = self._refer(self.initial | before.state)
             anew |= not same(before.kernels | {"": before.outputs}, self.first.kernels | {"": self.first.outputs})
         if met:
@@ -127,7 +122,7 @@ class Observer(Watched):
         """The start, with everything but trained parameters as it is now; what is `known` of that is not copied."""
         state = {
             name: known[name] if name in known and same_value(known[name], v) else copied(v)
-            for name, v in self._state().items()
+            for name, v in state_of(self.model, self._names()).items()
         }
         start, seen = self._theta(self._names()), self._seen()
         self.kept = Kept(self.model, {name: self._modules()[name] for name in self.blocks.values() if name in self._modules()})
@@ -146,6 +141,11 @@ class Observer(Watched):
             self.kept.chunks.clear()
         representations = {name: rows for name, rows in seen.representations.items() if name in self.places}
         return First(state, seen.outputs, kernels, representations, without)
+
+    def _begins_as(self, first: First) -> bool:
+        """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
+        now = self._evaluate(self.batch, self._theta(self._names()), self._at_once(self.size))
+        return near(now, first.outputs, tolerance_of(self.rounding))
 
     def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
         """Whether what blocks gave can stand for them: others may need what they do beside."""
@@ -296,4 +296,5 @@ def _kernel(jacobian: LayerJacobian) -> Float[Tensor, "P P"]:
 
 
 def _squared(tensors: Any) -> Tensor:
-    return sum(torch.linalg.vector_norm(real(tensor), dtype=torch.float64).square() for tensor in tensors)
+    floats = (tensor if tensor.is_floating_point() or tensor.is_complex() else tensor.double() for tensor in tensors)
+    return sum(torch.linalg.vector_norm(real(tensor), dtype=torch.float64).square() for tensor in floats)

@@ -42,8 +42,10 @@ class Seen:
         over = False
 
         def see(name: str, hidden: Tensor) -> None:
-            if not over:
-                rows[name].append(hidden.detach())
+            place = self.places[name]
+            with torch._C.DisableTorchFunction():  # whoever sees what functions take need not see this
+                if not over and hidden.shape[place.examples] == size(batch):  # at once: what follows may write into it
+                    rows[name].append(widened(place.rows(hidden.detach(), mask)).clone())
 
         def readout(output: Any, passed: Batch) -> Tensor:
             nonlocal over
@@ -52,7 +54,7 @@ class Seen:
                 over = True
                 self._outputs.append(value)
                 for name, each in rows.items():
-                    self._rows[name] += [widened(self.places[name].rows(hidden, mask)) for hidden in each]
+                    self._rows[name] += each
                 end()
             elif not over:
                 rows.update({name: [] for name in rows})

@@ -13,7 +13,7 @@ from regime.measures.advice import advise
 from regime.measures.baseline import Baseline
 from regime.measures.intervals import at_look, interval_of_geometric_mean
 from regime.measures.verdict import AXIS, Evidence, Verdict, judge
-from regime.observe.observer import CUT
+from regime.observe.reasons import CUT
 from regime.record.events import Regime
 from regime.record.point import Point
 from regime.record.statistics import own

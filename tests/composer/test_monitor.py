@@ -3,6 +3,7 @@
 import copy
 import json
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -527,3 +528,26 @@ def test_a_network_that_is_back_at_its_start_has_no_gap_and_says_why() -> None:
     event = monitor.measure(2)
     for row in (event, *event.blocks):
         assert row.undefined["taylor_gap"] == "the function has not moved yet"
+
+
+def test_threads_take_turns_at_networks_that_share_a_module() -> None:
+    torch.manual_seed(0)
+    shared, x = nn.Linear(6, 8), data()[0]
+    models = [nn.Sequential(shared, nn.Tanh(), nn.Linear(8, 2)) for _ in range(2)]
+    later = [copy.deepcopy(model) for model in models]
+    monitors = [regime.Monitor(model, x) for model in models]
+    with torch.no_grad():
+        for parameter in (*shared.parameters(), *models[0][2].parameters(), *models[1][2].parameters()):
+            parameter.mul_(1.3)
+    before = [parameter.clone() for model in models for parameter in model.parameters()]
+
+    def measured(k: int, step: int) -> tuple[float, ...]:
+        event = monitors[k].measure(step).measures
+        reverse = regime.compare(models[k], later[k], x).final
+        return event["kernel_change"], event["taylor_gap"], reverse["kernel_change"], reverse["taylor_gap"]
+
+    wanted = [measured(k, 1) for k in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = [list(pool.map(measured, (0, 1), (step, step))) for step in (2, 3, 4)]
+    assert found == [wanted] * 3
+    assert all(torch.equal(own, was) for own, was in zip((p for m in models for p in m.parameters()), before, strict=True))

@@ -2,11 +2,13 @@
 
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
+import regime
 from regime import empirical_ntk, plan_ntk
 from tests.kernels.jacobian.architectures import ARCHITECTURES
 
@@ -182,3 +184,36 @@ def test_precision(dtype: torch.dtype) -> None:
     want = empirical_ntk(model.double(), x.double()).total
     assert got.dtype == torch.float32
     assert relative(got.double(), want) < {torch.float32: 1e-6, torch.bfloat16: 2e-2}[dtype]
+
+
+class Force(nn.Module):
+    """The gradient of an energy with respect to the positions that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.out = nn.Linear(4, 5), nn.Linear(5, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(self.out(self.inner(x).tanh()).sum(), x, create_graph=True)[0]
+
+
+def test_networks_that_differentiate_in_their_pass_and_batches_with_gradients_are_planned() -> None:
+    x = torch.randn(9, 4)
+    for model, batch in ((Force(), x), (nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2)), x.clone().requires_grad_())):
+        assert regime.plan_ntk(model, batch).seconds > 0
+        assert regime.Monitor.plan(model, batch).seconds > 0
+
+
+@pytest.mark.parametrize(
+    "build", [lambda m: torch.jit.trace(m, torch.randn(2, 4)), torch.jit.script], ids=["traced", "scripted"]
+)
+def test_gradients_of_one_example_after_another_count_in_the_memory(build: Callable[[nn.Module], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model, x = build(nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))), torch.randn(9, 4)
+    with pytest.raises(ValueError, match="memory = 1 bytes is too little") as refused:
+        regime.empirical_ntk(model, x, memory=1)
+    least = int(str(refused.value).split(": ")[1].split()[0])
+    blocks = regime.empirical_ntk(model, x, memory=2 * least).total
+    assert torch.allclose(blocks, regime.empirical_ntk(model, x, method="dense").total, rtol=1e-5, atol=1e-6)

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import regime
+from regime.dynamics.snapshot import Snapshot
 from tests.parts import Distance, LayersMoved, Nameless, Taken
 
 SMALL = {"width": 8, "steps": 4, "measure_every": 2, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
@@ -82,3 +83,30 @@ def test_a_monitor_refuses_what_is_no_measure(measure, said):
 def test_a_monitor_refuses_what_is_no_list_of_measures(measures):
     with pytest.raises(ValueError, match=r"^measures = .* is not allowed; allowed: a list of measures$"):
         regime.Monitor(nn.Linear(3, 2), torch.randn(8, 3), measures=measures)
+
+
+class Careless:
+    """Writes into all that it is given."""
+
+    name, meaning = "careless", "Nothing."
+
+    def __call__(self, now: Snapshot, start: Snapshot) -> Tensor:
+        for snapshot in (now, start):
+            for tensor in (snapshot.outputs, *snapshot.kernels.values(), *snapshot.representations.values()):
+                tensor.numpy()[...] = 7
+            snapshot.kernels.clear()
+        return now.outputs.mean((1, 2))
+
+
+def test_a_measure_that_writes_into_what_it_is_given_changes_no_other() -> None:
+    def measured(measures: list) -> list[dict]:
+        torch.manual_seed(0)
+        model, x = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2)), torch.randn(9, 4)
+        monitor, found = regime.Monitor(model, x, measures=measures), []
+        for step in (1, 2):
+            with torch.no_grad():
+                model[0].weight.mul_(1.1)
+            found.append({k: v for k, v in monitor.measure(step).measures.items() if k != "careless"})
+        return found
+
+    assert measured([Careless()]) == measured([])

@@ -143,8 +143,10 @@ def test_blocks_that_read_what_others_made_compute_anew(kind: str) -> None:
         assert len(Block.computed) == 2 * (2 + 1)
     for block, (outputs, _) in moved.items():
         theta = {name: now[name] if name.startswith(f"{block}.") else value for name, value in start.items()}
+        other = copy.deepcopy(model)
+        other.load_state_dict(theta, strict=False)  # what else holds a parameter goes with it
         with torch.no_grad():
-            want = torch.func.functional_call(copy.deepcopy(model), theta, x)
+            want = other(x)
         assert torch.allclose(outputs, want, rtol=1e-12, atol=1e-13), block
 
 

@@ -53,6 +53,11 @@ STATES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[nn.Module], Any]]] 
     "array": (np.ones(2), lambda v: float(v[1]), lambda m: np.multiply(m.state, 3, out=m.state)),
     "set": (set(), lambda v: 1 + 2 * len(v), lambda m: m.state.add("on")),
     "namespace": (SimpleNamespace(k=1.0), lambda v: v.k, lambda m: setattr(m.state, "k", 3.0)),
+    "object in an object": (
+        SimpleNamespace(plan=Config(1.0)),
+        lambda v: v.plan.scale,
+        lambda m: setattr(m.state.plan, "scale", 3.0),
+    ),
     "config": (Config(1.0), lambda v: v.scale, lambda m: setattr(m.state, "scale", 3.0)),
     "network that none registered": (
         target(),
@@ -106,3 +111,84 @@ def test_state_that_is_not_read_changes_nothing() -> None:
         event, want = monitor.measure(step), other.measure(step)
         assert event.measures == want.measures | {"buffer_change": 0}
         assert event.measures["kernel_velocity"] > 0
+
+
+class Watching(nn.Module):
+    """Needs gradients in its forward pass, in one of several ways, and has a layer of whole numbers that is not trained."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.body, self.head, self.way = nn.Linear(4, 6), nn.Linear(6, 2), way
+        self.signs = nn.ParameterList([nn.Parameter(torch.tensor([1, -1, 1, 1, -1, 1]), requires_grad=False)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.body(x)
+        if self.way == "kept gradient":
+            hidden.retain_grad()
+        elif self.way == "hook":
+            hidden.register_hook(lambda g: g)
+        else:
+            x = x.detach().requires_grad_()
+            hidden = hidden + torch.autograd.grad(self.body(x).cos().sum(), x, create_graph=True)[0].sum(1, keepdim=True)
+        return self.head((hidden * self.signs[0]).tanh())
+
+
+@pytest.mark.parametrize("way", ["kept gradient", "hook", "derivative"])
+def test_networks_that_need_gradients_on_their_way_are_watched(way: str) -> None:
+    torch.manual_seed(0)
+    model = Watching(way).double()
+    monitor, start = regime.Monitor(model, X), regime.empirical_ntk(model, X).total
+    first = model(X).detach()
+    with torch.no_grad():
+        model.body.weight.mul_(1.1)
+        model.head.bias.add_(0.1)
+    event = monitor.measure(1)
+    now = regime.empirical_ntk(model, X).total
+    assert event.measures["kernel_change"] == pytest.approx(float((now - start).norm() / start.norm()), rel=1e-6)
+    assert event.measures["taylor_gap"] is not None
+    assert torch.allclose(monitor.observer.start, first)
+    assert float(monitor.observer.magnitude["signs"]) == pytest.approx(6)
+
+
+SCALE = [1.0]
+"""What a network may read where nothing of it keeps it."""
+
+
+class Elsewhere(nn.Module):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.between, self.head = nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.between(self.body(x) * SCALE[0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: SCALE.append(SCALE.pop() * 2),
+        lambda model: model.body.register_forward_hook(lambda _module, _args, output: output * 2),
+        lambda model: setattr(model, "between", nn.Sigmoid()),
+        lambda model: setattr(model.between, "forward", torch.sin),
+    ],
+    ids=["global", "hook", "module", "method"],
+)
+def test_a_function_that_becomes_another_is_no_training(change: Callable[[nn.Module], Any]) -> None:
+    torch.manual_seed(0)
+    model = Elsewhere().double()
+    start = copy.deepcopy(model.state_dict())
+    monitor = regime.Monitor(model, X)
+    try:
+        change(model)
+        event = monitor.measure(1)
+        assert (event.measures["kernel_change"], event.measures["parameter_movement"]) == (0, 0)
+        with torch.no_grad():
+            model.body.weight.mul_(1.2)
+        event, now = monitor.measure(2), regime.empirical_ntk(model, X).total
+        model.load_state_dict(start)
+        want = regime.empirical_ntk(model, X).total
+        assert event.measures["kernel_change"] == pytest.approx(float((now - want).norm() / want.norm()), rel=1e-6)
+    finally:
+        SCALE[:] = [1.0]

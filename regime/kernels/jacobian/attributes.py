@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 PARTS = ("_parameters", "_buffers", "_modules")
 INTERNAL = vars(nn.Module()).keys()
@@ -17,6 +18,8 @@ INTERNAL = vars(nn.Module()).keys()
 HOOKS = [name for name in INTERNAL if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
 MOST = 10_000
 """Values to look at: a container of more than are left is passed over, such as a vocabulary."""
+DEEP = 4
+"""Objects within objects that are looked into."""
 PLAIN = bool | int | float | complex | str | bytes | None
 GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
 VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset | GENERATORS
@@ -59,8 +62,15 @@ def _container(value: Any) -> Any:
     if isinstance(value, VALUES | Enum):
         return None
     own = getattr(value, "__dict__", None)
-    whole = isinstance(own, dict) and (isinstance(value, nn.Module) or all(isinstance(each, DATA) for each in own.values()))
-    return own if whole and own else None
+    return own if own and (isinstance(value, nn.Module) or _is_data(value)) else None
+
+
+def _is_data(value: Any, deep: int = DEEP) -> bool:
+    """Whether a value holds nothing but data, and objects of data."""
+    if isinstance(value, DATA):
+        return True
+    own = getattr(value, "__dict__", None)
+    return isinstance(own, dict) and deep > 0 and all(_is_data(each, deep - 1) for each in own.values())
 
 
 def _named(container: Any) -> Iterator[tuple[Any, Any]]:
@@ -76,3 +86,26 @@ def _named(container: Any) -> Iterator[tuple[Any, Any]]:
 def within(module: dict[str, Any], names: Iterable[str]) -> list[dict[Any, Any]]:
     """Some of the dicts of a module; scripted ones keep theirs elsewhere."""
     return [own for own in map(module.get, names) if isinstance(own, dict)]
+
+
+def memory_of(kept: Tensor | np.ndarray) -> int:
+    """Return where the memory begins that a tensor or an array is of; 0 where there is none of its own."""
+    while isinstance(kept, np.ndarray):
+        if not isinstance(kept.base, np.ndarray | Tensor):
+            return kept.__array_interface__["data"][0]
+        kept = kept.base
+    bare = not torch._C._has_storage(kept) or is_traceable_wrapper_subclass(kept)
+    return 0 if bare else kept.untyped_storage().data_ptr()
+
+
+def view_like(memory: Tensor, like: Tensor, first: int) -> Tensor:
+    """Return the entries of a memory that lie there as another tensor's do in its own.
+
+    Args:
+        memory: a tensor in it.
+        like: the other tensor.
+        first: where in the memory the entries begin.
+    """
+    view = memory.as_strided(like.size(), like.stride(), first)
+    view = view.conj() if like.is_conj() else view
+    return torch._neg_view(view) if like.is_neg() else view

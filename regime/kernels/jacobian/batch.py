@@ -1,7 +1,11 @@
 """Batches of examples, and the outputs of a model that are differentiated."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -87,7 +91,7 @@ class Projected:
         generator, signs = torch.Generator().manual_seed(self.seed), None
         while signs is None or len(torch.unique(signs * signs[:1], dim=1).T) < self.count:
             signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
-        return whole @ (signs.to(whole) / whole.shape[1] ** 0.5)
+        return whole @ (signs.to(whole.device, whole.dtype) / whole.shape[1] ** 0.5)
 
 
 class Chosen:
@@ -99,6 +103,22 @@ class Chosen:
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         whole = output if self.readout is None else self.readout(output, batch)
         return whole[:, self.index : self.index + 1]
+
+
+def modules_of(readout: Readout | None) -> Iterator[nn.Module]:
+    """Yield the modules that a readout is, or that it holds: one that is within another, as an argument, or by a name."""
+    if isinstance(readout, nn.Module):
+        yield readout
+    elif isinstance(readout, partial):
+        yield from chain.from_iterable(map(modules_of, (readout.func, *readout.args, *readout.keywords.values())))
+    elif isinstance(readout, MethodType):
+        yield from modules_of(readout.__self__)
+    elif isinstance(readout, FunctionType):
+        names = inspect.getclosurevars(readout)
+        yield from (value for value in (*names.nonlocals.values(), *names.globals.values()) if isinstance(value, nn.Module))
+    else:
+        for value in getattr(readout, "__dict__", {}).values():
+            yield from modules_of(value) if isinstance(value, nn.Module | FunctionType | MethodType | partial) else ()
 
 
 def is_half(tensor: Tensor) -> bool:
@@ -159,10 +179,14 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
         output = model(batch) if isinstance(batch, Tensor) else model(**batch)
         return output if readout is None else readout(output, batch)
     except (RuntimeError, IndexError) as error:
-        known = type(error) in (RuntimeError, IndexError, NotImplementedError)
-        if not known or "allocate memory" in str(error):  # which has another cause
+        if not failed(error):
             raise
         raise FailedError(batch, error) from error
+
+
+def failed(error: Exception) -> bool:
+    """Return whether an error is torch's own, of what it was asked to compute: no other kind, and no lack of memory."""
+    return type(error) in (RuntimeError, IndexError, NotImplementedError) and "allocate memory" not in str(error)
 
 
 def check_outputs(model: nn.Module, output: Any, n: int) -> None:

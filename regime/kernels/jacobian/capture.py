@@ -20,7 +20,7 @@ from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.refusal import check_apart, refuse
+from regime.kernels.jacobian.refusal import check_apart, check_order, refuse
 from regime.kernels.jacobian.routed import by_rows, misplaced
 from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.structure import Structure, jittered, learn
@@ -46,7 +46,8 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         ValueError: as `owned`, `check_mode`, `evaluate`, `size` and `graph_under` do.
     """
     check_mode(model)
-    parameters = [parameter for own in owned(model, layers).values() for parameter in own.values()]
+    parts = owned(model, layers)
+    parameters = [parameter for own in parts.values() for parameter in own.values()]
     with undisturbed(model) as passes:
         readout = passes.watched(readout)
         writes = passes.known.writes
@@ -55,7 +56,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
             structure = learn(model, batch, readout, parameters, passes)
         check_seen(graph_under(structure.outputs))  # or says what hides there
         unknown = set(structure.unknown())
-        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in owned(model, layers).items()}
+        rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in parts.items()}
         _, rest = by_rows(model, select(batch, structure.examples), readout, rest)
     return replace(structure, alone=tuple(parameter for own in rest.values() for parameter in own.values()))
 
@@ -139,6 +140,10 @@ def stream(
             one = Chosen(readout, k) if apart else readout
             if not layered.end(*(partial(way, model, examples, one) for way in (_otherwise, explicit))):
                 refuse(model, examples, readout, checks, list(layered.odd))
+        if structure.doubtful:
+            order = torch.arange(stop - start - 1, -1, -1, device="cpu").chunk(2)  # in halves: one example may decide for all
+            turned = torch.cat([evaluate(model, select(examples, part.tolist()), readout).detach() for part in order])
+            check_order(turned, outputs.detach(), probe.tolerance_of_outputs)
 
 
 class _Layers:

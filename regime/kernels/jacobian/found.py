@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from operator import is_
 from typing import Any
 
@@ -81,20 +82,29 @@ class Found:
         self._unfreeze()
         self.passing = self.passed = RemovableHandle.next_id
 
-    def place(self, others: dict[int, Tensor]) -> set[int]:
-        """Let what is kept hold other tensors, by the ids of its own, until restored; return whose places it knew."""
-        held = set()
+    @cached_property
+    def _places(self) -> dict[int, list[tuple[Any, Any]]]:
+        """Where each tensor is kept, by its id: containers, and keys in these."""
+        found: dict[int, list[tuple[Any, Any]]] = {}
         for own, before in (*self.dicts, *((own, before) for own, before in self.others if not isinstance(own, set))):
             for key, value in before.items() if isinstance(before, dict) else enumerate(before):
-                if id(value) in others:
-                    own[key] = others[id(value)]
-                    held.add(id(value))
-        return held
+                if isinstance(value, Tensor):
+                    found.setdefault(id(value), []).append((own, key))
+        return found
 
-    def over(self) -> None:
-        """A pass is over."""
+    def place(self, others: dict[int, Tensor]) -> set[int]:
+        """Let what is kept hold other tensors, by the ids of its own, until restored; return whose places it knew."""
+        for known, other in others.items():
+            for own, key in self._places.get(known, ()):
+                own[key] = other
+        return others.keys() & self._places.keys()
+
+    def over(self) -> set[int]:
+        """A pass is over; return the ids of parameters that it has cast, of which gradients are not found again."""
+        cast = {id(parameter) for parameter, *_, data in self.trainable if parameter.dtype != data.dtype}
         self._unfreeze()
         self.passed = RemovableHandle.next_id
+        return cast
 
     def _unfreeze(self) -> None:
         with torch._C.DisableTorchFunction():

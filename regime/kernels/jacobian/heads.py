@@ -17,6 +17,7 @@ from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part
 from regime.kernels.jacobian.parts import DensePart, RowsPart
 from regime.kernels.jacobian.trace import Call, Log
+from regime.kernels.jacobian.undisturbed import undisturbed
 
 NUMBER = ("num_heads", "num_attention_heads", "n_heads", "n_head")
 """Attributes of an attention module, or of its configuration, that say how many heads it has."""
@@ -88,7 +89,7 @@ def _splits(model: nn.Module, batch: Batch) -> Iterator[tuple[Tensor, Split]]:
     """The parameters that are split by heads, as far as a few of the examples tell."""
     attentions, n = list(_attentions(model)), size(batch)
     examples = select(batch, [n // 3, n - 1, 0])
-    with Log(examples) as log:
+    with undisturbed(model), Log(examples) as log:
         called(model, examples, None)
     for attention in attentions:
         output = model.get_parameter(attention.output)

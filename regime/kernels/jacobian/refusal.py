@@ -40,6 +40,21 @@ def check_apart(outputs: Tensor, row: int, uses: list[Use]) -> None:
                 raise ValueError(coupled(f"its gradient by {float(others / own.float().norm()):.2g}"))
 
 
+def check_order(turned: Tensor, outputs: Tensor, tolerance: float) -> None:
+    """Refuse examples that take another way behind others, such as where an expert takes no more tokens.
+
+    Args:
+        turned: outputs of a batch in reverse order.
+        outputs: of the batch.
+        tolerance: relative error that rounding may make.
+
+    Raises:
+        ValueError: they do.
+    """
+    if not near(turned.flip(0), outputs, tolerance):
+        raise ValueError(coupled(f"by {(turned.flip(0) - outputs).norm().item():.2g} in another order"))
+
+
 def refuse(
     model: nn.Module, batch: Batch, readout: Readout | None, checks: list[GradientCheck], odd: Sequence[str] = ()
 ) -> NoReturn:

@@ -25,6 +25,8 @@ BY_INDEX = WITHIN | _named(
     "masked_scatter_", "index_add", "index_add_", "index_copy", "index_copy_", "index_put", "index_put_", "index_reduce",
 ) | {functional.embedding}  # fmt: skip
 SORTING = _named("sort", "topk", "msort", "kthvalue")
+COUNTING = _named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
+"""Functions by which an example may learn how many are before it, such as where experts take so many tokens and no more."""
 MERGING = _named("unique", "unique_consecutive", "_pack_padded_sequence")
 PRODUCTS = _named("matmul", "mm", "__matmul__") | {functional.linear}
 NUMBERS = _named("item", "__int__", "__index__", "__float__", "__bool__")
@@ -69,9 +71,13 @@ class Reordered:
         if function in PRODUCTS:  # of two matrices: one of them may hold the order
             return all(tensor.dim() == 2 and id(tensor) in self.examples for tensor in tensors[:2])
         first, *others = reversed(tensors) if function is functional.embedding else tensors
-        if function in WITHIN | SORTING and first.dim() > 1 and _axis(function, args, kwargs) in (-1, first.dim() - 1):
+        if (
+            function in WITHIN | SORTING | COUNTING
+            and first.dim() > 1
+            and _axis(function, args, kwargs) in (-1, first.dim() - 1)
+        ):
             return False  # examples are not on the last axis
-        if function in SORTING or function in MERGING:
+        if function in SORTING | MERGING or (function in COUNTING and not first.requires_grad):
             return True
         if function not in BY_INDEX:
             return False

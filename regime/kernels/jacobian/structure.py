@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
+from regime.kernels.jacobian.backward import graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
 from regime.kernels.jacobian.chance import check_settled, outside
 from regime.kernels.jacobian.held import noting
@@ -55,8 +57,14 @@ class Structure:
     """Parameters that take an evaluation of the model for each example."""
 
     def unknown(self) -> list[nn.Parameter]:
-        """Parameters of which the two probes told different stories, so that the batch itself has to tell."""
-        return [parameter for parameter, shared in self.shared.items() if shared.sites is None]
+        """Parameters of which the two probes told different stories, or none, so that the batch itself has to tell."""
+        odd = {p: shared.sites for p, shared in self.shared.items() if not shared.sites}
+        graph = graph_under(self.outputs) if odd else {}
+        return [p for p, sites in odd.items() if sites is None or get_gradient_edge(p).node in graph]
+
+    def _bytes_alone(self, outputs: int) -> int:
+        """What gradients take, for one example, of parameters that take an evaluation for each."""
+        return max(4, self.outputs.element_size()) * outputs * sum(p.numel() for p in self.alone)
 
     @property
     def _widening(self) -> int:
@@ -70,12 +78,13 @@ class Structure:
             outputs: C, or 1 where they are taken apart.
         """
         several = outputs * self.result_bytes if outputs > 1 else 0
-        alone = 4 * self._widening * outputs * sum(p.numel() for p in self.alone)
-        return self.held_bytes + self._widening * (several + ON_THE_WAY * outputs * self.largest_bytes) + alone
+        passing = self._widening * (several + ON_THE_WAY * outputs * self.largest_bytes)
+        return self.held_bytes + passing + self._bytes_alone(outputs)
 
     def bytes_of_jacobian(self) -> int:
         """Return what the Jacobians of all layers hold for one example."""
-        return self._widening * (self.argument_bytes + self.outputs.shape[1] * self.result_bytes)
+        c = self.outputs.shape[1]
+        return self._widening * (self.argument_bytes + c * self.result_bytes) + self._bytes_alone(c)
 
     def bytes_of_check(self) -> int:
         """Return what the gradients take that layers are checked against: one at a time, and two while a second use adds."""

@@ -4,94 +4,82 @@ A forward pass may write: running statistics, vectors of a power iteration, embe
 also be compiled, take a fused path that hides its layers, or switch autocast on by itself.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import count
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
-from regime.kernels.jacobian.attributes import within
-from regime.kernels.jacobian.batch import copied
+from regime.kernels.jacobian.attributes import memory_of, view_like
+from regime.kernels.jacobian.batch import copied, failed, modules_of
 from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
+from regime.kernels.jacobian.turns import Turn, in_turn
 from regime.resources.attention import ShortAttention
 from regime.resources.process import EAGER, NATIVE, full_precision
 
 
 @contextmanager
 def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[Passes]":
-    """Take a network's passes as it is now, and give it back bit for bit; so, too, a readout that is a module of its own.
+    """Take a network's passes as it is now, and give it back bit for bit; so, too, modules of a readout's own.
 
     Parameters, buffers, attributes of its modules and the state of random numbers are what they were, whatever a pass writes;
     each pass begins with them. Passes run eagerly, without autocast, without the fused paths of attention, and without hooks on
     gradients. Several threads take turns at networks that share a module.
     """
-    readout = getattr(readout, "readout", readout)  # within one that projects it
-    with ExitStack() as both:
-        passes = both.enter_context(_undisturbed(unwrapped(model)))
-        if isinstance(readout, nn.Module) and all(readout is not module for module in model.modules()):
-            both.enter_context(_undisturbed(unwrapped(readout)))
+    with ExitStack() as all_of_them:
+        passes = all_of_them.enter_context(_undisturbed(unwrapped(model)))
+        known = set(model.modules())
+        for module in modules_of(readout):
+            if module not in known:
+                all_of_them.enter_context(_undisturbed(unwrapped(module)))
         yield passes
 
 
 @contextmanager
 def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
-    with _lock:
-        held, *others = [_held.setdefault(module, _Turn()) for module in model.modules()]
-    with ExitStack() as taken:
-        for each in sorted([held, *others], key=lambda each: each.number):  # in one order: no circle waits
-            taken.enter_context(each.turn)
+    with in_turn(model) as held:
         if held.passes is not None:
-            yield held.passes
+            try:
+                yield held.passes
+            finally:
+                held.passes.found.restore()  # what a pass left is no part of the network
             return
         with EAGER.held(), full_precision(), unhooked(model), in_single(model):
             held.passes = Passes(model, held)
             try:
                 yield held.passes
+            except RuntimeError as error:
+                if not failed(error):
+                    raise
+                raise ValueError(f"model: torch cannot compute its gradients: {error}") from error
             finally:
                 held.passes.end()
                 held.passes = None
 
 
-@dataclass
-class _Turn:
-    """A module that is being measured, and whose turn it is."""
-
-    number: int = field(default_factory=count().__next__)
-    turn: Any = field(default_factory=threading.RLock)
-    passes: "Passes | None" = None
-    moving: set[int] = field(default_factory=set)
-    """Tensors that passes were seen to write into, by id."""
-    writes: bool = False
-    """Whether passes were seen to write into what they are given: then they are given copies."""
-
-
-_lock = threading.Lock()
-_held: "WeakKeyDictionary[nn.Module, _Turn]" = WeakKeyDictionary()
-
-
 RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 """Functions that cuDNN differentiates in training mode alone, and torch's own kernels in any."""
+
+SHOWING = {Tensor.numpy, Tensor.__array__, Tensor.__dlpack__, Tensor.data_ptr}
+"""Functions that show others where a tensor lies."""
 
 
 class Passes:
     """The passes through a network that leave no trace."""
 
-    def __init__(self, model: nn.Module, known: _Turn) -> None:
+    def __init__(self, model: nn.Module, known: Turn) -> None:
         self.model, self.known = model, known
         self.found = Found(model)
-        self.buffers = [own for module in model.modules() for own in within(vars(module), ("_buffers",)) if own]
+        self.own = [*model.parameters(), *model.buffers(), *self.found.tensors]
+        self.buffers = set(map(id, model.buffers()))
         self.given: set[int] = set()
         """Where that lies which a pass was given as it is."""
         self.written: dict[Tensor, Tensor] = {}
@@ -99,10 +87,7 @@ class Passes:
         self.dtypes: set[torch.dtype] = set()
         self.note: Callable[[Tensor], None] | None = None
         """Told of every result, where somebody asks."""
-        self.random: list[Tensor] = [
-            torch.get_rng_state(),
-            *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []),
-        ]
+        self.random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
         self.outside = outside()
         self.drew = False
         self.depth = 0
@@ -141,18 +126,11 @@ class Passes:
         if self.depth > 1:
             return None  # a network that calls itself
         self._restore()
-        copies: dict[int, Tensor] = {}
-        for buffers in self.buffers:
-            for name, buffer in buffers.items():
-                if buffer is not None:
-                    if id(buffer) not in copies:
-                        copies[id(buffer)] = copied(buffer)
-                    buffers[name] = copies[id(buffer)]
         self.modes.enter_context(self._watching())
         if self.known.writes:
             args, kwargs = tree_map(lambda value: copied(value) if isinstance(value, Tensor) else value, (args, kwargs))
         found = tensors_in((args, kwargs))
-        self.given = {_place(each) for each in found if torch._C._has_storage(each)} - {0} if not self.known.writes else set()
+        self.given = {memory_of(each) for each in found} - {0} if not self.known.writes else set()
         return promoted((args, kwargs))
 
     @contextmanager
@@ -160,7 +138,7 @@ class Passes:
         # pushed by hand: entering a dispatch mode sets flags of the whole process, which threads leave set
         _push_mode(_Eyes(self))
         try:
-            with _Plain():
+            with _Plain(self):
                 yield
         finally:
             _pop_mode()
@@ -174,17 +152,41 @@ class Passes:
         self.depth -= 1
         if not self.depth:
             self.modes.close()
-            self.found.over()
+            if cast := self.found.over():
+                names = [name for name, parameter in self.model.named_parameters() if id(parameter) in cast]
+                raise RuntimeError(
+                    f"the forward pass casts parameters of its own, {', '.join(names[:3])}, which loses their gradients; call "
+                    "the model once before, which leaves them cast"
+                )
 
     @torch.no_grad()
     def _restore(self) -> None:
         self.found.restore()
-        # a pass gets copies of what passes write into, as of buffers: an earlier one may be differentiated yet
-        moving = [own for own in self.found.tensors if id(own) in self.known.moving and not isinstance(own, nn.Parameter)]
-        copies = {id(own): copied(self.written.get(own, own), own.requires_grad) for own in moving}
+        # a pass gets copies of what passes write into, and of buffers: an earlier one may be differentiated yet
+        moving = self.buffers | self.known.moving
+        together = [each for each in self._apart if any(id(own) in moving for own in each)]
+        copies = {id(own): copy for each in together for own, copy in self._copied(each)}
         held = self.found.place(copies) if copies else ()
         if self.written:
             self._rewrite({own: before for own, before in self.written.items() if id(own) not in held})
+
+    @cached_property
+    def _apart(self) -> list[list[Tensor]]:
+        """The network's tensors by the memory they lie in, where no parameter lies."""
+        known = {id(own): each for each in self.storages.values() for own in each}
+        groups = {id(each[0]): each for own in self.own for each in [known.get(id(own), [own])]}
+        return [each for each in groups.values() if not any(isinstance(own, nn.Parameter) for own in each)]
+
+    def _copied(self, together: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """What lies in one memory, and the same in another one, as before a pass wrote into it."""
+        if len(together) == 1:
+            yield together[0], copied(self.written.get(together[0], together[0]), together[0].requires_grad)
+            return
+        memory = together[0].untyped_storage().clone()
+        for own in together:
+            view = view_like(torch.empty(0, dtype=own.dtype, device=own.device).set_(memory), own, own.storage_offset())
+            view.copy_(self.written.get(own, view))
+            yield own, view.requires_grad_(own.requires_grad)
 
     @torch.no_grad()
     def _rewrite(self, written: dict[Tensor, Tensor]) -> None:
@@ -196,23 +198,19 @@ class Passes:
     def storages(self) -> dict[int, list[Tensor]]:
         """The network's tensors by the memory they lie in."""
         found: dict[int, list[Tensor]] = {}
-        for tensor in (*self.model.parameters(), *self.model.buffers(), *self.found.tensors, *self.found.gradients):
-            if torch._C._has_storage(tensor) and tensor.numel():
-                found.setdefault(_place(tensor), []).append(tensor)
+        for tensor in (*self.own, *self.found.gradients):
+            if place := memory_of(tensor):
+                found.setdefault(place, []).append(tensor)
         return found
 
     def keep(self, tensor: Tensor) -> None:
         """Keep what a tensor of the network is, before something is written where it lies."""
-        if torch._C._has_storage(tensor):
-            self.known.writes |= _place(tensor) in self.given
-            for own in self.storages.get(_place(tensor), ()):
+        if place := memory_of(tensor):
+            self.known.writes |= place in self.given
+            for own in self.storages.get(place, ()):
                 if own not in self.written:
                     self.written[own] = own.detach().clone()
                     self.known.moving.add(id(own))
-
-
-def _place(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
 
 
 @cache
@@ -260,8 +258,14 @@ class _Plain(ShortAttention):
     Recurrent layers stay in eval mode, so cuDNN keeps away, too.
     """
 
+    def __init__(self, passes: Passes) -> None:
+        super().__init__()
+        self.passes = passes
+
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         own = super().__torch_function__
+        if function in SHOWING:
+            self.passes.keep(args[0])  # whoever has it may write there unseen
         if function in RECURRENT:
             with NATIVE.held(), full_precision():
                 return own(function, types, args, kwargs)

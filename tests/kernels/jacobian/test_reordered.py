@@ -167,3 +167,32 @@ def test_a_way_that_is_taken_where_any_example_is_padded_is_found(padded: int, m
     x[torch.randperm(9)[:padded], 2:] = 0
     with pytest.raises(ValueError, match="changes with the other examples of the batch"):
         empirical_ntk(Rows(not_all_full), x, method=method)
+
+
+def with_so_many_places(m: Rows, x: Tensor) -> Tensor:
+    """A layer of two experts takes so many tokens each, the first ones, and the others pass by."""
+    tokens, most = x.flatten(0, 1), int(m.most)
+    chosen = functional.one_hot((tokens[:, 0] > 0).long(), 2)
+    kept = ((chosen.cumsum(0) * chosen).sum(-1) <= most)[:, None]
+    h = torch.where(kept, m.first(tokens).tanh(), functional.pad(tokens, (0, 2)))
+    return m.second(h).view(*x.shape[:2], 2).mean(1)
+
+
+def until_all_are_served(m: Rows, x: Tensor) -> Tensor:
+    """Examples above zero are served in turn, as long as there are places."""
+    before = (x[:, 0, 0] > 0).int().cumsum(dim=0)
+    served = (before <= int(m.most)).to(x.dtype)
+    return m.second((m.first(x) * (1 + served[:, None, None])).tanh()).mean(1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("forward", [with_so_many_places, until_all_are_served])
+def test_places_that_run_out_within_a_batch_are_found(forward: Forward, seed: int) -> None:
+    torch.manual_seed(seed)
+    model, x = Rows(forward), torch.randn(48, 3, 4)
+    tokens, examples = (x[..., 0] > 0).sum(), (x[:, 0, 0] > 0).sum()
+    model.most = (max(tokens, x[..., 0].numel() - tokens) if forward is with_so_many_places else examples) - 1
+    with pytest.raises(ValueError, match="changes with the other examples"):
+        empirical_ntk(model, x)
+    model.most += 1
+    assert relative(empirical_ntk(model, x).total, empirical_ntk(model, x, method="dense").total) < 1e-9

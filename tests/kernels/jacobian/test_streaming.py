@@ -114,7 +114,7 @@ def test_the_graph_of_the_probe_is_let_go_of_where_it_is_not_needed_again() -> N
     for _ in range(2):
         stream(model, x, lambda *_: None, structure=structure)
     stream(model, x, lambda *_: None, structure=structure, keep=False)
-    with pytest.raises(RuntimeError, match="second time"):
+    with pytest.raises(ValueError, match="second time"):
         stream(model, x, lambda *_: None, structure=structure)
 
 

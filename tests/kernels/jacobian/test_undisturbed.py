@@ -1,10 +1,12 @@
 """Networks that write, draw, compile or cast in their forward pass: measured as they are, and left as they were."""
 
 import copy
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -97,7 +99,7 @@ def test_random_numbers_that_a_pass_draws_are_given_back() -> None:
 
 def test_a_forward_that_fails_leaves_nothing_behind() -> None:
     model = Counting()
-    with pytest.raises(RuntimeError), undisturbed(model):
+    with pytest.raises(ValueError, match="torch cannot compute its gradients: mat1"), undisturbed(model):
         model(torch.randn(2, 5))
     assert model.calls == 0
     assert model.seen == 0
@@ -269,6 +271,26 @@ class Running(nn.Module):
         return output
 
 
+class Reading:
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def __call__(self, output: Tensor, batch: Tensor) -> Tensor:
+        return self.layer(output, batch)
+
+    def read(self, output: Tensor, batch: Tensor) -> Tensor:
+        return self.layer(output, batch)
+
+
+HELD: dict[str, Callable[[nn.Module], Callable]] = {
+    "itself": lambda layer: layer,
+    "in a closure": lambda layer: lambda output, batch: layer(output, batch),
+    "in a partial": lambda layer: functools.partial(lambda own, output, batch: own(output, batch), layer),
+    "in an object": Reading,
+    "in a method's object": lambda layer: Reading(layer).read,
+}
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -285,10 +307,10 @@ class Running(nn.Module):
 def test_a_readout_comes_back_as_it_was(use: Callable) -> None:
     model, x, readout = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(8, 4), Running()
     before = copy.deepcopy(readout.state_dict())
-    use(model, x, readout)
-    assert all(torch.equal(value, before[name]) for name, value in readout.state_dict().items())
-    assert readout.used == 0
-    assert not readout._forward_hooks
+    for way in HELD:
+        use(model, x, HELD[way](readout))
+        assert (readout.used, len(readout._forward_hooks)) == (0, 0), way
+        assert all(torch.equal(own, before[name]) for name, own in readout.state_dict().items()), way
 
 
 class Writing(nn.Module):
@@ -352,3 +374,151 @@ def test_what_a_pass_writes_into_its_batch_or_parameters_is_gone_afterwards(writ
     assert torch.equal(model.first.weight, weight)
     assert model.first.weight.grad is model.first.bias.grad is None
     assert torch.equal(model.last.weight.grad, torch.ones(3, 5).double())
+
+
+class Aliased(nn.Module):
+    """Running numbers that are written where they are kept under another name, and read where they are a buffer."""
+
+    def __init__(self, alias: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.inner, self.out = nn.Linear(4, 6), nn.Linear(6, 3)
+        self.register_buffer("scale", torch.linspace(1, 2, 6))
+        self.kept = alias(self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        target = self.kept["scale"] if isinstance(self.kept, dict) else self.kept
+        target += 0.5
+        return self.out((self.inner(x) * self.scale).tanh())
+
+
+def test_a_conjugate_of_a_buffer_is_one_in_every_pass() -> None:
+    model = nn.Module()
+    model.out, model.kept = nn.Linear(4, 2), None
+    model.register_buffer("phase", torch.randn(4, dtype=torch.complex64))
+    model.kept = model.phase.conj()
+    with undisturbed(model) as passes:
+        passes._restore()
+        assert model.phase.data_ptr() == model.kept.data_ptr()
+        assert torch.equal(model.kept, model.phase.conj())
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [lambda b: b, lambda b: {"scale": b}, lambda b: b[1:4], lambda b: b.view(2, 3)],
+    ids=["same", "dict", "part", "view"],
+)
+def test_a_buffer_that_is_also_kept_elsewhere_is_one_memory_in_every_pass(alias: Callable[[Tensor], object]) -> None:
+    torch.manual_seed(0)
+    model = Aliased(alias)
+    once = copy.deepcopy(model)
+    once(X)  # writes; the other network, which never does, has then the same numbers in every pass
+    plain = nn.Sequential(once.inner, Times(once.scale.clone()), nn.Tanh(), once.out)
+    want = regime.empirical_ntk(plain, X, outputs="full").total
+    before = model.scale.clone()
+    for method in ("auto", "dense"):
+        found = regime.empirical_ntk(model, X, outputs="full", method=method).total
+        assert torch.allclose(found, want, rtol=1e-5, atol=1e-6)
+    regime.Monitor(model, X).measure(1)
+    assert torch.equal(model.scale, before)
+
+
+class Times(nn.Module):
+    def __init__(self, by: Tensor) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.by
+
+
+class Unseen(nn.Module):
+    """Writes into its weight where torch does not see it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.inner, self.way = nn.Linear(4, 3), way
+
+    def forward(self, x: Tensor) -> Tensor:
+        array = self.inner.weight.detach().numpy() if self.way == "numpy" else numpy.asarray(self.inner.weight.detach())
+        array *= 1.5
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("way", ["numpy", "asarray"])
+def test_what_a_pass_writes_through_an_array_comes_back(way: str) -> None:
+    model = Unseen(way)
+    before = model.inner.weight.detach().clone()
+    for _ in range(2):
+        regime.empirical_ntk(model, X)
+        assert torch.equal(model.inner.weight, before)
+
+
+class Making(nn.Module):
+    """Makes a parameter in its forward pass: a new one where there is none, or one in the place of its own."""
+
+    def __init__(self, anew: bool) -> None:
+        super().__init__()
+        self.inner, self.out, self.anew = nn.Linear(4, 5), nn.Linear(5, 3), anew
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.anew:
+            self.inner.weight = nn.Parameter(self.inner.weight.detach() * 2)
+        elif not hasattr(self, "scale"):
+            self.scale = nn.Parameter(torch.ones(5))
+        return self.out(self.inner(x).tanh())
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_parameters_that_a_pass_makes_are_no_part_of_the_network(anew: bool) -> None:
+    torch.manual_seed(0)
+    model = Making(anew)
+    names = list(model.state_dict())
+    kernel = regime.empirical_ntk(model, X)
+    assert set(kernel.layers) == {"inner", "out"}
+    assert torch.allclose(kernel.total, regime.empirical_ntk(model, X, method="dense").total, rtol=1e-5, atol=1e-6)
+    assert set(regime.plan_ntk(model, X).layers) == set(regime.Linearization.of(model, X).parameters) == {"inner", "out"}
+    assert list(model.state_dict()) == names
+
+
+class Casting(nn.Module):
+    """Keeps a layer in single precision by casting it in every pass, as routers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.out = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.router.float()(x.float()).softmax(-1)
+        return self.out(x * weights.to(x))
+
+
+def test_a_pass_that_casts_its_parameters_is_refused_until_it_has() -> None:
+    torch.manual_seed(0)
+    model, x = Casting().double(), X.double()
+    with pytest.raises(ValueError, match=r"casts parameters of its own, router\.weight, router\.bias"):
+        regime.empirical_ntk(model, x)
+    assert model.router.weight.dtype == torch.float64
+    model(x)
+    found = regime.empirical_ntk(model, x)
+    assert found.layers["router"] is not None
+    assert torch.allclose(found.total, regime.empirical_ntk(model, x, method="dense").total, rtol=1e-5)
+
+
+class Cached(nn.Module):
+    """Keeps what it made of its weight in a cache that no module holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 3)
+        self.made = functools.lru_cache(lambda: self.inner.weight.sin() ** 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.made()).tanh()
+
+
+def test_gradients_that_torch_cannot_compute_are_refused_in_its_words() -> None:
+    for measure in (regime.empirical_ntk, regime.Linearization.of, regime.Monitor):
+        with pytest.raises(
+            ValueError, match="torch cannot compute its gradients: Trying to backward through the graph a second"
+        ):
+            measure(Cached(), X)
