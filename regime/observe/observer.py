@@ -144,8 +144,9 @@ class Observer(Watched):
 
     def _begins_as(self, first: First) -> bool:
         """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
-        now = self._evaluate(self.batch, self._theta(self._names()), self._at_once(self.size))
-        return near(now, first.outputs, tolerance_of(self.rounding))
+        some = [*dict.fromkeys((self.size // 3, self.size - 1, 0))]
+        now = self._forward(select(self.batch, some), self._theta(self._names()))
+        return near(now, first.outputs[some], tolerance_of(self.rounding))
 
     def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
         """Whether what blocks gave can stand for them: others may need what they do beside."""
