@@ -49,6 +49,25 @@ class ComplexTargets(Line):
         return x, y + 1j
 
 
+class MeaningNumber(Stripes):
+    meaning = 3
+
+
+class MeaningFails(Stripes):
+    @property
+    def meaning(self):
+        raise KeyError("no meaning today")
+
+
+class DrawIsList(Line):
+    draw = [1, 2]
+
+
+class OwnRandomness(Line):
+    def draw(self, rng, n, config):
+        return super().draw(np.random.default_rng(), n, config)
+
+
 class WrongClasses(Thirds):
     classes = 2
 
@@ -101,6 +120,35 @@ class Complex(Distance):
 class Scalar(Distance):
     def __call__(self, now, start):
         return 3.0
+
+
+class Writes(Distance):
+    """Writes into whatever it is given, by torch and by NumPy, after it has looked."""
+
+    name = "writes"
+
+    def __call__(self, now, start):
+        found = super().__call__(now, start)
+        for snapshot in (now, start):
+            snapshot.outputs.numpy()[...] = 0
+            snapshot.losses.clear()
+            for kernel in snapshot.kernels.values():
+                kernel.zero_()
+        return found
+
+
+class Mapping(Distance):
+    def __call__(self, now, start):
+        return {"value": 1.0}
+
+
+class Signed(Distance):
+    """Negative of some seeds."""
+
+    name, meaning = "signed", "mean output on the probe points"
+
+    def __call__(self, now, start):
+        return now.outputs.mean((1, 2)).tolist()
 
 
 class FailingMeasure(Distance):
@@ -174,6 +222,28 @@ class NumberForState(Descent):
 class NumbersForState(Descent):
     def state(self):
         return [3]
+
+
+class CopiesForState(SlowAdam):
+    def state(self):
+        return [part.clone() for part in super().state()]
+
+
+class StepsItself(Descent):
+    """Steps as optimizers of torch do, in place."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def step(self, gradients):
+        for p in self.parameters:
+            p.fill_(7.0)
+        return gradients
+
+
+class ComplexSteps(Descent):
+    def step(self, gradients):
+        return [g + 1j for g in gradients]
 
 
 class OneStep(Descent):

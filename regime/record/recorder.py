@@ -14,7 +14,7 @@ from regime.measures.definitions import REASONS
 from regime.measures.intervals import floor, interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Measurement, take_measures
-from regime.measures.own import OwnMeasure, evaluate, imported
+from regime.measures.own import OwnMeasure, evaluate, imported, intervals
 from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.judging import LARGEST, Judge
@@ -170,7 +170,7 @@ class Recorder:
         if measurement.along is not None:
             measurement = self._along(measurement)
         if self.own:
-            measurement = replace(measurement, model=measurement.model | on_cpu(evaluate(self.own, snapshot, baseline.start)))
+            measurement = replace(measurement, model=measurement.model | evaluate(self.own, snapshot, baseline.start))
         loss = on_cpu(snapshot.losses.get("train_loss"))
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)
@@ -226,7 +226,7 @@ class Recorder:
             measures={name: mean(values) for name, values in measurement.model.items()},
             spread={name: deviation(values) for name, values in measurement.model.items()},
             seeds={name: numbers(values) for name, values in measurement.model.items()},
-            intervals=self._intervals(measurement.model, point, ""),
+            intervals=self._intervals(measurement.model, point, "") | intervals(self.own, measurement.model),
             layers=self._rows(measurement.layers, point),
             blocks=self._rows(measurement.blocks, point, judged=True),
             undefined=reasons(measurement.model, point.measurement.undefined, "", diverged=point.diverged),

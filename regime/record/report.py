@@ -50,7 +50,7 @@ class Report(Saved):
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding; of your own measures: seeds"
     )
     modes: list[Band] = Field(description="the gap by modes of the initial kernel")
     references: list[Reference] = Field(description="values to read measures against")
