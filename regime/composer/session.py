@@ -187,7 +187,8 @@ class Session:
             self._ended.append(self._state())
             known = states[len(self._ended)] if len(states) > len(self._ended) else None
             before = len(known["recorder"]["history"]) if known else 0
-            self._producer = producer = produce(more, producer.dtype)
+            dtype, self._producer, producer = producer.dtype, None, None  # two would not fit where one does
+            self._producer = producer = produce(more, dtype)
             self._part = Recorder(config, producer.learning_rate, [], producer.steps)
             yield from (event for event in self._batch(known, clock.seconds) if isinstance(event, Progress))
             self._recorder = self._recorder.joined(self._part)

@@ -33,7 +33,7 @@ class ToyRun(ToyStart):
         """Return seconds, by counted operations, and bytes of the run with all the seeds that `max_seeds` may add."""
         config = self.config
         seconds = cost.run_seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
-        return Estimate(seconds=seconds, bytes=config.workspace)
+        return Estimate(seconds=seconds, bytes=sum(cell.bytes_of(self.dtype.itemsize) for cell in self.cells))
 
     def references(self) -> list[Reference]:
         """Return the values of `stability` at which descent with this optimizer and loss becomes unstable."""

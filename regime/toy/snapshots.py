@@ -120,23 +120,37 @@ def _regressions(
 
     In float64, from the parameters as they are: at a condition number of 1e7, the rounding of float32 would decide the fit.
     """
-    run, network = experiment.run, experiment.run.network
-    start: dict[str, Tensor] = {}
+    run = experiment.run
+    seeds = [slice(k, k + 1) for k in range(len(run.jacobian.outputs))]
+    first = {
+        name: torch.cat([run.network.forward(_doubled(run.initial, seed), experiment.x[name].double()).outputs for seed in seeds])
+        for name in PARTS
+    }
+    start = {name: run.scaled(values, values) for name, values in first.items()}
     losses, floors = {}, {}
     for prefix, parameters in (("kernel_start_", run.initial), ("kernel_now_", experiment.training.parameters)):
-        layers = [layer.map(Tensor.double) for layer in parameters]
-        jacobians = {name: network.jacobian(layers, experiment.x[name].double()) for name in PARTS}
-        start = start or {name: run.scaled(jacobian.outputs, jacobian.outputs) for name, jacobian in jacobians.items()}
-        train, test = (jacobians[name] for name in PARTS)
-        residual = run.data.train.y.double() - start["train"]
-        kernel = network.full_kernel(train, train)
-        weights = interpolation_weights(kernel, residual.flatten(1))
-        moves = (kernel @ weights.unsqueeze(-1)), network.kernel_product(test, train, weights.view(2, *residual.shape))
-        fits = {name: start[name] + move.view(2, *start[name].shape) for name, move in zip(PARTS, moves, strict=True)}
+        moves = [_moves(experiment, _doubled(parameters, seed), start["train"][seed]) for seed in seeds]
+        fits = {name: start[name] + torch.cat(parts, 1) for name, parts in zip(PARTS, zip(*moves, strict=True), strict=True)}
         found = fit_scores(fits, start, score)
         for known, part in zip((losses, floors), found, strict=True):
             known |= {prefix + measure: value for measure, value in part.items()}
     return losses, floors
+
+
+def _doubled(parameters: list[Layer], seed: slice) -> list[Layer]:
+    """One seed's parameters in float64: kernels of all at once might not fit."""
+    return [layer.map(lambda part: part[seed].double()) for layer in parameters]
+
+
+def _moves(experiment: Experiment, parameters: list[Layer], start: Float[Tensor, "1 N C"]) -> list[Float[Tensor, "2 1 n C"]]:
+    """By how far kernel regression moves one seed's outputs, on training and test points."""
+    network = experiment.run.network
+    train, test = (network.jacobian(parameters, experiment.x[name].double()) for name in PARTS)
+    residual = experiment.run.data.train.y.double() - start
+    kernel = network.full_kernel(train, train)
+    weights = interpolation_weights(kernel, residual.flatten(1))
+    moved = (kernel @ weights.unsqueeze(-1)).view(2, *residual.shape)
+    return [moved, network.kernel_product(test, train, weights.view(2, *residual.shape))]
 
 
 def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:
