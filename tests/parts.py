@@ -60,7 +60,7 @@ class MeaningFails(Stripes):
 
 
 class DrawIsList(Line):
-    draw = [1, 2]
+    draw = (1, 2)
 
 
 class OwnRandomness(Line):

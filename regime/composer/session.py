@@ -222,5 +222,6 @@ class Session:
         for item in try_advice(self.config, recorder.learning_rate, recorder.history[-1]):
             if isinstance(item, list):
                 recorder.advise(item)
-            elif self._clock.due():
+            else:  # as often as what is tried says so
+                self._clock.spoke()
                 yield Progress(step=steps, steps=steps, seconds=self._clock.seconds, seconds_left=None)

@@ -282,9 +282,9 @@ class ToyConfig(RowsConfig):
         copies, twin = (10, 0) if self.by_parameter else (6, kernel * points // self.samples)
         kept = seeds * (copies * parameters + twin + 2 * jacobian + forecast + self.samples**2)
         computed = (
-            item * 3 * seeds * kernel * (not self.by_parameter),  # kernels, added layer by layer
+            item * 2 * seeds * kernel * (not self.by_parameter),  # kernels, added layer by layer
             24 * seeds * self.samples**2,  # alignments, in float64
-            8 * (5 * kernel + 2 * jacobian + 2 * parameters),  # kernel regression of one seed, in float64
+            8 * (4 * kernel + 2 * jacobian + 2 * parameters),  # kernel regression of one seed, in float64
             8 * INFINITE * self.samples * max(parts),
         )
         return item * kept + max(computed)

@@ -136,7 +136,9 @@ class OwnSteps:
     ) -> None:
         self.descent, self.alpha, self.factors = descent, alpha, factors
         with blamed("optimizer", descent.own):
-            self.optimizer: OwnOptimizer = own_optimizer(descent.own)([p.clone() for layer in parameters for p in tensors(layer)])
+            self.optimizer: OwnOptimizer = own_optimizer(descent.own)(
+                [p.clone() for layer in parameters for p in tensors(layer)]
+            )
         pairs = zip(self.state(), self.state(), strict=True)  # what is no state is refused here, not where a run is held
         if any(one.data_ptr() != again.data_ptr() for one, again in pairs):
             raise ConfigError(

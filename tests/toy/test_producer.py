@@ -323,4 +323,4 @@ def test_a_run_takes_the_memory_that_is_told(more):
     fields = {"steps": 2, "test_samples": 64, "probe_samples": 64} | more
     told = ToyRun(regime.ToyConfig(**fields)).estimate().bytes
     taken = peak(training_of, fields, threads=1)
-    assert 0.4 * told < taken < 1.25 * told
+    assert 0.4 * told < taken < 1.5 * told
