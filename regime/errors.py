@@ -19,6 +19,8 @@ def show(value: Any) -> str:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
         text = "a number too long to show"
+    except Exception as error:  # of a class of somebody's own, or nested too deep
+        text = f"a value of {type(value).__name__} that cannot be shown ({type(error).__name__})"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

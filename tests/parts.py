@@ -291,5 +291,25 @@ def wordless():
     return Bag(), lambda _: []
 
 
+def halves():
+    return Bag(), lambda text: [byte / 2 for byte in text.encode()]
+
+
+def fixed():
+    class Fixed(nn.Module):
+        def forward(self, ids, mask):
+            return ids.unsqueeze(-1).float()
+
+    return Fixed(), as_bytes
+
+
+def paired():
+    class Paired(Bag):
+        def forward(self, ids, mask):
+            return (super().forward(ids, mask),)
+
+    return Paired(), as_bytes
+
+
 def alone():
     return Bag()

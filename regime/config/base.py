@@ -86,6 +86,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _plain(name: str, value: Any) -> Any:
+    """The same of a field; raises ConfigError where it is nested without end."""
+    try:
+        return plain(value)
+    except RecursionError:
+        raise ConfigError(
+            f"{name} = {show(value)} is not allowed: it is nested too deep; allowed: what its type holds"
+        ) from None
+
+
 def named_fields(fields: Any) -> dict[str, Any]:
     """Return a mapping of names to values as a dict; raises ConfigError where it is none."""
     if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
@@ -106,7 +116,7 @@ class Config(BaseModel):
 
     def __init__(self, **fields: Any) -> None:
         try:
-            super().__init__(**{name: plain(value) for name, value in fields.items()})
+            super().__init__(**{name: _plain(name, value) for name, value in fields.items()})
         except ValidationError as error:
             raise self._explain(error) from None
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,21 +19,9 @@ from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.judging import LARGEST, Judge
 from regime.record.point import Point
-from regime.record.provenance import versions
+from regime.record.provenance import Made, Run, versions
 from regime.record.report import Provenance, Report
 from regime.record.statistics import deviation, mean, mean_floors, numbers, own, reasons
-
-
-class Run(Protocol):
-    """What a record says of the run it is of."""
-
-    learning_rate: float
-    device: torch.device
-    parameters: int
-    source: str
-
-    def view(self) -> dict[str, object]:
-        """Return numbers that only pictures need."""
 
 
 class Recorder:
@@ -84,7 +72,7 @@ class Recorder:
             view=run.view(),
         )
 
-    def report(self, run: Run, seconds: float) -> Report:
+    def report(self, run: Made, seconds: float) -> Report:
         """Return the report of what is recorded so far, of a run that took so many seconds."""
         provenance = Provenance(
             versions=versions(),
@@ -106,7 +94,7 @@ class Recorder:
             definitions={measure.name: measure.meaning for measure in self.own},
         )
 
-    def finished(self, run: Run, seconds: float) -> Finished:
+    def finished(self, run: Made, seconds: float) -> Finished:
         """Return the event that ends the run, with its report."""
         return Finished(report=self.report(run, seconds).to_dict())
 

@@ -2,13 +2,14 @@
 
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regime.config import AnyConfig
 from regime.config.read import Read
 from regime.measures.verdict import Verdict
 from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.record.saved import Saved
+from regime.record.statistics import check_seeds
 
 
 class Provenance(Message):
@@ -55,13 +56,18 @@ class Report(Saved):
     modes: list[Band] = Field(description="the gap by modes of the initial kernel")
     references: list[Reference] = Field(description="values to read measures against")
     diverged: bool = Field(description="whether training diverged")
-    history: list[Measured] = Field(description="every measurement, in order")
+    history: list[Measured] = Field(min_length=1, description="every measurement, in order")
     provenance: Provenance = Field(description="where the numbers came from")
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")
     interrupted: str | None = Field(
         default=None, description="where the run was interrupted, such as 'at step 40 of 400'; null where it ended"
     )
+
+    @model_validator(mode="after")
+    def _of_as_many_seeds(self) -> Self:
+        check_seeds(self.seeds, self.verdict.seeds)
+        return self
 
     @classmethod
     def from_history(

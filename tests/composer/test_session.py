@@ -359,3 +359,13 @@ def test_a_batch_of_seeds_can_be_held_half_way(tmp_path: Path, monkeypatch: pyte
     assert steps == [100]
     assert numbers(finish(session)) == want
     assert numbers(finish(Session.load(tmp_path / "half.pt"))) == want
+
+
+def test_a_closed_run_still_says_what_it_measured_and_cannot_be_saved(tmp_path: Path) -> None:
+    session = Session(config("gd"))
+    list(session.stream(measurements=2))
+    before = session.report()
+    session.close()
+    assert numbers(session.report()) == numbers(before)
+    with pytest.raises(ValueError, match="this run was closed"):
+        session.save(tmp_path / "closed")

@@ -268,3 +268,16 @@ def test_what_holds_no_fields_is_refused(cls, fields) -> None:
         cls.from_dict(fields)
     with pytest.raises(ConfigError, match="is not allowed; allowed: text"):
         cls.from_query(3)
+
+
+@pytest.mark.parametrize("kind", [ToyConfig, ProbeConfig, SweepConfig])
+def test_what_is_nested_without_end_is_refused(kind) -> None:
+    endless: list = []
+    endless.append(endless)
+    deep: dict = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    for value in (endless, deep):
+        for name in ("store", "axes") if kind is SweepConfig else ("seeds", "task"):
+            with pytest.raises(ConfigError, match=f"^{name} = .* is not allowed: it is nested too deep"):
+                kind(**{name: value})
