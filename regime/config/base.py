@@ -1,6 +1,7 @@
 """What every configuration has in common: frozen fields, validated once; errors name field, value and what is allowed."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, NoReturn, Self
@@ -200,7 +201,11 @@ class Config(BaseModel):
         """Build a configuration from what `to_query` returned; raises ConfigError as the constructor and `without_own` do."""
         if not isinstance(query, str):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
-        pairs = parse_qsl(query, keep_blank_values=True)
+        pairs = list(dict.fromkeys(parse_qsl(query, keep_blank_values=True)))
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+        if count > 1:
+            values = [text for other, text in pairs if other == name]
+            raise ConfigError(f"{name:.80} = {show(values)} is not allowed: a field is there twice; allowed: one value")
         fields = {name: from_text(text, cls.properties().get(name, {})) for name, text in pairs}
         with no_files():
             return cls(**fields).without_own()

@@ -56,7 +56,7 @@ class Report(Saved):
     modes: list[Band] = Field(description="the gap by modes of the initial kernel")
     references: list[Reference] = Field(description="values to read measures against")
     diverged: bool = Field(description="whether training diverged")
-    history: list[Measured] = Field(min_length=1, description="every measurement, in order")
+    history: list[Measured] = Field(description="every measurement, in order")
     provenance: Provenance = Field(description="where the numbers came from")
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     definitions: dict[str, str] = Field(default={}, description="measure of one's own -> what it is")

@@ -281,3 +281,9 @@ def test_what_is_nested_without_end_is_refused(kind) -> None:
         for name in ("store", "axes") if kind is SweepConfig else ("seeds", "task"):
             with pytest.raises(ConfigError, match=f"^{name} = .* is not allowed: it is nested too deep"):
                 kind(**{name: value})
+
+
+def test_a_query_that_gives_a_field_two_values_is_refused() -> None:
+    assert ToyConfig.from_query("width=8&width=8").width == 8
+    with pytest.raises(ConfigError, match=r"^alpha = \['2', '3'\] is not allowed: a field is there twice; allowed: one value"):
+        ToyConfig.from_query("alpha=2&width=8&alpha=3")
