@@ -151,6 +151,15 @@ class Signed(Distance):
         return now.outputs.mean((1, 2)).tolist()
 
 
+class Huge(Distance):
+    """Finite, but their squares are not."""
+
+    name = "huge"
+
+    def __call__(self, now, start):
+        return [1e200 * (k + 1) for k in range(len(now.outputs))]
+
+
 class FailingMeasure(Distance):
     def __call__(self, now, start):
         return now.kernels["no such layer"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -100,4 +101,6 @@ def intervals(measures: Iterable[OwnMeasure], values: dict[str, Float[Tensor, "S
     """
     known = {measure.name: values[measure.name] for measure in measures}
     sound = {name: value for name, value in known.items() if len(value) > 1 and bool(value.isfinite().all())}
-    return {name: tuple(mean_over_seeds(value.numpy())[1:]) for name, value in sound.items()}
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers whose squares are not finite
+        found = {name: tuple(map(float, mean_over_seeds(value.numpy())[1:])) for name, value in sound.items()}
+    return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import regime
-from tests.parts import Distance, LayersMoved, Nameless, Signed, Taken, Writes
+from tests.parts import Distance, Huge, LayersMoved, Nameless, Signed, Taken, Writes
 
 SMALL = {"width": 8, "steps": 4, "measure_every": 2, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -42,6 +42,12 @@ def test_intervals_are_over_seeds():
     assert min(known) < 0 < max(known)
     assert report.intervals["signed"] == pytest.approx((mean - half, mean + half), rel=1e-5)
     assert "signed" not in regime.run(regime.ToyConfig(measures=[Signed], **SMALL | {"seeds": 1})).intervals
+
+
+def test_values_whose_squares_are_not_finite_have_no_interval():
+    report = regime.run(regime.ToyConfig(measures=[Huge], **SMALL))
+    assert report.final["huge"] == pytest.approx(1.5e200)
+    assert "huge" not in report.intervals
 
 
 def test_a_value_that_is_not_finite_is_null_with_a_reason():
