@@ -1,5 +1,6 @@
 """What is refused, and in which words; and what counts as a number: Python's and NumPy's, never true or false."""
 
+from contextlib import suppress
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -18,7 +19,16 @@ def show(value: Any) -> str:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
         text = "a number too long to show"
+    except Exception as error:  # of a class of somebody's own, or nested too deep
+        text = f"a value of {type(value).__name__} that cannot be shown ({type(error).__name__})"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def is_text(value: object) -> bool:
+    """Return whether reports can keep a value as text: halves of characters they cannot."""
+    with suppress(UnicodeEncodeError):
+        return isinstance(value, str) and value.encode() is not None
+    return False
 
 
 def is_integer(value: object) -> bool:

@@ -49,6 +49,25 @@ class ComplexTargets(Line):
         return x, y + 1j
 
 
+class MeaningNumber(Stripes):
+    meaning = 3
+
+
+class MeaningFails(Stripes):
+    @property
+    def meaning(self):
+        raise KeyError("no meaning today")
+
+
+class DrawIsList(Line):
+    draw = (1, 2)
+
+
+class OwnRandomness(Line):
+    def draw(self, rng, n, config):
+        return super().draw(np.random.default_rng(), n, config)
+
+
 class WrongClasses(Thirds):
     classes = 2
 
@@ -101,6 +120,44 @@ class Complex(Distance):
 class Scalar(Distance):
     def __call__(self, now, start):
         return 3.0
+
+
+class Writes(Distance):
+    """Writes into whatever it is given, by torch and by NumPy, after it has looked."""
+
+    name = "writes"
+
+    def __call__(self, now, start):
+        found = super().__call__(now, start)
+        for snapshot in (now, start):
+            snapshot.outputs.numpy()[...] = 0
+            snapshot.losses.clear()
+            for kernel in snapshot.kernels.values():
+                kernel.zero_()
+        return found
+
+
+class Mapping(Distance):
+    def __call__(self, now, start):
+        return {"value": 1.0}
+
+
+class Signed(Distance):
+    """Negative of some seeds."""
+
+    name, meaning = "signed", "mean output on the probe points"
+
+    def __call__(self, now, start):
+        return now.outputs.mean((1, 2)).tolist()
+
+
+class Huge(Distance):
+    """Finite, but their squares are not."""
+
+    name = "huge"
+
+    def __call__(self, now, start):
+        return [1e200 * (k + 1) for k in range(len(now.outputs))]
 
 
 class FailingMeasure(Distance):
@@ -176,6 +233,28 @@ class NumbersForState(Descent):
         return [3]
 
 
+class CopiesForState(SlowAdam):
+    def state(self):
+        return [part.clone() for part in super().state()]
+
+
+class StepsItself(Descent):
+    """Steps as optimizers of torch do, in place."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def step(self, gradients):
+        for p in self.parameters:
+            p.fill_(7.0)
+        return gradients
+
+
+class ComplexSteps(Descent):
+    def step(self, gradients):
+        return [g + 1j for g in gradients]
+
+
 class OneStep(Descent):
     def step(self, gradients):
         return gradients[:1]
@@ -219,6 +298,26 @@ def flat():
 
 def wordless():
     return Bag(), lambda _: []
+
+
+def halves():
+    return Bag(), lambda text: [byte / 2 for byte in text.encode()]
+
+
+def fixed():
+    class Fixed(nn.Module):
+        def forward(self, ids, mask):
+            return ids.unsqueeze(-1).float()
+
+    return Fixed(), as_bytes
+
+
+def paired():
+    class Paired(Bag):
+        def forward(self, ids, mask):
+            return (super().forward(ids, mask),)
+
+    return Paired(), as_bytes
 
 
 def alone():

@@ -118,8 +118,8 @@ def seconds(configs: Sequence[ToyConfig | ProbeConfig]) -> float:
         return 2.0 + PROBE * config.seeds * (config.steps + config.steps // config.measure_every + 1) * config.samples
     rate = matmul_rate(torch.device("cpu")) / torch.get_num_threads()
     networks = count * config.seeds
-    operations = networks * (config.steps * cost.step(config) + 3 * cost.measurement(config))
-    return operations / (cost.EFFICIENCY * rate) + config.steps * STEP + count * MEASURED
+    operations = networks * (config.steps * cost.step(config) + 3 * cost.measurement(config)) / cost.EFFICIENCY
+    return (operations + cost.waiting(config, networks, 2)) / rate + config.steps * STEP + count * MEASURED
 
 
 PROBE = 0.02

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from regime.composer.producers import produce
 from regime.config import ToyConfig
-from regime.errors import ConfigError, show
+from regime.errors import ConfigError, is_finite, show
 from regime.measures.advice import Side
 from regime.measures.verdict import UNLEARNED, ZONES, Label, zone
 from regime.record.events import Interval, Message, Number
@@ -108,7 +108,7 @@ class Search:
         low, high = RANGES[axis]
         try:
             smallest, largest = (low, high) if within is None else within
-            fits = low <= smallest < largest <= high
+            fits = is_finite(smallest) and is_finite(largest) and low <= smallest < largest <= high
             if fits and axis == "width":
                 smallest, largest = ceil(smallest), floor(largest)
                 fits = smallest < largest

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from regime.composer.modes import in_modes
@@ -18,6 +19,14 @@ from regime.record.kernels import save_kernels
 from regime.record.recorder import Recorder
 from regime.record.report import Report
 from regime.resources.memory import MEMORY
+
+
+class Origin(NamedTuple):
+    """What a report says of a run's producer, which may be gone by then."""
+
+    device: torch.device
+    parameters: int
+    source: str
 
 
 class Session:
@@ -37,6 +46,7 @@ class Session:
         self._clock = Clock()
         self._clock.hold()
         self._producer: Producer | None = None
+        self._made: Origin | None = None
         self._recorder: Recorder | None = None
         """Of all seeds whose batches have ended, or of the first batch."""
         self._part: Recorder | None = None
@@ -106,7 +116,7 @@ class Session:
             raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
         last = recorder.history[-1]
         where = f"at step {last.step} of {last.steps}" + ", while its verdict was settled" * recorder.ended
-        return recorder.report(self._producer, self._clock.seconds).model_copy(update={"interrupted": where})
+        return recorder.report(self._made, self._clock.seconds).model_copy(update={"interrupted": where})
 
     def kernels(self) -> dict[str, Tensor]:
         """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them.
@@ -139,6 +149,8 @@ class Session:
             ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
         """
         measured = self._recorder is not None and self._recorder.history
+        if measured and not self.finished and self._producer is None:
+            raise self._failure
         if self.config.kind != "toy" or self.finished or not measured:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
@@ -167,10 +179,11 @@ class Session:
         if config.kind != "toy":
             yield from fetching(config.named, clock)
         self._producer = produce(config)
+        self._made = Origin(self._producer.device, self._producer.parameters, self._producer.source)
         cost = self._producer.estimate()
         with MEMORY.promised(cost.bytes, self._producer.device):
             yield from self._train(cost, states)
-            finished = self._recorder.finished(self._producer, clock.seconds)
+            finished = self._recorder.finished(self._made, clock.seconds)
             self._producer = None  # what was trained is no longer needed, and may be large
         yield finished
 
@@ -187,7 +200,8 @@ class Session:
             self._ended.append(self._state())
             known = states[len(self._ended)] if len(states) > len(self._ended) else None
             before = len(known["recorder"]["history"]) if known else 0
-            self._producer = producer = produce(more, producer.dtype)
+            dtype, self._producer, producer = producer.dtype, None, None  # two would not fit where one does
+            self._producer = producer = produce(more, dtype)
             self._part = Recorder(config, producer.learning_rate, [], producer.steps)
             yield from (event for event in self._batch(known, clock.seconds) if isinstance(event, Progress))
             self._recorder = self._recorder.joined(self._part)
@@ -221,5 +235,6 @@ class Session:
         for item in try_advice(self.config, recorder.learning_rate, recorder.history[-1]):
             if isinstance(item, list):
                 recorder.advise(item)
-            elif self._clock.due():
+            else:  # as often as what is tried says so
+                self._clock.spoke()
                 yield Progress(step=steps, steps=steps, seconds=self._clock.seconds, seconds_left=None)

@@ -1,6 +1,7 @@
 """What every configuration has in common: frozen fields, validated once; errors name field, value and what is allowed."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, NoReturn, Self
@@ -86,6 +87,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _plain(name: str, value: Any) -> Any:
+    """The same of a field; raises ConfigError where it is nested without end."""
+    try:
+        return plain(value)
+    except RecursionError:
+        raise ConfigError(
+            f"{name} = {show(value)} is not allowed: it is nested too deep; allowed: what its type holds"
+        ) from None
+
+
 def named_fields(fields: Any) -> dict[str, Any]:
     """Return a mapping of names to values as a dict; raises ConfigError where it is none."""
     if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
@@ -106,7 +117,7 @@ class Config(BaseModel):
 
     def __init__(self, **fields: Any) -> None:
         try:
-            super().__init__(**{name: plain(value) for name, value in fields.items()})
+            super().__init__(**{name: _plain(name, value) for name, value in fields.items()})
         except ValidationError as error:
             raise self._explain(error) from None
 
@@ -190,7 +201,11 @@ class Config(BaseModel):
         """Build a configuration from what `to_query` returned; raises ConfigError as the constructor and `without_own` do."""
         if not isinstance(query, str):
             raise ConfigError(f"query = {show(query)} is not allowed; allowed: text as `to_query` gives it")
-        pairs = parse_qsl(query, keep_blank_values=True)
+        pairs = list(dict.fromkeys(parse_qsl(query, keep_blank_values=True)))
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+        if count > 1:
+            values = [text for other, text in pairs if other == name]
+            raise ConfigError(f"{name:.80} = {show(values)} is not allowed: a field is there twice; allowed: one value")
         fields = {name: from_text(text, cls.properties().get(name, {})) for name, text in pairs}
         with no_files():
             return cls(**fields).without_own()

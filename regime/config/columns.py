@@ -22,6 +22,7 @@ LARGEST = 1e30
 BOOLEANS = {"true": "1", "false": "0"}
 PARTS_THOUSANDS = {".": ",", ",": "."}
 """What parts thousands where a mark is decimal."""
+MARKS = {".": "points", ",": "commas"}
 WRITTEN = {
     point: re.compile(rf"[+-]?([1-9]\d{{0,2}}(\{part}\d{{3}})+(\{point}\d*)?|(\d+(\{point}\d*)?|\{point}\d+)([eE][+-]?\d+)?)")
     for point, part in PARTS_THOUSANDS.items()
@@ -70,12 +71,19 @@ def is_typed(column: Sequence[str]) -> bool:
     return sum(map(is_number, known)) * 2 > len(known) or distinct <= min(TYPED, len(known) / 2)
 
 
-def decimals_of(cells: list[list[str]], separator: str) -> Decimals:
+def decimals_of(cells: list[list[str]], separator: str, mark: str = "auto") -> Decimals:
     """Return how a table writes numbers: as makes most of its cells numbers.
 
     Where a mark could be decimal or part thousands in all of them, it parts thousands if these fit the whole numbers beside
     them, or if it parts the cells, too.
+
+    Args:
+        cells: below the header.
+        separator: of the cells.
+        mark: the decimal one, where somebody said it.
     """
+    if mark != "auto":
+        return Decimals(mark, f"{MARKS[mark]} are decimal, as asked")
     written = [column for column in zip(*cells, strict=True) if any("." in cell or "," in cell for cell in column)]
     columns = [list(filter(is_number, column)) for column in written]
     marked = [cell for column in columns for cell in column if "." in cell or "," in cell]
@@ -108,7 +116,8 @@ def _said(point: str, cell: str, doubtful: bool = False) -> str:
     """What the mark of a number does, and what else it could do."""
     mark = "," if "," in cell else "."
     does, could = ("are decimal", "part thousands") if mark == point else ("part thousands", "be decimal")
-    return f"{'commas' if mark == ',' else 'points'} {does}, as in {cell}" + f", though they could {could}" * doubtful
+    doubt = f", though they could {could}: decimal = {PARTS_THOUSANDS[point]!r} says so" * doubtful
+    return f"{MARKS[mark]} {does}, as in {cell}{doubt}"
 
 
 def numbers(column: Sequence[str], decimals: Decimals) -> np.ndarray:

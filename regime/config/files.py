@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def rows_of(value: Any) -> Any:
                 raise ValueError(f"{show(name)} has {size} bytes; allowed: at most {FILE_LIMIT}")
             return decode(file.read_bytes())
     except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            raise ValueError(f"{show(name)} is one line and names no file; allowed: rows, or a file of rows") from None
         raise ValueError(f"{show(name)} cannot be read: {error.strerror}; allowed: rows, or a file of rows") from None
     what = "is a folder" if file.is_dir() else "is one line and names no file"
     raise ValueError(f"{show(name)} {what}; allowed: rows, or a file of rows")

@@ -74,12 +74,14 @@ def check(field: str, name: object, part: object, *needs: str) -> None:
     Raises:
         ConfigError: it does; the message names them.
     """
-    if lacking := [need for need in needs if not hasattr(part, need)]:
+    with blamed(field, name):  # an attribute may be a property that fails
+        lacking = [need for need in needs if not hasattr(part, need)]
+    if lacking:
         raise ConfigError(f"{field} = {show(name)} is not allowed: it has no {', '.join(lacking)}; allowed: {', '.join(needs)}")
 
 
 @contextmanager
-def blamed(field: str, path: str) -> Iterator[None]:
+def blamed(field: str, path: object) -> Iterator[None]:
     """Turn whatever a part of one's own raises into a ConfigError that names the part."""
     try:
         yield

@@ -10,6 +10,7 @@ from regime.errors import show
 
 TaskType = Literal["auto", "classification", "regression"]
 Missing = Literal["refuse", "drop"]
+Mark = Literal["auto", ".", ","]
 CLASSES = 64
 """Most classes of a target that is chosen, or holds words."""
 FEW = 10
@@ -28,6 +29,7 @@ class Choices(NamedTuple):
     missing: Missing = "refuse"
     encode: tuple[Choice, ...] = ()
     text_column: Choice | None = None
+    decimal: Mark = "auto"
 
 
 class Read(BaseModel):

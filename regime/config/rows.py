@@ -9,7 +9,7 @@ from pydantic import Field, create_model, model_validator
 
 from regime.config.base import FROM_LIST, Config
 from regime.config.files import rows_of
-from regime.config.read import Choices, Missing, Read, TaskType
+from regime.config.read import Choices, Mark, Missing, Read, TaskType
 from regime.errors import show
 
 OWN = "own"
@@ -58,6 +58,11 @@ class RowsConfig(Config):
     )
     missing: Missing = Field(
         default="refuse", description="of own rows: 'drop' leaves out rows with cells that are missing or cannot be read"
+    )
+
+    decimal: Mark = Field(
+        default="auto",
+        description="of own rows: the decimal mark, whose other parts thousands; 'auto' takes what makes most cells numbers",
     )
 
     @model_validator(mode="before")

@@ -65,7 +65,7 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         raise ValueError("it has one row; allowed: a row for each example")
     header = choices.header
     if header is None:
-        body = decimals_of(table.cells[1:], table.separator)
+        body = decimals_of(table.cells[1:], table.separator, choices.decimal)
         header = table.rows[0] not in table.ragged and names_first(table.cells, body)
     if header:
         cells, rows = table.cells[1:], table.rows[1:]
@@ -80,7 +80,7 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
-    decimals = decimals_of(cells, table.separator)
+    decimals = decimals_of(cells, table.separator, choices.decimal)
     taken += [decimals.note] * bool(decimals.note)
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))
 

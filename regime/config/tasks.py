@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from regime.config.own import find
-from regime.errors import ConfigError, is_integer, show
+from regime.errors import ConfigError, is_integer, is_text, show
 
 if TYPE_CHECKING:
     from regime.config.toy import ToyConfig
@@ -75,6 +75,10 @@ def own_task(path: str) -> OwnTask:
                 f"task = {show(path)} is not allowed: its {name} = {show(value)}; "
                 f"allowed: {'an integer from 1 up' if least else '0 for regression, else an integer from 2 up'}"
             )
+    if not is_text(task.meaning):
+        raise ConfigError(f"task = {show(path)} is not allowed: its meaning = {show(task.meaning)}; allowed: text")
+    if not callable(task.draw):
+        raise ConfigError(f"task = {show(path)} is not allowed: its draw = {show(task.draw)}; allowed: a method")
     return task
 
 

@@ -14,6 +14,10 @@ from regime.config.rows import Columns, RowsConfig, Share
 from regime.config.tasks import OWN_MEANING, TASKS, Task, own_task
 from regime.errors import ConfigError
 
+PICTURE = 1024
+"""Points of a picture of the function."""
+INFINITE = 22
+"""Most kernels that the recursion of the infinitely wide network holds at once."""
 WORKSPACE_LIMIT = 4 * 2**30
 """Bytes one toy run may hold at once; beyond it a configuration is refused before anything starts."""
 
@@ -259,11 +263,28 @@ class ToyConfig(RowsConfig):
 
     @property
     def workspace(self) -> int:
-        """Bytes the run holds at once: parameters and their copies, the twin's kernels, activations, output gradients."""
+        """Bytes the run holds at most, in float32."""
+        return self.bytes_of(4)
+
+    def bytes_of(self, item: int) -> int:
+        """Return the bytes that the run holds at most: what it keeps, and the largest of what it computes one after another.
+
+        It keeps parameters and their copies, the twin's kernels, activations and output gradients.
+
+        Args:
+            item: bytes of a number, 4 or 8.
+        """
+        seeds, parts = max(self.rounds), (self.samples, self.test_samples, self.probe_samples, PICTURE)
         parameters = sum((i + 1) * o for i, o in pairwise(self.sizes))
-        points = self.samples + self.test_samples + self.probe_samples
-        kernels = self.outputs**2 * self.samples * points
+        kernel, points = (self.outputs * self.samples) ** 2, sum(parts[:3])
         jacobian = points * sum(self.sizes[1:]) * (self.outputs + 2)
         forecast = (self.steps // self.measure_every + 1) * self.samples * self.outputs
-        copies = 10 if self.by_parameter else 6
-        return 4 * max(self.rounds) * (copies * parameters + 2 * kernels + 2 * jacobian + forecast)
+        copies, twin = (10, 0) if self.by_parameter else (6, kernel * points // self.samples)
+        kept = seeds * (copies * parameters + twin + 2 * jacobian + forecast + self.samples**2)
+        computed = (
+            item * 2 * seeds * kernel * (not self.by_parameter),  # kernels, added layer by layer
+            24 * seeds * self.samples**2,  # alignments, in float64
+            8 * (4 * kernel + 2 * jacobian + 2 * parameters),  # kernel regression of one seed, in float64
+            8 * INFINITE * self.samples * max(parts),
+        )
+        return item * kept + max(computed)

@@ -119,7 +119,7 @@ class OwnOptimizer(Protocol):
     width and alpha as Adam's does, else as gradient descent's."""
 
     def __init__(self, parameters: list[Tensor]) -> None:
-        """Begin at parameters (S, ...), of which shapes may be used."""
+        """Begin at parameters (S, ...): copies of them, since `step` says what they lose."""
 
     def state(self) -> list[Tensor]:
         """Return all that steps change, as tensors in a fixed order: a run that was held writes into them to go on."""
@@ -136,8 +136,14 @@ class OwnSteps:
     ) -> None:
         self.descent, self.alpha, self.factors = descent, alpha, factors
         with blamed("optimizer", descent.own):
-            self.optimizer: OwnOptimizer = own_optimizer(descent.own)([p for layer in parameters for p in tensors(layer)])
-        self.state()  # what is no state is refused here, not where a run is held
+            self.optimizer: OwnOptimizer = own_optimizer(descent.own)(
+                [p.clone() for layer in parameters for p in tensors(layer)]
+            )
+        pairs = zip(self.state(), self.state(), strict=True)  # what is no state is refused here, not where a run is held
+        if any(one.data_ptr() != again.data_ptr() for one, again in pairs):
+            raise ConfigError(
+                f"optimizer = {descent.own!r} is not allowed: its state() returns copies; allowed: the tensors that it holds"
+            )
 
     def state(self) -> list[Tensor]:
         """Return every tensor that steps change, in a fixed order; raises ConfigError where one's own gives something else."""
@@ -160,9 +166,10 @@ class OwnSteps:
             raise ConfigError(f"optimizer = {descent.own!r} is not allowed: its steps are not one for each parameter, as large")
         factors = [factor for layer, pair in zip(parameters, self.factors, strict=True) for _, factor in _paired(layer, pair)]
         size = descent.learning_rate / (self.alpha if free else self.alpha**2)
-        for (p, _), step, factor in zip(pairs, steps, factors, strict=True):
-            shrink(p, descent.shrink)
-            p.sub_(step * rowwise(size * (factor if free else 1.0), p))
+        with blamed("optimizer", descent.own):  # of steps that are no real numbers
+            for (p, _), step, factor in zip(pairs, steps, factors, strict=True):
+                shrink(p, descent.shrink)
+                p.sub_(step * rowwise(size * (factor if free else 1.0), p))
 
 
 def own_optimizer(path: str) -> Callable[[list[Tensor]], OwnOptimizer]:

@@ -70,24 +70,25 @@ def on_cpu(value: Value) -> Value:
     Tensors are looked for in dicts, tuples and dataclasses.
     """
     found: list[Tensor] = []
-    _changed(value, lambda tensor: found.append(tensor) or tensor)
+    changed(value, lambda tensor: found.append(tensor) or tensor)
     moved: dict[int, Tensor] = {}
     for dtype in {tensor.dtype for tensor in found if tensor.device.type != "cpu"}:
         alike = [tensor for tensor in found if tensor.dtype == dtype]
         parts = torch.cat([tensor.flatten() for tensor in alike]).cpu().split([tensor.numel() for tensor in alike])
         moved |= {id(tensor): part.view(tensor.shape) for tensor, part in zip(alike, parts, strict=True)}
-    return _changed(value, lambda tensor: moved.get(id(tensor), tensor))
+    return changed(value, lambda tensor: moved.get(id(tensor), tensor))
 
 
-def _changed(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+def changed(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    """Return the same with each tensor changed, in dicts, tuples and dataclasses too."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
-        return {name: _changed(part, change) for name, part in value.items()}
+        return {name: changed(part, change) for name, part in value.items()}
     if is_dataclass(value):
-        return replace(value, **{f.name: _changed(getattr(value, f.name), change) for f in fields(value)})
+        return replace(value, **{f.name: changed(getattr(value, f.name), change) for f in fields(value)})
     if isinstance(value, tuple):
-        return type(value)(*(_changed(part, change) for part in value))
+        return type(value)(*(changed(part, change) for part in value))
     return value
 
 

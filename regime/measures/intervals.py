@@ -212,10 +212,11 @@ def percentile(value: float, drawn: np.ndarray, seeds: int, parts: np.ndarray | 
     """
     good = np.isfinite(drawn)
     count = 1.0
-    if parts is not None and drawn[good].std() > 0:
+    if parts is not None and good.any() and (spread := np.ptp(drawn[good])) > 0:
         centered = parts[good] - parts[good].mean(0)
-        shares = ((drawn[good] - drawn[good].mean()) @ centered) ** 2 / np.maximum((centered**2).sum(0), np.finfo(float).tiny)
-        count = shares.sum() ** 2 / (shares**2).sum()
+        along = (drawn[good] - drawn[good].mean()) / spread @ centered  # in units of its own: squares of tiny numbers vanish
+        shares = along**2 / np.maximum((centered**2).sum(0), np.finfo(float).tiny)
+        count = shares.sum() ** 2 / (shares**2).sum() if shares.any() else 1.0
     wide = value + (drawn[good] - value) * student(count * (seeds - 1)) / normal()
     low, high = np.quantile(wide, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return PointEstimate(float(value), float(low), float(high))

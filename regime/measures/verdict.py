@@ -53,7 +53,7 @@ class Evidence(NamedTuple):
 class Verdict(BaseModel):
     """The regime of a run: its label, the index with its interval, and why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     label: Label = Field(description="lazy, mixed, rich, or no verdict")
     index: float | None = Field(description="regime index, 0 lazy to 1 rich; null where nothing moved or training diverged")

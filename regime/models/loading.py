@@ -37,7 +37,7 @@ from regime.models.checks import (
 )
 from regime.models.quantized import unpacking
 from regime.models.skeleton import check_filled, check_skeleton, skeleton
-from regime.models.sources import available, here, offline, shipped
+from regime.models.sources import available, here, offline, shipped, subfolders
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
@@ -139,6 +139,8 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         folder, source = found
     elif model is not None and model.asset is not None:
         raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join(shipped(name)) or 'none is here'}")
+    elif model is None and (known := subfolders(name)) is not None:
+        raise ModelError(f"revision = {revision!r:.80} is not allowed; allowed: {', '.join((MAIN, *known))}")
     elif model is None and "/" not in name:
         raise ModelError(f"model = {name!r} is not allowed: there is none of that name; there are: {', '.join(available())}")
     else:

@@ -73,9 +73,12 @@ class OwnTokenizer:
             ConfigError: the tokenizer fails, or gives a text no tokens.
         """
         with blamed("model", self.path):
-            rows = [torch.tensor(list(self.tokenize(text))[:max_length], dtype=torch.long) for text in texts]
-        if not all(len(row) and row.min() >= 0 for row in rows):
-            raise ConfigError(f"model = {self.path!r} is not allowed: its tokenizer gives a text no ids, or negative ones")
+            rows = [torch.tensor(list(self.tokenize(text))[:max_length]) for text in texts]
+        if not all(len(row) and row.dtype == torch.long and row.min() >= 0 for row in rows):
+            raise ConfigError(
+                f"model = {self.path!r} is not allowed: its tokenizer gives a text no ids, or some that are negative or no "
+                "integers"
+            )
         length = max_length if padding == "max_length" else max(map(len, rows))
         ids, mask = torch.zeros(2, len(rows), length, dtype=torch.long)
         for k, row in enumerate(rows):
@@ -99,9 +102,17 @@ def load_own(path: str, seed: int) -> Pretrained:
         with torch.no_grad():
             hidden = model(*inputs.values())
         tokens = inputs["input_ids"].shape
-        if hidden.dim() != 3 or hidden.shape[:2] != tokens:
+        shape = tuple(hidden.shape) if isinstance(hidden, Tensor) and hidden.is_floating_point() else _kind(hidden)
+        if len(shape) != 3 or shape[:2] != tokens:
             raise ConfigError(
-                f"model = {path!r} is not allowed: of tokens {tuple(tokens)} it gives {tuple(hidden.shape)}; "
-                "allowed: hidden states (n, T, d) of tokens (n, T)"
+                f"model = {path!r} is not allowed: of tokens {tuple(tokens)} it gives {shape}; "
+                "allowed: hidden states (n, T, d), floating-point numbers, of tokens (n, T)"
             )
+        if not any(True for _ in model.parameters()):
+            raise ConfigError(f"model = {path!r} is not allowed: it has no parameters; allowed: a module that can be trained")
     return Pretrained(HiddenStates(model, hidden.shape[2]), tokenizer, path)
+
+
+def _kind(value: object) -> str:
+    """What a value is that is no tensor of floating-point numbers."""
+    return str(getattr(value, "dtype", type(value).__name__))

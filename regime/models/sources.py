@@ -88,6 +88,12 @@ def shipped(name: str) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in folders))
 
 
+def subfolders(name: str) -> list[str] | None:
+    """Return the names of the models in a folder of REGIME_MODELS_DIR, its revisions; None where there is no such folder."""
+    folder = dict(_folders()).get(name)
+    return None if folder is None else sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+
+
 def _folders() -> Iterator[tuple[str, Path]]:
     root = os.environ.get(MODELS_DIR)
     if root and Path(root).is_dir():

@@ -59,7 +59,7 @@ class Row(Message):
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding; of your own measures: seeds"
     )
     regime: Regime | None = Field(description="of a block: its verdict, from its own kernel and its own Taylor gap")
 
@@ -131,7 +131,7 @@ class Measured(Message):
     spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
     intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding; of your own measures: seeds"
     )
     layers: list[Row] = Field(description="one row a layer")
     blocks: list[Row] = Field(description="one row a block of layers, such as a transformer's")

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,26 +14,14 @@ from regime.measures.definitions import REASONS
 from regime.measures.intervals import floor, interval_of_mean
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Measurement, take_measures
-from regime.measures.own import OwnMeasure, evaluate, imported
+from regime.measures.own import OwnMeasure, evaluate, imported, intervals
 from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
 from regime.record.judging import LARGEST, Judge
 from regime.record.point import Point
-from regime.record.provenance import versions
+from regime.record.provenance import Made, Run, versions
 from regime.record.report import Provenance, Report
 from regime.record.statistics import deviation, mean, mean_floors, numbers, own, reasons
-
-
-class Run(Protocol):
-    """What a record says of the run it is of."""
-
-    learning_rate: float
-    device: torch.device
-    parameters: int
-    source: str
-
-    def view(self) -> dict[str, object]:
-        """Return numbers that only pictures need."""
 
 
 class Recorder:
@@ -84,7 +72,7 @@ class Recorder:
             view=run.view(),
         )
 
-    def report(self, run: Run, seconds: float) -> Report:
+    def report(self, run: Made, seconds: float) -> Report:
         """Return the report of what is recorded so far, of a run that took so many seconds."""
         provenance = Provenance(
             versions=versions(),
@@ -106,7 +94,7 @@ class Recorder:
             definitions={measure.name: measure.meaning for measure in self.own},
         )
 
-    def finished(self, run: Run, seconds: float) -> Finished:
+    def finished(self, run: Made, seconds: float) -> Finished:
         """Return the event that ends the run, with its report."""
         return Finished(report=self.report(run, seconds).to_dict())
 
@@ -170,7 +158,7 @@ class Recorder:
         if measurement.along is not None:
             measurement = self._along(measurement)
         if self.own:
-            measurement = replace(measurement, model=measurement.model | on_cpu(evaluate(self.own, snapshot, baseline.start)))
+            measurement = replace(measurement, model=measurement.model | evaluate(self.own, snapshot, baseline.start))
         loss = on_cpu(snapshot.losses.get("train_loss"))
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)
@@ -226,7 +214,7 @@ class Recorder:
             measures={name: mean(values) for name, values in measurement.model.items()},
             spread={name: deviation(values) for name, values in measurement.model.items()},
             seeds={name: numbers(values) for name, values in measurement.model.items()},
-            intervals=self._intervals(measurement.model, point, ""),
+            intervals=self._intervals(measurement.model, point, "") | intervals(self.own, measurement.model),
             layers=self._rows(measurement.layers, point),
             blocks=self._rows(measurement.blocks, point, judged=True),
             undefined=reasons(measurement.model, point.measurement.undefined, "", diverged=point.diverged),

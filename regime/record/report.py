@@ -4,13 +4,14 @@ import csv
 import io
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regime.config import AnyConfig
 from regime.config.read import Read
 from regime.measures.verdict import Verdict
 from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
 from regime.record.saved import Saved
+from regime.record.statistics import check_seeds
 
 BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
 """What a row has that is no measure."""
@@ -55,7 +56,7 @@ class Report(Saved):
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     intervals: dict[str, Interval] = Field(
-        description="measure -> its 95% interval: seeds, choice of probe points, and rounding"
+        description="measure -> its 95% interval: seeds, choice of probe points, and rounding; of your own measures: seeds"
     )
     modes: list[Band] = Field(description="the gap by modes of the initial kernel")
     references: list[Reference] = Field(description="values to read measures against")
@@ -67,6 +68,11 @@ class Report(Saved):
     interrupted: str | None = Field(
         default=None, description="where the run was interrupted, such as 'at step 40 of 400'; null where it ended"
     )
+
+    @model_validator(mode="after")
+    def _of_as_many_seeds(self) -> Self:
+        check_seeds(self.seeds, self.verdict.seeds)
+        return self
 
     @classmethod
     def from_history(

@@ -29,6 +29,20 @@ def deviation(values: Tensor) -> Number:
     return finite(values.std().item()) if len(values) > 1 else None
 
 
+def check_seeds(seeds: dict[str, list[Number]], judged: list[Number], wanted: int | None = None) -> None:
+    """Refuse lists over seeds that are not as long as each other, or as wanted; raises ValueError.
+
+    Args:
+        seeds: of measures.
+        judged: of the verdict.
+        wanted: how many there are to be; None: as many as in any.
+    """
+    for name, values in (seeds | {"verdict": judged}).items():
+        wanted = wanted or len(values)
+        if values and len(values) != wanted:
+            raise ValueError(f"seeds.{name}: {len(values)} numbers are not allowed; allowed: {wanted}, one a seed")
+
+
 def own(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return what belongs to a layer ("layer/" is the prefix), or with no prefix to the model, by measure."""
     return {name.removeprefix(prefix): values for name, values in named.items() if owner(name) == prefix}

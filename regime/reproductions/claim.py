@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 
 from regime.config import Runnable, SweepConfig, ToyConfig
+from regime.dynamics.pieces import at_once
 from regime.measures.baseline import Baseline
 from regime.measures.intervals import PointEstimate
 from regime.measures.measurement import Measurement, take_measures
@@ -174,14 +175,14 @@ def train_to(config: ToyConfig, share: float, dtype: torch.dtype | None = None) 
     Raises:
         RuntimeError: it does not, or training diverges.
     """
-    experiment = Experiment(ToyRun(config, dtype), learners=False)
+    experiment = at_once(Experiment.begun(ToyRun(config, dtype), learners=False))
     yield Step()
-    baseline = Baseline(take_snapshot(experiment))
+    baseline = Baseline(at_once(take_snapshot(experiment)))
     target = share * baseline.start.losses["train_loss"].mean()
     for _ in range(STEPS):
         yield Step()
         if experiment.advance().mean() <= target:
-            return take_measures(baseline, take_snapshot(experiment), None)
+            return take_measures(baseline, at_once(take_snapshot(experiment)), None)
     raise RuntimeError(f"the training loss did not fall to {share:g} of its start in {STEPS} steps")
 
 

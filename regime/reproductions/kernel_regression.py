@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.dynamics.pieces import at_once
 from regime.kernels.closed_form import kernel_regression
 from regime.measures.intervals import PointEstimate
 from regime.reproductions.claim import STEPS, Claim, Figure, Found, Paper, Step, exponent, finding
@@ -74,7 +75,7 @@ def stable(config: ToyConfig) -> ToyConfig:
 def distances(config: ToyConfig) -> Generator[Step, None, Distances]:
     """Train to the end in float64, and compare with kernel regression."""
     run = ToyRun(config, torch.float64)
-    experiment = Experiment(run)
+    experiment = at_once(Experiment.begun(run))
     for _ in range(STEPS):
         yield Step()
         if experiment.training.step().max() < CONVERGED:

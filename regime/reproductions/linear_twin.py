@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from regime.config import ToyConfig
+from regime.dynamics.pieces import at_once
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import mean_over_seeds
 from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
@@ -27,7 +28,7 @@ def measure(full: bool) -> Iterator[Found]:
     errors = []
     for k, config in enumerate(configs):
         yield Step(k / len(configs), f"{config.steps} steps")
-        experiment = Experiment(ToyRun(config, torch.float64))
+        experiment = at_once(Experiment.begun(ToyRun(config, torch.float64)))
         for _ in range(config.steps):
             experiment.twin.step()
             yield Step()

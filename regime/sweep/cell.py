@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from regime.config.sweep import Scalar
 from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
+from regime.record.statistics import check_seeds
 
 RESULT_VERSION = 3
 """Version of what a cell holds and of how it is computed: a store of another version is not used."""
@@ -42,11 +43,7 @@ class Cell(Message):
 
     def check_seeds(self, wanted: int | None = None) -> None:
         """Refuse lists over seeds that are not as long as each other, or as wanted; raises ValueError."""
-        lists = self.seeds | ({} if self.verdict is None else {"verdict": self.verdict.seeds})
-        for name, values in lists.items():
-            wanted = wanted or len(values)
-            if values and len(values) != wanted:
-                raise ValueError(f"seeds.{name}: {len(values)} numbers are not allowed; allowed: {wanted}, one a seed")
+        check_seeds(self.seeds, [] if self.verdict is None else self.verdict.seeds, wanted)
 
 
 def of_event(event: Measured, *, learning_rate: float, diverged: bool, reached: bool) -> dict[str, Any]:

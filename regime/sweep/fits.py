@@ -219,8 +219,7 @@ class ScalingLaw(NamedTuple):
 def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> ScalingLaw:
     """Fit y = floor + coefficient x^-exponent, a power law that ends in a floor (Hestness et al. 2017, arXiv 1712.00409).
 
-    Least squares of log y, to first order: every exponent has its best floor and coefficient, neither of them negative. The
-    floor may be above the lowest mean, which noise can push below it.
+    Least squares of log y, to first order: every exponent has its best floor and coefficient, neither of them negative.
 
     Args:
         x: scales (K,).
@@ -232,6 +231,7 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
             which no exponent can be told: its interval would reach an end of what is looked for, EXPONENTS.
     """
     log_x, log_y = _logs(x, y, 4)
+    size, log_y = np.exp(log_y.mean()), log_y - log_y.mean()  # squares of values of any size are finite
     best = _floored(log_x, log_y.mean(1)[None])[0]
     exponent, floor, _ = _intervals(best, log_y, paired, lambda means: _floored(log_x, means))
     if exponent.low <= 1.01 * EXPONENTS[0] or exponent.high >= 0.99 * EXPONENTS[1]:
@@ -239,7 +239,7 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
             f"y: no exponent between {EXPONENTS[0]:g} and {EXPONENTS[1]:g} can be told, only {exponent.low:.2g} to "
             f"{exponent.high:.2g}; allowed: values that fall by more than they vary, at four x or more"
         )
-    return ScalingLaw(exponent, floor._replace(low=max(0.0, floor.low)), float(best[2]))
+    return ScalingLaw(exponent, PointEstimate(*(size * np.maximum(floor, 0)).tolist()), float(size * best[2]))
 
 
 def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:

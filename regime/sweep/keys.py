@@ -37,7 +37,8 @@ def keys(cells: Sequence[ToyConfig | ProbeConfig], at_loss: float | None) -> lis
         if cell.own_parts():
             return None
         fields = cell.to_dict()
-        del fields["measures"]  # none here, and keys are as old as the stores that hold them
+        newer = ["measures", *["decimal"] * (cell.decimal == "auto")]  # none here, and keys are as old as stores that hold them
+        fields = {name: value for name, value in fields.items() if name not in newer}
         weights = None if cell.kind == "toy" else known[cell.named[0]]
         return None if cell.kind == "probe" and weights is None else key(fields, at_loss, weights)
 

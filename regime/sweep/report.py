@@ -64,7 +64,7 @@ class SweepReport(Saved):
             ValueError: there is no measure of that name.
         """
         known = {INDEX, *DEFINITIONS, *(name for cell in self.cells for name in cell.seeds)}
-        if measure not in known:
+        if not isinstance(measure, str) or measure not in known:
             raise ValueError(f"measure = {show(measure)} is not allowed; allowed: one of {', '.join(sorted(known))}")
         return FitTable(self.config, self.cells).values(measure)
 

@@ -1,8 +1,8 @@
 """The experiment of a toy run: networks being trained, and beside them their linearized twin and infinite-width limit."""
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -18,14 +18,64 @@ from regime.toy.twin import SteppedTwin
 LEFT_OUT = "not asked for"
 
 
+class Followed(NamedTuple):
+    """By the name of some points: where they are, f_0 there, and what twins need there."""
+
+    x: dict[str, Tensor]
+    offsets: dict[str, Tensor]
+    points: dict[str, TwinPoints]
+    limit_points: dict[str, TwinPoints]
+    no_limit: str | None
+    """Why the infinitely wide network is not followed."""
+
+
+def _follow(run: ToyStart, learners: bool) -> Generator[Pause, None, Followed]:
+    data, config = run.data, run.config
+    x = {"train": data.train.x, "test": data.test.x, "probe": data.probe.x}
+    if run.pictured:
+        x["grid"] = run.grid()
+    offsets, points, limits = {}, {}, {}
+    for name, where in x.items():
+        offsets[name], points[name] = _linearize(run, name, where)
+        yield Pause(0, 0.0)
+    no_limit = limit.missing(config) if learners else LEFT_OUT
+    copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.jacobian.outputs)
+    try:
+        for name, where in x.items() if no_limit is None else ():
+            limits[name] = limit.points(config, run.network, where, data.train.x, copies)
+            yield Pause(0, 0.0)
+    except ValueError:
+        no_limit = "the infinite-width kernel overflows here"
+    return Followed(x, offsets, points, limits, no_limit)
+
+
+def _linearize(run: ToyStart, name: str, x: Tensor) -> tuple[Tensor, TwinPoints]:
+    """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""
+    network, alone = run.network, name == "grid"
+    parameters = [layer.map(lambda part: part[:1]) for layer in run.initial] if alone else run.initial
+    train = run.jacobian.rows(slice(1)) if alone else run.jacobian
+    jacobian = train if name == "train" else network.jacobian(parameters, x)
+    start = run.scaled(jacobian.outputs, jacobian.outputs)
+    if run.kernel is None:
+        return jacobian.outputs, TwinPoints(start, None, jacobian=jacobian)
+    rows = run.kernel if name == "train" else network.full_kernel(jacobian, train)
+    trained = [parameters[layer] for layer in network.trained]
+    along = run.times_alpha(network.product(jacobian, trained).sum(0)) if run.config.weight_decay else None
+    return jacobian.outputs, TwinPoints(start, rows, along)
+
+
 class Experiment:
     """A training, its twin, and the points that both are followed at.
 
     The twin's whole path may be foreseen first; otherwise the twin takes each step beside the network.
     """
 
-    def __init__(self, run: ToyStart, *, learners: bool = True) -> None:
+    def __init__(self, run: ToyStart, followed: Followed) -> None:
         self.run, self.step = run, 0
+        self.loss = torch.zeros_like(run.jacobian.outputs[:, 0, 0])
+        """(S,) before the last step, on its batch."""
+        self.stepped = False
+        """Whether a step was taken, and nobody has yet looked what came of it."""
         self.seconds = 0.0
         """Spent in the network's own steps; of a GPU, in asking for them."""
         config, data = run.config, run.data
@@ -39,42 +89,32 @@ class Experiment:
             descent=run.descent,
         )
         self.order = torch.Generator().manual_seed(config.data_seed)
-        self.x = {"train": data.train.x, "test": data.test.x, "probe": data.probe.x}
-        if run.pictured:
-            self.x["grid"] = run.grid()
-        self.first = [layer.map(lambda part: part[:1]) for layer in run.initial]
-        self.offsets, self.points = {}, {}
-        for name in self.x:
-            self.offsets[name], self.points[name] = self._linearize(name)
+        self.x, self.offsets, self.points = followed.x, followed.offsets, followed.points
         self.probe_jacobian = run.network.jacobian(run.initial, data.probe.x)
         self.twin = self._twin()
         self.forecast: list[TwinState] = []
-        self.no_limit = limit.missing(config) if learners else LEFT_OUT
-        self.limit, self.limit_points = None, {}
+        self.no_limit, self.limit_points = followed.no_limit, followed.limit_points
+        self.limit = None
         self.limit_forecast: list[TwinState] = []
         if self.no_limit is None:
-            copies = 1 if isinstance(run.descent.learning_rate, float) else len(run.jacobian.outputs)
-            try:
-                for name, x in self.x.items():
-                    self.limit_points[name] = limit.points(config, run.network, x, data.train.x, copies)
-                self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
-            except ValueError:
-                self.no_limit = "the infinite-width kernel overflows here"
+            self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
 
-    def _linearize(self, name: str) -> tuple[Tensor, TwinPoints]:
-        """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""
-        run, network = self.run, self.run.network
-        alone = name == "grid"
-        parameters = self.first if alone else run.initial
-        train = run.jacobian.rows(slice(1)) if alone else run.jacobian
-        jacobian = train if name == "train" else network.jacobian(parameters, self.x[name])
-        start = run.scaled(jacobian.outputs, jacobian.outputs)
-        if run.kernel is None:
-            return jacobian.outputs, TwinPoints(start, None, jacobian=jacobian)
-        rows = run.kernel if name == "train" else network.full_kernel(jacobian, train)
-        trained = [parameters[layer] for layer in network.trained]
-        along = run.times_alpha(network.product(jacobian, trained).sum(0)) if run.config.weight_decay else None
-        return jacobian.outputs, TwinPoints(start, rows, along)
+    @classmethod
+    def begun(cls, run: ToyStart, *, learners: bool = True) -> Generator[Pause, None, Self]:
+        """Return an experiment at its start, with pauses between its pieces.
+
+        Args:
+            run: everything at step 0.
+            learners: whether the infinite-width limit is followed.
+        """
+        yield Pause(0, 0.0)
+        followed = yield from _follow(run, learners)
+        return cls(run, followed)
+
+    @property
+    def pause(self) -> Pause:
+        """Where the run is."""
+        return Pause(self.step, self.fraction)
 
     def _twin(self) -> Twin | SteppedTwin:
         run, train = self.run, self.points["train"]
@@ -126,9 +166,9 @@ class Experiment:
             self._step_twins(batch)
         self.step += 1
         began = time.perf_counter()
-        loss = self.training.step(batch)
+        self.loss, self.stepped = self.training.step(batch), True
         self.seconds += time.perf_counter() - began
-        return loss
+        return self.loss
 
     @torch.no_grad()
     def train_loss(self) -> Float[Tensor, "S"]:
@@ -138,17 +178,18 @@ class Experiment:
 
     def _tensors(self) -> list[Tensor]:
         """Every tensor that steps change, in a fixed order; a twin in function space has none, as its path is foreseen."""
-        return [*self.training.state(), *(self.twin.state() if isinstance(self.twin, SteppedTwin) else [])]
+        return [self.loss, *self.training.state(), *(self.twin.state() if isinstance(self.twin, SteppedTwin) else [])]
 
     def state(self) -> dict[str, Any]:
         """Return a copy of everything that steps change: numbers and tensors."""
-        return {"step": self.step, "order": self.order.get_state(), "tensors": [part.clone() for part in self._tensors()]}
+        tensors = [part.clone() for part in self._tensors()]
+        return {"step": self.step, "stepped": self.stepped, "order": self.order.get_state(), "tensors": tensors}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`; raises ValueError where it is not one of this run."""
         if _form(state) != _form(self.state()) or not 0 <= state["step"] <= self.run.config.steps:
             raise ValueError("state: its numbers are not those of a run of this configuration; allowed: what `state` gave")
-        self.step = state["step"]
+        self.step, self.stepped = state["step"], state["stepped"]
         self.order.set_state(state["order"])
         for part, saved in zip(self._tensors(), state["tensors"], strict=True):
             part.copy_(saved)

@@ -188,7 +188,9 @@ class Network:
 
     def full_kernel(self, jacobian: "NetworkJacobian", other: "NetworkJacobian") -> Float[Tensor, "S nC mC"]:
         """Return Theta summed over layers, with all pairs of outputs: the kernel that moves the outputs."""
-        total = sum(self.kernel(k, jacobian, other, "full") for k in range(len(jacobian.inputs)))
+        total = self.kernel(0, jacobian, other, "full")
+        for k in range(1, len(jacobian.inputs)):
+            total += self.kernel(k, jacobian, other, "full")  # in place: it may be the largest of all tensors
         return total.transpose(-3, -2).flatten(-4, -3).flatten(-2)
 
     def product(self, jacobian: "NetworkJacobian", trained: list[Layer]) -> Float[Tensor, "K S n C"]:

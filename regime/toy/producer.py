@@ -33,7 +33,7 @@ class ToyRun(ToyStart):
         """Return seconds, by counted operations, and bytes of the run with all the seeds that `max_seeds` may add."""
         config = self.config
         seconds = cost.run_seconds(config, len(self.cells) * sum(config.rounds), matmul_rate(self.device))
-        return Estimate(seconds=seconds, bytes=config.workspace)
+        return Estimate(seconds=seconds, bytes=sum(cell.bytes_of(self.dtype.itemsize) for cell in self.cells))
 
     def references(self) -> list[Reference]:
         """Return the values of `stability` at which descent with this optimizer and loss becomes unstable."""
@@ -81,25 +81,25 @@ class ToyRun(ToyStart):
         With a `state` that this run's `state` returned, training goes on from there, bit for bit as it would have. The first
         snapshot is that of step 0 again, since measures compare with it.
         """
-        yield Pause(0, 0.0)
-        self.experiment = experiment = Experiment(self)
-        yield Pause(0, 0.0)
+        self.experiment = experiment = yield from Experiment.begun(self)
         yield from experiment.foresee()
-        snapshot = take_snapshot(experiment)
+        snapshot = yield from take_snapshot(experiment)
         start_loss = snapshot.losses["train_loss"]
         alive = range(len(self.cells))
         for cell in alive:
             yield self._of_cell(snapshot, cell)
         if state is not None:
             experiment.restore(state)
-        while experiment.step < self.config.steps:
-            gone = self._diverged(alive, experiment.advance(), start_loss)
-            yield Pause(experiment.step, experiment.step / self.config.steps)
+        while experiment.stepped or experiment.step < self.config.steps:
+            if not experiment.stepped:
+                experiment.advance()
+            yield experiment.pause
+            gone = self._diverged(alive, experiment.loss, start_loss)
             beat = experiment.step == self.config.steps or experiment.step % self.config.measure_every == 0
-            if not beat and not gone:
-                continue
-            snapshot = take_snapshot(experiment)
-            gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
+            if beat or gone:
+                snapshot = yield from take_snapshot(experiment)
+                gone |= self._diverged(alive, snapshot.losses["train_loss"], start_loss)
+            experiment.stepped = False
             for cell in alive:
                 if beat or cell in gone:
                     yield replace(self._of_cell(snapshot, cell), diverged=cell in gone)
@@ -114,10 +114,8 @@ class ToyRun(ToyStart):
         loss, on all points and averaged over seeds, was at most that share of the initial one. Without `learners` the
         infinite width and kernel regression, which no verdict needs, are left out.
         """
-        yield Pause(0, 0.0)
-        self.experiment = experiment = Experiment(self, learners=learners)
-        yield Pause(0, 0.0)
-        snapshot = take_snapshot(experiment)
+        self.experiment = experiment = yield from Experiment.begun(self, learners=learners)
+        snapshot = yield from take_snapshot(experiment)
         alive, start_loss = list(range(len(self.cells))), snapshot.losses["train_loss"]
         for cell in alive:
             yield self._of_cell(snapshot, cell)
@@ -126,7 +124,7 @@ class ToyRun(ToyStart):
         while alive and experiment.step < self.config.steps:
             whole = experiment.train_loss() if at_loss is not None and self.config.batch < self.config.samples else None
             loss = experiment.advance()
-            yield Pause(experiment.step, experiment.fraction)
+            yield experiment.pause
             gone, ended = self._diverged(alive, loss, start_loss), set[int]()
             if at_loss is not None:
                 known = loss if whole is None else whole
@@ -134,11 +132,11 @@ class ToyRun(ToyStart):
             if experiment.step == self.config.steps:
                 ended = set(alive)
             if gone:
-                snapshot = take_snapshot(experiment, ended=False)
+                snapshot = yield from take_snapshot(experiment, ended=False)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=True) for cell in sorted(gone))
                 alive = [cell for cell in alive if cell not in gone]
             if ended := ended - gone:
-                snapshot = take_snapshot(experiment, ended=learners)
+                snapshot = yield from take_snapshot(experiment, ended=learners)
                 lost = self._diverged(ended, snapshot.losses["train_loss"], start_loss)
                 yield from (replace(self._of_cell(snapshot, cell), diverged=cell in lost) for cell in sorted(ended))
                 alive = [cell for cell in alive if cell not in ended]

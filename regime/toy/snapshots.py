@@ -1,6 +1,6 @@
 """Snapshots of a toy experiment: what measures need of the network, its twins and kernel regression at one step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from math import isfinite
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from regime.dynamics.losses import error
 from regime.dynamics.optimizers import tensors
 from regime.dynamics.regression import SINGULAR, fit_scores
-from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Snapshot, Targets
+from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Pause, Snapshot, Targets
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
@@ -39,24 +39,30 @@ def record_gap(experiment: Experiment) -> GapSnapshot:
 
 
 @torch.no_grad()
-def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Snapshot:
-    """Return everything that is measured of the experiment now.
+def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Generator[Pause, None, Snapshot]:
+    """Return everything that is measured of the experiment now, with pauses between its pieces.
 
     `ended` asks for kernel regression, with the kernels at the start and now; None means after the last step alone.
     """
     run, network = experiment.run, experiment.run.network
     experiment.recall_twins()
     parameters = experiment.training.parameters
-    train, probe = (network.jacobian(parameters, experiment.x[name]) for name in ("train", "probe"))
+    train = network.jacobian(parameters, experiment.x["train"])
+    yield experiment.pause
+    probe = network.jacobian(parameters, experiment.x["probe"])
+    yield experiment.pause
     test = network.forward(parameters, experiment.x["test"]).outputs
     outputs = {"train": train.outputs, "test": test, "probe": probe.outputs}
     scaled = {name: run.scaled(values, experiment.offsets[name]) for name, values in outputs.items()}
     foreseen = {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}
     ended = experiment.step == run.steps if ended is None else ended
-    losses, floors, undefined = _losses(experiment, scaled, foreseen, ended)
+    losses, floors, undefined = yield from _losses(experiment, scaled, foreseen, ended)
     moved, taylor = _taylor(experiment)
+    yield experiment.pause
     kernel = sum(network.kernels(train, train).values())
+    yield experiment.pause
     stability, unstable = _stability(experiment, train, kernel)
+    yield experiment.pause
     layers = list(zip(network.names, parameters, run.initial, strict=True))
     bare = run.bare(probe)
     return replace(
@@ -85,7 +91,7 @@ def _frozen(network: Network) -> dict[str, str]:
 
 def _losses(
     experiment: Experiment, scaled: dict[str, Tensor], foreseen: dict[str, Tensor], ended: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str]]:
+) -> Generator[Pause, None, tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str]]]:
     """Losses and errors of the network, the twin, the infinite width, and kernel regression with Theta_0 and Theta_t.
 
     With the floors of some, and why others are undefined.
@@ -100,7 +106,7 @@ def _losses(
     predictors = {"": scaled, "twin_": foreseen}
     if experiment.limit is not None:
         predictors["infinite_"] = {name: experiment.limit.outputs(experiment.limit_points[name]) for name in PARTS}
-    losses, floors = _regressions(experiment, score) if ended else ({}, {})
+    losses, floors = (yield from _regressions(experiment, score)) if ended else ({}, {})
     undefined = dict.fromkeys(floors, SINGULAR)
     for prefix, outputs in predictors.items():
         for name in PARTS:
@@ -115,28 +121,51 @@ def _losses(
 
 def _regressions(
     experiment: Experiment, score: Callable[[str, Tensor], dict[str, Tensor]]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+) -> Generator[Pause, None, tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Scores of kernel regression of the targets, from F_0, with the tangent kernels at the start and now, and their floors.
 
     In float64, from the parameters as they are: at a condition number of 1e7, the rounding of float32 would decide the fit.
     """
-    run, network = experiment.run, experiment.run.network
-    start: dict[str, Tensor] = {}
+    run = experiment.run
+    seeds = [slice(k, k + 1) for k in range(len(run.jacobian.outputs))]
+    first = {
+        name: torch.cat(
+            [run.network.forward(_doubled(run.initial, seed), experiment.x[name].double()).outputs for seed in seeds]
+        )
+        for name in PARTS
+    }
+    start = {name: run.scaled(values, values) for name, values in first.items()}
     losses, floors = {}, {}
     for prefix, parameters in (("kernel_start_", run.initial), ("kernel_now_", experiment.training.parameters)):
-        layers = [layer.map(Tensor.double) for layer in parameters]
-        jacobians = {name: network.jacobian(layers, experiment.x[name].double()) for name in PARTS}
-        start = start or {name: run.scaled(jacobian.outputs, jacobian.outputs) for name, jacobian in jacobians.items()}
-        train, test = (jacobians[name] for name in PARTS)
-        residual = run.data.train.y.double() - start["train"]
-        kernel = network.full_kernel(train, train)
-        weights = interpolation_weights(kernel, residual.flatten(1))
-        moves = (kernel @ weights.unsqueeze(-1)), network.kernel_product(test, train, weights.view(2, *residual.shape))
-        fits = {name: start[name] + move.view(2, *start[name].shape) for name, move in zip(PARTS, moves, strict=True)}
+        moves = []
+        for seed in seeds:
+            moves.append((yield from _moves(experiment, _doubled(parameters, seed), start["train"][seed])))
+        fits = {name: start[name] + torch.cat(parts, 1) for name, parts in zip(PARTS, zip(*moves, strict=True), strict=True)}
         found = fit_scores(fits, start, score)
         for known, part in zip((losses, floors), found, strict=True):
             known |= {prefix + measure: value for measure, value in part.items()}
     return losses, floors
+
+
+def _doubled(parameters: list[Layer], seed: slice) -> list[Layer]:
+    """One seed's parameters in float64: kernels of all at once might not fit."""
+    return [layer.map(lambda part: part[seed].double()) for layer in parameters]
+
+
+def _moves(
+    experiment: Experiment, parameters: list[Layer], start: Float[Tensor, "1 N C"]
+) -> Generator[Pause, None, list[Float[Tensor, "2 1 n C"]]]:
+    """By how far kernel regression moves one seed's outputs, on training and test points."""
+    network = experiment.run.network
+    train, test = (network.jacobian(parameters, experiment.x[name].double()) for name in PARTS)
+    residual = experiment.run.data.train.y.double() - start
+    yield experiment.pause
+    kernel = network.full_kernel(train, train)
+    yield experiment.pause
+    weights = interpolation_weights(kernel, residual.flatten(1))
+    yield experiment.pause
+    moved = (kernel @ weights.unsqueeze(-1)).view(2, *residual.shape)
+    return [moved, network.kernel_product(test, train, weights.view(2, *residual.shape))]
 
 
 def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -110,21 +110,22 @@ class ToyStart:
         if is_own(self.config.optimizer):
             raise ConfigError("learning_rate = None is not allowed with an optimizer of your own; allowed: a number")
         own = self._steps(self.jacobian, self.kernel, self.alpha).view(len(given), -1)
-        return [
-            rate or min(self._reference(cell, steps), SLACK * steps.min().item())
-            for rate, cell, steps in zip(given, self.cells, own, strict=True)
-        ]
+        reference = cache(self._reference)  # kernels have no output scale: cells share what they choose
+        rates = []
+        for rate, cell, steps in zip(given, self.cells, own, strict=True):
+            alpha = cell.alpha if self.kernel is None else 1.0
+            first = steps[:REFERENCE].min().item() if cell.seed == 0 and len(steps) >= REFERENCE else None
+            rates.append(rate or min(first or reference(alpha), SLACK * steps.min().item()))
+        return rates
 
-    def _reference(self, config: ToyConfig, own: Float[Tensor, " S"]) -> float:
+    def _reference(self, alpha: float) -> float:
         """The step that the stiffest of the first seeds allows."""
-        if config.seed == 0 and len(own) >= REFERENCE:
-            return own[:REFERENCE].min().item()
         steps = []
         for seed in range(REFERENCE):
             jacobian = self.network.jacobian(self.network.init(1, seed, self.device, self.dtype), self.data.train.x)
             kernel = None if self.kernel is None else self.network.full_kernel(jacobian, jacobian)
             with suppress(ConfigError):  # a network that is dead says nothing of others
-                steps.append(self._steps(jacobian, kernel, config.alpha).item())
+                steps.append(self._steps(jacobian, kernel, alpha).item())
         return min(steps, default=inf)
 
     def _steps(self, jacobian: NetworkJacobian, kernel: Float[Tensor, "S NC NC"] | None, alpha: PerRow) -> Float[Tensor, " S"]:

@@ -1,6 +1,7 @@
 """Toy data: training, test and probe points from one seed."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from math import pi, sqrt
 from typing import NamedTuple
 
@@ -73,11 +74,10 @@ def _points(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
 
 def _own(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     """Points of a task of one's own, checked."""
+    (x, y), again = (_drawn(copied, n, config) for copied in (deepcopy(rng), rng))
     task = own_task(config.task)
-    with blamed("task", config.task):
-        x, y = (np.asarray(part) for part in task.draw(rng, n, config))
-        real = not (np.iscomplexobj(x) or np.iscomplexobj(y))
-        x, y = (part.astype(float) if real else np.full(part.shape, np.nan) for part in (x, y))
+    if not all(np.array_equal(*pair, equal_nan=True) for pair in zip((x, y), again, strict=True)):
+        raise ConfigError(f"task = {config.task!r} is not allowed: it drew other points from the same rng; allowed: rng alone")
     if x.shape != (n, task.inputs) or y.shape != (n,) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ConfigError(
             f"task = {config.task!r} is not allowed: it drew inputs {x.shape} and targets {y.shape}; "
@@ -86,6 +86,15 @@ def _own(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
     if task.classes and not np.isin(y, np.arange(task.classes)).all():
         raise ConfigError(f"task = {config.task!r} is not allowed: its targets are not classes 0 to {task.classes - 1}")
     return Drawn(x, y if task.classes == 0 else y.astype(int))
+
+
+def _drawn(rng: np.random.Generator, n: int, config: ToyConfig) -> Drawn:
+    """What a task of one's own draws, as float64; complex numbers as nan."""
+    task = own_task(config.task)
+    with blamed("task", config.task):
+        x, y = (np.array(part) for part in task.draw(rng, n, config))
+        real = not (np.iscomplexobj(x) or np.iscomplexobj(y))
+        return Drawn(*(part.astype(float) if real else np.full(part.shape, np.nan) for part in (x, y)))
 
 
 def _input_noise(config: ToyConfig) -> float:

@@ -50,6 +50,23 @@ def finish(session: Session) -> Report:
     return Report.from_dict(last.report)
 
 
+@pytest.mark.parametrize("more", [{}, {"learning_rate": 30.0}], ids=["converges", "diverges"])
+def test_a_run_saved_between_any_two_pieces_loses_no_measurement(
+    more: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", -1.0)
+    small = config("adam").model_copy(update={"optimizer": "gd", "steps": 4, "measure_every": 2, "batch_size": None} | more)
+    want = numbers(regime.run(small))
+    session, saved = Session(small), set()
+    for event in session.stream():
+        if session._recorder is None or not session._recorder.history or session.finished:
+            continue
+        session.save(tmp_path / "held")
+        saved.add((event.kind, event.step))
+        assert numbers(finish(Session.load(tmp_path / "held"))) == want, (event.kind, event.step)
+    assert {("progress", 2), ("progress", 4)} <= saved or (more and ("progress", 2) in saved)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_held_stepped_and_saved_is_the_run_never_held(case: str, tmp_path: Path) -> None:
     want = numbers(regime.run(config(case)))
@@ -342,3 +359,13 @@ def test_a_batch_of_seeds_can_be_held_half_way(tmp_path: Path, monkeypatch: pyte
     assert steps == [100]
     assert numbers(finish(session)) == want
     assert numbers(finish(Session.load(tmp_path / "half.pt"))) == want
+
+
+def test_a_closed_run_still_says_what_it_measured_and_cannot_be_saved(tmp_path: Path) -> None:
+    session = Session(config("gd"))
+    list(session.stream(measurements=2))
+    before = session.report()
+    session.close()
+    assert numbers(session.report()) == numbers(before)
+    with pytest.raises(ValueError, match="this run was closed"):
+        session.save(tmp_path / "closed")

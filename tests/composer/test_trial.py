@@ -84,3 +84,11 @@ def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_nothing_to_try_where_nothing_moved() -> None:
     assert regime.run(CONFIG.model_copy(update={"trainable": "readout"})).verdict.advice == []
+
+
+def test_what_is_said_while_advice_is_tried_is_as_often_as_what_is_tried_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every second time: two clocks one after the other would let as long pass again."""
+    said = [0.25, 0.5, ["advice"]]
+    monkeypatch.setattr(trial, "try_advice", lambda *_: iter(said))
+    kinds = [event.kind for event in regime.stream(CONFIG.model_copy(update={"steps": 2, "measure_every": 2}))]
+    assert kinds[-3:] == ["progress", "progress", "finished"]

@@ -268,3 +268,22 @@ def test_what_holds_no_fields_is_refused(cls, fields) -> None:
         cls.from_dict(fields)
     with pytest.raises(ConfigError, match="is not allowed; allowed: text"):
         cls.from_query(3)
+
+
+@pytest.mark.parametrize("kind", [ToyConfig, ProbeConfig, SweepConfig])
+def test_what_is_nested_without_end_is_refused(kind) -> None:
+    endless: list = []
+    endless.append(endless)
+    deep: dict = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    for value in (endless, deep):
+        for name in ("store", "axes") if kind is SweepConfig else ("seeds", "task"):
+            with pytest.raises(ConfigError, match=f"^{name} = .* is not allowed: it is nested too deep"):
+                kind(**{name: value})
+
+
+def test_a_query_that_gives_a_field_two_values_is_refused() -> None:
+    assert ToyConfig.from_query("width=8&width=8").width == 8
+    with pytest.raises(ConfigError, match=r"^alpha = \['2', '3'\] is not allowed: a field is there twice; allowed: one value"):
+        ToyConfig.from_query("alpha=2&width=8&alpha=3")

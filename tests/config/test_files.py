@@ -63,3 +63,9 @@ def test_a_server_opens_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a server opens no file"):
         ToyConfig.from_query(f"csv={file}")
     assert config_from_dict(hostile[0]).csv == ROWS, "Python opens it"
+
+
+@pytest.mark.parametrize("rows", ['[{"a": 1}]', "[" + '{"a": 1}, ' * 400 + "{}]"])
+def test_one_line_is_a_path_however_long_it_is(rows: str) -> None:
+    with pytest.raises(ConfigError, match="is one line and names no file; allowed: rows, or a file of rows"):
+        ToyConfig(csv=rows)

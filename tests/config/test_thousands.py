@@ -2,11 +2,14 @@
 
 import pytest
 
+import regime
 from regime.config.own_rows import OwnRows, parse_rows
 from regime.config.own_texts import parse_texts
+from regime.config.read import Choices
 
 PRICES = list(range(700, 2700, 50))
 MARKS = {".": "points", ",": "commas"}
+OTHER = {".": ",", ",": "."}
 
 
 def read(cells: list[str], *others: list[str], separator: str = ";") -> OwnRows:
@@ -44,7 +47,7 @@ def test_three_decimals_are_decimals_and_the_doubt_is_said(mark: str, cells: lis
     assert own.x[:4, 0].tolist() == [float(cell) for cell in cells]
     [doubt] = own.read.doubts
     assert doubt.startswith(f"{MARKS[mark]} are decimal, as in ")
-    assert doubt.endswith(", though they could part thousands")
+    assert doubt.endswith(f", though they could part thousands: decimal = {OTHER[mark]!r} says so")
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -72,14 +75,17 @@ def test_a_column_that_disagrees_with_its_table_is_doubtful(mark: str) -> None:
     decimals = [f"0.{k}5".replace(".", mark) for k in range(1, 41)]
     own = read(grouped(mark, PRICES), decimals)
     assert own.x[6].tolist() == [1.0, 0.75]
-    assert f"{MARKS[mark]} are decimal, as in 1{mark}000, though they could part thousands" in own.read.doubts
+    assert (
+        f"{MARKS[mark]} are decimal, as in 1{mark}000, though they could part thousands: decimal = {OTHER[mark]!r} says so"
+        in own.read.doubts
+    )
     assert read(grouped({".": ",", ",": "."}[mark], PRICES), decimals).x[6].tolist() == [1000, 0.75]
 
 
 def test_points_and_commas_that_could_both_be_either_are_doubtful() -> None:
     own = read(["1,234", "2,345"] * 10, ["1.234", "2.345"] * 10)
     assert own.x[0].tolist() == [1234, 1.234]
-    assert own.read.doubts == ["commas part thousands, as in 1,234, though they could be decimal"]
+    assert own.read.doubts == ["commas part thousands, as in 1,234, though they could be decimal: decimal = ',' says so"]
 
 
 def test_the_way_that_reads_most_cells_is_that_of_the_table() -> None:
@@ -92,4 +98,26 @@ def test_of_texts_the_doubt_is_said_too() -> None:
     rows = "".join(f"some words {k};{value}\n" for k, value in enumerate(grouped(".", PRICES)))
     own = parse_texts("text;score\n" + rows)
     assert max(own.values) < 2
-    assert own.read.doubts[-1] == "points part thousands, as in 1.000, though they could be decimal"
+    assert own.read.doubts[-1] == "points part thousands, as in 1.000, though they could be decimal: decimal = '.' says so"
+
+
+@pytest.mark.parametrize(("decimal", "want"), [(".", 1.234), (",", 1234.0), ("auto", 1.234)])
+def test_the_doubt_is_settled_by_saying_the_mark(decimal: str, want: float) -> None:
+    text = "a;y\n" + "1.234;0\n2.718;1\n" * 10
+    own = parse_rows(text, Choices(decimal=decimal))
+    assert own.x[0, 0] == want
+    assert bool(own.read.doubts) == (decimal == "auto")
+    scores = "text;score\n" + "".join(f"words {k};{k}.250\n" for k in range(1, 20))
+    values = parse_texts(scores, choices=Choices(decimal=decimal, task_type="regression"))
+    assert values.read.doubts[:1] == [] or decimal == "auto"
+
+
+def test_numbers_in_the_other_mark_are_refused_and_defaults_need_no_rows() -> None:
+    text = "a;y\n" + "1.5;0\n2.25;1\n" * 20
+    with pytest.raises(ValueError, match=r"column 'a'|words, such as '1.5'"):
+        regime.ToyConfig(csv=text, decimal=",")
+    assert regime.ToyConfig(csv=text, decimal=".").read.taken[-1] == "points are decimal, as asked"
+    with pytest.raises(ValueError, match="decimal = ',' is not allowed with task = 'rings'"):
+        regime.ToyConfig(decimal=",")
+    with pytest.raises(ValueError, match="decimal = ';' is not allowed; allowed: one of 'auto'"):
+        regime.ToyConfig(csv=text, decimal=";")

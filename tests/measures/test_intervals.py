@@ -143,3 +143,11 @@ def test_subsets_leave_an_eighth_of_the_points_out() -> None:
         assert set(chosen.flatten().tolist()) == {0.0, 1.0}
         assert (chosen.sum(1) == points - lacking).all()
     assert torch.equal(subsets(16), subsets(16))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-100, 1.0, 1e100])
+def test_a_percentile_interval_scales_with_what_is_fitted(size: float) -> None:
+    parts = np.random.default_rng(0).normal(size=(1000, 3))
+    one, other = (percentile(scale, scale * parts.sum(1), 4, parts) for scale in (1.0, size))
+    assert (np.array(other) / size).tolist() == pytest.approx(list(one), rel=1e-9)
+    assert np.isfinite(percentile(0.0, np.eye(1000)[0] * size, 4, np.zeros((1000, 2)))).all()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import regime
 from regime.dynamics.snapshot import Snapshot
-from tests.parts import Distance, LayersMoved, Nameless, Taken
+from tests.parts import Distance, Huge, LayersMoved, Nameless, Signed, Taken, Writes
 
 SMALL = {"width": 8, "steps": 4, "measure_every": 2, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -27,6 +27,28 @@ def test_the_others_are_what_they_were():
     with_it, without = (regime.run(regime.ToyConfig(**SMALL, **more)) for more in ({"measures": [Distance]}, {}))
     assert {name: value for name, value in with_it.final.items() if name in without.final} == without.final
     assert with_it.verdict == without.verdict
+
+
+def test_what_a_measure_writes_reaches_nothing():
+    """Neither another measure that is asked after it, nor the run."""
+    several, alone = (regime.run(regime.ToyConfig(measures=own, **SMALL)) for own in ([Writes, LayersMoved], [LayersMoved]))
+    assert {name: value for name, value in several.final.items() if name != "writes"} == alone.final
+    assert several.verdict == alone.verdict
+
+
+def test_intervals_are_over_seeds():
+    report = regime.run(regime.ToyConfig(measures=[Signed], **SMALL | {"seeds": 5}))
+    known = report.seeds["signed"]
+    mean, half = sum(known) / 5, 2.7764451 * (torch.tensor(known).std().item() / 5**0.5)
+    assert min(known) < 0 < max(known)
+    assert report.intervals["signed"] == pytest.approx((mean - half, mean + half), rel=1e-5)
+    assert "signed" not in regime.run(regime.ToyConfig(measures=[Signed], **SMALL | {"seeds": 1})).intervals
+
+
+def test_values_whose_squares_are_not_finite_have_no_interval():
+    report = regime.run(regime.ToyConfig(measures=[Huge], **SMALL))
+    assert report.final["huge"] == pytest.approx(1.5e200)
+    assert "huge" not in report.intervals
 
 
 def test_a_value_that_is_not_finite_is_null_with_a_reason():
@@ -52,6 +74,7 @@ def test_seeds_that_are_added_have_it_too():
         (["Stripes"], "it has no name; allowed: name, meaning"),
         (["Scalar"], r"measure = 'output_distance' is not allowed: its shape is \(\); allowed: \(2,\), one a seed"),
         (["Complex"], "measure = 'output_distance' is not allowed: it is complex; allowed"),
+        (["Mapping"], "measure = 'output_distance' failed: TypeError"),
         (["FailingMeasure"], "measure = 'output_distance' failed: KeyError: 'no such layer'"),
     ],
 )

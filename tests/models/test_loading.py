@@ -138,6 +138,13 @@ def test_an_id_that_is_a_path_here_is_refused(tmp_path: Path, bert: Path, monkey
         loading.load("org/model")
 
 
+def test_an_unknown_revision_of_a_folder_says_which_there_are(root: Path, bert: Path) -> None:
+    for part in ("step-1", "step-20"):
+        shutil.copytree(bert, root / "mine" / part)
+    with pytest.raises(ModelError, match=r"^revision = 'step-3' is not allowed; allowed: main, step-1, step-20$"):
+        loading.load("mine", "step-3")
+
+
 @pytest.mark.usefixtures("root")
 def test_an_unknown_plain_name_says_which_there_are() -> None:
     with pytest.raises(ModelError, match="there is none of that name; there are: minilm, modular-addition"):

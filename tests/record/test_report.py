@@ -63,3 +63,23 @@ def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeyp
         report.save(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
     assert Report.load(tmp_path) == report
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "said"),
+    [
+        (
+            "seeds",
+            "kernel_change",
+            [0.1, 0.2, 0.3],
+            "seeds.[a-z_]+: 3 numbers are not allowed",
+        ),
+        ("verdict", "interval", [float("nan"), 0.5], "verdict.interval.0: Input should be a finite number"),
+        ("verdict", "index", float("inf"), "verdict.index: Input should be a finite number"),
+    ],
+)
+def test_a_report_whose_parts_do_not_fit_is_refused(part, name, value, said) -> None:
+    fields = regime.run(CONFIG).to_dict()
+    fields[part][name] = value
+    with pytest.raises(ValueError, match=f"not a report of this version: ({said})"):
+        Report.from_dict(fields)

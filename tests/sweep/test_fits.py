@@ -222,3 +222,11 @@ def test_a_peak_is_a_value_of_the_axis_itself(top: float) -> None:
     """The exponential of the logarithm of 128 is 127.99999999999996."""
     x = top * np.array([0.5, 1.0, 2.0])
     assert fits.peak(x, np.array([[1.0, 1.1], [5.0, 5.1], [1.0, 1.1]])).x == (top, top, top)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_a_scaling_law_is_found_whatever_the_size_of_its_values(size: float):
+    values = noisy(0.2 + 30 * WIDTHS**-1.0, 4, 0.02)
+    law, one = fits.scaling_law(WIDTHS, size * values), fits.scaling_law(WIDTHS, values)
+    assert law.exponent == pytest.approx(one.exponent, rel=1e-9)
+    assert (law.floor.value / size, law.coefficient / size) == pytest.approx((one.floor.value, one.coefficient), rel=1e-9)

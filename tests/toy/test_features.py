@@ -113,7 +113,7 @@ def test_predictions_are_those_on_held_out_points(task: str) -> None:
 )
 def test_features_add_at_most_4_kilobytes_to_an_event(fields: dict) -> None:
     events = list(regime.stream(ToyConfig(**CONFIG | fields | {"width": 128, "seeds": 1})))
-    for event in events[1:-1]:
+    for event in (event for event in events if event.kind == "measured"):
         features = {name: part for name, part in event.view.items() if name in KEYS}
         assert len(features) == 2
         assert len(json.dumps(features)) <= ROOM

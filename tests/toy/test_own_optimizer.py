@@ -3,7 +3,7 @@
 import pytest
 
 import regime
-from tests.parts import Descent, SlowAdam
+from tests.parts import Descent, SlowAdam, StepsItself
 
 SMALL = {"width": 8, "steps": 12, "measure_every": 4, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 SAME = ("train_loss", "twin_train_loss", "kernel_change", "linearization_gap", "taylor_gap", "test_error")
@@ -37,6 +37,11 @@ def test_a_held_run_goes_on_bit_for_bit(tmp_path):
     assert (report.seeds, report.layers) == (whole.seeds, whole.layers)
 
 
+def test_what_it_writes_into_parameters_reaches_no_network():
+    one, other = (regime.run(regime.ToyConfig(optimizer=kind, learning_rate=0.1, **SMALL)) for kind in (Descent, StepsItself))
+    assert one.final == other.final
+
+
 def test_cells_train_as_one_batch():
     base = regime.ToyConfig(optimizer=SlowAdam, **SMALL)
     report = regime.run(regime.SweepConfig(base=base, axes={"alpha": [0.5, 2.0], "learning_rate": [0.01, 0.02]}))
@@ -53,6 +58,8 @@ def test_cells_train_as_one_batch():
         ("NumberForStep", "its step is 3; allowed: a method"),
         ("NumberForState", "failed: TypeError"),
         ("NumbersForState", "its state is not a list of tensors"),
+        ("CopiesForState", r"its state\(\) returns copies; allowed: the tensors that it holds"),
+        ("ComplexSteps", "failed: RuntimeError"),
         ("NoSteps", "failed: TypeError"),
         ("NumbersForSteps", "its steps are not one for each parameter"),
         ("OneStep", "its steps are not one for each parameter"),

@@ -33,6 +33,10 @@ def test_a_task_of_ones_own_is_drawn_by_its_class(task, outputs, tmp_path):
         ("ComplexTargets", "allowed: finite real numbers"),
         ("WrongClasses", "its targets are not classes 0 to 1"),
         ("Fails", "failed: RuntimeError: no points today"),
+        ("OwnRandomness", "it drew other points from the same rng; allowed: rng alone"),
+        ("MeaningNumber", "its meaning = 3; allowed: text"),
+        ("MeaningFails", "failed: KeyError: 'no meaning today'"),
+        ("DrawIsList", r"its draw = \(1, 2\); allowed: a method"),
     ],
 )
 def test_a_task_that_draws_wrongly_is_named(name, said):

@@ -1,5 +1,6 @@
 """A whole toy run against plain modules and explicit twins, both trained by torch's own optimizers."""
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from regime.dynamics.losses import error
 from regime.dynamics.snapshot import Snapshot
 from regime.record.packing import unpack
 from regime.toy.producer import ToyRun
+from tests.benchmarks.memory import peak
 from tests.toy.plain import Optimizer, Plain, call, linearized, loss
 
 CONFIG = {"width": 14, "samples": 20, "test_samples": 6, "probe_samples": 9, "seeds": 2, "steps": 12, "measure_every": 4}
@@ -299,3 +301,26 @@ def test_the_default_step_trains_every_optimizer(optimizer: str) -> None:
 def test_a_step_that_decays_everything_is_refused() -> None:
     with pytest.raises(regime.ConfigError, match=r"weight_decay = 1000\.0 is not allowed"):
         regime.run(ToyConfig(**CONFIG | {"weight_decay": 1000.0}))
+
+
+def training_of(fields: dict) -> Callable[[], object]:
+    """A run, after a small one."""
+    small = regime.ToyConfig(**fields | {"samples": 16, "test_samples": 16, "probe_samples": 16, "width": 16})
+    regime.run(small)
+    return partial(regime.run, regime.ToyConfig(**fields))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"samples": 1400, "width": 32, "seeds": 3},
+        {"samples": 200, "width": 64, "task": "digits", "optimizer": "adam", "seeds": 2},
+        {"samples": 900, "width": 64, "activation": "erf", "alpha": 5000.0, "seeds": 2},
+    ],
+)
+def test_a_run_takes_the_memory_that_is_told(more):
+    """The last kernels too, which are in float64 whatever the run is in."""
+    fields = {"steps": 2, "test_samples": 64, "probe_samples": 64} | more
+    told = ToyRun(regime.ToyConfig(**fields)).estimate().bytes
+    taken = peak(training_of, fields, threads=1)
+    assert 0.4 * told < taken < 1.5 * told
