@@ -144,8 +144,7 @@ class Observer(Watched):
 
     def _begins_as(self, first: First) -> bool:
         """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
-        some = [*dict.fromkeys((self.size // 3, self.size - 1, 0))]
-        now = self._forward(select(self.batch, some), self._theta(self._names()))
+        now = self._forward(select(self.batch, some := [*{0, self.size // 3, self.size - 1}]), self._theta(self._names()))
         return near(now, first.outputs[some], tolerance_of(self.rounding))
 
     def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
