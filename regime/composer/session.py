@@ -103,6 +103,7 @@ class Session:
     def close(self) -> None:
         """Let go of all that the run holds, at once rather than when Python comes to it; it cannot go on."""
         self._events.close()
+        self._origin()
         self._producer, self._failure = None, ValueError("this run was closed; begin another, or load one that was saved")
 
     def report(self) -> Report:
@@ -116,7 +117,13 @@ class Session:
             raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
         last = recorder.history[-1]
         where = f"at step {last.step} of {last.steps}" + ", while its verdict was settled" * recorder.ended
-        return recorder.report(self._made, self._clock.seconds).model_copy(update={"interrupted": where})
+        return recorder.report(self._origin(), self._clock.seconds).model_copy(update={"interrupted": where})
+
+    def _origin(self) -> Origin:
+        """Of the producer as it is now, which may have named more sources since, or as it was before it was let go."""
+        if (made := self._producer) is not None:
+            self._made = Origin(made.device, made.parameters, made.source)
+        return self._made
 
     def kernels(self) -> dict[str, Tensor]:
         """Each layer's tangent kernel on the probe points, (seeds, points, points), named as `save_kernels` names them.
@@ -179,11 +186,10 @@ class Session:
         if config.kind != "toy":
             yield from fetching(config.named, clock)
         self._producer = produce(config)
-        self._made = Origin(self._producer.device, self._producer.parameters, self._producer.source)
         cost = self._producer.estimate()
         with MEMORY.promised(cost.bytes, self._producer.device):
             yield from self._train(cost, states)
-            finished = self._recorder.finished(self._made, clock.seconds)
+            finished = self._recorder.finished(self._origin(), clock.seconds)
             self._producer = None  # what was trained is no longer needed, and may be large
         yield finished
 
@@ -200,6 +206,7 @@ class Session:
             self._ended.append(self._state())
             known = states[len(self._ended)] if len(states) > len(self._ended) else None
             before = len(known["recorder"]["history"]) if known else 0
+            self._origin()
             dtype, self._producer, producer = producer.dtype, None, None  # two would not fit where one does
             self._producer = producer = produce(more, dtype)
             self._part = Recorder(config, producer.learning_rate, [], producer.steps)

@@ -362,7 +362,7 @@ def test_a_config_that_is_nested_too_deeply_is_an_error(server):
     body = b'{"data": [{"task": ' + b"[" * 900 + b"]" * 900 + b"}]}"
     path = f"{server.url}gradio_api/call/toy"
     event = httpx.post(path, content=body, headers=JSON).json()["event_id"]
-    assert "config is nested too deeply; allowed: an object" in httpx.get(f"{path}/{event}").text
+    assert "it is nested too deep; allowed: what its type holds" in httpx.get(f"{path}/{event}").text
 
 
 BAD_PROBES = {

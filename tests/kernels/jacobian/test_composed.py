@@ -111,7 +111,7 @@ def test_sequences_of_any_lengths_equal_the_oracle(seed: int) -> None:
     other = {"x": torch.randn(3, 6, inputs), "lengths": torch.tensor([6, 1, 3])}
     assert_equals_oracle(model, batch, None, None, SOME)
     assert_equals_oracle(model, batch, None, other, SOME[:1])
-    assert evaluations(model, {key: torch.cat([value] * 5) for key, value in batch.items()}) < 10
+    assert evaluations(model, {key: torch.cat([value] * 5) for key, value in batch.items()}) < 12, "of 20 examples"
 
 
 @pytest.mark.parametrize("kind", KINDS)
