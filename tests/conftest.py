@@ -24,6 +24,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
 
 if os.environ.get("CHECK_SHAPES"):  # several times slower: tests/test_shapes.py runs some tests so
+    sys.dont_write_bytecode = True  # what a checked module imports would be kept as if it were checked, too
     random.getrandbits = random.Random(0).getrandbits  # beartype's own: passes that draw the process's numbers look random
     kernels = [f"regime.kernels.{name}" for name in ("jacobian", "linearization", "planning", "spectrum")]
     install_import_hook(kernels, "beartype.beartype")

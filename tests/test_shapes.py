@@ -42,6 +42,9 @@ except TypeCheckError:
 sys.exit(failed)
 """
 RUNS = """
+import sys
+
+sys.dont_write_bytecode = True  # what a checked module imports would be kept as if it were checked, too
 from jaxtyping import TypeCheckError, install_import_hook
 
 install_import_hook(["regime.measures", "regime.toy"], "beartype.beartype")

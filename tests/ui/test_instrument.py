@@ -158,12 +158,12 @@ def test_a_short_run_starts_by_itself_when_a_knob_is_let_go_and_a_long_one_does_
 def test_what_is_pressed_before_the_scripts_come_is_done_when_they_are_there(page, server):  # noqa: F811
     page.route("**/f*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))  # feed.js, files.js
     page.goto(server.url)
-    press(page, "Embed")
-    menu(page).get_by_role("button", name="Layers, CSV").click()
     page.locator(".files:visible [role=status]").evaluate(
         """status => { window.said = '';
         new MutationObserver(() => { said += status.textContent; }).observe(status, {childList: true}); }"""
     )  # what is said of a file goes as soon as the chip's run has begun
+    press(page, "Embed")
+    menu(page).get_by_role("button", name="Layers, CSV").click()
     chip = page.get_by_role("button", name="Large alpha", exact=True)
     chip.click()
     expect(page.locator(".link:visible [role=status]:not(:empty)")).to_have_count(1)  # or a field, where nothing may be copied
