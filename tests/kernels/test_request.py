@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,6 +64,45 @@ class Two(nn.Module):
 def test_a_tensor_for_a_forward_of_two_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^batch: Two.forward cannot be called with one tensor: missing .*'shift'"):
         empirical_ntk(Two(), X)
+
+
+@dataclass
+class Labeled:
+    values: Tensor
+
+
+@pytest.mark.parametrize(
+    "shift",
+    [[1.0] * 6, (1,) * 6, np.ones(6), {"y": X}, [{"y": X}], Labeled(X), {"y": Labeled(X)}],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_has_something_for_each_example_and_is_no_tensor_is_refused(shift: Any) -> None:
+    message = (
+        rf"^batch: 'shift', of type {type(shift).__name__}, has something for each of the 6 examples; pass that as a tensor"
+    )
+    with pytest.raises(ValueError, match=message):
+        empirical_ntk(Two(), {"x": X, "shift": shift})
+
+
+@pytest.mark.parametrize("shift", [[1.0] * 4, "abcdef", [True] * 6, {"n": 6}, None, 2.0], ids=repr)
+def test_settings_in_a_batch_are_no_examples(shift: Any) -> None:
+    class Set(Two):
+        def forward(self, x: Tensor, shift: Any) -> Tensor:
+            del shift
+            return self.layer(x)
+
+    model = Set()
+    assert torch.equal(empirical_ntk(model, {"x": X, "shift": shift}).total, empirical_ntk(model, {"x": X, "shift": 0}).total)
+
+
+def test_outputs_that_count_examples_are_called_so() -> None:
+    class Contrastive(Two):
+        def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+            return self.layer(x) @ self.layer(shift).T
+
+    for use in (empirical_ntk, plan_ntk, Linearization.of):
+        with pytest.raises(ValueError, match=r"changes with the other examples .*\(2 outputs among 2 examples, 3 among 3"):
+            use(Contrastive(), {"x": X, "shift": X + 1})
 
 
 def shifted(forward: Callable) -> Callable:

@@ -1,7 +1,6 @@
 """A block moved alone computes from there on, and gives what a whole pass gives; blocks that keep something compute anew."""
 
 import copy
-from typing import ClassVar
 
 import pytest
 import torch
@@ -9,18 +8,18 @@ from torch import Tensor, nn
 
 from regime.observe.observer import Observer
 
+COMPUTED: list[int] = []
+
 
 class Block(nn.Module):
     """A residual block that may do more than to be a function of tensors."""
-
-    computed: ClassVar[list[int]] = []
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.dense, self.kind, self.last = nn.Linear(6, 6), kind, None
 
     def forward(self, x: Tensor, earlier: list[Tensor] | None) -> Tensor:
-        self.computed.append(1)
+        COMPUTED.append(1)
         if self.kind == "writes into its input":
             x.add_(1.0)
         hidden = torch.tanh(self.dense(x))
@@ -69,9 +68,9 @@ def test_each_block_alone_is_a_whole_pass_with_it_moved(kind: str, kept: bool, c
         for p in model.parameters():
             p.add_(torch.randn_like(p), alpha=0.1)
     now = {name: p.detach().clone() for name, p in model.named_parameters()}
-    Block.computed.clear()
+    COMPUTED.clear()
     moved = observer._moved(dict.fromkeys(observer.trained, observer.start), observer.start)
-    assert len(Block.computed) == (3 if chunk else 2) * (4 + 3 + 2 + 1 if kept else 5 * 4)
+    assert len(COMPUTED) == (3 if chunk else 2) * (4 + 3 + 2 + 1 if kept else 5 * 4)
     assert list(moved) == ["layers.0", "layers.1", "layers.2", "layers.3", "head"]
     for block, (outputs, _) in moved.items():
         theta = {name: now[name] if name.startswith(f"{block}.") else value for name, value in start.items()}
@@ -90,7 +89,7 @@ class Conditioned(nn.Module):
         self.register_buffer("state", torch.ones(6))
 
     def forward(self, x: Tensor) -> Tensor:
-        Block.computed.append(1)
+        COMPUTED.append(1)
         other = self.shared.get("made", self.state if self.kind == "buffer" else self.condition)
         return torch.tanh(self.dense(x)) * other
 
@@ -135,12 +134,12 @@ def test_blocks_that_read_what_others_made_compute_anew(kind: str) -> None:
         for p in model.parameters():
             p.add_(torch.randn_like(p), alpha=0.1)
     now = {name: p.detach() for name, p in model.named_parameters()}
-    Block.computed.clear()
+    COMPUTED.clear()
     moved = observer._moved(dict.fromkeys(observer.trained, observer.start), observer.start)
     trained = [block for block in moved if block.startswith("layers")]
     assert trained == ["layers.0", "layers.1"]
     if kind == "constant":
-        assert len(Block.computed) == 2 * (2 + 1)
+        assert len(COMPUTED) == 2 * (2 + 1)
     for block, (outputs, _) in moved.items():
         theta = {name: now[name] if name.startswith(f"{block}.") else value for name, value in start.items()}
         other = copy.deepcopy(model)

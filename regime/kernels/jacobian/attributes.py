@@ -2,9 +2,10 @@
 
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from types import BuiltinFunctionType, FunctionType
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ PARTS = ("_parameters", "_buffers", "_modules")
 INTERNAL = vars(nn.Module()).keys()
 """What every module keeps: nothing of it is the function's own."""
 HOOKS = [name for name in INTERNAL if name.endswith(("_hooks", "_with_kwargs", "_always_called"))]
+OWN = f"{__name__.partition('.')[0]}."
 MOST = 10_000
 """Values to look at: a container of more than are left is passed over, such as a vocabulary."""
 DEEP = 4
@@ -27,10 +29,37 @@ CONTAINERS = dict | list | tuple | deque
 DATA = VALUES | CONTAINERS | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | type
 
 
+class Fields:
+    """What something holds by names, and in no dict: slots of an object, values of a class, or a cell of a closure."""
+
+    def __init__(self, owner: Any, read: Callable[[Any], dict[str, Any]]) -> None:
+        self.owner, self.read = owner, read
+
+    def __len__(self) -> int:
+        return len(self.copy())
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.owner, name, value)
+
+    def copy(self) -> dict[str, Any]:
+        """Return what is there, by name."""
+        return self.read(self.owner)
+
+    def restore(self, before: dict[str, Any]) -> None:
+        """Have that again which was there; whatever is the same is not touched, as others may read it."""
+        now = self.copy()
+        for name in now.keys() - before.keys():
+            delattr(self.owner, name)
+        for name, value in before.items():
+            if name not in now or now[name] is not value:
+                setattr(self.owner, name, value)
+
+
 def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """All of that, each once, by a path of its own; a container comes before what is in it, as does an object's dict.
 
-    An object is looked into where it holds nothing but data, as configurations do, or is a module that none registered.
+    An object is looked into where it holds nothing but data, as configurations do, or is a module that none registered. So are
+    functions, for what their closures hold, and the modules' classes; of hooks, which may watch, tensors alone are.
     """
     modules = dict(model.named_modules())
     seen = {id(own) for module in modules.values() for part in within(vars(module), PARTS) for own in part.values()}
@@ -41,6 +70,15 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
         for name, value in vars(module).items()
         if name not in INTERNAL
     ]
+    kinds = dict.fromkeys(kind for module in modules.values() for kind in type(module).__mro__)
+    left += [(kind.__qualname__, kind) for kind in kinds if kind not in nn.Module.__mro__]
+    hooks = [(path, each) for path, module in modules.items() for own in within(vars(module), HOOKS) for each in own.values()]
+    cells = [(path, cell) for path, each in hooks for cell in getattr(each, "__closure__", None) or ()]
+    left += [
+        (f"{path}.hook{k}", cell)
+        for k, (path, cell) in enumerate(cells)
+        if isinstance(_in_cell(cell).get("cell_contents"), Tensor)
+    ]
     budget = MOST
     while left:
         path, value = left.pop()
@@ -48,37 +86,73 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield path, value
         elif id(value) not in seen:
             seen.add(id(value))
-            inside = _container(value)
-            yield path, value if inside is None else inside
-            if inside is not None and len(inside) <= budget:
-                budget -= len(inside)
-                left += [(f"{path}.{name}", each) for name, each in _named(inside)]
+            containers = _containers(value)
+            for inside in containers:
+                yield path, inside
+                if len(inside) <= budget:
+                    budget -= len(inside)
+                    left += [(f"{path}.{name}", each) for name, each in _named(inside)]
+            if not containers:
+                yield path, value
 
 
-def _container(value: Any) -> Any:
-    """What holds the parts of a value; None where it has none."""
+def _containers(value: Any) -> tuple[Any, ...]:
+    """What holds the parts of a value; nothing where it has none, or is a function by which passes are watched from here."""
     if isinstance(value, CONTAINERS):
-        return value
-    if isinstance(value, VALUES | Enum):
-        return None
-    own = getattr(value, "__dict__", None)
-    return own if own and (isinstance(value, nn.Module) or _is_data(value)) else None
+        return (value,)
+    parts: tuple[Any, ...] = ()
+    if isinstance(value, FunctionType) and not str(value.__module__).startswith(OWN):
+        parts = (*(value.__closure__ or ()), *(value.__defaults__ or ())), value.__kwdefaults__, vars(value)
+    elif isinstance(value, MethodType):
+        parts = ((value.__self__, value.__func__),)
+    elif isinstance(value, partial):
+        parts = (value.func, *value.args), value.keywords, vars(value)
+    elif isinstance(value, CellType):
+        parts = (Fields(value, _in_cell),)
+    elif isinstance(value, type) and issubclass(value, nn.Module):
+        parts = (Fields(value, _of_class),)
+    elif not isinstance(value, DATA) and (isinstance(value, nn.Module) or _is_data(value)):
+        parts = _held(value)
+    return tuple(part for part in parts if part is not None)
+
+
+def _held(value: Any) -> tuple[Any, ...]:
+    """The dict and the slots of an object; without either it is not known what it holds."""
+    own, slots = getattr(value, "__dict__", None), Fields(value, _slots)
+    return tuple(part for part in (own, slots or None) if isinstance(part, dict | Fields))
 
 
 def _is_data(value: Any, deep: int = DEEP) -> bool:
     """Whether a value holds nothing but data, and objects of data."""
     if isinstance(value, DATA):
         return True
-    own = getattr(value, "__dict__", None)
-    return isinstance(own, dict) and deep > 0 and all(_is_data(each, deep - 1) for each in own.values())
+    held = _held(value)
+    return bool(held) and deep > 0 and all(_is_data(each, deep - 1) for part in held for each in part.copy().values())
+
+
+def _slots(value: Any) -> dict[str, Any]:
+    own = [name for kind in type(value).__mro__ for name, each in vars(kind).items() if isinstance(each, MemberDescriptorType)]
+    return {name: getattr(value, name) for name in own if hasattr(value, name)}
+
+
+def _of_class(kind: type) -> dict[str, Any]:
+    values = {name: value for name, value in vars(kind).items() if type(value) is not FunctionType and name[:2] != "__"}
+    return {name: value for name, value in values.items() if isinstance(value, VALUES | CONTAINERS)}
+
+
+def _in_cell(cell: CellType) -> dict[str, Any]:
+    try:
+        return {"cell_contents": cell.cell_contents}
+    except ValueError:  # it is empty
+        return {}
 
 
 def _named(container: Any) -> Iterator[tuple[Any, Any]]:
     """What is in a container, by names; keys that are long to write have a number instead."""
-    if not isinstance(container, dict):
+    if not isinstance(container, dict | Fields):
         yield from enumerate(container)
         return
-    for position, (key, value) in enumerate(container.items()):
+    for position, (key, value) in enumerate(container.copy().items()):
         if key not in HOOKS:
             yield key if isinstance(key, str | int) else f"#{position}", value
 

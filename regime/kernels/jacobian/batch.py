@@ -3,11 +3,14 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from functools import partial
 from itertools import chain
+from numbers import Real
 from types import FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,7 +33,25 @@ def check_batch(name: str, batch: object) -> None:
             raise ValueError(f"{name}: {part!r} is a ragged set of tensors; pad them to one tensor and pass a mask")
         if isinstance(value, Tensor) and value.layout != torch.strided:
             raise ValueError(f"{name}: {part!r} is sparse ({value.layout}); pass it dense")
-    size(batch, name)
+    n = size(batch, name)
+    for part, value in {} if isinstance(batch, Tensor) else batch.items():
+        if not isinstance(value, Tensor) and _by_example(value, n):
+            raise ValueError(
+                f"{name}: {part!r}, of type {type(value).__name__}, has something for each of the {n} examples; "
+                "pass that as a tensor"
+            )
+
+
+def _by_example(value: Any, n: int) -> bool:
+    """Whether something has, or holds what has, numbers for each of n examples."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.ndim > 0 and len(value) == n
+    inside = value.values() if isinstance(value, Mapping) else vars(value).values() if is_dataclass(value) else ()
+    if isinstance(value, list | tuple):
+        if len(value) == n and all(isinstance(each, Real) and not isinstance(each, bool) for each in value):
+            return True
+        inside = value
+    return any(_by_example(each, n) for each in inside)
 
 
 def size(batch: Batch, name: str = "batch") -> int:

@@ -1,37 +1,61 @@
-"""Networks that draw random numbers: whether their outputs depend on them."""
+"""Generators of random numbers, Python's, NumPy's and torch's: their states, and networks whose outputs depend on them."""
 
 import pickle
 import random
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from regime.kernels.jacobian.generators import reseed
 from regime.kernels.jacobian.verify import near
 
 SEEDS = 64
 """Passes of a few examples; a coin that falls one way in ten is missed once in 800 times."""
 RANDOM = "model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise"
+EVERYBODYS = (random._inst, np.random.mtrand._rand)
+"""Those that Python and NumPy draw from unless told."""
 
 
-def outside() -> bytes:
-    """Return the state of the random numbers that torch does not draw: Python's, and numpy's where it is loaded."""
-    return pickle.dumps((random.getstate(), _numpy() and _numpy().get_state(legacy=False)))
+def state_of(generator: Any) -> Any:
+    """Return what a generator will go on from; None for one that draws from outside, such as random.SystemRandom."""
+    if isinstance(generator, random.SystemRandom):
+        return None
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    return generator.bit_generator.state if isinstance(generator, np.random.Generator) else generator.get_state()
 
 
-def restore_outside(state: bytes) -> None:
-    """Put them back."""
-    python, numpy = pickle.loads(state)
-    random.setstate(python)
-    if numpy:
-        _numpy().set_state(numpy)
+def set_state(generator: Any, state: Any) -> None:
+    """Let a generator go on from there."""
+    if state is None:
+        return
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
 
 
-def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float, generators: Iterable[Any] = ()) -> None:
-    """Refuse outputs that are others with other random numbers; the state of these comes back.
+def reseed(generator: Any, seed: int) -> None:
+    """Let a generator begin with a seed."""
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = type(generator.bit_generator)(seed).state
+    else:
+        generator.seed(seed)
+
+
+def same_state(one: Any, two: Any) -> bool:
+    """Tell whether two states are the same."""
+    return torch.equal(one, two) if isinstance(one, torch.Tensor) else pickle.dumps(one) == pickle.dumps(two)
+
+
+def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float, generators: Iterable[Any]) -> None:
+    """Refuse outputs that are others with other random numbers; the state of torch's own comes back.
 
     Two passes of a network that flips one coin a pass are often alike, so there are many.
 
@@ -39,26 +63,15 @@ def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float
         again: gives the outputs once more.
         outputs: of a few examples.
         tolerance: relative error that rounding may make.
-        generators: that the network owns; whoever asks puts them back.
+        generators: others that it may draw from; whoever asks puts them back.
 
     Raises:
         ValueError: they are random.
     """
-    before = outside()
-    try:
-        with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
-            for seed in range(SEEDS):
-                torch.manual_seed(seed)
-                random.seed(seed)
-                for generator in generators:
-                    reseed(generator, seed)
-                if _numpy():
-                    _numpy().seed(seed)
-                if not near(again(), outputs, tolerance):
-                    raise ValueError(RANDOM)
-    finally:
-        restore_outside(before)
-
-
-def _numpy() -> Any:
-    return sys.modules.get("numpy.random")
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
+        for seed in range(SEEDS):
+            torch.manual_seed(seed)
+            for generator in generators:
+                reseed(generator, seed)
+            if not near(again(), outputs, tolerance):
+                raise ValueError(RANDOM)

@@ -1,6 +1,5 @@
 """The state that a network was found in, but for what its tensors hold: what its modules keep, and how chance goes on."""
 
-import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, PARTS, attributes, within
-from regime.kernels.jacobian.generators import same_state, set_state, state_of
+from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, PARTS, Fields, attributes, within
+from regime.kernels.jacobian.chance import EVERYBODYS, same_state, set_state, state_of
 
 
 @contextmanager
@@ -41,21 +40,19 @@ class Found:
         self.dicts = [(own, own.copy()) for module in modules for own in (module, *within(module, PARTS))]
         """Containers and what is in them: what modules keep by themselves, and what is in that."""
         self.dicts += [(value, value.copy()) for value in kept if isinstance(value, dict)]
+        self.fields = [(value, value.copy()) for value in kept if isinstance(value, Fields)]
         self.others = [(value, value.copy()) for value in kept if isinstance(value, list | set | deque)]
         self.arrays = [(value, value.copy()) for value in kept if isinstance(value, np.ndarray) and value.flags.writeable]
         self.tensors = [value for value in kept if isinstance(value, Tensor)]
         """Tensors that are neither parameters nor buffers."""
-        self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if module.get(name)]
-        self.unhooked = [module[name] for module in modules for name in HOOKS if name in module and not module[name]]
-        """Where there were none."""
+        self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if name in module]
         parameters = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values()]
         self.trainable = [(own, own.requires_grad, own.grad, own.data) for own in parameters if own is not None]
         """Their gradients, and the memory that they lie in."""
         self.gradients = [gradient for *_, gradient, _ in self.trainable if gradient is not None]
-        self.generators = [(value, state_of(value)) for value in kept if isinstance(value, GENERATORS)]
-        """Of random numbers, the network's own."""
-        self.chance = random.getstate(), np.random.get_state()
-        """Python's and NumPy's."""
+        own = [value for value in kept if isinstance(value, GENERATORS)]
+        self.generators = [(each, state_of(each)) for each in (*EVERYBODYS, *own)]
+        """Of random numbers, the network's own and those of Python and NumPy."""
         self.passing = self.passed = RemovableHandle.next_id
         """Hooks that a pass added have numbers from the one to the other."""
 
@@ -65,17 +62,19 @@ class Found:
             if list(own) != list(before) or not all(map(is_, own.values(), before.values())):
                 own.clear()
                 own.update(before)
+        for own, before in self.fields:
+            own.restore(before)
         for own, before in self.others:
             if len(own) != len(before) or not all(map(is_, own, before)):
                 own.clear()
                 (own.update if isinstance(own, set) else own.extend)(before)
         for own, before in self.arrays:
             np.copyto(own, before)
-        for own in self._hooks() if self.passed > self.passing else ():
+        for _, own, _ in self.hooks if self.passed > self.passing else ():
             for key in [key for key in own if self.passing <= key < self.passed]:
                 del own[key]
         for name, own, before in self.hooks:
-            if not before.keys() <= own.keys():
+            if before and not before.keys() <= own.keys():
                 added = {key: hook for key, hook in own.items() if key not in before}
                 own.clear()
                 own.update(added | before if "_pre_" in name else before | added)  # whoever measures sees the pass begin first
@@ -86,7 +85,11 @@ class Found:
     def _places(self) -> dict[int, list[tuple[Any, Any]]]:
         """Where each tensor is kept, by its id: containers, and keys in these."""
         found: dict[int, list[tuple[Any, Any]]] = {}
-        for own, before in (*self.dicts, *((own, before) for own, before in self.others if not isinstance(own, set))):
+        for own, before in (
+            *self.dicts,
+            *self.fields,
+            *((own, before) for own, before in self.others if not isinstance(own, set)),
+        ):
             for key, value in before.items() if isinstance(before, dict) else enumerate(before):
                 if isinstance(value, Tensor):
                     found.setdefault(id(value), []).append((own, key))
@@ -117,7 +120,7 @@ class Found:
                     parameter.data = data
 
     def drew(self) -> bool:
-        """Tell whether a generator of the network's own has drawn numbers."""
+        """Tell whether one of the generators has drawn numbers."""
         return any(not same_state(state_of(generator), before) for generator, before in self.generators)
 
     def end(self) -> None:
@@ -127,14 +130,3 @@ class Found:
         for _, own, before in self.hooks:
             for key in own.keys() - before.keys():
                 del own[key]
-        for own in self.unhooked:
-            own.clear()
-        python, numpy = self.chance
-        if random.getstate() != python:
-            random.setstate(python)
-        now = np.random.get_state()
-        if now[2:] != numpy[2:] or not np.array_equal(now[1], numpy[1]):
-            np.random.set_state(numpy)
-
-    def _hooks(self) -> list[dict[int, Any]]:
-        return [*(own for _, own, _ in self.hooks), *self.unhooked]

@@ -1,6 +1,6 @@
 """The memory that the operations of a pass give, and how much of it something holds when the pass is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,31 +10,19 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from regime.kernels.jacobian.undisturbed import Passes
 
 
-class Memory:
-    """What operations gave, by where it lies."""
+@contextmanager
+def noting(passes: Passes) -> Iterator[Callable[[], int]]:
+    """Note what operations of a network's passes give meanwhile; the function that is given says how much of it is held."""
+    own = {StorageWeakRef(tensors[0].untyped_storage()) for tensors in passes.storages.values()}
+    made: dict[StorageWeakRef, int] = {}
 
-    def __init__(self, own: list[Tensor]) -> None:
-        self.own = {StorageWeakRef(tensor.untyped_storage()) for tensor in own}
-        """The network's, which does not count."""
-        self.bytes: dict[StorageWeakRef, int] = {}
-
-    def note(self, tensor: Tensor) -> None:
-        """Count the memory of a result."""
+    def note(tensor: Tensor) -> None:
         if torch._C._has_storage(tensor):
             storage = tensor.untyped_storage()
-            self.bytes[StorageWeakRef(storage)] = storage.nbytes()
+            made[StorageWeakRef(storage)] = storage.nbytes()
 
-    def held(self) -> int:
-        """Return the bytes that something still refers to."""
-        return sum(nbytes for place, nbytes in self.bytes.items() if place not in self.own and not place.expired())
-
-
-@contextmanager
-def noting(passes: Passes) -> Iterator[Memory]:
-    """Note what operations of a network's passes give meanwhile."""
-    memory = Memory([tensors[0] for tensors in passes.storages.values()])
-    passes.note = memory.note
+    passes.note = note
     try:
-        yield memory
+        yield lambda: sum(nbytes for place, nbytes in made.items() if place not in own and not place.expired())
     finally:
         passes.note = None

@@ -16,7 +16,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from regime.kernels.jacobian.backward import graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
-from regime.kernels.jacobian.chance import check_settled, outside
+from regime.kernels.jacobian.chance import check_settled
 from regime.kernels.jacobian.held import noting
 from regime.kernels.jacobian.refusal import coupled
 from regime.kernels.jacobian.rounding import SINGLE, Jitter
@@ -109,15 +109,15 @@ def learn(
     """
     few, more = PROBES
     rows = _rows(batch)
-    examples, before = (rows * more)[:more], outside()
+    examples = (rows * more)[:more]
     probe = select(batch, examples)
-    with noting(passes) as made, RowLog(probe) as log:
+    with noting(passes) as held, RowLog(probe) as log:
         outputs = called(model, probe, readout)
     check_outputs(model, outputs, more)
-    passes.drew |= outside() != before or passes.found.drew()
+    passes.drew |= passes.found.drew()
     if passes.drew:
-        own = [generator for generator, _ in passes.found.generators]
-        check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding), own)
+        generators = [generator for generator, _ in passes.found.generators]
+        check_settled(lambda: evaluate(model, probe, readout), outputs, tolerance_of(passes.rounding), generators)
     others, doubtful = None, False
     if id(outputs) in log.known:
         shared, met = _by_rows(parameters, log.calls)
@@ -126,6 +126,8 @@ def learn(
         with Log(smaller := select(batch, rows)) as log2:
             passed = called(model, smaller, readout)
         check_outputs(model, passed, few)
+        if passed.shape[1] != outputs.shape[1]:
+            raise ValueError(coupled(f"{passed.shape[1]} outputs among {few} examples, {outputs.shape[1]} among {more}"))
         others = rows, passed.detach()
         shared, met = _matched(parameters, log2.calls, log.calls)
         asked = log.reordered.asked, log2.reordered.asked
@@ -138,7 +140,7 @@ def learn(
     largest = max((_bytes(output) for call in log.calls for output in call.outputs), default=0)
     opened = log.opened
     del log, met  # what is still there then, the graph holds
-    sizes = (made.held(), sum(arguments.values()), results, largest)
+    sizes = (held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
     found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), passes.rounding)

@@ -16,7 +16,6 @@ from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import memory_of, view_like
 from regime.kernels.jacobian.batch import copied, failed, modules_of
-from regime.kernels.jacobian.chance import outside, restore_outside
 from regime.kernels.jacobian.found import Found, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
@@ -82,13 +81,14 @@ class Passes:
         self.buffers = set(map(id, model.buffers()))
         self.given: set[int] = set()
         """Where that lies which a pass was given as it is."""
+        self.asked: list[tuple[Tensor, bool]] = []
+        """What a pass was given, and whether it asked for gradients."""
         self.written: dict[Tensor, Tensor] = {}
         """What tensors were before a pass wrote into them."""
         self.dtypes: set[torch.dtype] = set()
         self.note: Callable[[Tensor], None] | None = None
         """Told of every result, where somebody asks."""
         self.random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
-        self.outside = outside()
         self.drew = False
         self.depth = 0
         self.modes = ExitStack()
@@ -111,11 +111,11 @@ class Passes:
         self.modes.close()
         for hook in self.hooks:
             hook.remove()
+        self._unask()
         self.found.restore()
         self._rewrite(dict(self.written))
         self.found.end()
         if self.drew:
-            restore_outside(self.outside)
             torch.set_rng_state(self.random[0])
             if self.random[1:]:
                 torch.cuda.set_rng_state_all(self.random[1:])
@@ -129,8 +129,8 @@ class Passes:
         self.modes.enter_context(self._watching())
         if self.known.writes:
             args, kwargs = tree_map(lambda value: copied(value) if isinstance(value, Tensor) else value, (args, kwargs))
-        found = tensors_in((args, kwargs))
-        self.given = {memory_of(each) for each in found} - {0} if not self.known.writes else set()
+        self.asked = [(each, each.requires_grad) for each in tensors_in((args, kwargs))]
+        self.given = {memory_of(each) for each, _ in self.asked} - {0} if not self.known.writes else set()
         return promoted((args, kwargs))
 
     @contextmanager
@@ -161,6 +161,7 @@ class Passes:
 
     @torch.no_grad()
     def _restore(self) -> None:
+        self._unask()
         self.found.restore()
         # a pass gets copies of what passes write into, and of buffers: an earlier one may be differentiated yet
         moving = self.buffers | self.known.moving
@@ -176,6 +177,12 @@ class Passes:
         known = {id(own): each for each in self.storages.values() for own in each}
         groups = {id(each[0]): each for own in self.own for each in [known.get(id(own), [own])]}
         return [each for each in groups.values() if not any(isinstance(own, nn.Parameter) for own in each)]
+
+    def _unask(self) -> None:
+        for given, asked in self.asked:
+            if given.is_leaf and given.requires_grad != asked:
+                given.requires_grad_(asked)
+        self.asked = []
 
     def _copied(self, together: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """What lies in one memory, and the same in another one, as before a pass wrote into it."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from regime import empirical_ntk
 from regime.kernels.jacobian import structure
-from regime.kernels.jacobian.generators import same_state, state_of
+from regime.kernels.jacobian.chance import same_state, state_of
 from regime.kernels.jacobian.undisturbed import undisturbed
 
 X = torch.randn(16, 4, generator=torch.Generator().manual_seed(1))

@@ -5,7 +5,8 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from functools import partial
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,38 @@ def spaced(space: SimpleNamespace) -> Tensor:
     return space.inner["k"]
 
 
+class Slotted:
+    __slots__ = ("count", "seen")
+
+    def __init__(self) -> None:
+        self.count, self.seen = 1.0, torch.ones(())
+
+
+def slotted(own: Slotted) -> Tensor:
+    own.count += 1
+    own.seen = own.seen * own.count
+    return own.seen
+
+
+class Closed:
+    """Numbers that functions close over, have as defaults, or are bound to."""
+
+    def __deepcopy__(self, memo: dict) -> "Closed":
+        return Closed()
+
+    def __init__(self) -> None:
+        count, seen = 1.0, torch.ones(())
+
+        def function(own: list[float] = [1.0]) -> Tensor:  # noqa: B006
+            nonlocal count, seen
+            count, seen = count + 1, seen * count
+            own.append(count)
+            function.count = getattr(function, "count", 0) + 1
+            return seen * sum(own) * function.count
+
+        self.function = function
+
+
 CHANGING: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "tensor": (torch.ones(()), lambda tensor: tensor.mul_(2.0).clone()),
     "list": ([], appended),
@@ -109,6 +142,10 @@ CHANGING: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "namespace": (SimpleNamespace(inner={"k": torch.ones(())}), spaced),
     "module that none registered": ([nn.Linear(2, 1)], targeted),
     "extra state": (Extra(), lambda extra: extra()),
+    "slots": (Slotted(), slotted),
+    "function": (Closed(), lambda closed: closed.function()),
+    "partial": (partial(keyed, {}), lambda values: values()),
+    "method": (MethodType(noted, Settings()), lambda note: note()),
 }
 
 
@@ -128,6 +165,7 @@ def test_each_pass_begins_with_what_was_found_and_it_comes_back(kind: str) -> No
     with undisturbed(model):
         assert torch.equal(model(X), want)
         assert torch.equal(model(X), want)
+    assert [path for path, _ in contents(model)] == [path for path, _ in before]
     kernel = regime.empirical_ntk(model, X, outputs="full")
     dense = regime.empirical_ntk(model, X, outputs="full", method="dense")
     assert torch.allclose(kernel.total, dense.total, rtol=1e-4, atol=1e-5)
@@ -138,6 +176,25 @@ def test_each_pass_begins_with_what_was_found_and_it_comes_back(kind: str) -> No
     after = contents(model)
     assert [path for path, _ in after] == [path for path, _ in before]
     assert all(np.array_equal(one, two) for (_, one), (_, two) in zip(before, after, strict=True))
+
+
+def test_what_a_class_holds_comes_back() -> None:
+    class Counting(Kept):
+        count, made = 1.0, None
+
+        def forward(self, x: Tensor) -> Tensor:
+            Counting.count += 1
+            Counting.made = [*(self.made or ()), self.count]
+            Counting.last = x
+            return super().forward(x) * len(self.made) * self.count
+
+    model = Counting(None, lambda _: 1.0)
+    with undisturbed(model):
+        assert torch.equal(model(X), model(X))
+    regime.empirical_ntk(model, X)
+    regime.Monitor(model, X)
+    assert (Counting.count, Counting.made) == (1.0, None)
+    assert not hasattr(Counting, "last")
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: random.shuffle([1, 2, 3])])

@@ -14,6 +14,13 @@ from regime.kernels.jacobian.placed import placed
 X = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
+class Slot:
+    __slots__ = ("view",)
+
+    def __init__(self, view: Tensor) -> None:
+        self.view = view
+
+
 class Holding(nn.Module):
     """A layer whose parameters are used from where they are held beside, in one of many ways."""
 
@@ -21,11 +28,14 @@ class Holding(nn.Module):
         super().__init__()
         self.inner, self.out, self.kind = nn.Linear(4, 5).double(), nn.Linear(5, 2).double(), kind
         weight, bias = self.inner.weight, self.inner.bias
+        view = weight.detach()
         ways: dict[str, Callable[[], object]] = {
             "list": lambda: [weight, bias],
             "dict in a list": lambda: [{"w": weight}, {"b": bias}],
             "closure": lambda: lambda x: functional.linear(x, weight, bias),
             "partial": lambda: partial(functional.linear, weight=weight, bias=bias),
+            "view in a closure": lambda: lambda x, view=view: functional.linear(x, 2 * weight - view, bias),
+            "view in a slot": lambda: Slot(view),
             "transpose": lambda: weight.T,
             "rows": lambda: (weight[:2], weight[2:]),
             "cached property": lambda: None,
@@ -39,6 +49,8 @@ class Holding(nn.Module):
             "dict in a list": lambda: functional.linear(x, held[0]["w"], held[1]["b"]),
             "closure": lambda: held(x),
             "partial": lambda: held(x),
+            "view in a closure": lambda: held(x),
+            "view in a slot": lambda: functional.linear(x, 2 * inner.weight - held.view, inner.bias),
             "transpose": lambda: torch.addmm(inner.bias, x, held),
             "rows": lambda: torch.cat([functional.linear(x, rows) for rows in held], -1) + inner.bias,
             "cached property": lambda: functional.linear(x, *self.parts),
@@ -51,7 +63,8 @@ class Holding(nn.Module):
         return vars(self).setdefault("made", (self.inner.weight, self.inner.bias))
 
 
-KINDS = ["list", "dict in a list", "closure", "partial", "transpose", "rows", "cached property"]
+KINDS = ["list", "dict in a list", "closure", "partial", "view in a closure", "view in a slot", "transpose", "rows"]
+KINDS += ["cached property"]
 
 
 def kernel(model: nn.Module) -> Tensor:
@@ -91,6 +104,30 @@ def test_what_holds_a_parameter_goes_with_another_checkpoint(kind: str) -> None:
     report = regime.compare(before, after, X)
     start, now = kernel(before), kernel(after)
     assert report.final["kernel_change"] == pytest.approx(float((now - start).norm() / start.norm()), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["closure", "hook"])
+def test_a_block_that_moves_alone_takes_views_of_it_along(kind: str) -> None:
+    """Where functions hold them, of the network's own or of a hook on it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).double()
+    view = model[0].weight.detach()
+
+    def scaled(hidden: Tensor) -> Tensor:
+        return hidden * (1 + view.square().mean())
+
+    if kind == "hook":
+        model[2].register_forward_hook(lambda *values: scaled(values[-1]))
+    else:
+        model[2].forward = lambda x: scaled(functional.linear(x, model[2].weight, model[2].bias))
+    last = {name: value.clone() for name, value in model[2].state_dict().items()}
+    monitor = regime.Monitor(model, X)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    outputs = monitor.observer.observe().moved["0"][0]
+    model[2].load_state_dict(last)
+    assert torch.allclose(outputs, model(X))
 
 
 def test_memory_that_cannot_go_with_a_parameter_is_refused() -> None:

@@ -345,7 +345,12 @@ def halved(model: Writing, x: Tensor) -> None:
     model.first.weight.data = model.first.weight.data / 2
 
 
-WRITES = [scaled, shifted_in_part, trained, halved]
+def asked(model: Writing, x: Tensor) -> None:
+    del model
+    x.requires_grad_()
+
+
+WRITES = [scaled, shifted_in_part, trained, halved, asked]
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -370,7 +375,9 @@ def test_what_a_pass_writes_into_its_batch_or_parameters_is_gone_afterwards(writ
     line = regime.Linearization.of(model, x)
     v = torch.randn(9, 3).double()
     assert (line.kernel_product(v) - torch.einsum("nmcd,md->nc", full, v)).norm() < 1e-12 * full.norm()
+    regime.Monitor(model, x)
     assert torch.equal(x, given)
+    assert not x.requires_grad
     assert torch.equal(model.first.weight, weight)
     assert model.first.weight.grad is model.first.bias.grad is None
     assert torch.equal(model.last.weight.grad, torch.ones(3, 5).double())
