@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.attributes import INTERNAL, PLAIN, attributes, memory_of
+from regime.kernels.jacobian.functions import tensors_in
 
 Forward = Callable[..., Any]
 
@@ -54,7 +55,7 @@ class Kept:
                 given = (*args, *kwargs.items(), *_numbers(module))
                 if over or not _plain(given):
                     return forward(*args, **kwargs)
-                known = {*map(id, _tensors(given)), *map(id, module.parameters())}
+                known = {*map(id, tensors_in(given)), *map(id, module.parameters())}
                 standing = self.standing | {id(buffer): 0 for buffer in module.buffers()}  # a pass begins with copies of these
                 given, before = _copied(given), _attributes(module)
                 with _Reading(known, standing) as reading:
@@ -106,11 +107,11 @@ class _Reading(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         kwargs = kwargs or {}
-        for each in () if self.elsewhere else _tensors((*args, *kwargs.values())):
+        for each in () if self.elsewhere else tensors_in((args, kwargs)):
             if id(each) not in self.known:
                 self.elsewhere |= not _counts(each) or self.standing.get(id(each)) != each._version
         output = function(*args, **kwargs)
-        self.known.update(map(id, _tensors(output)))
+        self.known.update(map(id, tensors_in(output)))
         return output
 
 
@@ -140,17 +141,6 @@ def _plain(value: Any) -> bool:
 def _counts(value: Any) -> bool:
     """Whether a value is a tensor that counts how often it is written into."""
     return isinstance(value, Tensor) and not value.is_inference()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in a value, and in what it consists of."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 def _copied(value: Any) -> Any:

@@ -10,6 +10,7 @@ without any gives outputs, not features.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -95,6 +96,7 @@ def find(
         for name, hidden in known.items()
     }
     before = [name for name in known if name not in gives]
+    before = [name for name in before if ways.joined(known[name])] or before
     for fits in (lambda name: ways.weighted(known[name]) and ways.moves(known[name]), lambda name: ways.weighted(known[name])):
         if best := [name for name in before if fits(name)]:
             return Places(places, gives, best)
@@ -186,9 +188,9 @@ class _Ways:
         examples = {_key(tensor) for tensor in tensors_in(batch)}
         shared = {_key(parameter) for parameter in parameters}
         self._moving = {_key(parameter) for parameter in trained}
-        meetings = []
-        for takes, gives in flow.calls:
-            taken, given = {_key(t) for t in takes}, {_key(t) for t in gives}
+        calls = [({_key(t) for t in takes}, {_key(t) for t in gives}) for takes, gives in flow.calls]
+        meetings, made, begun = [], {}, 0
+        for at, (taken, given) in enumerate(calls):
             meetings.append(bool(taken & examples) and bool(taken & shared - examples))
             if taken & examples:
                 examples |= given
@@ -196,18 +198,30 @@ class _Ways:
                 shared |= given
             if taken & self._moving:
                 self._moving |= given
-        needed, self._weighted = {_key(outputs)}, set()
-        for (takes, gives), meets in zip(reversed(flow.calls), reversed(meetings), strict=True):
-            given = {_key(t) for t in gives}
+            if meetings[-1] or taken & made.keys():
+                made |= {each: made.get(each, at) for each in given}
+        needed, self._weighted, last = {_key(outputs)}, set(), {_key(outputs): len(calls)}
+        for at, ((taken, given), meets) in reversed([*enumerate(zip(calls, meetings, strict=True))]):
             if given & needed:
-                taken = {_key(t) for t in takes}
                 needed |= taken
+                last |= dict.fromkeys(taken - last.keys(), at)
+                begun = begun or at * (meets and not taken & made.keys())
                 if meets or given & self._weighted:
                     self._weighted |= taken
+        self._made, self._joined, alive = made, -1, set()
+        for at, (taken, given) in enumerate(calls):
+            alive |= given & made.keys() & needed
+            alive -= {each for each in taken if last.get(each) == at}
+            if at >= begun and len(alive) == 1 and alive <= self._weighted:
+                self._joined = at
 
     def weighted(self, hidden: Tensor) -> bool:
         """Whether the outputs are computed from it with further parameters."""
         return _key(hidden) in self._weighted
+
+    def joined(self, hidden: Tensor) -> bool:
+        """Whether it is done when all that the outputs owe to parameters was last in one tensor: no adapter of outputs is."""
+        return self._made.get(_key(hidden), inf) <= self._joined
 
     def moves(self, hidden: Tensor) -> bool:
         """Whether it depends on parameters that are trained."""

@@ -308,7 +308,46 @@ class Branched(nn.Module):
         return y.log_softmax(1)
 
 
-@pytest.mark.parametrize(("make", "last"), [(Registered, "second"), (Branched, "body"), (deep, "2")])
+class Adapted(nn.Module):
+    """A layer with a low-rank adapter beside it, which the output layer may have, too."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self.down, self.up = nn.Linear(layer.in_features, 2, bias=False), nn.Linear(2, layer.out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + self.up(self.down(x))
+
+
+def adapted() -> nn.Module:
+    model = deep()
+    for name, layer in model.named_children():
+        if isinstance(layer, nn.Linear):
+            setattr(model, name, Adapted(layer))
+    return model
+
+
+class Residual(nn.Module):
+    """Branches whose sums no module gives: the last of them stands for all."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.first, self.second, self.third, self.head = (nn.Linear(6, 6) for _ in range(4))
+        self.inplace = inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        for branch in (self.second, self.third):
+            change = branch(h.tanh())
+            h = h.add_(change) if self.inplace else h + change
+        return self.head(h)
+
+
+LAST = [(Registered, "second"), (Branched, "body"), (deep, "2"), (adapted, "2"), (Residual, "third")]
+
+
+@pytest.mark.parametrize(("make", "last"), [*LAST, (lambda: Residual(True), "third")])
 def test_the_last_hidden_layer_is_found_by_dataflow(make: Callable[[], nn.Module], last: str) -> None:
     torch.manual_seed(0)
     model = make()
@@ -318,7 +357,7 @@ def test_the_last_hidden_layer_is_found_by_dataflow(make: Callable[[], nn.Module
             if parameter.requires_grad:
                 parameter += 0.1 * torch.randn(parameter.shape)
     event = monitor.measure(1)
-    rows = {row.layer: row for row in event.layers}
+    rows = {row.layer: row for row in (*event.layers, *event.blocks)}
     assert event.measures["representation_change"] == rows[last].measures["representation_change"] > 0
 
 

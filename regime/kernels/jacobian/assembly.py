@@ -8,43 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from regime.kernels.jacobian.backward import differentiate, graph_under
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate
 from regime.kernels.jacobian.calls import contribution, lookup
-from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part, wide
 from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
-from regime.kernels.jacobian.recording import Entry, Recording, Use
+from regime.kernels.jacobian.recording import Entry, Use
 from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, Stacked, UnfitError, Weight, through
 from regime.kernels.jacobian.stacked import StackedPart
-
-
-def recorded(
-    model: nn.Module, batch: Batch, readout: Readout | None, layers: Layers, recording: Recording
-) -> tuple[dict[str, list[Part]], Layers, Float[Tensor, "n C"]]:
-    """Return the parts of each layer, the parameters that cannot be told apart by examples, and the outputs.
-
-    Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
-        layers: whose parameters are differentiated.
-        recording: of these parameters, and not yet begun.
-    """
-    with recording:
-        outputs = evaluate(model, batch, readout)
-    graph = graph_under(outputs)
-    uses = [use for use in recording.uses if use.edge.node in graph]
-    differentiate(outputs, uses, graph, lambda _: None, keep=True)
-    recording.settle(outputs, uses)
-    contributions = collected(recording.order)
-    parts, rest = {}, {}
-    for path, own in layers.items():
-        used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in graph}
-        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
-        rest[path] = {name: own[name] for name in used if name not in sound}
-        parts[path] = parts_of(sound, own)
-    return parts, rest, outputs.detach()
 
 
 def collected(entries: Sequence[Entry]) -> dict[int, list[Contribution]]:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from regime.kernels.jacobian.functions import named
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.replay import (
     Bias,
@@ -188,21 +189,16 @@ def _expansion(use: Use, tensor: Tensor) -> Contribution | None:
     return Explicit(pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2]))
 
 
-def _named(*names: str) -> list[Callable]:
-    """What torch has under these names; a function of somebody else's may be called the same."""
-    return [getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)]
-
-
 RULES: dict[Callable, Rule] = {
-    **dict.fromkeys(_named("linear"), _linear),
-    **dict.fromkeys(_named("addmm"), _addmm),
-    **dict.fromkeys(_named("matmul", "__matmul__", "mm"), _matmul),
-    **dict.fromkeys(_named("embedding"), _embedding),
-    **dict.fromkeys(_named("conv1d", "conv2d"), _convolution),
-    **dict.fromkeys(_named("layer_norm", "rms_norm"), _normalization),
-    **dict.fromkeys(_named("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"), _multiplication),
-    **dict.fromkeys(_named("add", "__add__", "__radd__", "add_", "__iadd__"), _addition),
-    **dict.fromkeys(_named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
+    **dict.fromkeys(named("linear"), _linear),
+    **dict.fromkeys(named("addmm"), _addmm),
+    **dict.fromkeys(named("matmul", "__matmul__", "mm"), _matmul),
+    **dict.fromkeys(named("embedding"), _embedding),
+    **dict.fromkeys(named("conv1d", "conv2d"), _convolution),
+    **dict.fromkeys(named("layer_norm", "rms_norm"), _normalization),
+    **dict.fromkeys(named("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"), _multiplication),
+    **dict.fromkeys(named("add", "__add__", "__radd__", "add_", "__iadd__"), _addition),
+    **dict.fromkeys(named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
 }
 """Function -> (call, shared tensor) -> what the examples' outputs owe to it; None where a rule does not cover the call."""
 ROWWISE: dict[Callable, int] = {

@@ -1,4 +1,4 @@
-"""The rule of embeddings: the kernel, and the products with a Jacobian, of a table from tokens and output gradients."""
+"""The rule of embeddings: the kernel of a table from tokens and output gradients."""
 
 import torch
 from jaxtyping import Float, Int
@@ -82,34 +82,6 @@ class _Tokens:
 
 def _power_of_two(counts: Tensor) -> Tensor:
     return 2 ** counts.double().log2().ceil().long()
-
-
-def embedding_product(
-    ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], table: Float[Tensor, "vocabulary d"]
-) -> Float[Tensor, "n C"]:
-    """Return J d = sum_t g_t.D[id_t] for a direction D of the table.
-
-    Args:
-        ids: tokens.
-        g: gradients of the outputs with respect to what was looked up.
-        table: D.
-    """
-    return (g * table[ids].unsqueeze(-2)).sum(-1).sum(-2)
-
-
-def embedding_pullback(
-    ids: Int[Tensor, "n T"], g: Float[Tensor, "n T C d"], v: Float[Tensor, "n C"], vocabulary: int
-) -> Float[Tensor, "vocabulary d"]:
-    """Return J^T v: every position's share v g at its token.
-
-    Args:
-        ids: tokens.
-        g: gradients of the outputs with respect to what was looked up.
-        v: a cotangent of the outputs.
-        vocabulary: rows of the table.
-    """
-    pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
-    return add_rows(pulled.new_zeros(vocabulary, pulled.shape[-1]), ids.flatten(), pulled)
 
 
 def tied(

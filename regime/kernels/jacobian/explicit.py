@@ -1,4 +1,4 @@
-"""The kernel of explicit per-example gradients, and the products with them: J J^T, J d, J^T v."""
+"""The kernel of explicit per-example gradients: J J^T."""
 
 import torch
 from jaxtyping import Float
@@ -52,13 +52,3 @@ def _inner_products(a: Tensor, b: Tensor) -> Tensor:
     left, right = (x[:, :whole].unflatten(1, (-1, SUMMED)).transpose(0, 1) for x in (a, b))
     summed = torch.bmm(left, right.mT).sum(0)
     return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed
-
-
-def rows_product(j: Float[Tensor, "*s n C P"], direction: Float[Tensor, "*s P"]) -> Float[Tensor, "*s n C"]:
-    """J d."""
-    return (j @ direction.unsqueeze(-1).unsqueeze(-3)).squeeze(-1)
-
-
-def rows_pullback(j: Float[Tensor, "n C P"], v: Float[Tensor, "n C"]) -> Float[Tensor, " P"]:
-    """J^T v."""
-    return v.flatten() @ j.flatten(0, 1)

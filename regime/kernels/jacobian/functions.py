@@ -3,13 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
     "is_floating_point", "is_complex", "is_inference", "get_device", "requires_grad_", "register_hook", "__len__", "__get__",
     "__set__",
 }  # fmt: skip
 """Names of functions that do not look at numbers; what `__get__` gives may be a tensor."""
+
+
+def named(*names: str) -> set[Callable]:
+    """Return what torch has under these names; a function of somebody else's may be called the same."""
+    return {getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)}
 
 
 def tensors_in(values: Any) -> Iterable[Tensor]:

@@ -101,14 +101,13 @@ class EmbeddingPart(Part):
         return Cost("matching tokens", n * (n if m is None else m) * t * d * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        return (
-            embedding.embedding_product(self.ids, self.g, direction[self.name])
-            if self.name in direction
-            else 0 * self.g[:, 0, :, 0]
-        )
+        if self.name not in direction:
+            return 0 * self.g[:, 0, :, 0]
+        return (self.g * direction[self.name][self.ids].unsqueeze(-2)).sum((1, 3))
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        return {self.name: embedding.embedding_pullback(self.ids, self.g, v, self.vocabulary)}
+        pulled = (self.g * v[:, None, :, None]).sum(-2).flatten(0, 1)
+        return {self.name: add_rows(pulled.new_zeros(self.vocabulary, pulled.shape[-1]), self.ids.flatten(), pulled)}
 
     def sketch(self, name: str) -> Tensor:
         del name  # there is one
@@ -203,10 +202,10 @@ class RowsPart(Part):
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         if self.name not in direction:
             return 0 * self.j[..., 0]
-        return explicit.rows_product(self.j, real(direction[self.name]).flatten())
+        return self.j @ real(direction[self.name]).flatten()
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        pulled = explicit.rows_pullback(self.j, v)
+        pulled = v.flatten() @ self.j.flatten(0, 1)
         return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
 
     def sketch(self, name: str) -> Tensor:

@@ -121,9 +121,6 @@ class Recording(Composed):
         site, *others = {id(site): site for site in (entry.next_site() for entry in met.values())}.values()
         return site if not others and self._fits(site, function, tensors, outputs) else None
 
-    def settle(self, outputs: Float[Tensor, "n C"], uses: list[Use]) -> None:
-        """Do what is left to do once the calls have their gradients."""
-
     def _fits(self, site: Site | None, function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
         """Whether a call is what the probes foresaw."""
         if site is None or site.function != function or len(tensors) != len(site.axes):

@@ -11,26 +11,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
-from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.functions import changes_in_place, named, tensors_in
 
-
-def _named(*names: str) -> set[Callable]:
-    return {getattr(owner, name) for owner in (torch, Tensor) for name in names if hasattr(owner, name)}
-
-
-WITHIN = _named("gather", "take_along_dim", "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce")
+WITHIN = named("gather", "take_along_dim", "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce")
 """Functions that take entries along one axis, by numbers of each place."""
-BY_INDEX = WITHIN | _named(
+BY_INDEX = WITHIN | named(
     "__getitem__", "__setitem__", "index_select", "take", "masked_select", "repeat_interleave", "masked_scatter",
     "masked_scatter_", "index_add", "index_add_", "index_copy", "index_copy_", "index_put", "index_put_", "index_reduce",
-) | {functional.embedding}  # fmt: skip
-SORTING = _named("sort", "topk", "msort", "kthvalue")
-COUNTING = _named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
+    "embedding",
+)  # fmt: skip
+SORTING = named("sort", "topk", "msort", "kthvalue")
+COUNTING = named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
 """Functions by which an example may learn how many are before it, such as where experts take so many tokens and no more."""
-MERGING = _named("unique", "unique_consecutive", "_pack_padded_sequence")
-PRODUCTS = _named("matmul", "mm", "__matmul__") | {functional.linear}
-NUMBERS = _named("item", "__int__", "__index__", "__float__", "__bool__")
-ARRAYS = _named("tolist", "numpy", "__array__")
+MERGING = named("unique", "unique_consecutive", "_pack_padded_sequence")
+PRODUCTS = named("matmul", "mm", "__matmul__", "linear")
+NUMBERS = named("item", "__int__", "__index__", "__float__", "__bool__")
+ARRAYS = named("tolist", "numpy", "__array__")
 """Functions that give numbers to Python, where they are out of sight: one, or many."""
 
 
@@ -95,5 +91,5 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _axis(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-    position = 2 if function in _named("topk", "kthvalue", "take_along_dim") else 1
+    position = 2 if function in named("topk", "kthvalue", "take_along_dim") else 1
     return kwargs.get("dim", args[position] if len(args) > position else -1 if function in SORTING else None)

@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from regime.kernels.jacobian.assembly import recorded
-from regime.kernels.jacobian.batch import Batch, Readout, size
+from regime.kernels.jacobian.assembly import collected, parts_of
+from regime.kernels.jacobian.backward import differentiate, graph_under
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, size
 from regime.kernels.jacobian.calls import ROWWISE
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import Part
@@ -75,16 +76,9 @@ def misplaced(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Use]:
     """
     if not uses:
         return []
-    mixed = _mixed(outputs)
-    span = 2 ** _digits(outputs) - 3  # a prime
-    examples = torch.arange(len(outputs), device=outputs.device)
-    scale = torch.ldexp(torch.ones_like(mixed), 37 * examples % span - span // 2)  # neighbors are far apart
-
-    def largest(values: Tensor) -> list[Tensor]:
-        found = [by_example(each, use.site.axis) for each, use in zip(_gradients(values, uses), uses, strict=True)]
-        return [torch.linalg.vector_norm(each.flatten(1), torch.inf, dim=1) for each in found]
-
-    odd = [(b - scale * a).abs() > SHARED * scale * a for a, b in zip(largest(mixed), largest(mixed * scale), strict=True)]
+    examples, owned = torch.arange(len(outputs), device=outputs.device), _owners(outputs, uses)
+    places = [examples.repeat_interleave(use.site.axis.each) for use in uses]
+    odd = [(owner != place) & (owner < len(outputs)) for owner, place in zip(owned, places, strict=True)]
     told = torch.stack([each.any() for each in odd]).tolist()
     return [use for use, moved in zip(uses, told, strict=True) if moved]
 
@@ -99,18 +93,22 @@ def _mixed(outputs: Float[Tensor, "n C"]) -> Float[Tensor, " n"]:
     return outputs @ (1 + torch.arange(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).cos() / 2)
 
 
-def _gradients(values: Tensor, uses: Sequence[Use]) -> tuple[Tensor, ...]:
-    """Of a sum of values, with respect to each call's result."""
-    return torch.autograd.grad(values.sum(), [use.edge for use in uses], retain_graph=True, materialize_grads=True)
+def _owners(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Int[Tensor, " R"]]:
+    """The example of each row of each call's result; n where no output depends on it, -1 where those of several do.
 
-
-def _owners(outputs: Float[Tensor, "n C"], uses: list[Use]) -> list[Int[Tensor, " R"]]:
-    """The example of each row of each call's result; n where no output depends on it, -1 where those of several do."""
+    The rows of a call are places along the axis of examples, or all but the last axis where it is not known.
+    """
     n, digits = len(outputs), _digits(outputs)
     mixed, examples = _mixed(outputs), torch.arange(len(outputs), device=outputs.device)
 
     def rows(values: Tensor) -> list[Tensor]:
-        return [gradient.flatten(0, -2) for gradient in _gradients(values, uses)]
+        """Gradients of a sum of values."""
+        found = torch.autograd.grad(values.sum(), [use.edge for use in uses], retain_graph=True, materialize_grads=True)
+        known = [use.site.axis is not WHOLE for use in uses]
+        return [
+            by_example(each, use.site.axis).flatten(0, 1).flatten(1) if placed else each.flatten(0, -2)
+            for each, use, placed in zip(found, uses, known, strict=True)
+        ]
 
     largest = [(at := each.abs().argmax(-1, keepdim=True), each.gather(1, at)[:, 0]) for each in rows(mixed)]
     owners = [torch.zeros_like(at[:, 0]) for at, _ in largest]
@@ -165,5 +163,17 @@ def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Lay
     if not any(layers.values()):
         return {path: [] for path in layers}, layers
     parameters = [parameter for own in layers.values() for parameter in own.values()]
-    parts, rest, _ = recorded(model, batch, readout, layers, Routed(parameters, size(batch)))
+    with Routed(parameters, size(batch)) as recording:
+        outputs = evaluate(model, batch, readout)
+    graph = graph_under(outputs)
+    uses = [use for use in recording.uses if use.edge.node in graph]
+    differentiate(outputs, uses, graph, lambda _: None, keep=True)
+    recording.settle(outputs, uses)
+    contributions = collected(recording.order)
+    parts, rest = {}, {}
+    for path, own in layers.items():
+        used = {name: e for name, p in own.items() if (e := recording.entries[id(p)]).edge.node in graph}
+        sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
+        rest[path] = {name: own[name] for name in used if name not in sound}
+        parts[path] = parts_of(sound, own)
     return parts, rest

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.batch import is_half, widened
-from regime.kernels.jacobian.functions import FACTS, changes_in_place, tensors_in
+from regime.kernels.jacobian.functions import FACTS, changes_in_place, named, tensors_in
 from regime.kernels.jacobian.parameters import elsewhere
 from regime.kernels.jacobian.placed import placed
 
@@ -27,12 +27,10 @@ LARGE = 2**30
 STORED = "_stored_in_half_precision"
 """Attribute of a stand-in: the numbers that it stands for."""
 
-_VIEWS = {"t", "transpose", "swapaxes", "movedim", "permute", "select", "narrow", "view", "view_as", "reshape", "flatten"} | {
+VIEWS = named(
+    "t", "transpose", "swapaxes", "movedim", "permute", "select", "narrow", "view", "view_as", "reshape", "flatten",
     "unflatten", "squeeze", "unsqueeze", "chunk", "split", "tensor_split", "unbind", "expand", "__getitem__",
-}  # fmt: skip
-VIEWS = {getattr(owner, name) for owner in (torch, Tensor) for name in _VIEWS if hasattr(owner, name)} | {
-    getattr(Tensor, name).__get__ for name in ("T", "mT", "data")
-}
+) | {getattr(Tensor, name).__get__ for name in ("T", "mT", "data")}  # fmt: skip
 """Functions that give entries as they are, and so stand-ins of stand-ins."""
 GRAD = FunctionType(
     torch.autograd.grad.__code__,

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
@@ -31,11 +30,8 @@ class Call:
     """One call of a torch function whose result needs gradients."""
 
     function: Callable[..., Any]
-    args: tuple
-    kwargs: dict[str, Any]
     tensors: list[Tensor]
     outputs: list[Tensor]
-    edges: list[GradientEdge]
 
 
 @dataclass(eq=False)
@@ -83,8 +79,7 @@ class Log(Composed):
         if outputs:
             tensors = list(tensors_in((args, kwargs)))
             if not returns_its_argument(function, tensors, outputs):
-                edges = [get_gradient_edge(each) for each in outputs]
-                self.calls.append(Call(function, args, kwargs, tensors, outputs, edges))
+                self.calls.append(Call(function, tensors, outputs))
         return output
 
     def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
