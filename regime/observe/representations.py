@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.functions import tensors_in
+from regime.kernels.jacobian.part import dense
 from regime.kernels.jacobian.trace import PROBES
 from regime.observe.pooling import mean_pool
 
@@ -147,7 +148,8 @@ def _acting(hidden: Tensor, axis: int, parameters: list[nn.Parameter]) -> tuple[
             break
         chosen = hidden.select(axis, index)
         weights = torch.cos(torch.arange(chosen.numel(), device=chosen.device) ** 2.0).to(chosen).view_as(chosen)
-        gradients = torch.autograd.grad((chosen * weights).sum(), parameters, retain_graph=True, materialize_grads=True)
+        settings = {"retain_graph": True, "materialize_grads": True}
+        gradients = [*map(dense, torch.autograd.grad((chosen * weights).sum(), parameters, **settings))]
         places = sorted(fits)
         beyond = torch.stack([_touched(gradients[k], b) for k, b in places])
         beyond[:, index] = False

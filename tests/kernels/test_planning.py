@@ -206,9 +206,21 @@ def test_networks_that_differentiate_in_their_pass_and_batches_with_gradients_ar
         assert regime.Monitor.plan(model, batch).seconds > 0
 
 
-@pytest.mark.parametrize(
-    "build", [lambda m: torch.jit.trace(m, torch.randn(2, 4)), torch.jit.script], ids=["traced", "scripted"]
-)
+class Mapped(nn.Module):
+    """Takes the derivatives of a network by its inputs, each example by itself, where shapes leave out the examples."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.vmap(torch.func.jacrev(self.inner))(x)[..., 0]
+
+
+BUILDS = {"traced": lambda m: torch.jit.trace(m, torch.randn(2, 4)), "scripted": torch.jit.script, "mapped": Mapped}
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 def test_gradients_of_one_example_after_another_count_in_the_memory(build: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)
     model, x = build(nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))), torch.randn(9, 4)

@@ -410,6 +410,17 @@ def test_features_lie_where_parameters_act() -> None:
     assert observer.first.representations["0"].shape == (8, 5)
 
 
+def test_tables_with_sparse_gradients_are_watched() -> None:
+    ids, found = torch.randint(300, (8, 4)), []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        table = nn.Sequential(nn.Embedding(300, 6, sparse=sparse), nn.Linear(6, 5), nn.Flatten(), nn.Linear(20, 2))
+        observer, places_of = places(table, ids)
+        found.append((places_of, observer.first.kernels["0"]))
+    assert found[0][0] == found[1][0] == {"0": (0, (2,)), "1": (0, (2,))}
+    assert torch.allclose(found[0][1], found[1][1])
+
+
 class Recurrence(nn.Module):
     """A cell of one's own: along the features of a position all of the position before act."""
 

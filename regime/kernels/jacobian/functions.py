@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.nn import functional
 
 FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
@@ -17,6 +18,11 @@ FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_
 def named(*names: str) -> set[Callable]:
     """Return what torch has under these names; a function of somebody else's may be called the same."""
     return {getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)}
+
+
+def hides_an_axis() -> bool:
+    """Return whether calls are inside torch.vmap, where shapes leave out what it maps over: examples, mostly."""
+    return any(level.key() == TransformType.Vmap for level in get_interpreter_stack() or ())
 
 
 def tensors_in(values: Any) -> Iterable[Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from regime.kernels.jacobian.composed import Composed
-from regime.kernels.jacobian.functions import changes_in_place, tensors_in
+from regime.kernels.jacobian.functions import changes_in_place, hides_an_axis, tensors_in
 from regime.kernels.jacobian.trace import Shared, Site, differentiable, returns_its_argument
 
 
@@ -91,7 +91,7 @@ class Recording(Composed):
         outputs = differentiable(output)
         if not outputs or returns_its_argument(function, tensors, outputs):
             return output
-        site = self.site(met, function, tensors, outputs)
+        site = None if hides_an_axis() else self.site(met, function, tensors, outputs)
         if site is None:
             for entry in met.values():
                 entry.broken = True
