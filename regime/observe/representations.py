@@ -19,13 +19,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, select
-from regime.kernels.jacobian.functions import tensors_in
+from regime.kernels.jacobian.functions import named, tensors_in
 from regime.kernels.jacobian.part import dense
 from regime.kernels.jacobian.trace import PROBES
 from regime.observe.pooling import mean_pool
 
 MASK = "attention_mask"
 """The part of a batch that says which positions are padding."""
+SCALING = {getattr(Tensor, f"__{side}{name}__") for name in ("mul", "add", "sub", "truediv") for side in ("", "r", "i")}
+SCALING |= named("mul", "mul_", "multiply", "add", "add_", "sub", "sub_", "div", "div_", "divide", "addcmul")
+"""Functions of entries in the same place."""
 SLICES = 4
 """Slices of an axis that are looked at: some may be dead, as behind a rectifier."""
 
@@ -90,7 +93,8 @@ def find(
     gives = [
         name
         for name, hidden in known.items()
-        if not ways.weighted(hidden) and (any(hidden is each for each in final) or hidden.numel() == width * PROBES[1])
+        if (not ways.weighted(hidden) and any(hidden is each for each in final))
+        or (not ways.mixed(hidden) and hidden.numel() == width * PROBES[1])
     ]
     places = {
         name: RepresentationSite(axes[name], _features(hidden, axes[name], _last_layer(modules, name, seen)))
@@ -170,14 +174,14 @@ class _Flow(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[list[Tensor], list[Tensor]]] = []
+        self.calls: list[tuple[Callable, list[Tensor], list[Tensor]]] = []
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types
         output = function(*args, **(kwargs or {}))
         gives = args[:1] if function is Tensor.__setitem__ else output
         if given := list(tensors_in(gives)):
-            self.calls.append((list(tensors_in((args, kwargs or {}))), given))
+            self.calls.append((function, list(tensors_in((args, kwargs or {}))), given))
         return output
 
 
@@ -190,7 +194,7 @@ class _Ways:
         examples = {_key(tensor) for tensor in tensors_in(batch)}
         shared = {_key(parameter) for parameter in parameters}
         self._moving = {_key(parameter) for parameter in trained}
-        calls = [({_key(t) for t in takes}, {_key(t) for t in gives}) for takes, gives in flow.calls]
+        calls = [({_key(t) for t in takes}, {_key(t) for t in gives}) for _, takes, gives in flow.calls]
         meetings, made, begun = [], {}, 0
         for at, (taken, given) in enumerate(calls):
             meetings.append(bool(taken & examples) and bool(taken & shared - examples))
@@ -202,7 +206,7 @@ class _Ways:
                 self._moving |= given
             if meetings[-1] or taken & made.keys():
                 made |= {each: made.get(each, at) for each in given}
-        needed, self._weighted, last = {_key(outputs)}, set(), {_key(outputs): len(calls)}
+        needed, self._weighted, self._mixed, last = {_key(outputs)}, set(), set(), {_key(outputs): len(calls)}
         for at, ((taken, given), meets) in reversed([*enumerate(zip(calls, meetings, strict=True))]):
             if given & needed:
                 needed |= taken
@@ -210,6 +214,8 @@ class _Ways:
                 begun = begun or at * (meets and not taken & made.keys())
                 if meets or given & self._weighted:
                     self._weighted |= taken
+                if (meets and flow.calls[at][0] not in SCALING) or given & self._mixed:
+                    self._mixed |= taken
         self._made, self._joined, alive = made, -1, set()
         for at, (taken, given) in enumerate(calls):
             alive |= given & made.keys() & needed
@@ -220,6 +226,10 @@ class _Ways:
     def weighted(self, hidden: Tensor) -> bool:
         """Whether the outputs are computed from it with further parameters."""
         return _key(hidden) in self._weighted
+
+    def mixed(self, hidden: Tensor) -> bool:
+        """Whether these parameters do more than to scale and shift its entries, as a temperature of the outputs does."""
+        return _key(hidden) in self._mixed
 
     def joined(self, hidden: Tensor) -> bool:
         """Whether it is done when all that the outputs owe to parameters was last in one tensor: no adapter of outputs is."""

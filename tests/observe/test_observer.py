@@ -344,10 +344,25 @@ class Residual(nn.Module):
         return self.head(h)
 
 
+class Ended(nn.Module):
+    """Outputs that a temperature and a shift of their own end, or a readout that is a product and a sum."""
+
+    def __init__(self, scaled: bool) -> None:
+        super().__init__()
+        self.body, self.out, self.scaled = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8)), nn.Linear(8, 2), scaled
+        self.scale, self.shift = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(2))
+        self.weights = nn.Parameter(torch.ones(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body(x).tanh()
+        return self.out(h) * self.scale.exp() + self.shift if self.scaled else (self.weights * h).sum(1, keepdim=True)
+
+
 LAST = [(Registered, "second"), (Branched, "body"), (deep, "2"), (adapted, "2"), (Residual, "third")]
+LAST += [(lambda: Residual(True), "third"), (lambda: Ended(True), "body.2"), (lambda: Ended(False), "body.2")]
 
 
-@pytest.mark.parametrize(("make", "last"), [*LAST, (lambda: Residual(True), "third")])
+@pytest.mark.parametrize(("make", "last"), LAST)
 def test_the_last_hidden_layer_is_found_by_dataflow(make: Callable[[], nn.Module], last: str) -> None:
     torch.manual_seed(0)
     model = make()
