@@ -58,7 +58,8 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
     row = _first_row(made.tensor, source.tensor)
     if row is not None and made.tensor.dim() == 2 and source.tensor.dim() == 3 and _all(contributions, Weight):
         return [Stacked(each, row) for each in contributions]
-    if row is not None and made.tensor.dim() == source.tensor.dim() and all(_gives_rows(each) for each in contributions):
+    whole = all(isinstance(each, Bias) or (isinstance(each, Weight) and not each.transposed) for each in contributions)
+    if row is not None and made.tensor.dim() == source.tensor.dim() and whole:  # rows of its tensor are outputs of a layer
         around = (row, len(source.tensor) - row - len(made.tensor))
         return [replace(each, g=functional.pad(each.g, around)) for each in contributions]
     shape = tuple(made.tensor.shape)
@@ -89,11 +90,6 @@ def _first_row(tensor: Tensor, source: Tensor) -> int | None:
         return None
     same = tensor.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
     return (tensor.storage_offset() - source.storage_offset()) // source.stride(0) if same else None
-
-
-def _gives_rows(each: Contribution) -> bool:
-    """Whether rows of its tensor are outputs of a layer."""
-    return isinstance(each, Bias) or (isinstance(each, Weight) and not each.transposed)
 
 
 def _explicit(each: Contribution, shape: tuple[int, ...]) -> Float[Tensor, "n C P"]:

@@ -33,13 +33,14 @@ class Fields:
     """What something holds by names, and in no dict: slots of an object, values of a class, or a cell of a closure."""
 
     def __init__(self, owner: Any, read: Callable[[Any], dict[str, Any]]) -> None:
-        self.owner, self.read = owner, read
+        self.owner, self.read, self.kind = owner, read, type if isinstance(owner, type) else object
+        """Its kind sets fields also where the owner is frozen."""
 
     def __len__(self) -> int:
         return len(self.copy())
 
     def __setitem__(self, name: str, value: Any) -> None:
-        setattr(self.owner, name, value)
+        self.kind.__setattr__(self.owner, name, value)
 
     def copy(self) -> dict[str, Any]:
         """Return what is there, by name."""
@@ -49,10 +50,10 @@ class Fields:
         """Have that again which was there; whatever is the same is not touched, as others may read it."""
         now = self.copy()
         for name in now.keys() - before.keys():
-            delattr(self.owner, name)
+            self.kind.__delattr__(self.owner, name)
         for name, value in before.items():
             if name not in now or now[name] is not value:
-                setattr(self.owner, name, value)
+                self[name] = value
 
 
 def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -22,7 +22,6 @@ from regime.kernels.jacobian.replay import (
     again,
     by_row,
     differentiated,
-    dimensions,
     pulled_back,
     result_gradients,
     summed,
@@ -169,7 +168,7 @@ def _normalization(use: Use, tensor: Tensor) -> Contribution | None:
 def _multiplication(use: Use, tensor: Tensor) -> Contribution | None:
     x, y = (_argument(use, k, name) for k, name in enumerate(("input", "other")))
     factor = y if x is tensor else x
-    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != dimensions(use):
+    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != use.gradients[0].dim() - 1:
         return None
     return summed(result_gradients(use) * by_row(factor, use.site.axis).unsqueeze(1), tensor)
 

@@ -20,10 +20,11 @@ from regime.kernels.jacobian.parameters import Layers, check_mode, owned
 from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
-from regime.kernels.jacobian.refusal import check_apart, check_order, refuse
+from regime.kernels.jacobian.refusal import check_apart, coupled, refuse
+from regime.kernels.jacobian.rounding import jittered
 from regime.kernels.jacobian.routed import by_rows, misplaced
 from regime.kernels.jacobian.single import check_seen
-from regime.kernels.jacobian.structure import Structure, jittered, learn
+from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.jacobian.verify import GradientCheck, near
 
@@ -143,7 +144,9 @@ def stream(
         if structure.doubtful:
             order = torch.arange(stop - start - 1, -1, -1, device="cpu").chunk(2)  # in halves: one example may decide for all
             turned = torch.cat([evaluate(model, select(examples, part.tolist()), readout).detach() for part in order])
-            check_order(turned, outputs.detach(), probe.tolerance_of_outputs)
+            if not near(turned.flip(0), outputs.detach(), probe.tolerance_of_outputs):
+                away = (turned.flip(0) - outputs.detach()).norm().item()  # such as where an expert takes no more tokens
+                raise ValueError(coupled(f"by {away:.2g} in another order"))
 
 
 class _Layers:

@@ -1,15 +1,22 @@
 """Why a network has no tangent kernel between examples, said by what is shown of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from regime.kernels.jacobian.batch import Batch, Readout, evaluate
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select
 from regime.kernels.jacobian.chance import RANDOM
 from regime.kernels.jacobian.recording import Use
+from regime.kernels.jacobian.rounding import jittered
 from regime.kernels.jacobian.verify import PRECISION, GradientCheck, near
+
+ENOUGH = 32
+"""Examples, each of them several times, that show whether there are gradients: few may happen to be rounded alike."""
+VANISHING = 100
+"""Times what rounding makes of a gradient, below which there is none."""
 
 
 def coupled(how: str) -> str:
@@ -40,21 +47,6 @@ def check_apart(outputs: Tensor, row: int, uses: list[Use]) -> None:
                 raise ValueError(coupled(f"its gradient by {float(others / own.float().norm()):.2g}"))
 
 
-def check_order(turned: Tensor, outputs: Tensor, tolerance: float) -> None:
-    """Refuse examples that take another way behind others, such as where an expert takes no more tokens.
-
-    Args:
-        turned: outputs of a batch in reverse order.
-        outputs: of the batch.
-        tolerance: relative error that rounding may make.
-
-    Raises:
-        ValueError: they do.
-    """
-    if not near(turned.flip(0), outputs, tolerance):
-        raise ValueError(coupled(f"by {(turned.flip(0) - outputs).norm().item():.2g} in another order"))
-
-
 def refuse(
     model: nn.Module, batch: Batch, readout: Readout | None, checks: list[GradientCheck], odd: Sequence[str] = ()
 ) -> NoReturn:
@@ -75,6 +67,12 @@ def refuse(
     first, second = (evaluate(model, batch, readout) for _ in range(2))
     if not near(first, second, max(check.tolerance_of_outputs for check in checks)):
         raise ValueError(RANDOM)
+    several = select(batch, ([*range(len(first))] * ENOUGH)[:ENOUGH])
+    outputs, moved = (way(model, several, readout) for way in (evaluate, jittered))
+    rows = [*range(len(outputs))]
+    some = replace(checks[0], outputs=outputs, chosen=rows, rows=rows, jittered=moved, keep=True)
+    if all(known.norm <= VANISHING * some.moved[path] for path, known in some.known.items()):
+        raise ValueError("model: its outputs have no gradients on this batch but for rounding, as a softmax over one class has")
     each = [first] if len(checks) == 1 else [first[:, k : k + 1] for k in range(len(checks))]
     pairs = list(zip(checks, each, strict=True))
     if not odd or any(check.unlike(outputs) for check, outputs in pairs):

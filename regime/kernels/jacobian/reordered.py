@@ -55,7 +55,8 @@ class Reordered:
         if not met:
             return
         self.asked += function in NUMBERS
-        self.doubtful |= function in ARRAYS or (function in NUMBERS and not _is_plain(met[0]))
+        plain = met[0].is_floating_point() or met[0].dtype == torch.bool  # a truth, or a size of values, decides no order
+        self.doubtful |= function in ARRAYS or (function in NUMBERS and not plain)
         self.doubtful |= self._moves(function, args, kwargs, tensors)
         results = list(tensors_in(output))
         if function is Tensor.__setitem__ or changes_in_place(function):
@@ -83,11 +84,6 @@ class Reordered:
         index = {id(place) for place in places if id(place) in self.examples}
         taken = tensors_in(args[2:]) if function is Tensor.__setitem__ else tensors
         return bool(index) and any(id(tensor) in self.examples and id(tensor) not in index for tensor in taken)
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether a number of it decides no order: a truth, or a size of values."""
-    return tensor.is_floating_point() or tensor.dtype == torch.bool
 
 
 def _axis(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

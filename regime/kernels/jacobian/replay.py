@@ -102,11 +102,6 @@ def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]
     return source, result
 
 
-def dimensions(use: Use) -> int:
-    """Return how many axes the call's result has."""
-    return use.gradients[0].dim() - 1
-
-
 def result_gradients(use: Use) -> Tensor:
     """(n, C, shape of one example's part of the result)."""
     return torch.stack(use.gradients, dim=1).movedim(2, 2 + use.site.axis.position)

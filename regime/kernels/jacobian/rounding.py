@@ -3,8 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate
 
 SINGLE = torch.finfo(torch.float32).eps
 """Unit of rounding of numbers that are not coarse."""
@@ -44,3 +46,15 @@ class Jitter(TorchDispatchMode):
         noise = torch.rand(wide.shape, generator=generator, dtype=wide.dtype, device=wide.device) - 0.5
         moved = torch.addcmul(wide, wide, noise, value=limits.eps).clamp(limits.min, limits.max)
         return torch.where(wide.isinf(), wide, moved).to(value.dtype)
+
+
+def jittered(model: nn.Module, batch: Batch, readout: Readout | None) -> Tensor:
+    """Return the outputs with another rounding.
+
+    Args:
+        model: any module.
+        batch: a few examples.
+        readout: a function of the model's output and the batch, or None.
+    """
+    with Jitter():
+        return evaluate(model, batch, readout)

@@ -83,23 +83,15 @@ def misplaced(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Use]:
     return [use for use, moved in zip(uses, told, strict=True) if moved]
 
 
-def _digits(outputs: Tensor) -> int:
-    """How many bits of e there may be in 2**e, which must not overflow."""
-    return 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3
-
-
-def _mixed(outputs: Float[Tensor, "n C"]) -> Float[Tensor, " n"]:
-    """One number that depends on whatever any output of an example depends on."""
-    return outputs @ (1 + torch.arange(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).cos() / 2)
-
-
 def _owners(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Int[Tensor, " R"]]:
     """The example of each row of each call's result; n where no output depends on it, -1 where those of several do.
 
     The rows of a call are places along the axis of examples, or all but the last axis where it is not known.
     """
-    n, digits = len(outputs), _digits(outputs)
-    mixed, examples = _mixed(outputs), torch.arange(len(outputs), device=outputs.device)
+    n, examples = len(outputs), torch.arange(len(outputs), device=outputs.device)
+    digits = 6 if torch.finfo(outputs.dtype).max > 2.0**100 else 3  # bits of e there may be in 2**e, which must not overflow
+    unlike = 1 + torch.arange(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).cos() / 2
+    mixed = outputs @ unlike  # depends on whatever any output of an example depends on
 
     def rows(values: Tensor) -> list[Tensor]:
         """Gradients of a sum of values."""

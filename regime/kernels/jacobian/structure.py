@@ -19,7 +19,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs,
 from regime.kernels.jacobian.chance import check_settled
 from regime.kernels.jacobian.held import noting
 from regime.kernels.jacobian.refusal import coupled
-from regime.kernels.jacobian.rounding import SINGLE, Jitter
+from regime.kernels.jacobian.rounding import SINGLE, jittered
 from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
 from regime.kernels.jacobian.undisturbed import Passes
 from regime.kernels.jacobian.verify import near, tolerance_of
@@ -180,18 +180,6 @@ def _check_alone(
             continue  # a network that takes no single example
         if not near(alone, among[None], tolerance):
             raise ValueError(coupled(f"by {(alone - among).norm().item():.2g}"))
-
-
-def jittered(model: nn.Module, batch: Batch, readout: Readout | None) -> Tensor:
-    """Return the outputs with another rounding.
-
-    Args:
-        model: any module.
-        batch: a few examples.
-        readout: a function of the model's output and the batch, or None.
-    """
-    with Jitter():
-        return evaluate(model, batch, readout)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -178,6 +178,22 @@ def test_each_pass_begins_with_what_was_found_and_it_comes_back(kind: str) -> No
     assert all(np.array_equal(one, two) for (_, one), (_, two) in zip(before, after, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    scale: Tensor
+
+
+def test_a_buffer_in_a_frozen_object_is_one_memory_in_every_pass() -> None:
+    model = Kept(None, lambda _: model.frozen.scale.add_(1).sum())
+    model.register_buffer("scale", torch.ones(()))
+    model.frozen = Frozen(model.scale)
+    with undisturbed(model):
+        assert torch.equal(model(X), model(X))
+    regime.Monitor(model, X)
+    assert model.frozen.scale is model.scale
+    assert model.scale == 1
+
+
 def test_what_a_class_holds_comes_back() -> None:
     class Counting(Kept):
         count, made = 1.0, None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+import regime
 from regime import Linearization, empirical_ntk, plan_ntk
 from regime.kernels.jacobian import replay
 from regime.kernels.jacobian.calls import RULES
@@ -334,6 +335,32 @@ def test_gradients_that_are_not_finite_are_refused(at: int, crossed: bool, metho
     x[at] = 0
     with pytest.raises(ValueError, match=r"model: .*not finite"):
         empirical_ntk(Root(4, 2, bias=False), x, torch.randn(3, 4) if crossed else None, method=method)
+
+
+VANISHING: dict[str, Callable] = {
+    "sum of shares": lambda o, _: o.softmax(1).sum(1, keepdim=True),
+    "sum of what is centered": lambda o, _: functional.layer_norm(o, (3,)).sum(1, keepdim=True),
+    "one direction": lambda o, _: functional.normalize(o[:, :1] * o[:, 1:2].exp(), dim=1) + 0 * o[:, :1],
+    "likeness to itself": lambda o, _: functional.cosine_similarity(o, o)[:, None],
+}
+
+
+@pytest.mark.parametrize("name", VANISHING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_that_are_rounding_alone_are_called_so_or_none(name: str, dtype: torch.dtype) -> None:
+    for seed in range(8):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype)
+        x = torch.randn(9, 4, dtype=dtype)
+        words = []
+        for use in (empirical_ntk, regime.Monitor):
+            try:
+                found = use(model, x, readout=VANISHING[name])
+            except ValueError as error:
+                words.append(str(error))
+            else:
+                assert use is regime.Monitor or found.total.abs().max() < 1e-10
+        assert all("no gradients on this batch but for rounding" in each for each in words), words
 
 
 class Stepping(nn.Linear):
