@@ -119,8 +119,8 @@ def _containers(value: Any) -> tuple[Any, ...]:
 
 def _held(value: Any) -> tuple[Any, ...]:
     """The dict and the slots of an object; without either it is not known what it holds."""
-    own, slots = getattr(value, "__dict__", None), Fields(value, _slots)
-    return tuple(part for part in (own, slots or None) if isinstance(part, dict | Fields))
+    own, slots = getattr(value, "__dict__", None), Fields(value, _slots) if _members(value) else None
+    return tuple(part for part in (own, slots) if isinstance(part, dict | Fields))
 
 
 def _is_data(value: Any, deep: int = DEEP) -> bool:
@@ -131,9 +131,12 @@ def _is_data(value: Any, deep: int = DEEP) -> bool:
     return bool(held) and deep > 0 and all(_is_data(each, deep - 1) for part in held for each in part.copy().values())
 
 
+def _members(value: Any) -> list[str]:
+    return [name for kind in type(value).__mro__ for name, own in vars(kind).items() if isinstance(own, MemberDescriptorType)]
+
+
 def _slots(value: Any) -> dict[str, Any]:
-    own = [name for kind in type(value).__mro__ for name, each in vars(kind).items() if isinstance(each, MemberDescriptorType)]
-    return {name: getattr(value, name) for name in own if hasattr(value, name)}
+    return {name: getattr(value, name) for name in _members(value) if hasattr(value, name)}
 
 
 def _of_class(kind: type) -> dict[str, Any]:

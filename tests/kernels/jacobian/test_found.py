@@ -99,7 +99,7 @@ def spaced(space: SimpleNamespace) -> Tensor:
 
 
 class Slotted:
-    __slots__ = ("count", "seen")
+    __slots__ = ("count", "made", "seen")
 
     def __init__(self) -> None:
         self.count, self.seen = 1.0, torch.ones(())
@@ -107,7 +107,8 @@ class Slotted:
 
 def slotted(own: Slotted) -> Tensor:
     own.count += 1
-    own.seen = own.seen * own.count
+    own.made = [*getattr(own, "made", ()), own.count]
+    own.seen = own.seen * sum(own.made)
     return own.seen
 
 
