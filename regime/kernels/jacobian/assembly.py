@@ -31,8 +31,7 @@ def recorded(
         layers: whose parameters are differentiated.
         recording: of these parameters, and not yet begun.
     """
-    with recording:
-        outputs = evaluate(model, batch, readout)
+    outputs = evaluate(model, batch, readout, recording)
     graph = graph_under(outputs)
     uses = [use for use in recording.uses if use.edge.node in graph]
     differentiate(outputs, uses, graph, lambda _: None, keep=True)
