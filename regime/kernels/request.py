@@ -59,17 +59,17 @@ class Request:
                 check_integer(name, getattr(self, name), *limits)
         check_integer("seed", self.seed, *SEEDS)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, int | None]:
         """Examples n, and m of the other batch; None for a symmetric kernel."""
         return size(self.batch), None if self.other is None else size(self.other)
 
-    @property
+    @cached_property
     def parameters(self) -> Layers:
         """Those that the kernel is of."""
         return owned(self.model, self.layers)
 
-    @property
+    @cached_property
     def names(self) -> dict[str, str]:
         """The name under which the kernel of each layer, or of each of its heads, is summed."""
         parts = [name for path, own in self.parameters.items() for name in head_names(path, own, self.heads)]

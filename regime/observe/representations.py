@@ -180,8 +180,8 @@ class _Flow(TorchFunctionMode):
         del types
         output = function(*args, **(kwargs or {}))
         gives = args[:1] if function is Tensor.__setitem__ else output
-        if given := list(tensors_in(gives)):
-            self.calls.append((function, list(tensors_in((args, kwargs or {}))), given))
+        if given := tensors_in(gives):
+            self.calls.append((function, tensors_in((args, kwargs or {})), given))
         return output
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import is_dataclass
 from functools import partial
 from itertools import chain
@@ -169,18 +169,22 @@ def cloned(batch: Batch) -> Batch:
     return mapped(copied, batch)
 
 
-def evaluate(model: nn.Module, batch: Batch, readout: Readout | None) -> Float[Tensor, "n C"]:
+def evaluate(
+    model: nn.Module, batch: Batch, readout: Readout | None, watching: AbstractContextManager | None = None
+) -> Float[Tensor, "n C"]:
     """Return the outputs (n, C) that are differentiated.
 
     Args:
         model: any module.
         batch: n examples.
         readout: a function of the model's output and the batch, or None.
+        watching: is entered for the pass alone.
 
     Raises:
         ValueError: as `called` and `check_outputs` do.
     """
-    output = called(model, batch, readout)
+    with watching or nullcontext():
+        output = called(model, batch, readout)
     check_outputs(model, output, size(batch))
     return output
 

@@ -123,8 +123,7 @@ def stream(
         checks = [probe.of_output(k) for k in range(probe.outputs.shape[1])] if apart else [probe]
         for check in checks:
             _ = check.moved, check.known  # before activations take memory
-        with Recording(structure.shared, stop - start) as recording:
-            outputs = evaluate(model, examples, readout)
+        outputs = evaluate(model, examples, readout, recording := Recording(structure.shared, stop - start))
         graph = graph_under(outputs)
         if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
             refuse(model, examples, readout, checks)

@@ -104,7 +104,8 @@ class Found:
 
     def over(self) -> set[int]:
         """A pass is over; return the ids of parameters that it has cast, of which gradients are not found again."""
-        cast = {id(parameter) for parameter, *_, data in self.trainable if parameter.dtype != data.dtype}
+        with torch._C.DisableTorchFunction():  # whoever watches the pass would see each of these looks
+            cast = {id(parameter) for parameter, *_, data in self.trainable if parameter.dtype != data.dtype}
         self._unfreeze()
         self.passed = RemovableHandle.next_id
         return cast

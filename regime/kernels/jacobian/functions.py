@@ -1,6 +1,6 @@
 """What calls of torch functions take and do."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,15 +25,21 @@ def hides_an_axis() -> bool:
     return any(level.key() == TransformType.Vmap for level in get_interpreter_stack() or ())
 
 
-def tensors_in(values: Any) -> Iterable[Tensor]:
-    """The tensors of nested arguments, in order."""
+def tensors_in(values: Any) -> list[Tensor]:
+    """The tensors of nested arguments, in order; called at every function of a pass."""
     if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors_in(value)
-    elif isinstance(values, Mapping):
-        yield from tensors_in(tuple(values.values()))
+        return [values]
+    if not isinstance(values, list | tuple):
+        if not isinstance(values, Mapping):
+            return []
+        values = values.values()
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif value is not None:
+            found += tensors_in(value)
+    return found
 
 
 def changes_in_place(function: Callable) -> bool:

@@ -78,7 +78,7 @@ class Recording(Composed):
         """Those whose result has examples."""
 
     def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        tensors = list(tensors_in((args, kwargs)))
+        tensors = tensors_in((args, kwargs))
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
@@ -96,7 +96,7 @@ class Recording(Composed):
             for entry in met.values():
                 entry.broken = True
             return output
-        tensors = list(tensors_in((kept, kwargs)))
+        tensors = tensors if kept is args else tensors_in((kept, kwargs))
         use = Use(site, kept, kwargs, tensors, get_gradient_edge(outputs[0]))
         for entry in met.values():
             entry.uses.append(use)

@@ -50,7 +50,7 @@ class Reordered:
             kwargs: by name.
             output: what it gave.
         """
-        tensors = list(tensors_in((args, kwargs)))
+        tensors = tensors_in((args, kwargs))
         met = [tensor for tensor in tensors if id(tensor) in self.examples]
         if not met:
             return
@@ -58,7 +58,7 @@ class Reordered:
         plain = met[0].is_floating_point() or met[0].dtype == torch.bool  # a truth, or a size of values, decides no order
         self.doubtful |= function in ARRAYS or (function in NUMBERS and not plain)
         self.doubtful |= self._moves(function, args, kwargs, tensors)
-        results = list(tensors_in(output))
+        results = tensors_in(output)
         if function is Tensor.__setitem__ or changes_in_place(function):
             results.append(tensors[0])
         self.examples.update((id(result), result) for result in results)

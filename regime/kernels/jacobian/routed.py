@@ -155,8 +155,7 @@ def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Lay
     if not any(layers.values()):
         return {path: [] for path in layers}, layers
     parameters = [parameter for own in layers.values() for parameter in own.values()]
-    with Routed(parameters, size(batch)) as recording:
-        outputs = evaluate(model, batch, readout)
+    outputs = evaluate(model, batch, readout, recording := Routed(parameters, size(batch)))
     graph = graph_under(outputs)
     uses = [use for use in recording.uses if use.edge.node in graph]
     differentiate(outputs, uses, graph, lambda _: None, keep=True)

@@ -77,7 +77,7 @@ class Log(Composed):
         if any(each.is_nested for each in outputs):
             raise ValueError("model: it makes nested tensors, in which no axis counts the examples; pad them to one tensor")
         if outputs:
-            tensors = list(tensors_in((args, kwargs)))
+            tensors = tensors_in((args, kwargs))
             if not returns_its_argument(function, tensors, outputs):
                 self.calls.append(Call(object() if hides_an_axis() else function, tensors, outputs))  # like no other then
         return output
@@ -106,14 +106,14 @@ class RowLog(Log):
             if isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
                 self.known[id(output)] = output
                 return
-            if not any(True for _ in tensors_in((args, kwargs))):
+            if not tensors_in((args, kwargs)):
                 return
             self.reordered.examples.update(self.known)
             self.known = {}
         super()._follow(function, args, kwargs, output)
 
     def _treats_apart(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
-        met = list(tensors_in((args, kwargs)))
+        met = tensors_in((args, kwargs))
         if function is functional.linear:
             return id(met[0]) in self.known and all(isinstance(each, nn.Parameter) for each in met[1:])
         return function in ENTRYWISE and all(id(each) in self.known for each in met)

@@ -35,8 +35,9 @@ def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[
     """
     with ExitStack() as all_of_them:
         passes = all_of_them.enter_context(_undisturbed(unwrapped(model)))
-        known = set(model.modules())
-        for module in modules_of(readout):
+        own = [*modules_of(readout)]
+        known = set(model.modules()) if own else ()
+        for module in own:
             if module not in known:
                 all_of_them.enter_context(_undisturbed(unwrapped(module)))
         yield passes

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.kernels.jacobian.batch import widened
@@ -74,6 +74,11 @@ class GradientCheck:
         return _weights(len(self.rows), like.dtype, like.device), _weights(like.shape[1], like.dtype, like.device)
 
     @cached_property
+    def index(self) -> Int[Tensor, " k"]:
+        """The rows of the batch that are compared."""
+        return torch.tensor(self.rows, device=self.outputs.device)
+
+    @cached_property
     def known(self) -> dict[str, "_Gradient"]:
         """The gradients of the mixture, by layer."""
         return self._gradients(self.outputs, self.keep)
@@ -116,7 +121,7 @@ class GradientCheck:
         def mix(g: Tensor) -> Tensor:
             return c.to(g).view(-1, *[1] * (g.dim() - 1)) * (r.to(g).unsqueeze(0) @ g)
 
-        mixed = jacobian.rows(torch.tensor(self.rows, device=c.device)).of_outputs(mix)
+        mixed = jacobian.rows(self.index).of_outputs(mix)
         kernel = mixed.kernel(mixed, "trace", out=mixed.zeros(mixed.examples, "trace"))
         squares = torch.stack([known.size, known.error(mixed), (2 * kernel.tril().sum() - kernel.trace()).double()])
         size, error, norm = (max(0.0, square) ** 0.5 for square in squares.tolist())  # a GPU is waited for once
