@@ -21,7 +21,7 @@ FURTHER = (1.5, 2.0)
 """The share tried besides in each batch that follows, where none was clearly there."""
 CLOSE = 10.0
 """Factor between the ends of the border's interval that is close enough."""
-CLEAR = (3.0, 2.0, 1.0)
+CLEAR = (2.0, 1.0)
 """Times its own interval by which a run clears the bound, so that runs of other seeds land there too: if none, less will do."""
 
 

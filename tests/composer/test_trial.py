@@ -82,6 +82,17 @@ def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_of_runs_that_are_clear_the_nearest_is_advised() -> None:
+    """A run a hundred times as far, which is clearer yet, is no better advice."""
+    known = {"learning_rate": 0.1, "label": "lazy", "agree": "4 of 4 seeds lazy", "reasons": []}
+    near, far = (
+        trial.Trial(value=value, index=index, interval=interval, **known)
+        for value, index, interval in ((29.2, 0.171, (0.095, 0.248)), (2745.0, 0.0, (0.0, 1e-8)))
+    )
+    search = trial.Search.of(ToyConfig(width=64, alpha=0.1), "alpha", "lazy")
+    assert trial._landed(search, [near, far], trial.CLEAR) is near
+
+
 def test_there_is_nothing_to_try_where_nothing_moved() -> None:
     assert regime.run(CONFIG.model_copy(update={"trainable": "readout"})).verdict.advice == []
 
