@@ -45,7 +45,7 @@ def _follow(run: ToyStart, learners: bool) -> Generator[Pause, None, Followed]:
             limits[name] = limit.points(config, run.network, where, data.train.x, copies)
             yield Pause(0, 0.0)
     except ValueError:
-        no_limit = "the infinite-width kernel overflows here"
+        no_limit = "the infinite-width kernel is too large or too small here"
     return Followed(x, offsets, points, limits, no_limit)
 
 
