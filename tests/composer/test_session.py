@@ -223,6 +223,14 @@ SPOILED = {
     "a tensor that would be spread": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor[:1]),
     "a tensor of another kind": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor.double()),
     "tensors of one": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[0]),
+    # what follows fits, or fails later, within a step
+    "other weights": put("batches", 0, "producer", "tensors", 1, value=lambda tensor: tensor + 1),
+    "fewer points to compare": put("config", "probe_samples"),
+    "a past without its time": put("batches", 0, "recorder", "past", "time"),
+    "a past of other points": put("batches", 0, "recorder", "past", "kernel", value=lambda kernel: kernel[:0]),
+    "a past of more dimensions": put("batches", 0, "recorder", "past", "missed", value=lambda missed: missed[None]),
+    "a history with a better loss": put("batches", 0, "recorder", "history", 0, "measures", "train_loss", value=1e-9),
+    "other seconds": put("seconds", value=7.0),
 }
 
 
