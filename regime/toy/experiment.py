@@ -101,12 +101,7 @@ class Experiment:
 
     @classmethod
     def begun(cls, run: ToyStart, *, learners: bool = True) -> Generator[Pause, None, Self]:
-        """Return an experiment at its start, with pauses between its pieces.
-
-        Args:
-            run: everything at step 0.
-            learners: whether the infinite-width limit is followed.
-        """
+        """Return an experiment at its start, with pauses between its pieces; `learners` has the infinite width followed."""
         yield Pause(0, 0.0)
         followed = yield from _follow(run, learners)
         return cls(run, followed)
