@@ -14,8 +14,8 @@ Value = TypeVar("Value")
 Tick = Callable[[], None]
 """Called between two pieces of work; where nobody wants more of it, it raises `StoppedError`."""
 
-OFTEN = 0.2
-"""Seconds after which an item is long in coming."""
+OFTEN, PATIENCE = 0.2, 0.5
+"""Seconds after which an item is long in coming, and after which who closes leaves it behind."""
 
 
 class StoppedError(BaseException):
@@ -76,12 +76,10 @@ class Ahead(Generic[Item]):
         wait([self._coming] if self._coming else [])
 
     def close(self) -> None:
-        """Close the generator, at once or behind what is computed now: nobody can stop an operation of torch."""
-        if self._coming is None or self._coming.done():
-            self._items.close()
-        else:
-            self._thread.submit(self._items.close)
-        self._thread.shutdown(wait=False)
+        """Close the generator behind what is computed now, without waiting long: nobody can stop an operation of torch."""
+        busy = self._coming is not None and not wait([self._coming], PATIENCE).done
+        self._thread.submit(self._items.close)
+        self._thread.shutdown(wait=not busy)
 
 
 def in_pieces(work: Callable[[Callable[[Item], None]], None]) -> Iterator[Item]:

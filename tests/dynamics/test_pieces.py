@@ -72,10 +72,10 @@ def test_items_may_be_wanted_from_other_threads() -> None:
 
 
 def slowly(*items: object) -> Generator[object, None, None]:
-    """Items that are 0.3 s in coming each; an error is raised."""
+    """Items that are 0.3 s in coming each, or as long as a float says; an error is raised."""
     try:
         for item in items:
-            time.sleep(0.3)
+            time.sleep(item if isinstance(item, float) else 0.3)
             if isinstance(item, Exception):
                 raise item
             yield item
@@ -113,14 +113,25 @@ def test_who_settles_waits_and_loses_nothing() -> None:
 
 def test_what_is_closed_while_it_computes_ends_behind_that_and_nobody_waits() -> None:
     SEEN.clear()
-    ahead = Ahead(slowly(1, 2))
+    ahead = Ahead(slowly(1.5, 2))
     assert ahead.item(0.0) is None
     began = time.perf_counter()
     ahead.close()
-    assert time.perf_counter() - began < 0.2
-    time.sleep(0.6)
+    assert time.perf_counter() - began < 0.9
+    assert not SEEN
+    time.sleep(1.5)
     assert SEEN
-    assert SEEN[0] is not threading.current_thread()
+
+
+def test_what_is_closed_leaves_no_thread() -> None:
+    SEEN.clear()
+    threads = threading.active_count()
+    for waited in (0.0, 1.0):
+        ahead = Ahead(slowly(1, 2))
+        ahead.item(waited)
+        ahead.close()
+        assert threading.active_count() <= threads
+    assert len(SEEN) == 2
 
 
 def test_items_are_computed_on_as_many_cores_as_their_reader_has() -> None:
