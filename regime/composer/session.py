@@ -94,7 +94,7 @@ class Session:
             raise self._failure
         try:
             while (event := self._events.item(OFTEN)) is None:
-                if self._clock.due():
+                if self._clock.late:
                     step, steps, left = self._at
                     return Progress(step=step, steps=steps, seconds=self._clock.seconds, seconds_left=left)
             if isinstance(event, Measured | Progress):
