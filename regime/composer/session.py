@@ -119,10 +119,10 @@ class Session:
         Raises:
             ValueError: nothing is measured yet, or the run is finished, whose last event has the report.
         """
+        if self.finished or self._recorder is None or not self._recorder.history:
+            raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
         self._events.settle()
         recorder = self._recorder
-        if self.finished or recorder is None or not recorder.history:
-            raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
         last = recorder.history[-1]
         where = f"at step {last.step} of {last.steps}" + ", while its verdict was settled" * recorder.ended
         return recorder.report(self._origin(), self._clock.seconds).model_copy(update={"interrupted": where})

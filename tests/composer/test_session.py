@@ -13,6 +13,9 @@ import torch
 
 import regime
 from regime import ProbeConfig, Report, Session, ToyConfig
+from regime.composer.pace import Clock
+from regime.composer.producers import Loop
+from regime.dynamics.snapshot import Pause
 from regime.record.held import read
 from regime.toy.training import Training
 
@@ -150,6 +153,15 @@ def test_a_run_is_saved_where_it_stands_though_it_was_left_within_an_operation(
     session.save(tmp_path / "held.pt")
     monkeypatch.setattr(Training, "step", step)
     assert numbers(finish(Session.load(tmp_path / "held.pt"))) == want
+
+
+def test_the_last_measurement_takes_time_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernel regression may take as long as all steps: 0 s were left for a minute."""
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", -1.0)
+    loop = Loop(Clock(60.0), steps=4, expected=100.0)
+    assert loop.event(Pause(2, 0.5), None).seconds_left == pytest.approx(60, abs=1)
+    assert loop.event(Pause(4, 1.0), None).seconds_left == pytest.approx(40, abs=1)
+    assert Loop(Clock(60.0), steps=4, expected=50.0).event(Pause(4, 1.0), None).seconds_left == 0
 
 
 def test_less_than_one_measurement_is_refused() -> None:
