@@ -24,7 +24,7 @@ def stream(config: RunConfig) -> Iterator[Event]: ...
 @overload
 def stream(config: SweepConfig) -> Iterator[SweepEvent]: ...
 def stream(config: Runnable) -> Iterator[Event | SweepEvent]:
-    """Run a configuration, one event at a time: started, measured (progress between distant ones), finished.
+    """Run a configuration, one event at a time: started, measured (progress where these are distant), finished.
 
     A sweep's measurements are its cells. Closing the iterator stops the run at once; nothing of it stays, but what a sweep's
     store has.

@@ -77,8 +77,12 @@ def _table(cards: list["Card"], skipped: dict[str, str]) -> str:
 
 
 def _line(finding: "Finding") -> str:
-    from regime.reproductions.table import estimate
-
     bounds = [f"{sign} {end:g}" for sign, end in ((">=", finding.low), ("<=", finding.high)) if end is not None]
     said = f"{finding.what}; expected: {finding.expected}" + (f", as by {finding.against}" if finding.against else "")
     return f"     {finding.outcome:9}  {estimate(finding):25}  {', '.join(bounds):20}  {said}"
+
+
+def estimate(finding: "Finding") -> str:
+    """Return a number with its interval, to three digits; without the interval where both ends are the number."""
+    value, low, high = (f"{x:.3f}" if 0.1 <= abs(x) < 10 else f"{x:.3g}" for x in (finding.value, *finding.interval))
+    return value if low == high else f"{value} [{low}, {high}]"

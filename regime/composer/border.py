@@ -1,7 +1,7 @@
 """Where a toy's regime changes along alpha, the step or the width: every value is tried, none is extrapolated."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from regime.composer.grid import GridCell
 from regime.composer.producers import train_together
 from regime.composer.search import FAILED, Axis, Border, Search, Trial
 from regime.config import ToyConfig
+from regime.dynamics.pieces import Ahead
 from regime.errors import ConfigError
 from regime.measures.advice import Side
 from regime.measures.verdict import Verdict
@@ -79,18 +80,20 @@ def stream_border(
     began = time.perf_counter()
     seen: list[Trial] = []
     while values := search.next_values(seen):
-        with closing(run_at(search.config, axis, values)) as items:
+        share = 0.0
+        with closing(Ahead(run_at(search.config, axis, values)).items()) as items:
             for item in items:
                 seconds = time.perf_counter() - began
                 if isinstance(item, Trial):
                     seen.append(item)
                     yield Tried(seen=item, seconds=seconds)
                 else:
-                    yield Trying(values=values, fraction=item, seconds=seconds)
+                    share = share if item is None else item
+                    yield Trying(values=values, fraction=share, seconds=seconds)
     yield Finished(report=search.border(seen).to_dict())
 
 
-def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Iterator[float | Trial]:
+def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Generator[float | Trial, None, None]:
     """Run a configuration at several values of one field, yielding the share that is done, and each run's outcome.
 
     Args:

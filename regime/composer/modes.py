@@ -14,11 +14,7 @@ End = TypeVar("End")
 
 
 def in_own_modes(iterate: Callable[P, Generator[Item, None, End]]) -> Callable[P, Generator[Item, None, End]]:
-    """Return a generator function that is in its caller's modes only between its items.
-
-    Args:
-        iterate: yields what comes of a run.
-    """
+    """Return a generator function that is in its caller's modes only between its items."""
 
     @wraps(iterate)
     def generate(*args: P.args, **kwargs: P.kwargs) -> Generator[Item, None, End]:

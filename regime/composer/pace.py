@@ -36,6 +36,11 @@ class Clock:
         self.spoke()
         return True
 
+    @property
+    def late(self) -> bool:
+        """Whether what was due is long in coming."""
+        return self.seconds - self._spoke > 1.5 * HEARTBEAT
+
     def spoke(self) -> None:
         """Take note that something was said."""
         self._spoke = self.seconds

@@ -80,6 +80,7 @@ class Loop:
             measured = recorder.record(item, now, left)
             self.clock.spoke()
             return measured
+        left = left or max(0.0, self.began + self.expected - now)  # the last measurement may take as long as the steps
         return Progress(step=item.step, steps=self.steps, seconds=now, seconds_left=left) if self.clock.due() else None
 
 

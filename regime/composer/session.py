@@ -1,7 +1,8 @@
 """One run: a configuration's producer, its snapshots measured, as a stream of events that ends in a report."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -11,6 +12,7 @@ from regime.composer.modes import in_modes
 from regime.composer.pace import Clock
 from regime.composer.producers import Loop, Producer, distance_apart, fetching, produce
 from regime.config import RunConfig, config_from_dict
+from regime.dynamics.pieces import OFTEN, Ahead
 from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError, is_integer
 from regime.record import held
@@ -54,7 +56,9 @@ class Session:
         self._ended: list[dict[str, Any]] = []
         """States of the batches before it."""
         self._failure: Exception | None = None
-        self._events = self._run()
+        self._events = Ahead(self._run())
+        self._at: tuple[float, float, float | None] = 0, getattr(config, "steps", 0), None
+        """Step, steps and seconds that were left when the run last said so."""
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
         """The events from here on: to the end, or until there were so many measurements more.
@@ -80,7 +84,7 @@ class Session:
             except GeneratorExit:
                 if isinstance(event, Fetching):  # a fetch that is held would go on: end it, and ask again next time
                     self._events.close()
-                    self._events = self._run()
+                    self._events = Ahead(self._run())
                 raise
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
@@ -88,17 +92,20 @@ class Session:
     def _next(self) -> Event:
         if self._failure is not None:
             raise self._failure
-        self._clock.run()
         try:
-            return in_modes(next)(self._events)
+            while (event := self._events.item(OFTEN)) is None:
+                if self._clock.late:
+                    step, steps, left = self._at
+                    return Progress(step=step, steps=steps, seconds=self._clock.seconds, seconds_left=left)
+            if isinstance(event, Measured | Progress):
+                self._at = event.step, event.steps, event.seconds_left
+            return event
         except BaseException as error:
             known = error if isinstance(error, Exception) else None
             self._failure = known or ValueError(
                 "this run was interrupted within a step; begin another, or load one that was saved"
             )
             raise
-        finally:
-            self._clock.hold()
 
     def close(self) -> None:
         """Let go of all that the run holds, at once rather than when Python comes to it; it cannot go on."""
@@ -112,9 +119,10 @@ class Session:
         Raises:
             ValueError: nothing is measured yet, or the run is finished, whose last event has the report.
         """
-        recorder = self._recorder
-        if self.finished or recorder is None or not recorder.history:
+        if self.finished or self._recorder is None or not self._recorder.history:
             raise ValueError("report: nothing is measured yet, or the run is finished, whose last event has the report")
+        self._events.settle()
+        recorder = self._recorder
         last = recorder.history[-1]
         where = f"at step {last.step} of {last.steps}" + ", while its verdict was settled" * recorder.ended
         return recorder.report(self._origin(), self._clock.seconds).model_copy(update={"interrupted": where})
@@ -131,6 +139,7 @@ class Session:
         Raises:
             ValueError: nothing is measured yet.
         """
+        self._events.settle()
         if self._recorder is None or self._recorder.baseline is None:
             raise ValueError("kernels: nothing is measured yet")
         return {name: kernel.cpu() for name, kernel in self._recorder.kernels().items()}
@@ -143,6 +152,7 @@ class Session:
         Raises:
             ValueError: nothing is measured yet.
         """
+        self._events.settle()
         save_kernels(self._recorder, path)
 
     def _complete(self) -> bool:
@@ -155,6 +165,7 @@ class Session:
         Raises:
             ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
         """
+        self._events.settle()
         measured = self._recorder is not None and self._recorder.history
         if measured and not self.finished and self._producer is None:
             raise self._failure
@@ -177,10 +188,23 @@ class Session:
         session = cls(config_from_dict(state["config"]))
         session._clock = Clock(state["seconds"])
         session._clock.hold()
-        session._events = session._run(state["batches"])
+        session._events = Ahead(session._run(state["batches"]))
         return session
 
-    def _run(self, states: Sequence[dict[str, Any]] = ()) -> Iterator[Event]:
+    def _run(self, states: Sequence[dict[str, Any]] = ()) -> Generator[Event, None, None]:
+        """The run's events in its own modes, on a clock that stands still between them."""
+        with closing(self._compute(states)) as events:
+            while True:
+                self._clock.run()
+                try:
+                    event = in_modes(next)(events, None)
+                finally:
+                    self._clock.hold()
+                if event is None:
+                    return
+                yield event
+
+    def _compute(self, states: Sequence[dict[str, Any]]) -> Generator[Event, None, None]:
         """The run from its start, or from where its batches of seeds stood; the last one may have been under way."""
         config, clock = self.config, self._clock
         if config.kind != "toy":

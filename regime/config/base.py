@@ -26,7 +26,8 @@ def _range(schema: dict[str, Any]) -> str:
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     above = "above " if "exclusiveMinimum" in schema else "from "
-    return f" {above}{low} to {high}" if low is not None and high is not None else ""
+    below = " to below " if "exclusiveMaximum" in schema else " to "
+    return f" {above}{low}{below}{high}" if low is not None and high is not None else ""
 
 
 def describe(schema: dict[str, Any]) -> str:

@@ -111,7 +111,7 @@ def _columns(sheet: Sheet, choices: Choices, encoded: list[int]) -> _Columns:
         )
     if words:
         named = [sheet.names[at] for at in words]
-        word = next(cell for cell in sheet.column(words[0]) if not is_missing(cell))
+        word = next(cell for cell in sheet.column(words[0]) if not (is_missing(cell) or sheet.decimals.typed(cell)))
         mends = "" if chosen else f"; target = {named[0]!r} predicts it"
         mends += "; texts are for a probe" if sum(map(len, sheet.column(words[0]))) > TEXT * len(sheet.cells) else ""
         raise ValueError(

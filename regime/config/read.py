@@ -73,12 +73,7 @@ def few(names: list[str], most: int = 6) -> str:
 
 
 def classes_of(column: list[str], values: list[Decimal] | None) -> tuple[tuple[str, ...], list[int]]:
-    """Return the classes of a column, in order, and each row's class: numbers compare as numbers, words as they are written.
-
-    Args:
-        column: the cells.
-        values: their numbers; None: they are words.
-    """
+    """Return a column's classes, in order, and each row's: as its values compare, or where it has none as cells are written."""
     if values is None:
         names = sorted(set(column))
         return tuple(names), [names.index(cell) for cell in column]

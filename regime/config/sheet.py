@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regime.config.columns import Decimals, decimals_of, find_column, is_missing, names_first, numbers
+from regime.config.columns import LARGEST, Decimals, decimals_of, find_column, is_missing, names_first, numbers
 from regime.config.read import Choices
 from regime.config.table import COLUMNS, ROWS, SHOWN, listed, read_table
 from regime.errors import show
@@ -108,16 +108,17 @@ def bad_cells(sheet: Sheet, at: int, words: bool, target: bool = False) -> list[
     column, name = sheet.column(at), sheet.names[at]
     mend = ", though a class with task_type = 'classification'," if target else ""
     return [
-        Bad(row, name, cell, _why(cell) + (mend if not is_missing(cell) else ""))
+        Bad(row, name, cell, _why(cell, sheet.decimals) + (mend if not is_missing(cell) else ""))
         for row, cell, value in zip(sheet.rows, column, sheet.numbers(at), strict=True)
         if (is_missing(cell) if words else value != value) and row not in sheet.ragged
     ]
 
 
-def _why(cell: str) -> str:
-    return (
-        f"{show(cell)} counts as missing" if cell and is_missing(cell) else f"{show(cell)} is no number" if cell else "missing"
-    )
+def _why(cell: str, decimals: Decimals) -> str:
+    if not cell:
+        return "missing"
+    wrong = "counts as missing" if is_missing(cell) else f"is beyond {LARGEST:g}" if decimals.typed(cell) else "is no number"
+    return f"{show(cell)} {wrong}"
 
 
 def sort_out(sheet: Sheet, bad: list[Bad], choices: Choices, needed: Collection[str] = ()) -> tuple[Sheet, list[str]]:

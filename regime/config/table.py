@@ -58,7 +58,7 @@ def read_table(text: str, words: bool) -> Table:
     if not table.cells or (broken and _usual(table.cells)[0] < 2):
         raise ValueError((broken or ["it has no rows; allowed: rows of a table, one a line"])[0])
     notes = []
-    if table.separator != ",":
+    if table.separator != "," and _usual(table.cells)[0] > 1:
         notes.append(f"{SEPARATORS.get(table.separator, table.separator)} part the cells")
     if comments:
         notes.append(f"comments left out: {listed([at + 1 for at in comments])}")

@@ -2,12 +2,20 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from contextvars import copy_context
+from typing import Generic, TypeVar
+
+import torch
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 Tick = Callable[[], None]
 """Called between two pieces of work; where nobody wants more of it, it raises `StoppedError`."""
+
+OFTEN, PATIENCE = 0.2, 0.5
+"""Seconds after which an item is long in coming, and after which who closes leaves it behind."""
 
 
 class StoppedError(BaseException):
@@ -25,6 +33,53 @@ def at_once(work: Generator[object, None, Value]) -> Value:
             next(work)
         except StopIteration as end:
             return end.value
+
+
+class Ahead(Generic[Item]):
+    """The items of a generator, computed in a thread of their own: who waits for one can say so, or leave."""
+
+    def __init__(self, items: Generator[Item, None, None]) -> None:
+        self._items, self._thread = items, ThreadPoolExecutor(1)
+        self._coming: Future[Item] | None = None
+
+    def item(self, seconds: float) -> Item | None:
+        """Return the next item, or None where it is not there within so many seconds: it is the next one all the same.
+
+        Raises:
+            StopIteration: there are no more.
+            BaseException: whatever computing it raises.
+        """
+        if self._coming is None:
+            self._coming = self._thread.submit(copy_context().run, self._advance, torch.get_num_threads())
+        if not wait([self._coming], seconds).done:
+            return None
+        come, self._coming = self._coming, None
+        return come.result()
+
+    def _advance(self, threads: int) -> Item:
+        if torch.get_num_threads() != threads:  # each thread has a number of its own
+            torch.set_num_threads(threads)
+        return next(self._items)
+
+    def items(self) -> Iterator[Item | None]:
+        """Yield all items, and None where one is long in coming; closed, close."""
+        with closing(self):
+            while True:
+                try:
+                    item = self.item(OFTEN)
+                except StopIteration:
+                    return
+                yield item
+
+    def settle(self) -> None:
+        """Wait until nothing is computed."""
+        wait([self._coming] if self._coming else [])
+
+    def close(self) -> None:
+        """Close the generator behind what is computed now, without waiting long: nobody can stop an operation of torch."""
+        busy = self._coming is not None and not wait([self._coming], PATIENCE).done
+        self._thread.submit(self._items.close)
+        self._thread.shutdown(wait=not busy)
 
 
 def in_pieces(work: Callable[[Callable[[Item], None]], None]) -> Iterator[Item]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from regime.errors import is_finite, is_integer, show
@@ -75,7 +75,7 @@ def infinite_ntk(
             speed_w E[phi(u) phi(v)] + speed_b; zeros freeze it.
 
     Raises:
-        ValueError: an argument is not allowed, or the kernel overflows.
+        ValueError: an argument is not allowed, or the kernel is too large or too small for its dtype.
     """
     _check_points("x", x)
     if other is not None:
@@ -94,22 +94,38 @@ def infinite_ntk(
     if other is None:
         gram.diagonal().copy_(left.square().sum(1) / inputs)
     nngp, ntk = weight * gram + bias, own[0][0] * gram + own[0][1]
-    q, p = (weight * (points.square().sum(1) / inputs) + bias for points in (left, right))
+    q, p = (_variance(points.square().sum(1) / inputs, points.any(1), weight, bias) for points in (left, right))
     for speed, speed_of_bias in own[1:]:
         values, slopes = moments.pairs(nngp, q, p)
         squares, steepness = moments.own(q)
         if other is None:
             values.diagonal().copy_(squares)
             slopes.diagonal().copy_(steepness)
-        q, p = (weight * square + bias for square in (squares, squares if other is None else moments.own(p)[0]))
+        both = squares, squares if other is None else moments.own(p)[0]
+        q, p = (_variance(square, square > 0, weight, bias) for square in both)
         nngp = weight * values + bias
         ntk = speed * values + speed_of_bias + weight * slopes * ntk
     if other is None:
         nngp, ntk = ((kernel + kernel.mT) / 2 for kernel in (nngp, ntk))
     kernels = InfiniteKernel(nngp.to(x.dtype), ntk.to(x.dtype))
-    if not (kernels.nngp.isfinite().all() and kernels.ntk.isfinite().all()):
-        raise ValueError(f"x: its kernel overflows {x.dtype}; allowed: smaller points, weight_std, bias_std or depth")
+    for kernel in (kernels.nngp, kernels.ntk):
+        _check_size(kernel, torch.cat([q[q > 0], p[p > 0]]), x.dtype)
     return kernels
+
+
+def _variance(squares: Float[Tensor, " n"], live: Bool[Tensor, " n"], weight: float, bias: float) -> Float[Tensor, " n"]:
+    """weight squares + bias: the variance of a layer, which is no 0 where points or activations are `live`."""
+    variance = weight * squares + bias
+    _check_size(variance, variance[live], variance.dtype)
+    return variance
+
+
+def _check_size(kernel: Tensor, variances: Tensor, dtype: torch.dtype) -> None:
+    """Refuse a kernel that is too large for a dtype, or has variances that are too small; raises ValueError."""
+    if not kernel.isfinite().all():
+        raise ValueError(f"x: its kernel overflows {dtype}; allowed: smaller points, weight_std, bias_std or depth")
+    if (variances < torch.finfo(dtype).tiny).any():
+        raise ValueError(f"x: its kernel vanishes in {dtype}; allowed: larger points, weight_std or bias_std, or less depth")
 
 
 def _check_points(name: str, points: Tensor, like: Tensor | None = None) -> None:

@@ -63,9 +63,14 @@ class Closed:
         return self.formula(q, q, q)
 
 
+def _scale(q: Tensor, p: Tensor) -> Tensor:
+    """sqrt(q p), which is a number though the product may be none; exactly q for q = p."""
+    return torch.where(q == p, q, q.sqrt() * p.sqrt())
+
+
 def _correlation(k: Tensor, q: Tensor, p: Tensor) -> Tensor:
     """k / sqrt(q p), exactly 1 for k = q = p; 0 where a variance is."""
-    scale = (q * p).sqrt()
+    scale = _scale(q, p)
     return torch.where(scale > 0, k / scale, torch.zeros_like(k)).clamp(-1, 1)
 
 
@@ -73,13 +78,14 @@ def _relu(k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     cosine = _correlation(k, q, p)
     sine = ((1 - cosine) * (1 + cosine)).sqrt()
     beyond = pi - cosine.acos()
-    return (q * p).sqrt() * (sine + beyond * cosine) / (2 * pi), beyond / (2 * pi)
+    return _scale(q, p) * (sine + beyond * cosine) / (2 * pi), beyond / (2 * pi)
 
 
 def _erf(k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     """By atan2, and with q p - k^2 from the correlation: at large variances asin's argument comes too close to 1."""
     cosine = _correlation(k, q, p)
-    root = (1 + 2 * (q + p) + 4 * q * p * (1 - cosine) * (1 + cosine)).sqrt()
+    sine = ((1 - cosine) * (1 + cosine)).sqrt()
+    root = torch.hypot((1 + 2 * (q + p)).sqrt(), 2 * _scale(q, p) * sine)
     return 2 / pi * torch.atan2(2 * k, root), 4 / pi / root
 
 

@@ -58,12 +58,7 @@ class StartKernel:
     """Theta_0, with what comparing another kernel with it on B subsets of the points takes again and again."""
 
     def __init__(self, kernel: Kernel, weights: Weights) -> None:
-        """Prepare the comparison.
-
-        Args:
-            kernel: Theta_0.
-            weights: a row of ones and zeros for each subset.
-        """
+        """Prepare the comparison with Theta_0 on subsets, each a row of ones and zeros among the weights."""
         self.kernel, self.weights = kernel.double(), weights
         self.size: Float[Tensor, "*s B"] = weighted(self.kernel.square(), weights)
         self.plain, self.centered = _Direction(self.kernel, weights), _Direction(center(self.kernel), weights, centered=True)

@@ -93,12 +93,7 @@ def evaluate(measures: Iterable[OwnMeasure], now: Snapshot, start: Snapshot) -> 
 
 
 def intervals(measures: Iterable[OwnMeasure], values: dict[str, Float[Tensor, "S"]]) -> dict[str, tuple[float, float]]:
-    """Return each measure's 95% interval over seeds, Student's; none of one seed, or where a value is not finite.
-
-    Args:
-        measures: that are checked.
-        values: by name, theirs among them.
-    """
+    """Return each measure's 95% interval over seeds, Student's; none of one seed, or where a value is not finite."""
     known = {measure.name: values[measure.name] for measure in measures}
     sound = {name: value for name, value in known.items() if len(value) > 1 and bool(value.isfinite().all())}
     with np.errstate(over="ignore", invalid="ignore"):  # of numbers whose squares are not finite

@@ -41,48 +41,30 @@ def hollow(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s n n"]:
     return gram
 
 
-def cka_of_grams(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Weights | None = None) -> Tensor:
-    """Return `debiased_cka` of points whose `hollow` Gram matrices are given.
+def cka_of_grams(a: Float[Tensor, "*s n n"], b: Float[Tensor, "*s n n"], weights: Weights) -> Float[Tensor, "*s B"]:
+    """Return `debiased_cka` of subsets of points.
 
     Args:
-        a: of one representation.
-        b: of the other.
-        weights: (B, n) of the points; with them the result is (*s, B).
+        a, b: `hollow` Gram matrices of both representations.
+        weights: (B, n), zeros and ones that choose points.
     """
-    chosen = torch.ones(1, a.shape[-1], dtype=torch.float64, device=a.device) if weights is None else weights
-    cka = _hsic(a, b, chosen) / (_hsic(a, a, chosen) * _hsic(b, b, chosen)).sqrt()
-    return cka.squeeze(-1) if weights is None else cka
+    return _hsic(a, b, weights) / (_hsic(a, a, weights) * _hsic(b, b, weights)).sqrt()
 
 
-def debiased_cka(
-    x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"], weights: Weights | None = None
-) -> Float[Tensor, "*s"] | Float[Tensor, "*s B"]:
-    """Return linear CKA with the unbiased HSIC estimator.
+def debiased_cka(x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"]) -> Float[Tensor, "*s"]:
+    """Return linear CKA of two representations of the same n points, at least 4, with the unbiased HSIC estimator.
 
     It is 1 for representations equal up to rotation and scale, and 0 in mean for independent ones whatever n and p (the biased
-    estimator would say about p / (n + p)). It needs n >= 4.
-
-    Args:
-        x: one representation of n points.
-        y: another one of the same points.
-        weights: (B, n) of the points; with them the result is (*s, B).
+    estimator would say about p / (n + p)).
 
     Source: Kornblith et al. 2019 (arXiv 1905.00414) with the estimator of Song et al. 2012.
     """
-    return cka_of_grams(hollow(x), hollow(y), weights)
+    return cka_of_grams(hollow(x), hollow(y), torch.ones(1, x.shape[-2], dtype=torch.float64, device=x.device)).squeeze(-1)
 
 
-def representation_change(
-    now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None
-) -> Tensor:
-    """Return 1 - debiased CKA(h_t, h_0).
-
-    Args:
-        now: h_t.
-        start: h_0.
-        weights: (B, n) of the points; with them the result is (*s, B).
-    """
-    return (1 - debiased_cka(now, start, weights)).clamp(min=0)
+def representation_change(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"]) -> Float[Tensor, "*s"]:
+    """Return 1 - debiased CKA(h_t, h_0)."""
+    return (1 - debiased_cka(now, start)).clamp(min=0)
 
 
 def feature_movement(now: Float[Tensor, "*s n d"], start: Float[Tensor, "*s n d"], weights: Weights | None = None) -> Tensor:

@@ -29,12 +29,7 @@ class Texts:
         self.lengths: list[int] = [mask.shape[1]] * len(mask) if padded else mask.sum(1).tolist()
 
     def groups(self, tokens: int, rows: Iterable[int] | None = None) -> Iterator[Group]:
-        """Yield groups of so many tokens at most, or one text, the longest first.
-
-        Args:
-            tokens: padding counts in.
-            rows: of the texts; None: all.
-        """
+        """Yield groups of so many tokens at most, padding counted in, or one text, the longest first; of all rows, or some."""
         left = sorted(range(len(self.lengths)) if rows is None else rows, key=self.lengths.__getitem__, reverse=True)
         while left:
             length = self.lengths[left[0]]

@@ -14,11 +14,7 @@ STYLES = {"dots": "none", "line": "-", "guide": "--"}
 
 
 def claim_figure(drawn: Mapping[str, Any]) -> Figure:
-    """Draw a figure of a card: dots with their 95% intervals, curves, and dashed guides.
-
-    Args:
-        drawn: fields of a `regime.reproductions.claim.Figure`.
-    """
+    """Draw the fields of a card's `Figure`: dots with their 95% intervals, curves, and dashed guides."""
     drawing = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = drawing.subplots()
     for series, look in zip(drawn["series"], looks(drawn["series"]), strict=True):

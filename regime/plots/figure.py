@@ -74,7 +74,7 @@ def _draw_chart(axes: Any, report: Report, chart: Chart) -> None:
         _set_log(axes)
     axes.set_title(chart.title, loc="left", fontweight="bold", fontsize=11)
     axes.set_xlabel("step", color=QUIET)
-    axes.set_xlim(0, max(report.history[-1].step, 1))
+    axes.set_xlim(0, max([1, *(event.step for event in report.history)]))
     axes.grid(axis="y", color=LIGHT["hairline"], linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)

@@ -2,19 +2,40 @@
 
 import csv
 import io
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from regime.config import AnyConfig
 from regime.config.read import Read
 from regime.measures.verdict import Verdict
 from regime.record.events import Band, Interval, Measured, Message, Number, Reference, Row
-from regime.record.saved import Saved
+from regime.record.saved import Saved, first_problem
 from regime.record.statistics import check_seeds
 
 BESIDE = ("layer", "block", "regime", "undefined", "floors", "intervals")
 """What a row has that is no measure."""
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """A row as one flat dict, the form tables take."""
+    more = {} if row.regime is None else {"regime": row.regime.to_dict()}
+    intervals = {name: list(interval) for name, interval in row.intervals.items()}
+    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": intervals}
+    return {"layer": row.layer, "block": row.block, **row.measures, **more, **rest}
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """A flat row, where it is one; raises ValueError."""
+    beside = {name: row[name] for name in BESIDE if name in row}
+    measures = {name: value for name, value in row.items() if name not in BESIDE}
+    try:
+        return flat(Row(**{"regime": None, **beside}, measures=measures))
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+
+
+FlatRow = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
 class Provenance(Message):
@@ -49,10 +70,10 @@ class Report(Saved):
     final: dict[str, Number] = Field(description="whole-model measures of the last measurement, mean over seeds")
     spread: dict[str, Number] = Field(description="their standard deviation over seeds; null with one seed")
     seeds: dict[str, list[Number]] = Field(description="the same, seed by seed")
-    layers: list[dict[str, Any]] = Field(
+    layers: list[FlatRow] = Field(
         description="one flat row a layer: layer, block, measures, undefined, floors, intervals; a block's its regime"
     )
-    blocks: list[dict[str, Any]] = Field(description="one flat row a block, as in layers")
+    blocks: list[FlatRow] = Field(description="one flat row a block, as in layers")
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     floors: dict[str, float] = Field(description="measure -> what rounding and the choice of probe points alone may make of it")
     intervals: dict[str, Interval] = Field(
@@ -136,11 +157,3 @@ class Report(Saved):
             reasons = "; ".join(f"{name}: {reason}" for name, reason in row["undefined"].items())
             writer.writerow([row["layer"], row["block"], *values, *floors, *ends, own.get("label"), own.get("index"), reasons])
         return out.getvalue()
-
-
-def flat(row: Row) -> dict[str, Any]:
-    """A row as one flat dict, the form tables take."""
-    more = {} if row.regime is None else {"regime": row.regime.to_dict()}
-    intervals = {name: list(interval) for name, interval in row.intervals.items()}
-    rest = {"undefined": row.undefined, "floors": row.floors, "intervals": intervals}
-    return {"layer": row.layer, "block": row.block, **row.measures, **more, **rest}

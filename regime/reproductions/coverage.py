@@ -31,12 +31,7 @@ Repetitions = Generator[Step, None, list[PointEstimate]]
 
 
 def held(found: list[PointEstimate], group: int | None = None) -> PointEstimate:
-    """Return the share of intervals that hold the truth, the mean of what is printed, with the exact binomial interval.
-
-    Args:
-        found: what each repetition printed.
-        group: how many repetitions in a row are of one truth; None: all of them.
-    """
+    """Return the share of intervals that hold the truth, the mean of a `group` in a row, with its binomial interval."""
     from scipy.stats import binomtest
 
     value, low, high = np.array(found).T.reshape(3, -1, group or len(found))

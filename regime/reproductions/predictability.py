@@ -31,12 +31,7 @@ class Foretold(NamedTuple):
 
 
 def deviations(outputs: Float[Tensor, "S P C"], forecast: Float[Tensor, "S P C"]) -> tuple[Tensor, Tensor]:
-    """Return the relative size of every seed's deviation from the mean over seeds, and its cosine with the forecast's.
-
-    Args:
-        outputs: of S networks.
-        forecast: of their twins, each of which knows its own network's start.
-    """
+    """Return the relative size of every seed's deviation from the mean over seeds, and its cosine with that of its own twin."""
     mean, deviation = _apart(outputs)
     told = _apart(forecast)[1]
     size = deviation.norm(dim=1)

@@ -41,11 +41,7 @@ class Seen(NamedTuple):
 def path(config: ProbeConfig, fall: float) -> Generator[Step, None, tuple[Seen, Seen]]:
     """Fine-tune all parameters by gradient descent until the training loss is SHARE of its start; return the last two models.
 
-    Each step is fall L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss.
-
-    Args:
-        config: model, texts and readout.
-        fall: share of the loss that a step would take if it stayed linear.
+    Each step is fall L / |dL/dtheta|^2, so that whatever the readout, steps take the same share of the loss, were it linear.
 
     Raises:
         RuntimeError: the loss does not fall as far in STEPS steps.

@@ -145,15 +145,7 @@ def stream(id: str, full: bool = False) -> Generator[Message, None, None]:
 
 
 def reproduce(id: str, full: bool = False) -> Card:
-    """Reproduce a claim and return its card.
-
-    Args:
-        id: of the claim, as in `CLAIMS`.
-        full: whether to take the full form, with more seeds and widths.
-
-    Raises:
-        ConfigError: as `stream` does.
-    """
+    """Reproduce a claim as `stream` does, and return its card; raises ConfigError, too."""
     *_, last = stream(id, full)
     assert isinstance(last, Finished)
     return Card.model_validate(last.report)

@@ -17,6 +17,7 @@ import torch
 import regime
 from regime.composer.grid import Batch
 from regime.composer.pace import HEARTBEAT
+from regime.dynamics.pieces import Ahead
 from regime.sweep.cell import failure
 from regime.sweep.work import Result, work
 
@@ -55,8 +56,8 @@ def run_batches(batches: Sequence[Batch], at_loss: float | None, most: int) -> I
     count = processes(batches, most)
     if count == 1:
         for number, batch in enumerate(batches):
-            for item in work([place.config.to_dict() for place in batch.places], at_loss):
-                yield number, item
+            for item in Ahead(work([place.config.to_dict() for place in batch.places], at_loss)).items():
+                yield None if item is None else (number, item)
         return
     with _workers(count, max(1, most // count)) as (workers, heard):
         yield from _shared(batches, at_loss, workers, heard)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from regime.composer.producers import train_together
@@ -18,7 +18,7 @@ Result = dict[str, Any]
 """A cell's results: the fields of `Cell` but index and point."""
 
 
-def work(configs: list[dict[str, Any]], at_loss: float | None) -> Iterator[float | list[Result]]:
+def work(configs: list[dict[str, Any]], at_loss: float | None) -> Generator[float | list[Result], None, None]:
     """Run cells that may be one batch, yielding how much of it is done, now and then, and at the end a result for each.
 
     A cell that cannot be run is a result too: a failure that says why. It takes no other with it. A result has the key of what
@@ -30,7 +30,7 @@ def work(configs: list[dict[str, Any]], at_loss: float | None) -> Iterator[float
         yield item if isinstance(item, float) else [{**result, "key": key} for result, key in zip(item, known, strict=True)]
 
 
-def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) -> Iterator[float | list[Result]]:
+def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) -> Generator[float | list[Result], None, None]:
     try:
         yield from _toys(cells, at_loss) if cells[0].kind == "toy" else _one(cells[0])
     except Exception as error:
@@ -50,7 +50,7 @@ def _results(cells: list[ToyConfig] | list[ProbeConfig], at_loss: float | None) 
         yield results
 
 
-def _toys(cells: list[ToyConfig], at_loss: float | None) -> Iterator[float | list[Result]]:
+def _toys(cells: list[ToyConfig], at_loss: float | None) -> Generator[float | list[Result], None, None]:
     began = time.perf_counter()
     recorders, training = yield from train_together(cells, at_loss)
     results = []
@@ -70,7 +70,7 @@ def _reached(recorder: Recorder, at_loss: float) -> bool:
     return last.step < recorder.steps or last.measures["train_loss"] <= at_loss * start
 
 
-def _one(config: ProbeConfig) -> Iterator[float | list[Result]]:
+def _one(config: ProbeConfig) -> Generator[float | list[Result], None, None]:
     """A cell that is a run of its own."""
     began = time.perf_counter()
     for event in Session(config).stream():

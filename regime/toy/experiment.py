@@ -45,7 +45,7 @@ def _follow(run: ToyStart, learners: bool) -> Generator[Pause, None, Followed]:
             limits[name] = limit.points(config, run.network, where, data.train.x, copies)
             yield Pause(0, 0.0)
     except ValueError:
-        no_limit = "the infinite-width kernel overflows here"
+        no_limit = "the infinite-width kernel is too large or too small here"
     return Followed(x, offsets, points, limits, no_limit)
 
 
@@ -101,12 +101,7 @@ class Experiment:
 
     @classmethod
     def begun(cls, run: ToyStart, *, learners: bool = True) -> Generator[Pause, None, Self]:
-        """Return an experiment at its start, with pauses between its pieces.
-
-        Args:
-            run: everything at step 0.
-            learners: whether the infinite-width limit is followed.
-        """
+        """Return an experiment at its start, with pauses between its pieces; `learners` has the infinite width followed."""
         yield Pause(0, 0.0)
         followed = yield from _follow(run, learners)
         return cls(run, followed)

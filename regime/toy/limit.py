@@ -34,7 +34,7 @@ def points(config: ToyConfig, network: Network, x: Tensor, train: Tensor, rows: 
         rows: copies of the limit, one for each step size.
 
     Raises:
-        ValueError: the kernel overflows.
+        ValueError: the kernel is too large or too small for the dtype.
     """
     trained = set(network.trained)
     speeds = [

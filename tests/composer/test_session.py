@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import torch
 
 import regime
 from regime import ProbeConfig, Report, Session, ToyConfig
+from regime.composer.pace import Clock
+from regime.composer.producers import Loop
+from regime.dynamics.snapshot import Pause
 from regime.record.held import read
+from regime.toy.training import Training
 
 CASES = {
     "gd": {},
@@ -104,6 +109,59 @@ def test_held_time_does_not_count() -> None:
     time.sleep(0.5)
     (later,) = session.stream(1)
     assert later.seconds < seconds + 0.4
+
+
+@pytest.mark.parametrize("where", ["regime.composer.session.produce", "regime.toy.snapshots.interpolation_weights"])
+def test_a_run_says_that_it_goes_on_and_stops_where_one_operation_is_long(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """At 512 digits there was no event for 12 s before the first, and then for 5 s in each factor of a kernel."""
+    module, _, name = where.rpartition(".")
+    quick = getattr(import_module(module), name)
+
+    def slow(*given: object) -> object:
+        time.sleep(1.5)
+        return quick(*given)
+
+    monkeypatch.setattr(where, slow)
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.2)
+    session, began, gaps, kinds = Session(config("gd")), time.perf_counter(), [], []
+    for event in session.stream():
+        gaps.append(time.perf_counter() - began)
+        kinds.append(event.kind)
+        began = time.perf_counter()
+    assert max(gaps) < 0.7
+    assert [kind for kind in kinds if kind != "progress"] == ["started", *["measured"] * 5, "finished"]
+    other = Session(config("gd"))
+    list(zip(other.stream(), kinds[: kinds.index("progress") + 1], strict=False))
+    began = time.perf_counter()
+    other.close()
+    assert time.perf_counter() - began < 0.9
+
+
+def test_a_run_is_saved_where_it_stands_though_it_was_left_within_an_operation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    want, step = numbers(regime.run(config("sgd"))), Training.step
+
+    def slow(self: Training, batch: object) -> object:
+        time.sleep(0.4)
+        return step(self, batch)
+
+    monkeypatch.setattr(Training, "step", slow)
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.1)
+    session = Session(config("sgd"))
+    next(event for event in session.stream() if event.kind == "progress" and event.step > 10)
+    session.save(tmp_path / "held.pt")
+    monkeypatch.setattr(Training, "step", step)
+    assert numbers(finish(Session.load(tmp_path / "held.pt"))) == want
+
+
+def test_the_last_measurement_takes_time_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernel regression may take as long as all steps: 0 s were left for a minute."""
+    monkeypatch.setattr("regime.composer.pace.HEARTBEAT", -1.0)
+    loop = Loop(Clock(60.0), steps=4, expected=100.0)
+    assert loop.event(Pause(2, 0.5), None).seconds_left == pytest.approx(60, abs=1)
+    assert loop.event(Pause(4, 1.0), None).seconds_left == pytest.approx(40, abs=1)
+    assert Loop(Clock(60.0), steps=4, expected=50.0).event(Pause(4, 1.0), None).seconds_left == 0
 
 
 def test_less_than_one_measurement_is_refused() -> None:
@@ -223,6 +281,14 @@ SPOILED = {
     "a tensor that would be spread": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor[:1]),
     "a tensor of another kind": put("batches", 0, "producer", "tensors", 0, value=lambda tensor: tensor.double()),
     "tensors of one": put("batches", 0, "producer", "tensors", value=lambda tensors: tensors[0]),
+    # what follows fits, or fails later, within a step
+    "other weights": put("batches", 0, "producer", "tensors", 1, value=lambda tensor: tensor + 1),
+    "fewer points to compare": put("config", "probe_samples"),
+    "a past without its time": put("batches", 0, "recorder", "past", "time"),
+    "a past of other points": put("batches", 0, "recorder", "past", "kernel", value=lambda kernel: kernel[:0]),
+    "a past of more dimensions": put("batches", 0, "recorder", "past", "missed", value=lambda missed: missed[None]),
+    "a history with a better loss": put("batches", 0, "recorder", "history", 0, "measures", "train_loss", value=1e-9),
+    "other seconds": put("seconds", value=7.0),
 }
 
 

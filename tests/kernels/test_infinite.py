@@ -608,6 +608,53 @@ def test_overflow_is_refused() -> None:
     assert infinite_ntk(x, depth=0, activation="linear").ntk.isfinite().all()
 
 
+@pytest.mark.parametrize("size", [1e-140, 1e-100, 1e-85, 1e85, 1e140])
+@pytest.mark.parametrize("other", [None, X[:2] + 1])
+@pytest.mark.parametrize("name", ["relu", "linear"])
+def test_kernels_grow_with_the_square_of_the_points_whatever_their_size(
+    name: str, other: torch.Tensor | None, size: float
+) -> None:
+    """Products of two variances are no numbers there: 0.92 of a kernel of ReLU was missing at 1e-85."""
+    want = infinite_ntk(X, other, depth=3, activation=name).ntk
+    got = infinite_ntk(size * X, None if other is None else size * other, depth=3, activation=name).ntk
+    torch.testing.assert_close(got / size / size, want, rtol=1e-9, atol=0)
+
+
+def test_sine_like_kernels_of_huge_points_have_the_limit_of_signs() -> None:
+    for other in (None, 1e100 * X):
+        got = infinite_ntk(1e100 * X, other, depth=1, activation="erf").nngp
+        cosine = torch.nn.functional.normalize(X) @ torch.nn.functional.normalize(X).T
+        torch.testing.assert_close(got, 2 / torch.pi * cosine.clamp(-1, 1).asin(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("points", "more"),
+    [
+        (1e-160 * X, {}),
+        (1e-200 * X, {}),
+        (1e-22 * X.float(), {}),
+        (X.float(), {"depth": 50, "weight_std": 0.5}),
+        (X, {"depth": 50, "weight_std": 1e-3}),
+        (X, {"depth": 50, "weight_std": 1e-3, "activation": "gelu"}),
+    ],
+)
+def test_kernels_that_vanish_are_refused(points: torch.Tensor, more: dict) -> None:
+    with pytest.raises(ValueError, match=r"^x: its kernel vanishes in torch\.float.*; allowed: larger points"):
+        infinite_ntk(points, **{"depth": 2, **more})
+    with pytest.raises(ValueError, match=r"^x: its kernel vanishes in torch\.float"):
+        infinite_ntk(points, torch.zeros_like(points), **{"depth": 2, **more})
+
+
+@pytest.mark.parametrize("name", ["relu", "erf", "linear", "tanh", "gelu"])
+def test_points_at_zero_have_no_kernel_without_biases(name: str) -> None:
+    x = torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64)
+    for other in (None, x):
+        kernel = infinite_ntk(x, other, depth=2, activation=name)
+        for part in kernel.nngp, kernel.ntk:
+            assert part[0].tolist() == part[:, 0].tolist() == [0, 0]
+            assert part[1, 1] > 0
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("weight_std", 1e200), ("weight_std", 1e-200), ("bias_std", 1e300), ("bias_std", 1e151)]
 )

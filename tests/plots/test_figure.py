@@ -38,6 +38,13 @@ def test_a_report_becomes_a_figure(fields):
     assert titles[0].lower().startswith(report.verdict.label)
 
 
+def test_a_report_without_its_history_has_a_figure():
+    """Shipped reports are without, since their events have it."""
+    report = regime.run(regime.ToyConfig(**TINY, steps=4, seeds=2))
+    drawing = figure(Report.from_dict(report.to_dict() | {"history": []}))
+    assert drawing.subfigs[0].axes[0].get_title(loc="left").lower().startswith(report.verdict.label)
+
+
 def test_curves_are_those_of_the_page_with_its_colors_and_marks():
     report = regime.run(regime.ToyConfig(**TINY, steps=4, seeds=2))
     loss = figure(report).subfigs[1].axes[0]

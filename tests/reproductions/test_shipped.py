@@ -10,10 +10,10 @@ from regime.config import config_from_dict
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Form, reproduce, texts
 from regime.reproductions.shipped import CARDS, cards, keep
-from regime.reproductions.table import refreshed
 from regime.schema import schemas
 from tests.conftest import ROOT
 from tests.reproductions.parts import claim, only
+from tests.reproductions.table import refreshed
 
 FORMS: tuple[Form, ...] = ("quick", "full")
 

@@ -1,8 +1,9 @@
 """Cards as a table in Markdown."""
 
+from regime.cli.reproduction import estimate
 from regime.reproductions.reproduce import reproduce
-from regime.reproductions.table import claims_table, estimate, outcome
 from tests.reproductions.parts import claim, only
+from tests.reproductions.table import claims_table, outcome
 
 
 def test_a_row_has_the_first_number_and_how_many_pass() -> None:

@@ -10,8 +10,8 @@ import sys
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Form, missing, named, reproduce
 from regime.reproductions.shipped import keep
-from regime.reproductions.table import refreshed
 from tests.conftest import ROOT
+from tests.reproductions.table import refreshed
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Runs held between clicks: the newest press wins, nothing is lost, and visitors never meet."""
 
+import time
 from threading import Thread
 
 import gradio as gr
@@ -8,6 +9,7 @@ from gradio.state_holder import SessionState
 from huggingface_hub import constants
 
 import regime
+from regime.composer import session as composed
 from regime.ui.run import visit
 from regime.ui.run.visit import SHELF, Plan, Visit
 from regime.ui.screens.train import train_tab
@@ -191,3 +193,21 @@ def test_what_a_visitor_asks_at_once_is_asked_in_one_visit():
     assert first is second
     assert another[state] is not first
     assert another[state].key != first.key
+
+
+def test_a_run_that_is_long_in_beginning_leaves_what_is_shown(monkeypatch):
+    visitor, make = Visit("toy"), composed.produce
+    play(visitor)
+    shown = visitor.board
+
+    def slow(*given):
+        time.sleep(1.0)
+        return make(*given)
+
+    monkeypatch.setattr(composed, "produce", slow)
+    events = visitor.play(CONFIG.model_copy(update={"seed": 5}), visitor.press(), fresh=True)
+    assert next(events)["kind"] == "started"
+    assert (shown.status, shown.step) == ("finished", CONFIG.steps)
+    assert visitor.board is not shown
+    events.close()
+    assert visitor.board.status == "paused"

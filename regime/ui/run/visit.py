@@ -162,6 +162,7 @@ class Visit:
             self.board.status, self.session = "running", session
         elif ahead is not None:
             ahead += max(1, len(self.board.history)) if again else self.board.opening
+        begun = session is not None
         session = session or new_session(config)
         try:
             with closing(limited(session.stream(ahead), slot, config.to_dict())) as events:
@@ -169,10 +170,12 @@ class Visit:
                     if event["kind"] == "started":
                         SHELF.drop(self.key)  # what was paused before is shown no more
                         self.board, self.session = type(self.board)(config={}), session
-                    if event["kind"] not in ("queued", "fetching"):  # what is shown stays until the run goes on
+                    begun |= event["kind"] == "started"
+                    if begun and event["kind"] not in ("queued", "fetching"):  # what is shown stays until the run goes on
                         self.board.take(event)
                         self.feed.take(event, self.board)
-                    yield event
+                    if begun or event["kind"] != "progress":
+                        yield event
                     if turn != self.turn:
                         break
         except Exception:

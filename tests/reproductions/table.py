@@ -3,18 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from regime.reproductions.claim import Finding, Paper
+from regime.cli.reproduction import estimate
+from regime.reproductions.claim import Paper
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
 
 BEGIN, END = "<!-- claims -->\n", "<!-- /claims -->"
 HEAD = "| | claim | first number | expected | here, 95% interval | outcome |\n|---|---|---|---|---|---|\n"
-
-
-def estimate(finding: Finding) -> str:
-    """Return a number with its interval, to three digits; without the interval where both ends are the number."""
-    value, low, high = (f"{x:.3f}" if 0.1 <= abs(x) < 10 else f"{x:.3g}" for x in (finding.value, *finding.interval))
-    return value if low == high else f"{value} [{low}, {high}]"
 
 
 def outcome(card: Card) -> str:
