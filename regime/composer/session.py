@@ -22,6 +22,9 @@ from regime.record.recorder import Recorder
 from regime.record.report import Report
 from regime.resources.memory import MEMORY
 
+PATIENCE = 5.0
+"""Seconds until which the first thing that is heard of a run is that it starts, with its estimate; from then on, progress."""
+
 
 class Origin(NamedTuple):
     """What a report says of a run's producer, which may be gone by then."""
@@ -59,6 +62,8 @@ class Session:
         self._events = Ahead(self._run())
         self._at: tuple[float, float, float | None] = 0, getattr(config, "steps", 0), None
         """Step, steps and seconds that were left when the run last said so."""
+        self._begun = False
+        """Whether it has said that it starts."""
 
     def stream(self, measurements: int | None = None) -> Iterator[Event]:
         """The events from here on: to the end, or until there were so many measurements more.
@@ -94,9 +99,10 @@ class Session:
             raise self._failure
         try:
             while (event := self._events.item(OFTEN)) is None:
-                if self._clock.late:
+                if self._clock.late and (self._begun or self._clock.seconds > PATIENCE):
                     step, steps, left = self._at
                     return Progress(step=step, steps=steps, seconds=self._clock.seconds, seconds_left=left)
+            self._begun |= not isinstance(event, Fetching)
             if isinstance(event, Measured | Progress):
                 self._at = event.step, event.steps, event.seconds_left
             return event

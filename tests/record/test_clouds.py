@@ -81,7 +81,7 @@ def test_a_network_of_ones_own_has_clouds_that_move_as_it_does() -> None:
 
 def test_a_probe_says_its_labels_once(tiny_bert: str) -> None:
     events = regime.stream(ProbeConfig(model=tiny_bert, samples=8, probe_samples=9, max_tokens=12, steps=1, forecast=False))
-    labels = next(event for event in events if event.kind == "started").view["labels"]
+    labels = next(events).view["labels"]
     assert labels["names"] == ["negative", "positive"]
     assert {*labels["values"]} == {0, 1}
     assert len(labels["values"]) == 9
@@ -97,6 +97,6 @@ def test_texts_without_labels_have_no_colors() -> None:
 
 
 def test_checkpoints_of_sums_are_labeled_by_their_answers() -> None:
-    event = next(event for event in regime.stream(CheckpointConfig(samples=70)) if event.kind == "started")
+    event = next(regime.stream(CheckpointConfig(samples=70)))
     assert len(event.view["labels"]["values"]) == 64
     assert event.view["labels"]["names"] == []

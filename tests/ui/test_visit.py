@@ -205,6 +205,7 @@ def test_a_run_that_is_long_in_beginning_leaves_what_is_shown(monkeypatch):
         return make(*given)
 
     monkeypatch.setattr(composed, "produce", slow)
+    monkeypatch.setattr(composed, "PATIENCE", 0.0)
     events = visitor.play(CONFIG.model_copy(update={"seed": 5}), visitor.press(), fresh=True)
     assert next(events)["kind"] == "started"
     assert (shown.status, shown.step) == ("finished", CONFIG.steps)
