@@ -41,7 +41,7 @@ def launch() -> None:
     asked.get()
     close()
     ended = time.monotonic() + PATIENCE
-    while busy() and time.monotonic() < ended:  # runs are told within half a second
+    while (busy() or any(app._queue.active_jobs)) and time.monotonic() < ended:  # runs are told, then readers
         time.sleep(0.05)
     app.server.config.timeout_graceful_shutdown = PATIENCE
     app.close()
