@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 import torch
 
+from regime.resources.device import share_memory
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 Tick = Callable[[], None]
@@ -39,6 +41,7 @@ class Ahead(Generic[Item]):
     """The items of a generator, computed in a thread of their own: who waits for one can say so, or leave."""
 
     def __init__(self, items: Generator[Item, None, None]) -> None:
+        share_memory()
         self._items, self._thread = items, ThreadPoolExecutor(1)
         self._coming: Future[Item] | None = None
 

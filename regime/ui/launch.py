@@ -1,6 +1,5 @@
 """The app as a program: what `python app.py` and `python -m regime app` call."""
 
-import ctypes
 import gc
 import logging
 import os
@@ -12,8 +11,6 @@ from queue import SimpleQueue
 
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
-ARENAS = -8
-"""An option of glibc's mallopt."""
 
 
 def launch() -> None:
@@ -22,10 +19,10 @@ def launch() -> None:
     # each other tenfold; after 1000 turns they sleep instead, which costs one run alone 3%.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     gc.disable()  # what loads stays: to look through it again and again is an eighth of the start
-    share_memory()
     told = logging.StreamHandler(sys.stderr)
     logging.getLogger("regime").addHandler(told)
     logging.getLogger("regime").setLevel(logging.INFO)
+    from regime.resources.device import share_memory
     from regime.ui.build import build, launch_options
     from regime.ui.run.slots import busy, close
     from regime.ui.sessions import Sessions
@@ -33,6 +30,7 @@ def launch() -> None:
     asked: SimpleQueue[int] = SimpleQueue()  # an Event would lock the thread that waits for it, which also gets the signal
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.put(number))
+    share_memory()
     app = build()
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
     Sessions(app)
@@ -46,15 +44,6 @@ def launch() -> None:
     app.server.config.timeout_graceful_shutdown = PATIENCE
     app.close()
     gc.freeze()  # what is left is gone with the process; to look through it takes a second
-
-
-def share_memory() -> None:
-    """Have all threads take memory from two heaps, where the C library is glibc.
-
-    It keeps a heap a thread, and runs move from thread to thread: after 120 runs a server held four times what it used.
-    """
-    if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(ARENAS, 2)
 
 
 def serves_agents() -> bool:
