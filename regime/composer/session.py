@@ -24,6 +24,8 @@ from regime.resources.memory import MEMORY
 
 PATIENCE = 5.0
 """Seconds until which the first thing that is heard of a run is that it starts, with its estimate; from then on, progress."""
+LARGE = 2**28
+"""Bytes of a toy's workspace from which on one operation may take longer than a run keeps silent: it computes in a thread."""
 
 
 class Origin(NamedTuple):
@@ -59,7 +61,7 @@ class Session:
         self._ended: list[dict[str, Any]] = []
         """States of the batches before it."""
         self._failure: Exception | None = None
-        self._events = Ahead(self._run())
+        self._events = self._ahead()
         self._at: tuple[float, float, float | None] = 0, getattr(config, "steps", 0), None
         """Step, steps and seconds that were left when the run last said so."""
         self._begun = False
@@ -89,7 +91,7 @@ class Session:
             except GeneratorExit:
                 if isinstance(event, Fetching):  # a fetch that is held would go on: end it, and ask again next time
                     self._events.close()
-                    self._events = Ahead(self._run())
+                    self._events = self._ahead()
                 raise
         if left == 0 and not self.finished and self._complete():
             yield from self.stream()
@@ -194,10 +196,13 @@ class Session:
         session = cls(config_from_dict(state["config"]))
         session._clock = Clock(state["seconds"])
         session._clock.hold()
-        session._events = Ahead(session._run(state["batches"]))
+        session._events = session._ahead(state["batches"])
         return session
 
-    def _run(self, states: Sequence[dict[str, Any]] = ()) -> Generator[Event, None, None]:
+    def _ahead(self, states: Sequence[dict[str, Any]] = ()) -> Ahead[Event]:
+        return Ahead(self._run(states), apart=self.config.kind != "toy" or self.config.workspace > LARGE)
+
+    def _run(self, states: Sequence[dict[str, Any]]) -> Generator[Event, None, None]:
         """The run's events in its own modes, on a clock that stands still between them."""
         with closing(self._compute(states)) as events:
             while True:

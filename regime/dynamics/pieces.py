@@ -40,10 +40,12 @@ def at_once(work: Generator[object, None, Value]) -> Value:
 class Ahead(Generic[Item]):
     """The items of a generator, computed in a thread of their own: who waits for one can say so, or leave."""
 
-    def __init__(self, items: Generator[Item, None, None]) -> None:
-        share_memory()
-        self._items, self._thread = items, ThreadPoolExecutor(1)
+    def __init__(self, items: Generator[Item, None, None], apart: bool = True) -> None:
+        """Take a generator; not `apart`, its items are computed where they are asked for: none of them takes long."""
+        self._items, self._apart, self._thread = items, apart, ThreadPoolExecutor(1)
         self._coming: Future[Item] | None = None
+        if apart:
+            share_memory()
 
     def item(self, seconds: float) -> Item | None:
         """Return the next item, or None where it is not there within so many seconds: it is the next one all the same.
@@ -52,6 +54,8 @@ class Ahead(Generic[Item]):
             StopIteration: there are no more.
             BaseException: whatever computing it raises.
         """
+        if not self._apart:
+            return next(self._items)
         if self._coming is None:
             self._coming = self._thread.submit(copy_context().run, self._advance, torch.get_num_threads())
         if not wait([self._coming], seconds).done:

@@ -11,6 +11,8 @@ from queue import SimpleQueue
 
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
+MOMENT = 0.3
+"""Seconds from the end of the last run until Gradio has sent, on a busy machine, what it ended with."""
 
 
 def launch() -> None:
@@ -39,8 +41,9 @@ def launch() -> None:
     asked.get()
     close()
     ended = time.monotonic() + PATIENCE
-    while (busy() or any(app._queue.active_jobs)) and time.monotonic() < ended:  # runs are told, then readers
+    while busy() and time.monotonic() < ended:  # runs are told within half a second
         time.sleep(0.05)
+    time.sleep(MOMENT)
     app.server.config.timeout_graceful_shutdown = PATIENCE
     app.close()
     gc.freeze()  # what is left is gone with the process; to look through it takes a second

@@ -125,6 +125,7 @@ def test_a_run_says_that_it_goes_on_and_stops_where_one_operation_is_long(monkey
     monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.2)
     assert next(iter(Session(config("gd")).stream())).kind == "started", "nothing else is heard first, for a while"
     monkeypatch.setattr("regime.composer.session.PATIENCE", 0.0)
+    monkeypatch.setattr("regime.composer.session.LARGE", 0)
     session, began, gaps, kinds = Session(config("gd")), time.perf_counter(), [], []
     for event in session.stream():
         gaps.append(time.perf_counter() - began)
@@ -150,6 +151,7 @@ def test_a_run_is_saved_where_it_stands_though_it_was_left_within_an_operation(
 
     monkeypatch.setattr(Training, "step", slow)
     monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.1)
+    monkeypatch.setattr("regime.composer.session.LARGE", 0)
     session = Session(config("sgd"))
     next(event for event in session.stream() if event.kind == "progress" and event.step > 10)
     session.save(tmp_path / "held.pt")

@@ -206,6 +206,7 @@ def test_a_run_that_is_long_in_beginning_leaves_what_is_shown(monkeypatch):
 
     monkeypatch.setattr(composed, "produce", slow)
     monkeypatch.setattr(composed, "PATIENCE", 0.0)
+    monkeypatch.setattr(composed, "LARGE", 0)
     events = visitor.play(CONFIG.model_copy(update={"seed": 5}), visitor.press(), fresh=True)
     assert next(events)["kind"] == "started"
     assert (shown.status, shown.step) == ("finished", CONFIG.steps)
