@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from regime.resources.device import share_memory
+from regime.resources.device import share_memory, trim_memory
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -84,9 +84,16 @@ class Ahead(Generic[Item]):
 
     def close(self) -> None:
         """Close the generator behind what is computed now, without waiting long: nobody can stop an operation of torch."""
+        if not self._apart:
+            self._items.close()
+            return
         busy = self._coming is not None and not wait([self._coming], PATIENCE).done
-        self._thread.submit(self._items.close)
+        self._thread.submit(self._end)
         self._thread.shutdown(wait=not busy)
+
+    def _end(self) -> None:
+        self._items.close()
+        trim_memory()  # whoever ended the run may have looked before it let go
 
 
 def in_pieces(work: Callable[[Callable[[Item], None]], None]) -> Iterator[Item]:
