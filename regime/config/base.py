@@ -234,8 +234,9 @@ def from_text(text: str, schema: dict[str, Any]) -> Any:
         return {"True": True, "False": False, "true": True, "false": False}.get(text, text)
     if "oneOf" in schema:
         types = {"object"}
+    plain = text.isascii() and "_" not in text  # Python also reads 8_0, and digits of other scripts
     for kind, read in (("integer", int), ("number", float), ("array", json.loads), ("object", json.loads)):
-        if kind in types:
+        if kind in types and (plain or read is json.loads):
             try:
                 return read(text)
             except (ValueError, RecursionError):

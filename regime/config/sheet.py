@@ -80,6 +80,8 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         taken.insert(0, "a comment names the columns" if known else "no header: columns go by their numbers")
     if len(cells) > ROWS or len(names) > COLUMNS:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
+    again = [name for name, given in zip(names, first, strict=True) if header and given not in ("", name)]
+    taken += [f"columns with the name of another before are called {', '.join(map(show, again))}"[:300]] * bool(again)
     decimals = decimals_of(cells, table.separator, choices.decimal)
     taken += [decimals.note] * bool(decimals.note)
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))

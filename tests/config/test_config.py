@@ -285,6 +285,12 @@ def test_what_is_nested_without_end_is_refused(kind) -> None:
                 kind(**{name: value})
 
 
+@pytest.mark.parametrize("query", ["width=8_0", "alpha=8_0.5", "width=\u0668"])
+def test_a_number_in_a_query_is_written_plainly(query: str) -> None:
+    with pytest.raises(ConfigError, match="is not allowed; allowed: "):
+        ToyConfig.from_query(query)
+
+
 def test_a_query_that_gives_a_field_two_values_is_refused() -> None:
     assert ToyConfig.from_query("width=8&width=8").width == 8
     with pytest.raises(ConfigError, match=r"^alpha = \['2', '3'\] is not allowed: a field is there twice; allowed: one value"):

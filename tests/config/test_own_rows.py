@@ -290,3 +290,12 @@ def test_no_text_does_anything_but_parse_or_be_refused() -> None:
                 continue
         assert len(own.x) == len(own.y) >= 2
         assert np.isfinite(own.x).all()
+
+
+def test_a_name_that_two_columns_share_is_said() -> None:
+    rows = "\n".join(f"{k % 7},{k % 5},{k % 2}" for k in range(40))
+    read = ToyConfig(task="own", csv=f"a,y,y\n{rows}", samples=8, test_samples=8, probe_samples=8).read
+    assert (read.inputs, read.target) == (["a", "y"], ["y.3"])
+    assert "columns with the name of another before are called 'y.3'" in read.taken
+    apart = ToyConfig(task="own", csv=f"a,b,y\n{rows}", samples=8, test_samples=8, probe_samples=8).read
+    assert not any("another" in said for said in apart.taken)
