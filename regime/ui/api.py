@@ -1,7 +1,7 @@
 """The endpoints that other people's code calls: the same configurations and the same events as in Python and on the page."""
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, get_args
 
 import regime
@@ -14,11 +14,8 @@ from regime.reproductions.registry import CLAIMS
 from regime.resources.limits import limits
 from regime.ui.endpoint import Endpoint, Schemas, typed
 from regime.ui.run.books import BOOKS
-from regime.ui.run.claims import claim_events
-from regime.ui.run.runs import beyond, events, fitting, readable
-from regime.ui.run.searches import border_events
+from regime.ui.run.runs import Events, beyond, border_events, claim_events, events, fitting, readable
 
-Events = Iterator[dict[str, Any]]
 WRITTEN: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "endpoints.toml").read_text(encoding="utf-8"))
 """What each endpoint is called as a tool, what it does, and its parameters."""
 ENUMS = {"axes": get_args(Axis), "sides": get_args(Side), "kinds": KINDS, "claims": CLAIMS}

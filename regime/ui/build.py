@@ -7,19 +7,20 @@ from typing import Any
 
 import gradio as gr
 from fastapi.exceptions import RequestValidationError
+from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
 
+from regime.config import KINDS
 from regime.config.rows import OWN
 from regime.errors import ConfigError, show
+from regime.measures.definitions import DEFINITIONS
 from regime.resources.limits import limits
 from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
-from regime.ui.endpoint import Described
+from regime.ui.endpoint import Described, tell_once
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.headers import CompressedPage, Headers
 from regime.ui.lessons.read import LESSONS
-from regime.ui.once import tell_once
-from regime.ui.panels.glossary import glossary
 from regime.ui.parts import markup
 from regime.ui.refusals import Refusals, unfit
 from regime.ui.run import books, wall
@@ -32,12 +33,14 @@ from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.reproductions import reproductions_tab
 from regime.ui.screens.train import train_tab
-from regime.ui.theme import head, theme
+from regime.ui.text import render
 
 TITLE = "Lazy or rich?"
 HEADER = f"""
 <header class="masthead"><h1>{TITLE}</h1>
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
+BODY = {"background_fill": "ground", "background_fill_dark": "ground", "text_color": "ink", "text_color_dark": "ink"}
+"""Colors that the page has before its style sheet comes, which has the others."""
 DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
 """By the kind of their runs."""
@@ -53,7 +56,7 @@ def build() -> gr.Blocks:
     """Build the app, its queue limited, ready to launch with `launch_options`."""
     with Described(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
-        markup(glossary(), "glossary")
+        markup(render("definitions", formulas=DEFINITIONS), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab()
@@ -120,6 +123,30 @@ def warned(said: str = "This link cannot be followed") -> Iterator[None]:
         yield
     except ConfigError as error:
         gr.Warning(f"{said}: {html.escape(str(error))}", duration=60)
+
+
+def theme() -> gr.themes.Base:
+    """Return the theme that shows Gradio's own widgets in the page's neutral ink and its bundled font."""
+    return gr.themes.Base(
+        primary_hue="slate",
+        neutral_hue="slate",
+        font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
+    ).set(
+        block_border_width="0px",
+        block_title_text_weight="700",
+        **{f"body_{part}": f"var(--{color})" for part, color in BODY.items()},
+    )
+
+
+def head() -> str:
+    """Return the page's head: the style sheet, whose media queries survive there, scripts, and how the page is framed."""
+    static, folder = static_files.contents(), static_files.address()
+    links = f'<link rel="stylesheet" href="{folder}/{static_files.STYLE}">'
+    modules = [name for name, text in static.items() if name.endswith(".js") and "\nexport " in f"\n{text}"]
+    links += "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules)
+    framed = f"const KINDS = {list(KINDS)};\n{static['embed.js']}"
+    return f"{links}<script>{{{static['offline.js']}}}{{{framed}}}</script>"
 
 
 def launch_options() -> dict[str, Any]:

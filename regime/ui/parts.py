@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from regime.ui.form.config_form import ConfigForm, give
 from regime.ui.form.presets import PRESETS, first
-from regime.ui.markup import render
 from regime.ui.run.examples import example, example_file
 from regime.ui.run.export import FILES, snippet
 from regime.ui.run.link import query
 from regime.ui.static_files import script
+from regime.ui.text import render
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,12 @@ def column(css: str) -> gr.Column:
     return gr.Column(elem_classes=f"col {css}", min_width=0)
 
 
-def folded(label: str, css: str = "all-settings") -> gr.Accordion:
-    """Build a part of a tab that is closed at first."""
-    return gr.Accordion(label, open=False, elem_classes=css)
-
-
 @contextmanager
 def page(kind: str, columns: str) -> Iterator[None]:
     """Build a tab's head: presets, links, what to watch, whose the results are; what is built inside stands below it."""
     places(render("head", tab=kind, presets=PRESETS[kind], story=first(kind).story))
     with gr.Row(elem_classes=f"page {columns}"):
         yield
-
-
-def transport(kind: str, text: str) -> str:
-    """Return the place of a run's buttons, its progress, and `text`, a line about the run that the form describes."""
-    return render("transport", kind=kind, text=text)
 
 
 def panels(*names: str, css: str = "") -> str:

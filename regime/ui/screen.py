@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ PLANS = {"run": {}, "step": {"ahead": 1}, "reset": {"fresh": True, "ahead": 0}}
 """How the buttons run that take the form as it is."""
 OPENED = count(1)
 Updates = dict[Any, Any]
+Fields = dict[str, Any]
 
 
 class Screen:
@@ -137,7 +139,8 @@ class Screen:
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
             asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
-        return {self.layout.told: give({"bad": False, **said, "asked": asked, "changes": self.form.changes(value)})}
+        changes = value.get("changes") if isinstance(value, dict) else None  # of the form, as the page counts them
+        return {self.layout.told: give({"bad": False, **said, "asked": asked, "changes": changes})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.
@@ -224,6 +227,28 @@ class Presses:
     """A visitor's presses of one kind, of which only the newest counts: what an older one began ends."""
 
     newest: int = 0
+
+    def follow(self, events: Iterator[Fields], frame: Fields, take: Callable[..., Fields]) -> Iterator[Fields]:
+        """Yield what the page draws of events, all of it each time, until a newer press ends them.
+
+        The last frame is not `going`, and may have an `error`.
+
+        Args:
+            events: are closed at the end.
+            frame: what is drawn before the first of them.
+            take: returns what an event changes in a frame.
+        """
+        own = self.newest
+        try:
+            with closing(events):
+                for event in events:
+                    if self.newest != own:
+                        break
+                    frame = frame | take(frame, event)
+                    yield frame | {"going": True}
+        except gr.Error as error:
+            frame = frame | {"error": error.message}
+        yield frame | {"going": False}
 
 
 def nothing_runs() -> str:

@@ -9,7 +9,7 @@ import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models import hub
 from regime.ui.screens.pretraining import PretrainingScreen
-from regime.ui.screens.transformer import TransformerScreen
+from regime.ui.screens.probe import TransformerScreen
 
 LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", "readout": "mean"}
 

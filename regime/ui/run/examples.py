@@ -11,7 +11,7 @@ from regime.data import FOLDER
 from regime.ui.form.presets import first
 from regime.ui.run.board import Board
 from regime.ui.run.frames import whole
-from regime.ui.run.mapboard import MapBoard
+from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.static_files import offer
 
 CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints", "sweep")}
@@ -32,7 +32,7 @@ def example(kind: str) -> Board:
     """Return a shipped run as a board, a new one at each call: nothing is shared between visitors."""
     events: list[dict[str, Any]] = json.loads(text(kind))
     if kind == "sweep":
-        return MapBoard.replay(events)
+        return MapBoard.replay(events, run=SHIPPED)
     _, *measured, finished = events
     measured[-1]["verdict"] = finished["report"]["verdict"]  # whose advice was tried at the end
     finished["report"]["history"] = [event | {"view": {}} for event in measured]

@@ -11,8 +11,8 @@ from regime.config import KINDS, shared_config
 from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
+from regime.ui.run.session import Rented
 from regime.ui.run.visit import Held, Visit
-from regime.ui.run.zero import Rented
 
 log = logging.getLogger(__name__)
 FILE = '"rows.csv"'

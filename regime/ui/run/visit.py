@@ -15,8 +15,8 @@ from regime.sweep.sweep import Sweep
 from regime.ui.run.examples import example
 from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
+from regime.ui.run.session import Rented, new_session
 from regime.ui.run.slots import Turn, pool_of
-from regime.ui.run.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
 Held = regime.Session | Rented | Sweep

@@ -8,15 +8,14 @@ import gradio as gr
 import regime
 from regime.config import Runnable, SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
-from regime.ui.markup import render
-from regime.ui.panels.findings import counts, laws
-from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
-from regime.ui.parts import column, laid_out, markup, page, places, transport
+from regime.ui.parts import column, laid_out, markup, page, places
 from regime.ui.run.examples import CONFIGS, example
+from regime.ui.run.mapframes import counts, heatmap, laws, missing_frame
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Screen, Updates
-from regime.ui.text import duration
+from regime.ui.static_files import script
+from regime.ui.text import duration, render
 
 KIND = "sweep"
 PLACES = {"toy": "train", "probe": "probe"}
@@ -61,10 +60,11 @@ class MapScreen(Screen):
 
     def cell(self, visit: Visit, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
-        board, index = visit.board, picked(value)
-        if index is None or not board.config or not 0 <= index < board.parsed().size:
-            return None
-        return board.parsed().cell(index)
+        board = visit.board
+        match value:
+            case {"picked": [int(index), *_]} if board.config and 0 <= index < board.parsed.size:
+                return board.parsed.cell(index)
+        return None
 
 
 def map_tab() -> tuple[MapScreen, gr.HTML]:
@@ -73,11 +73,13 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
         with column("controls"):
             form = sweep_form(CONFIGS[KIND])
         with column("middle"):
-            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset."))
+            about = "A finished map. Choose what to sweep, or start from a preset."
+            places(render("transport", kind=KIND, text=about))
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
                     markup(render("map_head"))
-                    cells = map_view()
+                    look = {"html_template": render("map"), "js_on_load": script("map"), "elem_id": "map"}
+                    cells = markup(heatmap(example(KIND)), "view v-map", **look)
                 counted = markup(counts(example(KIND)), ["view", "v-counts"])
             fitted = markup(laws(example(KIND)), ["view", "v-laws"])
             layout = laid_out(form, KIND, cells, counted, fitted)

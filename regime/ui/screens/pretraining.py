@@ -6,12 +6,14 @@ import gradio as gr
 
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION, MAIN
-from regime.ui.form.config_form import ConfigForm
-from regime.ui.form.transformer import checkpoints_form
+from regime.config.rows import OWN
+from regime.models.texts import MEANINGS
+from regime.ui.form.config_form import ConfigForm, form, named
 from regime.ui.parts import column, page
-from regime.ui.run.runs import as_text
+from regime.ui.run.examples import CONFIGS
+from regime.ui.run.runs import Refusal, as_text
 from regime.ui.screen import HIDDEN, Updates
-from regime.ui.screens.transformer import TransformerScreen, middle_column
+from regime.ui.screens.probe import TransformerScreen, middle_column
 
 KIND = "checkpoints"
 
@@ -33,7 +35,7 @@ class PretrainingScreen(TransformerScreen):
         """
         before, after = named["before"], named["after"]
         if not before or not after:
-            raise gr.Error("Name a model before and one after.", print_exception=False)
+            raise Refusal("Name a model before and one after.")
         (name, revision), other = (_named(text) for text in (before, after))
         reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
         with as_text():
@@ -45,9 +47,10 @@ def pretraining_tab() -> PretrainingScreen:
     """Build the Pretraining tab and connect it."""
     with page(KIND, "two"):
         with column("controls"):
-            form = checkpoints_form()
+            tasks = {ADDITION: "Sums", **named((*MEANINGS, OWN))}
+            controls = form(KIND, (CheckpointConfig,), dict(CONFIGS[KIND]), task={"options": tasks})
         text = "A finished comparison. Name a model and its revisions, or start from a preset."
-        layout = middle_column(KIND, text, form, ("abilities", "from-first"))
+        layout = middle_column(KIND, text, controls, ("abilities", "from-first"))
     return PretrainingScreen(layout)
 
 
