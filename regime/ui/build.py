@@ -9,8 +9,10 @@ import gradio as gr
 from fastapi.exceptions import RequestValidationError
 from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-from regime.config import KINDS
+from regime.config import KINDS, Runnable
 from regime.config.rows import OWN
 from regime.errors import ConfigError, show
 from regime.measures.definitions import DEFINITIONS
@@ -19,17 +21,19 @@ from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described, tell_once
 from regime.ui.form.own_rows import AWAITED
-from regime.ui.headers import CompressedPage, Headers
 from regime.ui.lessons.read import LESSONS
+from regime.ui.middleware import CompressedPage, Headers, Refusals, unfit
 from regime.ui.parts import markup
-from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import books, wall
+from regime.ui.run import wall
 from regime.ui.run.agents import AgentCalls
+from regime.ui.run.books import BOOKS
 from regime.ui.run.link import check_frame, linked
+from regime.ui.run.mapframes import missing_frame
+from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import learn_tab
-from regime.ui.screens.map import connect_cells, map_tab
-from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
+from regime.ui.screens.map import map_tab
+from regime.ui.screens.pretraining import compared, pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.reproductions import reproductions_tab
 from regime.ui.screens.train import train_tab
@@ -63,16 +67,29 @@ def build() -> gr.Blocks:
             with gr.Tab("Map", id="map"):
                 sweep, cells = map_tab()
             with gr.Tab("Probe", id="probe"):
-                probe, compare, named = probe_tab()
+                probe, compare, models = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab()
             with gr.Tab("Reproductions", id="reproductions"):
                 reproductions_tab()
             with gr.Tab("Learn", id="learn"):
                 learn_tab()
-        connect_comparison(pretraining, compare, named, tabs)
-        connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
-        connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
+        screens: dict[str, Screen] = {screen.kind: screen for screen in (train, sweep, probe, pretraining)}
+        feeds = [screen.feed for screen in screens.values()]
+
+        def opened(config: Runnable) -> Updates:
+            return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config)}
+
+        def compare_models(value: Any) -> Updates:
+            return opened(compared(**models.fields(value)))
+
+        def choose_cell(visit: Visit, value: Any) -> Updates:
+            cell = sweep.cell(visit, value)
+            return opened(cell) if cell else {cells: missing_frame(visit.board, value) or gr.skip()}
+
+        compare.click(compare_models, models.html, [tabs, *feeds], **HIDDEN)
+        cells.submit(choose_cell, [sweep.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **HIDDEN)
+        connect_links(demo, screens, tabs)
         demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
     tell_once(demo._queue, STREAMS)
@@ -151,6 +168,7 @@ def head() -> str:
 
 def launch_options() -> dict[str, Any]:
     """Return everything that `launch` needs but host and port, which come from the environment."""
+    health = Route("/health", lambda _: JSONResponse(BOOKS.health()))  # for those who watch servers
     return {
         "theme": theme(),
         "head": head(),
@@ -162,7 +180,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*wall.routes(), static_files.route(), books.route()],
+            "routes": [*wall.routes(), static_files.route(), health],
             "middleware": [
                 *(Middleware(each) for each in (Headers, CompressedPage, AgentCalls)),
                 Middleware(Refusals, names=tuple(ENDPOINTS)),

@@ -153,12 +153,7 @@ class Described(gr.Blocks):
         super().validate_inputs(block_fn, inputs)
 
     def get_api_info(self, all_endpoints: bool = False, page: str | None = None) -> Any:
-        """Return what Gradio's clients, its page of the API and its MCP server know of the endpoints.
-
-        Args:
-            all_endpoints: whether those are in it that no page documents.
-            page: whose own functions are asked for; None: those of all.
-        """
+        """Return what Gradio's clients, its MCP server or, where a `page` is named, its page of the API know of endpoints."""
         info = super().get_api_info(all_endpoints, page)
         for name, endpoint in self.described.items():
             if told := info["named_endpoints"].get(f"/{name}"):
@@ -169,8 +164,7 @@ class Described(gr.Blocks):
 
 def typed(config: type[Config]) -> Schemas:
     """Return the fields of a configuration as parameters; parts of one's own are for Python."""
-    known = {name: dict(schema) for name, schema in config.properties().items() if name not in ("kind", "measures")}
-    return {name: parameter(schema) for name, schema in known.items()}
+    return {name: parameter(schema) for name, schema in config.properties().items() if name not in ("kind", "measures")}
 
 
 def parameter(schema: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,7 @@ from regime.reproductions.registry import CLAIMS
 from regime.reproductions.shipped import cards
 from regime.ui.run import runs, wall
 from regime.ui.run.link import linked
-from regime.ui.run.runs import claim_events
-from regime.ui.screen import Presses
+from regime.ui.run.runs import Presses, claim_events
 from regime.ui.screens.reproductions import frames, taken
 from tests.ui.wall_sample import LAW, PATHS, SHARES, estimate, sample
 

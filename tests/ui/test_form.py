@@ -8,7 +8,7 @@ import pytest
 import regime
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
-from regime.ui.form.config_form import ConfigForm
+from regime.ui.form.config_form import WRITTEN, ConfigForm
 from regime.ui.form.presets import PRESETS
 from regime.ui.run.visit import Visit
 from regime.ui.screens.map import map_tab
@@ -220,6 +220,17 @@ def test_markup_in_a_value_or_a_hint_stays_text():
     parts = [part | {"control": "choice"}, {"name": "b", "example": hostile, "control": "text"}]
     template = ConfigForm("toy", parts, {"b": hostile}).html.html_template
     assert [sign for sign in ("<img", "{", "`", "$") if sign in template] == []
+
+
+def test_parts_are_written_with_attributes_that_a_part_has():
+    known = {"name", "only", "label", "note", "control", "options", "hints", "pictures", "ends", "bounds", "example", "offers"}
+    known |= {"many", "event", "css", "parts"}
+
+    def attributes(parts):
+        written = [part for part in parts if isinstance(part, dict)]
+        return {name for part in written for name in {*part} | attributes(part.get("parts", ()))}
+
+    assert attributes([part for parts in WRITTEN.values() for part in parts]) <= known
 
 
 @pytest.mark.parametrize(

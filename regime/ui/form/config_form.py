@@ -110,7 +110,7 @@ def form(kind: str, configs: Sequence[type[Config]], start: Mapping[str, Any], *
                 fields["options"] = named(options)
             fields |= known.get(name, {})
             config = next((config for config in configs if name in config.model_fields), None)
-            found.append(setting(config, **fields) if config else {"control": "line", "parts": parts(inner), **fields})
+            found.append(setting(config, fields) if config else {"control": "line", "parts": parts(inner), **fields})
         return found
 
     known = {"header": {"options": HEADERS}, **known}
@@ -122,24 +122,13 @@ def named(options: Any) -> dict[Any, str]:
     return {option: option_name(str(option)) for option in options}
 
 
-def setting(config: type[Config], name: str, label: str = "", note: str | None = None, **more: Any) -> Part:
-    """Return the control of a field.
-
-    Args:
-        config: whose field it is.
-        name: of the field.
-        label: the field in words; without it, its name.
-        note: a line below; without it, the field's description.
-        more: further attributes of the part.
-    """
-    schema = config.properties()[name]
+def setting(config: type[Config], part: Part) -> Part:
+    """Return the control of a field: what is not written of the part comes from the field's schema."""
+    schema = config.properties()[part["name"]]
     ways = {way.get("type"): way for way in schema.get("anyOf", [schema])}
-    about = {
-        "label": label or field_name(name),
-        "note": _sentences(schema["description"]) if note is None else note,
-    }
+    about = {"control": "line", "label": field_name(part["name"]), "note": _sentences(schema["description"])}
     text, amount = ways.get("string", {}), ways.get("integer", ways.get("number", {}))
-    if "enum" in text or "options" in more:
+    if "enum" in text or "options" in part:
         about |= {"control": "choice", "options": named(text.get("enum", ()))}
     elif "boolean" in ways:
         about |= {"control": "box"}
@@ -147,7 +136,7 @@ def setting(config: type[Config], name: str, label: str = "", note: str | None =
         bounds = {"min": amount.get("minimum"), "max": amount.get("maximum")}
         about |= {"control": "number", "bounds": {end: value for end, value in bounds.items() if value is not None}}
     many = ways.get("array", {}).get("items", {}).get("type") == "string"
-    return {"name": name, "control": "line", "many": many, **about, **more}
+    return {"many": many, **about, **part}
 
 
 def _sentences(description: str) -> str:

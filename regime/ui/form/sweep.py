@@ -47,13 +47,10 @@ def sweep_values(config: SweepConfig) -> Fields:
     lines = {name: format_values(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
     two = [name for name in names[:2] if name in AXES] if names[0] in AXES else []
     rest = [name for name in names if name not in two]
-    changed = base.changes()
-    other = (
-        {name: value for name, value in changed.items() if name not in BASE}
-        if base.kind == "toy"
-        else {"kind": "probe", **changed}
-    )
-    own = base if base.kind == "toy" else ToyConfig()
+    toy = base.kind == "toy"
+    changed = {name: value for name, value in base.changes().items() if not toy or name not in BASE}
+    other = changed if toy else {"kind": "probe", **changed}
+    own = base if toy else ToyConfig()
     return {
         "across": two[0] if two else AXES[0],
         "across_values": lines[two[0]] if two else "",
@@ -68,11 +65,7 @@ def sweep_values(config: SweepConfig) -> Fields:
 
 
 def sweep_config(fields: Fields) -> SweepConfig:
-    """Return the configuration that the controls' values describe.
-
-    Raises:
-        ConfigError: a value that is not allowed; the message names it.
-    """
+    """Return the configuration that the controls' values describe; raises ConfigError, which names what is not allowed."""
     rest = _rest(fields["rest"])
     kind = rest.get("kind", "toy")
     given = {name: fields[name] for name in BASE if fields[name] is not None} if kind == "toy" else {}

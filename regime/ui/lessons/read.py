@@ -10,7 +10,7 @@ one checked; the first sentence of each is the answer, and what follows says why
 import json
 import re
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ from regime.data import FOLDER
 from regime.ui.lessons.numbers import traced
 from regime.ui.lessons.runs import RUNS, shipped_run
 from regime.ui.run.examples import example_file
-from regime.ui.run.link import query_of
+from regime.ui.run.link import query
 from regime.ui.static_files import offer
 
 LESSONS = ("kernel", "lazy", "rich", "width", "scale", "transformers", "meaning")
@@ -135,7 +135,8 @@ def run_file(name: str) -> str:
     """Return the name of a run's file, which changes with the run."""
     if kind := RUNS[name].example:
         return example_file(kind)
-    return offer(f"lesson-{name}", (FOLDER / "lessons" / f"{name}.json").read_text(), partial(_run, name))
+    text = (FOLDER / "lessons" / f"{name}.json").read_text()
+    return offer(f"lesson-{name}", text, lambda: json.dumps(shipped_run(name)["frame"], separators=(",", ":")))
 
 
 def text_file() -> str:
@@ -145,10 +146,6 @@ def text_file() -> str:
 
 
 def _text() -> str:
-    runs = {name: {"file": run_file(name), "label": run.label, "query": query_of(run.config)} for name, run in RUNS.items()}
+    runs = {name: {"file": run_file(name), "label": run.label, "query": query(run.config)} for name, run in RUNS.items()}
     terms = {names[0]: sentence for names, sentence in glossary().items()}
     return json.dumps({"lessons": [lesson(name) for name in LESSONS], "terms": terms, "runs": runs}, separators=(",", ":"))
-
-
-def _run(name: str) -> str:
-    return json.dumps(shipped_run(name)["frame"], separators=(",", ":"))

@@ -1,7 +1,7 @@
 """The finished runs that the first screen shows, and the command that makes them: `python -m regime.ui.run.examples`."""
 
 import json
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,8 @@ def example(kind: str) -> Board:
 
 def example_file(kind: str) -> str:
     """Return the name of the file in which the page's script finds a shipped run; it changes with the run."""
-    return offer(kind, text(kind), partial(_frame, kind))
-
-
-def _frame(kind: str) -> str:
-    return json.dumps({"visit": None, "serial": 0, "run": 0, **whole(example(kind))}, separators=(",", ":"))
+    numbers = {"visit": None, "serial": 0, "run": 0}
+    return offer(kind, text(kind), lambda: json.dumps({**numbers, **whole(example(kind))}, separators=(",", ":")))
 
 
 def make_example(kind: str) -> None:

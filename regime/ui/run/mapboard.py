@@ -16,7 +16,6 @@ AGAIN = 16
 """How often contours are found during a sweep."""
 SHIPPED = "shipped"
 """What stands for the run of a map that comes with the package."""
-OF_PROBE = (INDEX, "kernel_change", "kernel_distance", "representation_change")
 OF_TOY = (
     INDEX,
     "kernel_change",
@@ -33,7 +32,7 @@ OF_TOY = (
     "kernel_start_test_error",
     "kernel_now_test_error",
 )
-MEASURES = {"toy": OF_TOY, "probe": OF_PROBE}
+MEASURES = {"toy": OF_TOY, "probe": (INDEX, "kernel_change", "kernel_distance", "representation_change")}
 """What a map can be colored by, by kind of run."""
 NO_VERDICT = "no verdict"
 DIGITS = 4

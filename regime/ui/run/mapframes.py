@@ -19,17 +19,16 @@ LINE: Any = {**DRAWN, "crossings": {"__all__": {"size", "knob"}}}
 """What is drawn of a contour."""
 ORDER = ("lazy", "mixed", "rich", "no verdict", "diverged", "failed")
 SHOWN = ("kernel_change", "parameter_movement", "feature_movement")
-Fields = dict[str, Any]
 
 
 def heatmap(board: MapBoard) -> str:
     """Return the frame of what is new in a map since the last one; of the shipped map, where the page finds it."""
     if board.run == SHIPPED:
-        return _text({"run": SHIPPED, "address": shipped_address()})
+        return json.dumps({"run": SHIPPED, "address": shipped_address()})
     board.find_boundaries()
     since, board.sent = board.sent, len(board.short)
     drawn, board.drawn = board.drawn, board.found
-    return _text(_frame(board, since, lines=board.drawn > drawn))
+    return _frame(board, since, lines=board.drawn > drawn)
 
 
 def missing_frame(board: MapBoard, asked: Any) -> str | None:
@@ -41,28 +40,26 @@ def missing_frame(board: MapBoard, asked: Any) -> str | None:
         return None
     have = asked.get("have") if isinstance(asked, dict) and asked.get("run") == board.run else 0
     since = have if isinstance(have, int) and 0 <= have <= len(board.short) else 0
-    return _text(_frame(board, since, lines=True))
+    return _frame(board, since, lines=True)
 
 
-def _frame(board: MapBoard, since: int, *, lines: bool) -> Fields:
-    """Return the cells from one on; with contours, and at the start with what they are drawn by."""
+def _frame(board: MapBoard, since: int, *, lines: bool) -> str:
+    """Return the cells from one on; with contours, and at the start with what they are drawn by.
+
+    As text, which Gradio passes on as it is: a dict it would copy and compare field by field.
+    """
     frame = {"run": board.run, "from": since, "cells": board.short[since:], "found": board.found}
     if lines:
         frame["lines"] = [contour.model_dump(include=LINE) for contour in board.boundaries]
     if since == 0 and board.config:
         frame |= {"axes": board.config["axes"], "measures": MEASURES[board.config["base"]["kind"]]}
-    return frame
-
-
-def _text(frame: Fields) -> str:
-    """Return a frame as text, which Gradio passes on as it is: a dict it would copy and compare field by field."""
     return json.dumps(frame, separators=(",", ":"))
 
 
 @cache
 def shipped_frame() -> str:
     """Return the frame of the whole shipped map."""
-    return _text(_frame(example("sweep"), 0, lines=True))
+    return _frame(example("sweep"), 0, lines=True)
 
 
 def shipped_address() -> str:

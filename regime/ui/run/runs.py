@@ -1,9 +1,14 @@
-"""What one visitor has run: a run's, a search's or a reproduction's events as dicts, with errors and a deadline in words."""
+"""What one visitor has run: a run's, a search's or a reproduction's events as dicts, with errors and a deadline in words.
+
+All that yields events raises gr.Error: for a bad field, named with its value and what is allowed; for a full queue; at the
+deadline; or, without internals, for a failure.
+"""
 
 import html
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,23 +40,20 @@ SEARCH = ("config", "axis", "side", "within")
 """Fields of a search for a border."""
 SEARCHED = 24
 """Runs that a search usually takes."""
-Events = Iterator[dict[str, Any]]
+Fields = dict[str, Any]
+Events = Iterator[Fields]
 log = logging.getLogger(__name__)
 Refusal = partial(gr.Error, print_exception=False)
 """An error that says in words what is wrong."""
 
 
-def events(fields: Any, kind: str, visitor: str | None = None) -> Events:
+def events(fields: Any, visitor: str | None = None, *, kind: str) -> Events:
     """Yield the events of the run that `fields` describe, its place in the queue first; closing the iterator stops the run.
 
     Args:
         fields: of a configuration.
-        kind: of the run.
         visitor: who asks.
-
-    Raises:
-        gr.Error: a bad field, named with its value and what is allowed; a full queue; the deadline; or, without internals, a
-            failure.
+        kind: of the run.
     """
     with readable():
         config = shared_config(fields, kind)
@@ -69,11 +71,7 @@ def _whole(config: Runnable) -> Iterator[Message]:
 
 
 def border_events(fields: Any, visitor: str | None = None) -> Events:
-    """Yield the events of the search that `fields` describe, its place in the queue first; closing the iterator stops it.
-
-    Raises:
-        gr.Error: as `events` does.
-    """
+    """Yield the events of the search that `fields` describe, its place in the queue first; closing the iterator stops it."""
     with readable():
         asked = dict(named_fields(fields))
         for name in asked.keys() - {*SEARCH}:
@@ -88,9 +86,6 @@ def search(config: ToyConfig, visitor: str | None, **how: Any) -> Events:
         config: of the runs.
         visitor: who asks.
         how: the other arguments of `regime.stream_border`.
-
-    Raises:
-        gr.Error: as `events` does.
     """
     with readable():
         run = {**config.to_dict(), "kind": "border", **how}
@@ -104,11 +99,10 @@ def claim_events(id: str, full: bool, visitor: str | None) -> Events:
         id: of the claim.
         full: whether to take the full form, which a server runs only where it is known to fit into its limit.
         visitor: who asks.
-
-    Raises:
-        gr.Error: as `events` does.
     """
     with readable():
+        if not isinstance(full, bool):
+            raise ConfigError(f"full = {full!r:.80} is not allowed; allowed: true or false")
         named(id)
         if full and (cause := unmeasured(id)):
             raise ConfigError(f"full = True is not allowed for claim {id} here, {cause}; allowed: false, the quick form")
@@ -163,9 +157,6 @@ def limited(stream: Iterator[Message], turn: Turn, run: Mapping[str, Any]) -> Ev
         stream: of the run.
         turn: with the slot that it computes in.
         run: its kind and fields, for the server's books.
-
-    Raises:
-        gr.Error: as `events` does.
     """
     limit = limits().max_seconds
     with readable(), BOOKS.entry(run):
@@ -221,3 +212,32 @@ def as_text() -> Iterator[None]:
             yield
     except gr.Error as error:
         raise Refusal(html.escape(in_labels(error.message))) from None
+
+
+@dataclass
+class Presses:
+    """A visitor's presses of one kind, of which only the newest counts: what an older one began ends."""
+
+    newest: int = 0
+
+    def follow(self, events: Iterator[Fields], frame: Fields, take: Callable[..., Fields]) -> Iterator[Fields]:
+        """Yield what the page draws of events, all of it each time, until a newer press ends them.
+
+        The last frame is not `going`, and may have an `error`.
+
+        Args:
+            events: are closed at the end.
+            frame: what is drawn before the first of them.
+            take: returns what an event changes in a frame.
+        """
+        own = self.newest
+        try:
+            with closing(events):
+                for event in events:
+                    if self.newest != own:
+                        break
+                    frame = frame | take(frame, event)
+                    yield frame | {"going": True}
+        except gr.Error as error:
+            frame = frame | {"error": error.message}
+        yield frame | {"going": False}

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import regime
-from regime.config import RunConfig, Runnable, SweepConfig, shared_config
+from regime.config import RunConfig, Runnable, shared_config
 from regime.errors import ConfigError
 from regime.record.events import Event
 from regime.resources.device import ZERO_GPU, lend
@@ -99,29 +99,20 @@ def _folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="regime-")
 
 
-def shared_sweep(config: SweepConfig) -> Sweep:
-    """Return a sweep for a visitor, who chooses neither files nor addresses of the server's.
+def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
+    """Return a session of a visitor's configuration where it is best run; nobody chooses files or addresses of the server's.
 
     Where the store of cells is full, its cells are still found, and new ones are kept for as long as the run is.
 
     Raises:
-        ConfigError: a file or an address is asked for, there are too many cells, or the store cannot be used.
+        ConfigError: a part of one's own, a file or an address is named, there are too many cells, or the store cannot be used.
     """
+    config.without_own()
+    if config.kind != "sweep":
+        return Rented(config) if is_lent(config.kind) else regime.Session(config)
     for name in ("store", "scheduler"):
         if (value := getattr(config, name)) is not None:
             raise ConfigError(f"{name} = {value!r:.80} is not allowed on a server; allowed: null, it has its own")
     known = store()
     known.full = known.path.stat().st_size > limits().store_bytes
     return Sweep(config, known)
-
-
-def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
-    """Return a session of a visitor's configuration where it is best run.
-
-    Raises:
-        ConfigError: as `shared_sweep` does, or a part of one's own is named.
-    """
-    config.without_own()
-    if config.kind == "sweep":
-        return shared_sweep(config)
-    return Rented(config) if is_lent(config.kind) else regime.Session(config)

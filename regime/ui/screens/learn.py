@@ -19,11 +19,7 @@ GUIDES: dict[str, str] = WRITTEN["learn"][0]["options"]
 
 
 def guide(name: Any) -> str:
-    """Return a guide's Markdown as a part of the page: its title below the page's own, and no links between files.
-
-    Raises:
-        ConfigError: there is no such guide.
-    """
+    """Return a guide's Markdown as a part of the page, its title below the page's own, without links between files."""
     if not isinstance(name, str) or name not in GUIDES:
         raise ConfigError(f"guide = {show(name)} is not allowed; allowed: one of {', '.join(map(repr, GUIDES))}")
     text = written(name)

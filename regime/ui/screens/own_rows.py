@@ -13,7 +13,7 @@ from regime.config.read import Choices
 from regime.config.rows import OWN
 from regime.errors import ConfigError
 from regime.ui.form.own_rows import AWAITED, BRING, FOLD, LINES, READ, SAID, alone, chosen, columns_line, in_words, rows_read
-from regime.ui.parts import Layout, notice
+from regime.ui.parts import notice
 from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
 from regime.ui.text import in_labels
 
@@ -21,9 +21,8 @@ from regime.ui.text import in_labels
 class OwnRowsScreen(Screen):
     """A tab with a part for somebody's own rows."""
 
-    def __init__(self, layout: Layout) -> None:
-        """Connect the components of a tab to this screen."""
-        super().__init__(layout)
+    def _connect(self) -> None:
+        super()._connect()
         self.rows = KINDS[self.kind].rows_field
         self.own = {self.rows, *Choices._fields} & {*self.form.names}
         form = self.form.html

@@ -10,7 +10,7 @@ from regime.config.models import ADDITION
 from regime.models.sources import available, remote
 from regime.resources.limits import limits
 from regime.ui.form.config_form import ConfigForm, form, named
-from regime.ui.parts import Layout, column, laid_out, page, panels, places
+from regime.ui.parts import column, page, panels, places
 from regime.ui.run.examples import CONFIGS
 from regime.ui.run.runs import beyond
 from regime.ui.screens.own_rows import OwnRowsScreen
@@ -47,8 +47,9 @@ def probe_tab() -> tuple[ProbeScreen, gr.Button, ConfigForm]:
                 models = form("compare", (), {})
                 compare = gr.Button("Compare", elem_id="compare-run")
         text = "A finished probe. Choose a model and what it is to learn, or start from a preset."
-        layout = middle_column(KIND, text, fields, ("probe-loss", "probe-kernels"))
-    return ProbeScreen(layout), compare, models
+        with column("middle"):
+            middle(KIND, text, ("probe-loss", "probe-kernels"))
+            return ProbeScreen(fields), compare, models
 
 
 def probe_form() -> ConfigForm:
@@ -59,18 +60,15 @@ def probe_form() -> ConfigForm:
     return form("probe", (ProbeConfig,), dict(CONFIGS["probe"]), model={"options": models}, loss={"options": losses})
 
 
-def middle_column(kind: str, text: str, controls: ConfigForm, top: tuple[str, ...]) -> Layout:
-    """Build the middle column of a tab and return the tab's components.
+def middle(kind: str, text: str, top: tuple[str, ...]) -> None:
+    """Build the middle column of a tab.
 
     Args:
         kind: of the run.
         text: the line below the buttons at the start.
-        controls: the form of the tab, already built.
         top: the panels beside the dial.
     """
-    with column("middle"):
-        beside = f'<div class="top">{panels("dial")}{panels(*top, css="v-side")}</div>'
-        places(render("transport", kind=kind, text=text), beside, panels("time", "blocks", "clouds", "compare"))
-        with gr.Accordion("All layers, by module", open=False, elem_classes="all-layers"):
-            places(panels("modules", css="v-layers"))
-        return laid_out(controls, kind)
+    beside = f'<div class="top">{panels("dial")}{panels(*top, css="v-side")}</div>'
+    places(render("transport", kind=kind, text=text), beside, panels("time", "blocks", "clouds", "compare"))
+    with gr.Accordion("All layers, by module", open=False, elem_classes="all-layers"):
+        places(panels("modules", css="v-layers"))

@@ -7,9 +7,9 @@ import gradio as gr
 
 from regime.reproductions.reproduce import Card
 from regime.ui.parts import markup, places
-from regime.ui.run.runs import COMPUTE, claim_events
+from regime.ui.run.runs import COMPUTE, Fields, Presses, claim_events
 from regime.ui.run.wall import folder, keep, shown_figure, worded
-from regime.ui.screen import HIDDEN, Fields, Presses
+from regime.ui.screen import HIDDEN
 from regime.ui.static_files import script
 from regime.ui.text import render
 

@@ -4,7 +4,7 @@ The page asks for a search through one component, and hears all of it in every f
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -18,12 +18,12 @@ from regime.plots.words import option_name
 from regime.toy.preview import preview
 from regime.ui.form.config_form import ConfigForm, form, named
 from regime.ui.form.presets import GALLERY, first
-from regime.ui.parts import column, laid_out, markup, page, panels, places, unseen
+from regime.ui.parts import column, markup, page, panels, places
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.frames import without_rows
-from regime.ui.run.link import query_of
-from regime.ui.run.runs import COMPUTE, readable, search
-from regime.ui.screen import HIDDEN, Fields, Presses, request_of
+from regime.ui.run.link import query
+from regime.ui.run.runs import COMPUTE, Fields, Presses, readable, search
+from regime.ui.screen import HIDDEN, request_of
 from regime.ui.screens.own_rows import OwnRowsScreen
 from regime.ui.text import duration, in_labels, render
 
@@ -56,8 +56,10 @@ class TrainScreen(OwnRowsScreen):
         if config.workspace > PREVIEW_BYTES:
             return asked | {"notice": "A large run: its step size is chosen when it starts."}
         known = preview(config)
-        rate = _rate(known.learning_rate, known.top, known.edges)
-        seconds = known.seconds + _trying(config)
+        rate = {"auto": known.learning_rate, "top": known.top, "edges": [*known.edges]}
+        # After the last step the advice is tried, where that costs little enough.
+        batch = trial.seconds(config, len(trial.SHARES))
+        seconds = known.seconds + (BATCHES * batch if batch <= trial.AFFORDABLE else 0.0)
         about = f"{summary(config)}: about {duration(max(1.0, seconds))} here."
         return asked | {"notice": about, "rate": rate, "quick": known.seconds < QUICK}
 
@@ -74,11 +76,10 @@ def train_tab() -> TrainScreen:
                 render("transport", kind=KIND, text=about),
                 panels("time", "loss", "compare", "layers"),
             )
-            layout = laid_out(controls, KIND, rate=_shipped_rate())
+            screen = TrainScreen(controls, rate=_shipped_rate())
             markup(gallery(), "gallery")
         with column("right"):
             places(panels("dial", "distances", "kernels", "outcome", "border"))
-    screen = TrainScreen(layout)
     connect_border(screen)
     return screen
 
@@ -86,41 +87,30 @@ def train_tab() -> TrainScreen:
 def toy_form() -> ConfigForm:
     """Build the form of the Train tab."""
     hints = {name: task.meaning for name, task in TASKS.items()} | {OWN: OWN_MEANING}
-    task, stops = {"options": named(hints), "hints": hints}, {"width": named(WIDTHS), "alpha": named(ALPHAS)}
-    sliders = {name: {"options": options} for name, options in stops.items()}
-    return form("toy", (ToyConfig,), dict(CONFIGS["toy"]), task=task, **sliders)
+    task = {"options": named(hints), "hints": hints}
+    width, alpha = ({"options": named(stops)} for stops in (WIDTHS, ALPHAS))
+    return form("toy", (ToyConfig,), dict(CONFIGS["toy"]), task=task, width=width, alpha=alpha)
 
 
 def summary(config: ToyConfig) -> str:
     """Return the settings that are folded at first in one line."""
     shown = (option_name(value) for value in (config.activation, config.parameterization, config.loss, config.optimizer))
     activation, scaled, loss, optimizer = shown
-    parts = (activation, f"{scaled} parameterization", f"{loss.lower()} loss", optimizer)
-    return ", ".join([*parts, f"{config.samples} points", f"seed {config.seed}"])
+    network = f"{activation}, {scaled} parameterization"
+    return f"{network}, {loss.lower()} loss, {optimizer}, {config.samples} points, seed {config.seed}"
 
 
 def gallery() -> str:
     """Draw links to runs worth seeing that no preset has, each with what to see in it."""
-    return render("gallery", runs=[(run, query_of(run.config)) for run in GALLERY])
-
-
-def _trying(config: ToyConfig) -> float:
-    """Return the seconds after the last step in which the advice is tried, where that costs little enough."""
-    batch = trial.seconds(config, len(trial.SHARES))
-    return BATCHES * batch if batch <= trial.AFFORDABLE else 0.0
-
-
-def _rate(auto: float, top: float, edges: Iterable[float]) -> dict[str, Any]:
-    """Return what the control of the step size knows: the automatic one, the top eigenvalue, and where training is unstable."""
-    return {"auto": auto, "top": top, "edges": list(edges)}
+    return render("gallery", runs=[(run, query(run.config)) for run in GALLERY])
 
 
 def _shipped_rate() -> dict[str, Any]:
-    """Return what the shipped run says of the step size of runs like it, without computing."""
+    """Return what the shipped run says of the step size of runs like it, as `estimate` does, without computing."""
     board = example(KIND)
     rate, first = board.started["learning_rate"], board.history[0]["seeds"]["stability"]
     edges = [part["value"] for part in board.started["references"] if part["measure"] == "stability"]
-    return _rate(rate, max(first) / rate, edges)
+    return {"auto": rate, "top": max(first) / rate, "edges": edges}
 
 
 def searched(config: ToyConfig) -> Fields:
@@ -145,7 +135,7 @@ def connect_border(screen: TrainScreen) -> None:
         yield {"kind": "asked", "config": searched(config)}
         yield from search(config, visitor, **how)
 
-    presses, link = gr.State(Presses()), unseen(screen.kind, "{}", "search")
+    presses, link = gr.State(Presses()), screen.unseen("{}", "search")
     link.submit(find, [presses, link, screen.form.html], link, trigger_mode="multiple", **COMPUTE, **HIDDEN)
 
 
