@@ -22,7 +22,7 @@ from regime.ui.api import ENDPOINTS, STREAMS
 from regime.ui.endpoint import Described, tell_once
 from regime.ui.form.own_rows import AWAITED
 from regime.ui.lessons.read import LESSONS
-from regime.ui.middleware import CompressedPage, Headers, Refusals, unfit
+from regime.ui.middleware import CompressedPage, Refusals, unfit, with_headers
 from regime.ui.parts import markup
 from regime.ui.run import wall
 from regime.ui.run.agents import AgentCalls
@@ -182,7 +182,7 @@ def launch_options() -> dict[str, Any]:
         "app_kwargs": {
             "routes": [*wall.routes(), static_files.route(), health],
             "middleware": [
-                *(Middleware(each) for each in (Headers, CompressedPage, AgentCalls)),
+                *(Middleware(each) for each in (with_headers, CompressedPage, AgentCalls)),
                 Middleware(Refusals, names=tuple(ENDPOINTS)),
             ],
             "exception_handlers": {RequestValidationError: unfit},

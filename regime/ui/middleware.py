@@ -35,16 +35,10 @@ HEADERS = {
 log = logging.getLogger(__name__)
 
 
-class Headers:
-    """ASGI middleware that adds HEADERS to every answer that does not have its own."""
+def with_headers(app: ASGIApp) -> ASGIApp:
+    """Return an app whose answers have those HEADERS of which they do not have their own."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand before `app`."""
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer back with the headers."""
-
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -52,7 +46,9 @@ class Headers:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, sent if scope["type"] == "http" else send)
+        await app(scope, receive, sent if scope["type"] == "http" else send)
+
+    return answer
 
 
 class CompressedPage(GZipMiddleware):
