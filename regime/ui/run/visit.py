@@ -20,6 +20,8 @@ from regime.ui.run.slots import Turn, pool_of
 
 Events = Iterator[dict[str, Any]]
 Held = regime.Session | Rented | Sweep
+ENDING = 2.0
+"""Seconds that a run may take to end once the page was told that it has."""
 
 
 class Shelf:
@@ -191,7 +193,7 @@ class Visit:
     @contextmanager
     def resting(self) -> Iterator[tuple[bool, Held | None]]:
         """Keep the run that is shown from going on; yield whether it rests, and its session where there still is one."""
-        rests = self._playing.acquire(blocking=False)
+        rests = self._playing.acquire(timeout=0 if self.board.status == "running" else ENDING)
         try:
             yield rests, self.session or SHELF.get(self.key)
         finally:
