@@ -1,4 +1,4 @@
-"""The parts that tabs are built from: a head, places that the page's script draws in, and what a run leaves behind.
+"""The parts that tabs are built from: a head, columns, and places that the page's script draws in.
 
 A tab has one form, one feed, through which the page asks and gets a run's frames, and one component for what is said of the
 form. All else is markup with places: `data-panel` names what the script draws there.
