@@ -1,11 +1,12 @@
 """The endpoints that other people's code calls: the same configurations and the same events as in Python and on the page."""
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import regime
-from regime.catalog import catalog as everything
+from regime.catalog import catalog
 from regime.composer.search import Axis
 from regime.config import KINDS, ToyConfig, shared_config
 from regime.data import FOLDER
@@ -14,62 +15,28 @@ from regime.reproductions.registry import CLAIMS
 from regime.resources.limits import limits
 from regime.ui.endpoint import Endpoint, Schemas, typed
 from regime.ui.run.books import BOOKS
-from regime.ui.run.claims import claim_events
-from regime.ui.run.runs import beyond, events, fitting, readable
-from regime.ui.run.searches import border_events
+from regime.ui.run.runs import Events, beyond, border_events, claim_events, events, fitting, readable
 
-Events = Iterator[dict[str, Any]]
 WRITTEN: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "endpoints.toml").read_text(encoding="utf-8"))
 """What each endpoint is called as a tool, what it does, and its parameters."""
 ENUMS = {"axes": get_args(Axis), "sides": get_args(Side), "kinds": KINDS, "claims": CLAIMS}
 """What some parameters may be."""
 
 
-def run(kind: str) -> Callable[..., Events]:
-    """Return what answers with the events of a kind of run, its place in the queue first."""
-
-    def answer(fields: Any, visitor: str | None) -> Events:
-        yield from events(fields, kind, visitor)
-
-    return answer
-
-
 def reproduce(fields: Any, visitor: str | None) -> Events:
     """Yield the events of a reproduction."""
-    full = fields.get("full", False)
-    with readable():
-        if not isinstance(full, bool):
-            raise regime.ConfigError(f"full = {full!r:.80} is not allowed; allowed: true or false")
-    yield from claim_events(fields.get("claim"), full, visitor)
+    yield from claim_events(fields.get("claim"), fields.get("full", False), visitor)
 
 
 def estimate(fields: Any) -> dict[str, Any]:
-    """Return what a run costs here."""
+    """Return what a run costs here; without a kind, one of that which knows most of the fields that a toy does not know."""
     with readable():
-        config = shared_config(
-            fields if not isinstance(fields, dict) or "kind" in fields else {"kind": kind_of(fields), **fields}
-        )
+        if isinstance(fields, dict) and "kind" not in fields:
+            foreign = fields.keys() - ToyConfig.model_fields
+            fields = {"kind": max(KINDS, key=lambda kind: len(foreign & KINDS[kind].model_fields.keys())), **fields}
+        config = shared_config(fields)
         cost = regime.estimate(config)
         return {"kind": config.kind, **cost.to_dict(), "refused": beyond(config, cost), "fits": fitting(config, cost)}
-
-
-def kind_of(fields: dict[str, Any]) -> str:
-    """Return the kind of run that knows most of the fields that a toy does not know; where none does, a toy."""
-    foreign = fields.keys() - ToyConfig.model_fields
-    return max(KINDS, key=lambda kind: len(foreign & KINDS[kind].model_fields.keys()))
-
-
-def catalog(fields: Any) -> dict[str, Any]:
-    """Return everything that can be chosen, and the limits."""
-    del fields
-    known = everything()
-    return known | {"limits": {**known["limits"], "runs_at_once": limits().slots}}
-
-
-def health(fields: Any) -> dict[str, Any]:
-    """Return how the server is."""
-    del fields
-    return BOOKS.health()
 
 
 def schemas(name: str) -> Schemas:
@@ -87,12 +54,12 @@ def schemas(name: str) -> Schemas:
 
 
 ANSWERS: dict[str, Callable[..., Any]] = {
-    **{kind: run(kind) for kind in ("toy", "probe", "checkpoints", "sweep")},
+    **{kind: partial(events, kind=kind) for kind in KINDS},
     "border": border_events,
     "reproduce": reproduce,
     "estimate": estimate,
-    "catalog": catalog,
-    "health": health,
+    "catalog": lambda _: {**catalog(), "limits": {**limits().to_dict(), "runs_at_once": limits().slots}},
+    "health": lambda _: BOOKS.health(),
 }
 ENDPOINTS = {
     name: Endpoint(name, said["tool"], said["about"].strip(), ANSWERS[name], schemas(name), said.get("whole"))

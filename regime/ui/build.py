@@ -7,37 +7,44 @@ from typing import Any
 
 import gradio as gr
 from fastapi.exceptions import RequestValidationError
+from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from regime.config import KINDS, Runnable
 from regime.config.rows import OWN
 from regime.errors import ConfigError, show
+from regime.measures.definitions import DEFINITIONS
 from regime.resources.limits import limits
 from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
-from regime.ui.endpoint import Described
+from regime.ui.endpoint import Described, tell_once
 from regime.ui.form.own_rows import AWAITED
-from regime.ui.headers import CompressedPage, Headers
 from regime.ui.lessons.read import LESSONS
-from regime.ui.once import tell_once
-from regime.ui.panels.glossary import glossary
+from regime.ui.middleware import CompressedPage, Refusals, unfit, with_headers
 from regime.ui.parts import markup
-from regime.ui.refusals import Refusals, unfit
-from regime.ui.run import books, wall
+from regime.ui.run import wall
 from regime.ui.run.agents import AgentCalls
+from regime.ui.run.books import BOOKS
 from regime.ui.run.link import check_frame, linked
+from regime.ui.run.mapframes import missing_frame
+from regime.ui.run.visit import Visit
 from regime.ui.screen import HIDDEN, Screen, Updates
 from regime.ui.screens.learn import learn_tab
-from regime.ui.screens.map import connect_cells, map_tab
-from regime.ui.screens.pretraining import connect_comparison, pretraining_tab
+from regime.ui.screens.map import map_tab
+from regime.ui.screens.pretraining import compared, pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.reproductions import reproductions_tab
 from regime.ui.screens.train import train_tab
-from regime.ui.theme import head, theme
+from regime.ui.text import render
 
 TITLE = "Lazy or rich?"
 HEADER = f"""
 <header class="masthead"><h1>{TITLE}</h1>
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
+BODY = {"background_fill": "ground", "background_fill_dark": "ground", "text_color": "ink", "text_color_dark": "ink"}
+"""Colors that the page has before its style sheet comes, which has the others."""
 DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
 """By the kind of their runs."""
@@ -53,23 +60,36 @@ def build() -> gr.Blocks:
     """Build the app, its queue limited, ready to launch with `launch_options`."""
     with Described(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
-        markup(glossary(), "glossary")
+        markup(render("definitions", formulas=DEFINITIONS), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab()
             with gr.Tab("Map", id="map"):
                 sweep, cells = map_tab()
             with gr.Tab("Probe", id="probe"):
-                probe, compare, named = probe_tab()
+                probe, compare, models = probe_tab()
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining = pretraining_tab()
             with gr.Tab("Reproductions", id="reproductions"):
                 reproductions_tab()
             with gr.Tab("Learn", id="learn"):
                 learn_tab()
-        connect_comparison(pretraining, compare, named, tabs)
-        connect_cells(sweep, cells, {"toy": train, "probe": probe}, tabs)
-        connect_links(demo, {screen.kind: screen for screen in (train, sweep, probe, pretraining)}, tabs)
+        screens: dict[str, Screen] = {screen.kind: screen for screen in (train, sweep, probe, pretraining)}
+        feeds = [screen.feed for screen in screens.values()]
+
+        def opened(config: Runnable) -> Updates:
+            return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config)}
+
+        def compare_models(value: Any) -> Updates:
+            return opened(compared(**models.fields(value)))
+
+        def choose_cell(visit: Visit, value: Any) -> Updates:
+            cell = sweep.cell(visit, value)
+            return opened(cell) if cell else {cells: missing_frame(visit.board, value) or gr.skip()}
+
+        compare.click(compare_models, models.html, [tabs, *feeds], **HIDDEN)
+        cells.submit(choose_cell, [sweep.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **HIDDEN)
+        connect_links(demo, screens, tabs)
         demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
     tell_once(demo._queue, STREAMS)
@@ -122,8 +142,33 @@ def warned(said: str = "This link cannot be followed") -> Iterator[None]:
         gr.Warning(f"{said}: {html.escape(str(error))}", duration=60)
 
 
+def theme() -> gr.themes.Base:
+    """Return the theme that shows Gradio's own widgets in the page's neutral ink and its bundled font."""
+    return gr.themes.Base(
+        primary_hue="slate",
+        neutral_hue="slate",
+        font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
+    ).set(
+        block_border_width="0px",
+        block_title_text_weight="700",
+        **{f"body_{part}": f"var(--{color})" for part, color in BODY.items()},
+    )
+
+
+def head() -> str:
+    """Return the page's head: the style sheet, whose media queries survive there, scripts, and how the page is framed."""
+    static, folder = static_files.contents(), static_files.address()
+    links = f'<link rel="stylesheet" href="{folder}/{static_files.STYLE}">'
+    modules = [name for name, text in static.items() if name.endswith(".js") and "\nexport " in f"\n{text}"]
+    links += "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules)
+    framed = f"const KINDS = {list(KINDS)};\n{static['embed.js']}"
+    return f"{links}<script>{{{static['offline.js']}}}{{{framed}}}</script>"
+
+
 def launch_options() -> dict[str, Any]:
     """Return everything that `launch` needs but host and port, which come from the environment."""
+    health = Route("/health", lambda _: JSONResponse(BOOKS.health()))  # for those who watch servers
     return {
         "theme": theme(),
         "head": head(),
@@ -135,9 +180,9 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {
-            "routes": [*wall.routes(), static_files.route(), books.route()],
+            "routes": [*wall.routes(), static_files.route(), health],
             "middleware": [
-                *(Middleware(each) for each in (Headers, CompressedPage, AgentCalls)),
+                *(Middleware(each) for each in (with_headers, CompressedPage, AgentCalls)),
                 Middleware(Refusals, names=tuple(ENDPOINTS)),
             ],
             "exception_handlers": {RequestValidationError: unfit},

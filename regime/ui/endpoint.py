@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
+from gradio.queueing import Event, Queue
+from gradio.server_messages import EventMessage, ProcessGeneratingMessage
 from gradio_client.utils import json_schema_to_python_type
 
 from regime.config import Config, describe
@@ -151,12 +153,7 @@ class Described(gr.Blocks):
         super().validate_inputs(block_fn, inputs)
 
     def get_api_info(self, all_endpoints: bool = False, page: str | None = None) -> Any:
-        """Return what Gradio's clients, its page of the API and its MCP server know of the endpoints.
-
-        Args:
-            all_endpoints: whether those are in it that no page documents.
-            page: whose own functions are asked for; None: those of all.
-        """
+        """Return what Gradio's clients, its MCP server or, where a `page` is named, its page of the API know of endpoints."""
         info = super().get_api_info(all_endpoints, page)
         for name, endpoint in self.described.items():
             if told := info["named_endpoints"].get(f"/{name}"):
@@ -167,8 +164,7 @@ class Described(gr.Blocks):
 
 def typed(config: type[Config]) -> Schemas:
     """Return the fields of a configuration as parameters; parts of one's own are for Python."""
-    known = {name: dict(schema) for name, schema in config.properties().items() if name not in ("kind", "measures")}
-    return {name: parameter(schema) for name, schema in known.items()}
+    return {name: parameter(schema) for name, schema in config.properties().items() if name not in ("kind", "measures")}
 
 
 def parameter(schema: dict[str, Any]) -> dict[str, Any]:
@@ -188,3 +184,16 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     if "items" in plain:
         plain["items"] = _plain(plain["items"])
     return plain
+
+
+def tell_once(queue: Queue, names: tuple[str, ...]) -> None:
+    """Leave `finished` out of the streams of the endpoints `names` over plain HTTP, whose last message holds it again."""
+    send = queue.send_message
+
+    def telling(event: Event, message: EventMessage) -> None:
+        plain = event.fn.api_name in names and event.data is not None and event.data.simple_format
+        last = isinstance(message, ProcessGeneratingMessage) and plain and message.output["data"][0]["kind"] == "finished"
+        if not last:
+            send(event, message)
+
+    setattr(queue, "send_message", telling)  # noqa: B010 - a method of one object, which type checkers do not let be assigned

@@ -3,23 +3,24 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count
 from typing import Any, ClassVar
 
 import gradio as gr
 
 from regime.config import Runnable, shared_config
 from regime.errors import ConfigError, show
-from regime.ui.form.config_form import give
-from regime.ui.form.presets import matching, preset_named
-from regime.ui.parts import Layout
+from regime.ui.form.config_form import GIVEN, ConfigForm, give
+from regime.ui.form.presets import first, matching, preset_named
+from regime.ui.parts import markup
 from regime.ui.run.board import Board
-from regime.ui.run.export import answer, snippet
+from regime.ui.run.examples import example, example_file
+from regime.ui.run.export import FILES, answer, snippet
 from regime.ui.run.frames import layers, without_rows
+from regime.ui.run.link import query
 from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
-from regime.ui.text import in_labels
+from regime.ui.static_files import script
+from regime.ui.text import in_labels, render
 
 PACE = 0.08
 """Least seconds between two drawn frames; more are not seen and cost the server."""
@@ -31,7 +32,6 @@ FORGET_AFTER = 3600
 """Seconds after which a visit that nobody comes back to is forgotten."""
 PLANS = {"run": {}, "step": {"ahead": 1}, "reset": {"fresh": True, "ahead": 0}}
 """How the buttons run that take the form as it is."""
-OPENED = count(1)
 Updates = dict[Any, Any]
 
 
@@ -47,11 +47,32 @@ class Screen:
     own_story: ClassVar[str]
     """What to watch in a run that is no preset's."""
 
-    def __init__(self, layout: Layout) -> None:
-        """Connect the components of a tab to this screen."""
-        self.layout, self.form, self.feed = layout, layout.form, layout.feed
-        self.state = gr.State(Visit(self.kind), time_to_live=FORGET_AFTER, delete_callback=_forget)
-        form, drawn = self.form.html, [self.feed, layout.code, *layout.views]
+    def __init__(self, form: ConfigForm, *views: gr.HTML, **told: Any) -> None:
+        """Build what stands at the end of a tab's middle column, and what does not show, and connect the tab's components.
+
+        Args:
+            form: the tab's, already built.
+            views: drawn on the server.
+            told: what is known of the shipped run before anybody has asked.
+        """
+        kind, self.form, self.views, config = self.kind, form, views, example(self.kind).config
+        with gr.Column(elem_classes="exports"):
+            markup("<h3>Take it with you</h3><p>Files of the run that is shown, and the Python that makes it again.</p>")
+            menu = render("files", kind=kind, files=FILES[kind])
+            files = markup({}, "files", html_template=menu, js_on_load=script("files"))
+            look = {"language": "python", "interactive": False, "lines": 5, "show_line_numbers": False}
+            self.code = gr.Code(snippet(config), label="Python", **look)
+        start = {"file": example_file(kind), "query": query(config), "told": {"preset": first(kind).name, **told}}
+        self.feed = self.unseen(json.dumps(start), "feed")
+        """Through which the page asks, and takes the frames from which its script draws the run."""
+        self.told = self.unseen(give({}), "told")
+        """What is said of the form: the run that it describes, or what is wrong with it."""
+        self.state = gr.State(Visit(kind), time_to_live=FORGET_AFTER, delete_callback=lambda visit: SHELF.drop(visit.key))
+        files.submit(answer, [files, self.state], files, **HIDDEN)
+        self._connect()
+
+    def _connect(self) -> None:
+        form, drawn = self.form.html, [self.feed, self.code, *self.views]
         each = {"trigger_mode": "multiple", **QUICK}  # nothing is lost while a press before it is answered, or its run goes on
         queued = {"trigger_mode": "multiple", "concurrency_limit": None, **HIDDEN}  # what is refused is said in words
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
@@ -60,9 +81,12 @@ class Screen:
         pressed.failure(nothing_runs, None, self.feed, **each)
         played.failure(self.settle, self.state, drawn, **each)
         played.then(self.settle, self.state, drawn, **each)
-        layout.files.submit(self.take_file, [self.state, layout.files], layout.files, **HIDDEN)
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
-        form.input(self.describe, [self.state, form], layout.told, **about)
+        form.input(self.describe, [self.state, form], self.told, **about)
+
+    def unseen(self, value: Any, module: str) -> gr.HTML:
+        """Build a component of the tab that a module of the page's script reads, and nobody sees."""
+        return markup(value, "unseen", html_template=f'<i data-kind="{self.kind}" hidden></i>', js_on_load=script(module))
 
     def press(self, visit: Visit, asked: Any, value: Any) -> Updates:
         """Do what the page asks: plan a run, and say at once that it was heard.
@@ -107,15 +131,9 @@ class Screen:
         told |= {"asked": without_rows(plan.config.to_dict()), "against": plan.against and plan.against.to_dict()}
         return {self.state: visit, self.feed: visit.feed.frame(visit.board, before={}, told=told), **changed}
 
-    def opening(self, config: Runnable | Mapping[str, Any], *, ahead: int | None = None) -> Updates:
-        """Ask the page to open a run in this tab, as if its fields had been put into the form, and Run been pressed.
-
-        Args:
-            config: of the run; or its fields, where its rows are still to come.
-            ahead: 0 to hold it at its first measurement.
-        """
-        fields = config if isinstance(config, Mapping) else config.to_dict()
-        return {self.feed: json.dumps({"open": fields, "ahead": ahead, "number": next(OPENED)})}
+    def opening(self, config: Runnable, *, ahead: int | None = None) -> Updates:
+        """Ask the page to open a run in this tab, as if Run had been pressed; with `ahead` 0 it is held at its start."""
+        return {self.feed: json.dumps({"open": config.to_dict(), "ahead": ahead, "number": next(GIVEN)})}
 
     def open(self, asked: Mapping[str, Any], value: Any) -> tuple[Updates, Runnable | None]:
         """Fill the form, whose value is given, with what was asked for; return what can be run of it."""
@@ -137,7 +155,8 @@ class Screen:
             said["quick"] &= visit.board.status != "paused"  # which may go on
         except ConfigError as error:
             asked, said = None, {"preset": "", "notice": in_labels(str(error)), "bad": True, "quick": False}
-        return {self.layout.told: give({"bad": False, **said, "asked": asked, "changes": self.form.changes(value)})}
+        changes = value.get("changes") if isinstance(value, dict) else None  # of the form, as the page counts them
+        return {self.told: give({"bad": False, **said, "asked": asked, "changes": changes})}
 
     def estimate(self, config: Runnable) -> dict[str, Any]:
         """Return what the page says of a run before it starts: its `notice`, whether that is `bad`, and what else is known.
@@ -168,7 +187,7 @@ class Screen:
 
     def play(self, visit: Visit, request: gr.Request) -> Iterator[Updates]:
         """Run what a press has planned, if anything, and yield what each event changes in the page."""
-        yield {self.layout.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
+        yield {self.code: gr.skip()}  # of a generator without any, Gradio would empty the outputs
         if not (planned := visit.planned()):
             return
         with as_text():
@@ -196,7 +215,7 @@ class Screen:
 
     def settle(self, visit: Visit) -> Updates:
         """Show the page as a press's run left it, unless a newer press has taken over."""
-        return self.show_all(visit) if visit.settled() else {self.layout.code: gr.skip()}
+        return self.show_all(visit) if visit.settled() else {self.code: gr.skip()}
 
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every measurement; `more` goes into the frame."""
@@ -205,7 +224,7 @@ class Screen:
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a run's begin or end has it."""
         board = visit.board
-        return {self.layout.code: snippet(board.config), **self.draw(visit, layers=layers(board), more=self.undecided(board))}
+        return {self.code: snippet(board.config), **self.draw(visit, layers=layers(board), more=self.undecided(board))}
 
     def undecided(self, board: Board) -> bool:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""
@@ -214,21 +233,10 @@ class Screen:
         tried = board.config.get("max_seeds") or board.config["seeds"]  # older runs do not have it
         return board.report["verdict"]["label"] == "no verdict" and tried < MANY
 
-    def take_file(self, visit: Visit, asked: Any) -> dict[str, Any]:
-        """Return the file of the shown run that the page asks for."""
-        return answer(asked, visit)
-
-
-@dataclass
-class Presses:
-    """A visitor's presses of one kind, of which only the newest counts: what an older one began ends."""
-
-    newest: int = 0
-
 
 def nothing_runs() -> str:
     """Return the answer to a press that starts no run."""
-    return json.dumps({"refused": next(OPENED)})
+    return json.dumps({"refused": next(GIVEN)})
 
 
 def request_of(asked: Any) -> dict[str, Any]:
@@ -238,7 +246,3 @@ def request_of(asked: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         return {}
     return request if isinstance(request, dict) else {}
-
-
-def _forget(visit: Visit) -> None:
-    SHELF.drop(visit.key)

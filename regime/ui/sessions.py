@@ -20,11 +20,10 @@ class Session(SessionState):
         """Begin with every component as the page has it."""
         super().__init__(cast("gr.Blocks", SimpleNamespace(default_config=blocks.default_config, blocks={})))
 
-    def _update_config(self, key: int) -> None:
-        """Copy nothing."""
+    def _copy_nothing(self, *args: Any) -> None:
+        """Leave the page alone."""
 
-    def _update_value_in_config(self, key: int, value: Any) -> None:
-        """Copy nothing."""
+    _update_config = _update_value_in_config = _copy_nothing
 
 
 class Sessions(StateHolder):

@@ -1,7 +1,7 @@
 """The page's scripts and styles: files beside this module in `static`, and uPlot's, which a package carries.
 
 The app serves them under an address that changes with their content, so that a browser may keep them for good. A script imports
-others by their names. What Python knows and the page has to know, too, is the module `facts.js`.
+others by their names. FACTS are the module `facts.js`.
 """
 
 import hashlib
@@ -16,8 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from regime.config.base import ROWS
+from regime.config.models import ADDITION
+from regime.measures.definitions import DEFINITIONS
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
+from regime.plots.charts import CURVES, LOOKS
+from regime.plots.dial import DIAL
 from regime.plots.palette import sheet as palette
-from regime.ui.facts import facts
+from regime.plots.words import FIELDS, NAMES, OPTIONS
 
 OWN = Path(str(files("regime.ui"))) / "static"
 VENDOR = Path(find_spec("youplot").origin).parent / "vendor"
@@ -28,6 +34,19 @@ SHEETS = (
     *("tables", "exports", "map", "border", "wall", "learn", "narrow", "embed"),
 )
 """What the style sheet is made of, in order."""
+FACTS = {
+    "NAMES": NAMES,
+    "ROWS": ROWS,
+    "ADDITION": ADDITION,
+    "FIELDS": FIELDS,
+    "OPTIONS": OPTIONS,
+    "DEFINITIONS": DEFINITIONS,
+    "BOUNDS": {"lazyBelow": LAZY_BELOW, "richAbove": RICH_ABOVE},
+    "ZONES": DIAL,
+    "LOOKS": LOOKS,
+    "CURVES": CURVES,
+}
+"""What Python knows and the page's scripts have to know, too: names, bounds, zones."""
 TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 _offered: dict[str, Callable[[], str]] = {}
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -37,7 +56,7 @@ FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 def contents() -> dict[str, str]:
     """Return all files by name."""
     plot, sheet = ((VENDOR / name).read_text(encoding="utf-8") for name in UPLOT)
-    known = "".join(f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in facts().items())
+    known = "".join(f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in FACTS.items())
     own = {path.name: path.read_text(encoding="utf-8") for path in OWN.iterdir() if path.suffix in TYPES}
     style = "\n".join([sheet, palette(), *(own.pop(f"{name}.css") for name in SHEETS)])
     return {**own, "facts.js": known, "uplot.js": f"{plot}\nexport default uPlot;\n", STYLE: style}
@@ -84,8 +103,3 @@ async def _serve(request: Request) -> Response:
     if text is None:
         return Response(status_code=404)
     return Response(text, media_type=TYPES[Path(name).suffix], headers=FOR_GOOD)
-
-
-def static(name: str) -> str:
-    """Return the text of a file of `regime/ui/static`."""
-    return contents()[name]

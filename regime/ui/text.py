@@ -1,11 +1,16 @@
-"""Numbers and names as the page writes them."""
+"""Numbers and names as the page writes them, and its markup: Jinja templates beside the scripts in `static`.
+
+A template takes all values as text but markup of their own.
+"""
 
 import re
 from math import inf
+from typing import Any
 
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from regime.plots.words import field_name
+from regime.plots.words import NAMES, field_name, option_name
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -74,3 +79,26 @@ def duration(seconds: float) -> str:
 def byte_size(count: int) -> str:
     """Return a number of bytes in words: `1.4 GB`."""
     return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def signed(exponent: float) -> str:
+    """Return an exponent with two places, unless it is a large one."""
+    return f"{exponent:.2f}".replace("-", MINUS) if abs(exponent) < 100 else number(exponent)
+
+
+TEMPLATES = Environment(loader=PackageLoader("regime.ui", "static"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+TEMPLATES.filters |= {
+    "number": number,
+    "signed": signed,
+    "papers": papers,
+    "sentence": sentence,
+    "field": field_name,
+    "option": option_name,
+    "measure": lambda name: NAMES.get(name, name),
+}
+TEMPLATES.globals["paper"] = paper
+
+
+def render(name: str, **values: Any) -> str:
+    """Return the markup of a template with values in it."""
+    return TEMPLATES.get_template(f"{name}.html").render(values)

@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 from gradio_client import Client
 
-from regime.ui.form.toy import ALPHAS, WIDTHS
-from regime.ui.panels.heatmap import TEMPLATE, missing_frame
+from regime.ui.run.mapframes import missing_frame
+from regime.ui.screens.train import ALPHAS, WIDTHS
 from regime.ui.static_files import address
+from regime.ui.text import render
 from tests.benchmarks.report import REPEATS, NotRunError, Row, Section, Table, command, rounds
 from tests.benchmarks.timing import in_turn, ratio
 from tests.ui.large_map import MOUNT, SIDE, sent_map
@@ -249,7 +250,7 @@ def painted(url: str, frames: list[str]) -> dict[str, list[float]]:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
         page.get_by_role("button", name="Run", exact=True).wait_for()
-        page.evaluate(MOUNT, [address(), TEMPLATE, frames[0], "large"])
+        page.evaluate(MOUNT, [address(), render("map"), frames[0], "large"])
         one = page.evaluate("frames => frames.map(frame => large.send(frame))", frames[1:])
         every = page.evaluate(
             """() => [...Array(10).keys()].map(k => {

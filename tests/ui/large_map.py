@@ -7,10 +7,10 @@ from unittest import mock
 
 import numpy as np
 
-from regime.ui.panels.heatmap import heatmap
 from regime.ui.run import mapboard
 from regime.ui.run.examples import path
 from regime.ui.run.mapboard import MapBoard
+from regime.ui.run.mapframes import heatmap
 
 SIDE = 100
 DIVERGED, FAILED = 4321, 8642

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from regime.ui.form.toy import ALPHAS
+from regime.ui.screens.train import ALPHAS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

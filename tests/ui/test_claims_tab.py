@@ -22,10 +22,9 @@ from regime.plots.words import axis_name, printed
 from regime.reproductions.claim import Step, finding
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.shipped import cards
-from regime.ui.run import claims, wall
-from regime.ui.run.claims import claim_events
+from regime.ui.run import runs, wall
 from regime.ui.run.link import linked
-from regime.ui.screen import Presses
+from regime.ui.run.runs import Presses, claim_events
 from regime.ui.screens.reproductions import frames, taken
 from tests.ui.wall_sample import LAW, PATHS, SHARES, estimate, sample
 
@@ -168,7 +167,9 @@ def test_the_events_of_a_reproduction_fold_into_frames(tiny):
     assert last["figures"][0]["series"][0]["color"] == "net"
     assert seen[1]["doing"] == "counting"
     assert seen[1]["findings"] == []  # a frame that was sent does not change
-    assert json.loads(json.dumps(last)) == json.loads(json.dumps(taken(last, {"kind": "finished", "report": last["card"]})))
+    assert json.loads(json.dumps(last)) == json.loads(
+        json.dumps(last | taken(last, {"kind": "finished", "report": last["card"]}))
+    )
 
 
 def test_a_reproduction_that_is_stopped_sends_one_more_frame(tiny):
@@ -186,15 +187,15 @@ def test_what_cannot_be_run_is_said(tiny, monkeypatch):
     assert frame["error"].startswith("claim = 'S999' is not allowed; allowed: one of S1")
     with pytest.raises(gr.Error, match="claim = 3 is not allowed"):
         next(claim_events(3, False, None))
-    monkeypatch.setattr(claims, "cards", lambda _form: {tiny: FULL[tiny].model_copy(update={"seconds": 5000.0})})
+    monkeypatch.setattr(runs, "cards", lambda _form: {tiny: FULL[tiny].model_copy(update={"seconds": 5000.0})})
     with pytest.raises(gr.Error, match=r"full = True is not allowed for claim .* takes 1 h 23 min where .* may take 15 min"):
         next(claim_events(tiny, True, None))
-    monkeypatch.setattr(claims, "cards", lambda _form: {})
+    monkeypatch.setattr(runs, "cards", lambda _form: {})
     with pytest.raises(gr.Error, match="whose time nobody has measured; allowed: false, the quick form"):
         next(claim_events(tiny, True, None))
 
 
 def test_a_full_form_that_fits_is_run(tiny, monkeypatch):
-    monkeypatch.setattr(claims, "cards", lambda _form: {tiny: FULL[tiny]})
+    monkeypatch.setattr(runs, "cards", lambda _form: {tiny: FULL[tiny]})
     *_, last = claim_events(tiny, True, None)
     assert (last["kind"], last["report"]["form"]) == ("finished", "full")

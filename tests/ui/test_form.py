@@ -8,7 +8,7 @@ import pytest
 import regime
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
-from regime.ui.form.config_form import ConfigForm, Part
+from regime.ui.form.config_form import WRITTEN, ConfigForm
 from regime.ui.form.presets import PRESETS
 from regime.ui.run.visit import Visit
 from regime.ui.screens.map import map_tab
@@ -216,9 +216,21 @@ def test_every_task_has_a_sketch_of_its_own(mounted):
 
 def test_markup_in_a_value_or_a_hint_stays_text():
     hostile = "<img src=x onerror=alert(1)>'\"${alert(1)}{{value}}`"
-    part = Part("a", hostile, hostile, control="choice", options={hostile: hostile}, hints={hostile: hostile})
-    template = ConfigForm("toy", [part, Part("b", example=hostile, control="text")], {"b": hostile}).html.html_template
+    part = {"name": "a", "label": hostile, "note": hostile, "options": {hostile: hostile}, "hints": {hostile: hostile}}
+    parts = [part | {"control": "choice"}, {"name": "b", "example": hostile, "control": "text"}]
+    template = ConfigForm("toy", parts, {"b": hostile}).html.html_template
     assert [sign for sign in ("<img", "{", "`", "$") if sign in template] == []
+
+
+def test_parts_are_written_with_attributes_that_a_part_has():
+    known = {"name", "only", "label", "note", "control", "options", "hints", "pictures", "ends", "bounds", "example", "offers"}
+    known |= {"many", "event", "css", "parts"}
+
+    def attributes(parts):
+        written = [part for part in parts if isinstance(part, dict)]
+        return {name for part in written for name in {*part} | attributes(part.get("parts", ()))}
+
+    assert attributes([part for parts in WRITTEN.values() for part in parts]) <= known
 
 
 @pytest.mark.parametrize(
@@ -226,7 +238,7 @@ def test_markup_in_a_value_or_a_hint_stays_text():
     [(("Auto", "Classification", "Regression"), False), (("Mean", "Last token", "Prompt", "Next token"), True)],
 )
 def test_no_option_stands_alone_in_a_row(names, two):
-    part = Part("a", control="choice", options=dict(zip(range(len(names)), names, strict=True)))
+    part = {"name": "a", "control": "choice", "options": dict(zip(range(len(names)), names, strict=True))}
     assert ("segments two" in ConfigForm("toy", [part], {"a": 0}).html.html_template) == two
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import regime
 from regime.ui.form.presets import GALLERY, PRESETS
-from regime.ui.panels.gallery import gallery
 from regime.ui.run.link import linked
+from regime.ui.screens.train import gallery
 
 RUNS = {run.name: run.config for run in GALLERY}
 

@@ -8,11 +8,9 @@ from collections import Counter
 import pytest
 
 import regime
-from regime.ui.panels.findings import counts
-from regime.ui.panels.heatmap import heatmap, missing_frame, shipped_address
 from regime.ui.run import mapboard
-from regime.ui.run.mapboard import MapBoard
-from regime.ui.run.mapcell import MEASURES, cell_label
+from regime.ui.run.mapboard import MEASURES, MapBoard, cell_label
+from regime.ui.run.mapframes import counts, heatmap, missing_frame, shipped_address
 from tests.ui.large_map import DIVERGED, FAILED, SIDE, large_map
 
 SMALL = 12
@@ -38,8 +36,8 @@ def measured():
 
 def test_each_cell_is_sent_once_and_scales_with_the_first(board, measured):
     first = sent(board)
-    assert [axis["name"] for axis in first["axes"]] == ["width", "alpha"]
-    assert [measure["name"] for measure in first["measures"]] == list(MEASURES["toy"])
+    assert list(first["axes"]) == ["width", "alpha"]
+    assert first["measures"] == list(MEASURES["toy"])
     frames = []
     for event in measured:
         board.take(event)

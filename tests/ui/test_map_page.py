@@ -6,8 +6,9 @@ from statistics import fmean, median
 
 import pytest
 
-from regime.ui.panels.heatmap import TEMPLATE, missing_frame
+from regime.ui.run.mapframes import missing_frame
 from regime.ui.static_files import address
+from regime.ui.text import render
 from tests.ui.large_map import DIVERGED, FAILED, MOUNT, SIDE, sent_map
 from tests.ui.test_browser import browser, expect, page, pages, visit, watched  # noqa: F401
 
@@ -30,7 +31,7 @@ class LargeMap:
 
     def __init__(self, page, value, name="large"):  # noqa: F811
         self.page, self.name, self.found = page, name, page.locator(f"#{name}")
-        page.evaluate(MOUNT, [address(), TEMPLATE, value, name])
+        page.evaluate(MOUNT, [address(), render("map"), value, name])
         self.told, self.ticks = self.found.locator(".told"), self.found.locator(".x-ticks span")
 
     def send(self, frames):
@@ -151,6 +152,7 @@ def test_hatching_and_contours_stay_where_they_belong(large):
     legend = large.found.locator(".map-legend")
     expect(legend).to_contain_text("No verdict")
     expect(legend).to_contain_text("Diverged or failed")
+    expect(legend).to_contain_text("Kernel change is 0.5Kernel change is 0.1Slope")
     large.found.get_by_label("Color by").select_option("Kernel change")
     expect(legend).not_to_contain_text("No verdict")
     expect(legend).to_contain_text("Kernel change is 0.5")
@@ -337,8 +339,8 @@ def test_a_scanner_finds_nothing_in_a_large_map(page, server, sent, theme):  # n
 def small_frame(*values, run="small", **more):
     """A frame of a map with these axes' values, whose cell k has the index k / 10."""
     names = ("Across", "Up", "Depth")
-    axes = [{"name": name, "label": name, "values": list(own)} for name, own in zip(names, values, strict=False)]
-    measures = [{"name": "regime_index", "label": "Regime", "linear": True, "meaning": ""}]
+    axes = dict(zip(names, values, strict=False))
+    measures = ["regime_index"]
     cells = [[k, "mixed", [k / 10, None, None], None, True] for k in range(prod(map(len, values)))]
     return json.dumps({"run": run, "from": 0, "found": 0, "axes": axes, "measures": measures, "cells": cells} | more)
 

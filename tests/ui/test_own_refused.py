@@ -12,7 +12,7 @@ from regime.ui import api
 from regime.ui.form.sweep import sweep_config, sweep_values
 from regime.ui.run.export import snippet
 from regime.ui.run.link import linked, query
-from regime.ui.run.zero import lease_seconds, lent_events, new_session
+from regime.ui.run.session import lease_seconds, lent_events, new_session
 
 TRAP = "tests.trap:Task"
 SAID = "is not allowed from a link, the page or the API"

@@ -1,15 +1,13 @@
 """What the tabs of transformers say before a run, and the two models that they compare, without a page."""
 
-from types import SimpleNamespace
-
 import gradio as gr
 import pytest
 
 import regime
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.models import hub
-from regime.ui.screens.pretraining import PretrainingScreen
-from regime.ui.screens.transformer import TransformerScreen
+from regime.ui.screens.pretraining import compared
+from regime.ui.screens.probe import TransformerScreen
 
 LOCAL = {"model": "minilm", "revisions": ("main", "main"), "task": "sentiment", "readout": "mean"}
 
@@ -40,12 +38,6 @@ def test_what_is_here_is_estimated(monkeypatch):
     monkeypatch.setattr(regime, "estimate", lambda _: regime.Estimate(seconds=20.0, bytes=10**9))
     for config in (ProbeConfig(), CheckpointConfig(), CheckpointConfig(**LOCAL)):
         assert "This run: about 20 s" in estimated(config)
-
-
-def compared(before, after):
-    """The configuration that the tab opens."""
-    screen = SimpleNamespace(opening=lambda config: {"config": config})
-    return PretrainingScreen.compare(screen, {"before": before, "after": after})["config"]
 
 
 def test_two_models_are_compared_on_what_they_read():

@@ -3,7 +3,7 @@
 import pytest
 
 from regime import ConfigError
-from regime.ui.form.ranges import format_values, parse_values
+from regime.ui.form.sweep import format_values, parse_values
 
 
 @pytest.mark.parametrize(

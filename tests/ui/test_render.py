@@ -6,15 +6,14 @@ import re
 import pytest
 
 import regime
-from regime.measures.verdict import zone
+from regime.measures.definitions import DEFINITIONS
+from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE, zone
 from regime.plots.dial import DIAL
-from regime.ui.form.toy import summary, toy_form
-from regime.ui.panels.findings import counts, laws
-from regime.ui.panels.glossary import glossary
-from regime.ui.panels.heatmap import shipped_frame
 from regime.ui.run.examples import example
+from regime.ui.run.mapframes import counts, laws, shipped_frame
+from regime.ui.screens.train import summary, toy_form
 from regime.ui.static_files import OWN as SCRIPTS
-from regime.ui.text import duration, in_labels, number
+from regime.ui.text import duration, in_labels, number, render
 
 
 def test_every_field_of_a_toy_run_that_the_page_takes_has_a_control():
@@ -45,12 +44,11 @@ def test_laws_are_told_in_sentences_with_links_to_their_papers():
 def test_a_lines_own_measure_and_the_regime_are_what_it_belongs_to():
     """The script draws a line over the regime, or over the measure of this name."""
     drawn = json.loads(shipped_frame())
-    names = {measure["name"] for measure in drawn["measures"]}
-    assert {line["measure"] for line in drawn["lines"]} <= names
-    assert {(line["look"], line["name"]) for line in drawn["lines"]} == {
-        ("kernel", "Kernel change is 0.5"),
-        ("kernel thin", "Kernel change is 0.1"),
-        ("gap", "Largest linearization gap is 0.1"),
+    assert {line["measure"] for line in drawn["lines"]} <= {*drawn["measures"]}
+    assert {(line["measure"], line["level"]) for line in drawn["lines"]} == {
+        ("kernel_change", RICH_ABOVE),
+        ("kernel_change", LAZY_BELOW),
+        ("linearization_gap_max", LAZY_BELOW),
     }
 
 
@@ -86,7 +84,7 @@ def test_the_folded_settings_are_summed_up_in_a_line():
 
 
 def test_every_opened_term_is_defined():
-    known = set(re.findall(r'id="term-([^"]+)"', glossary()))
+    known = set(re.findall(r'id="term-([^"]+)"', render("definitions", formulas=DEFINITIONS)))
     written = "".join(path.read_text() for path in SCRIPTS.iterdir() if path.suffix in (".js", ".html"))
     used = set(re.findall(r"""\bterm\(['"]([^'"]+)['"]""", written))
     assert len(used) > 5

@@ -8,8 +8,7 @@ import pytest
 
 import regime
 from regime.config.read import Choices
-from regime.ui.form.own_rows import AWAITED, BRING, FOLD, READ, SAID, columns_line, columns_of
-from regime.ui.panels.rows_read import COLUMNS, rows_read
+from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, FOLD, READ, SAID, columns_line, columns_of, rows_read
 from regime.ui.run.link import linked, query
 from regime.ui.run.visit import Visit
 from regime.ui.screens.pretraining import pretraining_tab

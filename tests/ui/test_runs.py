@@ -30,7 +30,7 @@ def report():
 def test_the_deadline_ends_a_run(monkeypatch):
     monkeypatch.setenv("REGIME_MAX_SECONDS", "0.2")
     with pytest.raises(gr.Error, match=r"limit of 0\.2 s"):
-        list(runs.events(TINY | {"steps": 100_000, "measure_every": 100}, "toy"))
+        list(runs.events(TINY | {"steps": 100_000, "measure_every": 100}, kind="toy"))
 
 
 @pytest.mark.parametrize("lent", [False, True])
@@ -56,7 +56,7 @@ def test_a_failure_shows_no_internals(monkeypatch):
 
     monkeypatch.setattr(regime.Session, "stream", broken)
     with pytest.raises(gr.Error) as caught:
-        list(runs.events(TINY, "toy"))
+        list(runs.events(TINY, kind="toy"))
     assert "secret" not in caught.value.message
 
 
@@ -71,7 +71,7 @@ def test_closing_the_events_closes_the_run(monkeypatch):
             closed.append(True)
 
     monkeypatch.setattr(regime.Session, "stream", endless)
-    stream = runs.events(TINY, "toy")
+    stream = runs.events(TINY, kind="toy")
     next(stream)
     stream.close()
     assert closed == [True]

@@ -4,7 +4,7 @@ import pytest
 
 from regime.errors import ConfigError
 from regime.sweep.store import Store
-from regime.ui.run import shared
+from regime.ui.run import session
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def path(tmp_path, monkeypatch):
 def test_a_damaged_store_is_moved_aside(path):
     Store(path)
     path.write_bytes(path.read_bytes()[:1500])
-    store = shared.store.__wrapped__()
+    store = session.store.__wrapped__()
     assert store.count() == 0
     assert store.kept.stat().st_size == 1500
 
@@ -24,5 +24,5 @@ def test_a_damaged_store_is_moved_aside(path):
 def test_something_else_is_refused_and_not_named(path):
     path.write_text("x,y\n1,2\n")
     with pytest.raises(ConfigError, match=r"^the server's store of cells cannot be used; the cause is in its log$"):
-        shared.store.__wrapped__()
+        session.store.__wrapped__()
     assert path.read_text() == "x,y\n1,2\n"

@@ -1,7 +1,7 @@
 """Runs held between clicks: the newest press wins, nothing is lost, and visitors never meet."""
 
 import time
-from threading import Thread
+from threading import Thread, Timer
 
 import gradio as gr
 import pytest
@@ -130,7 +130,9 @@ def test_what_to_compare_with_is_run_and_pinned_first():
     old = visitor.press()
     turn = visitor.press(Plan(CONFIG, against=against))
     assert list(visitor.play(CONFIG, old, fresh=True, ahead=None)) == []
-    events = [event for event in visitor.play(CONFIG, turn, fresh=True, ahead=None) if event["kind"] != "measured"]
+    events = [
+        event for event in visitor.play(CONFIG, turn, fresh=True, ahead=None) if event["kind"] not in ("measured", "progress")
+    ]
     assert [event["kind"] for event in events] == ["started", "finished", "pinned", "started", "finished"]
     assert [event["config"]["alpha"] for event in events if event["kind"] == "started"] == [4.0, 1.0]
     assert visitor.board.config["alpha"] == 1.0
@@ -159,6 +161,21 @@ def test_a_comparison_that_a_newer_press_ends_is_not_pinned():
     visitor.press()
     assert "pinned" not in [event["kind"] for event in stream]
     assert "pinned" not in [event["kind"] for event in play(visitor, fresh=True)]
+
+
+def test_a_run_that_the_page_was_told_has_ended_rests_as_soon_as_it_has():
+    visitor = Visit("toy")
+    stream = visitor.play(CONFIG, visitor.press(), fresh=True, ahead=None)
+    next(stream)
+    with visitor.resting() as (rests, _):
+        assert not rests
+    assert "finished" in (event["kind"] for event in stream)
+    ending = Timer(0.2, stream.close)  # the server takes up what it was told last
+    ending.start()
+    with visitor.resting() as (rests, session):
+        assert rests
+        assert session.finished
+    ending.join()
 
 
 def test_a_run_held_while_its_model_comes_leaves_what_is_shown(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from regime.resources import device
 from regime.ui.run.board import Board
 from regime.ui.run.export import make_file
 from regime.ui.run.visit import SHELF, Visit
-from regime.ui.run import zero
+from regime.ui.run import session
 
 torch.cuda.is_available = lambda: True   # as in a Space's main process, where no GPU is there
 before = str(device.pick_device("auto"))
@@ -40,7 +40,7 @@ import tempfile, os
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp()
 kernels = make_file("kernels.safetensors", visit)
 from safetensors.torch import load_file
-toy = type(zero.new_session(regime.ToyConfig())).__name__
+toy = type(session.new_session(regime.ToyConfig())).__name__
 ended = [visit.board.status, sorted(load_file(kernels)), asked, toy, device._lent]
 print(json.dumps([before, kinds[0], held, shelved, *ended]))
 """

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from regime.config import KINDS, shared_config
-from regime.config.read import Choices
+from regime.config.read import Choices, Read
 from regime.config.rows import OWN, RowsConfig
 from regime.errors import ConfigError
+from regime.ui.text import render
 
 BRING = "Paste rows or upload a file, under Own rows."
 AWAITED = "This link holds the settings of a run on somebody's own rows. Bring rows for it: paste or drop them under Own rows."
-COLUMNS = ("target", "text_column", "drop", "encode")
+LINES = ("target", "text_column", "drop", "encode")
 """Fields that name columns, in one line."""
+COLUMNS = 24
+"""Most columns of the first rows that are drawn, the target's aside."""
 FOLD, SAID, READ = "own_rows", "own_said", "own_read"
 """What the server changes beside the fields: whether the part is open; what a file, or a link, says of its rows; what was read
 of them, or why they are refused."""
@@ -49,7 +52,7 @@ def columns_line(columns: Any) -> Any:
 
 def chosen(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a form's fields with its lines of columns as a configuration has them."""
-    known = {name: columns_of(fields[name]) for name in COLUMNS if name in fields}
+    known = {name: columns_of(fields[name]) for name in LINES if name in fields}
     for name in known.keys() & {"target", "text_column"}:
         known[name] = known[name][0] if known[name] and len(known[name]) == 1 else known[name]
     if "encode" in known:
@@ -67,3 +70,17 @@ def alone(kind: str, fields: Mapping[str, Any]) -> RowsConfig:
 def in_words(error: ConfigError, rows: str) -> str:
     """Return what is wrong with rows as the page says it, which has no field of their name."""
     return str(error).replace(f"{rows} is not allowed: ", "Your rows cannot be read: ")
+
+
+def rows_read(kind: str, read: Read) -> str:
+    """Draw what was read: sentences, doubts marked, and the first rows, the target marked; and offer the columns' names."""
+    marked = [(at, "target" if name in read.target else "") for at, name in enumerate(read.columns)]
+    return render(
+        "rows_read",
+        kind=kind,
+        read=read,
+        lines=read.sentences(),
+        doubts=[part[1:] for part in read.doubts],
+        places=[(at, css) for at, css in marked if css or at < COLUMNS],
+        names=map(columns_line, read.columns),
+    )

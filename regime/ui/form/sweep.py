@@ -1,16 +1,21 @@
-"""The form of the Map tab: two axes and their values, and what all cells have in common."""
+"""The form of the Map tab: two axes and their values, and what all cells have in common.
+
+An axis's values are one line of text: `16, 32, 64`, or `relu, tanh`, or `16 to 512 in 6`, evenly on a log scale.
+"""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from regime.config import SweepConfig, ToyConfig
-from regime.config.sweep import BASES
+from regime.config.sweep import BASES, VALUES
 from regime.config.tasks import TASKS
 from regime.errors import ConfigError
 from regime.plots.words import FIELDS
-from regime.ui.form.config_form import ConfigForm
-from regime.ui.form.ranges import format_values, parse_values
-from regime.ui.form.settings import form, named, setting
+from regime.ui.form.config_form import ConfigForm, form, named
 
 KIND = "sweep"
 NONE = "none"
@@ -21,20 +26,19 @@ AXES = (
 """What the page offers; any other field goes into the line for further axes."""
 BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "samples", "steps")
 """Fields of the base that have a control of their own."""
+RANGE = re.compile(r"^\s*(\S+?)\s+to\s+(\S+?)\s+in\s+(\d{1,4})\s*$")
+DIGITS = 4
+WORDS = {"none": None, "True": True, "False": False}
+"""Values that JSON writes otherwise."""
 Fields = dict[str, Any]
 
 
 def sweep_form(start: SweepConfig) -> ConfigForm:
     """Build the form of the Map tab."""
-    axes, words, numbers = {name: FIELDS[name] for name in AXES}, BASE[:3], BASE[3:]
-    base = [setting(ToyConfig, name, note="", control="menu", options=named(_options(name))) for name in words]
-    base += [setting(ToyConfig, name, note="Used where it is not an axis.") for name in numbers]
-    up = {NONE: "None: a single row", **axes}
-    return form(KIND, SweepConfig, sweep_values(start), across={"options": axes}, up={"options": up}, base=base)
-
-
-def _options(name: str) -> tuple[str, ...]:
-    return tuple(TASKS) if name == "task" else tuple(ToyConfig.properties()[name]["enum"])
+    axes = {name: FIELDS[name] for name in AXES}
+    known = {"across": axes, "up": {NONE: "None: a single row", **axes}, "task": named(TASKS)}
+    options = {name: {"options": each} for name, each in known.items()}
+    return form(KIND, (SweepConfig, ToyConfig), sweep_values(start), **options)
 
 
 def sweep_values(config: SweepConfig) -> Fields:
@@ -43,13 +47,10 @@ def sweep_values(config: SweepConfig) -> Fields:
     lines = {name: format_values(values, whole=_whole(config.base.kind, name)) for name, values in config.axes.items()}
     two = [name for name in names[:2] if name in AXES] if names[0] in AXES else []
     rest = [name for name in names if name not in two]
-    changed = base.changes()
-    other = (
-        {name: value for name, value in changed.items() if name not in BASE}
-        if base.kind == "toy"
-        else {"kind": "probe", **changed}
-    )
-    own = base if base.kind == "toy" else ToyConfig()
+    toy = base.kind == "toy"
+    changed = {name: value for name, value in base.changes().items() if not toy or name not in BASE}
+    other = changed if toy else {"kind": "probe", **changed}
+    own = base if toy else ToyConfig()
     return {
         "across": two[0] if two else AXES[0],
         "across_values": lines[two[0]] if two else "",
@@ -64,11 +65,7 @@ def sweep_values(config: SweepConfig) -> Fields:
 
 
 def sweep_config(fields: Fields) -> SweepConfig:
-    """Return the configuration that the controls' values describe.
-
-    Raises:
-        ConfigError: a value that is not allowed; the message names it.
-    """
+    """Return the configuration that the controls' values describe; raises ConfigError, which names what is not allowed."""
     rest = _rest(fields["rest"])
     kind = rest.get("kind", "toy")
     given = {name: fields[name] for name in BASE if fields[name] is not None} if kind == "toy" else {}
@@ -110,3 +107,57 @@ def _whole(kind: str, name: str) -> bool:
     known = isinstance(kind, str) and kind in BASES
     schema = BASES[kind].properties().get(name, {}) if known else {}
     return any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))
+
+
+def parse_values(text: object, name: str, *, whole: bool) -> list[Any]:
+    """Return the values of an axis that a line of text names.
+
+    Args:
+        text: the line; None is an empty one.
+        name: of the axis.
+        whole: whether the axis takes whole numbers: those of a range are then rounded.
+
+    Raises:
+        ConfigError: a range without two positive ends or with too many values; the message names the axis.
+    """
+    line = "" if text is None else str(text)
+    if match := RANGE.match(line):
+        return _range_values(*match.groups(), name, whole)
+    return [_value(part.strip()) for part in line.split(",") if part.strip()]
+
+
+def _range_values(low: str, high: str, count: str, name: str, whole: bool) -> list[Any]:
+    try:
+        ends, number = (float(low), float(high)), int(count)
+    except ValueError:
+        ends, number = (0.0, 0.0), 0
+    if not (0 < ends[0] < ends[1] < float("inf") and 2 <= number <= VALUES):
+        raise ConfigError(
+            f"axes.{name} = '{low} to {high} in {count}' is not allowed; allowed: two positive numbers, the smaller first, "
+            f"in 2 to {VALUES}"
+        )
+    values = np.geomspace(*ends, number)
+    if whole:
+        return list(dict.fromkeys(round(value) for value in values))
+    return [float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def _value(part: str) -> Any:
+    """Return a word as JSON reads it, else as text."""
+    try:
+        return WORDS[part] if part in WORDS else json.loads(part)
+    except (ValueError, RecursionError):
+        return part
+
+
+def format_values(values: Sequence[Any], *, whole: bool) -> str:
+    """Return the line that `parse_values` reads as these values: the range where they are one, else all of them."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if numbers and len(values) > 3:
+        line = f"{values[0]:g} to {values[-1]:g} in {len(values)}"
+        try:
+            if parse_values(line, "", whole=whole) == list(values):
+                return line
+        except ConfigError:
+            pass
+    return ", ".join("none" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values)

@@ -22,11 +22,7 @@ Fields = dict[str, Any]
 
 
 def traced(placeholder: str) -> Fields:
-    """Return a number as text, with a `title` that says what it is of, and the `query` that opens its run.
-
-    Raises:
-        KeyError: there is no such run or measure.
-    """
+    """Return a number as text, a `title` that says what it is of, and the `query` that opens its run; raises KeyError."""
     if placeholder in BOUNDS:
         return {"number": f"{BOUNDS[placeholder]:g}", "title": CONVENTION}
     found = PLACE.fullmatch(placeholder)

@@ -1,17 +1,25 @@
 """Lessons as they are written, Markdown in `regime/guides/lessons`, read into what the page's script draws.
 
+The page fetches them when the Learn tab is opened: one file of all text, and a file for each run.
+
 A lesson is a title, a sentence about it, and steps with a heading of the second level. A comment at a step's head says what
 stands beside it; Guess, Try and Then are headings of the third level. A list of boxes under Guess has the answers, the right
 one checked; the first sentence of each is the answer, and what follows says why.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from regime.data import FOLDER
 from regime.ui.lessons.numbers import traced
+from regime.ui.lessons.runs import RUNS, shipped_run
+from regime.ui.run.examples import example_file
+from regime.ui.run.link import query
+from regime.ui.static_files import offer
 
 LESSONS = ("kernel", "lazy", "rich", "width", "scale", "transformers", "meaning")
 INLINE = re.compile(r"\*\*(?P<term>.+?)\*\*|\{\{(?P<number>.+?)\}\}|\[(?P<text>[^\]]+)\]\((?P<link>https?://[^)]+)\)")
@@ -121,3 +129,23 @@ def _plain(text: str, seen: set[str] | None) -> Iterator[Any]:
         start = found.end()
     if rest := text[start:]:
         yield rest
+
+
+def run_file(name: str) -> str:
+    """Return the name of a run's file, which changes with the run."""
+    if kind := RUNS[name].example:
+        return example_file(kind)
+    text = (FOLDER / "lessons" / f"{name}.json").read_text()
+    return offer(f"lesson-{name}", text, lambda: json.dumps(shipped_run(name)["frame"], separators=(",", ":")))
+
+
+def text_file() -> str:
+    """Return the name of the file of all lessons, which changes with them."""
+    sources = [written(f"lessons/{name}") for name in LESSONS] + [written("glossary"), *map(run_file, RUNS)]
+    return offer("lessons", "".join(sources), _text)
+
+
+def _text() -> str:
+    runs = {name: {"file": run_file(name), "label": run.label, "query": query(run.config)} for name, run in RUNS.items()}
+    terms = {names[0]: sentence for names, sentence in glossary().items()}
+    return json.dumps({"lessons": [lesson(name) for name in LESSONS], "terms": terms, "runs": runs}, separators=(",", ":"))

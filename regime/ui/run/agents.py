@@ -8,6 +8,8 @@ import gradio as gr
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from regime.ui.run.frames import rounded
+
 LARGEST = 30_000
 """Characters of an answer; of a larger one, details are left out."""
 FIELDS = ("history", "schemas")
@@ -79,15 +81,10 @@ def told(answer: dict[str, Any], name: str) -> str:
 
 
 def digest(answer: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return an answer whole where it is small, else rounded and without what is longest; `left_out` names it.
-
-    Args:
-        answer: a report, a card or a catalog.
-        name: of its endpoint, of which `rest` says that it has everything.
-    """
+    """Return an answer whole where it is small, else rounded, and without what is longest: `left_out` names that."""
     if _size(answer) <= LARGEST:
         return answer
-    kept, left_out = _rounded(answer), [f"digits after the first {DIGITS}"]
+    kept, left_out = rounded(answer, DIGITS, EXACT), [f"digits after the first {DIGITS}"]
     for detail in (*FIELDS, *DETAILS):
         if _size(kept) > LARGEST and (thinner := _without(kept, detail)) != kept:
             kept = thinner
@@ -103,21 +100,11 @@ def _size(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, list):
-        return [_rounded(part) for part in value]
-    if isinstance(value, dict):
-        return {name: part if name in EXACT else _rounded(part) for name, part in value.items()}
-    return value
-
-
 def _without(answer: dict[str, Any], detail: str) -> dict[str, Any]:
     if detail in FIELDS:
         return {field: value for field, value in answer.items() if field != detail}
-    return {field: _thin(value, detail) if isinstance(value, list) else value for field, value in answer.items()}
 
+    def thin(row: Any) -> Any:
+        return {name: value for name, value in row.items() if name != detail} if isinstance(row, dict) else row
 
-def _thin(rows: list[Any], detail: str) -> list[Any]:
-    return [{name: value for name, value in row.items() if name != detail} if isinstance(row, dict) else row for row in rows]
+    return {field: [*map(thin, value)] if isinstance(value, list) else value for field, value in answer.items()}

@@ -20,9 +20,9 @@ class Board:
     status: Status = "running"
 
     @classmethod
-    def replay(cls, events: list[dict[str, Any]]) -> Self:
-        """Return the board at the end of some events, such as a saved run's."""
-        board = cls(config={})
+    def replay(cls, events: list[dict[str, Any]], **more: Any) -> Self:
+        """Return the board at the end of some events, such as a saved run's; with `more` of its fields."""
+        board = cls(config={}, **more)
         for event in events:
             board.take(event)
         return board

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -12,8 +12,6 @@ from typing import Any
 
 import gradio as gr
 import torch
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from regime.errors import ConfigError
 from regime.resources.device import free_memory, resident_memory
@@ -32,7 +30,7 @@ class Books:
         """Begin with none."""
         self._began = time.time()
         self._lock = Lock()
-        self._runs: Counter[tuple[str, str]] = Counter()
+        self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seconds = 0.0
         self._error: dict[str, Any] | None = None
 
@@ -56,7 +54,7 @@ class Books:
         finally:
             seconds = time.perf_counter() - began
             with self._lock:
-                self._runs[kind, outcome] += 1
+                self._runs[kind][outcome] += 1
                 self._seconds += seconds
             line = {"run": kind, "config": digest(run), "seconds": round(seconds, 3), "outcome": outcome}
             log.info(json.dumps({"time": _clock(time.time()), **line}))
@@ -64,9 +62,7 @@ class Books:
     def health(self) -> dict[str, Any]:
         """Return how the server is: version, queue, memory, runs since it began, and the class of the last error."""
         with self._lock:
-            kinds = sorted({kind for kind, _ in self._runs})
-            runs = {kind: {outcome: count for (other, outcome), count in self._runs.items() if other == kind} for kind in kinds}
-            seconds, error = self._seconds, self._error
+            runs = {kind: dict(outcomes) for kind, outcomes in sorted(self._runs.items())}
         pools = {"short": POOLS[True], "long": POOLS[False]}
         return {
             "version": __version__,
@@ -78,19 +74,14 @@ class Books:
                 "promised_bytes": MEMORY.promises("cpu"),
             },
             "runs": runs,
-            "run_seconds": round(seconds, 1),
-            "last_error": error,
+            "run_seconds": round(self._seconds, 1),
+            "last_error": self._error,
         }
 
 
 def digest(config: Mapping[str, Any]) -> str:
     """Return twelve digits that are the same for the same configuration, whatever its rows."""
     return hashlib.sha256(json.dumps(without_rows(config), sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
-def route() -> Route:
-    """Return the route of /health, for those who watch servers."""
-    return Route("/health", lambda _: JSONResponse(BOOKS.health()))
 
 
 def _clock(seconds: float) -> str:

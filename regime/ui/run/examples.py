@@ -1,7 +1,7 @@
 """The finished runs that the first screen shows, and the command that makes them: `python -m regime.ui.run.examples`."""
 
 import json
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from regime.data import FOLDER
 from regime.ui.form.presets import first
 from regime.ui.run.board import Board
 from regime.ui.run.frames import whole
-from regime.ui.run.mapboard import MapBoard
+from regime.ui.run.mapboard import SHIPPED, MapBoard
 from regime.ui.static_files import offer
 
 CONFIGS: dict[str, Config] = {kind: first(kind).config for kind in ("toy", "probe", "checkpoints", "sweep")}
@@ -32,7 +32,7 @@ def example(kind: str) -> Board:
     """Return a shipped run as a board, a new one at each call: nothing is shared between visitors."""
     events: list[dict[str, Any]] = json.loads(text(kind))
     if kind == "sweep":
-        return MapBoard.replay(events)
+        return MapBoard.replay(events, run=SHIPPED)
     _, *measured, finished = events
     measured[-1]["verdict"] = finished["report"]["verdict"]  # whose advice was tried at the end
     finished["report"]["history"] = [event | {"view": {}} for event in measured]
@@ -43,11 +43,8 @@ def example(kind: str) -> Board:
 
 def example_file(kind: str) -> str:
     """Return the name of the file in which the page's script finds a shipped run; it changes with the run."""
-    return offer(kind, text(kind), partial(_frame, kind))
-
-
-def _frame(kind: str) -> str:
-    return json.dumps({"visit": None, "serial": 0, "run": 0, **whole(example(kind))}, separators=(",", ":"))
+    numbers = {"visit": None, "serial": 0, "run": 0}
+    return offer(kind, text(kind), lambda: json.dumps({**numbers, **whole(example(kind))}, separators=(",", ":")))
 
 
 def make_example(kind: str) -> None:

@@ -5,14 +5,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 
 from regime.config import KINDS, shared_config
 from regime.config.base import ROWS, Config
 from regime.record.report import Report
 from regime.sweep.report import SweepReport
+from regime.ui.run.runs import Refusal
+from regime.ui.run.session import Rented
 from regime.ui.run.visit import Held, Visit
-from regime.ui.run.zero import Rented
 
 log = logging.getLogger(__name__)
 FILE = '"rows.csv"'
@@ -57,10 +59,6 @@ def _call(config: Config) -> str:
     return f"regime.{KINDS[config.kind].__name__}({', '.join(shown)})"
 
 
-class NotThereError(Exception):
-    """A file that cannot be made; the message says why, as a visitor reads it."""
-
-
 def answer(asked: Any, visit: Visit) -> dict[str, Any]:
     """Return the file that the page asks for, as Gradio serves it; or, under "said", why there is none.
 
@@ -72,33 +70,29 @@ def answer(asked: Any, visit: Visit) -> dict[str, Any]:
         match asked:
             case [str(name), int(), str(shown)] if name in FILES[visit.kind]:
                 if shown not in ("", visit.key):
-                    raise NotThereError(GONE)
+                    raise Refusal(GONE)
                 path = make_file(name, visit)
                 return {"file": {"path": str(path), "orig_name": name, "meta": {"_type": "gradio.FileData"}}}
-        raise NotThereError(f"There is no such file; there are: {', '.join(FILES[visit.kind])}.")
-    except NotThereError as error:
-        return {"said": str(error)}
+        raise Refusal(f"There is no such file; there are: {', '.join(FILES[visit.kind])}.")
+    except gr.Error as error:
+        return {"said": error.message}
     except Exception:
         log.exception("a file could not be made")
         return {"said": FAILED}
 
 
 def make_file(name: str, visit: Visit) -> Path:
-    """Write a file of the run that is shown into a new folder of Gradio's cache, which is cleared by age.
-
-    Args:
-        name: one of `FILES`.
-        visit: whose run is shown.
+    """Write one of `FILES` of the run that a visit shows into a new folder of Gradio's cache, which is cleared by age.
 
     Raises:
-        NotThereError: the run is going on, nothing of it is measured, or it is no longer held.
+        gr.Error: the run is going on, nothing of it is measured, or it is no longer held.
     """
     with visit.resting() as (rests, session):
         if not rests:
-            raise NotThereError(GOING)
+            raise Refusal(GOING)
         report = _report(visit, session)
         if name == KERNELS and session is None:
-            raise NotThereError(SHIPPED)
+            raise Refusal(SHIPPED)
         cache = Path(get_upload_folder())
         cache.mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(prefix="regime-", dir=cache)) / name
@@ -120,9 +114,9 @@ def _report(visit: Visit, session: Held | None) -> Report | SweepReport:
     if board.report:
         return (SweepReport if visit.kind == "sweep" else Report).from_dict(board.report)
     if not board.step and not board.history:
-        raise NotThereError(EMPTY)
+        raise Refusal(EMPTY)
     if session is None or isinstance(session, Rented):
-        raise NotThereError(LET_GO)
+        raise Refusal(LET_GO)
     return session.report()
 
 

@@ -7,7 +7,7 @@ its runs, and `at` a measurement's place in its run. What a frame has is also in
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Any
 
@@ -46,8 +46,6 @@ ROW = (*DISTANCES, "kernel_share")
 LISTED = ("kernel_share", *DISTANCES[:1], *DISTANCES[2:5], "feature_movement")
 """Measures of a row in the table of all layers."""
 FLOORED = "kernel_distance_centered"
-NAMES = frozenset(("layer",))
-"""Texts of a view that are no packed numbers."""
 
 
 class Feed:
@@ -153,25 +151,34 @@ def _row(row: Mapping[str, Any], names: tuple[str, ...], floored: tuple[str, ...
 
 
 def _some(values: Mapping[str, Any], names: Any) -> Fields:
-    return {name: _rounded(value) for name, value in values.items() if name in names and value is not None}
+    return {name: rounded(value) for name, value in values.items() if name in names and value is not None}
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any, digits: int = DIGITS, exact: Collection[str] = ()) -> Any:
+    """Return a value of plain JSON with its numbers rounded.
+
+    Args:
+        value: nested as JSON is.
+        digits: of a number.
+        exact: names of fields that stay as they are.
+    """
     if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        return [rounded(part, digits, exact) for part in value]
+    if isinstance(value, dict):
+        return {name: part if name in exact else rounded(part, digits, exact) for name, part in value.items()}
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
 def _squeezed(view: Any) -> Any:
     """Return a view with its packed numbers as bytes: of a picture, finer shades are not seen."""
     if isinstance(view, dict):
-        return {name: part if name in NAMES else _squeezed(part) for name, part in view.items()}
+        return {name: part if name == "layer" else _squeezed(part) for name, part in view.items()}  # a name is not packed
     if isinstance(view, str) and view:
         values = unpack(view)
         scale = max(float(np.abs(values).max()), 1e-9)
         levels = np.round(values * 127 / scale).astype(np.int8)
-        return {"scale": _rounded(scale), "bytes": base64.b64encode(levels.tobytes()).decode()}
-    return _rounded(view)
+        return {"scale": rounded(scale), "bytes": base64.b64encode(levels.tobytes()).decode()}
+    return rounded(view)
 
 
 def without_rows(config: Mapping[str, Any]) -> Fields:

@@ -6,6 +6,7 @@ The address may also say how the page is framed: `embed=1` leaves one tab withou
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from regime.config import KINDS, Runnable, shared_config
@@ -19,13 +20,9 @@ FRAME = ("embed", "hide", "claim", "tab")
 """Names of a query that say how the page is framed, or what it shows, not what is run."""
 
 
-def query(fields: dict[str, object]) -> str:
-    """Return a configuration as a permalink's query; own rows stay out of it."""
-    return query_of(shared_config(fields))
-
-
-def query_of(config: Runnable) -> str:
-    """Return a shared configuration as a permalink's query; own rows stay out of it."""
+def query(run: Runnable | Mapping[str, Any]) -> str:
+    """Return a shared configuration, or its fields, as a permalink's query; own rows stay out of it."""
+    config = shared_config(run) if isinstance(run, Mapping) else run
     return config.to_query().replace("kind=", "run=", 1)
 
 
@@ -49,12 +46,7 @@ def linked(pairs: list[tuple[str, str]]) -> Runnable | None:
 
 
 def left_out(kind: str, said: Mapping[str, str]) -> dict[str, object]:
-    """Return fields that a link leaves out and whose defaults do not suit what it says: nobody is refused for what they left.
-
-    Args:
-        kind: of the run.
-        said: the fields of the link, as text.
-    """
+    """Return what a link leaves out whose defaults do not suit what it says: nobody is refused for what they left."""
     suited: dict[str, object] = {}
     if kind in ("toy", "probe") and re.fullmatch("[0-9]{1,6}", said.get("steps", "")):
         default = KINDS[kind].model_fields["measure_every"].default
@@ -65,14 +57,10 @@ def left_out(kind: str, said: Mapping[str, str]) -> dict[str, object]:
 
 
 def check_frame(pairs: list[tuple[str, str]], names: Collection[str]) -> None:
-    """Check how a page's query frames the page; the page itself leaves alone what is refused here.
-
-    Args:
-        pairs: of the query.
-        names: of the controls that there are.
+    """Check how a page's query frames the page, which itself leaves alone what is refused here.
 
     Raises:
-        ConfigError: `embed` is not 1, or `hide` names no control.
+        ConfigError: `embed` is not 1, or `hide` names none of the controls that there are.
     """
     for name, text in pairs:
         if name == "embed" and text != "1":

@@ -2,19 +2,41 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import cached_property
+from typing import Any
 from uuid import uuid4
 
 from regime.config import SweepConfig
+from regime.measures.verdict import LEARNED, UNLEARNED
 from regime.sweep.cell import Cell
-from regime.sweep.findings import Contour, contours
+from regime.sweep.findings import INDEX, Contour, contours
 from regime.ui.run.board import Board
-from regime.ui.run.mapcell import NO_VERDICT, ShortCell, cell_label, short_cell, unlabeled_reason
 
 AGAIN = 16
 """How often contours are found during a sweep."""
 SHIPPED = "shipped"
 """What stands for the run of a map that comes with the package."""
+OF_TOY = (
+    INDEX,
+    "kernel_change",
+    "linearization_gap_max",
+    "kernel_distance",
+    "representation_change",
+    "feature_movement",
+    "parameter_movement",
+    "forecast_skill",
+    "train_loss",
+    "test_loss",
+    "test_error",
+    "twin_test_error",
+    "kernel_start_test_error",
+    "kernel_now_test_error",
+)
+MEASURES = {"toy": OF_TOY, "probe": (INDEX, "kernel_change", "kernel_distance", "representation_change")}
+"""What a map can be colored by, by kind of run."""
+NO_VERDICT = "no verdict"
+DIGITS = 4
+ShortCell = tuple[int, str, list[float | None], str | None, bool]
 
 
 @dataclass
@@ -41,27 +63,18 @@ class MapBoard(Board):
     """How often they had been found when they were last sent."""
     _next: int = 0
     """Cells at which they are found again."""
-    _parsed: SweepConfig | None = None
 
-    @classmethod
-    def replay(cls, events: list[dict[str, Any]]) -> Self:
-        """Return the board at the end of a shipped sweep's events."""
-        board = super().replay(events)
-        board.run = SHIPPED
-        return board
-
+    @cached_property
     def parsed(self) -> SweepConfig:
-        """Return the configuration, checked once: of many cells that takes a second."""
-        if self._parsed is None:
-            self._parsed = SweepConfig(**self.config)
-        return self._parsed
+        """The configuration, checked once: of many cells that takes a second."""
+        return SweepConfig(**self.config)
 
     def find_boundaries(self) -> None:
         """Find the contours anew where a sixteenth of the cells is new, since of 10,000 cells that takes seconds."""
         if self.cells and not self.report and len(self.cells) >= self._next:
             self._next = len(self.cells) + max(1, self.steps // AGAIN)
             # the cells were checked when they were made, and a verdict is no part of a contour
-            self._keep(contours(self.parsed(), [Cell.model_construct(**cell) for cell in self.cells]))
+            self._keep(contours(self.parsed, [Cell.model_construct(**cell) for cell in self.cells]))
 
     def take(self, event: dict[str, Any]) -> None:
         """Fold an event into the board."""
@@ -101,3 +114,30 @@ class MapBoard(Board):
     def step(self) -> int:
         """Cells that are there."""
         return len(self.cells)
+
+
+def cell_label(cell: dict[str, Any]) -> str:
+    """Return the label of a cell's verdict; or "diverged", or "failed"."""
+    if cell["status"] == "diverged":
+        return "diverged"
+    return cell["verdict"]["label"] if cell["verdict"] else "failed"
+
+
+def unlabeled_reason(verdict: dict[str, Any]) -> str:
+    """Return why a verdict has no label, in words that cells share."""
+    if verdict["agree"] == UNLEARNED:
+        return f"the training loss fell by less than {100 * LEARNED:.0f}%"
+    reason = verdict["reasons"][0].partition(", so")[0]
+    return reason[:1].lower() + reason[1:]
+
+
+def short_cell(cell: dict[str, Any], kind: str) -> ShortCell:
+    """Return a cell as the page draws it: index, label, numbers, error, whether the loss that was asked for was reached.
+
+    The numbers are value, low end and high end of each measure in turn, to four digits.
+    """
+    verdict = cell["verdict"] or {"index": None, "interval": None}
+    values, intervals = cell["measures"] | {INDEX: verdict["index"]}, cell["intervals"] | {INDEX: verdict["interval"]}
+    numbers = [number for name in MEASURES[kind] for number in (values.get(name), *(intervals.get(name) or (None, None)))]
+    short = [None if number is None else float(f"{number:.{DIGITS}g}") for number in numbers]
+    return cell["index"], cell_label(cell), short, cell["error"], cell["reached"]

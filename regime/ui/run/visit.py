@@ -15,11 +15,13 @@ from regime.sweep.sweep import Sweep
 from regime.ui.run.examples import example
 from regime.ui.run.frames import Feed
 from regime.ui.run.runs import limited
+from regime.ui.run.session import Rented, new_session
 from regime.ui.run.slots import Turn, pool_of
-from regime.ui.run.zero import Rented, new_session
 
 Events = Iterator[dict[str, Any]]
 Held = regime.Session | Rented | Sweep
+ENDING = 2.0
+"""Seconds that a run may take to end once the page was told that it has."""
 
 
 class Shelf:
@@ -191,7 +193,7 @@ class Visit:
     @contextmanager
     def resting(self) -> Iterator[tuple[bool, Held | None]]:
         """Keep the run that is shown from going on; yield whether it rests, and its session where there still is one."""
-        rests = self._playing.acquire(blocking=False)
+        rests = self._playing.acquire(timeout=0 if self.board.status == "running" else ENDING)
         try:
             yield rests, self.session or SHELF.get(self.key)
         finally:

@@ -22,7 +22,7 @@ from regime.plots.words import printed
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Card
 from regime.reproductions.shipped import cards
-from regime.ui.run.link import query_of
+from regime.ui.run.link import query
 from regime.ui.static_files import FOR_GOOD, address, offer
 
 TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
@@ -101,7 +101,7 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that differ from their defaults, and the permalink of the run where it has one."""
     try:
         config = shared_config(fields)
-        return {"fields": {"kind": config.kind, **config.changes()}, "link": query_of(config)}
+        return {"fields": {"kind": config.kind, **config.changes()}, "link": query(config)}
     except ConfigError:  # it has a part that is no visitor's to choose
         return {"fields": fields, "link": None}
 
@@ -149,18 +149,9 @@ def file(card: Card, figure: int, ending: str) -> bytes:
 
 
 @lru_cache(KEPT)
-def shipped_file(id: str, figure: int, ending: str) -> bytes:
-    """Return a file of a shipped card, made once.
-
-    Args:
-        id: of the claim.
-        figure: its number, from 1.
-        ending: json, csv, png or svg.
-
-    Raises:
-        LookupError: there is no such card, or no such figure.
-    """
-    return file(shipped()[id], figure, ending)
+def shipped_file(id: str, *which: Any) -> bytes:
+    """Return a file of a shipped card, made once; raises LookupError where there is no such card, or no such figure."""
+    return file(shipped()[id], *which)
 
 
 def _serve(request: Request) -> Response:

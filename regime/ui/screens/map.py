@@ -8,19 +8,16 @@ import gradio as gr
 import regime
 from regime.config import Runnable, SweepConfig
 from regime.ui.form.sweep import sweep_config, sweep_form, sweep_values
-from regime.ui.markup import render
-from regime.ui.panels.findings import counts, laws
-from regime.ui.panels.heatmap import heatmap, map_view, missing_frame, picked
-from regime.ui.parts import column, laid_out, markup, page, places, transport
+from regime.ui.parts import column, markup, page, places
 from regime.ui.run.examples import CONFIGS, example
+from regime.ui.run.mapframes import counts, heatmap, laws
 from regime.ui.run.runs import beyond
 from regime.ui.run.visit import Visit
-from regime.ui.screen import HIDDEN, Screen, Updates
-from regime.ui.text import duration
+from regime.ui.screen import Screen, Updates
+from regime.ui.static_files import script
+from regime.ui.text import duration, render
 
 KIND = "sweep"
-PLACES = {"toy": "train", "probe": "probe"}
-"""The tab that a cell's run belongs to."""
 
 
 class MapScreen(Screen):
@@ -52,19 +49,20 @@ class MapScreen(Screen):
 
     def draw(self, visit: Visit, **more: Any) -> Updates:
         """Draw what changes at every cell."""
-        cells, counted, _ = self.layout.views
+        cells, counted, _ = self.views
         return {**super().draw(visit, **more), cells: heatmap(visit.board), counted: counts(visit.board)}
 
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a sweep's begin or end has it."""
-        return super().show_all(visit) | {self.layout.views[-1]: laws(visit.board)}
+        return super().show_all(visit) | {self.views[-1]: laws(visit.board)}
 
     def cell(self, visit: Visit, value: Any) -> regime.ToyConfig | regime.ProbeConfig | None:
         """Return the configuration of the cell that was pressed in the map that is shown, if it has one."""
-        board, index = visit.board, picked(value)
-        if index is None or not board.config or not 0 <= index < board.parsed().size:
-            return None
-        return board.parsed().cell(index)
+        board = visit.board
+        match value:
+            case {"picked": [int(index), *_]} if board.config and 0 <= index < board.parsed.size:
+                return board.parsed.cell(index)
+        return None
 
 
 def map_tab() -> tuple[MapScreen, gr.HTML]:
@@ -73,32 +71,13 @@ def map_tab() -> tuple[MapScreen, gr.HTML]:
         with column("controls"):
             form = sweep_form(CONFIGS[KIND])
         with column("middle"):
-            places(transport(KIND, "A finished map. Choose what to sweep, or start from a preset."))
+            about = "A finished map. Choose what to sweep, or start from a preset."
+            places(render("transport", kind=KIND, text=about))
             with gr.Row(elem_classes="map-row"):
                 with column("map-side"):
                     markup(render("map_head"))
-                    cells = map_view()
+                    look = {"html_template": render("map"), "js_on_load": script("map"), "elem_id": "map"}
+                    cells = markup(heatmap(example(KIND)), "view v-map", **look)
                 counted = markup(counts(example(KIND)), ["view", "v-counts"])
             fitted = markup(laws(example(KIND)), ["view", "v-laws"])
-            layout = laid_out(form, KIND, cells, counted, fitted)
-    return MapScreen(layout), cells
-
-
-def connect_cells(screen: MapScreen, cells: gr.HTML, screens: dict[str, Screen], tabs: gr.Tabs) -> None:
-    """Open the run of a cell that is pressed in the tab that it belongs to, or send the map what it has missed.
-
-    Args:
-        screen: this tab's.
-        cells: the map.
-        screens: those that run cells, by kind of run.
-        tabs: of the page.
-    """
-
-    def choose(visit: Visit, value: Any) -> Updates:
-        cell = screen.cell(visit, value)
-        if cell is None:
-            return {cells: missing_frame(visit.board, value) or gr.skip()}
-        return {tabs: gr.update(selected=PLACES[cell.kind]), **screens[cell.kind].opening(cell)}
-
-    feeds = [other.feed for other in screens.values()]
-    cells.submit(choose, [screen.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **HIDDEN)
+            return MapScreen(form, cells, counted, fitted), cells

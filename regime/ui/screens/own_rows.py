@@ -12,9 +12,8 @@ from regime.config.files import decoded
 from regime.config.read import Choices
 from regime.config.rows import OWN
 from regime.errors import ConfigError
-from regime.ui.form.own_rows import AWAITED, BRING, COLUMNS, FOLD, READ, SAID, alone, chosen, columns_line, in_words
-from regime.ui.panels.rows_read import rows_read
-from regime.ui.parts import Layout, notice
+from regime.ui.form.own_rows import AWAITED, BRING, FOLD, LINES, READ, SAID, alone, chosen, columns_line, in_words, rows_read
+from regime.ui.parts import notice
 from regime.ui.screen import HIDDEN, QUICK, Screen, Updates
 from regime.ui.text import in_labels
 
@@ -22,9 +21,8 @@ from regime.ui.text import in_labels
 class OwnRowsScreen(Screen):
     """A tab with a part for somebody's own rows."""
 
-    def __init__(self, layout: Layout) -> None:
-        """Connect the components of a tab to this screen."""
-        super().__init__(layout)
+    def _connect(self) -> None:
+        super()._connect()
         self.rows = KINDS[self.kind].rows_field
         self.own = {self.rows, *Choices._fields} & {*self.form.names}
         form = self.form.html
@@ -110,7 +108,7 @@ class OwnRowsScreen(Screen):
         changes = {name: getattr(config, name) for name in self.form.names}
         if config.task != OWN:
             return self.give(value, {name: field for name, field in changes.items() if name not in self.own})
-        lines = {name: columns_line(changes[name]) for name in {*COLUMNS} & self.own if name != "encode" or changes[name]}
+        lines = {name: columns_line(changes[name]) for name in {*LINES} & self.own if name != "encode" or changes[name]}
         drawn = rows_read(self.kind, config.read) if changes[self.rows] else ""
         return self.give(value, changes | lines | {FOLD: True, SAID: said, READ: drawn})
 

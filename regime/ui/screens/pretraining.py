@@ -1,70 +1,45 @@
 """The Pretraining tab: the same measures between checkpoints of one model."""
 
-from typing import Any
-
-import gradio as gr
-
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION, MAIN
-from regime.ui.form.config_form import ConfigForm
-from regime.ui.form.transformer import checkpoints_form
+from regime.config.rows import OWN
+from regime.models.texts import MEANINGS
+from regime.ui.form.config_form import form, named
 from regime.ui.parts import column, page
-from regime.ui.run.runs import as_text
-from regime.ui.screen import HIDDEN, Updates
-from regime.ui.screens.transformer import TransformerScreen, middle_column
+from regime.ui.run.examples import CONFIGS
+from regime.ui.run.runs import Refusal, as_text
+from regime.ui.screens.probe import TransformerScreen, middle
 
 KIND = "checkpoints"
 
 
 class PretrainingScreen(TransformerScreen):
-    """The Pretraining tab, which also compares the two models that are named in the Probe tab."""
+    """The Pretraining tab."""
 
     kind = KIND
     own_story = "Your own checkpoints: everything is measured against the first of them."
-
-    def compare(self, named: dict[str, Any]) -> Updates:
-        """Open the comparison of two models.
-
-        Args:
-            named: before and after, each a `model`, or `model@revision`.
-
-        Raises:
-            gr.Error: a model is missing or not allowed.
-        """
-        before, after = named["before"], named["after"]
-        if not before or not after:
-            raise gr.Error("Name a model before and one after.", print_exception=False)
-        (name, revision), other = (_named(text) for text in (before, after))
-        reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
-        with as_text():
-            config = CheckpointConfig(model=name, revisions=(revision, "@".join(other)), **reads)
-        return self.opening(config)
 
 
 def pretraining_tab() -> PretrainingScreen:
     """Build the Pretraining tab and connect it."""
     with page(KIND, "two"):
         with column("controls"):
-            form = checkpoints_form()
+            tasks = {ADDITION: "Sums", **named((*MEANINGS, OWN))}
+            controls = form(KIND, (CheckpointConfig,), dict(CONFIGS[KIND]), task={"options": tasks})
         text = "A finished comparison. Name a model and its revisions, or start from a preset."
-        layout = middle_column(KIND, text, form, ("abilities", "from-first"))
-    return PretrainingScreen(layout)
+        with column("middle"):
+            middle(KIND, text, ("abilities", "from-first"))
+            return PretrainingScreen(controls)
 
 
-def connect_comparison(screen: PretrainingScreen, button: gr.Button, named: ConfigForm, tabs: gr.Tabs) -> None:
-    """Let the Probe tab's comparison of two models run in this tab.
-
-    Args:
-        screen: this tab's.
-        button: what starts a comparison.
-        named: the form that names the models before and after.
-        tabs: of the page; this one is selected.
-    """
-
-    def compare(models: Any) -> Updates:
-        return {tabs: gr.update(selected="pretraining"), **screen.compare(named.fields(models))}
-
-    button.click(compare, named.html, [tabs, screen.feed], **HIDDEN)
+def compared(before: str | None, after: str | None) -> CheckpointConfig:
+    """Return the comparison of two models, each a `model`, or `model@revision`; raises gr.Error where one is not allowed."""
+    if not before or not after:
+        raise Refusal("Name a model before and one after.")
+    (name, revision), other = (_named(text) for text in (before, after))
+    reads = {"task": ADDITION, "readout": "prompt"} if name == ADDITION else {"task": "sentiment", "readout": "mean"}
+    with as_text():
+        return CheckpointConfig(model=name, revisions=(revision, "@".join(other)), **reads)
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -1,5 +1,10 @@
 // The cells of maps, by run. They are kept here since each is sent once, and Gradio builds a component anew as its tab is opened.
+import { BOUNDS, NAMES } from './facts.js';
+import { fieldName } from './format.js';
+
 const KEPT = 2;
+// Measures that are colored by their value; the others by its logarithm.
+const LINEAR = ['regime_index', 'forecast_skill', 'test_error', 'twin_test_error', 'kernel_start_test_error', 'kernel_now_test_error'];
 const maps = new Map();
 let latest = null;
 
@@ -25,7 +30,11 @@ const open = run => {
   return map;
 };
 
-const scale = (map, { axes, measures }) => {
+const word = value => value ?? 'none';
+
+const scale = (map, frame) => {
+  const measures = frame.measures.map(name => ({ name, label: NAMES[name], linear: LINEAR.includes(name) }));
+  const axes = Object.entries(frame.axes).map(([name, values]) => ({ name, label: fieldName(name), values: values.map(word) }));
   const sizes = axes.map(axis => axis.values.length);
   const strides = sizes.map((_, k) => sizes.slice(k + 1).reduce((product, size) => product * size, 1));
   Object.assign(map, { axes, measures, strides, size: sizes[0] * strides[0], columns: sizes[0], rows: sizes[1] ?? 1 });
@@ -42,6 +51,16 @@ const add = (map, [index, label, numbers, error, reached]) => {
   });
 };
 
+// A contour: its crossings, and the slope that is expected through their middle.
+const line = ({ measure, level, axis, knob, at, crossings, expected }) => ({
+  measure, axis, knob,
+  at: Object.fromEntries(Object.entries(at).map(([name, value]) => [name, word(value)])),
+  look: measure !== 'kernel_change' ? 'gap' : level === BOUNDS.richAbove ? 'kernel' : 'kernel thin',
+  name: `${NAMES[measure]} is ${level}`,
+  points: crossings.map(({ size, knob: value }) => [size, value]),
+  expected: expected && (expected.low + expected.high) / 2
+});
+
 // Takes a frame; returns its map and the numbers of the cells that are new. `behind` tells that something sent before is missing.
 export const take = frame => {
   const map = latest = maps.get(frame.run) ?? open(frame.run);
@@ -51,7 +70,7 @@ export const take = frame => {
     fresh = frame.cells.filter(([index]) => !map.cells[index]);
     fresh.forEach(cell => add(map, cell));
     if (frame.from <= map.taken) map.taken = Math.max(map.taken, frame.from + frame.cells.length);
-    if (frame.lines) [map.lines, map.found] = [frame.lines, frame.found];
+    if (frame.lines) [map.lines, map.found] = [frame.lines.map(line), frame.found];
   }
   map.behind = frame.from > map.taken || frame.found > map.found;
   return { map, fresh: fresh.map(([index]) => index) };

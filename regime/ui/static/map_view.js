@@ -1,4 +1,5 @@
 // A map in the page: its canvas, contours, ticks and legend, what it is colored by, and the part of it that is in sight.
+import { meaning } from './format.js';
 import { marks } from './map_axes.js';
 import { contours } from './map_lines.js';
 import { painter } from './map_paint.js';
@@ -67,12 +68,12 @@ export const mapView = (element, changed) => {
         kinds[look] = (kinds[look] ?? 0) + 1;
       }
     }
-    const { label: name, meaning } = map.measures[view.chosen], [low, high] = map.ends[view.chosen];
+    const { name, label } = map.measures[view.chosen], [low, high] = map.ends[view.chosen];
     ends = String([low, high]);
     const words = view.chosen === 0 ? ['lazy', 'rich'] : low > high ? ['', ''] : [number(low), number(high)];
     [find('.low').textContent, find('.high').textContent] = words;
-    measure.title = meaning;
-    find('.cells').ariaLabel = `Map of regimes, colored by ${name.toLowerCase()}`;
+    measure.title = meaning(name) || '0 is lazy and 1 is rich, from kernel and function together.';
+    find('.cells').ariaLabel = `Map of regimes, colored by ${label.toLowerCase()}`;
     draw();
     outline();
     changed();

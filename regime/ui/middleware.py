@@ -1,4 +1,7 @@
-"""What is wrong with a request, as one line that its sender can read and a status from 400 to 499."""
+"""What stands before the app: headers, the page compressed, and refusals of requests that no endpoint can take.
+
+What is wrong with a request is one line that its sender can read, with a status from 400 to 499.
+"""
 
 import json
 import logging
@@ -8,6 +11,9 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from gradio import Blocks
 from gradio.route_utils import FnIndexInferError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,15 +25,39 @@ LARGEST = 16 * 2**20
 CALL = re.compile(r"/gradio_api/call/(v2/)?(?P<name>[^/]+)(/(?P<event>[^/]+))?/?$")
 JOIN = re.compile(r"/gradio_api/queue/join/?$")
 USAGE = 'POST /gradio_api/call/toy with content-type: application/json and a body such as {"data": [{"width": 64}]}'
+HEADERS = {
+    # Gradio's own scripts are inline and are evaluated, and the page may be framed: more cannot be forbidden.
+    "Content-Security-Policy": "object-src 'none'; base-uri 'self'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
 log = logging.getLogger(__name__)
 
 
-class RefusalError(Exception):
-    """A request that is not taken: its HTTP status, and the line that says why."""
+def with_headers(app: ASGIApp) -> ASGIApp:
+    """Return an app whose answers have those HEADERS of which they do not have their own."""
 
-    def __init__(self, status: int, line: str) -> None:
-        super().__init__(line)
-        self.status = status
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await app(scope, receive, sent if scope["type"] == "http" else send)
+
+    return answer
+
+
+class CompressedPage(GZipMiddleware):
+    """ASGI middleware that compresses the page itself: Gradio compresses scripts and styles, and a stream is not to be held."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and the answer back, compressed where it is the page and its reader takes it so."""
+        page = scope["type"] == "http" and scope["path"] in ("", "/")
+        await (super().__call__ if page else self.app)(scope, receive, send)
 
 
 class Refusals:
@@ -53,8 +83,8 @@ class Refusals:
             await self.app(scope, await self._checked(scope, receive), noted)
         except ClientDisconnect:
             return
-        except RefusalError as error:
-            await JSONResponse({"detail": str(error)}, error.status)(scope, receive, send)
+        except HTTPException as error:
+            await JSONResponse({"detail": error.detail}, error.status_code)(scope, receive, send)
         except (FnIndexInferError, KeyError, TypeError, ValueError) as error:  # what Gradio's routes raise for names they lack
             if begun:
                 raise
@@ -63,21 +93,22 @@ class Refusals:
             await JSONResponse({"detail": line}, 400)(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
-        """Return the `receive` for the app; raises RefusalError."""
+        """Return the `receive` for the app; raises HTTPException."""
         call, blocks = CALL.search(scope["path"]), scope["app"].get_blocks()
         if call and call["name"] not in self.names:
-            raise RefusalError(404, f"{show(call['name'])} is not an endpoint; allowed: {', '.join(self.names)}")
+            raise HTTPException(404, f"{show(call['name'])} is not an endpoint; allowed: {', '.join(self.names)}")
         if call and call["event"]:
             if not _readable(blocks, call["event"]):
                 allowed = "the event_id that a POST answered, until its last event was read or its reader left"
-                raise RefusalError(404, f"event_id = {show(call['event'])} is not known; allowed: {allowed}")
+                raise HTTPException(404, f"event_id = {show(call['event'])} is not known; allowed: {allowed}")
             return receive
         if not call and not JOIN.search(scope["path"]):
             return receive
         if scope["method"] != "POST":
-            raise RefusalError(405, f"{scope['method']} is not allowed here; allowed: {USAGE}")
-        raw = await _read(receive)
-        body = _parsed(raw, Request(scope).headers.get("content-type", ""))
+            raise HTTPException(405, f"{scope['method']} is not allowed here; allowed: {USAGE}")
+        request = Request(scope, receive)
+        raw = await _read(request)
+        body = _parsed(raw, request.headers.get("content-type", ""))
         if not (call and call[1]):
             _check_data(body, call["name"] if call else None, blocks)
         waiting = [{"type": "http.request", "body": raw}]
@@ -88,35 +119,30 @@ class Refusals:
         return again
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(request: Request) -> bytes:
     """Return a body; of one that is too large all is read, so that its sender gets to read the answer, and nothing kept."""
-    kept, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part, more = message.get("body", b""), message.get("more_body", False)
+    kept, size = [], 0
+    async for part in request.stream():
         size += len(part)
         if size <= LARGEST:
             kept.append(part)
     if size > LARGEST:
-        raise RefusalError(413, f"the body has {size:,} bytes; allowed: at most {LARGEST:,}")
+        raise HTTPException(413, f"the body has {size:,} bytes; allowed: at most {LARGEST:,}")
     return b"".join(kept)
 
 
 def _parsed(raw: bytes, content: str) -> dict[str, Any]:
     """Return the object that a body holds."""
     if "json" not in content:
-        raise RefusalError(400, f"content-type = {show(content)} is not allowed; allowed: {USAGE}")
+        raise HTTPException(400, f"content-type = {show(content)} is not allowed; allowed: {USAGE}")
+    cause = "not an object"
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
         body, cause = None, str(error).split(";")[0]
-    else:
-        cause = "not an object"
     if not isinstance(body, dict):
         came = show(raw[:80].decode(errors="replace"))
-        raise RefusalError(400, f"the body {came} is not a JSON object ({cause}); allowed: {USAGE}")
+        raise HTTPException(400, f"the body {came} is not a JSON object ({cause}); allowed: {USAGE}")
     return body
 
 
@@ -128,13 +154,13 @@ def _check_data(body: dict[str, Any], name: str | None, blocks: Blocks) -> None:
     data, index = body.get("data"), body.get("fn_index")
     if not isinstance(data, list):
         came = f"data = {show(data)} is not allowed" if "data" in body else f"data is not among {show(list(body))}"
-        raise RefusalError(400, f"{came}; allowed: a list; {USAGE}")
+        raise HTTPException(400, f"{came}; allowed: a list; {USAGE}")
     for function in blocks.fns.values():
         public = function.api_visibility == "public" and (function.api_name == name if name else function._id == index)
         most = len(function.inputs)
         if public and len(data) not in {min(1, most), most}:
             holds = f"one value, the first of its {most} parameters, or all" if most else "no value"
-            raise RefusalError(400, f"data = {show(data)} has {len(data)} values; allowed: {holds}; {USAGE}")
+            raise HTTPException(400, f"data = {show(data)} has {len(data)} values; allowed: {holds}; {USAGE}")
 
 
 def _readable(blocks: Blocks, event_id: str) -> bool:

@@ -1,10 +1,15 @@
-"""Runs on Spaces with ZeroGPU, whose GPU is lent to a function for so many seconds, in a forked process of its own.
+"""Sessions of visitors' runs: plain ones, sweeps that share a store of cells, and runs on Spaces with ZeroGPU.
 
-What goes in and comes out is pickled, and nothing set inside comes back. So a run there cannot be held: continued, it begins
-again, with the same numbers. Toys do not need a GPU and stay in this process. Elsewhere runs are plain sessions.
+There a GPU is lent to a function for so many seconds, in a forked process of its own. What goes in and comes out is pickled,
+and nothing set inside comes back. So a run there cannot be held: continued, it begins again, with the same numbers. Toys do not
+need a GPU and stay in this process.
 """
 
+import logging
+import tempfile
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,14 +18,17 @@ from torch import Tensor
 
 import regime
 from regime.config import RunConfig, Runnable, shared_config
+from regime.errors import ConfigError
 from regime.record.events import Event
 from regime.resources.device import ZERO_GPU, lend
+from regime.resources.limits import limits
+from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
-from regime.ui.run.shared import shared_sweep
 
 LEAST, MOST = 15, 120
 """Least and most seconds to ask for."""
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+log = logging.getLogger(__name__)
 
 
 def lease_seconds(fields: dict[str, Any], measurements: int | None = None) -> int:
@@ -72,13 +80,39 @@ class Rented:
         save_file({name: kernel.contiguous() for name, kernel in self._kernels.items()}, path)
 
 
-def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
-    """Return a session of a visitor's configuration where it is best run.
+@cache
+def store() -> Store:
+    """Return the store in the file that REGIME_STORE names, else in one that is gone with this process.
 
     Raises:
-        ConfigError: as `shared_sweep` does, or a part of one's own is named.
+        ConfigError: the file cannot be used; the message does not name it, since visitors see it.
+    """
+    try:
+        return Store(limits().store or str(Path(_folder().name) / "cells.sqlite"), renew=True)
+    except ConfigError:
+        log.exception("REGIME_STORE cannot be used")
+        raise ConfigError("the server's store of cells cannot be used; the cause is in its log") from None
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="regime-")
+
+
+def new_session(config: Runnable) -> regime.Session | Rented | Sweep:
+    """Return a session of a visitor's configuration where it is best run; nobody chooses files or addresses of the server's.
+
+    Where the store of cells is full, its cells are still found, and new ones are kept for as long as the run is.
+
+    Raises:
+        ConfigError: a part of one's own, a file or an address is named, there are too many cells, or the store cannot be used.
     """
     config.without_own()
-    if config.kind == "sweep":
-        return shared_sweep(config)
-    return Rented(config) if is_lent(config.kind) else regime.Session(config)
+    if config.kind != "sweep":
+        return Rented(config) if is_lent(config.kind) else regime.Session(config)
+    for name in ("store", "scheduler"):
+        if (value := getattr(config, name)) is not None:
+            raise ConfigError(f"{name} = {value!r:.80} is not allowed on a server; allowed: null, it has its own")
+    known = store()
+    known.full = known.path.stat().st_size > limits().store_bytes
+    return Sweep(config, known)
