@@ -61,7 +61,7 @@ class Server:
 
     def computes(self) -> bool:
         """Whether it is at work, within some seconds: other load may take a share of any one moment."""
-        return any(self.busy(0.5) > 0.4 for _ in range(10))
+        return any(self.busy(0.2) > 0.4 for _ in range(25))
 
     def rests(self, within: int) -> bool:
         """Whether it computes nothing for a second that begins within so many."""

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -25,6 +26,7 @@ from scipy.stats import t as student
 
 import regime
 from tests.benchmarks.report import Row, Section, Table, command
+from tests.models import tiny
 
 SEEDS = range(5)
 COSTS = {
@@ -43,7 +45,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 config = regime.ProbeConfig(**json.loads(sys.argv[1]))
-loading.load("minilm")
+loading.load(config.model)
 before = peak()
 told = regime.estimate(config)
 start = time.perf_counter()
@@ -53,6 +55,11 @@ print(json.dumps([seconds, told.seconds, peak(), peak() - before, told.bytes, le
 """
 
 
+def named(quick: bool) -> AbstractContextManager[str]:
+    """The model's name; if quick, that of a tiny one, while it is there."""
+    return tiny.named() if quick else nullcontext("minilm")
+
+
 def costs(asked: Namespace) -> Section:
     """Each configuration in a process of its own."""
     section = Section(
@@ -60,7 +67,9 @@ def costs(asked: Namespace) -> Section:
     )
     rows: list[Row] = []
     for name, fields in ({"quick": QUICK} if asked.quick else COSTS).items():
-        done = subprocess.run([sys.executable, "-c", ONE, json.dumps(fields)], capture_output=True, text=True, check=True)
+        with named(asked.quick) as model:
+            told = json.dumps({"model": model, **fields})
+            done = subprocess.run([sys.executable, "-c", ONE, told], capture_output=True, text=True, check=True)
         seconds, told, peak, added, size, measured, layers = json.loads(done.stdout.splitlines()[-1])
         rows.append(
             {
@@ -108,8 +117,9 @@ def after(asked: Namespace) -> Section:
     fields = QUICK if asked.quick else {"steps": 15, "measure_every": 15, "probe_samples": 16}
     for task in ("sentiment", "source")[:one]:
         for name, rate in (("small step", 5e-6), ("usual step", 1e-4))[:one]:
-            configs = [regime.ProbeConfig(task=task, seed=seed, learning_rate=rate, **fields) for seed in SEEDS[:one]]
-            reports = [regime.run(config) for config in configs]
+            usual = {"task": task, "learning_rate": rate, **fields}
+            with named(asked.quick) as model:
+                reports = [regime.run(regime.ProbeConfig(model=model, seed=seed, **usual)) for seed in SEEDS[:one]]
             final = [report.final for report in reports]
             rows.append(
                 {

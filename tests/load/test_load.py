@@ -16,6 +16,7 @@ from tests.load.server import MINUTES, served
 from tests.load.soak import SWEEP, soaked
 
 RESULTS = Path(__file__).parent / "results"
+SHORT = {**PROBE, "max_tokens": 8, "steps": 2, "forecast": False}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_a_crowd_is_served_in_turn(server) -> None:
 
 
 def test_short_runs_overtake_long_ones(server) -> None:
-    found = mixed(server, probes=3, clients=2, seconds=2.0, probe={**PROBE, "max_tokens": 8, "steps": 2, "forecast": False})
+    found = mixed(server, probes=3, clients=2, seconds=2.0, probe=SHORT)
     assert found["failed"] == []
     assert found["probes_done"]["runs"] >= 3
     assert found["toys"]["longest_wait"] < 5
@@ -45,7 +46,7 @@ def test_a_press_is_answered_while_all_cores_compute(server) -> None:
 
 
 def test_a_server_holds_after_many_runs_what_it_held_before(server) -> None:
-    found = soaked(server, runs=30, warm=15)
+    found = soaked(server, runs=30, warm=15, probe=SHORT)
     assert found["errors"] == []
     before, after = found["before"], found["after"]
     assert after["memory"] < before["memory"] + 200 * 2**20
@@ -69,25 +70,24 @@ def test_a_reader_that_leaves_ends_its_run(server) -> None:
     assert server.health()["queue"]["long"]["running"] == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_told_to_end_tells_its_readers_and_leaves_nothing(number) -> None:
-    with served() as server:
-        streams = [server.read("toy", server.post("toy", LONG)), server.read("sweep", server.post("sweep", SWEEP))]
-        for stream in streams:
-            next(stream)
-        began = time.monotonic()
-        server.process.send_signal(number)
-        *_, (kind, last) = streams[0]
-        assert kind == "error"
-        assert "the server is being shut down" in last["error"]
-        assert server.process.wait(60) == 0
-        assert time.monotonic() - began < 15, "5 s on a machine that does nothing else"
-        assert not [path for path in (server.folder / "tmp").rglob("*") if path.is_file()]
-        left = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False)
-        assert left.stdout == ""
+def ends_when_told(server, number) -> None:
+    """A server that is told to end tells its readers, and leaves nothing."""
+    streams = [server.read("toy", server.post("toy", LONG)), server.read("sweep", server.post("sweep", SWEEP))]
+    for stream in streams:
+        next(stream)
+    began = time.monotonic()
+    server.process.send_signal(number)
+    *_, (kind, last) = streams[0]
+    assert kind == "error"
+    assert "the server is being shut down" in last["error"]
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - began < 15, "5 s on a machine that does nothing else"
+    assert not [path for path in (server.folder / "tmp").rglob("*") if path.is_file()]
+    left = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
 
 
-def test_what_a_killed_server_had_finished_is_found_again(tmp_path) -> None:
+def test_what_a_killed_server_had_finished_is_found_again_by_one_that_ends_when_told(tmp_path) -> None:
     store = tmp_path / "cells.sqlite"
     sweep = {**SWEEP, "base": {**SWEEP["base"], "steps": 400}}
     with served(REGIME_STORE=str(store)) as server:
@@ -104,9 +104,12 @@ def test_what_a_killed_server_had_finished_is_found_again(tmp_path) -> None:
         assert started["found"] == kept
         assert kept >= 1
         assert events[-1]["kind"] == "finished"
+        ends_when_told(server, signal.SIGTERM)
 
 
-def test_a_damaged_store_is_set_aside_and_begun_anew_and_every_run_has_a_line_in_the_log_without_its_rows(tmp_path) -> None:
+def test_a_damaged_store_is_set_aside_and_begun_anew_every_run_is_logged_without_its_rows_and_an_interrupt_ends_all(
+    tmp_path,
+) -> None:
     store = tmp_path / "cells.sqlite"
     Store(store)
     with store.open("r+b") as file:
@@ -123,6 +126,7 @@ def test_a_damaged_store_is_set_aside_and_begun_anew_and_every_run_has_a_line_in
         assert all(len(line["config"]) == 12 for line in lines)
         assert "secret" not in server.log
         assert server.health()["runs"] == {"sweep": {"finished": 1}, "toy": {"finished": 1}}
+        ends_when_told(server, signal.SIGINT)
     assert any(path.read_bytes()[100:].startswith(b"\xff" * 100) for path in tmp_path.iterdir() if path != store)
 
 

@@ -8,6 +8,7 @@ import regime
 from regime.config import ToyConfig
 from tests.ui.test_browser import (  # noqa: F401
     MINUTES,
+    WINDOW,
     browser,
     ended,
     expect,
@@ -47,7 +48,7 @@ def border():
     return regime.find_border(ToyConfig(**TINY))
 
 
-def test_the_border_is_that_of_a_search_in_python(page, server, border):  # noqa: F811
+def test_the_border_is_that_of_a_search_in_python_and_its_dots_open_runs_by_keyboard(page, server, border):  # noqa: F811
     panel = opened(page, server, TINY)
     press(page, "Find the border")
     expect(panel.get_by_role("status")).to_have_text(f"{len(border.seen)} runs were tried.", timeout=MINUTES)
@@ -62,12 +63,7 @@ def test_the_border_is_that_of_a_search_in_python(page, server, border):  # noqa
     assert axe.Axe().run(page).response["violations"] == []
     page.set_viewport_size({"width": 375, "height": 800})
     assert no_sideways_scroll(page)
-
-
-def test_a_dot_says_its_numbers_and_opens_its_run_by_keyboard(page, server, border):  # noqa: F811
-    panel = opened(page, server, TINY)
-    press(page, "Find the border")
-    expect(panel.get_by_role("status")).to_contain_text("were tried", timeout=MINUTES)
+    page.set_viewport_size(WINDOW)
     panel.locator(".trial").first.focus()
     page.keyboard.press("End")
     last = border.seen[-1]

@@ -21,7 +21,7 @@ PROBE = {"model": "tiny-bert", "samples": 8, "probe_samples": 8, "max_tokens": 1
 SWEEP = {"base": SMALL, "axes": {"width": [8, 12], "alpha": [0.5, 2.0]}}
 RUNS = {"toy": (SMALL, 3), "probe": (PROBE, 3), "sweep": (SWEEP, 4)}
 """Endpoint -> a configuration, and how many measured events it sends."""
-TOO_MANY = {"base": {"width": 4096}, "axes": {"alpha": [0.1 * k for k in range(1, 90)], "seed": list(range(100))}}
+TOO_MANY = {"base": {"width": 512}, "axes": {"alpha": [0.1 * k for k in range(1, 90)], "seed": list(range(100))}}
 ERRORS = [
     (["toy", {"width": -1}], "width = -1 is not allowed; allowed: "),
     (["toy", {"widht": 64}], "'widht' is not a field of ToyConfig; allowed: "),

@@ -485,7 +485,7 @@ def test_an_estimate_of_a_sweep(client):
     told = client.predict({"kind": "sweep", **MAP}, api_name="/estimate")
     assert told["seconds"] > 0
     assert told["refused"] is None
-    large = MAP | {"base": {"width": 4096}, "axes": {"alpha": [0.1 * k for k in range(1, 90)], "seed": list(range(100))}}
+    large = MAP | {"base": {"width": 512}, "axes": {"alpha": [0.1 * k for k in range(1, 90)], "seed": list(range(100))}}
     assert "of its 8900 cells would fit" in client.predict({"kind": "sweep", **large}, api_name="/estimate")["refused"]
 
 
@@ -529,7 +529,7 @@ def test_an_estimate_of_a_bad_probe_names_a_field_of_probes(client):
 
 
 def test_an_estimate_says_what_of_a_toy_would_fit(client):
-    long = {"width": 2048, "depth": 4, "samples": 256, "steps": 50_000, "measure_every": 100}
+    long = {"width": 1024, "samples": 256, "steps": 100_000, "measure_every": 1000}
     told = client.predict(long, api_name="/estimate")
     assert told["seconds"] > 900
     assert told["refused"] is None

@@ -54,9 +54,9 @@ def screens():
         return {"toy": train_tab(), "probe": probe_tab()[0], "checkpoints": pretraining_tab(), "sweep": map_tab()[0]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mounted(browser, screens):  # noqa: F811
-    """A function that shows a form and starts its script; `used` is clicked before."""
+    """A function that shows a form in a document of its own and starts its script; `used` is clicked before."""
     page = browser.new_page()
     page.route("**/*", lambda route: route.fulfill(**answer(route.request.url.rsplit("/", 1)[-1])))
 

@@ -21,21 +21,32 @@ from tests.ui.test_browser import (  # noqa: F401
     settings,
     take,
     visit,
+    watched,
 )
 
 CHARTS = {".v-loss": "train_loss", ".v-distances": "kernel_change"}
 
 
+@pytest.fixture(scope="module")
+def finished(pages, server):  # noqa: F811
+    """A page that shows the shipped run and is at rest."""
+    with watched(pages) as page:  # noqa: F811
+        visit(page, server)
+        page.locator(".dial.is-rich").wait_for()
+        page.locator(".v-loss .names span").first.wait_for()
+        page.wait_for_timeout(1000)
+        yield page
+
+
 @pytest.fixture
-def shown(page, server):  # noqa: F811
-    """A page that shows the shipped run, and the requests that it makes from then on."""
-    visit(page, server)
-    page.locator(".dial.is-rich").wait_for()
-    page.locator(".v-loss .names span").first.wait_for()
-    page.wait_for_timeout(1000)
+def shown(finished):
+    """A page that shows the shipped run at its last measurement, and the requests that it makes from then on."""
     asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    return page, asked
+    hear = lambda request: asked.append(request.url)  # noqa: E731
+    finished.on("request", hear)
+    yield finished, asked
+    finished.remove_listener("request", hear)
+    finished.get_by_label("Measurement that is shown").locator("visible=true").press("End")
 
 
 def test_hovering_a_chart_shows_the_reports_values_at_that_step_everywhere(shown):

@@ -32,7 +32,6 @@ def lab(browser, server):  # noqa: F811
     errors = []
     page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(server.url)
     page.goto(f"{server.url}{address()}/format.js")
     page.evaluate(
         """async () => {
