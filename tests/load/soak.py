@@ -10,14 +10,14 @@ from tests.load.server import Server
 SWEEP = {"base": {"width": 16, "steps": 20, "samples": 32}, "axes": {"alpha": [0.1, 1.0], "width": [16, 32]}, "seeds": 2}
 
 
-def one(server: Server, number: int, probe: dict[str, Any]) -> str:
+def one(server: Server, number: int) -> str:
     """Run the nth run of a soak; every fifth is left at its first measurement. Returns how it ended."""
     dice = random.Random(number)
     name = dice.choices(["toy", "probe", "sweep"], [8, 1, 1])[0]
     width = dice.choice([32, 64, 128, 256])
     config: dict[str, Any] = {
         "toy": {**TOY, "width": width, "seed": number, "alpha": dice.choice([0.1, 1.0, 10.0])},
-        "probe": {**probe, "seed": number},
+        "probe": {**PROBE, "seed": number},
         "sweep": {**SWEEP, "base": {**SWEEP["base"], "seed": number}},
     }[name]
     stream = server.read(name, server.post(name, config))
@@ -30,19 +30,18 @@ def one(server: Server, number: int, probe: dict[str, Any]) -> str:
     return "finished"
 
 
-def soaked(server: Server, runs: int, warm: int, probe: dict[str, Any] = PROBE) -> dict[str, Any]:
+def soaked(server: Server, runs: int, warm: int) -> dict[str, Any]:
     """Return what a server holds after so many runs, two at a time, and after the first ones.
 
     Args:
         server: to call.
         runs: in all.
         warm: after which it is warm.
-        probe: configuration of the probes among them.
     """
     with ThreadPoolExecutor(2) as clients:
-        ended = list(clients.map(lambda number: one(server, number, probe), range(warm)))
+        ended = list(clients.map(lambda number: one(server, number), range(warm)))
         before = server.holds()
-        ended += clients.map(lambda number: one(server, number, probe), range(warm, runs))
+        ended += clients.map(lambda number: one(server, number), range(warm, runs))
     errors = [end for end in ended if end.startswith("error")]
     return {
         "runs": runs,

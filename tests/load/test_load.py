@@ -16,7 +16,6 @@ from tests.load.server import MINUTES, served
 from tests.load.soak import SWEEP, soaked
 
 RESULTS = Path(__file__).parent / "results"
-SHORT = {**PROBE, "max_tokens": 8, "steps": 2, "forecast": False}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def test_a_crowd_is_served_in_turn(server) -> None:
 
 
 def test_short_runs_overtake_long_ones(server) -> None:
-    found = mixed(server, probes=3, clients=2, seconds=2.0, probe=SHORT)
+    found = mixed(server, probes=3, clients=2, seconds=2.0, probe={**PROBE, "max_tokens": 8, "steps": 2, "forecast": False})
     assert found["failed"] == []
     assert found["probes_done"]["runs"] >= 3
     assert found["toys"]["longest_wait"] < 5
@@ -46,7 +45,7 @@ def test_a_press_is_answered_while_all_cores_compute(server) -> None:
 
 
 def test_a_server_holds_after_many_runs_what_it_held_before(server) -> None:
-    found = soaked(server, runs=30, warm=15, probe=SHORT)
+    found = soaked(server, runs=30, warm=15)
     assert found["errors"] == []
     before, after = found["before"], found["after"]
     assert after["memory"] < before["memory"] + 200 * 2**20
