@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import starmap
 from threading import Lock
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given_as, select, size
-from regime.kernels.jacobian.blocks import WORKSPACE
+from regime.kernels.jacobian.blocks import WORKSPACE, spans
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.structure import Structure
@@ -73,20 +74,15 @@ class Blocks:
 
     def rows(self) -> Iterator[slice]:
         """Yield the rows of each block."""
-        return _slices(self.n, self.examples)
+        return starmap(slice, spans(self.n, self.examples))
 
     def columns(self, rows: slice) -> Iterator[slice]:
         """Those to take beside some rows; of a symmetric kernel, those before them."""
-        return _slices(rows.start if self.symmetric else self.m, self.examples)
+        return starmap(slice, spans(rows.start if self.symmetric else self.m, self.examples))
 
     def passed(self) -> int:
         """Examples that go through the model, counted every time."""
         return self.n + sum(columns.stop - columns.start for rows in self.rows() for columns in self.columns(rows))
-
-
-def _slices(n: int, most: int) -> Iterator[slice]:
-    for start in range(0, n, most):
-        yield slice(start, min(n, start + most))
 
 
 def structures(request: Request) -> tuple[Structure, Structure]:

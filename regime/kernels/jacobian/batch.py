@@ -86,9 +86,7 @@ def given_as(name: str) -> Iterator[None]:
 
 def select(batch: Batch, index: slice | list[int]) -> Batch:
     """Some of the examples."""
-    if isinstance(batch, Tensor):
-        return batch[index]
-    return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return mapped(lambda tensor: tensor[index], batch)
 
 
 class Projected:

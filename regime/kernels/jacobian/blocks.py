@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 Outputs = Literal["trace", "full"]
@@ -23,29 +22,18 @@ ON_GPU = 1024
 """Either, on a GPU: smaller products leave most of it idle."""
 
 
-def zeros(g: Tensor, s: Sequence[int], n: int, m: int, c: int, outputs: Outputs) -> Tensor:
+def zeros(g: Tensor, n: int, m: int, outputs: Outputs, s: Sequence[int] = ()) -> Tensor:
     """Return a kernel (*s, n, m) or (*s, n, m, C, C) of zeros to add to; the latter laid out as (*s, n C, m C).
 
     Args:
-        g: gives dtype and device.
-        s: leading dimensions.
+        g: gradients (..., C, _), which give C, dtype and device.
         n: examples on one side.
         m: examples on the other.
-        c: outputs C.
         outputs: "trace" or "full".
+        s: leading dimensions.
     """
+    c = g.shape[-2]
     return g.new_zeros(*s, n, m) if outputs == "trace" else g.new_zeros(*s, n, c, m, c).transpose(-3, -2)
-
-
-def between(g: Float[Tensor, "*s n T C _"], g2: Float[Tensor, "*s m U C _"], outputs: Outputs) -> Tensor:
-    """Return zeros for the kernel of two layers' examples.
-
-    Args:
-        g: gradients of n examples.
-        g2: gradients of m examples.
-        outputs: "trace" or "full".
-    """
-    return zeros(g, g.shape[:-4], g.shape[-4], g2.shape[-4], g.shape[-2], outputs)
 
 
 def add_rows(out: Tensor, index: Tensor, rows: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, between, mirror, spans, step
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, mirror, spans, step, zeros
 from regime.kernels.jacobian.explicit import rows
 
 CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
@@ -58,7 +58,7 @@ def dense(
         workspace: bytes that it may use beside arguments and result.
     """
     same = a is a2 and g is g2
-    kernel = between(g, g2, outputs) if out is None else out
+    kernel = zeros(g, g.shape[-4], g2.shape[-4], outputs, g.shape[:-4]) if out is None else out
     if method == "auto":
         by_method = costs(a.shape[-3:], a2.shape[-3:], g.shape[-2:], same, outputs)
         method = min(by_method, key=by_method.get)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Outputs, add_rows, between, spans
+from regime.kernels.jacobian.blocks import WORKSPACE, Outputs, add_rows, spans, zeros
 
 
 def embedding(
@@ -32,7 +32,7 @@ def embedding(
         out: a kernel to add to; of equal sides only its lower triangle is then right (`mirror`).
         workspace: bytes that it may use beside arguments and result.
     """
-    kernel = between(g, g2, outputs) if out is None else out
+    kernel = zeros(g, len(g), len(g2), outputs) if out is None else out
     c = g.shape[-2]
     left = _Tokens(ids, g)
     right = left if ids is ids2 and g is g2 else _Tokens(ids2, g2)
@@ -107,7 +107,7 @@ def tied(
     """
     n, t, c, _ = g.shape
     m, u = g2.shape[:2]
-    kernel = between(g, g2, outputs)
+    kernel = zeros(g, n, m, outputs)
     step = max(1, workspace // max(1, 2 * t * m * u * c * c * g.element_size()))
     for start, stop in spans(n, step):
         picked = g[start:stop][..., ids2.flatten()].unflatten(-1, (m, u))

@@ -27,7 +27,7 @@ def rows(
     same = j is j2
     *s, n, c, _ = j.shape
     m = j2.shape[-3]
-    kernel = out if out is not None else zeros(j, s, n, m, c, outputs)
+    kernel = out if out is not None else zeros(j, n, m, outputs, s)
     flat = (-2, -1) if outputs == "trace" else (-3, -2)
     left, right = j.flatten(*flat), j2.flatten(*flat)
     per = 1 if outputs == "trace" else c

@@ -66,7 +66,7 @@ class LayerJacobian:
             outputs: "trace" or "full".
             n: examples on this side; None: this Jacobian's.
         """
-        return zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
+        return zeros(self.parts[0].gradients, n or self.examples, m, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""

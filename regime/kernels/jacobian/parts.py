@@ -14,7 +14,7 @@ from torch import Tensor
 
 from regime.kernels.jacobian import contraction, embedding, explicit
 from regime.kernels.jacobian.blocks import Method, Outputs, add_rows
-from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real, sketch
+from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real
 
 
 @dataclass(frozen=True)
@@ -207,10 +207,6 @@ class RowsPart(Part):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         pulled = v.flatten() @ self.j.flatten(0, 1)
         return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
-
-    def sketch(self, name: str) -> Tensor:
-        del name  # there is one
-        return sketch(self.j.sum((0, 1)).view(self.shape + (2,) * self.is_complex))
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j

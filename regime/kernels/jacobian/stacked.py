@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.kernels.jacobian.blocks import Method, Outputs
-from regime.kernels.jacobian.part import Cost, Direction, Part, sketch
+from regime.kernels.jacobian.part import Cost, Direction, Part
 from regime.kernels.jacobian.parts import DensePart
 
 
@@ -62,9 +62,6 @@ class StackedPart(Part):
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         return {self.name: torch.stack([layer.pullback(v)[self.name] for layer in self.layers()])}
-
-    def sketch(self, name: str) -> Tensor:
-        return sketch(self.pullback(self.g.new_ones(len(self.g), self.g.shape[2]))[name])
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return torch.cat([layer.explicit() for layer in self.layers()], dim=-1)
