@@ -1,6 +1,6 @@
 """The derivative of one call by itself: repeated, and differentiated, with all else constant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -18,28 +18,14 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True)
 class Weight:
-    """h = W a: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
+    """h = W a, or W_k a of a stack of weights: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
 
     a: Float[Tensor, "n T i"]
     g: Float[Tensor, "n T C o"]
     use: Use
     transposed: bool = False
-
-    def turned(self) -> "Weight":
-        """Return the same of the weight's transpose."""
-        return replace(self, transposed=not self.transposed)
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """h = W_k a, of one weight of a stack."""
-
-    weight: Weight
-    index: int
-
-    def turned(self) -> "Stacked":
-        """Return the same of the transposed weights."""
-        return replace(self, weight=self.weight.turned())
+    index: int | None = None
+    """k, of a stack."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +44,11 @@ class Lookup:
     g: Float[Tensor, "n T C d"]
 
 
-@dataclass(frozen=True)
-class Explicit:
-    """The gradients themselves, (n, C, shape of the shared tensor)."""
+Contribution = Weight | Bias | Lookup | Tensor
+"""What the outputs of each example owe to a shared tensor through one call.
 
-    j: Tensor
-
-
-Contribution = Weight | Stacked | Bias | Lookup | Explicit
-"""What the outputs of each example owe to a shared tensor through one call."""
+A plain tensor is the gradients themselves, (n, C, shape of the shared tensor).
+"""
 
 
 def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
@@ -112,12 +94,12 @@ def by_row(tensor: Tensor, axis: ExampleAxis) -> Tensor:
     return by_example(tensor, axis).movedim(1, 1 + axis.position)
 
 
-def summed(gradients: Tensor, tensor: Tensor) -> Explicit:
+def summed(gradients: Tensor, tensor: Tensor) -> Tensor:
     """Sums over the axes that `tensor` was broadcast along."""
     extra = gradients.dim() - 2 - tensor.dim()
     summed = gradients.flatten(2, 1 + extra).sum(2) if extra else gradients
     ones = [2 + k for k, length in enumerate(tensor.shape) if length == 1 and summed.shape[2 + k] != 1]
-    return Explicit(summed.sum(ones, keepdim=True) if ones else summed)
+    return summed.sum(ones, keepdim=True) if ones else summed
 
 
 def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
@@ -136,7 +118,7 @@ def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
         return torch.stack(pulled)
 
 
-def differentiated(use: Use, tensor: Tensor) -> Explicit:
+def differentiated(use: Use, tensor: Tensor) -> Tensor:
     """The call's own derivative, example by example.
 
     Raises:
@@ -163,4 +145,4 @@ def differentiated(use: Use, tensor: Tensor) -> Explicit:
         raise UnfitError from error
     if j.shape != (*gradients.shape[:2], *tensor.shape):
         raise UnfitError
-    return Explicit(j)
+    return j
