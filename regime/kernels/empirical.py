@@ -14,6 +14,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, given_as, select
 from regime.kernels.jacobian.blocks import WORKSPACE, mirror
 from regime.kernels.jacobian.capture import explicit, stream
 from regime.kernels.jacobian.dense import jacobian
+from regime.kernels.jacobian.heads import split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, elsewhere
 from regime.kernels.jacobian.structure import Structure
@@ -213,12 +214,12 @@ class _Sums:
         self, path: str, left: LayerJacobian, right: LayerJacobian, rows: slice, columns: slice, group: int | None = None
     ) -> None:
         outputs, shape = self.request.outputs, self.shape
-        ours = self.request.split({path: left})
-        theirs = ours if right is left else self.request.split({path: right})
+        ours = split_by_heads(path, left, self.request.heads)
+        theirs = ours if right is left else split_by_heads(path, right, self.request.heads)
         for part, mine in ours.items():
-            name, other = self.names[part], theirs.get(part)
-            if mine is None or other is None:
+            if (other := theirs.get(part)) is None:
                 continue
+            name = self.names[part]
             if (kernel := self.kernels[name]) is None:
                 kernel = self.kernels[name] = mine.zeros(shape.m, outputs, shape.n)
             block = kernel[rows, columns]

@@ -237,7 +237,7 @@ def head_names(path: str, parameters: Iterable[str], heads: Heads) -> list[str]:
     return [f"{path}.head{head}" for head in range(most)] + ([path] if set(parameters) - own.keys() else [])
 
 
-def split_by_heads(path: str, jacobian: LayerJacobian | None, heads: Heads) -> dict[str, LayerJacobian | None]:
+def split_by_heads(path: str, jacobian: LayerJacobian, heads: Heads) -> dict[str, LayerJacobian]:
     """Return a layer's Jacobian as one for each of its `head_names`; a whole one as it is.
 
     Args:
@@ -245,7 +245,7 @@ def split_by_heads(path: str, jacobian: LayerJacobian | None, heads: Heads) -> d
         jacobian: its own.
         heads: of the model.
     """
-    if jacobian is None or path not in heads:
+    if path not in heads:
         return {path: jacobian}
     parts: dict[str, list[Part]] = {}
     for part in jacobian.parts:

@@ -48,15 +48,17 @@ class DensePart(Part):
         return Cost(chosen, by_method[chosen])
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        weight, bias = direction.get(self.weight), direction.get(self.bias)
-        if weight is not None:
-            weight = weight.mT if self.transposed else weight.flatten(1)
-        return contraction.dense_product(self.a, self.g, weight, bias)
+        moved = self.g.new_zeros(self.g.shape[-1])
+        if (weight := direction.get(self.weight)) is not None:
+            moved = moved + self.a @ (weight if self.transposed else weight.flatten(1).mT)
+        if (bias := direction.get(self.bias)) is not None:
+            moved = moved + bias
+        return (self.g * moved.unsqueeze(-2)).sum((1, 3))
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        weight, bias = contraction.dense_pullback(self.a, self.g, v)
-        pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
-        return {name: pulled[name] for name in self.names}
+        g, a = (self.g * v[:, None, :, None]).sum(-2).flatten(0, 1), self.a.flatten(0, 1)
+        weight = a.mT @ g if self.transposed else (g.mT @ a).view(self.shape)
+        return {self.weight: weight} if self.bias is None else {self.weight: weight, self.bias: g.sum(0)}
 
     def sketch(self, name: str) -> Tensor:
         a, g = self.a.flatten(0, 1), self.g.sum(2).flatten(0, 1)
@@ -66,11 +68,8 @@ class DensePart(Part):
         return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ rows
 
     def explicit(self) -> Float[Tensor, "n C P"]:
-        a, g = self.a, self.g
-        if not self.transposed:
-            return contraction.weight_gradients(a, g)
-        c = g.shape[-2]
-        return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
+        j = contraction.weight_gradients(self.a, self.g)
+        return j.unflatten(-1, (-1, self.a.shape[-1])).mT.flatten(-2) if self.transposed else j
 
 
 @dataclass(frozen=True)

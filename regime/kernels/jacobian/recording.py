@@ -82,11 +82,9 @@ class Recording(Composed):
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
+        kept = args
         if changes_in_place(function) and args and isinstance(args[0], Tensor) and id(args[0]) not in met:
-            before = args[0].detach().clone()
-            kept = (before, *args[1:])
-        else:
-            kept = args
+            kept = (args[0].detach().clone(), *args[1:])
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if not outputs or returns_its_argument(function, tensors, outputs):
