@@ -10,10 +10,9 @@ from torch.nn import functional
 
 from regime.kernels.jacobian.calls import contribution, lookup
 from regime.kernels.jacobian.part import Part, wide
-from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
+from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, StackedPart, TiedPart
 from regime.kernels.jacobian.recording import Entry, Use
 from regime.kernels.jacobian.replay import Bias, Contribution, Lookup, UnfitError, Weight, through
-from regime.kernels.jacobian.stacked import StackedPart
 
 
 def collected(entries: Sequence[Entry]) -> dict[int, list[Contribution]]:

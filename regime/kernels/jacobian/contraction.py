@@ -15,8 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, mirror, spans, step, zeros
-from regime.kernels.jacobian.explicit import rows
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, mirror, rows, spans, step, zeros
 
 CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
 """On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight

@@ -1,6 +1,7 @@
 """The parts of a layer's Jacobian.
 
-A dense part has inputs and output gradients, an embedding the tokens it looked up, any other explicit gradients.
+A dense part has inputs and output gradients, a stack of weights which of them each position meets, an embedding the tokens it
+looked up, any other explicit gradients.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.kernels.jacobian import contraction, embedding, explicit
-from regime.kernels.jacobian.blocks import Method, Outputs, add_rows
+from regime.kernels.jacobian import contraction, embedding
+from regime.kernels.jacobian.blocks import Method, Outputs, add_rows, rows
 from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real
 
 
@@ -53,7 +54,7 @@ class DensePart(Part):
             moved = moved + self.a @ (weight if self.transposed else weight.flatten(1).mT)
         if (bias := direction.get(self.bias)) is not None:
             moved = moved + bias
-        return (self.g * moved.unsqueeze(-2)).sum((1, 3))
+        return (self.g * moved.unsqueeze(-2)).sum(-1).sum(1)
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         g, a = (self.g * v[:, None, :, None]).sum(-2).flatten(0, 1), self.a.flatten(0, 1)
@@ -70,6 +71,62 @@ class DensePart(Part):
     def explicit(self) -> Float[Tensor, "n C P"]:
         j = contraction.weight_gradients(self.a, self.g)
         return j.unflatten(-1, (-1, self.a.shape[-1])).mT.flatten(-2) if self.transposed else j
+
+
+@dataclass(frozen=True)
+class StackedPart(Part):
+    """h_t = W_k a_t with k = index_t, of weights (S, o, i), or (S, i, o) where `transposed`."""
+
+    a: Float[Tensor, "n T i"]
+    g: Float[Tensor, "n T C o"]
+    index: Int[Tensor, "n T"]
+    name: str
+    transposed: bool
+    shape: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def layers(self) -> list[DensePart]:
+        """Return the part of each weight, with as many positions as the example that has most."""
+        meets = self.index == torch.arange(self.shape[0], device=self.index.device)[:, None, None]
+        counts = meets.sum(2).amax(1).clamp(min=1).tolist()
+        rows = torch.arange(len(self.a), device=self.a.device)[:, None]
+        parts = []
+        for mine, count in zip(meets, counts, strict=True):
+            at = mine.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
+            g = self.g[rows, at] * mine[rows, at][..., None, None]
+            parts.append(DensePart(self.a[rows, at], g, self.name, None, self.transposed, self.shape[1:]))
+        return parts
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
+        layers = self.layers()
+        for one, two in zip(layers, layers if other is self else other.layers(), strict=True):
+            one.add_kernel(out, two, outputs, method, workspace)
+
+    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
+        """As if every weight met as many positions."""
+        few = max(1, self.a.shape[1] // self.shape[0])
+        one = DensePart(self.a[:, :few], self.g[:, :few], self.name, None, self.transposed, self.shape[1:])
+        cost = one.cost(n, m, outputs, method)
+        return replace(cost, operations=cost.operations * self.shape[0])
+
+    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
+        if self.name not in direction:
+            return 0 * self.g[:, 0, :, 0]
+        pairs = zip(self.layers(), direction[self.name], strict=True)
+        return sum(layer.product({self.name: weight}) for layer, weight in pairs)
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        return {self.name: torch.stack([layer.pullback(v)[self.name] for layer in self.layers()])}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        return torch.cat([layer.explicit() for layer in self.layers()], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -191,7 +248,7 @@ class RowsPart(Part):
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method, workspace  # the gradients are explicit already
-        explicit.rows(self.j, other.j, outputs, out=out)
+        rows(self.j, other.j, outputs, out=out)
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         del method
