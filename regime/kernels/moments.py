@@ -96,9 +96,7 @@ class Series:
         """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] of all pairs of points.
 
         Args:
-            k: covariances.
-            q: variances of the n points.
-            p: variances of the m points.
+            k, q, p: as in `Closed.pairs`.
         """
         rho = _correlation(k, q.unsqueeze(1), p)
         values, slopes = torch.empty_like(k), torch.empty_like(k)

@@ -180,9 +180,7 @@ def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) 
     """Return the multiply-adds of a forward pass, for one example.
 
     Args:
-        model: any module.
-        batch: a few examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
     """
     with undisturbed(model), _counting, _Operations() as operations:
         evaluate(model, batch, readout)
@@ -202,12 +200,9 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     c, few = structure.outputs.shape[1], select(batch, structure.examples[: PROBES[0]])
     operations, kept = [], []
     for outputs in (1, 2):
-        jacobians = [
-            jacobian for jacobian in capture(model, few, Projected(readout, outputs, 0)).values() if jacobian is not None
-        ]
-        operations.append(
-            sum(part.cost(n, None, "trace", "auto").operations for jacobian in jacobians for part in jacobian.parts)
-        )
+        jacobians = [each for each in capture(model, few, Projected(readout, outputs, 0)).values() if each is not None]
+        parts = [part for jacobian in jacobians for part in jacobian.parts]
+        operations.append(sum(part.cost(n, None, "trace", "auto").operations for part in parts))
         kept.append(sum(n * jacobian.nbytes / jacobian.examples for jacobian in jacobians))
     layers, jacobian = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
     moved = (blocks + 1) / 2  # with one block moved, what comes before it is as it was: half of the network, on average

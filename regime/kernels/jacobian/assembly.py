@@ -12,7 +12,7 @@ from regime.kernels.jacobian.calls import contribution, lookup
 from regime.kernels.jacobian.part import Part, wide
 from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, StackedPart, TiedPart
 from regime.kernels.jacobian.recording import Entry, Use
-from regime.kernels.jacobian.replay import Bias, Contribution, Lookup, UnfitError, Weight, through
+from regime.kernels.jacobian.replay import Bias, Contribution, Lookup, UnfitError, Weight, again, pulled_back
 
 
 def collected(entries: Sequence[Entry]) -> dict[int, list[Contribution]]:
@@ -74,7 +74,9 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
         taken = j.reshape(*j.shape[:2], -1, source.tensor.shape[1]).transpose(1, 2)
         ids = torch.arange(row, row + taken.shape[1], device=j.device)
         return [Lookup(ids.expand(len(j), -1), taken)]
-    return [through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2])]
+    copy, result = again(use, source.tensor)
+    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][made.source[1]]
+    return [pulled_back(results, copy, j.flatten(0, 1)).unflatten(0, j.shape[:2])]
 
 
 def _is_transpose(tensor: Tensor, source: Tensor) -> bool:

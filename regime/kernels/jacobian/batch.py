@@ -191,9 +191,7 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
     """Return what the model, or the readout of its output, gives.
 
     Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
 
     Raises:
         FailedError: it cannot be computed.

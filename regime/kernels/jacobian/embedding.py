@@ -41,7 +41,7 @@ def embedding(
     matches = torch.searchsorted(right.values, left.values).clamp(max=len(right.values) - 1)
     common = right.values[matches] == left.values
     groups, groups2 = common.nonzero()[:, 0], matches[common]
-    heights, widths = (_power_of_two(t.counts[i]) for t, i in ((left, groups), (right, groups2)))
+    heights, widths = (2 ** t.counts[i].double().log2().ceil().long() for t, i in ((left, groups), (right, groups2)))
     shapes = torch.stack([heights, widths])
     per = 1 if outputs == "trace" else c
     flat = g.new_zeros(kernel.shape[0] * kernel.shape[1], per * per)
@@ -78,10 +78,6 @@ class _Tokens:
         offset = torch.arange(most, device=tokens.device)
         index = torch.where(offset < self.counts[tokens, None], self.starts[tokens, None] + offset, len(self.g) - 1)
         return self.g[index], self.example[index]
-
-
-def _power_of_two(counts: Tensor) -> Tensor:
-    return 2 ** counts.double().log2().ceil().long()
 
 
 def tied(

@@ -65,8 +65,8 @@ class DensePart(Part):
         a, g = self.a.flatten(0, 1), self.g.sum(2).flatten(0, 1)
         if name == self.bias:
             return g.sum(0)
-        rows, columns = (a, g) if self.transposed else (g, a)
-        return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ rows
+        by_row, columns = (a, g) if self.transposed else (g, a)
+        return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ by_row
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         j = contraction.weight_gradients(self.a, self.g)
@@ -96,12 +96,12 @@ class StackedPart(Part):
         """Return the part of each weight, with as many positions as the example that has most."""
         meets = self.index == torch.arange(self.shape[0], device=self.index.device)[:, None, None]
         counts = meets.sum(2).amax(1).clamp(min=1).tolist()
-        rows = torch.arange(len(self.a), device=self.a.device)[:, None]
+        example = torch.arange(len(self.a), device=self.a.device)[:, None]
         parts = []
         for mine, count in zip(meets, counts, strict=True):
             at = mine.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
-            g = self.g[rows, at] * mine[rows, at][..., None, None]
-            parts.append(DensePart(self.a[rows, at], g, self.name, None, self.transposed, self.shape[1:]))
+            g = self.g[example, at] * mine[example, at][..., None, None]
+            parts.append(DensePart(self.a[example, at], g, self.name, None, self.transposed, self.shape[1:]))
         return parts
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:

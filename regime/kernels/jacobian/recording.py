@@ -117,16 +117,12 @@ class Recording(Composed):
             outputs: its results.
         """
         site, *others = {id(site): site for site in (entry.next_site() for entry in met.values())}.values()
-        return site if not others and self._fits(site, function, tensors, outputs) else None
-
-    def _fits(self, site: Site | None, function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
-        """Whether a call is what the probes foresaw."""
-        if site is None or site.function != function or len(tensors) != len(site.axes):
-            return False
+        if others or site is None or site.function != function or len(tensors) != len(site.axes):
+            return None
         pairs = [*zip(tensors, site.axes, strict=True), *((output, site.axis) for output in outputs)]
         if any(
             axis is not None and tensor.shape[axis.position : axis.position + 1] != (self.n * axis.each,)
             for tensor, axis in pairs
         ):
-            return False
-        return site.axis is not None or len(site.outputs) == len(outputs)
+            return None
+        return None if site.axis is None and len(site.outputs) != len(outputs) else site

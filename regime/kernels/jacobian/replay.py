@@ -51,20 +51,6 @@ A plain tensor is the gradients themselves, (n, C, shape of the shared tensor).
 """
 
 
-def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-    """Return gradients of one result of a call as gradients of its argument, by this call alone.
-
-    Args:
-        use: the call.
-        tensor: the argument.
-        position: which result.
-        gradients: a batch of them, each of the result's shape.
-    """
-    source, result = again(use, tensor)
-    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][position]
-    return pulled_back(results, source, gradients)
-
-
 def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
     """The call repeated on a copy of `tensor`, all else constant.
 

@@ -147,9 +147,7 @@ def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Lay
     """Return the parts of each layer whose calls treat rows apart, and the parameters that are left.
 
     Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         layers: whose parameters are differentiated.
     """
     if not any(layers.values()):

@@ -50,8 +50,8 @@ class Structure:
     """Of these calls' results."""
     largest_bytes: int
     """Of the largest result of any call."""
-    rounding: float
-    """Unit of rounding of the coarsest numbers that the passes compute."""
+    tolerance: float
+    """The relative error that rounding may make, but for that of numbers coarser than float32."""
     jittered: Tensor | None = None
     """The outputs with another rounding, with their graph, where numbers are coarser than float32."""
     alone: tuple[nn.Parameter, ...] = ()
@@ -99,9 +99,7 @@ def learn(
     """Return the structure of the model, from a few of the examples, the last first.
 
     Args:
-        model: any module.
-        batch: examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         parameters: whose use is learned.
         passes: the model's, which tell what the graph holds.
 
@@ -142,7 +140,8 @@ def learn(
     sizes = (held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), passes.rounding)
+    tolerance = tolerance_of(passes.rounding)
+    found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), tolerance)
     return replace(found, jittered=jittered(model, probe, readout)) if passes.rounding > SINGLE else found
 
 
