@@ -148,7 +148,7 @@ class EmbeddingPart(Part):
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method  # only pairs of equal tokens are visited, either way
-        embedding.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs, out=out, workspace=workspace)
+        embedding.embedding(self.ids, self.g, other.ids, other.g, out, outputs=outputs, workspace=workspace)
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         """As if every token of a sequence were another, and all sequences had the same: more than there is to do."""

@@ -22,8 +22,6 @@ from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site, by_example
 
 WHOLE = ExampleAxis(0, 1)
 """Of a call's results before their rows are known."""
-
-
 SHARED = 1e-3
 """How far off an integer the power of two is by which a row's gradient was scaled, where it is of several examples."""
 

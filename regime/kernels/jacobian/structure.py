@@ -178,17 +178,7 @@ def _rows(batch: Batch) -> list[int]:
 def _check_alone(
     model: nn.Module, batch: Batch, readout: Readout | None, rows: list[int], outputs: Tensor, tolerance: float
 ) -> None:
-    """Refuse examples that take another way among others, such as where any of them is padded.
-
-    Args:
-        model, batch, readout: as in `learn`.
-        rows: of some examples.
-        outputs: theirs among others, first.
-        tolerance: relative error that rounding may make.
-
-    Raises:
-        ValueError: they do.
-    """
+    """Refuse examples that take another way among others, such as where any is padded: `outputs` are first those of `rows`."""
     for row, among in zip(rows, outputs.detach(), strict=False):
         try:
             alone = evaluate(model, select(batch, [row]), readout).detach()
