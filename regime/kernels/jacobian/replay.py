@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from regime.kernels.jacobian.functions import tensors_in
+from regime.kernels.jacobian.functions import out_of_place, tensors_in
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import ExampleAxis, by_example
 
@@ -113,12 +113,15 @@ def differentiated(use: Use, tensor: Tensor) -> Tensor:
     moved = {id(t): by_row(t.detach(), axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None}
     if not moved:
         raise UnfitError
-    names = list(moved)
+    names, function = (
+        list(moved),
+        out_of_place(use.site.function),
+    )  # functions under vmap may not write into what they are given
 
     def result(shared: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
         values = dict(zip(names, parts, strict=True)) | {id(tensor): shared}
         args, kwargs = tree_map(lambda v: values.get(id(v), v.detach()) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
-        return use.site.function(*args, **kwargs)
+        return function(*args, **kwargs)
 
     def one(gradients: Tensor, *parts: Tensor) -> Tensor:
         _, pull = torch.func.vjp(lambda shared: result(shared, parts), tensor.detach())

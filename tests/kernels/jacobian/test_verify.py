@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 import regime
 from regime import Linearization, empirical_ntk, plan_ntk
+from regime.kernels.jacobian import capture as engine
 from regime.kernels.jacobian import replay
 from regime.kernels.jacobian.calls import RULES
 from regime.kernels.jacobian.capture import capture, learn_structure
@@ -258,6 +259,16 @@ def test_outputs_that_cancel_are_not_taken_for_coupled() -> None:
 def test_what_cannot_be_measured_is_called_what_it_is(function: Callable, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         empirical_ntk(Net(function), inputs())
+
+
+@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "__iadd__", "__imul__"])
+def test_no_example_is_passed_alone_for_a_call_that_writes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net(lambda net, x: getattr(2 * functional.linear(x, net.w), name)(net.b).tanh() @ net.v.T)
+    found, alone = engine.explicit, []
+    monkeypatch.setattr(engine, "explicit", lambda *given: alone.append(given[-1]) or found(*given))
+    assert_exact(model, inputs())
+    assert alone
+    assert not any(own for layers in alone for own in layers.values())
 
 
 WRONG = {
