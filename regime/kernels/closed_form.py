@@ -64,8 +64,7 @@ def gradient_flow(
     if cross_kernel is None:
         left = torch.where(times == inf, (~modes.live).double(), (-modes.values * finite).exp())
         return (targets.double() + modes.apply(left, residual)).to(targets.dtype)
-    _check_kernel("cross_kernel", cross_kernel, None, targets)
-    _check_same_kind(train_kernel, cross_kernel)
+    _check_cross(cross_kernel, train_kernel, targets)
     _check_outputs("cross_initial", cross_initial, len(cross_kernel), targets)
     moved = torch.where(modes.values > 0, -torch.expm1(-modes.values * finite) / modes.values, finite)
     weights = modes.apply(torch.where(times == inf, modes.inverse(), moved), residual)
@@ -110,8 +109,7 @@ def kernel_regression(
         _check_outputs("initial", initial, len(targets), targets)
         residual = residual - initial.double()
     weights = modes.apply(1 / (modes.values + float(ridge)) if ridge > 0 else modes.inverse(), residual)
-    _check_kernel("cross_kernel", cross_kernel, None, targets)
-    _check_same_kind(train_kernel, cross_kernel)
+    _check_cross(cross_kernel, train_kernel, targets)
     outputs = _product(cross_kernel, weights)
     if cross_initial is not None:
         _check_outputs("cross_initial", cross_initial, len(cross_kernel), targets)
@@ -213,7 +211,8 @@ def _check_kernel(name: str, kernel: Kernel, rows: int | None, targets: Float[Te
     _check_entries(name, kernel, targets)
 
 
-def _check_same_kind(train: Kernel, cross: Kernel) -> None:
+def _check_cross(cross: Kernel, train: Kernel, targets: Float[Tensor, "N C"]) -> None:
+    _check_kernel("cross_kernel", cross, None, targets)
     if train.dim() != cross.dim():
         raise ValueError(f"cross_kernel: {cross.dim()} dimensions are not allowed; allowed: as train_kernel has, {train.dim()}")
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels import planning
-from regime.kernels.jacobian import blocks
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, given_as, select
+from regime.kernels.jacobian.batch import Batch, Readout, given_as, select
+from regime.kernels.jacobian.blocks import WORKSPACE, mirror
 from regime.kernels.jacobian.capture import explicit, stream
-from regime.kernels.jacobian.dense import dense_ntk
+from regime.kernels.jacobian.dense import jacobian
+from regime.kernels.jacobian.heads import split_by_heads
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Group, elsewhere
 from regime.kernels.jacobian.structure import Structure
@@ -155,34 +156,26 @@ def _ntk(request: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     if all(kernel is None for kernel in kernels.values()):
         raise ValueError("model: its outputs do not depend on any trainable parameter")
     for path, kernel in kernels.items():
+        if kernel is None:
+            continue
         # where a gradient is not finite, no product with it is
-        if kernel is not None and not all(bool(each.isfinite().all()) for each in _ends(kernel, request.other is None)):
+        ends = [kernel.diagonal()] if request.other is None else [kernel[0], kernel[:, 0]]
+        if not all(bool(each.isfinite().all()) for each in ends):
             raise ValueError(f"model: the kernel of {path} is not finite: gradients of some examples are not, or are too large")
     return kernels, sums
 
 
-def _ends(kernel: Tensor, symmetric: bool) -> tuple[Tensor, ...]:
-    """Products of each example's gradients."""
-    return (kernel.diagonal(),) if symmetric else (kernel[0], kernel[:, 0])
-
-
 def _dense(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     """From explicit Jacobians."""
-    projected = isinstance(r.readout, Projected)
-    found = dense_ntk(r.model, r.batch, r.other, r.readout, "full" if projected else r.outputs, r.layers, r.heads)
-    names, parts = r.names, r.groups
-    summed: dict[str, Tensor | None] = dict.fromkeys(names.values())
-    sums: list[Tensor] = []
-    for path, kernel in found.items():
-        if kernel is None:
-            continue
-        if projected:
-            each = kernel.diagonal(dim1=-2, dim2=-1)
-            kernel, own = each.mean(-1), [each[..., some].sum(-1) for some in parts]
-            sums = [one + two for one, two in zip(sums, own, strict=True)] if sums else own
-        before = summed[names[path]]
-        summed[names[path]] = kernel if before is None else before + kernel
-    return summed, sums
+    left = jacobian(r.model, r.batch, r.readout, r.layers)
+    with given_as("other"):
+        right = left if r.other is None else jacobian(r.model, r.other, r.readout, r.layers)
+    n, m = r.sizes
+    sums, whole = _Sums(r, planning.Blocks(n, m or n, m is None, n, WORKSPACE, bytes=0)), slice(None)
+    for path, one in left.items():
+        if one is not None and (two := right[path]) is not None:
+            sums.add(path, one, two, whole, whole)
+    return sums.finished(next((each.outputs for each in left.values() if each is not None), 1)), sums.groups
 
 
 def _structured(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
@@ -191,7 +184,7 @@ def _structured(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     sums = _Sums(r, planning.blocks(structure, r, len(set(r.names.values()))))
     for rows in sums.shape.rows():
         _add_rows(sums, rows, structure, opposite)
-    return sums.finished(structure.outputs.shape[1]), list(sums.groups)
+    return sums.finished(structure.outputs.shape[1]), sums.groups
 
 
 class _Sums:
@@ -221,22 +214,22 @@ class _Sums:
         self, path: str, left: LayerJacobian, right: LayerJacobian, rows: slice, columns: slice, group: int | None = None
     ) -> None:
         outputs, shape = self.request.outputs, self.shape
-        ours = self.request.split({path: left})
-        theirs = ours if right is left else self.request.split({path: right})
-        for part, jacobian in ours.items():
-            name, other = self.names[part], theirs.get(part)
-            if jacobian is None or other is None:
+        ours = split_by_heads(path, left, self.request.heads)
+        theirs = ours if right is left else split_by_heads(path, right, self.request.heads)
+        for part, mine in ours.items():
+            if (other := theirs.get(part)) is None:
                 continue
+            name = self.names[part]
             if (kernel := self.kernels[name]) is None:
-                kernel = self.kernels[name] = jacobian.zeros(shape.m, outputs, shape.n)
+                kernel = self.kernels[name] = mine.zeros(shape.m, outputs, shape.n)
             block = kernel[rows, columns]
             if group is None:
-                jacobian.kernel(other, outputs, self.request.method, block, shape.workspace)
+                mine.kernel(other, outputs, self.request.method, block, shape.workspace)
                 continue
             if not self.groups[group].numel():
-                self.groups[group] = jacobian.zeros(shape.m, outputs, shape.n)
-            own = jacobian.kernel(other, outputs, self.request.method, torch.zeros_like(block), shape.workspace)
-            own *= jacobian.outputs
+                self.groups[group] = mine.zeros(shape.m, outputs, shape.n)
+            own = mine.kernel(other, outputs, self.request.method, torch.zeros_like(block), shape.workspace)
+            own *= mine.outputs
             self.groups[group][rows, columns] += own
             block += own
 
@@ -244,7 +237,7 @@ class _Sums:
         """Return the kernels, of so many outputs."""
         for kernel in self.kernels.values():
             if kernel is not None and self.shape.symmetric:
-                blocks.mirror(kernel, self.request.outputs)
+                mirror(kernel, self.request.outputs)
             if kernel is not None and (self.parts or self.shape.apart):
                 kernel /= outputs
         return self.kernels
@@ -295,6 +288,6 @@ def _projected(request: Request) -> NTK:
         return NTK(kernels, 0.0)
     spread = torch.stack(sums).double()
     if request.other is None:
-        blocks.mirror(spread, "trace")
+        mirror(spread, "trace")
     means = left_out(spread, request.projections)
     return NTK(kernels, (jackknife(means).norm() / means.mean(0).norm()).item())

@@ -105,7 +105,7 @@ class Linearization:
     @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
         """Return J^T v, by layer and parameter; raises ValueError where v is not as the outputs."""
-        self._check_cotangent(v)
+        _check_tensor("v", v, self.outputs)
         return {path: jacobian.pullback(v) for path, jacobian in self.jacobians.items()}
 
     @full_precision()
@@ -115,7 +115,7 @@ class Linearization:
         Raises:
             ValueError: v is not as the outputs.
         """
-        self._check_cotangent(v)
+        _check_tensor("v", v, self.outputs)
         return sum(
             (jacobian.product(jacobian.pullback(v)) for jacobian in self.jacobians.values()), torch.zeros_like(self.outputs)
         )
@@ -143,9 +143,6 @@ class Linearization:
                 if name not in known:
                     raise ValueError(f"directions[{path!r}]: {name!r:.80} is no trainable parameter; allowed: {_named(known)}")
                 _check_tensor(f"directions[{path!r}][{name!r}]", direction, known[name])
-
-    def _check_cotangent(self, v: Float[Tensor, "n C"]) -> None:
-        _check_tensor("v", v, self.outputs)
 
 
 @dataclass(frozen=True)

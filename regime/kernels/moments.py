@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -23,33 +22,19 @@ ROWS = 256
 """Points on each side of a block: its values at the nodes, their gradients and coefficients take about 100 MiB."""
 
 
-class Moments(Protocol):
-    """E[phi(u) phi(v)] and E[phi'(u) phi'(v)] of centered Gaussians with variances q, p and covariance k."""
+@dataclass(frozen=True)
+class Closed:
+    """E[phi(u) phi(v)] and E[phi'(u) phi'(v)] of centered Gaussians, by an elementwise formula of (k, q, p).
+
+    Their variances are q and p, their covariance k.
+    """
+
+    formula: Formula
 
     def pairs(
         self, k: Float[Tensor, "n m"], q: Float[Tensor, " n"], p: Float[Tensor, " m"]
     ) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
-        """Return both for all pairs of points.
-
-        Args:
-            k: covariances.
-            q: variances of the n points.
-            p: variances of the m points.
-        """
-
-    def own(self, q: Float[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """For u = v."""
-        ...
-
-
-@dataclass(frozen=True)
-class Closed:
-    """Moments by a formula of (k, q, p), elementwise."""
-
-    formula: Formula
-
-    def pairs(self, k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] for all pairs of points, as in `Moments`.
+        """Return both moments of all pairs of points.
 
         Args:
             k: covariances.
@@ -108,12 +93,10 @@ class Series:
         self.basis: list[Float[Tensor, "2 Q k"]] = []
 
     def pairs(self, k: Tensor, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] for all pairs of points, as in `Moments`.
+        """Return E[phi(u) phi(v)] and E[phi'(u) phi'(v)] of all pairs of points.
 
         Args:
-            k: covariances.
-            q: variances of the n points.
-            p: variances of the m points.
+            k, q, p: as in `Closed.pairs`.
         """
         rho = _correlation(k, q.unsqueeze(1), p)
         values, slopes = torch.empty_like(k), torch.empty_like(k)
@@ -176,7 +159,7 @@ CLOSED: dict[str, Formula] = {"relu": _relu, "erf": _erf, "linear": _linear}
 SMOOTH: dict[str, Function] = {"tanh": torch.tanh, "gelu": torch.nn.functional.gelu}
 
 
-def moments_of(activation: str | Function, device: torch.device) -> Moments:
+def moments_of(activation: str | Function, device: torch.device) -> Closed | Series:
     """Return how the moments of an activation are taken: by its closed form, or as a series.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import starmap
 from threading import Lock
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given_as, select, size
-from regime.kernels.jacobian.blocks import WORKSPACE
+from regime.kernels.jacobian.blocks import WORKSPACE, spans
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.structure import Structure
@@ -73,20 +74,15 @@ class Blocks:
 
     def rows(self) -> Iterator[slice]:
         """Yield the rows of each block."""
-        return _slices(self.n, self.examples)
+        return starmap(slice, spans(self.n, self.examples))
 
     def columns(self, rows: slice) -> Iterator[slice]:
         """Those to take beside some rows; of a symmetric kernel, those before them."""
-        return _slices(rows.start if self.symmetric else self.m, self.examples)
+        return starmap(slice, spans(rows.start if self.symmetric else self.m, self.examples))
 
     def passed(self) -> int:
         """Examples that go through the model, counted every time."""
         return self.n + sum(columns.stop - columns.start for rows in self.rows() for columns in self.columns(rows))
-
-
-def _slices(n: int, most: int) -> Iterator[slice]:
-    for start in range(0, n, most):
-        yield slice(start, min(n, start + most))
 
 
 def structures(request: Request) -> tuple[Structure, Structure]:
@@ -184,9 +180,7 @@ def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) 
     """Return the multiply-adds of a forward pass, for one example.
 
     Args:
-        model: any module.
-        batch: a few examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
     """
     with undisturbed(model), _counting, _Operations() as operations:
         evaluate(model, batch, readout)
@@ -206,12 +200,9 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     c, few = structure.outputs.shape[1], select(batch, structure.examples[: PROBES[0]])
     operations, kept = [], []
     for outputs in (1, 2):
-        jacobians = [
-            jacobian for jacobian in capture(model, few, Projected(readout, outputs, 0)).values() if jacobian is not None
-        ]
-        operations.append(
-            sum(part.cost(n, None, "trace", "auto").operations for jacobian in jacobians for part in jacobian.parts)
-        )
+        jacobians = [each for each in capture(model, few, Projected(readout, outputs, 0)).values() if each is not None]
+        parts = [part for jacobian in jacobians for part in jacobian.parts]
+        operations.append(sum(part.cost(n, None, "trace", "auto").operations for part in parts))
         kept.append(sum(n * jacobian.nbytes / jacobian.examples for jacobian in jacobians))
     layers, jacobian = (max(one, one + (c - 1) * (two - one)) for one, two in (operations, kept))
     moved = (blocks + 1) / 2  # with one block moved, what comes before it is as it was: half of the network, on average

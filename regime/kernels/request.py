@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from regime.errors import SEEDS, check_integer
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
-from regime.kernels.jacobian.heads import Heads, find_heads, head_names, split_by_heads
-from regime.kernels.jacobian.layer import LayerJacobian
+from regime.kernels.jacobian.heads import Heads, find_heads, head_names
 from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
 from regime.kernels.projection import PROJECTIONS, groups
 
@@ -82,10 +81,6 @@ class Request:
     def heads(self) -> Heads:
         """Parameters that are split by heads."""
         return find_heads(self.model, self.parameters, self.batch) if self.group == "head" else {}
-
-    def split(self, jacobians: Mapping[str, LayerJacobian | None]) -> dict[str, LayerJacobian | None]:
-        """Return the Jacobians of layers as those of heads, where these are asked for."""
-        return {name: each for path, own in jacobians.items() for name, each in split_by_heads(path, own, self.heads).items()}
 
     @property
     def groups(self) -> list[slice]:

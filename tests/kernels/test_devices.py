@@ -9,7 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from regime import empirical_ntk, infinite_ntk
-from regime.kernels.jacobian import contraction, explicit
+from regime.kernels.jacobian import contraction
+from regime.kernels.jacobian.blocks import rows
+from regime.kernels.jacobian.parts import DensePart
 from regime.kernels.spectrum import lanczos_top
 from tests.kernels.jacobian.architectures import ARCHITECTURES, doubles
 
@@ -36,10 +38,11 @@ def test_rules_keep_to_one_device(outputs: str, method: str, same: bool) -> None
     a2, g2 = (a, g) if same else (on_meta(3, 7, 1, 4), on_meta(3, 7, 1, 2, 6))
     with OneDevice():
         kernel = contraction.dense(a, g, a2, g2, weight=2.0, bias=0.5, outputs=outputs, method=method)
-        of_rows = explicit.rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
-        moved = contraction.dense_product(a, g, on_meta(3, 6, 4), on_meta(3, 6))
-        pulled = contraction.dense_pullback(a[0], g[0], on_meta(5, 2))
-    assert kernel.device.type == of_rows.device.type == moved.device.type == pulled[0].device.type == "meta"
+        of_rows = rows(on_meta(5, 2, 9), on_meta(5, 2, 9), outputs)
+        part = DensePart(a[0], g[0], "weight", "bias", transposed=False, shape=(6, 4))
+        moved = part.product({"weight": on_meta(6, 4), "bias": on_meta(6)})
+        pulled = part.pullback(on_meta(5, 2))
+    assert kernel.device.type == of_rows.device.type == moved.device.type == pulled["weight"].device.type == "meta"
 
 
 def test_a_mixture_is_noticed() -> None:

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from regime import Linearization, empirical_ntk
-from regime.kernels.jacobian.dense import jacobian
 from regime.kernels.jacobian.parameters import owned
-from tests.kernels.jacobian.architectures import ARCHITECTURES
+from tests.kernels.jacobian.architectures import ARCHITECTURES, explicit
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "gpt2 with tied head", "t5 encoder", "vit", "mobilenet", "lstm, packed"])
@@ -19,7 +18,7 @@ def test_products(name: str) -> None:
     architecture = ARCHITECTURES[name]()
     model, batch = architecture.model.double().eval(), architecture.inputs(*architecture.sizes)
     line = Linearization.of(model, batch, architecture.readout)
-    j = {path: each for path, each in jacobian(model, batch, architecture.readout).items() if each is not None}
+    j = explicit(model, batch, architecture.readout)
     v = torch.randn_like(line.outputs)
     pulled = line.adjoint @ v
     moved = torch.zeros_like(v)

@@ -10,10 +10,9 @@ from torch.nn import functional
 
 from regime.kernels.jacobian.calls import contribution, lookup
 from regime.kernels.jacobian.part import Part, wide
-from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, TiedPart
+from regime.kernels.jacobian.parts import DensePart, EmbeddingPart, RowsPart, StackedPart, TiedPart
 from regime.kernels.jacobian.recording import Entry, Use
-from regime.kernels.jacobian.replay import Bias, Contribution, Explicit, Lookup, Stacked, UnfitError, Weight, through
-from regime.kernels.jacobian.stacked import StackedPart
+from regime.kernels.jacobian.replay import Bias, Contribution, Lookup, UnfitError, Weight, again, pulled_back
 
 
 def collected(entries: Sequence[Entry]) -> dict[int, list[Contribution]]:
@@ -53,12 +52,15 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
     """What came to a tensor made of parameters alone, as contributions of what it was made of."""
     if not contributions:
         return []
-    if all(isinstance(each, Weight | Stacked) for each in contributions) and _is_transpose(made.tensor, source.tensor):
-        return [each.turned() for each in contributions]
+    if _all(contributions, Weight) and _is_transpose(made.tensor, source.tensor):
+        return [replace(each, transposed=not each.transposed) for each in contributions]
     row = _first_row(made.tensor, source.tensor)
     if row is not None and made.tensor.dim() == 2 and source.tensor.dim() == 3 and _all(contributions, Weight):
-        return [Stacked(each, row) for each in contributions]
-    whole = all(isinstance(each, Bias) or (isinstance(each, Weight) and not each.transposed) for each in contributions)
+        return [replace(each, index=row) for each in contributions]
+    whole = all(
+        isinstance(each, Bias) or (isinstance(each, Weight) and each.index is None and not each.transposed)
+        for each in contributions
+    )
     if row is not None and made.tensor.dim() == source.tensor.dim() and whole:  # rows of its tensor are outputs of a layer
         around = (row, len(source.tensor) - row - len(made.tensor))
         return [replace(each, g=functional.pad(each.g, around)) for each in contributions]
@@ -72,7 +74,9 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
         taken = j.reshape(*j.shape[:2], -1, source.tensor.shape[1]).transpose(1, 2)
         ids = torch.arange(row, row + taken.shape[1], device=j.device)
         return [Lookup(ids.expand(len(j), -1), taken)]
-    return [Explicit(through(use, source.tensor, made.source[1], j.flatten(0, 1)).unflatten(0, j.shape[:2]))]
+    copy, result = again(use, source.tensor)
+    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][made.source[1]]
+    return [pulled_back(results, copy, j.flatten(0, 1)).unflatten(0, j.shape[:2])]
 
 
 def _is_transpose(tensor: Tensor, source: Tensor) -> bool:
@@ -93,9 +97,9 @@ def _first_row(tensor: Tensor, source: Tensor) -> int | None:
 
 
 def _explicit(each: Contribution, shape: tuple[int, ...]) -> Float[Tensor, "n C P"]:
-    if isinstance(each, Explicit):
-        return each.j.reshape(*each.j.shape[:2], -1)
-    return _part("", [each], shape).explicit()
+    if isinstance(each, Tensor):
+        return each.reshape(*each.shape[:2], -1)
+    return each.g.sum(1) if isinstance(each, Bias) else _part("", [each], shape).explicit()
 
 
 def parts_of(contributions: dict[str, list[Contribution]], own: dict[str, nn.Parameter]) -> list[Part]:
@@ -122,23 +126,19 @@ def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) 
     """One parameter's part: calls of one kind are more positions of one layer."""
     weights = [each for each in contributions if isinstance(each, Weight)]
     lookups = [each for each in contributions if isinstance(each, Lookup)]
-    alike = len({each.transposed for each in weights}) <= 1
-    if len(weights) + len(lookups) == len(contributions) and alike and contributions:
-        dense = weights and DensePart(*_joined([(w.a, w.g) for w in weights]), name, None, weights[0].transposed, shape)
+    kinds = {(each.transposed, each.index is not None) for each in weights}
+    if len(weights) + len(lookups) == len(contributions) and len(kinds) <= 1:
         table = lookups and EmbeddingPart(*_joined([(each.ids, each.g) for each in lookups]), name, shape[0])
-        if not (dense and table):
-            return dense or table
-        if not dense.transposed:
-            return TiedPart(table, dense)
-    if _all(contributions, Stacked) and len({each.weight.transposed for each in contributions}) == 1:
-        a, g = _joined([(each.weight.a, each.weight.g) for each in contributions])
-        index = [torch.full(each.weight.a.shape[:2], each.index, device=a.device) for each in contributions]
-        return StackedPart(a, g, torch.cat(index, dim=1), name, contributions[0].weight.transposed, shape)
-    if _all(contributions, Bias):
-        g = sum(each.g.sum(1) for each in contributions)
-        return RowsPart(g, name, shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    return RowsPart(wide(j), name, shape)
+        if not weights:
+            return table
+        (transposed, stacked), (a, g) = kinds.pop(), _joined([(each.a, each.g) for each in weights])
+        if stacked:
+            index = [torch.full(each.a.shape[:2], each.index, device=a.device) for each in weights]
+            return StackedPart(a, g, torch.cat(index, dim=1), name, transposed, shape)
+        dense = DensePart(a, g, name, None, transposed, shape)
+        if not (table and transposed):
+            return TiedPart(table, dense) if table else dense
+    return RowsPart(wide(sum(_explicit(each, shape) for each in contributions)), name, shape)
 
 
 def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -86,9 +86,7 @@ def given_as(name: str) -> Iterator[None]:
 
 def select(batch: Batch, index: slice | list[int]) -> Batch:
     """Some of the examples."""
-    if isinstance(batch, Tensor):
-        return batch[index]
-    return {name: value[index] if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return mapped(lambda tensor: tensor[index], batch)
 
 
 class Projected:
@@ -193,9 +191,7 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
     """Return what the model, or the readout of its output, gives.
 
     Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
 
     Raises:
         FailedError: it cannot be computed.

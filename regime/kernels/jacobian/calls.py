@@ -15,7 +15,6 @@ from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.replay import (
     Bias,
     Contribution,
-    Explicit,
     Lookup,
     UnfitError,
     Weight,
@@ -130,7 +129,7 @@ def _convolution(use: Use, tensor: Tensor) -> Contribution | None:
     if groups == 1:
         return Weight(a, g, use)
     a, g = a.unflatten(-1, (groups, -1)), g.unflatten(-1, (groups, -1))
-    return Explicit(torch.einsum("ntgi,ntcgo->ncgoi", a, g).reshape(len(a), g.shape[2], *weight.shape))
+    return torch.einsum("ntgi,ntcgo->ncgoi", a, g).reshape(len(a), g.shape[2], *weight.shape)
 
 
 def _patches(x: Tensor, weight: Tensor, stride: object, padding: object, dilation: object) -> Float[Tensor, "n T i"]:
@@ -165,27 +164,13 @@ def _normalization(use: Use, tensor: Tensor) -> Contribution | None:
     return summed(result_gradients(use) * by_row(normalized, use.site.axis).unsqueeze(1), tensor)
 
 
-def _multiplication(use: Use, tensor: Tensor) -> Contribution | None:
-    x, y = (_argument(use, k, name) for k, name in enumerate(("input", "other")))
-    factor = y if x is tensor else x
-    if not isinstance(factor, Tensor) or _axis_of(use, factor) != use.site.axis or factor.dim() != use.gradients[0].dim() - 1:
-        return None
-    return summed(result_gradients(use) * by_row(factor, use.site.axis).unsqueeze(1), tensor)
-
-
-def _addition(use: Use, tensor: Tensor) -> Contribution | None:
-    if use.kwargs.get("alpha", 1) != 1:
-        return None
-    return summed(result_gradients(use), tensor)
-
-
 def _expansion(use: Use, tensor: Tensor) -> Contribution | None:
     """Every example is given the same: one of them shows how all depend on it."""
     if any(axis is not None for each, axis in zip(use.tensors, use.site.axes, strict=True) if each.requires_grad):
         return None
     source, result = again(use, tensor)
     g = result_gradients(use)
-    return Explicit(pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2]))
+    return pulled_back(by_row(result, use.site.axis)[0], source, g.flatten(0, 1)).unflatten(0, g.shape[:2])
 
 
 RULES: dict[Callable, Rule] = {
@@ -195,14 +180,14 @@ RULES: dict[Callable, Rule] = {
     **dict.fromkeys(named("embedding"), _embedding),
     **dict.fromkeys(named("conv1d", "conv2d"), _convolution),
     **dict.fromkeys(named("layer_norm", "rms_norm"), _normalization),
-    **dict.fromkeys(named("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"), _multiplication),
-    **dict.fromkeys(named("add", "__add__", "__radd__", "add_", "__iadd__"), _addition),
     **dict.fromkeys(named("expand", "expand_as", "broadcast_to", "repeat"), _expansion),
 }
 """Function -> (call, shared tensor) -> what the examples' outputs owe to it; None where a rule does not cover the call."""
-ROWWISE: dict[Callable, int] = {
-    function: 2 if rule in (_linear, _addmm, _matmul, _embedding) else 1
-    for function, rule in RULES.items()
-    if rule not in (_convolution, _expansion)
+ENTRYWISE = named(
+    "mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__", "add", "__add__", "__radd__", "add_", "__iadd__"
+)
+ROWWISE = {
+    **dict.fromkeys(named("linear", "addmm", "matmul", "__matmul__", "mm", "embedding"), 2),
+    **dict.fromkeys(ENTRYWISE | named("layer_norm", "rms_norm"), 1),
 }
 """Functions that treat rows apart, or tokens, and how many axes their shared tensors then have at most."""

@@ -38,9 +38,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
     """Return how the model uses its parameters; worth keeping where several batches of one kind are captured.
 
     Args:
-        model: any module.
-        batch: examples, of which a few pass through the model.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         layers: globs on module paths; None: all.
 
     Raises:
@@ -239,12 +237,12 @@ def _probe(
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
     if pairs:
         chosen, inside = map(list, zip(*pairs, strict=True))
-        return GradientCheck(structure.outputs, chosen, inside, layers, structure.rounding, keep, structure.jittered)
+        return GradientCheck(structure.outputs, chosen, inside, layers, structure.tolerance, keep, structure.jittered)
     middle = (rows.start + rows.stop) // 2
     single = select(batch, [middle])
     alone = evaluate(model, single, readout)
     other = None if structure.jittered is None else jittered(model, single, readout)
-    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.rounding, keep=False, jittered=other)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.tolerance, keep=False, jittered=other)
 
 
 def _as_apart(structure: Structure, outputs: Tensor, start: int, tolerance: float) -> bool:
@@ -260,9 +258,7 @@ def explicit(model: nn.Module, batch: Batch, readout: Readout | None, layers: La
     """Return per-example gradients by evaluating one example at a time: exact for any module.
 
     Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         layers: whose parameters are differentiated.
     """
     flat = [parameter for own in layers.values() for parameter in own.values()]

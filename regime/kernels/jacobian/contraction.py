@@ -8,7 +8,6 @@ Every kernel rule takes `out`, a kernel to add to, and `workspace`, the bytes it
 equal sides leaves the blocks above the diagonal alone: `mirror` completes a sum of such kernels once.
 """
 
-from collections.abc import Callable
 from itertools import product
 from typing import Literal
 
@@ -16,8 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, between, mirror, spans, step
-from regime.kernels.jacobian.explicit import rows
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, mirror, rows, spans, step, zeros
 
 CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
 """On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight
@@ -58,7 +56,7 @@ def dense(
         workspace: bytes that it may use beside arguments and result.
     """
     same = a is a2 and g is g2
-    kernel = between(g, g2, outputs) if out is None else out
+    kernel = zeros(g, g.shape[-4], g2.shape[-4], outputs, g.shape[:-4]) if out is None else out
     if method == "auto":
         by_method = costs(a.shape[-3:], a2.shape[-3:], g.shape[-2:], same, outputs)
         method = min(by_method, key=by_method.get)
@@ -100,19 +98,42 @@ def _add_by_grams(
     kernel: Tensor, a: Tensor, g: Tensor, a2: Tensor, g2: Tensor,
     weight: float, bias: float, same: bool, outputs: Outputs, workspace: int,
 ) -> None:  # fmt: skip
-    """Token Gram matrices, over the positions that any output depends on."""
+    """Add sum over t of x and s of x' of (weight a_t.a'_s + bias) (g_t.g'_s), in blocks of rows of the kernel.
+
+    The positions t and s are those that any output depends on.
+    """
     left = _live(a, g)
     right = left if same else _live(a2, g2)
-
-    def gram(x: Tensor, y: Tensor) -> Tensor:
+    axis = -2 if outputs == "trace" else -4
+    n, m = kernel.shape[axis], kernel.shape[axis + 1]
+    c = g.shape[-2]
+    pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
+    most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
+    each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
+    for start, stop in spans(n, min(most, step(n, each, device=kernel.device)) if same else most):
+        end = stop if same else m
+        x, g, i = _examples(left, start, stop)
+        y, g2, j = _examples(right, 0, end)
+        block = kernel.narrow(axis, start, stop - start).narrow(axis + 1, 0, end)
         products = x @ y.mT
         if weight != 1:
             products *= weight
         if bias:
             products += bias
-        return products
-
-    _add_pairs(kernel, left, right, gram, same, outputs, workspace)
+        single = i is None and j is None and x.shape[-2] == stop - start and y.shape[-2] == end
+        if outputs == "trace":
+            inner = g.flatten(-2) @ g2.flatten(-2).mT
+            if single:
+                block.addcmul_(products, inner, value=1 / c)
+            else:
+                block += _by_example(products.mul_(inner), i, j, stop - start, end) / c
+        else:
+            inner = (g.flatten(-3, -2) @ g2.flatten(-3, -2).mT).unflatten(-1, (-1, c)).unflatten(-3, (-1, c)).transpose(-3, -2)
+            if single:
+                block.addcmul_(inner, products[..., None, None])
+            else:
+                for one, two in product(range(c), repeat=2):
+                    block[..., one, two] += _by_example(products * inner[..., one, two], i, j, stop - start, end)
 
 
 Positions = tuple[Tensor, Tensor, Tensor | None, list[int]]
@@ -141,39 +162,6 @@ def live_positions(g: Float[Tensor, "n T C o"]) -> Tensor | None:
         return None
     live = few.index_put((doubtful[:, 0], doubtful[:, 1]), g[doubtful[:, 0], doubtful[:, 1]].flatten(1).ne(0).any(-1))
     return live if live.sum() < 0.9 * live.numel() else None
-
-
-def _add_pairs(
-    kernel: Tensor, left: Positions, right: Positions, gram: Callable[[Tensor, Tensor], Tensor],
-    same: bool, outputs: Outputs, workspace: int,
-) -> None:  # fmt: skip
-    """Add sum over positions t of x and s of x' of gram(a_t, a'_s) <g_t, g'_s>, in blocks of rows of the kernel."""
-    axis = -2 if outputs == "trace" else -4
-    n, m = kernel.shape[axis], kernel.shape[axis + 1]
-    c = left[1].shape[-2]
-    pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
-    most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
-    each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
-    for start, stop in spans(n, min(most, step(n, each, device=kernel.device)) if same else most):
-        end = stop if same else m
-        x, g, i = _examples(left, start, stop)
-        y, g2, j = _examples(right, 0, end)
-        block = kernel.narrow(axis, start, stop - start).narrow(axis + 1, 0, end)
-        products = gram(x, y)
-        single = i is None and j is None and x.shape[-2] == stop - start and y.shape[-2] == end
-        if outputs == "trace":
-            inner = g.flatten(-2) @ g2.flatten(-2).mT
-            if single:
-                block.addcmul_(products, inner, value=1 / c)
-            else:
-                block += _by_example(products.mul_(inner), i, j, stop - start, end) / c
-        else:
-            inner = (g.flatten(-3, -2) @ g2.flatten(-3, -2).mT).unflatten(-1, (-1, c)).unflatten(-3, (-1, c)).transpose(-3, -2)
-            if single:
-                block.addcmul_(inner, products[..., None, None])
-            else:
-                for one, two in product(range(c), repeat=2):
-                    block[..., one, two] += _by_example(products * inner[..., one, two], i, j, stop - start, end)
 
 
 def _examples(positions: Positions, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -231,39 +219,3 @@ def weight_gradients(
     if g.shape[-3] == 1:
         return torch.mul(g.squeeze(-3).flatten(-2).unsqueeze(-1), a, out=out).unflatten(-2, (c, -1)).flatten(-2)
     return torch.matmul(g.flatten(-2).mT, a, out=out).unflatten(-2, (c, -1)).flatten(-2)
-
-
-def dense_product(
-    a: Float[Tensor, "*s n T i"],
-    g: Float[Tensor, "*s n T C o"],
-    weight: Float[Tensor, "*s o i"] | None,
-    bias: Float[Tensor, "*s o"] | None,
-) -> Float[Tensor, "*s n C"]:
-    """Return J d = sum_t g_t.(D_W a_t + D_b) for a direction d = (D_W, D_b) of a layer h = W a + b.
-
-    Args:
-        a: inputs.
-        g: gradients of the outputs with respect to h.
-        weight: D_W, or None where the weight does not move.
-        bias: D_b, or None where the bias does not move.
-    """
-    moved = a.new_zeros(*g.shape[:-2], g.shape[-1])
-    if weight is not None:
-        moved = moved + a @ (weight.mT if weight.dim() == 2 else weight.mT.unsqueeze(-3))
-    if bias is not None:
-        moved = moved + bias.unsqueeze(-2).unsqueeze(-2)
-    return (g * moved.unsqueeze(-2)).sum(-1).sum(-2)
-
-
-def dense_pullback(
-    a: Float[Tensor, "n T i"], g: Float[Tensor, "n T C o"], v: Float[Tensor, "n C"]
-) -> tuple[Float[Tensor, "o i"], Float[Tensor, " o"]]:
-    """Return J^T v of a layer h = W a + b: the sum of (v g) a^T over examples and positions, and the sum of v g.
-
-    Args:
-        a: inputs.
-        g: gradients of the outputs with respect to h.
-        v: a cotangent of the outputs.
-    """
-    pulled = (g * v[:, None, :, None]).sum(-2).flatten(0, 1)
-    return pulled.mT @ a.flatten(0, 1), pulled.sum(0)

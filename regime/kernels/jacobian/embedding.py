@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Outputs, add_rows, between, spans
+from regime.kernels.jacobian.blocks import Outputs, add_rows, spans, zeros
 
 
 def embedding(
@@ -12,12 +12,12 @@ def embedding(
     g: Float[Tensor, "n T C d"],
     ids2: Int[Tensor, "m U"],
     g2: Float[Tensor, "m U C d"],
+    kernel: Float[Tensor, "n m"] | Float[Tensor, "n m C C"],
     *,
-    outputs: Outputs = "trace",
-    out: Tensor | None = None,
-    workspace: int = WORKSPACE,
-) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
-    """Return the kernel of an embedding h_t = table[id_t], or add it to `out`.
+    outputs: Outputs,
+    workspace: int,
+) -> None:
+    """Add the kernel of an embedding h_t = table[id_t] to another.
 
     Theta(x, x') = sum over positions t, s with the same token of g_t.g'_s: the dense rule on one-hot inputs. Only pairs of the
     same token are visited: tokens are sorted, and those that are met about equally often on either side go through one batched
@@ -28,20 +28,19 @@ def embedding(
         g: gradients of C outputs with respect to what was looked up.
         ids2: tokens of m examples, U positions each.
         g2: their gradients.
+        kernel: what is added to.
         outputs: "trace" (divided by C) or "full".
-        out: a kernel to add to; of equal sides only its lower triangle is then right (`mirror`).
-        workspace: bytes that it may use beside arguments and result.
+        workspace: bytes that it may use beside.
     """
-    kernel = between(g, g2, outputs) if out is None else out
     c = g.shape[-2]
     left = _Tokens(ids, g)
     right = left if ids is ids2 and g is g2 else _Tokens(ids2, g2)
     if not len(left.values) or not len(right.values):
-        return kernel
+        return
     matches = torch.searchsorted(right.values, left.values).clamp(max=len(right.values) - 1)
     common = right.values[matches] == left.values
     groups, groups2 = common.nonzero()[:, 0], matches[common]
-    heights, widths = (_power_of_two(t.counts[i]) for t, i in ((left, groups), (right, groups2)))
+    heights, widths = (2 ** t.counts[i].double().log2().ceil().long() for t, i in ((left, groups), (right, groups2)))
     shapes = torch.stack([heights, widths])
     per = 1 if outputs == "trace" else c
     flat = g.new_zeros(kernel.shape[0] * kernel.shape[1], per * per)
@@ -57,7 +56,6 @@ def embedding(
                 products = torch.einsum("bpcd,bqed->bpqce", x, y).flatten(-2)
             add_rows(flat, (i[:, :, None] * kernel.shape[1] + j[:, None, :]).flatten(), products.flatten(0, 2))
     kernel += flat.view(kernel.shape)
-    return kernel
 
 
 class _Tokens:
@@ -80,18 +78,14 @@ class _Tokens:
         return self.g[index], self.example[index]
 
 
-def _power_of_two(counts: Tensor) -> Tensor:
-    return 2 ** counts.double().log2().ceil().long()
-
-
 def tied(
     a: Float[Tensor, "n T d"],
     g: Float[Tensor, "n T C V"],
     ids2: Int[Tensor, "m U"],
     g2: Float[Tensor, "m U C d"],
     *,
-    outputs: Outputs = "trace",
-    workspace: int = WORKSPACE,
+    outputs: Outputs,
+    workspace: int,
 ) -> Float[Tensor, "n m"] | Float[Tensor, "n m C C"]:
     """Return the cross term of a table (V, d) that is an output layer on one side and an embedding on the other.
 
@@ -107,7 +101,7 @@ def tied(
     """
     n, t, c, _ = g.shape
     m, u = g2.shape[:2]
-    kernel = between(g, g2, outputs)
+    kernel = zeros(g, n, m, outputs)
     step = max(1, workspace // max(1, 2 * t * m * u * c * c * g.element_size()))
     for start, stop in spans(n, step):
         picked = g[start:stop][..., ids2.flatten()].unflatten(-1, (m, u))

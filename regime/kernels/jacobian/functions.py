@@ -50,6 +50,13 @@ def changes_in_place(function: Callable) -> bool:
     )
 
 
+def out_of_place(function: Callable) -> Callable:
+    """Return what gives the same as a function and writes into nothing, where torch has it by the convention for names."""
+    name = function.__name__
+    same = name.replace("__i", "__", 1) if name.endswith("__") else name.removesuffix("_")
+    return getattr(Tensor, same, function) if changes_in_place(function) else function
+
+
 def draws_now(function: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
     """Return whether an operation that may draw random numbers does: attention with no dropout draws none.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from regime.kernels.jacobian.batch import Batch, called, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
-from regime.kernels.jacobian.part import Part
+from regime.kernels.jacobian.part import Part, random_direction
 from regime.kernels.jacobian.parts import DensePart, RowsPart
 from regime.kernels.jacobian.trace import Call, Log
 from regime.kernels.jacobian.undisturbed import undisturbed
@@ -180,9 +180,7 @@ def _reached(
         parameters: to be differentiated by.
         attention: whose heads they are.
     """
-    mixture = torch.randn(given_on.shape, dtype=torch.float32, generator=torch.Generator().manual_seed(0), device="cpu").to(
-        given_on
-    )
+    mixture = random_direction(given_on.numel(), given_on.dtype, given_on.device).view(given_on.shape)
     own: dict[str, list[Tensor]] = {name: [] for name, parameter in parameters.items() if parameter.dim()}
     wanted = [parameters[name] for name in own]
     for at in attention.split.places if wanted else ():
@@ -237,7 +235,7 @@ def head_names(path: str, parameters: Iterable[str], heads: Heads) -> list[str]:
     return [f"{path}.head{head}" for head in range(most)] + ([path] if set(parameters) - own.keys() else [])
 
 
-def split_by_heads(path: str, jacobian: LayerJacobian | None, heads: Heads) -> dict[str, LayerJacobian | None]:
+def split_by_heads(path: str, jacobian: LayerJacobian, heads: Heads) -> dict[str, LayerJacobian]:
     """Return a layer's Jacobian as one for each of its `head_names`; a whole one as it is.
 
     Args:
@@ -245,7 +243,7 @@ def split_by_heads(path: str, jacobian: LayerJacobian | None, heads: Heads) -> d
         jacobian: its own.
         heads: of the model.
     """
-    if jacobian is None or path not in heads:
+    if path not in heads:
         return {path: jacobian}
     parts: dict[str, list[Part]] = {}
     for part in jacobian.parts:

@@ -41,9 +41,7 @@ class LayerJacobian:
         Args:
             out: a kernel to add to; of a Jacobian with itself only the lower triangle is then right (`mirror`).
         """
-        kernel = out
-        if kernel is None:
-            kernel = self.zeros(other.examples, outputs)
+        kernel = self.zeros(other.examples, outputs) if out is None else out
         for part, opposite in zip(self.parts, other.parts, strict=True):
             part.add_kernel(kernel, opposite, outputs, method, workspace)
         return mirror(kernel, outputs) if other is self and out is None else kernel
@@ -66,7 +64,7 @@ class LayerJacobian:
             outputs: "trace" or "full".
             n: examples on this side; None: this Jacobian's.
         """
-        return zeros(self.parts[0].gradients, (), n or self.examples, m, self.outputs, outputs)
+        return zeros(self.parts[0].gradients, n or self.examples, m, outputs)
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
         """J d over this layer's parameters."""

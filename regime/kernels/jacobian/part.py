@@ -70,9 +70,10 @@ class Part(ABC):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         """J^T v."""
 
-    @abstractmethod
     def sketch(self, name: str) -> Tensor:
         """Return the `sketch` of J^T 1, of one of the parameters."""
+        g = self.gradients
+        return sketch(self.pullback(g.new_ones(len(g), g.shape[-2]))[name])
 
     @abstractmethod
     def explicit(self) -> Float[Tensor, "n C P"]:

@@ -1,6 +1,7 @@
 """The parts of a layer's Jacobian.
 
-A dense part has inputs and output gradients, an embedding the tokens it looked up, any other explicit gradients.
+A dense part has inputs and output gradients, a stack of weights which of them each position meets, an embedding the tokens it
+looked up, any other explicit gradients.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regime.kernels.jacobian import contraction, embedding, explicit
-from regime.kernels.jacobian.blocks import Method, Outputs, add_rows
-from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real, sketch
+from regime.kernels.jacobian import contraction, embedding
+from regime.kernels.jacobian.blocks import Method, Outputs, add_rows, rows
+from regime.kernels.jacobian.part import Cost, Direction, Part, random_direction, real
 
 
 @dataclass(frozen=True)
@@ -48,29 +49,84 @@ class DensePart(Part):
         return Cost(chosen, by_method[chosen])
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        weight, bias = direction.get(self.weight), direction.get(self.bias)
-        if weight is not None:
-            weight = weight.mT if self.transposed else weight.flatten(1)
-        return contraction.dense_product(self.a, self.g, weight, bias)
+        moved = self.g.new_zeros(self.g.shape[-1])
+        if (weight := direction.get(self.weight)) is not None:
+            moved = moved + self.a @ (weight if self.transposed else weight.flatten(1).mT)
+        if (bias := direction.get(self.bias)) is not None:
+            moved = moved + bias
+        return (self.g * moved.unsqueeze(-2)).sum(-1).sum(1)
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
-        weight, bias = contraction.dense_pullback(self.a, self.g, v)
-        pulled = {self.weight: weight.mT if self.transposed else weight.view(self.shape), self.bias: bias}
-        return {name: pulled[name] for name in self.names}
+        g, a = (self.g * v[:, None, :, None]).sum(-2).flatten(0, 1), self.a.flatten(0, 1)
+        weight = a.mT @ g if self.transposed else (g.mT @ a).view(self.shape)
+        return {self.weight: weight} if self.bias is None else {self.weight: weight, self.bias: g.sum(0)}
 
     def sketch(self, name: str) -> Tensor:
         a, g = self.a.flatten(0, 1), self.g.sum(2).flatten(0, 1)
         if name == self.bias:
             return g.sum(0)
-        rows, columns = (a, g) if self.transposed else (g, a)
-        return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ rows
+        by_row, columns = (a, g) if self.transposed else (g, a)
+        return (columns @ random_direction(columns.shape[-1], columns.dtype, columns.device)) @ by_row
 
     def explicit(self) -> Float[Tensor, "n C P"]:
-        a, g = self.a, self.g
-        if not self.transposed:
-            return contraction.weight_gradients(a, g)
-        c = g.shape[-2]
-        return torch.einsum("nti,ntco->ncio", a, g).flatten(-2) if c > 1 else (a.mT @ g.squeeze(-2)).flatten(1).unsqueeze(1)
+        j = contraction.weight_gradients(self.a, self.g)
+        return j.unflatten(-1, (-1, self.a.shape[-1])).mT.flatten(-2) if self.transposed else j
+
+
+@dataclass(frozen=True)
+class StackedPart(Part):
+    """h_t = W_k a_t with k = index_t, of weights (S, o, i), or (S, i, o) where `transposed`."""
+
+    a: Float[Tensor, "n T i"]
+    g: Float[Tensor, "n T C o"]
+    index: Int[Tensor, "n T"]
+    name: str
+    transposed: bool
+    shape: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def layers(self) -> list[DensePart]:
+        """Return the part of each weight, with as many positions as the example that has most."""
+        meets = self.index == torch.arange(self.shape[0], device=self.index.device)[:, None, None]
+        counts = meets.sum(2).amax(1).clamp(min=1).tolist()
+        example = torch.arange(len(self.a), device=self.a.device)[:, None]
+        parts = []
+        for mine, count in zip(meets, counts, strict=True):
+            at = mine.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
+            g = self.g[example, at] * mine[example, at][..., None, None]
+            parts.append(DensePart(self.a[example, at], g, self.name, None, self.transposed, self.shape[1:]))
+        return parts
+
+    def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
+        layers = self.layers()
+        for one, two in zip(layers, layers if other is self else other.layers(), strict=True):
+            one.add_kernel(out, two, outputs, method, workspace)
+
+    def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
+        """As if every weight met as many positions."""
+        few = max(1, self.a.shape[1] // self.shape[0])
+        one = DensePart(self.a[:, :few], self.g[:, :few], self.name, None, self.transposed, self.shape[1:])
+        cost = one.cost(n, m, outputs, method)
+        return replace(cost, operations=cost.operations * self.shape[0])
+
+    def product(self, direction: Direction) -> Float[Tensor, "n C"]:
+        if self.name not in direction:
+            return 0 * self.g[:, 0, :, 0]
+        pairs = zip(self.layers(), direction[self.name], strict=True)
+        return sum(layer.product({self.name: weight}) for layer, weight in pairs)
+
+    def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
+        return {self.name: torch.stack([layer.pullback(v)[self.name] for layer in self.layers()])}
+
+    def explicit(self) -> Float[Tensor, "n C P"]:
+        return torch.cat([layer.explicit() for layer in self.layers()], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -92,7 +148,7 @@ class EmbeddingPart(Part):
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method  # only pairs of equal tokens are visited, either way
-        embedding.embedding(self.ids, self.g, other.ids, other.g, outputs=outputs, out=out, workspace=workspace)
+        embedding.embedding(self.ids, self.g, other.ids, other.g, out, outputs=outputs, workspace=workspace)
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         """As if every token of a sequence were another, and all sequences had the same: more than there is to do."""
@@ -192,7 +248,7 @@ class RowsPart(Part):
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method, workspace  # the gradients are explicit already
-        explicit.rows(self.j, other.j, outputs, out=out)
+        rows(self.j, other.j, outputs, out=out)
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         del method
@@ -207,10 +263,6 @@ class RowsPart(Part):
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
         pulled = v.flatten() @ self.j.flatten(0, 1)
         return {self.name: torch.view_as_complex(pulled.view(*self.shape, 2)) if self.is_complex else pulled.view(self.shape)}
-
-    def sketch(self, name: str) -> Tensor:
-        del name  # there is one
-        return sketch(self.j.sum((0, 1)).view(self.shape + (2,) * self.is_complex))
 
     def explicit(self) -> Float[Tensor, "n C P"]:
         return self.j

@@ -82,11 +82,9 @@ class Recording(Composed):
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
+        kept = args
         if changes_in_place(function) and args and isinstance(args[0], Tensor) and id(args[0]) not in met:
-            before = args[0].detach().clone()
-            kept = (before, *args[1:])
-        else:
-            kept = args
+            kept = (args[0].detach().clone(), *args[1:])
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if not outputs or returns_its_argument(function, tensors, outputs):
@@ -119,16 +117,12 @@ class Recording(Composed):
             outputs: its results.
         """
         site, *others = {id(site): site for site in (entry.next_site() for entry in met.values())}.values()
-        return site if not others and self._fits(site, function, tensors, outputs) else None
-
-    def _fits(self, site: Site | None, function: Callable, tensors: list[Tensor], outputs: list[Tensor]) -> bool:
-        """Whether a call is what the probes foresaw."""
-        if site is None or site.function != function or len(tensors) != len(site.axes):
-            return False
+        if others or site is None or site.function != function or len(tensors) != len(site.axes):
+            return None
         pairs = [*zip(tensors, site.axes, strict=True), *((output, site.axis) for output in outputs)]
         if any(
             axis is not None and tensor.shape[axis.position : axis.position + 1] != (self.n * axis.each,)
             for tensor, axis in pairs
         ):
-            return False
-        return site.axis is not None or len(site.outputs) == len(outputs)
+            return None
+        return None if site.axis is None and len(site.outputs) != len(outputs) else site

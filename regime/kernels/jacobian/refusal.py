@@ -53,9 +53,7 @@ def refuse(
     """Say why examples are not what they are on their own: they affect one another, each pass is another, or no gradient is.
 
     Args:
-        model: any module.
-        batch: its examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         checks: of all outputs, or of one after another.
         odd: layers whose gradients are not what the check says; none where the outputs are not.
 

@@ -1,13 +1,13 @@
 """The derivative of one call by itself: repeated, and differentiated, with all else constant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from regime.kernels.jacobian.functions import tensors_in
+from regime.kernels.jacobian.functions import out_of_place, tensors_in
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import ExampleAxis, by_example
 
@@ -18,28 +18,14 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True)
 class Weight:
-    """h = W a: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
+    """h = W a, or W_k a of a stack of weights: gradients sum_t g_t a_t^T, of W (o, i), or (i, o) where transposed."""
 
     a: Float[Tensor, "n T i"]
     g: Float[Tensor, "n T C o"]
     use: Use
     transposed: bool = False
-
-    def turned(self) -> "Weight":
-        """Return the same of the weight's transpose."""
-        return replace(self, transposed=not self.transposed)
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """h = W_k a, of one weight of a stack."""
-
-    weight: Weight
-    index: int
-
-    def turned(self) -> "Stacked":
-        """Return the same of the transposed weights."""
-        return replace(self, weight=self.weight.turned())
+    index: int | None = None
+    """k, of a stack."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +44,11 @@ class Lookup:
     g: Float[Tensor, "n T C d"]
 
 
-@dataclass(frozen=True)
-class Explicit:
-    """The gradients themselves, (n, C, shape of the shared tensor)."""
+Contribution = Weight | Bias | Lookup | Tensor
+"""What the outputs of each example owe to a shared tensor through one call.
 
-    j: Tensor
-
-
-Contribution = Weight | Stacked | Bias | Lookup | Explicit
-"""What the outputs of each example owe to a shared tensor through one call."""
-
-
-def through(use: Use, tensor: Tensor, position: int, gradients: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-    """Return gradients of one result of a call as gradients of its argument, by this call alone.
-
-    Args:
-        use: the call.
-        tensor: the argument.
-        position: which result.
-        gradients: a batch of them, each of the result's shape.
-    """
-    source, result = again(use, tensor)
-    results = result if isinstance(result, Tensor) else [each for each in result if each.requires_grad][position]
-    return pulled_back(results, source, gradients)
+A plain tensor is the gradients themselves, (n, C, shape of the shared tensor).
+"""
 
 
 def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
@@ -112,12 +80,12 @@ def by_row(tensor: Tensor, axis: ExampleAxis) -> Tensor:
     return by_example(tensor, axis).movedim(1, 1 + axis.position)
 
 
-def summed(gradients: Tensor, tensor: Tensor) -> Explicit:
+def summed(gradients: Tensor, tensor: Tensor) -> Tensor:
     """Sums over the axes that `tensor` was broadcast along."""
     extra = gradients.dim() - 2 - tensor.dim()
     summed = gradients.flatten(2, 1 + extra).sum(2) if extra else gradients
     ones = [2 + k for k, length in enumerate(tensor.shape) if length == 1 and summed.shape[2 + k] != 1]
-    return Explicit(summed.sum(ones, keepdim=True) if ones else summed)
+    return summed.sum(ones, keepdim=True) if ones else summed
 
 
 def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
@@ -136,7 +104,7 @@ def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
         return torch.stack(pulled)
 
 
-def differentiated(use: Use, tensor: Tensor) -> Explicit:
+def differentiated(use: Use, tensor: Tensor) -> Tensor:
     """The call's own derivative, example by example.
 
     Raises:
@@ -145,12 +113,15 @@ def differentiated(use: Use, tensor: Tensor) -> Explicit:
     moved = {id(t): by_row(t.detach(), axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None}
     if not moved:
         raise UnfitError
-    names = list(moved)
+    names, function = (
+        list(moved),
+        out_of_place(use.site.function),
+    )  # functions under vmap may not write into what they are given
 
     def result(shared: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
         values = dict(zip(names, parts, strict=True)) | {id(tensor): shared}
         args, kwargs = tree_map(lambda v: values.get(id(v), v.detach()) if isinstance(v, Tensor) else v, (use.args, use.kwargs))
-        return use.site.function(*args, **kwargs)
+        return function(*args, **kwargs)
 
     def one(gradients: Tensor, *parts: Tensor) -> Tensor:
         _, pull = torch.func.vjp(lambda shared: result(shared, parts), tensor.detach())
@@ -163,4 +134,4 @@ def differentiated(use: Use, tensor: Tensor) -> Explicit:
         raise UnfitError from error
     if j.shape != (*gradients.shape[:2], *tensor.shape):
         raise UnfitError
-    return Explicit(j)
+    return j

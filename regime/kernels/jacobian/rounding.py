@@ -52,9 +52,7 @@ def jittered(model: nn.Module, batch: Batch, readout: Readout | None) -> Tensor:
     """Return the outputs with another rounding.
 
     Args:
-        model: any module.
-        batch: a few examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
     """
     with Jitter():
         return evaluate(model, batch, readout)

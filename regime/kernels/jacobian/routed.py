@@ -22,8 +22,6 @@ from regime.kernels.jacobian.trace import ExampleAxis, Shared, Site, by_example
 
 WHOLE = ExampleAxis(0, 1)
 """Of a call's results before their rows are known."""
-
-
 SHARED = 1e-3
 """How far off an integer the power of two is by which a row's gradient was scaled, where it is of several examples."""
 
@@ -147,9 +145,7 @@ def by_rows(model: nn.Module, batch: Batch, readout: Readout | None, layers: Lay
     """Return the parts of each layer whose calls treat rows apart, and the parameters that are left.
 
     Args:
-        model: any module.
-        batch: n examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         layers: whose parameters are differentiated.
     """
     if not any(layers.values()):

@@ -89,9 +89,8 @@ def widen(half: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not isinstance(tensor, nn.Parameter):
             wide[name] = tensor.detach().float()
         elif large:
-            nothing = torch.full(
-                (), torch.nan, dtype=torch.float32, device=tensor.device
-            )  # what looks at it unseen finds no numbers
+            # what looks at it unseen finds no numbers
+            nothing = torch.full((), torch.nan, dtype=torch.float32, device=tensor.device)
             wide[name] = nn.Parameter(nothing.expand(tensor.shape), tensor.requires_grad)
             setattr(wide[name], STORED, tensor.detach())
         else:

@@ -7,17 +7,18 @@ belong to one example each, and so do rows of any such function, whatever the ot
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from regime.kernels.jacobian.backward import graph_under
-from regime.kernels.jacobian.batch import Batch, Readout, called, check_outputs, evaluate, select, size
+from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.chance import check_settled
-from regime.kernels.jacobian.held import noting
 from regime.kernels.jacobian.refusal import coupled
 from regime.kernels.jacobian.rounding import SINGLE, jittered
 from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
@@ -49,8 +50,8 @@ class Structure:
     """Of these calls' results."""
     largest_bytes: int
     """Of the largest result of any call."""
-    rounding: float
-    """Unit of rounding of the coarsest numbers that the passes compute."""
+    tolerance: float
+    """The relative error that rounding may make, but for that of numbers coarser than float32."""
     jittered: Tensor | None = None
     """The outputs with another rounding, with their graph, where numbers are coarser than float32."""
     alone: tuple[nn.Parameter, ...] = ()
@@ -98,9 +99,7 @@ def learn(
     """Return the structure of the model, from a few of the examples, the last first.
 
     Args:
-        model: any module.
-        batch: examples.
-        readout: a function of the model's output and the batch, or None.
+        model, batch, readout: as in `evaluate`.
         parameters: whose use is learned.
         passes: the model's, which tell what the graph holds.
 
@@ -111,9 +110,8 @@ def learn(
     rows = _rows(batch)
     examples = (rows * more)[:more]
     probe = select(batch, examples)
-    with noting(passes) as held, RowLog(probe) as log:
-        outputs = called(model, probe, readout)
-    check_outputs(model, outputs, more)
+    with _noting(passes) as held:
+        outputs = evaluate(model, probe, readout, log := RowLog(probe))
     passes.drew |= passes.found.drew()
     if passes.drew:
         generators = [generator for generator, _ in passes.found.generators]
@@ -123,9 +121,8 @@ def learn(
         shared, met = _by_rows(parameters, log.calls)
     else:
         rows = [*rows[more:], *examples][:few]
-        with Log(smaller := select(batch, rows)) as log2:
-            passed = called(model, smaller, readout)
-        check_outputs(model, passed, few)
+        smaller = select(batch, rows)
+        passed = evaluate(model, smaller, readout, log2 := Log(smaller))
         if passed.shape[1] != outputs.shape[1]:
             raise ValueError(coupled(f"{passed.shape[1]} outputs among {few} examples, {outputs.shape[1]} among {more}"))
         others = rows, passed.detach()
@@ -143,8 +140,27 @@ def learn(
     sizes = (held(), sum(arguments.values()), results, largest)
     if opened:
         outputs = evaluate(model, probe, readout)  # what is checked against is computed by torch's own functions
-    found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), passes.rounding)
+    tolerance = tolerance_of(passes.rounding)
+    found = Structure(shared, examples, outputs, doubtful, others, *(nbytes // more for nbytes in sizes), tolerance)
     return replace(found, jittered=jittered(model, probe, readout)) if passes.rounding > SINGLE else found
+
+
+@contextmanager
+def _noting(passes: Passes) -> Iterator[Callable[[], int]]:
+    """Note the memory that operations of passes give; the function that is given says how much of it something holds yet."""
+    own = {StorageWeakRef(tensors[0].untyped_storage()) for tensors in passes.storages.values()}
+    made: dict[StorageWeakRef, int] = {}
+
+    def note(tensor: Tensor) -> None:
+        if torch._C._has_storage(tensor):
+            storage = tensor.untyped_storage()
+            made[StorageWeakRef(storage)] = storage.nbytes()
+
+    passes.note = note
+    try:
+        yield lambda: sum(nbytes for place, nbytes in made.items() if place not in own and not place.expired())
+    finally:
+        passes.note = None
 
 
 def _rows(batch: Batch) -> list[int]:
@@ -162,17 +178,7 @@ def _rows(batch: Batch) -> list[int]:
 def _check_alone(
     model: nn.Module, batch: Batch, readout: Readout | None, rows: list[int], outputs: Tensor, tolerance: float
 ) -> None:
-    """Refuse examples that take another way among others, such as where any of them is padded.
-
-    Args:
-        model, batch, readout: as in `learn`.
-        rows: of some examples.
-        outputs: theirs among others, first.
-        tolerance: relative error that rounding may make.
-
-    Raises:
-        ValueError: they do.
-    """
+    """Refuse examples that take another way among others, such as where any is padded: `outputs` are first those of `rows`."""
     for row, among in zip(rows, outputs.detach(), strict=False):
         try:
             alone = evaluate(model, select(batch, [row]), readout).detach()

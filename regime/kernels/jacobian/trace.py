@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from regime.kernels.jacobian.batch import Batch
 from regime.kernels.jacobian.composed import Composed
-from regime.kernels.jacobian.functions import FACTS, changes_in_place, hides_an_axis, tensors_in
+from regime.kernels.jacobian.functions import FACTS, changes_in_place, hides_an_axis, named, tensors_in
 from regime.kernels.jacobian.reordered import Reordered
 
 PROBES = (2, 3)
@@ -53,12 +53,10 @@ class Shared:
     sites: list[Site] | None = None
 
 
-ENTRYWISE = {
-    functional.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, torch.erf, Tensor.erf, functional.gelu,
-    functional.silu, functional.elu, functional.selu, functional.leaky_relu, functional.softplus, functional.mish,
-    torch.sigmoid, Tensor.sigmoid, torch.sin, torch.cos, torch.add, torch.mul, torch.sub,
-    Tensor.float, Tensor.clone, Tensor.add, Tensor.mul, Tensor.sub, Tensor.__add__, Tensor.__mul__, Tensor.__sub__,
-}  # fmt: skip
+ENTRYWISE = named(
+    "relu", "tanh", "erf", "gelu", "silu", "elu", "selu", "leaky_relu", "softplus", "mish", "sigmoid", "sin", "cos", "float",
+    "clone", "add", "mul", "sub", "__add__", "__mul__", "__sub__",
+)  # fmt: skip
 """Functions of entries in the same place, and of numbers."""
 
 

@@ -38,17 +38,12 @@ class GradientCheck:
     rows: list[int]
     """The same examples in the batch."""
     layers: Layers
-    rounding: float
-    """Unit of rounding of the coarsest numbers that the passes compute."""
+    tolerance: float
+    """The relative error that rounding to float32 may make of a gradient, a kernel, or outputs; coarser is measured."""
     keep: bool = True
     """Whether the graph is needed again."""
     jittered: Float[Tensor, "k C"] | None = None
     """The outputs with another rounding, where numbers are coarser than float32."""
-
-    @property
-    def tolerance(self) -> float:
-        """The relative error that rounding to float32 may make of a gradient, a kernel, or outputs; coarser is measured."""
-        return tolerance_of(self.rounding)
 
     @cached_property
     def tolerance_of_outputs(self) -> float:

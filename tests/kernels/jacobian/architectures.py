@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations, rnn
 from torch.utils.checkpoint import checkpoint
 
 from regime import empirical_ntk
+from regime.kernels.jacobian.dense import jacobian
 
 TOLERANCE = 1e-10
 METHODS = ("auto", "token-gram", "per-example")
@@ -92,6 +93,12 @@ def doubles() -> Iterator[None]:
 
 def relative(got: Tensor, want: Tensor) -> float:
     return ((got - want).norm() / want.norm()).item()
+
+
+def explicit(model: nn.Module, batch: Batch, readout: Readout | None = None) -> dict[str, Tensor]:
+    """The oracle's Jacobian (n, C, P) of each layer that a gradient reaches."""
+    found = jacobian(model, batch, readout)
+    return {path: torch.cat([part.explicit() for part in each.parts], -1) for path, each in found.items() if each is not None}
 
 
 def mismatches(got: dict[str, Tensor | None], want: dict[str, Tensor | None], total: Tensor, crossed: bool) -> list[str]:

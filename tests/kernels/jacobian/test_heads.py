@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from regime import empirical_ntk, plan_ntk
-from regime.kernels.jacobian.dense import jacobian
-from tests.kernels.jacobian.architectures import ARCHITECTURES, doubles, prepared, relative
+from tests.kernels.jacobian.architectures import ARCHITECTURES, doubles, explicit, prepared, relative
 
 MODELS = {
     "bert": {"encoder.layer.0.attention.self.query": 2, "encoder.layer.0.attention.output.dense": 2, "pooler.dense": 0},
@@ -75,7 +74,7 @@ class Attention(nn.Module):
 
 def test_a_head_is_its_rows_and_columns() -> None:
     model, x = prepared(nn.Sequential(Attention(), nn.Linear(6, 2))), torch.randn(4, 5, 6)
-    got, whole = empirical_ntk(model, x, group="head").layers, jacobian(model, x)
+    got, whole = empirical_ntk(model, x, group="head").layers, explicit(model, x)
     for head in range(3):
         rows, own = whole["0.q_proj"], slice(2 * head, 2 * head + 2)
         mine = torch.cat([rows[..., :36].unflatten(-1, (6, 6))[..., own, :].flatten(2), rows[..., 36:][..., own]], -1)
@@ -113,7 +112,7 @@ class FusedAttention(nn.Module):
 def test_heads_are_seen_in_what_a_layer_does_and_not_in_its_name(name: str, order: tuple[int, ...], seed: int) -> None:
     torch.manual_seed(seed)
     model, x = prepared(nn.Sequential(FusedAttention(order, name), nn.Linear(6, 2))), torch.randn(4, 5, 6)
-    got, whole = empirical_ntk(model, x, group="head").layers, jacobian(model, x)[f"0.{name}"]
+    got, whole = empirical_ntk(model, x, group="head").layers, explicit(model, x)[f"0.{name}"]
     sizes = [3 if each < 2 else 2 for each in order]
     rows = whole[..., :108].unflatten(-1, [*sizes, 6]).movedim(2 + order.index(1), 0).flatten(3)
     biases = whole[..., 108:].unflatten(-1, sizes).movedim(2 + order.index(1), 0).flatten(3)
@@ -169,7 +168,7 @@ def test_keys_that_heads_share() -> None:
     got = empirical_ntk(model, tokens, readout=readout, group="head").layers
     at = "layers.0.self_attn"
     assert [len(heads_of(got, f"{at}.{each}_proj")) for each in "qkvo"] == [4, 2, 2, 4]
-    rows = jacobian(model, tokens, readout)[f"{at}.k_proj"].unflatten(-1, (2, -1))
+    rows = explicit(model, tokens, readout)[f"{at}.k_proj"].unflatten(-1, (2, -1))
     for head in range(2):
         mine = rows[..., head, :]
         assert relative(got[f"{at}.k_proj.head{head}"], torch.einsum("ncp,mcp->nm", mine, mine) / 8) < 1e-12

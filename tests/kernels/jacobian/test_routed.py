@@ -11,7 +11,7 @@ from regime import empirical_ntk, plan_ntk
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
-from regime.kernels.jacobian.stacked import StackedPart
+from regime.kernels.jacobian.parts import StackedPart
 from tests.kernels.jacobian.architectures import assert_equals_oracle, doubles, prepared, relative
 from tests.kernels.jacobian.test_composed import SOME, evaluations
 

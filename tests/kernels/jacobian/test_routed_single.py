@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from regime import empirical_ntk
 from regime.kernels.jacobian.capture import capture
-from regime.kernels.jacobian.stacked import StackedPart
+from regime.kernels.jacobian.parts import StackedPart
 from tests.kernels.jacobian.architectures import prepared, relative
 from tests.kernels.jacobian.test_composed import evaluations
 from tests.kernels.jacobian.test_routed import MODELS, D
