@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -171,7 +171,7 @@ def _dense(r: Request) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     with given_as("other"):
         right = left if r.other is None else jacobian(r.model, r.other, r.readout, r.layers)
     n, m = r.sizes
-    sums, whole = _Sums(r, planning.Blocks(n, m or n, m is None, n, WORKSPACE, bytes=0)), slice(None)
+    sums, whole = _Sums(replace(r, method="auto"), planning.Blocks(n, m or n, m is None, n, WORKSPACE, bytes=0)), slice(None)
     for path, one in left.items():
         if one is not None and (two := right[path]) is not None:
             sums.add(path, one, two, whole, whole)

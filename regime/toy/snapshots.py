@@ -1,6 +1,7 @@
 """Snapshots of a toy experiment: what measures need of the network, its twins and kernel regression at one step."""
 
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import replace
 from math import isfinite
 
@@ -16,12 +17,15 @@ from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.kernels.closed_form import interpolation_weights
 from regime.kernels.spectrum import lanczos_top, top_eigenvalue
 from regime.record.packing import pack
+from regime.resources.device import compact_memory
 from regime.toy.cost import PRODUCTS
 from regime.toy.directions import INPUTS, directions, predictions
 from regime.toy.experiment import Experiment
 from regime.toy.network import Layer, Network, NetworkJacobian, difference
 
 FROZEN = "this layer is not trained"
+LARGE = 2**22
+"""Bytes of a kernel above which memory is kept free of holes, where it is solved with: they were twice what that takes."""
 PARTS = ("train", "test")
 MEASURES = [f"{name}_{kind}" for name in PARTS for kind in ("loss", "error")]
 
@@ -106,7 +110,10 @@ def _losses(
     predictors = {"": scaled, "twin_": foreseen}
     if experiment.limit is not None:
         predictors["infinite_"] = {name: experiment.limit.outputs(experiment.limit_points[name]) for name in PARTS}
-    losses, floors = (yield from _regressions(experiment, score)) if ended else ({}, {})
+    losses, floors = {}, {}
+    if ended:
+        with compact_memory() if 8 * run.data.train.y.numel() ** 2 > LARGE else nullcontext():
+            losses, floors = yield from _regressions(experiment, score)
     undefined = dict.fromkeys(floors, SINGULAR)
     for prefix, outputs in predictors.items():
         for name in PARTS:
