@@ -32,6 +32,7 @@ PAGE = """async ([markup, value, used]) => {
 }"""
 """A form's script as Gradio starts it; `put` is what the server sends."""
 NUMBERS = "size,x1,x2,id\n" + "".join(f"{'ab'[k % 2]},{k % 7},{k % 5},{k}\n" for k in range(60))
+CLASSES = "x1,x2,size\n" + "".join(f"{k % 7},{k % 5},{'ab'[k % 2]}\n" for k in range(60))
 TEXTS = "body,word\n" + "".join(f'"number {k}",{"yes" if k % 2 else "no"}\n' for k in range(60))
 READ = {"target": 2, "drop": ("id",), "header": True, "task_type": "classification", "missing": "drop"}
 OWN = {
@@ -179,6 +180,36 @@ def test_what_the_server_gives_is_taken_once_and_leaves_what_is_typed(mounted):
     for late in (given, old):
         assert [put(page, late)[name] for name in ("seed", "steps")] == [9, 40056]
     assert page.evaluate("document.activeElement.id") == "toy-steps-input"
+
+
+def test_a_press_before_the_server_has_read_new_rows_runs_on_them(mounted, screens):
+    page, form = mounted("toy")
+    screen = screens["toy"]
+    page.locator("summary").first.click()
+    rows = page.locator("#toy-csv-input")
+    rows.fill(CLASSES)
+    more = value(page)
+    assert (more["waiting"], screen.config(more).samples) == (["edit"], regime.ToyConfig(csv=CLASSES).samples)
+    fewer = "".join(CLASSES.splitlines(keepends=True)[:31])
+    rows.fill(fewer)
+    late = screen.take(more, new=True, typed=True)[form.html]
+    for sent in (value(page), put(page, late)):
+        assert (sent["waiting"], sent["task"]) == (["edit"], "rings"), "an answer to other rows is not taken"
+        assert screen.config(sent).samples == regime.ToyConfig(csv=fewer).samples
+    taken = put(page, screen.take(value(page), new=True, typed=True)[form.html])
+    assert (taken["waiting"], taken["task"], screen.config(taken)) == ([], "own", screen.config(sent))
+    page.locator("#toy-missing input").last.check()
+    assert (waits := value(page))["waiting"] == ["select"]
+    assert put(page, screen.take(waits)[form.html])["waiting"] == []
+
+
+def test_a_file_that_has_come_is_run_before_the_server_has_read_it(mounted, screens):
+    page, form = mounted("toy")
+    screen = screens["toy"]
+    shown = put(page, screen.uploaded(value(page), CLASSES.encode())[form.html])
+    config = regime.ToyConfig(csv=CLASSES)
+    assert (shown["waiting"], screen.config(shown).samples) == (["edit"], config.samples)
+    assert put(page, screen.take(shown, new=True)[form.html])["waiting"] == []
 
 
 def test_what_is_used_before_the_script_has_come_counts(mounted):

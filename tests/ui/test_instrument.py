@@ -273,7 +273,7 @@ def test_panels_out_of_sight_wait_while_a_run_goes_on_and_have_its_end(page, ser
           PANELS[name] = (...all) => { drawn[name] = (drawn[name] ?? 0) + 1; draw(...all); }; }""",
         address(),
     )
-    settings(page, Steps=100, Measure_every=2)
+    settings(page, Steps=200, Measure_every=2)
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(1500)
     page.evaluate("drawn = {}")
@@ -281,5 +281,5 @@ def test_panels_out_of_sight_wait_while_a_run_goes_on_and_have_its_end(page, ser
     ended(page)
     drawn = page.evaluate("drawn")
     assert drawn["layers"] < drawn["dial"] / 2, drawn
-    expect(page.locator("#toy-transport")).to_contain_text("step 100 of 100")
-    expect(page.locator(".v-time output").locator("visible=true")).to_contain_text("step 100, newest")
+    expect(page.locator("#toy-transport")).to_contain_text("step 200 of 200")
+    expect(page.locator(".v-time output").locator("visible=true")).to_contain_text("step 200, newest")

@@ -129,6 +129,17 @@ def test_bad_rows_say_so_where_they_stand_until_they_are_mended(screens):
     assert sum(named(screen, mended).values()) <= 149
 
 
+@pytest.mark.parametrize("waiting", [["select"], ["edit"], ["edit", "select"], [], 3, "edit", {}])
+def test_counts_are_fitted_to_rows_whose_answer_is_still_to_come_and_refused_where_they_were_typed(screens, waiting):
+    screen = screens["toy"]
+    sent = values(screen, csv=IRIS, task="own", samples=1000) | {"waiting": waiting}
+    if waiting in (["select"], ["edit"], ["edit", "select"]):
+        assert screen.config(sent).samples == regime.ToyConfig(csv=IRIS).samples
+    else:
+        with pytest.raises(regime.ConfigError, match=r"samples \+ test_samples \+ probe_samples"):
+            screen.config(sent)
+
+
 @pytest.mark.parametrize("kind", ["toy", "probe", "checkpoints"])
 def test_choices_count_with_own_rows_alone(screens, kind):
     screen = screens[kind]

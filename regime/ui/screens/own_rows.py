@@ -65,6 +65,7 @@ class OwnRowsScreen(Screen):
             own, changes["task"] = True, OWN
         if own and not typed:
             changes[FOLD] = True
+        changes["answers"] = value.get("changes") if isinstance(value, dict) else None  # of those that the page has counted
         if fields[self.rows] is None:
             return self.give(value, changes | {READ: ""})
         try:
@@ -78,11 +79,13 @@ class OwnRowsScreen(Screen):
         return self.give(value, changes)
 
     def fields(self, value: Any) -> dict[str, Any]:
-        """Return the form's fields; with another task those for own rows stay in the form, for the time when it is turned back.
+        """Return the form's fields; raises ConfigError where there are no rows yet.
 
-        Raises:
-            ConfigError: there are no rows yet.
+        With another task what belongs to own rows stays in the form, for the time when it is turned back. Where the page still
+        waits for what `take` says of its rows, the fields are those that it will have then.
         """
+        if isinstance(value, dict) and isinstance(waiting := value.get("waiting"), list) and waiting:
+            value = self.take(value, new="edit" in waiting)[self.form.html]
         fields = super().fields(value)
         if fields["task"] != OWN:
             return {name: field for name, field in fields.items() if name not in self.own}

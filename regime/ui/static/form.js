@@ -1,4 +1,5 @@
-// One form: its value is {name: value} of all its parts, empty is null, and how many `changes` it has. What the server gives is [value, number, changed names].
+// One form: its value is {name: value} of all its parts, empty is null, how many `changes` it has, and the events of those that
+// are `waiting` for the server to read rows. What the server gives is [value, number, changed names].
 import { short } from './format.js';
 import { pad } from './pad.js';
 import { amount, stepSize } from './step_size.js';
@@ -110,12 +111,13 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
   let changes = 0;  // so that an answer says which of them it knows
+  const waiting = {};  // newest changes of rows, or of how they are read, that the server has not answered, by event
   const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); }, split: () => SPLIT.map(name => parts[name].read()) };
   const ways = { upload: data => trigger('upload', data), pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
     parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };
   const publish = () => {
-    props.value = { ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])), changes };
+    props.value = { ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.read()])), changes, waiting: Object.keys(waiting) };
     element.dataset.changes = changes;
   };
   const send = name => {
@@ -123,16 +125,22 @@ export const mount = ({ element, props, trigger, watch }) => {
     parts[name].paint?.();
     parts.pad?.paint();
     changes += 1;
+    const { event } = parts[name].box.dataset;
+    if (event !== 'input') waiting[event] = changes;
     publish();
-    trigger(parts[name].box.dataset.event);
+    trigger(event);
   };
   const show = (value, names) => {
+    const answers = names.includes('answers') ? value.answers ?? changes : undefined;
+    if (waiting.edit > answers) { publish(); return; }  // to other rows: those that came since are still to be answered
+    for (const event of Object.keys(waiting)) if (waiting[event] <= answers) delete waiting[event];
     for (const name of names.filter(name => name in parts)) {
       parts[name].show(value[name]);
       parts[name].paint?.();
     }
     parts.pad?.paint();
     changes += 1;
+    if (!names.includes('task') && names.some(name => parts[name]?.box.dataset.event === 'edit')) waiting.edit = changes;  // a file
     publish();
   };
   // The last value: the page's own, or one that the server gave before this script had come.
