@@ -68,7 +68,7 @@ class Screen:
         self.told = self.unseen(give({}), "told")
         """What is said of the form: the run that it describes, or what is wrong with it."""
         self.state = gr.State(Visit(kind), time_to_live=FORGET_AFTER, delete_callback=lambda visit: SHELF.drop(visit.key))
-        files.submit(answer, [files, self.state], files, **HIDDEN)
+        files.submit(answer, [files, self.state], files, trigger_mode="multiple", **HIDDEN)
         self._connect()
 
     def _connect(self) -> None:

@@ -348,6 +348,12 @@ def test_a_call_of_an_endpoint_through_the_queue_has_its_values_counted(server):
     assert (answer.status_code, "has 0 values; allowed: one value" in answer.text) == (400, True)
 
 
+def test_no_event_of_the_page_is_dropped_while_an_answer_to_one_before_is_on_its_way(server):
+    functions = httpx.get(f"{server.url}config").json()["dependencies"]
+    once = [each["api_name"] for each in functions if each["api_visibility"] == "private" and each["trigger_mode"] == "once"]
+    assert once == ["compare_models", "open_link"], "which open a run in place of one that is shown"
+
+
 def test_a_run_is_read_once(server):
     path = f"{server.url}gradio_api/call/toy"
     event = httpx.post(path, json={"data": [SMALL]}).json()["event_id"]

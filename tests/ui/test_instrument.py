@@ -11,6 +11,7 @@ from regime.ui.text import number
 from tests.ui.test_browser import (  # noqa: F401
     MINUTES,
     browser,
+    drop,
     ended,
     expect,
     labelled,
@@ -20,10 +21,12 @@ from tests.ui.test_browser import (  # noqa: F401
     press,
     settings,
     take,
+    told,
     visit,
     watched,
 )
 
+SLOW = {"offline": False, "latency": 600, "downloadThroughput": -1, "uploadThroughput": -1}
 CHARTS = {".v-loss": "train_loss", ".v-distances": "kernel_change"}
 
 
@@ -149,6 +152,30 @@ def test_points_of_ones_own_are_trained_on(page, server):  # noqa: F811
     config = json.loads(take(page, "Report, JSON").read_text())["config"]
     assert config["csv"].splitlines() == lines
     expect(page.locator(".pictures canvas")).to_have_count(4)
+
+
+@pytest.fixture
+def far(page):  # noqa: F811
+    """A page to which every answer takes its time."""
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", SLOW)
+    yield page
+    network.detach()
+
+
+def test_what_is_asked_while_an_answer_is_on_its_way_is_done(far, server):
+    visit(far, server)
+    drop(far, "toy", "rows.csv", b"\x00\x01\x89PNG")
+    expect(told(far)).to_contain_text("Your rows cannot be read: the file is not UTF-8")
+    rows = "x1,x2,class\n" + "".join(f"{k % 7},{k % 5},{'ab'[k % 2]}\n" for k in range(60))
+    drop(far, "toy", "rows.csv", rows.replace("x1", "a").encode())
+    drop(far, "toy", "rows.csv", rows.encode())
+    expect(far.locator(".own-read:visible")).to_contain_text("60 rows, 2 inputs: x1, x2", timeout=MINUTES)
+    comes = lambda name: far.expect_download(lambda file: file.suggested_filename == name, timeout=MINUTES)  # noqa: E731
+    with comes("report.json"), comes("layers.csv"):
+        for name in ("Report, JSON", "Layers, CSV"):
+            menu(far).get_by_role("button", name=name).click()
 
 
 def test_a_short_run_starts_by_itself_when_a_knob_is_let_go_and_a_long_one_does_not(page, server):  # noqa: F811

@@ -45,4 +45,4 @@ def learn_tab() -> None:
         with as_text():
             return guide(chosen.fields(value)["guide"])
 
-    chosen.html.input(read, chosen.html, shown, **HIDDEN)
+    chosen.html.input(read, chosen.html, shown, trigger_mode="always_last", **HIDDEN)

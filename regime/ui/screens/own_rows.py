@@ -27,7 +27,8 @@ class OwnRowsScreen(Screen):
         self.own = {self.rows, *Choices._fields} & {*self.form.names}
         form = self.form.html
         about = {"trigger_mode": "always_last", **HIDDEN}
-        form.upload(self.upload, form, form, **QUICK).then(partial(self.take, new=True), form, form, **HIDDEN)
+        brought = form.upload(self.upload, form, form, trigger_mode="multiple", **QUICK)
+        brought.then(partial(self.take, new=True), form, form, **about)
         form.edit(partial(self.take, new=True, typed=True), form, form, **about)
         form.select(self.take, form, form, **about)
 
