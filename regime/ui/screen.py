@@ -15,7 +15,7 @@ from regime.ui.parts import markup
 from regime.ui.run.board import Board
 from regime.ui.run.examples import example, example_file
 from regime.ui.run.export import FILES, answer, snippet
-from regime.ui.run.frames import layers, without_rows
+from regime.ui.run.frames import without_rows
 from regime.ui.run.link import query
 from regime.ui.run.runs import COMPUTE, as_text, readable
 from regime.ui.run.visit import SHELF, Plan, Visit
@@ -224,7 +224,7 @@ class Screen:
     def show_all(self, visit: Visit) -> Updates:
         """Show everything as a run's begin or end has it."""
         board = visit.board
-        return {self.code: snippet(board.config), **self.draw(visit, layers=layers(board), more=self.undecided(board))}
+        return {self.code: snippet(board.config), **self.draw(visit, more=self.undecided(board))}
 
     def undecided(self, board: Board) -> bool:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""

@@ -2,12 +2,14 @@
 
 import json
 from base64 import b64decode
+from copy import deepcopy
 
 import numpy as np
 import pytest
 
 import regime
 from regime.record.packing import unpack
+from regime.ui.run.examples import example
 from regime.ui.run.frames import whole
 from regime.ui.run.visit import Visit
 
@@ -54,14 +56,31 @@ def test_frames_of_the_default_run_are_small_and_do_not_grow():
     assert max(sizes[2:-1]) < 1.1 * min(sizes[2:-1])
 
 
-def test_a_frame_of_a_probe_leaves_the_layers_to_the_end(tiny_bert):
-    config = regime.ProbeConfig(model=tiny_bert, samples=8, probe_samples=8, steps=2, measure_every=1)
-    sent, events = frames(config)
-    assert all(not event.get("layers") for frame in sent for event in frame["events"])
-    visit = Visit("probe")
-    list(visit.play(config, visit.press(), fresh=True, ahead=None))
-    rows = whole(visit.board)["layers"]
-    assert [row["layer"] for row in rows] == [row["layer"] for row in events[-1]["report"]["layers"]]
+def test_a_frame_of_a_probe_has_all_layers_by_measure_and_their_names_once(tiny_bert):
+    sent, events = frames(regime.ProbeConfig(model=tiny_bert, samples=8, probe_samples=8, steps=2, measure_every=1))
+    drawn = [event["modules"] for frame in sent for event in frame["events"] if event["kind"] == "measured"]
+    history = events[-1]["report"]["history"]
+    assert ["layers" in modules for modules in drawn[:3]] == [True, False, False]
+    assert drawn[0]["layers"] == [row["layer"] for row in history[-1]["layers"]]
+    for modules, event in zip(drawn, history, strict=False):
+        for name, values in modules["values"].items():
+            wanted = [row["measures"].get(name) for row in event["layers"]]
+            assert values == [want if want is None else pytest.approx(want, rel=5e-3) for want in wanted]
+            reasons = {at: row["undefined"][name] for at, row in enumerate(event["layers"]) if name in row["undefined"]}
+            assert {at: told[name] for at, told in modules["undefined"].items() if name in told} == {
+                str(at): reason for at, reason in reasons.items()
+            }
+
+
+def test_layers_of_other_names_are_sent_with_them():
+    board = deepcopy(example("probe"))
+    board.history[-1]["layers"][3]["layer"] = "other"
+    *before, last = (event["modules"].get("layers") for event in whole(board)["events"] if event["kind"] == "measured")
+    assert (before[0][3], before[1:], last[3]) == (
+        example("probe").last["layers"][3]["layer"],
+        [None] * len(before[1:]),
+        "other",
+    )
 
 
 def test_added_seeds_are_sent_for_every_measurement():
@@ -82,3 +101,13 @@ def test_a_page_that_missed_a_frame_gets_the_whole_run_and_goes_on():
     assert known["whole"]
     assert [event["at"] for event in known["events"] if event["kind"] == "measured"] == list(range(len(visit.board.history)))
     assert json.loads(visit.feed.frame(visit.board))["serial"] == known["serial"] + 1
+
+
+def test_a_whole_run_says_what_waits_before_the_next():
+    visit = Visit("toy")
+    waits = lambda: json.loads(visit.feed.whole(visit.board))["before"]  # noqa: E731
+    said = [waits()]
+    for more in ({"before": {}}, {"before": {"kind": "queued", "place": 2}}, {}):
+        visit.feed.frame(visit.board, **more)
+        said.append(waits())
+    assert said == [None, {}, {"kind": "queued", "place": 2}, None]

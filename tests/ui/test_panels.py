@@ -12,7 +12,7 @@ from regime.config.rows import OWN
 from regime.config.tasks import TASKS
 from regime.ui.run.board import Board
 from regime.ui.run.examples import CONFIGS, example
-from regime.ui.run.frames import whole
+from regime.ui.run.frames import LISTED, whole
 from regime.ui.static_files import address
 from regime.ui.text import duration, number
 from tests.ui.test_browser import browser  # noqa: F401
@@ -221,6 +221,17 @@ def test_hostile_text_stays_text(draw, events):
         row["layer"] = HOSTILE
     for name in BLOCKS:
         assert "<img" not in draw(name, probe), name
+
+
+@pytest.mark.parametrize("kind", ["probe", "checkpoints"])
+def test_all_layers_are_those_of_the_measurement_that_is_shown(draw, kind):
+    board = example(kind)
+    for at in (0, 1, len(board.history) - 1):
+        row = board.history[at]["layers"][3]
+        cells = draw("modules", board, at=at).split(f"<code>{row['layer']}</code>")[1].split("</tr>")[0]
+        shown = re.findall(r'<td title="([-+.e0-9]+)"', cells)
+        values = [row["measures"].get(name) for name in LISTED]
+        assert sorted(map(float, shown)) == pytest.approx(sorted(value for value in values if value is not None), rel=1e-4), at
 
 
 def test_thirty_blocks_have_a_row_each_in_a_dense_heat_map(draw):

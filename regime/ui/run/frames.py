@@ -30,17 +30,14 @@ DISTANCES = (
     "taylor_gap",
 )
 PREDICTORS = ("twin", "infinite", "kernel_start", "kernel_now")
-MEASURES = frozenset(
-    (
-        *DISTANCES,
-        *(f"{points}_{kind}" for points in ("train", "test") for kind in ("loss", "error", "accuracy")),
-        *(f"{who}_{points}_error" for who in PREDICTORS for points in ("train", "test")),
-        "twin_train_loss",
-        "infinite_train_loss",
-        "linearization_gap",
-        "forecast_skill",
-    )
-)
+MEASURES = frozenset(DISTANCES) | {
+    *(f"{points}_{kind}" for points in ("train", "test") for kind in ("loss", "error", "accuracy")),
+    *(f"{who}_{points}_error" for who in PREDICTORS for points in ("train", "test")),
+    "twin_train_loss",
+    "infinite_train_loss",
+    "linearization_gap",
+    "forecast_skill",
+}
 """Of the whole network: those that are drawn."""
 ROW = (*DISTANCES, "kernel_share")
 LISTED = ("kernel_share", *DISTANCES[:1], *DISTANCES[2:5], "feature_movement")
@@ -55,6 +52,7 @@ class Feed:
         self.visit = visit
         self.serial = self.run = 0
         self._new: list[Fields] = []
+        self._before: Fields | None = None  # what waits before a run, as the last frame said
         self._lock = Lock()  # a press and the run that goes on are two threads
 
     def take(self, event: Mapping[str, Any], board: Board) -> None:
@@ -78,12 +76,12 @@ class Feed:
         """
         with self._lock:
             self.serial += 1
-            events, self._new = self._new, []
+            events, self._new, self._before = self._new, [], more.get("before")
             return self._json(events=events, **standing(board), **more)
 
     def whole(self, board: Board) -> str:
         """Return all of a run, its pictures as far as they are held."""
-        return self._json(**whole(board))
+        return self._json(before=self._before, **whole(board))
 
     def _json(self, **fields: Any) -> str:
         return json.dumps({"visit": self.visit, "serial": self.serial, "run": self.run, **fields}, separators=(",", ":"))
@@ -93,19 +91,13 @@ def whole(board: Board) -> Fields:
     """Return a frame of all of a run but its visit's numbers."""
     events = [_started(board.started)] if board.started else []
     events += _history(board, 0) + ([_finished(board)] if board.report else [])
-    return {"whole": True, "events": events, "layers": layers(board), **standing(board)}
+    return {"whole": True, "events": events, **standing(board)}
 
 
 def standing(board: Board) -> Fields:
     """Return how far a run is."""
     left = (board.tick or {}).get("seconds_left")
     return {"status": board.status, "tick": {"step": board.step, "steps": board.steps, "seconds_left": left}}
-
-
-def layers(board: Board) -> list[Fields]:
-    """Return the rows of all layers of a transformer, which are too many for every frame."""
-    last = board.last if board.config.get("kind") in ("probe", "checkpoints") else None
-    return [_row(row, LISTED, ()) for row in last["layers"]] if last else []
 
 
 def _started(event: Mapping[str, Any]) -> Fields:
@@ -126,14 +118,15 @@ def _history(board: Board, start: int) -> list[Fields]:
 def _measured(board: Board, at: int) -> Fields:
     """Return what the page draws of a measurement."""
     event, part = board.history[at], "layers" if board.config["kind"] == "toy" else "blocks"
-    stability = [value for value in event["seeds"].get("stability", []) if value is not None]
+    length, stability = len(board.history), [value for value in event["seeds"].get("stability", []) if value is not None]
     return {
         "kind": "measured",
         "stability": max(stability, default=None),
-        "at": at % len(board.history),
+        "at": at % length,
         "step": event["step"],
         **{name: _some(event[name], MEASURES) for name in ("measures", "spread", "floors", "undefined")},
         part: [_row(row, ROW, (FLOORED,)) for row in event[part]],
+        **({"modules": _modules(event["layers"], at % length and board.history[0]["layers"])} if part == "blocks" else {}),
         "verdict": event["verdict"],
         **({"view": _squeezed(event["view"])} if event["view"] else {}),
     }
@@ -148,6 +141,14 @@ def _row(row: Mapping[str, Any], names: tuple[str, ...], floored: tuple[str, ...
     """Return a row of layers or blocks with some of its measures."""
     parts = {"measures": names, "undefined": names, "intervals": names, "floors": floored}
     return {"layer": row["layer"], **{part: _some(row[part], kept) for part, kept in parts.items()}, "regime": row["regime"]}
+
+
+def _modules(rows: list[Any], first: Any) -> Fields:
+    """Return rows of all layers of a transformer by measure, with their names where those of the `first` measurement differ."""
+    values = {name: [rounded(row["measures"].get(name)) for row in rows] for name in LISTED}
+    undefined = {at: some for at, row in enumerate(rows) if (some := _some(row["undefined"], LISTED))}
+    names, known = ([row["layer"] for row in each or ()] for each in (rows, first))
+    return {"values": values, "undefined": undefined, **({} if names == known else {"layers": names})}
 
 
 def _some(values: Mapping[str, Any], names: Any) -> Fields:

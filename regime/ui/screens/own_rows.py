@@ -27,8 +27,8 @@ class OwnRowsScreen(Screen):
         self.own = {self.rows, *Choices._fields} & {*self.form.names}
         form = self.form.html
         about = {"trigger_mode": "always_last", **HIDDEN}
-        brought = form.upload(self.upload, form, form, trigger_mode="multiple", **QUICK)
-        brought.then(partial(self.take, new=True), form, form, **about)
+        file = form.upload(self.upload, form, form, trigger_mode="multiple", **QUICK)
+        file.then(partial(self.take, new=True), form, form, **about)
         form.edit(partial(self.take, new=True, typed=True), form, form, **about)
         form.select(self.take, form, form, **about)
 
@@ -82,8 +82,7 @@ class OwnRowsScreen(Screen):
     def fields(self, value: Any) -> dict[str, Any]:
         """Return the form's fields; raises ConfigError where there are no rows yet.
 
-        With another task what belongs to own rows stays in the form, for the time when it is turned back. Where the page still
-        waits for what `take` says of its rows, the fields are those that it will have then.
+        With another task those for own rows stay in the form. Where `take` has yet to answer, they are those that it will give.
         """
         if isinstance(value, dict) and isinstance(waiting := value.get("waiting"), list) and waiting:
             value = self.take(value, new="edit" in waiting)[self.form.html]

@@ -83,7 +83,7 @@ export class Tab {
   }
 
   // Takes a frame; returns false where one before it is missing, or the beginning of its run.
-  take({ visit, run, serial, whole, events, before = null, pin, layers, status, tick, more, told }) {
+  take({ visit, run, serial, whole, events, before = null, pin, status, tick, more, told }) {
     const known = visit === this.visit;
     if (known && (whole ? serial < this.serial : serial <= this.serial)) return true;
     const other = run !== this.run.id, length = other ? 0 : this.run.history.length;
@@ -94,7 +94,6 @@ export class Tab {
     Object.assign(this, { visit, serial, before });
     events.forEach(event => this.run.take(event));
     Object.assign(this.run, { status, tick });
-    if (layers) this.run.layers = layers;
     Object.assign(this.told, told);
     if (more !== undefined) this.undecided = more;
     if (pin) this.pin(true);
@@ -190,7 +189,7 @@ export const mount = async ({ element, props, trigger, watch }) => {
     tab.told = { ...first.told, ...tab.told };
     tab.query = first.query;
     const shipped = await (await fetch(new URL(first.file, import.meta.url))).json();
-    if (tab.visit === undefined) tab.take(shipped);
+    if (tab.visit === undefined) tab.take({ ...shipped, before: tab.before });  // a link may have asked
   } else if (!first.file) take();
   tab.redraw();
 };

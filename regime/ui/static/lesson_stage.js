@@ -46,7 +46,7 @@ export class Stage {
     this.loaded[name] ??= fetch(new URL(this.runs[name].file, import.meta.url)).then(answer => answer.json()).then(frame => {
       const run = new Run();
       frame.events.forEach(event => run.take(event));
-      return Object.assign(run, { status: frame.status, tick: frame.tick, layers: frame.layers });
+      return Object.assign(run, { status: frame.status, tick: frame.tick });
     });
     return this.loaded[name];
   }

@@ -42,8 +42,8 @@ export const blockTable = (root, { run, pinned, at }) => {
 };
 
 // Draws every layer of a model with its module path; a press on a heading sorts, undefined values stay last.
-export const fullTable = (root, { run }) => {
-  const rows = run.layers ?? [], { by = null, down = true } = root.sorted ?? {};
+export const fullTable = (root, { run, at }) => {
+  const rows = modules(run, at), { by = null, down = true } = root.sorted ?? {};
   const value = row => row.measures[by] ?? null;
   const order = by === null ? rows : by === 'Layer' ? (down ? [...rows].reverse() : rows) : [...rows].sort((a, b) => {
     if (value(a) === null || value(b) === null) return (value(a) === null) - (value(b) === null);
@@ -53,15 +53,23 @@ export const fullTable = (root, { run }) => {
   const head = ['Layer', ...FULL].map(name => html`<th scope="col" aria-sort="${sorted(name)}"><button type="button" data-by="${name}" title="${meaning(name) || 'Path of the module.'}">${NAMES[name] ?? name}</button></th>`);
   const body = order.map(row => html`<tr><th scope="row"><code>${row.layer}</code></th>${FULL.map(name => row.measures[name] === null || row.measures[name] === undefined
     ? none(row, name, '') : html`<td title="${row.measures[name]}">${number(row.measures[name])}</td>`)}</tr>`);
+  const held = root.querySelector('button:focus')?.dataset.by, left = root.querySelector('.scroll')?.scrollLeft ?? 0;
   fill(root, html`<p class="sub">Press a heading to sort. A dash is a value that is undefined; hover over it to read why.</p>
     ${scroll('All layers', html`<table class="full"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`)}`);
+  root.querySelector('.scroll').scrollLeft = left;
+  if (held) root.querySelector(`[data-by="${held}"]`).focus();
   root.onclick = event => {
     const pressed = event.target.closest('thead button')?.dataset.by;
     if (!pressed) return;
     root.sorted = { by: pressed, down: pressed === by ? !down : true };
-    fullTable(root, { run });
-    root.querySelector(`[data-by="${pressed}"]`).focus();
+    fullTable(root, { run, at });
   };
+};
+
+// The rows of all layers at a measurement, which come by measure, with their names where they change.
+const modules = ({ history }, at) => {
+  const { values, undefined: reasons, layers = history[0].modules.layers } = history[at]?.modules ?? { layers: [] };
+  return layers.map((layer, k) => ({ layer, measures: Object.fromEntries(FULL.map(name => [name, values[name][k]])), undefined: reasons[k] ?? {} }));
 };
 
 // Says which third of the blocks turned most, as computed from their rows.
