@@ -114,7 +114,7 @@ def test_numbers_of_numpy_are_numbers_everywhere() -> None:
     few, many = (regime.Monitor(NET, X, chunk=chunk).report().final for chunk in (np.int64(4), 4))
     assert few == many
     assert regime.within(TINY, np.float32(1e3)).startswith("steps = ")
-    assert [event.kind for event in Session(TINY).stream(np.int64(1))] == ["started", "measured"]
+    assert [event.kind for event in Session(TINY).stream(np.int64(1))].count("measured") == 1
 
 
 def test_kernels_are_saved_from_the_first_measurement_on(tmp_path) -> None:

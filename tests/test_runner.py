@@ -13,7 +13,8 @@ SMALL = {"samples": 32, "test_samples": 16, "probe_samples": 16, "width": 32, "s
 
 
 def test_events_in_order_and_json_safe() -> None:
-    events = list(regime.stream(ToyConfig(**SMALL)))
+    # a slow machine says between measurements that it goes on
+    events = [event for event in regime.stream(ToyConfig(**SMALL)) if event.kind != "progress"]
     assert [event.kind for event in events] == ["started", *["measured"] * 4, "finished"]
     assert [event.step for event in events[1:-1]] == [0, 10, 20, 30]
     for event in events:

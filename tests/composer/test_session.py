@@ -55,6 +55,11 @@ def finish(session: Session) -> Report:
     return Report.from_dict(last.report)
 
 
+def told(events):
+    """Events without those that a slow machine says it goes on with."""
+    return [event for event in events if event.kind != "progress"]
+
+
 @pytest.mark.parametrize("more", [{}, {"learning_rate": 30.0}], ids=["converges", "diverges"])
 def test_a_run_saved_between_any_two_pieces_loses_no_measurement(
     more: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -80,25 +85,25 @@ def test_a_run_held_stepped_and_saved_is_the_run_never_held(case: str, tmp_path:
     for event in session.stream():
         if event.kind == "measured" and event.step == 10:
             break
-    (stepped,) = session.stream(1)
+    (stepped,) = told(session.stream(1))
     assert stepped.step == 20
     session.save(tmp_path / "session.pt")
     assert numbers(finish(session)) == want
     assert session.finished
     assert list(session.stream()) == []
     resumed = Session.load(tmp_path / "session.pt")
-    kinds = [(event.kind, getattr(event, "step", None)) for event in resumed.stream(1)]
+    kinds = [(event.kind, getattr(event, "step", None)) for event in told(resumed.stream(1))]
     assert kinds == [("started", None), ("measured", 30)]
     assert numbers(finish(resumed)) == want
     again = Session.load(tmp_path / "session.pt")
-    assert [event.kind for event in again.stream(1)] == ["started", "measured"]
+    assert [event.kind for event in told(again.stream(1))] == ["started", "measured"]
     again.save(tmp_path / "again.pt")
     assert numbers(finish(Session.load(tmp_path / "again.pt"))) == want
 
 
 def test_the_last_measurement_brings_the_report() -> None:
     session = Session(config("gd"))
-    kinds = [event.kind for event in session.stream(5)]
+    kinds = [event.kind for event in told(session.stream(5))]
     assert kinds == ["started", *["measured"] * 5, "finished"]
 
 
@@ -406,7 +411,7 @@ def test_a_run_that_adds_seeds_can_be_held_and_saved_anywhere(tmp_path: Path) ->
     session.save(tmp_path / "first.pt")
     assert numbers(finish(session)) == want
     resumed = Session.load(tmp_path / "first.pt")
-    kinds = [(event.kind, getattr(event, "step", None)) for event in resumed.stream(1)]
+    kinds = [(event.kind, getattr(event, "step", None)) for event in told(resumed.stream(1))]
     assert kinds[:2] == [("started", None), ("measured", 100)]
     if not resumed.finished:
         resumed.save(tmp_path / "second.pt")
