@@ -2,7 +2,6 @@
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in app.py
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+from tests.load.server import free_port
 
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     # processes that share the cores: more threads than cores wait for each other
@@ -66,12 +67,6 @@ class Server:
     def rests(self, within: int) -> bool:
         """Whether it computes nothing for a second that begins within so many."""
         return any(self.busy(1.0) < 0.2 for _ in range(within + 1))
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

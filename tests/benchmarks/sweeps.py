@@ -27,7 +27,8 @@ from regime.ui.form.presets import first
 from tests.benchmarks.environment import cores
 from tests.benchmarks.report import Section, Table, command
 from tests.benchmarks.timing import matmul_rate, matmul_turn
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT
+from tests.load.server import free_port
 
 NARROW = 128
 """Up to this width the map is held against single runs."""

@@ -2,13 +2,14 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,15 +86,22 @@ class Server:
         return (self.folder / "log").read_text()
 
 
+def free_port() -> int:
+    """A port for a server that starts later: below 32768, where no system's own choice for a connection takes it before."""
+    while True:
+        port = secrets.choice(range(10_000, 32_768))
+        with closing(socket.socket()) as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+
+
 @contextmanager
 def served(folder: str | Path | None = None, **environment: str) -> Iterator[Server]:
     """Serve the app until the block ends; more environment variables may be given."""
     with tempfile.TemporaryDirectory() as own:
         place = Path(folder or own)
         (place / "tmp").mkdir(exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         known = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
         own_files = {"TMPDIR": str(place / "tmp"), "GRADIO_TEMP_DIR": str(place / "tmp" / "gradio"), "REGIME_HUB": "0"}
         with (place / "log").open("ab") as log:

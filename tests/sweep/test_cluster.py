@@ -4,9 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import IO
 
 import pytest
 
@@ -14,15 +16,16 @@ import regime
 from regime import ConfigError, SweepConfig, ToyConfig
 from regime.sweep import cluster
 from regime.sweep.cluster import Cluster
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT
+from tests.load.server import free_port
 
 TINY = ToyConfig(samples=16, test_samples=8, probe_samples=8, steps=400, measure_every=100, seeds=2)
 MAP = SweepConfig(base=TINY, axes={"width": [8, 16, 24, 32, 40, 48], "alpha": [0.5, 1.0, 2.0]})
 
 
-def dask(kind: str, *arguments: str) -> subprocess.Popen:
+def dask(kind: str, *arguments: str, said: int | IO[bytes] = subprocess.DEVNULL) -> subprocess.Popen:
     command = [sys.executable, "-m", "distributed.cli." + kind, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
 
 
 @contextmanager
@@ -30,18 +33,21 @@ def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
     """A scheduler, still without workers: its address and its process."""
     pytest.importorskip("distributed")
     port = free_port()
-    process = dask("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-    try:
-        for _ in range(300):
-            with closing(socket.socket()) as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            time.sleep(0.1)
-        yield f"tcp://127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        process.wait(20)
+    with tempfile.TemporaryFile() as said:
+        process = dask("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", said=said)
+        try:
+            for _ in range(600):
+                with closing(socket.socket()) as sock:
+                    if sock.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                if process.poll() is not None:
+                    said.seek(0)
+                    pytest.fail(said.read().decode())
+                time.sleep(0.1)
+            yield f"tcp://127.0.0.1:{port}", process
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 @pytest.fixture(scope="module")
