@@ -50,16 +50,27 @@ def add_rows(out: Tensor, index: Tensor, rows: Tensor) -> Tensor:
     return out.index_add_(0, index, rows)
 
 
+def matrix(kernel: Tensor, outputs: Outputs) -> Tensor:
+    """View a kernel of `zeros`, or a block of its examples, as (*s, n, m) or (*s, n C, m C).
+
+    Args:
+        kernel: (*s, n, m) or (*s, n, m, C, C).
+        outputs: "trace" or "full".
+    """
+    if outputs == "trace":
+        return kernel
+    *s, n, m, c, _ = kernel.shape
+    return kernel.transpose(-3, -2).view(*s, n * c, m * c)
+
+
 def mirror(kernel: Tensor, outputs: Outputs) -> Tensor:
     """Complete, in place, a symmetric kernel that is right on and below its diagonal."""
-    if outputs == "trace":
-        kernel = kernel[..., None, None]
-    for start, stop in spans(kernel.shape[-4], max(1, TRIANGLE // kernel.shape[-1])):
-        below, square = kernel[..., start:stop, :start, :, :], kernel[..., start:stop, start:stop, :, :]
-        kernel[..., :start, start:stop, :, :] = below.transpose(-4, -3).mT
-        above = torch.ones(stop - start, stop - start, dtype=torch.bool, device=kernel.device).triu(1)
-        square.copy_(torch.where(above[..., None, None], square.transpose(-4, -3).mT, square))
-    return kernel[..., 0, 0] if outputs == "trace" else kernel
+    whole = matrix(kernel, outputs)
+    for start, stop in spans(whole.shape[-1], TRIANGLE):
+        square = whole[..., start:stop, start:stop]
+        whole[..., :start, start:stop] = whole[..., start:stop, :start].mT
+        square.copy_(square.tril() + square.tril(-1).mT)
+    return kernel
 
 
 def step(n: int, each: int, least: int = TRIANGLE, device: torch.device = CPU) -> int:
@@ -101,17 +112,12 @@ def rows(
     *s, n, c, _ = j.shape
     m = j2.shape[-3]
     kernel = out if out is not None else zeros(j, n, m, outputs, s)
-    flat = (-2, -1) if outputs == "trace" else (-3, -2)
+    whole, per, flat = matrix(kernel, outputs), *((1, (-2, -1)) if outputs == "trace" else (c, (-3, -2)))
     left, right = j.flatten(*flat), j2.flatten(*flat)
-    per = 1 if outputs == "trace" else c
     for start, stop in spans(n, step(n, per, LONG, j.device) if same else n):
-        end = stop if same else m
-        block = _inner_products(left[..., start * per : stop * per, :], right[..., : end * per, :])
-        if outputs == "trace":
-            kernel[..., start:stop, :end].add_(block, alpha=scale / c)
-        else:
-            block = block.unflatten(-1, (end, c)).unflatten(-3, (stop - start, c)).transpose(-3, -2)
-            kernel[..., start:stop, :end, :, :].add_(block, alpha=scale)
+        some, others = slice(start * per, stop * per), slice((stop if same else m) * per)
+        products = _inner_products(left[..., some, :], right[..., others, :])
+        whole[..., some, others].add_(products, alpha=scale / c if outputs == "trace" else scale)
     return mirror(kernel, outputs) if same and out is None else kernel
 
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, mirror, rows, spans, step, zeros
+from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows, matrix, mirror, rows, spans, step, zeros
 
 CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
 """On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight
@@ -109,12 +109,13 @@ def _add_by_grams(
     c = g.shape[-2]
     pairs = left[1][..., 0, 0].numel() // n * right[1].shape[-3] * (1 if outputs == "trace" else c * c)
     most = max(1, workspace // max(1, 2 * pairs * kernel.element_size()))
-    each = left[1].shape[-3] // n * (1 if outputs == "trace" else c)
+    per = 1 if outputs == "trace" else c
+    whole, each = matrix(kernel, outputs), left[1].shape[-3] // n * per
     for start, stop in spans(n, min(most, step(n, each, device=kernel.device)) if same else most):
         end = stop if same else m
         x, g, i = _examples(left, start, stop)
         y, g2, j = _examples(right, 0, end)
-        block = kernel.narrow(axis, start, stop - start).narrow(axis + 1, 0, end)
+        block = whole[..., start * per : stop * per, : end * per]
         products = x @ y.mT
         if weight != 1:
             products *= weight
@@ -128,12 +129,14 @@ def _add_by_grams(
             else:
                 block += _by_example(products.mul_(inner), i, j, stop - start, end) / c
         else:
-            inner = (g.flatten(-3, -2) @ g2.flatten(-3, -2).mT).unflatten(-1, (-1, c)).unflatten(-3, (-1, c)).transpose(-3, -2)
-            if single:
-                block.addcmul_(inner, products[..., None, None])
+            inner = (g.flatten(-3, -2) @ g2.flatten(-3, -2).mT).unflatten(-2, (-1, c))
+            if single:  # along whole rows: pairs of outputs are too few for a fast loop
+                block.unflatten(-2, (-1, c)).addcmul_(
+                    inner, products.unsqueeze(-1).expand(*products.shape, c).flatten(-2).unsqueeze(-2)
+                )
             else:
                 for one, two in product(range(c), repeat=2):
-                    block[..., one, two] += _by_example(products * inner[..., one, two], i, j, stop - start, end)
+                    block[..., one::c, two::c] += _by_example(products * inner[..., one, two::c], i, j, stop - start, end)
 
 
 Positions = tuple[Tensor, Tensor, Tensor | None, list[int]]
