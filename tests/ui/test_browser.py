@@ -257,21 +257,21 @@ def test_pause_keeps_what_was_reached_and_computes_nothing_until_a_turned_contro
 
 def test_a_run_paused_stepped_and_continued_ends_with_the_numbers_of_one_that_was_not(page, server):
     visit(page, server)
-    settings(page, Steps=240, Measure_every=20)
+    settings(page, Steps=960, Measure_every=20)
     press(page, "Run")
-    expect(page.locator("#toy-transport")).to_contain_text("step 240 of 240", timeout=MINUTES)
+    expect(page.locator("#toy-transport")).to_contain_text("step 960 of 960", timeout=MINUTES)
     ended(page)
     want = report(page)
     press(page, "Reset")
-    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 240", timeout=MINUTES)
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 960", timeout=MINUTES)
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
     assert reach(page, ".v-loss", "--twin") > 0.95, "the twin's future, before the first step"
     assert reach(page, ".v-loss", "--net") < 0.05
     for step in (20, 40):
         press(page, "Step")
-        expect(page.locator("#toy-transport")).to_contain_text(f"step {step} of 240", timeout=MINUTES)
+        expect(page.locator("#toy-transport")).to_contain_text(f"step {step} of 960", timeout=MINUTES)
         expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible(timeout=MINUTES)
-    pause_when(page, "#toy-transport", r"step ([6-9]\d|\d{3}) of 240")
+    pause_when(page, "#toy-transport", r"step ([6-9]\d|\d{3}) of 960")
     press(page, "Continue")
     expect(page.locator("#toy-transport")).to_contain_text("paused", timeout=MINUTES)
     press(page, "Continue")
