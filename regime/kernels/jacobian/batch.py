@@ -107,10 +107,11 @@ class Projected:
         self.exact = whole.shape[1] <= self.count
         if self.exact:
             return whole
-        generator, signs = torch.Generator().manual_seed(self.seed), None
-        while signs is None or len(torch.unique(signs * signs[:1], dim=1).T) < self.count:
-            signs = torch.randint(0, 2, (whole.shape[1], self.count), generator=generator, device="cpu") * 2 - 1
-        return whole @ (signs.to(whole.device, whole.dtype) / whole.shape[1] ** 0.5)
+        generator, signs = np.random.default_rng(self.seed), ()  # not torch's: draws of its own are looked for in each pass
+        while len({row.tobytes() for row in signs}) < self.count:
+            signs = generator.integers(0, 2, (self.count, whole.shape[1]), dtype=np.int8) * 2 - 1
+            signs *= signs[:, :1]
+        return whole @ (torch.from_numpy(signs).to(whole.device, whole.dtype).mT / whole.shape[1] ** 0.5)
 
 
 class Chosen:

@@ -75,6 +75,15 @@ def test_attention_without_dropout_draws_nothing(monkeypatch: pytest.MonkeyPatch
     assert empirical_ntk(model, x, readout=lambda o, _: o.mean(1)).total.isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [(torch.float32, "projection"), (torch.bfloat16, "projection"), (torch.bfloat16, "trace")]
+)
+def test_what_the_engine_draws_is_not_the_networks(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, kind: str) -> None:
+    monkeypatch.setattr(structure, "check_settled", lambda *_: pytest.fail("passed again"))
+    kernel = empirical_ntk(nn.Linear(4, 30).to(dtype), X.to(dtype), outputs=kind, projections=8).total
+    assert kernel.isfinite().all()
+
+
 GENERATORS = {
     "Python": (random.Random, lambda own: float(own.random() > 0.1)),
     "NumPy": (np.random.default_rng, lambda own: float(own.random() > 0.1)),
