@@ -46,10 +46,35 @@ class Scale(nn.Module):
 
 @pytest.mark.parametrize("others", [(nn.Tanh(), nn.ReLU()), (Scale(1.0), Scale(2.0))], ids=["modules", "extra state"])
 @pytest.mark.parametrize("double", [False, True])
-def test_networks_that_compute_something_else_are_refused(others: tuple[nn.Module, nn.Module], double: bool) -> None:
+@pytest.mark.parametrize("size", [1.0, 1e-6])
+def test_networks_that_compute_something_else_are_refused(
+    others: tuple[nn.Module, nn.Module], double: bool, size: float
+) -> None:
     before, after, x = pair()
     before[1], after[1] = others
+    for model in (before, after):
+        model[2].weight.data *= size
+        model[2].bias.data *= size
     with pytest.raises(ValueError, match="after: it computes something else"):
         regime.compare(before, after.double() if double else after, x)
     after[1] = others[0]
     regime.compare(before, after, x)
+
+
+def test_a_small_part_of_another_function_is_refused_where_precision_is_the_same() -> None:
+    before, after, x = pair()
+    before[1], after[1] = Scale(1.0), Scale(1.002)
+    with pytest.raises(ValueError, match="after: it computes something else"):
+        regime.compare(before, after, x)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_outputs_that_are_small_differences_are_those_of_one_function(double: bool) -> None:
+    before, _, x = pair()
+    start, after = copy.deepcopy(before), copy.deepcopy(before)
+    with torch.no_grad():
+        after[0].weight += 1e-5
+    report = regime.compare(
+        before, after.double() if double else after, x, readout=lambda f, batch: f - start(batch.float()).detach()
+    )
+    assert 0 < report.final["kernel_change"] < 1e-4
