@@ -178,7 +178,7 @@ class Watched:
 
     def _at_once(self, n: int) -> int:
         """Examples to capture at once: half of all unless told, since a capture goes back, too."""
-        return self.chunk or max(1, n // 2)
+        return min(n, self.chunk or max(1, n // 2))
 
     def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
         chunk = chunk or self.chunk or n
