@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regime.composer.monitor import Monitor, Outputs
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
-from regime.kernels.jacobian.parameters import unwrapped
+from regime.kernels.jacobian.parameters import check_here, unwrapped
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.turns import in_turn
 from regime.kernels.jacobian.verify import PRECISION, near
@@ -50,6 +50,7 @@ def compare(
     for name, model in (("before", before), ("after", after)):
         if not isinstance(model, nn.Module):
             raise ValueError(f"{name}: an nn.Module is needed, got {type(model).__name__}")
+        check_here(unwrapped(model), name)
     if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
         raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
     before, after = unwrapped(before), unwrapped(after)

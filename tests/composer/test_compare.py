@@ -30,6 +30,15 @@ def test_half_precision_beside_single(half: str, of_batch: torch.dtype) -> None:
     assert report.final["kernel_change"] == pytest.approx(wide.final["kernel_change"], rel=1e-4)
 
 
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_a_checkpoint_that_is_not_loaded_is_refused_by_its_name(which: str) -> None:
+    before, after, x = pair()
+    given = {"before": before, "after": after}
+    given[which].to("meta")
+    with pytest.raises(ValueError, match=f"{which}: the parameter 0.weight is not here: it is on the meta device"):
+        regime.compare(**given, batch=x)
+
+
 class Scale(nn.Module):
     """A number that is in the state, and neither parameter nor buffer."""
 

@@ -427,6 +427,7 @@ def test_inference_tensors() -> None:
     [
         (nn.Embedding(5, 2, scale_grad_by_freq=True), torch.arange(4), r"\(Embedding\) couples .* scale_grad_by_freq=False"),
         (nn.Linear(4, 2), torch.eye(4).to_sparse(), "batch: 'batch' is sparse"),
+        (nn.Linear(4, 2), torch.empty(4, 4, device="meta"), "batch: 'batch' is on the meta device"),
     ],
 )
 def test_what_has_no_kernel_is_named(model: nn.Module, x: Tensor, message: str) -> None:
