@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from regime.composer.monitor import Monitor, Outputs
 from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
-from regime.kernels.jacobian.parameters import unwrapped
+from regime.kernels.jacobian.parameters import check_here, unwrapped
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.turns import in_turn
-from regime.kernels.jacobian.verify import near
+from regime.kernels.jacobian.verify import PRECISION, near
 from regime.kernels.request import check_calls
 from regime.observe.network import Watched
 from regime.record.report import Report
@@ -50,6 +50,7 @@ def compare(
     for name, model in (("before", before), ("after", after)):
         if not isinstance(model, nn.Module):
             raise ValueError(f"{name}: an nn.Module is needed, got {type(model).__name__}")
+        check_here(unwrapped(model), name)
     if losses is not None and not (isinstance(losses, tuple | list) and len(losses) == 2):
         raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
     before, after = unwrapped(before), unwrapped(after)
@@ -71,13 +72,15 @@ def _check_same_function(monitor: Monitor, after: nn.Module) -> None:
     own = monitor.observer
     if next(after.parameters()).device != monitor.device:
         return  # where the batch is not
-    batch = own.batch
+    batch, alike = own.batch, PRECISION
     if (double := _is_double(after)) != _is_double(own.model):
+        alike = ALIKE
         others = {single: finer for finer, single in SINGLE.items()} if double else SINGLE
         batch = mapped(lambda tensor: tensor.to(others.get(tensor.dtype, tensor.dtype)), batch)
     watched = Watched(after, batch, own.readout, own.chunk)
     here, there = own.evaluate(own.batch), watched.evaluate(batch)
-    if not near(here.to(there), there, max(ALIKE, own.rounding**0.5, watched.rounding**0.5)):
+    relative = max(alike, own.rounding**0.5, watched.rounding**0.5)
+    if not near(here.to(there), there, relative, lambda: max(own.noise_of(here), watched.noise_of(there))):
         raise ValueError(
             "after: it computes something else than `before` does with the tensors of `after`: "
             "their modules, or what these keep beside parameters and buffers, differ"

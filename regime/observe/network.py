@@ -18,6 +18,7 @@ from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import ROOT, blocks_of, check_mode, owned
 from regime.kernels.jacobian.placed import placed
+from regime.kernels.jacobian.rounding import largest_row
 from regime.kernels.jacobian.single import halves, promoting, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
@@ -85,6 +86,11 @@ class Watched:
     def evaluate(self, batch: Batch, chunk: int | None = None) -> Float[Tensor, "n C"]:
         """The outputs on any batch, finite or not, so many examples at once; None: as of the probe batch."""
         return self._evaluate(batch, self._theta(), chunk)
+
+    def noise_of(self, outputs: Float[Tensor, "P C"]) -> float:
+        """Return what rounding may make of these outputs for one probe example; 0 where it cannot be told."""
+        exact = self._exact({})
+        return 0.0 if exact is None else 8 * largest_row(outputs.to(exact) - exact)
 
     def capture(self, batch: Batch) -> dict[str, LayerJacobian]:
         """The Jacobians of all layers that the function depends on, by path, at the parameters of now."""
@@ -172,7 +178,7 @@ class Watched:
 
     def _at_once(self, n: int) -> int:
         """Examples to capture at once: half of all unless told, since a capture goes back, too."""
-        return self.chunk or max(1, n // 2)
+        return min(n, self.chunk or max(1, n // 2))
 
     def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
         chunk = chunk or self.chunk or n
@@ -190,6 +196,10 @@ class Watched:
             output = widened(self._passed(batch, passes))
             self.rounding = max(self.rounding, passes.rounding)
         return output
+
+    def _glimpse(self) -> Float[Tensor, "k C"]:
+        """The outputs for a few examples at the start, by the same pass each time."""
+        return self._forward(select(self.batch, [0, self.size // 3, self.size - 1]), self._theta(self._names()))
 
     def _passed(self, batch: Batch, passes: Passes) -> Float[Tensor, "n C"]:
         """What the network gives, without a graph, where it differentiates nothing on its way."""

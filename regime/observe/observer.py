@@ -19,8 +19,9 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.packed import PackedJacobian, packed
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
+from regime.kernels.jacobian.rounding import SINGLE
 from regime.kernels.jacobian.single import halves, widen
-from regime.kernels.jacobian.verify import PRECISION, near, tolerance_of
+from regime.kernels.jacobian.verify import PRECISION, near
 from regime.kernels.projection import groups, left_out
 from regime.observe.kept import Kept
 from regime.observe.network import NUDGE, Watched
@@ -140,12 +141,11 @@ class Observer(Watched):
         if not self._replays(start, seen.outputs):
             self.kept.chunks.clear()
         representations = {name: rows for name, rows in seen.representations.items() if name in self.places}
-        return First(state, seen.outputs, kernels, representations, without)
+        return First(state, seen.outputs, kernels, representations, without, self._glimpse())
 
     def _begins_as(self, first: First) -> bool:
         """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
-        now = self._forward(select(self.batch, some := [*{0, self.size // 3, self.size - 1}]), self._theta(self._names()))
-        return near(now, first.outputs[some], tolerance_of(self.rounding))
+        return near(self._glimpse(), first.glimpse, 8 * min(self.rounding, SINGLE))
 
     def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
         """Whether what blocks gave can stand for them: others may need what they do beside."""

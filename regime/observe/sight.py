@@ -18,6 +18,8 @@ class First:
     representations: dict[str, Float[Tensor, "P _"]]
     left_out: Float[Tensor, "G P P"] | None
     """The kernel without each group of the outputs, where these are random projections."""
+    glimpse: Float[Tensor, "k C"]
+    """The outputs for a few examples, by a pass of their own that can be taken again."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,15 @@ def test_half_precision_beside_single(half: str, of_batch: torch.dtype) -> None:
     assert report.final["kernel_change"] == pytest.approx(wide.final["kernel_change"], rel=1e-4)
 
 
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_a_checkpoint_that_is_not_loaded_is_refused_by_its_name(which: str) -> None:
+    before, after, x = pair()
+    given = {"before": before, "after": after}
+    given[which].to("meta")
+    with pytest.raises(ValueError, match=f"{which}: the parameter 0.weight is not here: it is on the meta device"):
+        regime.compare(**given, batch=x)
+
+
 class Scale(nn.Module):
     """A number that is in the state, and neither parameter nor buffer."""
 
@@ -46,10 +55,35 @@ class Scale(nn.Module):
 
 @pytest.mark.parametrize("others", [(nn.Tanh(), nn.ReLU()), (Scale(1.0), Scale(2.0))], ids=["modules", "extra state"])
 @pytest.mark.parametrize("double", [False, True])
-def test_networks_that_compute_something_else_are_refused(others: tuple[nn.Module, nn.Module], double: bool) -> None:
+@pytest.mark.parametrize("size", [1.0, 1e-6])
+def test_networks_that_compute_something_else_are_refused(
+    others: tuple[nn.Module, nn.Module], double: bool, size: float
+) -> None:
     before, after, x = pair()
     before[1], after[1] = others
+    for model in (before, after):
+        model[2].weight.data *= size
+        model[2].bias.data *= size
     with pytest.raises(ValueError, match="after: it computes something else"):
         regime.compare(before, after.double() if double else after, x)
     after[1] = others[0]
     regime.compare(before, after, x)
+
+
+def test_a_small_part_of_another_function_is_refused_where_precision_is_the_same() -> None:
+    before, after, x = pair()
+    before[1], after[1] = Scale(1.0), Scale(1.002)
+    with pytest.raises(ValueError, match="after: it computes something else"):
+        regime.compare(before, after, x)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_outputs_that_are_small_differences_are_those_of_one_function(double: bool) -> None:
+    before, _, x = pair()
+    start, after = copy.deepcopy(before), copy.deepcopy(before)
+    with torch.no_grad():
+        after[0].weight += 1e-5
+    report = regime.compare(
+        before, after.double() if double else after, x, readout=lambda f, batch: f - start(batch.float()).detach()
+    )
+    assert 0 < report.final["kernel_change"] < 1e-4

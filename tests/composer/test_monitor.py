@@ -288,6 +288,13 @@ def test_what_measuring_costs_is_told_and_refused_beforehand(monkeypatch: pytest
     regime.Monitor(wide, batch, outputs="projection")
 
 
+def test_a_chunk_beyond_the_batch_costs_what_the_batch_does() -> None:
+    model, batch = network(), data(12)[0]
+    whole = regime.Monitor.plan(model, batch, chunk=12).bytes
+    assert regime.Monitor.plan(model, batch, chunk=10**9).bytes == whole
+    assert regime.Monitor(model, batch, chunk=10**9).estimate.bytes == whole
+
+
 def test_projected_outputs_estimate_all_with_a_stated_error() -> None:
     torch.manual_seed(0)
     model, batch = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 300)), data()[0]

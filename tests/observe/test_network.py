@@ -175,9 +175,13 @@ class Elsewhere(nn.Module):
     ],
     ids=["global", "hook", "module", "method"],
 )
-def test_a_function_that_becomes_another_is_no_training(change: Callable[[nn.Module], Any]) -> None:
+@pytest.mark.parametrize("size", [1.0, 1e-9])
+def test_a_function_that_becomes_another_is_no_training(change: Callable[[nn.Module], Any], size: float) -> None:
     torch.manual_seed(0)
     model = Elsewhere().double()
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.mul_(size)
     start = copy.deepcopy(model.state_dict())
     monitor = regime.Monitor(model, X)
     try:

@@ -33,6 +33,8 @@ def check_batch(name: str, batch: object) -> None:
             raise ValueError(f"{name}: {part!r} is a ragged set of tensors; pad them to one tensor and pass a mask")
         if isinstance(value, Tensor) and value.layout != torch.strided:
             raise ValueError(f"{name}: {part!r} is sparse ({value.layout}); pass it dense")
+        if isinstance(value, Tensor) and value.is_meta:
+            raise ValueError(f"{name}: {part!r} is on the meta device, without numbers; pass a tensor that holds them")
     n = size(batch, name)
     for part, value in {} if isinstance(batch, Tensor) else batch.items():
         if not isinstance(value, Tensor) and _by_example(value, n):

@@ -7,7 +7,7 @@ gradients, one evaluation of the model an example: slow, and exact for any modul
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,12 @@ from regime.kernels.jacobian.part import Part, dense, real, wide
 from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.recording import Entry, Recording, Use
 from regime.kernels.jacobian.refusal import check_apart, coupled, refuse
-from regime.kernels.jacobian.rounding import jittered
+from regime.kernels.jacobian.rounding import jittered, noise_of
 from regime.kernels.jacobian.routed import by_rows, misplaced
 from regime.kernels.jacobian.single import check_seen
 from regime.kernels.jacobian.structure import Structure, learn
 from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.jacobian.verify import GradientCheck, near
+from regime.kernels.jacobian.verify import GradientCheck
 
 Take = Callable[[str, LayerJacobian], None]
 """Told of a layer's path and of its Jacobian."""
@@ -123,7 +123,7 @@ def stream(
             _ = check.moved, check.known  # before activations take memory
         outputs = evaluate(model, examples, readout, recording := Recording(structure.shared, stop - start))
         graph = graph_under(outputs)
-        if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe.tolerance_of_outputs)):
+        if not (probe.same(outputs) and _as_apart(structure, outputs, start, probe)):
             refuse(model, examples, readout, checks)
         uses = [use for use in recording.uses if use.edge.node in graph]
         moved = misplaced(outputs, uses) if structure.doubtful else []
@@ -141,7 +141,7 @@ def stream(
         if structure.doubtful:
             order = torch.arange(stop - start - 1, -1, -1, device="cpu").chunk(2)  # in halves: one example may decide for all
             turned = torch.cat([evaluate(model, select(examples, part.tolist()), readout).detach() for part in order])
-            if not near(turned.flip(0), outputs.detach(), probe.tolerance_of_outputs):
+            if not probe.near(turned.flip(0), outputs.detach()):
                 away = (turned.flip(0) - outputs.detach()).norm().item()  # such as where an expert takes no more tokens
                 raise ValueError(coupled(f"by {away:.2g} in another order"))
 
@@ -235,21 +235,23 @@ def _probe(
 ) -> GradientCheck:
     """The examples of the structure's probe that are among these rows; where none is, one that is passed alone."""
     pairs = [(k, row - rows.start) for k, row in enumerate(structure.examples) if rows.start <= row < rows.stop]
+    fine = structure.jittered is None
+    noise = cache(partial(noise_of, model, select(batch, structure.examples), readout)) if fine else None
     if pairs:
         chosen, inside = map(list, zip(*pairs, strict=True))
-        return GradientCheck(structure.outputs, chosen, inside, layers, structure.tolerance, keep, structure.jittered)
+        return GradientCheck(structure.outputs, chosen, inside, layers, structure.tolerance, keep, structure.jittered, noise)
     middle = (rows.start + rows.stop) // 2
     single = select(batch, [middle])
     alone = evaluate(model, single, readout)
-    other = None if structure.jittered is None else jittered(model, single, readout)
-    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.tolerance, keep=False, jittered=other)
+    other = None if fine else jittered(model, single, readout)
+    return GradientCheck(alone, [0], [middle - rows.start], layers, structure.tolerance, False, other, noise)
 
 
-def _as_apart(structure: Structure, outputs: Tensor, start: int, tolerance: float) -> bool:
+def _as_apart(structure: Structure, outputs: Tensor, start: int, probe: GradientCheck) -> bool:
     """Whether a batch's outputs, from some row on, are those of the smaller probe, where examples are among others."""
     rows, apart = structure.others or ([], outputs)
     pairs = [(row - start, k) for k, row in enumerate(rows) if 0 <= row - start < len(outputs)]
-    return not pairs or near(outputs[[row for row, _ in pairs]], apart[[k for _, k in pairs]], tolerance)
+    return not pairs or probe.near(outputs[[row for row, _ in pairs]], apart[[k for _, k in pairs]])
 
 
 @torch.inference_mode(False)

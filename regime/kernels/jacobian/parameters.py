@@ -90,16 +90,21 @@ def _block(parts: list[str], *, below: bool) -> str:
     return ".".join(parts[:-1] or parts)
 
 
+def check_here(model: nn.Module, argument: str = "model") -> None:
+    """Refuse networks whose parameters or buffers are elsewhere; raises ValueError that names the argument and the first."""
+    for kind, tensors in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
+        for name, tensor in tensors:
+            if (where := elsewhere(tensor)) is not None:
+                raise ValueError(f"{argument}: the {kind} {name} is not here: {where}")
+
+
 def check_mode(model: nn.Module) -> None:
     """Refuse networks whose parameters are elsewhere, and modules in training mode that mix examples or depend on chance.
 
     Raises:
         ValueError: it names the first such parameter or module, and the mend.
     """
-    for kind, tensors in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
-        for name, tensor in tensors:
-            if (where := elsewhere(tensor)) is not None:
-                raise ValueError(f"model: the {kind} {name} is not here: {where}")
+    check_here(model)
     for path, module in model.named_modules():
         name = f"{path or ROOT} ({type(module).__name__})"
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -63,7 +63,7 @@ def refuse(
     if bad := [path for check in checks for path, gradient in check.known.items() if not bool(gradient.size.isfinite())]:
         raise ValueError(f"model: gradients of its outputs are not finite on this batch, in {', '.join(bad[:3])}")
     first, second = (evaluate(model, batch, readout) for _ in range(2))
-    if not near(first, second, max(check.tolerance_of_outputs for check in checks)):
+    if not near(first, second, checks[0].tolerance, lambda: sum(check.coarse**2 for check in checks) ** 0.5):
         raise ValueError(RANDOM)
     several = select(batch, ([*range(len(first))] * ENOUGH)[:ENOUGH])
     outputs, moved = (way(model, several, readout) for way in (evaluate, jittered))
@@ -74,7 +74,8 @@ def refuse(
     each = [first] if len(checks) == 1 else [first[:, k : k + 1] for k in range(len(checks))]
     pairs = list(zip(checks, each, strict=True))
     if not odd or any(check.unlike(outputs) for check, outputs in pairs):
-        away = max((outputs[check.rows] - check.outputs[check.chosen]).norm().item() for check, outputs in pairs)
+        apart = [outputs[check.rows] - check.outputs[check.chosen] for check, outputs in pairs if not check.same(outputs)]
+        away = max((each.norm().item() for each in apart), default=0.0)
         raise ValueError(coupled(f"by {away:.2g}" if away > 0 else "or its gradients do"))
     size = max(check.known[path].norm for check in checks for path in odd)
     raise ValueError(

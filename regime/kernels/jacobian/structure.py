@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from regime.kernels.jacobian.backward import graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.chance import check_settled
 from regime.kernels.jacobian.refusal import coupled
-from regime.kernels.jacobian.rounding import SINGLE, jittered
+from regime.kernels.jacobian.rounding import SINGLE, jittered, noise_of
 from regime.kernels.jacobian.trace import PROBES, Call, ExampleAxis, Log, RowLog, Shared, Site
 from regime.kernels.jacobian.undisturbed import Passes
 from regime.kernels.jacobian.verify import near, tolerance_of
@@ -179,12 +180,13 @@ def _check_alone(
     model: nn.Module, batch: Batch, readout: Readout | None, rows: list[int], outputs: Tensor, tolerance: float
 ) -> None:
     """Refuse examples that take another way among others, such as where any is padded: `outputs` are first those of `rows`."""
+    noise = cache(partial(noise_of, model, select(batch, rows), readout))
     for row, among in zip(rows, outputs.detach(), strict=False):
         try:
             alone = evaluate(model, select(batch, [row]), readout).detach()
         except ValueError:
             continue  # a network that takes no single example
-        if not near(alone, among[None], tolerance):
+        if not near(alone, among[None], tolerance, noise):
             raise ValueError(coupled(f"by {(alone - among).norm().item():.2g}"))
 
 

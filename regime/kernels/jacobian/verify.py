@@ -44,14 +44,19 @@ class GradientCheck:
     """Whether the graph is needed again."""
     jittered: Float[Tensor, "k C"] | None = None
     """The outputs with another rounding, where numbers are coarser than float32."""
+    noise_of_outputs: Callable[[], float] | None = None
+    """What rounding may make of the outputs for one example, where numbers are no coarser; it takes passes."""
 
     @cached_property
-    def tolerance_of_outputs(self) -> float:
-        """The relative error that rounding may make of outputs."""
+    def coarse(self) -> float:
+        """What rounding may make of the outputs for one example, where numbers are coarser than float32."""
         if self.jittered is None:
-            return self.tolerance
-        outputs = self.outputs.detach()
-        return self.tolerance + JITTER * float((self.jittered.detach() - outputs).norm() / (1 + 2 * outputs.norm()))
+            return 0.0
+        return JITTER * float((self.jittered.detach() - self.outputs.detach()).norm()) / len(self.outputs) ** 0.5
+
+    def near(self, one: Float[Tensor, "n C"], two: Float[Tensor, "n C"]) -> bool:
+        """Whether outputs differ by no more than rounding."""
+        return near(one, two, self.tolerance, self.noise_of_outputs or (lambda: self.coarse))
 
     def of_output(self, k: int) -> "GradientCheck":
         """Return the check of one output."""
@@ -60,7 +65,7 @@ class GradientCheck:
 
     def same(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether the batch has the same outputs for these examples."""
-        return near(outputs[self.rows], self.outputs[self.chosen], self.tolerance_of_outputs)
+        return self.near(outputs[self.rows], self.outputs[self.chosen])
 
     @cached_property
     def weights(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " C"]]:
@@ -170,15 +175,17 @@ def squared(tensor: Tensor) -> Float[Tensor, ""]:
     return torch.linalg.vector_norm(rows, dim=-1).double().square().sum()
 
 
-def near(one: Tensor, two: Tensor, relative: float) -> bool:
-    """Return whether outputs differ by no more than rounding.
+def near(one: Tensor, two: Tensor, relative: float, noise: Callable[[], float] | None = None) -> bool:
+    """Return whether outputs differ by no more than rounding, whatever their size.
 
     Args:
         one: outputs.
         two: the same ones, computed otherwise.
-        relative: the error that rounding may make.
+        relative: the error that rounding may make, where they are not small differences of large numbers.
+        noise: what rounding may make of the outputs for one example, asked where they differ by more.
     """
-    return bool((one - two).norm() <= relative * (1 + one.norm() + two.norm()))
+    away, *sizes = (torch.linalg.vector_norm(each, dtype=torch.float64) for each in (one - two, one, two))
+    return bool(away <= relative * sum(sizes)) or (noise is not None and bool(away <= noise() * len(one) ** 0.5))
 
 
 @cache

@@ -1,5 +1,6 @@
 """The check of every call: a fast path that is wrong is found and replaced, and what cannot be mended is refused by name."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -130,15 +131,16 @@ def test_complex_parameters_are_two_real_ones() -> None:
     assert linearization.top_eigenvalue > 0
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6, 1e-12])
 @pytest.mark.parametrize(
     "coupled",
     [
         lambda net, x: (x - x.mean(0)) @ net.w @ net.v.T,
         lambda net, x: (x @ net.w).tanh() @ net.v.T / len(x),
         lambda net, x: (x @ net.w).tanh() @ net.v.T * (1 + (x @ net.w).std()),
+        lambda net, x: (x @ net.w).tanh() @ net.v.T * (2 + x[0, 0].tanh()),
     ],
-    ids=["mean", "number", "spread"],
+    ids=["mean", "number", "spread", "first"],
 )
 def test_examples_that_affect_one_another_are_refused_at_any_scale(scale: float, coupled: Callable) -> None:
     model = Net(lambda net, x: scale * coupled(net, x))
@@ -234,13 +236,18 @@ def test_squares_out_of_range_are_not_taken_for_coupled(scale: float) -> None:
         empirical_ntk(model, x, readout=lambda o, _: o * scale)
 
 
-def test_outputs_that_cancel_are_not_taken_for_coupled() -> None:
-    """f - f0 is rounding at the start, in whichever company."""
-    start = Net(lambda net, x: (x @ net.w).tanh() @ net.v.T, dtype=torch.float32).requires_grad_(False)
-    model = Net(lambda net, x: 1e4 * ((x @ net.w).tanh() @ net.v.T - start(x)), dtype=torch.float32)
+@pytest.mark.parametrize("alpha", [1.0, 1e4, 1e8])
+def test_outputs_that_cancel_are_not_taken_for_coupled(alpha: float) -> None:
+    """f - f0 is rounding at the start, in whichever company: as networks are made lazy by a large alpha."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(5, 300), nn.Tanh(), nn.Linear(300, 2)), torch.randn(64, 5)
+    start, kernel = copy.deepcopy(model).requires_grad_(False), empirical_ntk(model, x).total
     with torch.no_grad():
-        model.w += 1e-6
-    assert empirical_ntk(model, inputs().float()).total.isfinite().all()
+        model[0].weight += 1e-6
+    own = empirical_ntk(model, x, readout=lambda f, batch: alpha * (f - start(batch))).total
+    assert relative(own, alpha**2 * kernel) < 1e-4
+    with pytest.raises(ValueError, match="changes with the other examples"):
+        empirical_ntk(model, x, readout=lambda f, batch: alpha * (f - start(batch) + 1e-3 * f.mean(0)))
 
 
 @pytest.mark.parametrize(
@@ -420,6 +427,7 @@ def test_inference_tensors() -> None:
     [
         (nn.Embedding(5, 2, scale_grad_by_freq=True), torch.arange(4), r"\(Embedding\) couples .* scale_grad_by_freq=False"),
         (nn.Linear(4, 2), torch.eye(4).to_sparse(), "batch: 'batch' is sparse"),
+        (nn.Linear(4, 2), torch.empty(4, 4, device="meta"), "batch: 'batch' is on the meta device"),
     ],
 )
 def test_what_has_no_kernel_is_named(model: nn.Module, x: Tensor, message: str) -> None:
