@@ -19,9 +19,8 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.packed import PackedJacobian, packed
 from regime.kernels.jacobian.parameters import ROOT
 from regime.kernels.jacobian.part import real
-from regime.kernels.jacobian.rounding import SINGLE
 from regime.kernels.jacobian.single import halves, widen
-from regime.kernels.jacobian.verify import PRECISION, near
+from regime.kernels.jacobian.verify import PRECISION, near, tolerance_of
 from regime.kernels.projection import groups, left_out
 from regime.observe.kept import Kept
 from regime.observe.network import NUDGE, Watched
@@ -145,7 +144,7 @@ class Observer(Watched):
 
     def _begins_as(self, first: First) -> bool:
         """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
-        return near(self._glimpse(), first.glimpse, 8 * min(self.rounding, SINGLE))
+        return near(self._glimpse(), first.glimpse, tolerance_of(self.rounding))
 
     def _replays(self, start: dict[str, Tensor], outputs: Float[Tensor, "P C"]) -> bool:
         """Whether what blocks gave can stand for them: others may need what they do beside."""
