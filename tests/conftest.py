@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ import torch
 from jaxtyping import install_import_hook
 
 from tests.load.server import free_port
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it, and so do their children
 
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     # processes that share the cores: more threads than cores wait for each other
