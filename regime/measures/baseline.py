@@ -12,7 +12,7 @@ from regime.dynamics.snapshot import Restart, Snapshot
 from regime.measures.function import linear_gap, unexplained
 from regime.measures.intervals import subsets
 from regime.measures.kernel import StartKernel
-from regime.measures.representation import hollow, magnified_features
+from regime.measures.representation import StartFeatures
 
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
@@ -50,12 +50,11 @@ class Baseline:
 
     def __init__(self, start: Snapshot) -> None:
         self.start, self.kernel = start, total(start)
-        self.grams = {name: hollow(rows) for name, rows in start.representations.items()}
-        self.magnified = {name: magnified_features(rows) for name, rows in start.representations.items()}
         points = start.outputs.shape[1]
         self.subsets: Float[Tensor, "B P"] = subsets(points).to(start.outputs.device)
         self.chosen: Float[Tensor, "1+B P"] = torch.cat([torch.ones_like(self.subsets[:1]), self.subsets])
         """All points, then the subsets."""
+        self.features = {name: StartFeatures(rows, self.chosen) for name, rows in start.representations.items()}
         self.starts: dict[tuple[str, ...], StartKernel] = {}
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
@@ -89,8 +88,8 @@ class Baseline:
             step: at which they are.
         """
         start = self.start.outputs
-        gaps = linear_gap(outputs, linear, start), linear_gap(outputs, linear, start, self.subsets)
-        return Along(*gaps, self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
+        gaps = linear_gap(outputs, linear, start, self.chosen)
+        return Along(gaps[:, 0], gaps[:, 1:], self.rounding(outputs, self.start, step), *unexplained(outputs, linear, start))
 
     def rounding(self, outputs: Float[Tensor, "S P C"], near: Snapshot, step: int = 1) -> Float[Tensor, "S"]:
         """Return how far rounding alone may move a gap at these outputs.

@@ -1,5 +1,7 @@
 """How far a kernel moved. Kernels are (*s, n, n) with any leading dimensions; results keep those."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -54,6 +56,15 @@ def kernel_distance_centered(now: Kernel, start: Kernel) -> Float[Tensor, "*s"]:
     return kernel_distance(center(now), center(start))
 
 
+class Resampled(NamedTuple):
+    """How far something moved on subsets of the points."""
+
+    drawn: dict[str, Float[Tensor, "*s B"]]
+    """By measure."""
+    magnified: Float[Tensor, "*s"]
+    """How many times larger rounding counts once a constant part is removed, at the start or now."""
+
+
 class StartKernel:
     """Theta_0, with what comparing another kernel with it on B subsets of the points takes again and again."""
 
@@ -64,14 +75,17 @@ class StartKernel:
         self.plain, self.centered = _Direction(self.kernel, weights), _Direction(center(self.kernel), weights, centered=True)
         self.magnified: Float[Tensor, "*s"] = magnified_kernel(self.kernel)
 
-    def resampled(self, now: Kernel) -> dict[str, Float[Tensor, "*s B"]]:
+    def resampled(self, now: Kernel) -> Resampled:
         """Return kernel_change, kernel_distance and kernel_distance_centered of Theta_t on the subsets."""
         now = now.double()
-        return {
+        centered = center(now)
+        norms = _norm(now), _norm(centered)
+        drawn = {
             "kernel_change": (weighted((now - self.kernel).square(), self.weights) / self.size).sqrt(),
-            "kernel_distance": self.plain.distance(now),
-            "kernel_distance_centered": self.centered.distance(center(now)),
+            "kernel_distance": self.plain.distance(now / norms[0]),
+            "kernel_distance_centered": self.centered.distance(centered / norms[1]),
         }
+        return Resampled(drawn, torch.maximum((norms[0] / norms[1])[..., 0, 0], self.magnified))
 
 
 class _Direction:
@@ -86,9 +100,9 @@ class _Direction:
         self.rows = self._rows(self.unit)
         self.size = self._inner(self.unit.square(), self.rows, self.rows)
 
-    def distance(self, now: Kernel) -> Float[Tensor, "*s B"]:
+    def distance(self, unit: Kernel) -> Float[Tensor, "*s B"]:
         """1 - cosine on each subset: sin^2 / (1 + cos), with the sine from the small difference of normalized kernels."""
-        moved = (now / _norm(now)).sub_(self.unit)
+        moved = unit - self.unit
         rows = self._rows(moved)
         along = self._inner(self.unit * moved, self.rows, rows)
         across = self._inner(moved.square(), rows, rows)

@@ -14,8 +14,8 @@ from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
 from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap
 from regime.measures.intervals import floor, normal
-from regime.measures.kernel import kernel_change, kernel_distance, kernel_distance_centered, magnified_kernel, trace
-from regime.measures.representation import cka_of_grams, feature_movement, hollow, magnified_features, representation_change
+from regime.measures.kernel import Resampled, kernel_change, kernel_distance, kernel_distance_centered, magnified_kernel, trace
+from regime.measures.representation import magnified_features, representation_change
 
 KERNEL = {
     "kernel_change": kernel_change,
@@ -78,10 +78,9 @@ class _Measuring:
         self.baseline, self.now, self.start = baseline, now, baseline.start
         self.kernel = total(now)
         self.undefined: dict[str, str] = dict(now.undefined)
-        self.floors: dict[str, Tensor] = dict(now.floors)
         self.rounding: dict[str, Tensor] = dict(now.floors)
         self.drawn: dict[str, Tensor] = {}
-        self.represented: dict[str, dict[str, Tensor]] = {}
+        self.represented: dict[str, Resampled] = {}
         self.moved = now.step > self.start.step
 
     def all(self, previous: tuple[float, Tensor] | None) -> Measurement:
@@ -110,7 +109,7 @@ class _Measuring:
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
         modes = gap_by_mode(now.outputs, linear, start.outputs, self.baseline.modes, self.baseline.bands)
         along = self.baseline.along(now.outputs, now.linear[TWIN_GAP], now.step) if TWIN_GAP in now.linear else None
-        spread = self.floors, self.rounding, self.drawn
+        spread = self._floors(), self.rounding, self.drawn
         return Measurement(model, layers, blocks, self.undefined, *spread, modes, self.baseline.shares, along)
 
     def _alignments(self, train: Targets) -> dict[str, Tensor]:
@@ -125,28 +124,34 @@ class _Measuring:
         }
         found = {}
         for name, (kernel, times) in parts.items():
-            self.floors[name] = self.rounding[name] = ROUNDING * self.now.rounding * times
-            found[name] = alignment(kernel, targets).where(self.floors[name] < BLURRED, torch.nan)
+            self.rounding[name] = ROUNDING * self.now.rounding * times
+            found[name] = alignment(kernel, targets).where(self.rounding[name] < BLURRED, torch.nan)
             self.undefined[name] = REASONS["alignment"]
         return found
 
     def _gap(self, name: str, outputs: Tensor, linear: Tensor) -> Float[Tensor, "S"]:
         """A linear prediction's gap, and how it spreads over the probe points."""
-        start = self.start.outputs
+        drawn = linear_gap(outputs, linear, self.start.outputs, self.baseline.chosen)
         if self.moved:
-            drawn = linear_gap(outputs, linear, start, self.baseline.subsets)
             apart = self.now.step if name == TWIN_GAP else 1
             self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
-        return linear_gap(outputs, linear, start)
+        return drawn[:, 0]
 
-    def _spread(self, name: str, drawn: Float[Tensor, "S B"], rounding: float | Tensor) -> None:
-        """Keep how a measure spreads over the probe points, and its floor."""
-        self.drawn[name] = drawn
+    def _spread(self, name: str, drawn: Float[Tensor, "S 1+B"], rounding: float | Tensor) -> None:
+        """Keep how a measure spreads over subsets of the probe points, which come behind all of them."""
+        self.drawn[name] = drawn[:, 1:]
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
-        self.floors[name] = floor(drawn, self.baseline.subsets.shape[1], rounding)
+
+    def _floors(self) -> dict[str, Tensor]:
+        """What rounding and the choice of probe points leave open of each measure."""
+        if not self.drawn:
+            return self.rounding
+        rounding = torch.stack([self.rounding[name] for name in self.drawn])
+        known = floor(torch.stack([*self.drawn.values()]), self.baseline.subsets.shape[1], rounding)
+        return self.rounding | dict(zip(self.drawn, known, strict=True))
 
     def _projected(self, predictions: list[tuple[str, Tensor]]) -> Float[Tensor, "S"]:
-        """Add to floors what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
+        """Add to rounding what random projection of the outputs leaves uncertain, and return the kernel's own relative error.
 
         Groups of the projections are independent: how much measures differ as each is left out is their standard error.
         """
@@ -160,7 +165,6 @@ class _Measuring:
             values[name] = [linear_gap(*(part[..., index] for part in paths)) for index in chosen]
         for name, each in values.items() if self.moved else ():
             error = normal() * jackknife(torch.stack(each))
-            self.floors[name] = self.floors.get(name, 0.0) + error
             self.rounding[name] = self.rounding.get(name, 0.0) + error
         means = now.left_out.double().flatten(2)
         return jackknife(means, 1).norm(dim=1) / means.mean(1).norm(dim=1)
@@ -189,18 +193,10 @@ class _Measuring:
             nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches now
             kernel, then = sum_of(now.kernels.get(layer, nil) for layer in present), self.baseline.kernel_of(present)
             row["kernel_share"] = trace(kernel) / trace(self.kernel)
-            drawn = then.resampled(kernel)
-            row |= {measure: values[:, 0] for measure, values in drawn.items()}
-            if self.moved:
-                # A constant part that centering removes leaves its rounding behind.
-                larger = torch.maximum(magnified_kernel(kernel), then.magnified)
-                sizes = {
-                    "kernel_change": rounding,
-                    "kernel_distance": rounding**2,
-                    "kernel_distance_centered": (rounding * larger) ** 2,
-                }
-                for measure, values in drawn.items():
-                    self._spread(prefix + measure, values[:, 1:], sizes[measure])
+            found = then.resampled(kernel)
+            # A constant part that centering removes leaves its rounding behind.
+            sizes = rounding, rounding**2, (rounding * found.magnified) ** 2
+            row |= self._resampled(prefix, found.drawn, dict(zip(KERNEL, sizes, strict=True)))
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)
@@ -216,25 +212,21 @@ class _Measuring:
 
     def _representation(self, name: str, prefix: str) -> dict[str, Tensor]:
         """How far a representation moved; taken once for its own row and for the model's."""
-        now, chosen = self.now.representations[name], self.baseline.subsets
         if name not in self.represented:
-            gram, start = hollow(now), self.baseline.start.representations[name]
-            drawn = 1 - cka_of_grams(gram, self.baseline.grams[name], self.baseline.chosen)
-            self.represented[name] = {
-                "representation_change": drawn[..., 0].clamp(min=0),
-                "feature_movement": feature_movement(now, start),
-                "larger": torch.maximum(magnified_features(now), self.baseline.magnified[name]),
-                "drawn/representation_change": drawn[..., 1:].clamp(min=0),
-                "drawn/feature_movement": feature_movement(now, start, chosen),
-            }
-        known = self.represented[name]
-        if self.moved:
-            rounding = ROUNDING * self.now.rounding
-            self._spread(
-                f"{prefix}representation_change", known["drawn/representation_change"], (rounding * known["larger"]) ** 2
-            )
-            self._spread(f"{prefix}feature_movement", known["drawn/feature_movement"], rounding)
-        return {measure: known[measure] for measure in REPRESENTATION}
+            self.represented[name] = self.baseline.features[name].resampled(self.now.representations[name])
+        drawn, magnified = self.represented[name]
+        rounding = ROUNDING * self.now.rounding
+        return self._resampled(
+            prefix, drawn, {"representation_change": (rounding * magnified) ** 2, "feature_movement": rounding}
+        )
+
+    def _resampled(
+        self, prefix: str, drawn: dict[str, Float[Tensor, "S 1+B"]], rounding: dict[str, float | Tensor]
+    ) -> dict[str, Tensor]:
+        """Return measures on all the probe points, and keep how they spread over subsets."""
+        for measure, values in drawn.items() if self.moved else ():
+            self._spread(prefix + measure, values, rounding[measure])
+        return {measure: values[:, 0] for measure, values in drawn.items()}
 
     def _explain(self, reasons: dict[str, str], prefix: str) -> None:
         for measure, reason in reasons.items():

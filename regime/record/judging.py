@@ -16,7 +16,6 @@ from regime.measures.verdict import AXIS, Evidence, Verdict, judge
 from regime.observe.reasons import CUT
 from regime.record.events import Regime
 from regime.record.point import Point
-from regime.record.statistics import own
 
 LARGEST = f"{TWIN_GAP}_max"
 DRIFT = 0.1
@@ -57,8 +56,8 @@ class Judge:
     def _judged(
         self, point: Point, row: dict[str, Tensor], prefix: str, gap: Evidence, *, turn: bool, advised: bool
     ) -> Verdict:
-        parts = (row, *(own(part, prefix) for part in (point.measurement.drawn, point.measurement.rounding)))
-        kernel = self._of(_kernel_name(row, turn=turn), *(_kernel_evidence(part, turn=turn) for part in parts))
+        parts = (row, ""), (point.measurement.drawn, prefix), (point.measurement.rounding, prefix)
+        kernel = self._of(_kernel_name(row, turn=turn), *(_kernel_evidence(*part, turn=turn) for part in parts))
         loss, start_loss = (None if part is None else part.mean().item() for part in (point.loss, self.start_loss))
         return judge(
             kernel,
@@ -103,15 +102,14 @@ class Judge:
         return Regime(label=own.label, index=own.index, interval=own.interval, reasons=own.reasons)
 
 
-def _kernel_evidence(model: dict[str, Tensor], *, turn: bool) -> Tensor | None:
+def _kernel_evidence(measures: dict[str, Tensor], prefix: str = "", *, turn: bool) -> Tensor | None:
     """kernel_change, or, where it is larger, what the centered kernel's turn alone would make of it.
 
     For kernels of equal norm ||A - B|| / ||B|| = sqrt(2 (1 - cos)), so sqrt(2 kernel_distance_centered) is on the same scale.
     """
-    if "kernel_change" not in model:
+    if (change := measures.get(f"{prefix}kernel_change")) is None:
         return None
-    change = model["kernel_change"]
-    return torch.maximum(change, (2 * model["kernel_distance_centered"]).sqrt()) if turn else change
+    return torch.maximum(change, (2 * measures[f"{prefix}kernel_distance_centered"]).sqrt()) if turn else change
 
 
 def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:

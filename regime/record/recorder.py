@@ -11,17 +11,18 @@ from regime.config import AnyConfig, ToyConfig
 from regime.dynamics.snapshot import GapSnapshot, Snapshot, diverged, joined, on_cpu
 from regime.measures.baseline import Along, Baseline, total
 from regime.measures.definitions import REASONS
-from regime.measures.intervals import floor, interval_of_mean
+from regime.measures.intervals import floor
 from regime.measures.kernel import kernel_change
 from regime.measures.measurement import Measurement, take_measures
 from regime.measures.own import OwnMeasure, evaluate, imported, intervals
 from regime.record.clouds import representations
-from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Row, Started
+from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Started
 from regime.record.judging import LARGEST, Judge
 from regime.record.point import Point
 from regime.record.provenance import Made, Run, versions
 from regime.record.report import Provenance, Report
-from regime.record.statistics import deviation, mean, mean_floors, numbers, own, reasons
+from regime.record.rows import resampled_intervals, rows
+from regime.record.statistics import by_owner, deviation, mean, mean_floors, numbers, reasons
 
 
 class Recorder:
@@ -201,20 +202,28 @@ class Recorder:
 
     def _event(self, point: Point, seconds: float, left: Number, view: dict[str, Any]) -> Measured:
         measurement = point.measurement
+        model = {name: mean(values) for name, values in measurement.model.items()}
+        floors = by_owner(mean_floors(measurement.floors))
+        known = by_owner(resampled_intervals(measurement, self.baseline.subsets.shape[1]))
+        layers = rows(measurement.layers, point, floors, known)
+        alone = all(layer == block for layer, block in point.blocks.items())
+        blocks = layers if alone else rows(measurement.blocks, point, floors, known)
+        judged = [self.judge.regime(*part, point) for part in measurement.blocks.items()]
+        pairs = zip(blocks, judged, strict=True)
         return Measured(
             step=point.step,
             steps=point.step if self.steps is None else self.steps,
             time=point.time,
             seconds=seconds,
             seconds_left=left,
-            measures={name: mean(values) for name, values in measurement.model.items()},
+            measures=model,
             spread={name: deviation(values) for name, values in measurement.model.items()},
             seeds={name: numbers(values) for name, values in measurement.model.items()},
-            intervals=self._intervals(measurement.model, point, "") | intervals(self.own, measurement.model),
-            layers=self._rows(measurement.layers, point),
-            blocks=self._rows(measurement.blocks, point, judged=True),
-            undefined=reasons(measurement.model, point.measurement.undefined, "", diverged=point.diverged),
-            floors=mean_floors(measurement.floors, ""),
+            intervals=known[""] | intervals(self.own, measurement.model),
+            layers=layers,
+            blocks=[row.model_copy(update={"block": row.layer, "regime": regime}) for row, regime in pairs],
+            undefined=reasons(model, measurement.undefined, "", diverged=point.diverged),
+            floors=floors[""],
             modes=self._modes(measurement) if point.step > self.baseline.start.step else [],
             verdict=self.judge.verdict(point),
             view=view,
@@ -257,28 +266,3 @@ class Recorder:
             rounding=measurement.rounding | {LARGEST: past["rounding"]},
             along=None,
         )
-
-    def _rows(self, part: dict[str, dict[str, Tensor]], point: Point, *, judged: bool = False) -> list[Row]:
-        return [
-            Row(
-                layer=name,
-                block=name if judged else point.blocks[name],
-                measures={measure: mean(values) for measure, values in row.items()},
-                undefined=reasons(row, point.measurement.undefined, f"{name}/", diverged=point.diverged),
-                floors=mean_floors(point.measurement.floors, f"{name}/"),
-                intervals=self._intervals(row, point, f"{name}/"),
-                regime=self.judge.regime(name, row, point) if judged else None,
-            )
-            for name, row in part.items()
-        ]
-
-    def _intervals(self, row: dict[str, Tensor], point: Point, prefix: str) -> dict[str, tuple[float, float]]:
-        """95% intervals of what was resampled, all at once; rounding widens them as it does the verdict's evidence."""
-        drawn, rounding = (own(part, prefix) for part in (point.measurement.drawn, point.measurement.rounding))
-        names = [name for name, values in row.items() if name in drawn and bool(values.isfinite().all())]
-        if not names:
-            return {}
-        values, drawn, rounding = (torch.stack([part[name].double() for name in names]) for part in (row, drawn, rounding))
-        low, high = interval_of_mean(values, drawn, self.baseline.subsets.shape[1], rounding=rounding.amax(-1))
-        pairs = zip(names, low.tolist(), high.tolist(), strict=True)
-        return {name: (low, high) for name, low, high in pairs if isfinite(low) and isfinite(high)}

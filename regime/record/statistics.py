@@ -1,11 +1,15 @@
 """Numbers of seeds as events carry them: means, deviations, floors, and reasons where a number is none."""
 
+from collections import defaultdict
 from math import isfinite
+from typing import TypeVar
 
 from torch import Tensor
 
 from regime.measures.definitions import REASONS
 from regime.record.events import Number
+
+Value = TypeVar("Value")
 
 
 def finite(value: float) -> Number:
@@ -43,30 +47,29 @@ def check_seeds(seeds: dict[str, list[Number]], judged: list[Number], wanted: in
             raise ValueError(f"seeds.{name}: {len(values)} numbers are not allowed; allowed: {wanted}, one a seed")
 
 
-def own(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return what belongs to a layer ("layer/" is the prefix), or with no prefix to the model, by measure."""
-    return {name.removeprefix(prefix): values for name, values in named.items() if owner(name) == prefix}
+def by_owner(named: dict[str, Value]) -> defaultdict[str, dict[str, Value]]:
+    """Return what belongs to each layer, under "layer/", and what to the model, under no name; each by measure."""
+    parts: defaultdict[str, dict[str, Value]] = defaultdict(dict)
+    for name, value in named.items():
+        owner, slash, measure = name.rpartition("/")
+        parts[owner + slash][measure] = value
+    return parts
 
 
-def owner(name: str) -> str:
-    """Return the layer that a name such as "layer/measure" belongs to, with the slash; nothing for the model's."""
-    return name[: name.rfind("/") + 1]
-
-
-def reasons(values: dict[str, Tensor], undefined: dict[str, str], prefix: str, *, diverged: bool) -> dict[str, str]:
+def reasons(means: dict[str, Number], undefined: dict[str, str], prefix: str, *, diverged: bool) -> dict[str, str]:
     """Return why each measure that is not a finite number is not, by name.
 
     Args:
-        values: by measure, seed by seed.
+        means: by measure.
         undefined: what is known, under the prefix and the measure.
         prefix: "layer/", or nothing for the model.
         diverged: whether training did, which then is no reason beside what is known of the numbers.
     """
     known, overflow = ({}, REASONS["overflow"]) if diverged else (undefined, "not a finite number")
-    return {name: known.get(prefix + name, overflow) for name, value in values.items() if mean(value) is None}
+    return {name: known.get(prefix + name, overflow) for name, value in means.items() if value is None}
 
 
-def mean_floors(floors: dict[str, Tensor], prefix: str) -> dict[str, float]:
+def mean_floors(floors: dict[str, Tensor]) -> dict[str, float]:
     """Return the floor of each measure's mean over seeds: the mean of theirs, since seeds share their probe points."""
-    named = {name: mean(values) for name, values in own(floors, prefix).items()}
+    named = {name: mean(values) for name, values in floors.items()}
     return {name: value for name, value in named.items() if value is not None}

@@ -55,7 +55,7 @@ class Trained(NamedTuple):
             network.jacobian([p.map(lambda t: t[rows]) for p in layers], x) for layers in (self.after, self.run.initial)
         )
         now, start = (sum(network.kernels(jacobian, jacobian).values()).double() for jacobian in jacobians)
-        return kernel_change(now, start), StartKernel(start, subsets(POINTS).to(now)).resampled(now)["kernel_change"]
+        return kernel_change(now, start), StartKernel(start, subsets(POINTS).to(now)).resampled(now).drawn["kernel_change"]
 
 
 def trained(fields: dict[str, object], seed: int) -> Trained:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from regime.record.packing import pack
-from regime.toy.network import Layer, Network
+from regime.toy.network import Layer, Network, first_network
 from regime.toy.tasks import Split
 
 PREDICTED = 64
@@ -72,8 +72,7 @@ def directions(network: Network, parameters: list[Layer], x: Float[Tensor, "n i"
         parameters: of one seed or more.
         x: probe points.
     """
-    first = [layer.map(lambda part: part[:1]) for layer in parameters]
-    matrix = average_gradient_outer_product(network, first, x)[0]
+    matrix = average_gradient_outer_product(network, first_network(parameters), x)[0]
     trace = matrix.trace().item()
     if not (isfinite(trace) and trace > 0):
         return {"trace": None, "diagonal": "", "shares": "", "vectors": ""}

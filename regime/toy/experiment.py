@@ -11,6 +11,7 @@ from torch import Tensor
 from regime.dynamics.snapshot import Pause
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.toy import limit
+from regime.toy.network import first_network
 from regime.toy.start import ToyStart
 from regime.toy.training import Training
 from regime.toy.twin import SteppedTwin
@@ -52,7 +53,7 @@ def _follow(run: ToyStart, learners: bool) -> Generator[Pause, None, Followed]:
 def _linearize(run: ToyStart, name: str, x: Tensor) -> tuple[Tensor, TwinPoints]:
     """f_0 at the named points, and what the twin needs there; the grid is that of the first seed."""
     network, alone = run.network, name == "grid"
-    parameters = [layer.map(lambda part: part[:1]) for layer in run.initial] if alone else run.initial
+    parameters = first_network(run.initial) if alone else run.initial
     train = run.jacobian.rows(slice(1)) if alone else run.jacobian
     jacobian = train if name == "train" else network.jacobian(parameters, x)
     start = run.scaled(jacobian.outputs, jacobian.outputs)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ToyConfig
+from regime.dynamics.optimizers import tensors
 from regime.kernels.jacobian import blocks, contraction
 from regime.toy.activations import ACTIVATIONS, Activation
 from regime.toy.parameterization import Scale, scales
@@ -268,6 +269,16 @@ def gradient(g: Float[Tensor, "S n o"], a: Float[Tensor, "S n i"], scale: Scale)
 def concatenated(batches: list[list[Layer]]) -> list[Layer]:
     """Return the layers of several batches of networks as those of one, seeds side by side."""
     return [one.map(lambda *parts: torch.cat(parts), *rest) for one, *rest in zip(*batches, strict=True)]
+
+
+def first_network(parameters: list[Layer]) -> list[Layer]:
+    """Return the parameters of the first of several networks."""
+    return [layer.map(lambda part: part[:1]) for layer in parameters]
+
+
+def squared_norm(layer: Layer) -> Float[Tensor, "S"]:
+    """Return ||layer||**2 over weight and bias, in double precision."""
+    return sum(torch.linalg.vector_norm(p.flatten(1), dim=1, dtype=torch.float64).square() for p in tensors(layer))
 
 
 def difference(now: Layer, then: Layer, seeds: int | None = None) -> Layer:

@@ -14,7 +14,7 @@ from regime.record.events import Estimate, Reference
 from regime.resources.device import matmul_rate
 from regime.toy import cost, directions
 from regime.toy.experiment import Experiment
-from regime.toy.network import concatenated
+from regime.toy.network import concatenated, first_network
 from regime.toy.snapshots import record_gap, take_snapshot
 from regime.toy.start import GRID, ToyStart
 
@@ -64,9 +64,10 @@ class ToyRun(ToyStart):
         view: dict[str, object] = {"scales": scaled}
         x, y = self.data.train
         if len(self.cells) == 1:
-            shown = self.data.probe.y[self.pictured_points()]
+            shown = self.data.probe.y[self.pictured_points]
             classes = shown.argmax(1) if shown.shape[1] > 1 else shown[:, 0]
-            view["kernel"] = self.kernel_picture(self.initial) | {"targets": classes.double().tolist()}
+            first = self.network.jacobian(first_network(self.initial), self.data.probe.x)
+            view["kernel"] = self.kernel_picture(self.network.kernels(first, first)) | {"targets": classes.double().tolist()}
             view |= directions.start(self.config.task, self.data.test) if self.units is None else self.units.start
         if self.pictured:
             view |= {"points": torch.cat([x, y], 1).tolist(), "extent": self.extent(), "size": GRID[x.shape[1]]}

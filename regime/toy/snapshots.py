@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.dynamics.losses import error
-from regime.dynamics.optimizers import tensors
 from regime.dynamics.regression import SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Pause, Snapshot, Targets
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
@@ -21,7 +20,7 @@ from regime.resources.device import compact_memory
 from regime.toy.cost import PRODUCTS
 from regime.toy.directions import INPUTS, directions, predictions
 from regime.toy.experiment import Experiment
-from regime.toy.network import Layer, Network, NetworkJacobian, difference
+from regime.toy.network import Layer, Network, NetworkJacobian, difference, first_network, squared_norm
 
 FROZEN = "this layer is not trained"
 LARGE = 2**22
@@ -61,13 +60,13 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Gener
     foreseen = {name: experiment.twin.outputs(experiment.points[name]) for name in PARTS}
     ended = experiment.step == run.steps if ended is None else ended
     losses, floors, undefined = yield from _losses(experiment, scaled, foreseen, ended)
-    moved, taylor = _taylor(experiment)
+    shifts = [difference(*pair) for pair in zip(parameters, run.initial, strict=True)]
+    moved, taylor = _taylor(experiment, shifts)
     yield experiment.pause
     kernel = sum(network.kernels(train, train).values())
     yield experiment.pause
     stability, unstable = _stability(experiment, train, kernel)
     yield experiment.pause
-    layers = list(zip(network.names, parameters, run.initial, strict=True))
     bare = run.bare(probe)
     return replace(
         bare,
@@ -77,14 +76,14 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Gener
         losses=losses,
         outputs=scaled["probe"],
         linear={TWIN_GAP: experiment.twin.outputs(experiment.points["probe"]), "taylor_gap": taylor},
-        displacement={name: _squared(difference(now, start)) for name, now, start in layers},
-        magnitude={name: _squared(start) for name, _, start in layers},
+        displacement={name: squared_norm(shift) for name, shift in zip(network.names, shifts, strict=True)},
+        magnitude=run.magnitude,
         moved=moved,
         train=Targets(kernel, train.hidden[-1], run.data.train.y),
         scalars={"stability": stability},
         floors=floors,
         undefined=bare.undefined | undefined | unstable | _frozen(network),
-        view=_view(experiment) | _features(experiment, scaled["test"], foreseen["test"]),
+        view=_view(experiment, bare.kernels) | _features(experiment, scaled["test"], foreseen["test"]),
     )
 
 
@@ -175,12 +174,11 @@ def _moves(
     return [moved, network.kernel_product(test, train, weights.view(2, *residual.shape))]
 
 
-def _taylor(experiment: Experiment) -> tuple[dict[str, Moved], Tensor]:
+def _taylor(experiment: Experiment, shifts: list[Layer]) -> tuple[dict[str, Moved], Tensor]:
     """Each layer moved alone, and F_0 + alpha J_0 (theta - theta_0) of all together, on the probe points."""
     run, network, parameters = experiment.run, experiment.run.network, experiment.training.parameters
     start = experiment.points["probe"].start
-    shifts = [difference(parameters[layer], run.initial[layer]) for layer in network.trained]
-    parts = run.alpha * network.product(experiment.probe_jacobian, shifts)
+    parts = run.alpha * network.product(experiment.probe_jacobian, [shifts[layer] for layer in network.trained])
     moved = {}
     for part, a, layer in zip(parts, experiment.probe_jacobian.inputs, network.trained, strict=True):
         outputs = network.forward_from(layer, a, run.initial, parameters[layer])
@@ -211,19 +209,18 @@ def _stability(experiment: Experiment, train: NetworkJacobian, kernel: Float[Ten
     return (rate.flatten() if isinstance(rate, Tensor) else rate) * top / run.config.samples, {}
 
 
-def _view(experiment: Experiment) -> dict[str, object]:
+def _view(experiment: Experiment, kernels: dict[str, Float[Tensor, "S P P"]]) -> dict[str, object]:
     """What the page draws: the functions on the grid, the kernel, and at the start the losses that the twins foresee."""
     run, pictures = experiment.run, {}
     if "grid" in experiment.x:
-        first = [layer.map(lambda part: part[:1]) for layer in experiment.training.parameters]
-        outputs = run.network.forward(first, experiment.x["grid"]).outputs
+        outputs = run.network.forward(first_network(experiment.training.parameters), experiment.x["grid"]).outputs
         pictures["network"] = run.scaled(outputs, experiment.offsets["grid"])
         pictures["twin"] = experiment.twin.outputs(experiment.points["grid"])
         if experiment.limit is not None:
             pictures["infinite"] = experiment.limit.outputs(experiment.limit_points["grid"])
     view: dict[str, object] = {name: pack(values) for name, values in pictures.items()}
     if len(run.cells) == 1:
-        view["kernel"] = run.kernel_picture(experiment.training.parameters)
+        view["kernel"] = run.kernel_picture(kernels)
     if experiment.step == 0 and experiment.forecast:
         steps = [min(k * run.config.measure_every, run.steps) for k in range(len(experiment.forecast))]
         losses = _foreseen("twin_", experiment, experiment.twin, experiment.forecast, experiment.points)
@@ -239,7 +236,7 @@ def _features(experiment: Experiment, outputs: Float[Tensor, "S n C"], twin: Flo
     if len(run.cells) > 1:
         return {}
     if run.units is not None:
-        return run.units.now([layer.map(lambda part: part[:1]) for layer in experiment.training.parameters])
+        return run.units.now(first_network(experiment.training.parameters))
     view: dict[str, object] = {"predictions": predictions(run.data.test.y, network=outputs, twin=twin)}
     if run.data.train.x.shape[1] <= INPUTS:
         view["directions"] = directions(run.network, experiment.training.parameters, experiment.x["probe"])
@@ -259,8 +256,3 @@ def _foreseen(
             losses[f"{prefix}{name}_loss"].append(value if isfinite(value) else None)
     twin.state = path[0]
     return losses
-
-
-def _squared(layer: Layer) -> Float[Tensor, "S"]:
-    """||layer||**2 over weight and bias."""
-    return sum(torch.linalg.vector_norm(p.flatten(1), dim=1, dtype=torch.float64).square() for p in tensors(layer))

@@ -19,7 +19,7 @@ from regime.errors import ConfigError
 from regime.record.packing import pack
 from regime.resources.device import pick_device
 from regime.toy import tasks
-from regime.toy.network import Layer, Network, NetworkJacobian, concatenated
+from regime.toy.network import Layer, Network, NetworkJacobian, concatenated, first_network, squared_norm
 from regime.toy.step_size import adam_steps, descent_steps
 from regime.toy.units import POINTS, Units
 
@@ -170,13 +170,19 @@ class ToyStart:
             undefined=undefined,
         )
 
+    @cached_property
+    def magnitude(self) -> dict[str, Float[Tensor, "S"]]:
+        """Squared norm of each layer at the start."""
+        return {name: squared_norm(layer) for name, layer in zip(self.network.names, self.initial, strict=True)}
+
     @property
     def pictured(self) -> bool:
         """Whether a picture shows the function: one output of one or two inputs, and one cell."""
         return self.data.train.x.shape[1] in GRID and self.config.outputs == 1 and len(self.cells) == 1
 
+    @cached_property
     def pictured_points(self) -> Int[Tensor, "p"]:
-        """Return which probe points the kernel's picture shows, ordered by class, or by the target in regression."""
+        """Which probe points the kernel's picture shows, ordered by class, or by the target in regression."""
         x, y = self.data.probe
         order = self._around(x)
         target = y.argmax(1) if y.shape[1] > 1 else y[:, 0]
@@ -197,14 +203,13 @@ class ToyStart:
         across, up = (centered @ plane.T).unbind(1)
         return torch.atan2(up, across).argsort(stable=True)
 
-    def kernel_picture(self, parameters: list[Layer]) -> dict[str, object]:
-        """Return the first seed's tangent kernel on `pictured_points`, outputs averaged.
+    def kernel_picture(self, kernels: Mapping[str, Float[Tensor, "S P P"]]) -> dict[str, object]:
+        """Return the first seed's tangent kernel on `pictured_points`, from those of all layers on the probe points.
 
         `rows` are packed, relative to the mean of the kernel's diagonal, which is the `scale`.
         """
-        first = [layer.map(lambda part: part[:1]) for layer in parameters]
-        jacobian = self.network.jacobian(first, self.data.probe.x[self.pictured_points()])
-        kernel = sum(self.network.kernels(jacobian, jacobian).values())[0].double()
+        shown = self.pictured_points
+        kernel = sum(part[0].double() for part in kernels.values())[shown[:, None], shown]
         scale = kernel.diagonal().mean().item()
         if not (isfinite(scale) and scale > 0):
             return {"scale": None, "rows": ""}
@@ -219,8 +224,7 @@ class ToyStart:
         """The first seed's units, where one or two inputs allow a picture of them, of one cell."""
         if self.data.train.x.shape[1] not in POINTS or len(self.cells) > 1:
             return None
-        first = [layer.map(lambda part: part[:1]) for layer in self.initial]
-        return Units(self.network, first, self.data.probe.x, self.grid(POINTS), self.extent())
+        return Units(self.network, first_network(self.initial), self.data.probe.x, self.grid(POINTS), self.extent())
 
     def grid(self, across: Mapping[int, int] = GRID) -> Float[Tensor, "g i"]:
         """Return the points of a picture, so many along each axis by input dimension."""

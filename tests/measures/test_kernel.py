@@ -47,7 +47,7 @@ def test_resampled_measures_are_those_of_the_subset(apart: float, constant: floa
     start = a @ a.mT + constant
     now = 1.3 * (start + apart * b @ b.mT)
     subsets = torch.stack([torch.randperm(12, generator=generator) < 6 for _ in range(5)])
-    got = StartKernel(start, subsets.double()).resampled(now)
+    got = StartKernel(start, subsets.double()).resampled(now).drawn
     for function in (kernel_change, kernel_distance, kernel_distance_centered):
         want = torch.stack([function(now[:, s][:, :, s], start[:, s][:, :, s]) for s in subsets], 1)
         name = function.__name__

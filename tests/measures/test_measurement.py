@@ -11,7 +11,7 @@ from regime.measures.function import linear_gap
 from regime.measures.intervals import deviation, subsets
 from regime.measures.kernel import StartKernel, kernel_change, kernel_distance, kernel_distance_centered
 from regime.measures.measurement import KERNEL, ROW, Measurement, between, take_measures
-from regime.measures.representation import cka_of_grams, feature_movement, hollow, representation_change
+from regime.measures.representation import StartFeatures, feature_movement, representation_change
 
 POINTS = 20
 
@@ -104,9 +104,7 @@ def test_random_subsets_spread_as_much_as_fresh_points_do() -> None:
     )
     chosen = subsets(40)
     kernels = h1 @ h1.mT, h0 @ h0.mT
-    drawn = StartKernel(kernels[1], chosen).resampled(kernels[0]) | {
-        "representation_change": 1 - cka_of_grams(hollow(h1), hollow(h0), chosen)
-    }
+    drawn = StartKernel(kernels[1], chosen).resampled(kernels[0]).drawn | StartFeatures(h0, chosen).resampled(h1).drawn
     fresh = {name: function(*kernels) for name, function in KERNEL.items()} | {
         "representation_change": representation_change(h1, h0)
     }

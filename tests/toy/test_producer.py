@@ -236,7 +236,7 @@ def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> Non
     run = ToyRun(config, dtype=torch.float64)
     start = run.view()["kernel"]
     assert start["targets"] == sorted(start["targets"])
-    order = run.pictured_points()
+    order = run.pictured_points
     kernel = sum(run.bare(run.network.jacobian(run.initial, run.data.probe.x)).kernels.values())[0][order][:, order]
     drawn = torch.tensor(unpack(start["rows"])).view(16, 16) * start["scale"]
     assert torch.allclose(drawn, kernel, atol=1e-3 * start["scale"])
