@@ -71,9 +71,12 @@ def on_cpu(value: Value) -> Value:
     """
     found: list[Tensor] = []
     changed(value, lambda tensor: found.append(tensor) or tensor)
+    elsewhere = [tensor for tensor in found if tensor.device.type != "cpu"]
+    if not elsewhere:
+        return value
     moved: dict[int, Tensor] = {}
-    for dtype in {tensor.dtype for tensor in found if tensor.device.type != "cpu"}:
-        alike = [tensor for tensor in found if tensor.dtype == dtype]
+    for dtype in {tensor.dtype for tensor in elsewhere}:
+        alike = [tensor for tensor in elsewhere if tensor.dtype == dtype]
         parts = torch.cat([tensor.flatten() for tensor in alike]).cpu().split([tensor.numel() for tensor in alike])
         moved |= {id(tensor): part.view(tensor.shape) for tensor, part in zip(alike, parts, strict=True)}
     return changed(value, lambda tensor: moved.get(id(tensor), tensor))

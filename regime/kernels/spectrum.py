@@ -12,12 +12,17 @@ products."""
 LOOK = 8
 """Products from one look at the residual to the next."""
 
+SMALL = 64
+"""Rows up to which decomposing a whole matrix takes less time than Lanczos's first products do."""
+
 CONSTANT = 100.0
 """What centering may leave of something constant, relative to its size, in units of its dtype's rounding."""
 
 
 def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int | None = None) -> Float[Tensor, "*s"]:
-    """The largest eigenvalue of symmetric matrices, by `lanczos_top`, to the precision of their dtype."""
+    """The largest eigenvalue of symmetric matrices, to the precision of their dtype: by `lanczos_top`, of small ones exactly."""
+    if kernel.shape[-1] <= SMALL:
+        return _eigenvalues(kernel)[..., -1]
     start = torch.cos(torch.arange(kernel.shape[-1], device=kernel.device, dtype=torch.float64) ** 2)
     return lanczos_top(
         lambda v: (kernel @ v.unsqueeze(-1).to(kernel.dtype)).squeeze(-1), start.expand(kernel.shape[:-1]), iterations
@@ -72,10 +77,23 @@ def _top(diagonal: list[Float[Tensor, "*s"]], beside: list[Float[Tensor, "*s"]])
     small = torch.diag_embed(torch.stack(diagonal, -1))
     if len(diagonal) > 1:
         small = small + torch.diag_embed(torch.stack(beside[:-1], -1), -1)  # eigh reads the lower triangle alone
-    finite = small.isfinite().all(-1).all(-1)
-    values, vectors = torch.linalg.eigh(torch.where(finite[..., None, None], small, torch.zeros_like(small)))
-    top = torch.where(finite, values[..., -1], torch.full_like(values[..., -1], torch.nan))
-    return top, beside[-1] * vectors[..., -1, -1].abs()
+    values, vectors = torch.linalg.eigh(_finite(small))
+    return _known(values, small)[..., -1], beside[-1] * vectors[..., -1, -1].abs()
+
+
+def _finite(matrix: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s n n"]:
+    """The matrices, zero where one is not finite: no decomposition takes those."""
+    return torch.where(matrix.isfinite().all(-1).all(-1)[..., None, None], matrix, torch.zeros_like(matrix))
+
+
+def _known(values: Float[Tensor, "*s n"], matrix: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s n"]:
+    """Eigenvalues, nan where the matrix is not finite."""
+    return values.masked_fill(~matrix.isfinite().all(-1).all(-1)[..., None], torch.nan)
+
+
+def _eigenvalues(kernel: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s n"]:
+    """All eigenvalues in float64, ascending."""
+    return _known(torch.linalg.eigvalsh(_finite(kernel).double()), kernel)
 
 
 def effective_rank(kernel: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:
@@ -84,8 +102,7 @@ def effective_rank(kernel: Float[Tensor, "*s n n"]) -> Float[Tensor, "*s"]:
     Negative eigenvalues of a positive semidefinite kernel are rounding and count as zero. nan where the kernel is zero or not
     finite.
     """
-    finite = kernel.isfinite().all(-1).all(-1)
-    values = torch.linalg.eigvalsh(torch.where(finite[..., None, None], kernel, torch.zeros_like(kernel)).double()).clamp(min=0)
+    values = _eigenvalues(kernel).clamp(min=0)
     share = values / values.sum(-1, keepdim=True)
     return torch.special.entr(share).sum(-1).exp()
 

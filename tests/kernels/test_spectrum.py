@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from regime.kernels import spectrum
 from regime.kernels.spectrum import alignment, effective_rank, lanczos_top, top_eigenvalue
 
 
@@ -9,6 +10,12 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+@pytest.fixture(params=[0, spectrum.SMALL], ids=["by Lanczos", "small ones whole"])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectrum, "SMALL", request.param)
+
+
+@pytest.mark.usefixtures("small")
 def test_top_eigenvalue_against_a_full_decomposition() -> None:
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(5, 60, 200, generator=generator, dtype=torch.float64)
@@ -17,6 +24,7 @@ def test_top_eigenvalue_against_a_full_decomposition() -> None:
     assert ((top_eigenvalue(kernels) - want).abs() / want).max() < 1e-8
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_top_eigenvalue_scales(scale: float) -> None:
     a = normal(3, 30, 6)  # of rank 6: the Krylov space is soon exhausted
@@ -25,6 +33,7 @@ def test_top_eigenvalue_scales(scale: float) -> None:
     assert (top_eigenvalue(scale * kernels) / scale / want - 1).abs().max() < 1e-12
 
 
+@pytest.mark.usefixtures("small")
 def test_small_singular_and_not_finite_matrices() -> None:
     assert top_eigenvalue(torch.full((1, 1), 3.0)).item() == 3.0
     assert abs(top_eigenvalue(torch.ones(4, 4, dtype=torch.float64)).item() - 4) < 1e-12
@@ -32,6 +41,7 @@ def test_small_singular_and_not_finite_matrices() -> None:
     assert torch.isnan(top_eigenvalue(torch.full((3, 3), torch.inf)))
 
 
+@pytest.mark.usefixtures("small")
 def test_one_matrix_of_a_batch_that_is_not_finite_leaves_the_others() -> None:
     kernels = torch.stack([torch.eye(3), torch.full((3, 3), torch.nan), 2 * torch.eye(3)]).double()
     top = top_eigenvalue(kernels)
@@ -39,6 +49,7 @@ def test_one_matrix_of_a_batch_that_is_not_finite_leaves_the_others() -> None:
     assert (top[[0, 2]] - torch.tensor([1.0, 2.0])).abs().max() < 1e-12
 
 
+@pytest.mark.usefixtures("small")
 def test_an_exhausted_krylov_space_adds_no_zero_eigenvalue() -> None:
     assert abs(top_eigenvalue(-torch.eye(5, dtype=torch.float64)).item() + 1) < 1e-12
 
