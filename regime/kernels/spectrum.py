@@ -20,7 +20,7 @@ CONSTANT = 100.0
 
 
 def top_eigenvalue(kernel: Float[Tensor, "*s n n"], iterations: int | None = None) -> Float[Tensor, "*s"]:
-    """The largest eigenvalue of symmetric matrices, to the precision of their dtype: by `lanczos_top`, of small ones exactly."""
+    """The largest eigenvalue of symmetric matrices, to the precision of their dtype; of large ones by `lanczos_top`."""
     if kernel.shape[-1] <= SMALL:
         return _eigenvalues(kernel)[..., -1]
     start = torch.cos(torch.arange(kernel.shape[-1], device=kernel.device, dtype=torch.float64) ** 2)

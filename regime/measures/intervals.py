@@ -155,22 +155,20 @@ def interval_of_mean(
 
 
 def interval_of_geometric_mean(
-    values: Float[Tensor, "S"], drawn: Float[Tensor, "S B"] | None, points: int, *, least: float, level: float = LEVEL
-) -> tuple[float, float] | None:
-    """Return the interval of the geometric mean over seeds; None where it is not defined.
+    values: Float[Tensor, "*k S"], drawn: Float[Tensor, "*k S B"] | None, points: int, *, least: float, level: float = LEVEL
+) -> tuple[Float[Tensor, "*k"], Float[Tensor, "*k"]]:
+    """Return the interval of the geometric mean over seeds; nan where it is not defined.
 
     Args:
         values, drawn, points, level: as for `interval_of_mean`; one seed needs `drawn`.
         least: smaller values count as this: noise among tiny values says nothing.
     """
-    if drawn is None and len(values) < 2:
-        return None
-    if not all(bool(part.isfinite().all()) for part in (values, drawn) if part is not None):
-        return None
+    finite = values.isfinite().all(-1) & (values.shape[-1] > 1 if drawn is None else drawn.isfinite().all(-1).all(-1))
     logs, parts = (None if part is None else part.double().clamp(min=least).log() for part in (values, drawn))
     variance = variance_of_mean(logs, parts, points)
-    mean, half = logs.mean(), _student(variance.degrees, level) * (variance.seeds + variance.points).sqrt()
-    return (mean - half).exp().item(), (mean + half).clamp(max=700).exp().item()
+    mean, half = logs.mean(-1), _student(variance.degrees, level) * (variance.seeds + variance.points).sqrt()
+    low, high = (mean - half).exp(), (mean + half).clamp(max=700).exp()
+    return low.where(finite, torch.nan), high.where(finite, torch.nan)
 
 
 def mean_over_seeds(values: np.ndarray) -> PointEstimate:

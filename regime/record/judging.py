@@ -1,10 +1,13 @@
 """The evidence that a verdict rests on, taken from what is measured of a step."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from math import isfinite
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import AnyConfig
@@ -41,65 +44,113 @@ class Judge:
         """Training loss at the start, seed by seed, where there is one."""
         return on_cpu(self.baseline.start.losses.get("train_loss"))
 
-    def verdict(self, point: Point) -> Verdict:
-        """On kernel_change and the twin's largest gap; for a real model on its Taylor gap, and on how its kernel turned too."""
-        turn, model = self.config.kind != "toy", point.measurement.model
-        names = ("taylor_gap", "Taylor gap") if turn else (LARGEST, "Largest linearization gap")
-        advised = self.config.kind in ("toy", "probe")
-        verdict = self._judged(point, model, "", self._evidence(point, model, "", *names), turn=turn, advised=advised)
+    def verdicts(self, point: Point) -> tuple[Verdict, list[Regime | None]]:
+        """Return the verdict on the whole network, and each block's own; None of a block that has no kernel.
+
+        The whole network's rests on kernel_change and the twin's largest gap; a real model's on its Taylor gap, and on how its
+        kernel turned too. A block's rests on the same of its own kernel and its own Taylor gap.
+        """
+        turn, blocks = self.config.kind != "toy", point.measurement.blocks
+        gap = ("taylor_gap", "Taylor gap") if turn else (LARGEST, "Largest linearization gap")
+        parts = [_Part("", point.measurement.model, turn, *gap)]
+        parts += [_Part(f"{name}/", row, True, "taylor_gap", "Taylor gap of this block alone") for name, row in blocks.items()]
+        whole, *others = self._judged(point, parts)
+        known = [bool(row["kernel_share"].isfinite().all()) for row in blocks.values()]
+        own = [Regime(label=v.label, index=v.index, interval=v.interval, reasons=v.reasons) for v in others]
+        return self._remarked(whole, point), [regime if there else None for regime, there in zip(own, known, strict=True)]
+
+    def _remarked(self, verdict: Verdict, point: Point) -> Verdict:
+        """The verdict, with a remark where buffers alone changed the kernel."""
+        model = point.measurement.model
         drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
         if not drift > DRIFT:
             return verdict
         said = f"Buffers alone, such as running statistics, changed the kernel by {drift:.2g}; that is not counted as training"
         return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
 
-    def _judged(
-        self, point: Point, row: dict[str, Tensor], prefix: str, gap: Evidence, *, turn: bool, advised: bool
-    ) -> Verdict:
-        parts = (row, ""), (point.measurement.drawn, prefix), (point.measurement.rounding, prefix)
-        kernel = self._of(_kernel_name(row, turn=turn), *(_kernel_evidence(*part, turn=turn) for part in parts))
-        loss, start_loss = (None if part is None else part.mean().item() for part in (point.loss, self.start_loss))
-        return judge(
-            kernel,
-            gap,
-            start_loss=start_loss,
-            loss=loss,
-            diverged=point.diverged,
-            moved=point.moved,
-            cut=CUT if point.measurement.undefined.get(f"{prefix}taylor_gap") == CUT else None,
-            remarks=[*_remarks(row), *self._added(len(kernel.seeds))],
-            advise=lambda *evidence: advise(self.config, self.learning_rate, *evidence) if advised else [],
-        )
+    def _judged(self, point: Point, parts: list["_Part"]) -> list[Verdict]:
+        evidence = self._evidence([part.kernel(point) for part in parts] + [part.gap(point) for part in parts])
+        loss, start_loss = (None if losses is None else losses.mean().item() for losses in (point.loss, self.start_loss))
+        advised = self.config.kind in ("toy", "probe")
+        return [
+            judge(
+                kernel,
+                gap,
+                start_loss=start_loss,
+                loss=loss,
+                diverged=point.diverged,
+                moved=point.moved,
+                cut=CUT if point.measurement.undefined.get(f"{part.prefix}taylor_gap") == CUT else None,
+                remarks=[*_remarks(part.row), *self._added(len(kernel.seeds))],
+                advise=partial(advise, self.config, self.learning_rate) if advised and not part.prefix else _nothing,
+            )
+            for part, kernel, gap in zip(parts, evidence[: len(parts)], evidence[len(parts) :], strict=True)
+        ]
 
     def _added(self, seeds: int) -> list[str]:
         if not self.rounds or seeds == self.rounds[0]:
             return []
         return [f"{seeds} seeds ran, since the interval of the first {self.rounds[0]} had two labels in it"]
 
-    def _evidence(self, point: Point, row: dict[str, Tensor], prefix: str, measure: str, name: str) -> Evidence:
-        drawn, rounding = (part.get(prefix + measure) for part in (point.measurement.drawn, point.measurement.rounding))
-        return self._of(name, row[measure], drawn, rounding)
+    def _evidence(self, found: list["_Found"]) -> list[Evidence]:
+        """What was found as evidence, with all the intervals taken at once."""
+        seeds = len(found[0].values)
+        ran = list(accumulate(self.rounds or [seeds]))
+        level = at_look(ran.index(seeds) if seeds in ran else 0, len(ran))
+        intervals: list[tuple[float, float] | None] = [None] * len(found)
+        for drawn in (False, True):
+            chosen = [k for k, each in enumerate(found) if (each.drawn is not None) == drawn]
+            if not chosen or (not drawn and seeds < 2):
+                continue
+            low, high = interval_of_geometric_mean(
+                torch.stack([found[k].values.double() for k in chosen]),
+                torch.stack([found[k].drawn for k in chosen]) if drawn else None,
+                self.baseline.subsets.shape[1],
+                least=AXIS[0],
+                level=level,
+            )
+            for k, *ends in zip(chosen, low.tolist(), high.tolist(), strict=True):
+                intervals[k] = (ends[0], ends[1]) if isfinite(ends[0]) else None
+        return [
+            Evidence(each.name, each.values.tolist(), ends, 0.0 if each.rounding is None else each.rounding.max().item())
+            for each, ends in zip(found, intervals, strict=True)
+        ]
 
-    def _of(self, name: str, values: Tensor, drawn: Tensor | None, rounding: Tensor | None) -> Evidence:
-        ran = list(accumulate(self.rounds or [len(values)]))
-        level = at_look(ran.index(len(values)) if len(values) in ran else 0, len(ran))
-        points = self.baseline.subsets.shape[1]
-        interval = interval_of_geometric_mean(values, drawn, points, least=AXIS[0], level=level)
-        return Evidence(name, values.tolist(), interval, 0.0 if rounding is None else rounding.max().item())
 
-    def regime(self, name: str, row: dict[str, Tensor], point: Point) -> Regime | None:
-        """Return a block's own verdict, from its own kernel and its own Taylor gap; None where it has none of either.
+class _Found(NamedTuple):
+    """What a measure came to: seed by seed, on subsets of the probe points, and how far rounding may have moved it."""
 
-        Args:
-            name: of the block.
-            row: its measures.
-            point: what is measured of the step.
-        """
-        if not bool(row["kernel_share"].isfinite().all()):
-            return None
-        gap = self._evidence(point, row, f"{name}/", "taylor_gap", "Taylor gap of this block alone")
-        own = self._judged(point, row, f"{name}/", gap, turn=True, advised=False)
-        return Regime(label=own.label, index=own.index, interval=own.interval, reasons=own.reasons)
+    name: str
+    values: Float[Tensor, "S"]
+    drawn: Float[Tensor, "S B"] | None
+    rounding: Float[Tensor, "S"] | None
+
+
+class _Part(NamedTuple):
+    """The whole network or a block: where its measures are, and what its verdict rests on."""
+
+    prefix: str
+    row: dict[str, Tensor]
+    turn: bool
+    """Whether the kernel's turn counts, too."""
+    measure: str
+    """Of the gap."""
+    said: str
+    """What the gap is called."""
+
+    def kernel(self, point: Point) -> _Found:
+        measured = point.measurement
+        parts = (self.row, ""), (measured.drawn, self.prefix), (measured.rounding, self.prefix)
+        return _Found(_kernel_name(self.row, turn=self.turn), *(_kernel_evidence(*part, turn=self.turn) for part in parts))
+
+    def gap(self, point: Point) -> _Found:
+        name, measured = self.prefix + self.measure, point.measurement
+        return _Found(self.said, self.row[self.measure], measured.drawn.get(name), measured.rounding.get(name))
+
+
+def _nothing(*_: object) -> list[str]:
+    """No advice."""
+    return []
 
 
 def _kernel_evidence(measures: dict[str, Tensor], prefix: str = "", *, turn: bool) -> Tensor | None:

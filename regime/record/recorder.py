@@ -208,8 +208,8 @@ class Recorder:
         layers = rows(measurement.layers, point, floors, known)
         alone = all(layer == block for layer, block in point.blocks.items())
         blocks = layers if alone else rows(measurement.blocks, point, floors, known)
-        judged = [self.judge.regime(*part, point) for part in measurement.blocks.items()]
-        pairs = zip(blocks, judged, strict=True)
+        verdict, regimes = self.judge.verdicts(point)
+        judged = zip(blocks, regimes, strict=True)
         return Measured(
             step=point.step,
             steps=point.step if self.steps is None else self.steps,
@@ -221,11 +221,11 @@ class Recorder:
             seeds={name: numbers(values) for name, values in measurement.model.items()},
             intervals=known[""] | intervals(self.own, measurement.model),
             layers=layers,
-            blocks=[row.model_copy(update={"block": row.layer, "regime": regime}) for row, regime in pairs],
+            blocks=[row.model_copy(update={"block": row.layer, "regime": regime}) for row, regime in judged],
             undefined=reasons(model, measurement.undefined, "", diverged=point.diverged),
             floors=floors[""],
             modes=self._modes(measurement) if point.step > self.baseline.start.step else [],
-            verdict=self.judge.verdict(point),
+            verdict=verdict,
             view=view,
         )
 

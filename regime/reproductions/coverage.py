@@ -16,7 +16,7 @@ from regime.measures.kernel import StartKernel, kernel_change
 from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
 from regime.sweep.fits import power_law
 from regime.toy import tasks
-from regime.toy.network import Layer, difference
+from regime.toy.network import Layer, difference, squared_norm
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
 
@@ -107,8 +107,7 @@ def of_points(fields: dict[str, object], count: int, sets: int) -> Repetitions:
         for draw in range(sets):
             values, drawn = pool.change(slice(at, at + 1), 1 + draw)
             ends = interval_of_geometric_mean(values, drawn, POINTS, least=1e-12)
-            assert ends is not None
-            found.append(PointEstimate(values.log().mean().item(), *np.log(ends).tolist()))
+            found.append(PointEstimate(values.log().mean().item(), *(end.log().item() for end in ends)))
         yield Step(len(found) / count)
     return found
 
@@ -118,15 +117,11 @@ def of_movement(fields: dict[str, object], count: int) -> Repetitions:
     found: list[PointEstimate] = []
     while len(found) < count:
         run, after = trained(fields, len(found) * SEEDS)
-        moved = sum(_squared(difference(now, start)) for now, start in zip(after, run.initial, strict=True))
-        size = sum(_squared(layer) for layer in run.initial)
+        moved = sum(squared_norm(difference(now, start)) for now, start in zip(after, run.initial, strict=True))
+        size = sum(squared_norm(layer) for layer in run.initial)
         found += [mean_over_seeds(values) for values in (moved / size).sqrt().view(-1, SEEDS).double().cpu().numpy()]
         yield Step(len(found) / count)
     return found[:count]
-
-
-def _squared(layer: Layer) -> Tensor:
-    return sum(part.square().flatten(1).sum(1) for part in layer if part is not None)
 
 
 def of_exponent(count: int, seeds: int, by_seed: bool) -> Repetitions:

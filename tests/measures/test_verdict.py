@@ -1,5 +1,5 @@
 from itertools import pairwise
-from math import log10
+from math import isfinite, log10
 
 import pytest
 import torch
@@ -9,8 +9,8 @@ from regime.measures.verdict import AXIS, ZONES, Evidence, judge, regime_index
 
 
 def evidence(name: str, values: list[float], interval=None, rounding: float = 0.0) -> Evidence:
-    known = interval or interval_of_geometric_mean(torch.tensor(values), None, 0, least=AXIS[0])
-    return Evidence(name, values, known, rounding)
+    low, high = (end.item() for end in interval_of_geometric_mean(torch.tensor(values), None, 0, least=AXIS[0]))
+    return Evidence(name, values, interval or ((low, high) if isfinite(low) else None), rounding)
 
 
 def verdict(
