@@ -15,7 +15,7 @@ from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap
 from regime.measures.intervals import floor, normal
 from regime.measures.kernel import Resampled, kernel_change, kernel_distance, kernel_distance_centered, magnified_kernel, trace
-from regime.measures.representation import magnified_features, representation_change
+from regime.measures.representation import representation_change
 
 KERNEL = {
     "kernel_change": kernel_change,
@@ -116,11 +116,11 @@ class _Measuring:
         """How training points' kernel and features align with the targets, where rounding leaves enough of what is centered."""
         targets = train.targets.expand(len(train.kernel), *train.targets.shape)
         features = train.features.double()
-        # Before the product, which would round the mean's square.
-        rows = (features - features.mean(1, keepdim=True)).to(train.features.dtype)
+        centered = features - features.mean(1, keepdim=True)
+        rows = centered.to(train.features.dtype)  # before the product, which would round the mean's square
         parts = {
             "target_alignment": (train.kernel, magnified_kernel(train.kernel)),
-            "feature_alignment": (rows @ rows.mT, magnified_features(features)),
+            "feature_alignment": (rows @ rows.mT, features.norm(dim=(1, 2)) / centered.norm(dim=(1, 2))),
         }
         found = {}
         for name, (kernel, times) in parts.items():

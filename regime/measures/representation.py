@@ -46,13 +46,6 @@ class _Gram:
         return self.hsic(other) / (self.size * other.size).sqrt()
 
 
-def magnified_features(x: Float[Tensor, "*s n p"]) -> Float[Tensor, "*s"]:
-    """||h||_F / ||H h||_F: how many times larger rounding, relative to features, is relative to the centered ones."""
-    mean = x.mean(-2, keepdim=True, dtype=torch.float64)
-    sizes = (torch.linalg.vector_norm(part, dim=(-2, -1), dtype=torch.float64) for part in (x, x - mean.to(x.dtype)))
-    return next(sizes) / next(sizes)
-
-
 def debiased_cka(x: Float[Tensor, "*s n p"], y: Float[Tensor, "*s n q"]) -> Float[Tensor, "*s"]:
     """Return linear CKA of two representations of the same n points, at least 4, with the unbiased HSIC estimator.
 
@@ -90,6 +83,7 @@ class StartFeatures:
 
     def resampled(self, now: Float[Tensor, "*s n d"]) -> Resampled:
         """Return representation_change and feature_movement of h_t on the subsets."""
+        now = now.double()
         gram = _Gram(now, self.weights)
         drawn = {
             "representation_change": (1 - gram.cka(self.gram)).clamp(min=0),
