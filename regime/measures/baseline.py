@@ -1,6 +1,6 @@
 """What a run is measured against: its first snapshot, and what is needed of it again and again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,6 +13,9 @@ from regime.measures.function import linear_gap, unexplained
 from regime.measures.intervals import subsets
 from regime.measures.kernel import StartKernel
 from regime.measures.representation import StartFeatures
+
+Layers = tuple[str, ...]
+"""Names of layers that are taken together."""
 
 ROUNDING = 8.0
 """Relative error of a kernel, a representation or an output, in units of rounding (measured: 1 to 4)."""
@@ -40,6 +43,20 @@ def sum_of(parts: Iterable[Tensor]) -> Tensor:
     return torch.stack([part.double() for part in parts]).sum(0)
 
 
+def sums_of(
+    groups: Sequence[Layers], kernels: Mapping[str, Float[Tensor, "S P P"]], like: Float[Tensor, "S P P"]
+) -> Float[Tensor, "K S P P"]:
+    """Return each group's sum of its layers' kernels, in double precision.
+
+    Args:
+        groups: of layers.
+        kernels: by layer; one without any has zero.
+        like: a kernel of that shape.
+    """
+    nil = torch.zeros_like(like)
+    return torch.stack([sum_of(kernels.get(layer, nil) for layer in group) for group in groups])
+
+
 def total(snapshot: Snapshot) -> Float[Tensor, "S P P"]:
     """Theta on the probe points, all layers."""
     return sum_of(snapshot.kernels.values())
@@ -55,7 +72,7 @@ class Baseline:
         self.chosen: Float[Tensor, "1+B P"] = torch.cat([torch.ones_like(self.subsets[:1]), self.subsets])
         """All points, then the subsets."""
         self.features = {name: StartFeatures(rows, self.chosen) for name, rows in start.representations.items()}
-        self.starts: dict[tuple[str, ...], StartKernel] = {}
+        self.starts: dict[tuple[Layers, ...], StartKernel] = {}
         finite = self.kernel if bool(self.kernel.isfinite().all()) else torch.zeros_like(self.kernel)
         values, modes = torch.linalg.eigh(finite)
         values, self.modes = values.flip(-1).clamp(min=0), modes.flip(-1)
@@ -65,14 +82,13 @@ class Baseline:
         self.shares: Float[Tensor, "S K"] = parts / values.sum(-1, keepdim=True)
         """Share of each band of modes, 1, 2-3, 4-7, ..., in the kernel's trace."""
 
-    def kernel_of(self, layers: Sequence[str]) -> StartKernel:
-        """Return Theta_0 of some layers, ready to be compared; zero where no gradient reached them."""
-        if (known := self.starts.get(tuple(layers))) is not None:
+    def kernels_of(self, groups: Sequence[Layers]) -> StartKernel:
+        """Return Theta_0 of each group of layers, ready to be compared; zero where no gradient reached them."""
+        if (known := self.starts.get(tuple(groups))) is not None:
             return known
-        nil = torch.zeros_like(self.kernel)
-        start = StartKernel(sum_of(self.start.kernels.get(layer, nil) for layer in layers), self.chosen)
-        if 4 * self.kernel.nbytes * len(self.starts) < KEPT:
-            self.starts[tuple(layers)] = start
+        start = StartKernel(sums_of(groups, self.start.kernels, self.kernel), self.chosen)
+        if 4 * self.kernel.nbytes * sum(map(len, self.starts)) < KEPT:
+            self.starts[tuple(groups)] = start
         return start
 
     def at(self, start: Restart | None) -> "Baseline":

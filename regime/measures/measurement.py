@@ -10,7 +10,7 @@ from torch import Tensor
 from regime.dynamics.snapshot import TWIN_GAP, Snapshot, Targets
 from regime.kernels.projection import groups, jackknife
 from regime.kernels.spectrum import alignment, effective_rank
-from regime.measures.baseline import ROUNDING, Along, Baseline, sum_of, total
+from regime.measures.baseline import ROUNDING, Along, Baseline, Layers, sum_of, sums_of, total
 from regime.measures.definitions import REASONS
 from regime.measures.function import gap_by_mode, linear_gap
 from regime.measures.intervals import floor, normal
@@ -25,6 +25,9 @@ KERNEL = {
 REPRESENTATION = ("representation_change", "feature_movement")
 ROW = (*KERNEL, "kernel_share", *REPRESENTATION, "parameter_movement", "taylor_gap")
 """The measures of a layer or block."""
+
+TOGETHER = 2**21
+"""Bytes of kernels that are compared at once: more take longer than their calls do."""
 
 BLURRED = 0.1
 """A cosine that rounding may move by more is no number."""
@@ -80,6 +83,8 @@ class _Measuring:
         self.undefined: dict[str, str] = dict(now.undefined)
         self.rounding: dict[str, Tensor] = dict(now.floors)
         self.drawn: dict[str, Tensor] = {}
+        self.compared: dict[Layers, tuple[Tensor, Resampled]] = {}
+        """By the layers of a row, the trace of their kernel, and how far it is from that of the start."""
         self.represented: dict[str, Resampled] = {}
         self.moved = now.step > self.start.step
 
@@ -88,6 +93,7 @@ class _Measuring:
         groups: dict[str, list[str]] = {}
         for layer, block in now.blocks.items():
             groups.setdefault(block, []).append(layer)
+        self._compare([[name] for name in now.blocks] + [*groups.values(), [*now.blocks]])
         layers = {name: self._row(name, [name]) for name in now.blocks}
         same = all(groups[block] == [block] for block in groups)
         blocks = layers if same else {name: self._row(name, members) for name, members in groups.items()}
@@ -176,13 +182,28 @@ class _Measuring:
         self.undefined["kernel_velocity"] = REASONS["kernel"]
         return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])
 
+    def _present(self, members: Sequence[str]) -> Layers:
+        """The layers that have a kernel, at the start or now."""
+        return tuple(layer for layer in members if layer in self.now.kernels or layer in self.start.kernels)
+
+    def _compare(self, rows: Sequence[Sequence[str]]) -> None:
+        """Compare the kernels of all rows with those of the start, as many at once as are small together."""
+        groups = [group for group in dict.fromkeys(map(self._present, rows)) if group]
+        count = max(1, TOGETHER // self.kernel.nbytes)
+        for some in (groups[k : k + count] for k in range(0, len(groups), count)):
+            kernels = sums_of(some, self.now.kernels, self.kernel)
+            drawn, magnified = self.baseline.kernels_of(some).resampled(kernels)
+            for k, group in enumerate(some):
+                found = Resampled({measure: values[k] for measure, values in drawn.items()}, magnified[k])
+                self.compared[group] = trace(kernels[k]), found
+
     def _row(self, name: str, members: Sequence[str], key: str | None = None) -> dict[str, Tensor]:
         """The measures of some layers taken together; `name` is whose representation stands for them."""
         now, start = self.now, self.start
         prefix = f"{name}/" if key is None else key
         nothing = torch.full_like(self.kernel[:, 0, 0], torch.nan)
         row = dict.fromkeys(ROW, nothing)
-        present = [layer for layer in members if layer in now.kernels or layer in start.kernels]
+        present = self._present(members)
         here = name in now.representations and name in start.representations
         if not present and not here:
             self._explain(dict.fromkeys(ROW, REASONS["missing"]), prefix)
@@ -190,10 +211,8 @@ class _Measuring:
         reasons = dict.fromkeys(ROW, REASONS["kernel"])
         rounding = ROUNDING * now.rounding
         if present:
-            nil = torch.zeros_like(self.kernel)  # of a layer that no gradient reaches now
-            kernel, then = sum_of(now.kernels.get(layer, nil) for layer in present), self.baseline.kernel_of(present)
-            row["kernel_share"] = trace(kernel) / trace(self.kernel)
-            found = then.resampled(kernel)
+            own, found = self.compared[present]
+            row["kernel_share"] = own / trace(self.kernel)
             # A constant part that centering removes leaves its rounding behind.
             sizes = rounding, rounding**2, (rounding * found.magnified) ** 2
             row |= self._resampled(prefix, found.drawn, dict(zip(KERNEL, sizes, strict=True)))
