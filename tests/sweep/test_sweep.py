@@ -243,6 +243,14 @@ def test_an_estimate_before_the_run():
     assert "cells would fit" in regime.within(SweepConfig(), 1.0)
 
 
+@pytest.mark.parametrize("alpha", [1.0, 1e4])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_sweep_is_told_the_memory_of_its_runs_in_the_precision_that_they_take(alpha, count):
+    base = TINY.model_copy(update={"alpha": alpha, "width": 64})
+    cost = regime.estimate(SweepConfig(base=base, axes={"seed": list(range(count))}))
+    assert cost.bytes == count * regime.estimate(base).bytes
+
+
 def test_probes_are_swept_by_the_same_call(tiny_bert):
     base = regime.ProbeConfig(
         model=tiny_bert, samples=4, probe_samples=8, max_tokens=6, measure_every=1, forecast=False, steps=1
