@@ -238,6 +238,47 @@ class CopiesForState(SlowAdam):
         return [part.clone() for part in super().state()]
 
 
+class Counts(Descent):
+    """Smaller steps, by a count that is no tensor."""
+
+    def __init__(self, parameters):
+        self.count = 0
+
+    def step(self, gradients):
+        self.count += 1
+        return [g / self.count for g in gradients]
+
+
+class Forgets(SlowAdam):
+    """A state without the second moments."""
+
+    def state(self):
+        return [*self.m, self.count]
+
+
+class MadeLater(Descent):
+    """Momentum that is made at the first step, as optimizers of torch make it."""
+
+    def __init__(self, parameters):
+        self.past = []
+
+    def state(self):
+        return self.past
+
+    def step(self, gradients):
+        past = self.past or [torch.zeros_like(g) for g in gradients]
+        self.past = [0.9 * v + g for v, g in zip(past, gradients, strict=True)]
+        return self.past
+
+
+class Rebinds(SlowAdam):
+    """Adam's first moments, in new tensors at every step."""
+
+    def step(self, gradients):
+        self.m = [0.9 * m + 0.1 * g for m, g in zip(self.m, gradients, strict=True)]
+        return self.m
+
+
 class StepsItself(Descent):
     """Steps as optimizers of torch do, in place."""
 
