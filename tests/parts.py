@@ -321,6 +321,38 @@ class Bag(nn.Module):
         return hidden
 
 
+class Adapted(nn.Module):
+    """A frozen layer, as integers or as the numbers that they stand for, and an adapter of low rank beside it."""
+
+    def __init__(self, width, quantized):
+        super().__init__()
+        codes = torch.randint(-127, 128, (width, width))
+        self.weight = nn.Parameter(codes.to(torch.int8) if quantized else codes / 256, requires_grad=False)
+        self.down, self.up = nn.Linear(width, 2, bias=False), nn.Linear(2, width, bias=False)
+
+    def forward(self, x):
+        weight = self.weight if self.weight.is_floating_point() else self.weight / 256
+        return x @ weight.T + self.up(self.down(x))
+
+
+def adapted(*, quantized=False):
+    model = Bag()
+    for block in model.blocks:
+        block[0] = Adapted(8, quantized)
+    model.embed.requires_grad_(False)
+    return model, as_bytes
+
+
+def quantized():
+    return adapted(quantized=True)
+
+
+def quantized_first():
+    model, tokenize = quantized()
+    model.embed = model._modules.pop("embed")  # after the blocks
+    return model, tokenize
+
+
 def as_bytes(text):
     return list(text.encode())
 
