@@ -238,6 +238,47 @@ class CopiesForState(SlowAdam):
         return [part.clone() for part in super().state()]
 
 
+class Counts(Descent):
+    """Smaller steps, by a count that is no tensor."""
+
+    def __init__(self, parameters):
+        self.count = 0
+
+    def step(self, gradients):
+        self.count += 1
+        return [g / self.count for g in gradients]
+
+
+class Forgets(SlowAdam):
+    """A state without the second moments."""
+
+    def state(self):
+        return [*self.m, self.count]
+
+
+class MadeLater(Descent):
+    """Momentum that is made at the first step, as optimizers of torch make it."""
+
+    def __init__(self, parameters):
+        self.past = []
+
+    def state(self):
+        return self.past
+
+    def step(self, gradients):
+        past = self.past or [torch.zeros_like(g) for g in gradients]
+        self.past = [0.9 * v + g for v, g in zip(past, gradients, strict=True)]
+        return self.past
+
+
+class Rebinds(SlowAdam):
+    """Adam's first moments, in new tensors at every step."""
+
+    def step(self, gradients):
+        self.m = [0.9 * m + 0.1 * g for m, g in zip(self.m, gradients, strict=True)]
+        return self.m
+
+
 class StepsItself(Descent):
     """Steps as optimizers of torch do, in place."""
 
@@ -278,6 +319,38 @@ class Bag(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         return hidden
+
+
+class Adapted(nn.Module):
+    """A frozen layer, as integers or as the numbers that they stand for, and an adapter of low rank beside it."""
+
+    def __init__(self, width, quantized):
+        super().__init__()
+        codes = torch.randint(-127, 128, (width, width))
+        self.weight = nn.Parameter(codes.to(torch.int8) if quantized else codes / 256, requires_grad=False)
+        self.down, self.up = nn.Linear(width, 2, bias=False), nn.Linear(2, width, bias=False)
+
+    def forward(self, x):
+        weight = self.weight if self.weight.is_floating_point() else self.weight / 256
+        return x @ weight.T + self.up(self.down(x))
+
+
+def adapted(*, quantized=False):
+    model = Bag()
+    for block in model.blocks:
+        block[0] = Adapted(8, quantized)
+    model.embed.requires_grad_(False)
+    return model, as_bytes
+
+
+def quantized():
+    return adapted(quantized=True)
+
+
+def quantized_first():
+    model, tokenize = quantized()
+    model.embed = model._modules.pop("embed")  # after the blocks
+    return model, tokenize
 
 
 def as_bytes(text):

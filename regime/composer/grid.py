@@ -94,6 +94,11 @@ def batches(found: Iterable[GridCell], workers: int) -> list[Batch]:
     return sorted(heap)
 
 
+def toy_bytes(config: ToyConfig) -> int:
+    """Return the bytes that a toy cell holds, in the precision that it takes."""
+    return config.bytes_of(precision(config).itemsize)
+
+
 def _batch(group: Sequence[GridCell]) -> Batch:
     return Batch(group, seconds([place.config for place in group]))
 
@@ -103,7 +108,7 @@ def _fitting(group: list[GridCell]) -> list[list[GridCell]]:
     config = group[0].config
     if config.kind == "probe":
         return [[place] for place in group]
-    most = BATCH_BYTES // config.workspace
+    most = BATCH_BYTES // toy_bytes(config)
     if pick_device(config.device).type == "cpu":
         layer = config.seeds * config.batch * max(config.sizes) * precision(config).itemsize
         most = min(most, LAYER_BYTES // layer)

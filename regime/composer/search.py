@@ -254,7 +254,8 @@ def _ordered(seen: Sequence[Trial]) -> list[Trial]:
 
 
 def _lost(known: list[Trial], value: float) -> list[str]:
-    """The runs nearest a value, on both its sides, that came to nothing."""
+    """The runs nearest a value, on both its sides, that came to nothing; and why one could not run."""
     nearest = sorted((item for item in known if not item.judged), key=lambda item: abs(log(item.value / value)))
     sides = {item.value > value: item for item in reversed(nearest)}
-    return [f"{'Above' if above else 'Below'}: {item}" for above, item in sorted(sides.items())]
+    why = {above: "".join(f": {reason}" for reason in item.reasons if item.agree == FAILED) for above, item in sides.items()}
+    return [f"{'Above' if above else 'Below'}: {item}{why[above]}" for above, item in sorted(sides.items())]

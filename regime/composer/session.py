@@ -12,6 +12,8 @@ from regime.composer.modes import in_modes
 from regime.composer.pace import Clock
 from regime.composer.producers import Loop, Producer, distance_apart, fetching, produce
 from regime.config import RunConfig, config_from_dict
+from regime.config.own import is_own
+from regime.dynamics.optimizers import check_state
 from regime.dynamics.pieces import OFTEN, Ahead
 from regime.dynamics.snapshot import Snapshot
 from regime.errors import ConfigError, is_integer
@@ -171,7 +173,8 @@ class Session:
         """Write a toy run as it stands, after any measurement, whole or not at all.
 
         Raises:
-            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`.
+            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`. Or the steps of an
+                optimizer of one's own depend on more than its state.
         """
         self._events.settle()
         measured = self._recorder is not None and self._recorder.history
@@ -181,6 +184,8 @@ class Session:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"
             )
+        if is_own(self.config.optimizer):
+            in_modes(check_state)(self.config.optimizer)
         batches = self._ended + ([self._state()] if self._part.history else [])
         held.write({"config": self.config.to_dict(), "batches": batches, "seconds": self._clock.seconds}, path)
 

@@ -167,11 +167,11 @@ class Config(BaseModel):
         """Return a configuration of these fields: there is no way around validation."""
         return cls(**fields)
 
-    def own_parts(self) -> dict[str, str]:
-        """Return the import paths of parts of one's own by the fields that name them; imports nothing."""
+    def own_parts(self) -> list[tuple[str, str]]:
+        """Return the parts of one's own, each by the field that names it and its import path; imports nothing."""
         named = {name: getattr(self, name, ()) for name in PARTS}
         values = {name: value if isinstance(value, tuple) else (value,) for name, value in named.items()}
-        return {name: part for name, parts in values.items() for part in parts if is_own(part)}
+        return [(name, part) for name, parts in values.items() for part in parts if is_own(part)]
 
     def without_own(self) -> Self:
         """Return the configuration, for a server or a link, whose parts have to be those that there are.
@@ -179,7 +179,7 @@ class Config(BaseModel):
         Raises:
             ConfigError: it names a part of one's own; nothing of it was imported.
         """
-        for name, path in self.own_parts().items():
+        for name, path in self.own_parts():
             raise ConfigError(
                 f"{name} = {show(path)} is not allowed from a link, the page or the API: parts of one's own are for Python; "
                 "allowed: what ships with the package"

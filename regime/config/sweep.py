@@ -132,10 +132,10 @@ class SweepConfig(Config):
             where = ", ".join(f"{name} = {show(value)}" for name, value in point.items())
             raise ConfigError(f"axes at {where}: {error}") from None
 
-    def own_parts(self) -> dict[str, str]:
-        """Return the import paths of parts of one's own, of the base and of the axes."""
-        axes = {f"axes.{name}": value for name in PARTS for value in self.axes.get(name, ()) if is_own(value)}
-        return {f"base.{name}": path for name, path in self.base.own_parts().items()} | axes
+    def own_parts(self) -> list[tuple[str, str]]:
+        """Return the parts of one's own, of the base and of the axes, each by the field that names it and its import path."""
+        axes = [(f"axes.{name}", value) for name in PARTS for value in self.axes.get(name, ()) if is_own(value)]
+        return [(f"base.{name}", path) for name, path in self.base.own_parts()] + axes
 
     def point(self, cell: ToyConfig | ProbeConfig) -> dict[str, Scalar]:
         """Return the axes' values at a cell."""

@@ -184,6 +184,31 @@ def own_optimizer(path: str) -> Callable[[list[Tensor]], OwnOptimizer]:
     return optimizer
 
 
+def check_state(path: str) -> None:
+    """Refuse an optimizer of one's own whose state is not all that its steps depend on: a run taken up from it would differ.
+
+    One that never stepped is given the state of one that did, and has to step as that one does.
+
+    Raises:
+        ConfigError: it does not, or cannot be given that state.
+    """
+    slopes = [torch.linspace(-1, 2, size, dtype=torch.float32, device="cpu").view(1, 3, -1).squeeze(-1) for size in (6, 3)]
+    with blamed("optimizer", path):
+        one, other = (own_optimizer(path)([torch.ones_like(slope) for slope in slopes]) for _ in range(2))
+        one.step([slope.clone() for slope in slopes])
+        state, places = list(one.state()), list(other.state())
+        if same := [part.shape for part in state] == [place.shape for place in places]:
+            for place, part in zip(places, state, strict=True):
+                place.copy_(part)
+            steps = [optimizer.step([slope.square() for slope in slopes]) for optimizer in (one, other)]
+            same = all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in zip(*steps, strict=True))
+    if not same:
+        raise ConfigError(
+            f"optimizer = {path!r} is not allowed in a run that is saved: its steps depend on more than its state(), such as a "
+            "count that is no tensor, or one made at the first step; allowed: all of it as tensors, there from the start"
+        )
+
+
 def rowwise(value: PerRow, like: Tensor) -> PerRow | Tensor:
     """Return `value` in a shape that multiplies tensors of as many dimensions as `like`, seeds first."""
     return value.view(-1, *(1,) * (like.dim() - 1)) if isinstance(value, Tensor) else value

@@ -5,12 +5,11 @@ import json
 import re
 import struct
 import time
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from regime.errors import ConfigError
 from regime.resources.limits import limits
@@ -58,6 +57,13 @@ class Description:
     tokenizer: bool
 
 
+class Stored(NamedTuple):
+    """A tensor of a file of weights, as its header has it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
 def check_name(name: str, known: str) -> None:
     """Refuse what is no plain name and no Hub id; a folder in the way of an id counts as a path.
 
@@ -96,7 +102,7 @@ def describe_model(name: str, folder: Path, *, trusted: bool) -> Description:
     config = read_json(name, folder / CONFIG)
     kind = check_config(name, config)
     check_config(name, read_json(name, folder / "tokenizer_config.json", optional=True), tokenizer=True)
-    parameters = sum(prod(shape) * count for shape, count in shapes(name, folder).items())
+    parameters = sum(prod(each.shape) for each in stored(name, folder).values())
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     if not trusted:
         check_size(name, parameters, size)
@@ -247,13 +253,13 @@ def read_json(name: str, path: Path, *, optional: bool = False) -> dict[str, Any
     return found
 
 
-def shapes(name: str, folder: Path) -> Counter[tuple[int, ...]]:
-    """Return how many tensors of each shape a folder's weights have, from their headers.
+def stored(name: str, folder: Path) -> dict[str, Stored]:
+    """Return the tensors of a folder's weights by their names, from their headers.
 
     Raises:
         ModelError: they are pickled, missing or corrupt.
     """
-    return Counter(shape for path in _weights(name, folder) for shape in _shapes(name, path))
+    return {key: each for path in _weights(name, folder) for key, each in _header(name, path).items()}
 
 
 def _weights(name: str, folder: Path) -> list[Path]:
@@ -268,18 +274,18 @@ def _weights(name: str, folder: Path) -> list[Path]:
     return [folder / part for part in names]
 
 
-def _shapes(name: str, path: Path) -> list[tuple[int, ...]]:
-    """Shapes of the tensors in a safetensors file, from its header."""
+def _header(name: str, path: Path) -> dict[str, Stored]:
+    """The tensors in a safetensors file, from its header."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > HEADER_LIMIT:
                 raise ValueError
             header = json.loads(file.read(length))
-        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
-        end = max(entry["data_offsets"][1] for entry in tensors)
+        tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+        end = max(entry["data_offsets"][1] for entry in tensors.values())
         if path.stat().st_size != 8 + length + end:
             raise ValueError
-        return [tuple(map(int, entry["shape"])) for entry in tensors]
+        return {key: Stored(str(entry["dtype"]), tuple(map(int, entry["shape"]))) for key, entry in tensors.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error):
         raise ModelError(f"model = {name!r} is not allowed: its {path.name} is damaged or cut off; fetch it again") from None

@@ -33,10 +33,10 @@ from regime.models.checks import (
     check_revision,
     describe_model,
     fingerprint,
-    shapes,
+    stored,
 )
 from regime.models.quantized import unpacking
-from regime.models.skeleton import check_filled, check_skeleton, skeleton
+from regime.models.skeleton import check_filled, check_skeleton, check_understood, skeleton
 from regime.models.sources import available, here, offline, shipped, subfolders
 
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
@@ -165,9 +165,10 @@ def _read(name: str, found: Found, language_model: bool, held: str) -> Pretraine
         model, report = _class(found, language_model).from_pretrained(
             found.folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
+    check_understood(name, model, report["unexpected_keys"])
     if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         lacking = f"its weights lack {missing[0]}{' and others' * (len(missing) > 1)}"
-        if language_model:
+        if language_model and not any(key.startswith(f"{model.base_model_prefix}.") for key in missing):
             raise ModelError(
                 f"model = {name!r} has no word logits: {lacking}; take readout 'mean' or 'last', or a language model"
             )
@@ -182,7 +183,7 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
         bare = skeleton(_class(found, language_model), config)
     if not found.trusted:
         check_skeleton(name, bare)
-    check_filled(name, bare, shapes(name, found.folder))
+    check_filled(name, bare, stored(name, found.folder))
     # no text is written on; but GPT-Neo, whose attention is in float32, rounds by the batch without its cache
     config.use_cache = config.model_type == "gpt_neo"
     return config

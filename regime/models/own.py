@@ -27,7 +27,8 @@ class OwnModel(Protocol):
         """Return a module and a tokenizer.
 
         The module takes token ids (n, T), and a mask (n, T) that is 1 where a token is none of the padding, and returns hidden
-        states (n, T, d). The tokenizer turns a text into ids. Weights that are drawn at random follow the run's seed.
+        states (n, T, d). The tokenizer turns a text into ids. Weights that are drawn at random follow the run's seed; what
+        requires no gradient is not trained.
         """
 
 
@@ -47,8 +48,8 @@ class HiddenStates(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of its parameters."""
-        return next(self.model.parameters()).dtype
+        """That of its parameters, of which quantized ones are integers."""
+        return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     def forward(self, input_ids: Int[Tensor, "n T"], attention_mask: Int[Tensor, "n T"]) -> BaseModelOutput:
         """Return its hidden states."""

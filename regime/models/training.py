@@ -15,6 +15,8 @@ from regime.kernels.jacobian.parameters import matches
 def freeze(model: nn.Module, globs: Iterable[str], name: Callable[[str], str]) -> None:
     """Let only those parameters be trained whose name, or whose module's, matches one of the globs.
 
+    What the model itself has frozen, such as what adapters stand beside, or the integers of quantized weights, stays so.
+
     Args:
         name: a parameter's full name -> the name that globs are about.
 
@@ -25,11 +27,12 @@ def freeze(model: nn.Module, globs: Iterable[str], name: Callable[[str], str]) -
     for full, parameter in model.named_parameters():
         own = name(full)
         names.append(own)
-        parameter.requires_grad_(any(matches(part, glob) for part in (own, own.rpartition(".")[0]) for glob in globs))
+        chosen = any(matches(part, glob) for part in (own, own.rpartition(".")[0]) for glob in globs)
+        parameter.requires_grad_(parameter.requires_grad and chosen)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError(
-            f"trainable = {list(globs)!r:.80} is not allowed: it matches no parameter; allowed: globs on names such as "
-            f"{names[len(names) // 2]!r}, with * within one part, **. for any parts before, .* for all below"
+            f"trainable = {list(globs)!r:.80} is not allowed: it matches no parameter, or frozen ones alone; allowed: globs on "
+            f"names such as {names[len(names) // 2]!r}, with * within one part, **. for any parts before, .* for all below"
         )
 
 

@@ -39,7 +39,12 @@ def cores(device: str) -> int:
 
 
 def processes(batches: Sequence[Batch], most: int) -> int:
-    """Return how many processes to start: one, which is this one, where more would take longer to start than they save."""
+    """Return how many processes to start: one, which is this one, where more would take longer to start than they save.
+
+    So it is where a part of one's own is of the script that runs: no other process finds it there.
+    """
+    if any(path.startswith("__main__:") for batch in batches for _, path in batch.places[0].config.own_parts()):
+        return 1
     wanted = min(most, len(batches))
     saved = sum(batch.seconds for batch in batches) * (1 - 1 / max(1, wanted))
     return wanted if saved > STARTING else 1
@@ -109,7 +114,7 @@ class _Worker:
 
     def _start(self) -> None:
         count = str(self.threads)
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH"), *sys.path])])  # for parts of one's own
         environment = os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONPATH": path}
         self.process = subprocess.Popen(
             COMMAND,

@@ -202,7 +202,7 @@ def _result(cell: Cell) -> dict[str, Any]:
 
 def _bytes(batch: Batch) -> int:
     config = batch.places[0].config
-    return len(batch.places) * config.workspace if config.kind == "toy" else grid.BATCH_BYTES
+    return len(batch.places) * grid.toy_bytes(config) if config.kind == "toy" else grid.BATCH_BYTES
 
 
 def estimate_sweep(config: SweepConfig) -> Estimate:

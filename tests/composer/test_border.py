@@ -14,6 +14,7 @@ from regime import Border, ConfigError, ProbeConfig, ToyConfig, find_border, str
 from regime.composer.search import FAILED, RANGES, Search, Trial
 from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
+from tests.parts import Descent
 
 CONFIG = ToyConfig(
     width=48, activation="erf", alpha=0.3, samples=16, test_samples=8, probe_samples=24, steps=40, measure_every=20, seeds=8
@@ -206,6 +207,24 @@ def test_what_cannot_run_is_not_narrowed() -> None:
     border = searched(lambda value: seen(value, None, agree=FAILED) if value > 20 else falling(value))
     assert border.value is None
     assert [item.value for item in border.seen if not item.judged] == [64.0, 256.0] or len(border.seen) < 12
+
+
+@pytest.mark.parametrize(
+    ("fields", "axis", "why"),
+    [
+        (
+            {"optimizer": Descent, "learning_rate": None},
+            "alpha",
+            "learning_rate = None is not allowed with an optimizer of your",
+        ),
+        ({"weight_decay": 5.0, "learning_rate": 0.1}, "learning_rate", "weight_decay = 5.0 is not allowed: a step would take"),
+    ],
+)
+def test_why_a_run_cannot_be_had_is_said(fields: dict, axis: str, why: str) -> None:
+    within = {"alpha": (0.5, 2.0), "learning_rate": (0.1, 100.0)}[axis]
+    border = find_border(CONFIG.model_copy(update={"steps": 4, "measure_every": 4} | fields), axis, within=within)
+    assert border.value is None
+    assert any(reason.startswith(("Above: failed at ", "Below: failed at ")) and why in reason for reason in border.reasons)
 
 
 def test_of_several_borders_the_nearest_is_given() -> None:

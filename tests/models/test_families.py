@@ -134,14 +134,15 @@ def test_only_the_templates_own_mask_counts(prompt: str) -> None:
 
 def test_globs_freeze_the_rest() -> None:
     config = ProbeConfig(model="tiny-bert", samples=8, probe_samples=8, max_tokens=14)
-    model = TextFunction(config, config.model, config.revision).module(0)
+    function = TextFunction(config, config.model, config.revision)
 
     def trained(*globs: str) -> set[str]:
+        model = function.module(0)
         freeze(model, globs, naming(model))
         return {naming(model)(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
 
     everything = trained("*")
-    assert len(everything) == len(list(model.parameters()))
+    assert len(everything) == len(list(function.module(0).parameters()))
     assert trained("encoder.layer.1.*") == {name for name in everything if name.startswith("encoder.layer.1.")}
     assert trained("**.bias") == {name for name in everything if name.endswith(".bias")}
     assert trained("head", "embeddings.*") == {name for name in everything if name.startswith(("head.", "embeddings."))}

@@ -3,16 +3,19 @@
 import errno
 import json
 import os
+import re
 import shutil
 import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 
 import regime
 from regime.models import cache, hub, loading, sources
@@ -151,6 +154,16 @@ def test_an_unknown_plain_name_says_which_there_are() -> None:
         loading.load("gpt5")
 
 
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change the tensors of a folder's weights."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def spoil(folder: Path, how: str) -> None:
     """Make a sound folder one that must be refused."""
     config, weights = folder / "config.json", folder / "model.safetensors"
@@ -215,6 +228,8 @@ def spoil(folder: Path, how: str) -> None:
         case "index":
             weights.unlink()
             (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../../x.safetensors"}}))
+        case "integers":
+            rewrite(folder, lambda tensors: tensors.update({QUERY: (300 * tensors[QUERY]).to(torch.int8)}))
         case "device":
             (folder / "config.json").unlink()
             (folder / "config.json").symlink_to("/dev/zero")
@@ -253,6 +268,7 @@ SPOILED = {
     "wider than its weights": r"its weights lack encoder\.layer\.0\.intermediate\.dense\.weight, or another .* \[33, 16\]",
     "larger than allowed": r"its 16,[\d,]+ parameters take \S+ GB; allowed: at most 5\.4 GB \(REGIME_MAX_MODEL_BYTES\)",
     "no number": "its config.json cannot be read",
+    "integers": r"its weights have bert\.encoder\.layer\.0\..*query\.weight as I8, integers; allowed: plain weights",
 }
 
 
@@ -306,6 +322,50 @@ def test_limits_are_for_models_outside_the_catalog(root: Path, bert: Path, monke
     monkeypatch.setenv("REGIME_MAX_BYTES", "1000")
     with pytest.raises(ModelError, match=r"model = 'm' needs .* GB for its weights, and there are 1e-06 GB for it"):
         loading.load("m")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {f"{QUERY}_scale": ()},
+        {f"{QUERY}.SCB": (16,)},
+        {QUERY.replace("weight", "lora_A.default.weight"): (2, 16), QUERY.replace("weight", "lora_B.default.weight"): (16, 2)},
+        {"bert.encoder.layer.1.output.LayerNorm.mask": (16,)},
+    ],
+    ids=["scale", "bitsandbytes", "adapter", "mask"],
+)
+@pytest.mark.parametrize("language_model", [False, True])
+def test_weights_that_say_more_of_a_layer_than_is_taken_are_refused(
+    more: dict[str, tuple[int, ...]], language_model: bool, root: Path, bert: Path
+) -> None:
+    """Left aside, they would leave another function than the one that was saved."""
+    rewrite(
+        Path(shutil.copytree(bert, root / "m")), lambda tensors: tensors.update({k: torch.ones(s) for k, s in more.items()})
+    )
+    first = re.escape(min(more).removeprefix("bert."))
+    kind = "LayerNorm" if "LayerNorm" in first else "Linear"
+    with pytest.raises(ModelError, match=f"its weights have (bert.)?{first}, which no plain {kind} has; allowed: plain"):
+        loading.load("m", language_model=language_model)
+
+
+def test_heads_and_tables_that_are_not_taken_are_left_aside(root: Path, bert: Path) -> None:
+    more = {"bert.embeddings.position_ids": torch.arange(160)[None], "cls.seq_relationship.weight": torch.ones(2, 16)}
+    rewrite(Path(shutil.copytree(bert, root / "m")), lambda tensors: tensors.update(more))
+    shutil.copytree(bert, root / "plain")
+    for language_model in (False, True):
+        one, other = (loading.load(name, language_model=language_model).model.state_dict() for name in ("m", "plain"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one if "pooler" not in key)  # which is random
+
+
+def test_a_body_that_lacks_a_tensor_is_not_called_one_without_word_logits(root: Path, bert: Path) -> None:
+    def renamed(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["cls.other.weight"] = tensors.pop(QUERY)
+
+    rewrite(Path(shutil.copytree(bert, root / "m")), renamed)
+    for language_model in (False, True):
+        with pytest.raises(ModelError, match=r"model = 'm' is not allowed: its weights lack .*query\.weight"):
+            loading.load("m", language_model=language_model)
 
 
 def test_a_model_without_word_logits_says_so(root: Path) -> None:

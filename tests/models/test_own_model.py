@@ -5,7 +5,7 @@ import torch
 
 import regime
 from regime.models.own import load_own
-from tests.parts import bag_of_bytes
+from tests.parts import adapted, bag_of_bytes, quantized, quantized_first
 
 SMALL = {"samples": 8, "probe_samples": 8, "steps": 2, "measure_every": 2, "learning_rate": 1e-2, "max_tokens": 8}
 
@@ -20,6 +20,21 @@ def test_every_layer_is_measured_by_its_name(more):
     assert report.blocks[2]["representation_change"] > 0
     assert "tests.parts:bag_of_bytes" in report.provenance.source
     assert regime.Report.from_dict(report.to_dict()) == report
+
+
+@pytest.mark.parametrize("model", [quantized, quantized_first])
+def test_what_the_model_freezes_is_not_trained_and_may_be_integers(model):
+    """As adapters beside quantized weights are trained: the report is that of the numbers which the integers stand for."""
+    one, other = (regime.run(regime.ProbeConfig(model=own, **SMALL)) for own in (adapted, model))
+    still = ("embed", "blocks.0.0", "blocks.1.0")
+    for report in (one, other):
+        moved = {row["layer"]: row["parameter_movement"] for row in report.layers}
+        assert {name for name, value in moved.items() if not value} == set(still)
+        assert all(row["kernel_share"] is None for row in report.layers if row["layer"] in still)
+    for name, value in one.final.items():
+        assert other.final[name] is value is None or other.final[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+    with pytest.raises(regime.ConfigError, match=r"trainable = \['embed'\] .*: it matches no .* or frozen ones alone"):
+        regime.run(regime.ProbeConfig(model=model, trainable=("embed",), **SMALL))
 
 
 def test_random_weights_follow_the_seed_and_leave_torch_alone():

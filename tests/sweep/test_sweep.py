@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing, suppress
@@ -228,6 +229,51 @@ def test_a_process_that_always_ends_is_told_of(monkeypatch):
     assert "its process ended 2 times, the last time with status 3" in report.cells[0].error
 
 
+SCRIPT = """
+import regime
+from beside import Line
+from regime.sweep import local
+
+
+class Own(Line):
+    pass
+
+
+if __name__ == "__main__":
+    local.STARTING, local.cores = 0.0, lambda _: 2
+    for task in (Line, Own):
+        base = regime.ToyConfig(task=task, width=8, samples=8, test_samples=8, probe_samples=8, seeds=1, steps=4)
+        report = regime.run(regime.SweepConfig(base=base, axes={"depth": [1, 2]}))
+        print(*(cell.error for cell in report.cells))
+"""
+
+
+def test_parts_of_ones_own_are_found_beside_a_script_and_within_it(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    parts = (ROOT / "tests" / "parts.py").read_text()
+    (tmp_path / "beside.py").write_text(parts)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["None None"] * 2
+
+
+@pytest.mark.parametrize(
+    ("more", "count"),
+    [
+        ({"task": "__main__:Own"}, 1),
+        ({"measures": ("__main__:Own", "tests.parts:Distance")}, 1),
+        ({"optimizer": "__main__:Own", "learning_rate": 0.1}, 1),
+        ({"measures": ("tests.parts:Distance",)}, 2),
+    ],
+)
+@pytest.mark.usefixtures("shared")
+def test_a_part_of_the_script_that_runs_is_for_its_own_process(more, count):
+    batches = [grid.Batch([grid.GridCell(k, {}, TINY.model_copy(update=more))], 100.0) for k in range(2)]
+    assert local.processes(batches, 2) == count
+
+
 @pytest.mark.usefixtures("shared")
 def test_it_speaks_twice_a_second():
     config = sweep(base=ToyConfig(**{**dict(TINY), "steps": 2000}), axes={"width": [32, 64], "alpha": [1.0, 2.0]})
@@ -241,6 +287,14 @@ def test_an_estimate_before_the_run():
     assert 0.1 < cost.seconds < 60
     assert cost.bytes > 0
     assert "cells would fit" in regime.within(SweepConfig(), 1.0)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1e4])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_sweep_is_told_the_memory_of_its_runs_in_the_precision_that_they_take(alpha, count):
+    base = TINY.model_copy(update={"alpha": alpha, "width": 64})
+    cost = regime.estimate(SweepConfig(base=base, axes={"seed": list(range(count))}))
+    assert cost.bytes == count * regime.estimate(base).bytes
 
 
 def test_probes_are_swept_by_the_same_call(tiny_bert):

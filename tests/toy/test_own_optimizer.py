@@ -3,7 +3,7 @@
 import pytest
 
 import regime
-from tests.parts import Descent, SlowAdam, StepsItself
+from tests.parts import Counts, Descent, Forgets, MadeLater, Rebinds, SlowAdam, StepsItself
 
 SMALL = {"width": 8, "steps": 12, "measure_every": 4, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 SAME = ("train_loss", "twin_train_loss", "kernel_change", "linearization_gap", "taylor_gap", "test_error")
@@ -27,14 +27,28 @@ def test_coupled_weight_decay_goes_through_it():
     assert one.final["parameter_movement"] == pytest.approx(other.final["parameter_movement"], rel=1e-3)
 
 
-def test_a_held_run_goes_on_bit_for_bit(tmp_path):
-    config = regime.ToyConfig(optimizer=SlowAdam, learning_rate=0.01, **SMALL)
+@pytest.mark.parametrize("optimizer", [SlowAdam, Rebinds, Descent])
+def test_a_held_run_goes_on_bit_for_bit(optimizer, tmp_path):
+    config = regime.ToyConfig(optimizer=optimizer, learning_rate=0.01, **SMALL)
     session = regime.Session(config)
     list(session.stream(measurements=2))
     session.save(tmp_path / "held")
     *_, last = regime.Session.load(tmp_path / "held").stream()
     report, whole = regime.Report.from_dict(last.report), regime.run(config)
     assert (report.seeds, report.layers) == (whole.seeds, whole.layers)
+
+
+@pytest.mark.parametrize("optimizer", [Counts, Forgets, MadeLater])
+def test_one_that_keeps_more_than_its_state_can_be_held_and_not_saved(optimizer, tmp_path):
+    """What is saved has to go on as it would have."""
+    config = regime.ToyConfig(optimizer=optimizer, learning_rate=0.01, **SMALL)
+    session = regime.Session(config)
+    list(session.stream(measurements=2))
+    with pytest.raises(regime.ConfigError, match=rf"{optimizer.__name__}' is not allowed in a run that is saved: its steps"):
+        session.save(tmp_path / "held")
+    assert not (tmp_path / "held").exists()
+    *_, last = session.stream()
+    assert regime.Report.from_dict(last.report).seeds == regime.run(config).seeds
 
 
 def test_what_it_writes_into_parameters_reaches_no_network():

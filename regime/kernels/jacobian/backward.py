@@ -1,12 +1,14 @@
 """Backward passes through a recorded batch: the gradients of each output, given to each call as soon as they are there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 
+from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import by_example
 
@@ -16,6 +18,8 @@ Graph = dict[Any, list[Any]]
 ELEMENTARY = ("Addmm", "Mm", "T", "View", "Squeeze", "Unsqueeze", "Expand", "Mean", "Add", "Mul", "Relu", "Tanh", "Gelu", "Erf")
 BATCHED = {"torch::autograd::AccumulateGrad", "SumBackward1", *(f"{name}Backward0" for name in ELEMENTARY)}
 """Nodes that differentiate several outputs at once in less time than one by one."""
+UNKNOWN = "torch::autograd::WarnNotImplemented"
+"""The node of an operator that nobody gave a derivative: torch warns there, and passes no gradient on."""
 
 
 def graph_under(outputs: Tensor) -> Graph:
@@ -37,6 +41,23 @@ def graph_under(outputs: Tensor) -> Graph:
                     stack.append(following)
                 graph[following].append(node)
     return graph
+
+
+def check_derivatives(graph: Graph, layers: Layers) -> None:
+    """Refuse a graph in which a gradient is lost on its way to a parameter, at an operator without a derivative.
+
+    Raises:
+        ValueError: it names the first such parameter.
+    """
+    if not (unknown := {node for node in graph if node.name() == UNKNOWN}):
+        return
+    for path, own in layers.items():
+        for name, parameter in own.items():
+            if _above([get_gradient_edge(parameter).node], graph) & unknown:
+                raise ValueError(
+                    f"model: an operator without a derivative, such as a quantized one, lies between {name} of {path} and the "
+                    "outputs; register its derivative, or freeze what lies before it with requires_grad_(False)"
+                )
 
 
 def differentiate(
@@ -101,10 +122,16 @@ def differentiate(
 
 def _ends(uses: Sequence[Use], graph: Graph) -> list[Use]:
     """The calls that no other lies under: what has to be asked for, so that a backward pass meets them all."""
+    above = _above((use.edge.node for use in uses), graph)
+    return [use for use in uses if use.edge.node not in above]
+
+
+def _above(nodes: Iterable[Any], graph: Graph) -> set[Any]:
+    """All nodes on the way from some to the outputs."""
     above: set[Any] = set()
-    stack = [use.edge.node for use in uses]
+    stack = list(nodes)
     while stack:
-        new = set(graph[stack.pop()]) - above
+        new = set(graph.get(stack.pop(), ())) - above
         above |= new
         stack += new
-    return [use for use in uses if use.edge.node not in above]
+    return above

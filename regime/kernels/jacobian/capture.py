@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.assembly import collected, made_by, parts_of
-from regime.kernels.jacobian.backward import Graph, differentiate, graph_under
+from regime.kernels.jacobian.backward import Graph, check_derivatives, differentiate, graph_under
 from regime.kernels.jacobian.batch import Batch, Chosen, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers, check_mode, owned
@@ -42,7 +42,7 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         layers: globs on module paths; None: all.
 
     Raises:
-        ValueError: as `owned`, `check_mode`, `evaluate`, `size` and `graph_under` do.
+        ValueError: as `owned`, `check_mode`, `evaluate`, `size`, `graph_under` and `check_derivatives` do.
     """
     check_mode(model)
     parts = owned(model, layers)
@@ -53,7 +53,8 @@ def learn_structure(model: nn.Module, batch: Batch, readout: Readout | None, lay
         structure = learn(model, batch, readout, parameters, passes)
         if passes.known.writes > writes:  # what was looked at is no longer what it was
             structure = learn(model, batch, readout, parameters, passes)
-        check_seen(graph_under(structure.outputs))  # or says what hides there
+        check_seen(graph := graph_under(structure.outputs))  # or says what hides there
+        check_derivatives(graph, parts)
         unknown = set(structure.unknown())
         rest = {path: {name: p for name, p in own.items() if p in unknown} for path, own in parts.items()}
         _, rest = by_rows(model, select(batch, structure.examples), readout, rest)

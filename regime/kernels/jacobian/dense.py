@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import get_gradient_edge
 
-from regime.kernels.jacobian.backward import graph_under
+from regime.kernels.jacobian.backward import check_derivatives, graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import check_mode, owned
@@ -38,6 +38,7 @@ def jacobian(
         alone = [evaluate(model, select(batch, [row]), readout)[0].detach() for row in range(size(batch))]
         outputs = evaluate(model, batch, readout)
         check_seen(reached := graph_under(outputs))
+        check_derivatives(reached, parameters)
         for one, among in zip(alone, outputs, strict=True):
             difference = one - among
             if not difference.norm() <= 1e-3 * (1 + among.norm()):

@@ -268,6 +268,42 @@ def test_what_cannot_be_measured_is_called_what_it_is(function: Callable, messag
         empirical_ntk(Net(function), inputs())
 
 
+OPERATORS = torch.library.Library("regime_tests", "DEF")
+OPERATORS.define("square(Tensor x) -> Tensor")
+OPERATORS.define("cube(Tensor x) -> Tensor")
+OPERATORS.impl("square", lambda x: x * x, "CPU")
+
+
+def below_autograd(x: Tensor) -> Tensor:
+    with torch._C._AutoDispatchBelowAutograd():
+        return x * x * x
+
+
+OPERATORS.impl("cube", below_autograd, "CPU")
+
+
+@pytest.mark.parametrize("name", ["square", "cube"])
+@pytest.mark.parametrize("beside", [0.0, 1.0])
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_an_operator_without_a_derivative_is_refused_where_it_loses_gradients(name: str, beside: float, method: str) -> None:
+    """Torch only warns, and leaves the way through it out of the gradient."""
+    operator = getattr(torch.ops.regime_tests, name)
+
+    def function(net: Net, x: Tensor) -> Tensor:
+        h = x @ net.w
+        return (operator(h) + beside * h + net.b).tanh() @ net.v.T
+
+    model, x = Net(function), inputs()
+    for call in (regime.Monitor, Linearization.of, lambda *given: empirical_ntk(*given, method=method)):
+        with pytest.raises(ValueError, match=r"an operator without a derivative, .* between w of \(root\) and the outputs"):
+            call(model, x)
+    model.w.requires_grad_(False)
+    power = 2 if name == "square" else 3
+    plain = Net(lambda net, x: ((x @ net.w) ** power + beside * (x @ net.w) + net.b).tanh() @ net.v.T)
+    plain.w.requires_grad_(False)
+    assert relative(empirical_ntk(model, x, method=method).total, empirical_ntk(plain, x, method="dense").total) < 1e-12
+
+
 @pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "__iadd__", "__imul__"])
 def test_no_example_is_passed_alone_for_a_call_that_writes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Net(lambda net, x: getattr(2 * functional.linear(x, net.w), name)(net.b).tanh() @ net.v.T)
