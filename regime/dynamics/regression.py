@@ -1,4 +1,4 @@
-"""Kernel regression beside a run: its losses, and what the ridge that stands against rounding leaves open of them."""
+"""Kernel regression beside a run: its losses, and what rounding, and the ridge that stands against it, leave open of them."""
 
 from collections.abc import Callable
 
@@ -15,23 +15,25 @@ SINGULAR = "the kernel is too near singular for its precision: the ridge that st
 
 
 def fit_scores(
-    fits: dict[str, Float[Tensor, "2 *s n C"]],
+    fits: dict[str, Float[Tensor, "K *s n C"]],
     start: dict[str, Float[Tensor, "*s n C"]],
     score: Callable[[str, Tensor], dict[str, Float[Tensor, "*s"]]],
 ) -> tuple[dict[str, Float[Tensor, "*s"]], dict[str, Float[Tensor, "*s"]]]:
-    """Return scores of the second of two fits, nan where the ridge decides them, and their floors: how far the first's are off.
+    """Return scores of the second of two fits, nan where the ridge decides them, and their floors: how far others' are off.
 
     Args:
-        fits: outputs by points, "train" and "test", of both `interpolation_weights`.
+        fits: outputs by points, "train" and "test", of both `interpolation_weights`; then such as the second's with other
+            rounding, if there are any.
         start: the outputs before the fit.
         score: gives the scores of outputs at points by name, such as "test_loss".
     """
     found, floors = {}, {}
-    for name, pair in fits.items():
-        before, first, scores = (score(name, outputs) for outputs in (start[name], *pair))
-        apart = {measure: (value - first[measure]).abs() for measure, value in scores.items()}
+    for name, each in fits.items():
+        before, first, scores, *others = (score(name, outputs) for outputs in (start[name], *each))
         loss = f"{name}_loss"
-        told = apart[loss] <= TOLD * torch.maximum(scores[loss], SMALL * before[loss])
+        told = (scores[loss] - first[loss]).abs() <= TOLD * torch.maximum(scores[loss], SMALL * before[loss])
         found |= {measure: value.masked_fill(~told, torch.nan) for measure, value in scores.items()}
-        floors |= apart
+        floors |= {
+            measure: sum((value - other[measure]).abs() for other in (first, *others)) for measure, value in scores.items()
+        }
     return found, floors

@@ -135,7 +135,8 @@ def interval_of_mean(
 
     Measures of change are skewed, about as log-normals. With r the variance over the squared mean, and c the coefficient of
     variation over seeds, the log of the mean is low by r / 2, and its variance r + c^4 / (2 (S - 1)): the second term, as in
-    Cox's interval of a log-normal's mean (Zhou and Gao 1997), is for not knowing c.
+    Cox's interval of a log-normal's mean (Zhou and Gao 1997), is for not knowing c. How values below their rounding vary says
+    nothing: they count as that, but for the mean.
 
     Args:
         values: k measures of S seeds.
@@ -144,9 +145,10 @@ def interval_of_mean(
         level: of confidence.
         rounding: how far it alone may have moved a measure, by which both ends move.
     """
-    seeds, mean = values.shape[-1], values.mean(-1)
-    variance = variance_of_mean(values, drawn, points)
-    of_seeds, of_points = (part / mean**2 for part in variance[:2])
+    seeds, mean, least = values.shape[-1], values.mean(-1), torch.as_tensor(rounding).to(values)[..., None]
+    told = torch.maximum(values, least)
+    variance = variance_of_mean(told, None if drawn is None else torch.maximum(drawn, least[..., None]), points)
+    of_seeds, of_points = (part / told.mean(-1) ** 2 for part in variance[:2])
     relative = of_seeds + of_points
     spread = (relative + (seeds * of_seeds) ** 2 / (2 * max(1, seeds - 1))).sqrt()
     center, half = relative / 2, _student(variance.degrees, level) * spread

@@ -84,6 +84,6 @@ def waiting(config: ToyConfig, networks: int, measurements: int) -> float:
     chosen = REFERENCE if config.learning_rate is None and (config.seed or config.seeds < REFERENCE) else 0
     full = 0 if config.by_parameter else FULL * size**2 * (networks * (1 + others / n) + chosen)
     stepped = ADAM * parameters(config) if config.by_parameter else TWIN * size**2
-    ended = 2 * (REGRESSION * size**2 + 2 * size**3)
+    ended = 3 * (REGRESSION * size**2 + 2 * size**3)
     infinite = LIMIT * len(config.sizes[1:]) * n * (n + others + shown) if missing(config) is None else 0
     return full + infinite + networks * (config.steps * stepped + ended + measurements * ALIGNMENT * n**2)

@@ -130,7 +130,8 @@ def _regressions(
 ) -> Generator[Pause, None, tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Scores of kernel regression of the targets, from F_0, with the tangent kernels at the start and now, and their floors.
 
-    In float64, from the parameters as they are: at a condition number of 1e7, the rounding of float32 would decide the fit.
+    In float64, from the parameters as they are: at a condition number of 1e7, that of float32 would decide the fit. What
+    rounding in the steps may have changed is in the floors.
     """
     run = experiment.run
     seeds = [slice(k, k + 1) for k in range(len(run.jacobian.outputs))]
@@ -145,7 +146,13 @@ def _regressions(
     for prefix, parameters in (("kernel_start_", run.initial), ("kernel_now_", experiment.training.parameters)):
         moves = []
         for seed in seeds:
-            moves.append((yield from _moves(experiment, _doubled(parameters, seed), start["train"][seed])))
+            own = _doubled(parameters, seed)
+            moved = yield from _moves(experiment, own, start["train"][seed])
+            if parameters is not run.initial:
+                unit = torch.finfo(run.dtype).eps * experiment.step**0.5
+                again = yield from _moves(experiment, _jittered(own, unit), start["train"][seed])
+                moved = [torch.cat([each, other[1:]]) for each, other in zip(moved, again, strict=True)]
+            moves.append(moved)
         fits = {name: start[name] + torch.cat(parts, 1) for name, parts in zip(PARTS, zip(*moves, strict=True), strict=True)}
         found = fit_scores(fits, start, score)
         for known, part in zip((losses, floors), found, strict=True):
@@ -156,6 +163,16 @@ def _regressions(
 def _doubled(parameters: list[Layer], seed: slice) -> list[Layer]:
     """One seed's parameters in float64: kernels of all at once might not fit."""
     return [layer.map(lambda part: part[seed].double()) for layer in parameters]
+
+
+def _jittered(parameters: list[Layer], unit: float) -> list[Layer]:
+    """The parameters with as much noise, relative to each, as so large a unit of rounding makes; the same every time."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(part: Tensor) -> Tensor:
+        return part * (1 + unit * torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part))
+
+    return [layer.map(noisy) for layer in parameters]
 
 
 def _moves(

@@ -72,6 +72,19 @@ def test_the_interval_of_a_mean_by_hand() -> None:
     assert [end.item() for end in one] == pytest.approx([2 * exp(r / 2 + side * t * r**0.5) for side in (-1, 1)])
 
 
+def test_values_that_are_rounding_alone_have_no_wide_interval() -> None:
+    """Two seeds at 1e-7 and 1e-5: on a log scale they would leave anything from nothing to 1e11, were it not for rounding of 1e-4."""
+    values = tensor([1e-7, 1e-5], [1e-7, 1e-5], [0.1, 0.2])
+    for drawn in (None, values[..., None] * torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)):
+        low, high = interval_of_mean(values, drawn, 10, rounding=tensor(1e-4, 0.0, 1e-4))
+        assert low[0] == 0
+        assert high[0] < 4e-4
+        assert high[1] > 1
+        assert (high[2] - low[2]).item() > 0.1
+    alone = interval_of_mean(values[2:], None, 10)[1] + 1e-4
+    assert interval_of_mean(values[2:], None, 10, rounding=tensor(1e-4))[1].item() == pytest.approx(alone.item())
+
+
 def test_the_interval_of_a_geometric_mean_by_hand() -> None:
     values = tensor(0.1, 0.4)
     middle, half = (0.1 * 0.4) ** 0.5, T1 * (log(2) ** 2 * 2 / 2) ** 0.5
