@@ -321,6 +321,29 @@ class Bag(nn.Module):
         return hidden
 
 
+class Mixing(Bag):
+    """What it gives for a text depends on the other texts."""
+
+    def forward(self, ids, mask):
+        hidden = super().forward(ids, mask)
+        return hidden - hidden.mean(0)
+
+
+class Endless(Bag):
+    """What it gives has no end."""
+
+    def forward(self, ids, mask):
+        return super().forward(ids, mask) * 1e38 * 1e38
+
+
+def mixing():
+    return Mixing(), as_bytes
+
+
+def endless():
+    return Endless(), as_bytes
+
+
 class Adapted(nn.Module):
     """A frozen layer, as integers or as the numbers that they stand for, and an adapter of low rank beside it."""
 

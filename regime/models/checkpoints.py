@@ -21,7 +21,7 @@ from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, label_view, split_texts, targets
 from regime.models.pilot import passes
 from regime.models.readout import naming
-from regime.models.run import TransformerRun
+from regime.models.run import TransformerRun, refused
 from regime.observe.observer import Observer
 from regime.observe.snapshots import snapshot
 from regime.record.clouds import EXAMPLES
@@ -75,7 +75,8 @@ class CheckpointRun(TransformerRun):
         probe = self.inputs["probe"]["input_ids"]
         self.chunk = self.chunk_of(probe.shape[1] * max(1, self.outputs // 8))
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
+        with refused(self.named[0][0]):
+            self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
         fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
         sizes = (({"samples": samples}, self._bytes(samples)) for samples in fewer)
         estimate.check_memory(self._bytes(config.samples), sizes, self.device)
@@ -127,7 +128,8 @@ class CheckpointRun(TransformerRun):
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""
-        return in_pieces(self._compare)
+        with refused(self.named[0][0]):
+            yield from in_pieces(self._compare)
 
     def _compare(self, hand_over: Callable[[Pause | Snapshot], None]) -> None:
         step, fraction = self.places[0], 0.0

@@ -23,7 +23,7 @@ from regime.models.padding import Group, Texts
 from regime.models.pilot import pilot
 from regime.models.precision import training_dtype
 from regime.models.readout import naming
-from regime.models.run import TransformerRun
+from regime.models.run import TransformerRun, refused
 from regime.models.training import batch, freeze, make_optimizer, rate
 from regime.models.twin import KernelTwin, Linear, ParameterTwin, full_kernel
 from regime.observe.observer import Observer
@@ -75,7 +75,8 @@ class ProbeRun(TransformerRun):
         self.longest = max(part["input_ids"].shape[1] for part in self.inputs.values())
         self.chunk = self.chunk_of(self.longest)
         self.first = self._module(0)
-        known = pilot(config, self.first, self.inputs["probe"], self.chunk)
+        with refused(config.model):
+            known = pilot(config, self.first, self.inputs["probe"], self.chunk)
         self.costs = estimate.check(config, known, self.chunk, self.device)
         self.parameters = sum(p.numel() for p in self.first.parameters() if p.requires_grad)
         self.dtype = training_dtype(self.first, {key: tensor[: self.chunk] for key, tensor in self.inputs["probe"].items()})
@@ -99,7 +100,8 @@ class ProbeRun(TransformerRun):
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Fine-tune, and yield measured steps as snapshots, with pauses between chunks of tokens and between layers."""
-        return in_pieces(self._fine_tune)
+        with refused(self.config.model):
+            yield from in_pieces(self._fine_tune)
 
     def _fine_tune(self, hand_over: Callable[[Pause | Snapshot], None]) -> None:
         config, step = self.config, 0

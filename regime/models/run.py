@@ -1,11 +1,31 @@
 """What all runs on pretrained transformers have in common."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from regime.errors import ConfigError, show
+from regime.models.checks import ModelError
 from regime.models.functions import Inputs
 from regime.record.events import Reference
 from regime.resources.device import pick_device
 
 CHUNK_TOKENS = {"cpu": 512, "cuda": 16384}
 """Tokens that go through the model at once: some tenths of a second on two cores, so that a stop is never far."""
+ENGINE = "model: "
+"""What refusals of a model begin with, where nobody knows its name."""
+
+
+@contextmanager
+def refused(name: str) -> Iterator[None]:
+    """Refuse under its name a model that the kernel engine refuses."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        if not str(error).startswith(ENGINE):
+            raise
+        raise ModelError(f"model = {show(name)} is not allowed: {str(error).removeprefix(ENGINE)}") from error
 
 
 class TransformerRun:

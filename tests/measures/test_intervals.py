@@ -73,7 +73,7 @@ def test_the_interval_of_a_mean_by_hand() -> None:
 
 
 def test_values_that_are_rounding_alone_have_no_wide_interval() -> None:
-    """Two seeds at 1e-7 and 1e-5: on a log scale they would leave anything from nothing to 1e11, were it not for rounding of 1e-4."""
+    """Two seeds at 1e-7 and 1e-5: on a log scale they leave anything up to 1e11 open, were there no rounding of 1e-4."""
     values = tensor([1e-7, 1e-5], [1e-7, 1e-5], [0.1, 0.2])
     for drawn in (None, values[..., None] * torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)):
         low, high = interval_of_mean(values, drawn, 10, rounding=tensor(1e-4, 0.0, 1e-4))

@@ -10,7 +10,7 @@ import torch
 import regime
 from regime import CheckpointConfig
 from regime.measures.kernel import kernel_change, kernel_distance_centered
-from regime.models import loading, modular
+from regime.models import checkpoints, loading, modular
 from tests.models import tiny
 
 TEXTS = {"task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
@@ -156,3 +156,18 @@ def test_revisions_that_cannot_be_had(fields: dict, message: str) -> None:
 def test_bad_fields(fields: dict, message: str) -> None:
     with pytest.raises(regime.ConfigError, match=message):
         CheckpointConfig(**fields)
+
+
+@pytest.mark.parametrize(("said", "kind"), [("model: it is odd", "ModelError"), ("out of words", "ValueError")])
+@pytest.mark.parametrize("place", ["passes", "snapshot"])
+def test_only_what_the_engine_refuses_of_a_model_is_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, said: str, kind: str, place: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError(said)
+
+    monkeypatch.setattr(checkpoints, place, refuse)
+    with pytest.raises(ValueError, match=said.removeprefix("model: ")) as refused:
+        regime.run(regime.CheckpointConfig(samples=8))
+    assert type(refused.value).__name__ == kind
+    assert ("modular-addition" in str(refused.value)) == (kind == "ModelError")

@@ -37,6 +37,20 @@ def test_what_the_model_freezes_is_not_trained_and_may_be_integers(model):
         regime.run(regime.ProbeConfig(model=model, trainable=("embed",), **SMALL))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("mixing", "the output for one example changes with the other examples"), ("endless", "its outputs are not finite")],
+)
+def test_what_the_engine_refuses_is_refused_under_the_models_name(name, said):
+    """In a run, its estimate, and a cell of a sweep."""
+    probe = regime.ProbeConfig(model=f"tests.parts:{name}", **SMALL)
+    for ask in (regime.run, regime.estimate):
+        with pytest.raises(regime.ConfigError, match=rf"model = 'tests\.parts:{name}' is not allowed: {said}"):
+            ask(probe)
+    (cell, _) = regime.run(regime.SweepConfig(base=probe, axes={"learning_rate": [1e-3, 1e-2]})).cells
+    assert said in cell.error
+
+
 def test_random_weights_follow_the_seed_and_leave_torch_alone():
     torch.manual_seed(7)
     state = torch.get_rng_state()
