@@ -87,8 +87,9 @@ def build() -> gr.Blocks:
             cell = sweep.cell(visit, value)
             return opened(cell) if cell else {cells: missing_frame(visit.board, value) or gr.skip()}
 
-        compare.click(compare_models, models.html, [tabs, *feeds], **HIDDEN)
-        cells.submit(choose_cell, [sweep.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **HIDDEN)
+        about = HIDDEN | {"show_progress_on": train.told}  # not on the tabs, which hold the page: see `Screen`
+        compare.click(compare_models, models.html, [tabs, *feeds], **about)
+        cells.submit(choose_cell, [sweep.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **about)
         connect_links(demo, screens, tabs)
         demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
@@ -123,7 +124,8 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
             gr.Info(AWAITED, duration=60)
         return {**opened, **screens[config.kind].opening(config, ahead=0)}
 
-    demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **HIDDEN)
+    about = HIDDEN | {"show_progress_on": screens["toy"].told}
+    demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **about)
 
 
 def check_places(query: Mapping[str, str]) -> None:

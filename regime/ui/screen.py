@@ -73,10 +73,12 @@ class Screen:
 
     def _connect(self) -> None:
         form, drawn = self.form.html, [self.feed, self.code, *self.views]
-        each = {"trigger_mode": "multiple", **QUICK}  # nothing is lost while a press before it is answered, or its run goes on
-        queued = {"trigger_mode": "multiple", "concurrency_limit": None, **HIDDEN}  # what is refused is said in words
+        # Gradio copies all that is in a component with a status, at each event of any run: here it is a small one.
+        quiet = {"trigger_mode": "multiple", "show_progress_on": self.told, **HIDDEN}
+        each = quiet | QUICK  # nothing is lost while a press before it is answered, or its run goes on
+        queued = {"concurrency_limit": None, **quiet}  # what is refused is said in words
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
-        played = pressed.then(self.play, self.state, [self.state, *drawn], trigger_mode="multiple", **COMPUTE, **HIDDEN)
+        played = pressed.then(self.play, self.state, [self.state, *drawn], **COMPUTE, **quiet)
         # `then` follows an end, not an error.
         pressed.failure(nothing_runs, None, self.feed, **each)
         played.failure(self.settle, self.state, drawn, **each)

@@ -354,6 +354,29 @@ def test_no_event_of_the_page_is_dropped_while_an_answer_to_one_before_is_on_its
     assert once == ["compare_models", "open_link"], "which open a run in place of one that is shown"
 
 
+def _values(part):
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else None
+    return 1 if parts is None else sum(map(_values, parts))
+
+
+def _inside(places, chosen):
+    """The components that are in the chosen ones, and these."""
+    for place in places:
+        within = place["id"] in chosen
+        yield from [place["id"]] * within
+        below = place.get("children") or []
+        yield from _inside(below, {each["id"] for each in below} if within else chosen)
+
+
+def test_no_status_is_on_a_part_of_the_page_that_holds_much(server):
+    """At each event of a run Gradio copies, value by value, all that is in components with a status: once the whole page."""
+    page = httpx.get(f"{server.url}config").json()
+    held = {each["id"]: _values(each["props"]) for each in page["components"]}
+    told = {place for each in page["dependencies"] for place in each["show_progress_on"] or each["outputs"]}
+    assert sum(held[place] for place in _inside(page["layout"]["children"], told)) < 500
+    assert sum(held.values()) > 1000
+
+
 def test_a_run_is_read_once(server):
     path = f"{server.url}gradio_api/call/toy"
     event = httpx.post(path, json={"data": [SMALL]}).json()["event_id"]
