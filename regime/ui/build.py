@@ -75,7 +75,7 @@ def build() -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn_tab()
         screens: dict[str, Screen] = {screen.kind: screen for screen in (train, sweep, probe, pretraining)}
-        feeds = [screen.feed for screen in screens.values()]
+        feeds, about = [screen.feed for screen in screens.values()], HIDDEN | {"show_progress_on": train.told}  # see `Screen`
 
         def opened(config: Runnable) -> Updates:
             return {tabs: gr.update(selected=TABS[config.kind]), **screens[config.kind].opening(config)}
@@ -87,7 +87,6 @@ def build() -> gr.Blocks:
             cell = sweep.cell(visit, value)
             return opened(cell) if cell else {cells: missing_frame(visit.board, value) or gr.skip()}
 
-        about = HIDDEN | {"show_progress_on": train.told}  # not on the tabs, which hold the page: see `Screen`
         compare.click(compare_models, models.html, [tabs, *feeds], **about)
         cells.submit(choose_cell, [sweep.state, cells], [tabs, cells, *feeds], trigger_mode="multiple", **about)
         connect_links(demo, screens, tabs)
@@ -124,8 +123,8 @@ def connect_links(demo: gr.Blocks, screens: dict[str, Screen], tabs: gr.Tabs) ->
             gr.Info(AWAITED, duration=60)
         return {**opened, **screens[config.kind].opening(config, ahead=0)}
 
-    about = HIDDEN | {"show_progress_on": screens["toy"].told}
-    demo.load(open_link, None, [tabs, *(screen.feed for screen in screens.values())], **about)
+    feeds = (screen.feed for screen in screens.values())
+    demo.load(open_link, None, [tabs, *feeds], show_progress_on=screens["toy"].told, **HIDDEN)
 
 
 def check_places(query: Mapping[str, str]) -> None:

@@ -73,16 +73,15 @@ class Screen:
 
     def _connect(self) -> None:
         form, drawn = self.form.html, [self.feed, self.code, *self.views]
-        # Gradio copies all that is in a component with a status, at each event of any run: here it is a small one.
+        # At each event of a run Gradio copies all that is in components with a status, such as tabs: a small one has it.
         quiet = {"trigger_mode": "multiple", "show_progress_on": self.told, **HIDDEN}
         each = quiet | QUICK  # nothing is lost while a press before it is answered, or its run goes on
         queued = {"concurrency_limit": None, **quiet}  # what is refused is said in words
         pressed = self.feed.submit(self.press, [self.state, self.feed, form], [self.state, form, self.feed], **queued)
         played = pressed.then(self.play, self.state, [self.state, *drawn], **COMPUTE, **quiet)
-        # `then` follows an end, not an error.
         pressed.failure(nothing_runs, None, self.feed, **each)
         played.failure(self.settle, self.state, drawn, **each)
-        played.then(self.settle, self.state, drawn, **each)
+        played.then(self.settle, self.state, drawn, **each)  # which follows an end, not an error
         about = {"trigger_mode": "always_last", "concurrency_id": "preview", "concurrency_limit": 2, **HIDDEN}
         form.input(self.describe, [self.state, form], self.told, **about)
 

@@ -177,9 +177,7 @@ def threaded(stream: Iterator[Message]) -> Iterator[Message]:
     while True:
         go_on()
         torch.set_num_threads(max(1, CORES // max(1, computing())))  # of this thread, which may be another one each time
-        try:
-            event = next(stream)
-        except StopIteration:
+        if (event := next(stream, None)) is None:
             return
         yield event
 
