@@ -145,7 +145,8 @@ def interval_of_mean(
         level: of confidence.
         rounding: how far it alone may have moved a measure, by which both ends move.
     """
-    seeds, mean, least = values.shape[-1], values.mean(-1), torch.as_tensor(rounding).to(values)[..., None]
+    seeds, mean = values.shape[-1], values.mean(-1)
+    least = torch.as_tensor(rounding, dtype=values.dtype, device=values.device)[..., None]
     told = torch.maximum(values, least)
     variance = variance_of_mean(told, None if drawn is None else torch.maximum(drawn, least[..., None]), points)
     of_seeds, of_points = (part / told.mean(-1) ** 2 for part in variance[:2])

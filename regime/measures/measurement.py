@@ -143,7 +143,7 @@ class _Measuring:
             self._spread(name, drawn, self.baseline.rounding(outputs, self.now, apart))
         return drawn[:, 0]
 
-    def _spread(self, name: str, drawn: Float[Tensor, "S 1+B"], rounding: float | Tensor) -> None:
+    def _spread(self, name: str, drawn: Float[Tensor, "S _"], rounding: float | Tensor) -> None:
         """Keep how a measure spreads over subsets of the probe points, which come behind all of them."""
         self.drawn[name] = drawn[:, 1:]
         self.rounding[name] = drawn.new_zeros(len(drawn)) + rounding
@@ -240,7 +240,7 @@ class _Measuring:
         )
 
     def _resampled(
-        self, prefix: str, drawn: dict[str, Float[Tensor, "S 1+B"]], rounding: dict[str, float | Tensor]
+        self, prefix: str, drawn: dict[str, Float[Tensor, "S _"]], rounding: dict[str, float | Tensor]
     ) -> dict[str, Tensor]:
         """Return measures on all the probe points, and keep how they spread over subsets."""
         for measure, values in drawn.items() if self.moved else ():

@@ -170,7 +170,7 @@ def _jittered(parameters: list[Layer], unit: float) -> list[Layer]:
     generator = torch.Generator().manual_seed(0)
 
     def noisy(part: Tensor) -> Tensor:
-        return part * (1 + unit * torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part))
+        return part * (1 + unit * torch.randn(part.shape, generator=generator, dtype=torch.float64, device="cpu").to(part))
 
     return [layer.map(noisy) for layer in parameters]
 
