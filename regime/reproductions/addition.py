@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from regime.reproductions.claim import Figure, Found, Series, Step, exponent, finding
+from regime.reproductions.claim import Found, Series, Step, exponent, finding, log_log
 
 ALPHAS, SEEDS = (0.25, 0.5, 1.0), 8
 LOW = 0.5
@@ -73,4 +73,4 @@ def scaled_addition() -> Iterator[Found]:
         for name, column, style in (("test", 2, "line"), ("train", 1, "guide"))
     ]
     title = "How long a transformer waits that learns addition, by the scale of its outputs"
-    yield Figure(title=title, x="step", y="loss", log_x=True, log_y=True, series=series)
+    yield log_log(title, "step", "loss", series)

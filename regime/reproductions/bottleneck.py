@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, measured_along, of_model
 
 WIDTH = 256
@@ -17,13 +17,11 @@ def measure(full: bool) -> Iterator[Found]:
     measured, configs = yield from measured_along("bottleneck", UNITS, picks, together=seeds, **fields)
     what = f"exponent of kernel_change against units of the bottleneck, width {WIDTH}, relu, {STEP}"
     yield finding(what, "negative", exponent(UNITS, measured["change"]), None, 0.0, configs=configs)
-    yield Figure(
-        title="The narrower one layer, the more the kernel changes",
-        x="units of the bottleneck",
-        y="kernel_change",
-        log_x=True,
-        log_y=True,
-        series=[dots("kernel_change", UNITS, measured["change"])],
+    yield log_log(
+        "The narrower one layer, the more the kernel changes",
+        "units of the bottleneck",
+        "kernel_change",
+        [dots("kernel_change", UNITS, measured["change"])],
     )
 
 

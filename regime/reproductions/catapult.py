@@ -9,7 +9,7 @@ from torch import Tensor
 from regime.dynamics.losses import LOSSES
 from regime.dynamics.optimizers import Descent
 from regime.measures.intervals import LEVEL, PointEstimate, mean_over_seeds
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
+from regime.reproductions.claim import Claim, Found, Paper, Series, Step, finding, log_log
 from regime.toy.activations import ACTIVATIONS
 from regime.toy.network import Layer, Network
 from regime.toy.parameterization import scales
@@ -51,13 +51,11 @@ def measure(full: bool) -> Iterator[Found]:
         none, every = (f"share of seeds {what}, eta lambda_0 = {stability}" for stability in edge)
         yield finding(none, "0", shares[edge[0]], None, NONE)
         yield finding(every, "1", shares[edge[1]], ALL, None)
-    yield Figure(
-        title="Between 2 and 4 the loss shoots up, and training then finds a flatter place; above 4 it is lost",
-        x="step",
-        y="loss over the first one, median of the seeds",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Between 2 and 4 the loss shoots up, and training then finds a flatter place; above 4 it is lost",
+        "step",
+        "loss over the first one, median of the seeds",
+        series,
     )
 
 

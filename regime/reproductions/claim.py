@@ -124,6 +124,11 @@ class Figure(Message):
     series: list[Series] = Field(description="what is drawn, the most important first")
 
 
+def log_log(title: str, x: str, y: str, series: list[Series]) -> Figure:
+    """Return a figure whose axes are both logarithmic; arguments as its fields."""
+    return Figure(title=title, x=x, y=y, log_x=True, log_y=True, series=series)
+
+
 class Step(NamedTuple):
     """How far a reproduction is; without a share, only that it goes on."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from regime.config import SweepConfig, ToyConfig
 from regime.kernels.closed_form import kernel_regression
 from regime.measures.intervals import PointEstimate
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, finding, watched
+from regime.reproductions.claim import Claim, Found, Paper, Step, finding, log_log, watched
 from regime.reproductions.widths import dots
 from regime.sweep import fits
 from regime.toy.producer import ToyRun
@@ -43,13 +43,11 @@ def measure(full: bool) -> Iterator[Found]:
         off.append(float(np.abs(ours / theirs - 1).max()))
     what = f"{claim}: largest relative distance between two computations, in float64"
     yield finding(what, "0", PointEstimate(max(off), max(off), max(off)), None, CLOSE, against="scikit-learn", configs=[config])
-    yield Figure(
-        title="Test error peaks where features are as many as samples, and falls again beyond",
-        x="features over samples",
-        y="test loss",
-        log_x=True,
-        log_y=True,
-        series=[dots("as in a run", RATIOS, losses), dots("without a ridge", RATIOS, np.stack(exact))],
+    yield log_log(
+        "Test error peaks where features are as many as samples, and falls again beyond",
+        "features over samples",
+        "test loss",
+        [dots("as in a run", RATIOS, losses), dots("without a ridge", RATIOS, np.stack(exact))],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, law, measured_along, of_model, widths
 
 EXPECTED = {"ntk": ("-1/2", -0.5, -0.6, -0.4), "mup": ("0 +- 0.15", 0.0, -0.15, 0.15)}
@@ -19,13 +19,11 @@ def measure(full: bool) -> Iterator[Found]:
         what = f"exponent of feature_movement of the last hidden layer against width, {name}, relu, {STEP}"
         yield finding(what, expected, exponent(widths(full), moved["moved"]), low, high, configs=configs)
         series += [dots(name, widths(full), moved["moved"]), law(name, widths(full), moved["moved"], slope)]
-    yield Figure(
-        title="Features stand still in wide networks, unless the layers are scaled so that they move",
-        x="width",
-        y="feature_movement",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Features stand still in wide networks, unless the layers are scaled so that they move",
+        "width",
+        "feature_movement",
+        series,
     )
 
 

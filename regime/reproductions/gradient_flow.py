@@ -11,7 +11,7 @@ from regime.config import ToyConfig
 from regime.dynamics.optimizers import Descent
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import PointEstimate, mean_over_seeds
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law
 from regime.toy.network import Layer
 from regime.toy.producer import ToyRun
@@ -147,7 +147,7 @@ def measure(full: bool) -> Iterator[Found]:
     what = "exponent of the distance of two linear layers from their closed form against the step"
     yield finding(what, "1", PointEstimate(slope, slope, slope), 0.95, 1.05, against="the closed form of Saxe et al. 2013")
     title, label = "Half the step, half the distance from gradient flow", "relative distance at one time"
-    yield Figure(title=title, x="step size", y=label, log_x=True, log_y=True, series=series)
+    yield log_log(title, "step size", label, series)
 
 
 def relative(outputs: Float[Tensor, "S N C"], flow: Float[Tensor, "S N C"]) -> np.ndarray:

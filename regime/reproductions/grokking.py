@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from regime.reproductions.addition import scaled_addition
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Series, Step, exponent, finding, log_log
 from regime.reproductions.polynomial import Polynomial, path
 from regime.reproductions.widths import dots
 
@@ -88,21 +88,17 @@ def measure(full: bool) -> Iterator[Found]:
         )
         waits.append(dots(name, values, wait))
     ends = {f"alpha = {ALPHAS[0]:g}": by_alpha[0], f"alpha = {ALPHAS[-1]:g}": by_alpha[-1]}
-    yield Figure(
-        title="The lazier network knows its training points long before it generalizes",
-        x="step",
-        y="loss",
-        log_x=True,
-        log_y=True,
-        series=[series for name, falls in ends.items() for series in curves(name, falls)],
+    yield log_log(
+        "The lazier network knows its training points long before it generalizes",
+        "step",
+        "loss",
+        [series for name, falls in ends.items() for series in curves(name, falls)],
     )
-    yield Figure(
-        title="The wait grows with the output scale alpha, and with misalignment, which is small epsilon",
-        x="alpha, or epsilon",
-        y="steps between both falls",
-        log_x=True,
-        log_y=True,
-        series=waits,
+    yield log_log(
+        "The wait grows with the output scale alpha, and with misalignment, which is small epsilon",
+        "alpha, or epsilon",
+        "steps between both falls",
+        waits,
     )
     if full:
         yield from scaled_addition()

@@ -12,7 +12,7 @@ from regime.config import ToyConfig
 from regime.data import FOLDER
 from regime.kernels.infinite import infinite_ntk
 from regime.measures.intervals import PointEstimate
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import BASE, dots, law, widths
 from regime.toy import tasks
 from regime.toy.producer import ToyRun
@@ -46,14 +46,7 @@ def measure(full: bool) -> Iterator[Found]:
         off = against_peer(activation, known)
         what = f"relative distance between two computations of Theta_inf, two hidden layers, {activation}"
         yield finding(what, "0", PointEstimate(off, off, off), None, CLOSE, against="neural-tangents")
-    yield Figure(
-        title="The kernel of a random network approaches that of infinite width",
-        x="width",
-        y="relative distance",
-        log_x=True,
-        log_y=True,
-        series=series,
-    )
+    yield log_log("The kernel of a random network approaches that of infinite width", "width", "relative distance", series)
 
 
 def of_infinite_width(x: Tensor, activation: str) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from regime.config import ToyConfig
 from regime.measures.intervals import mean_over_seeds
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law
 from regime.toy.producer import ToyRun
 
@@ -37,13 +37,11 @@ def measure(full: bool) -> Iterator[Found]:
     what = f"curves of depth {depths[0]} and {depths[-1]} apart at one ratio, in doublings of it"
     yield finding(what, "0", apart, -0.35, 0.35, configs=configs)
     lines = [dots(f"depth {depth}", RATIOS, np.log1p(spread[:, j])) for j, depth in enumerate(depths)]
-    yield Figure(
-        title="Kernels of random networks differ by how deep they are for their width",
-        x="depth over width",
-        y="log(1 + var/mean^2) of Theta_0(x, x)",
-        log_x=True,
-        log_y=True,
-        series=[*lines, law("all depths", RATIOS, np.log1p(spread.mean(1)), 1.0)],
+    yield log_log(
+        "Kernels of random networks differ by how deep they are for their width",
+        "depth over width",
+        "log(1 + var/mean^2) of Theta_0(x, x)",
+        [*lines, law("all depths", RATIOS, np.log1p(spread.mean(1)), 1.0)],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, law, measured_along, of_model, widths
 
 EXPECTED = {"tanh": ("-0.96 to -1.00", -1.10, -0.86), "relu": ("-0.67 to -0.78", -0.85, -0.60)}
@@ -24,13 +24,8 @@ def measure(full: bool) -> Iterator[Found]:
             yield finding(what, expected, exponent(widths(full), moved[name]), times * low, times * high, configs=configs)
         change = moved["kernel_change"]
         series += [dots(activation, widths(full), change), law(activation, widths(full), change, (low + high) / 2)]
-    yield Figure(
-        title="Wider networks change their kernel less, smooth ones faster than those with a kink",
-        x="width",
-        y="kernel_change",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Wider networks change their kernel less, smooth ones faster than those with a kink", "width", "kernel_change", series
     )
 
 

@@ -11,7 +11,7 @@ from regime.config import ToyConfig
 from regime.dynamics.pieces import at_once
 from regime.kernels.closed_form import kernel_regression
 from regime.measures.intervals import PointEstimate
-from regime.reproductions.claim import STEPS, Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import STEPS, Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law, widths
 from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
@@ -57,14 +57,7 @@ def measure(full: bool) -> Iterator[Found]:
     worst = float(max(off))
     what = "largest relative distance between two computations of kernel regression with Theta_0"
     yield finding(what, "0", PointEstimate(worst, worst, worst), None, CLOSE, against="scikit-learn", configs=used)
-    yield Figure(
-        title="Wide networks end where kernel regression says",
-        x="width",
-        y="relative distance on the probe points",
-        log_x=True,
-        log_y=True,
-        series=series,
-    )
+    yield log_log("Wide networks end where kernel regression says", "width", "relative distance on the probe points", series)
 
 
 def stable(config: ToyConfig) -> ToyConfig:

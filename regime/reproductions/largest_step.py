@@ -10,7 +10,7 @@ from torch import Tensor
 from regime.config import ToyConfig
 from regime.dynamics.optimizers import Descent
 from regime.kernels.spectrum import top_eigenvalue
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law
 from regime.toy.producer import ToyRun
 from regime.toy.training import Training
@@ -91,13 +91,11 @@ def measure(full: bool) -> Iterator[Found]:
             what = f"exponent of the largest stable step against gamma far {side}, {layers} weight layers"
             yield finding(what, f"{power:.3g}", slope, power - 0.1, power + 0.1, configs=[config])
             series.append(law(f"{layers} layers, {side}", gammas[part], steps[part], power))
-    yield Figure(
-        title="The largest stable step grows as gamma squared while lazy, and ever more slowly once rich",
-        x="gamma, what outputs are divided by",
-        y="largest stable step",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "The largest stable step grows as gamma squared while lazy, and ever more slowly once rich",
+        "gamma, what outputs are divided by",
+        "largest stable step",
+        series,
     )
 
 

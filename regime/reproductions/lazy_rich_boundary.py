@@ -6,7 +6,7 @@ import numpy as np
 
 from regime.config import SweepConfig, ToyConfig
 from regime.measures.verdict import RICH_ABOVE
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding, watched
+from regime.reproductions.claim import Claim, Found, Paper, Series, Step, finding, log_log, watched
 from regime.reproductions.widths import BASE, LOSS, STEP, law, widths
 from regime.sweep import fits
 
@@ -42,13 +42,8 @@ def measure(full: bool) -> Iterator[Found]:
         title, places = f"{name}, {activation}", edge.sizes.tolist()
         series += [Series(name=title, x=places, y=values, low=lows, high=highs)]
         series += [law(title, places, np.array(values)[:, None], slope)]
-    yield Figure(
-        title="Above the line training is lazier, below it richer",
-        x="width",
-        y=f"alpha at which kernel_change is {RICH_ABOVE:g}",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Above the line training is lazier, below it richer", "width", f"alpha at which kernel_change is {RICH_ABOVE:g}", series
     )
 
 

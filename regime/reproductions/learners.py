@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from regime.config import Runnable, ToyConfig
 from regime.measures.intervals import PointEstimate, mean_over_seeds
-from regime.reproductions.claim import Figure, Series, Step, watched
+from regime.reproductions.claim import Figure, Series, Step, log_log, watched
 
 NETWORK, BEFORE, AFTER = "test_loss", "kernel_start_test_loss", "kernel_now_test_loss"
 """Test losses in reports: of the network, and of kernel regression with its tangent kernel at the start and at the end."""
@@ -47,4 +47,4 @@ def against(title: str, x: str, y: str, rows: dict[str, Pairs]) -> Figure:
     first = np.concatenate([pairs[:, 0] for pairs in rows.values()])
     ends = [float(first.min()), float(first.max())]
     same = Series(name="both the same", x=ends, y=ends, style="guide")
-    return Figure(title=title, x=x, y=y, log_x=True, log_y=True, series=[*series, same])
+    return log_log(title, x, y, [*series, same])

@@ -9,7 +9,7 @@ from regime.config import ToyConfig
 from regime.dynamics.pieces import at_once
 from regime.kernels.closed_form import gradient_flow
 from regime.measures.intervals import mean_over_seeds
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law
 from regime.toy.experiment import Experiment
 from regime.toy.producer import ToyRun
@@ -40,13 +40,11 @@ def measure(full: bool) -> Iterator[Found]:
     yield finding("exponent of the twin's error at one time against the step size", "1", slope, 0.97, 1.03, **flow)
     left = mean_over_seeds(errors[-1])
     yield finding("the twin's error at the smallest step, over the size of the targets", "0", left, None, 0.005, **flow)
-    yield Figure(
-        title="Half the step, half the error",
-        x="step size",
-        y="error over the size of the targets",
-        log_x=True,
-        log_y=True,
-        series=[dots("twin", rates, np.stack(errors)), law("twin", rates, np.stack(errors), 1.0)],
+    yield log_log(
+        "Half the step, half the error",
+        "step size",
+        "error over the size of the targets",
+        [dots("twin", rates, np.stack(errors)), law("twin", rates, np.stack(errors), 1.0)],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, law, measured_along, of_model, widths
 
 
@@ -17,13 +17,8 @@ def measure(full: bool) -> Iterator[Found]:
         what = f"exponent of parameter_movement against width, two layers, {activation}, {STEP}"
         yield finding(what, "-0.50", slope, -0.55, -0.45, configs=configs)
         series += [dots(activation, widths(full), moved["moved"]), law(activation, widths(full), moved["moved"], -0.5)]
-    yield Figure(
-        title="Wider networks move their parameters less, by the square root of the width",
-        x="width",
-        y="parameter_movement",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Wider networks move their parameters less, by the square root of the width", "width", "parameter_movement", series
     )
 
 

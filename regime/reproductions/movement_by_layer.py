@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, law, measured_along, of_layer
 
 LAYERS = {
@@ -25,13 +25,8 @@ def measure(full: bool) -> Iterator[Found]:
         what = f"exponent of parameter_movement of {name} against width, four layers, tanh, {STEP}"
         yield finding(what, expected, exponent(sizes, moved[name]), low, high, configs=configs)
         series += [dots(name, sizes, moved[name]), law(name, sizes, moved[name], slope)]
-    yield Figure(
-        title="Layers in the middle move less with width than the first and the last",
-        x="width",
-        y="parameter_movement",
-        log_x=True,
-        log_y=True,
-        series=series,
+    yield log_log(
+        "Layers in the middle move less with width than the first and the last", "width", "parameter_movement", series
     )
 
 

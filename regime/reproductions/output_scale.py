@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import LOSS, STEP, dots, law, measured_along, of_model
 
 WIDTH = 128
@@ -19,14 +19,7 @@ def measure(full: bool) -> Iterator[Found]:
         what = f"exponent of parameter_movement against alpha from 1 up, width {WIDTH}, {activation}, {STEP}"
         yield finding(what, "-1", exponent(scales, moved["moved"]), -1.1, -0.9, configs=configs)
         series += [dots(activation, scales, moved["moved"]), law(activation, scales, moved["moved"], -1.0)]
-    yield Figure(
-        title="The larger the outputs are scaled, the less the parameters move",
-        x="alpha",
-        y="parameter_movement",
-        log_x=True,
-        log_y=True,
-        series=series,
-    )
+    yield log_log("The larger the outputs are scaled, the less the parameters move", "alpha", "parameter_movement", series)
 
 
 OUTPUT_SCALE = Claim(

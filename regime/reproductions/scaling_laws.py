@@ -11,7 +11,7 @@ import torch
 from regime.kernels.closed_form import kernel_regression
 from regime.kernels.infinite import infinite_ntk
 from regime.measures.intervals import PointEstimate
-from regime.reproductions.claim import Claim, Figure, Finding, Found, Paper, Step, exponent, finding
+from regime.reproductions.claim import Claim, Finding, Found, Paper, Step, exponent, finding, log_log
 from regime.reproductions.widths import dots, law
 
 MODES = 2048
@@ -136,7 +136,7 @@ def measure(full: bool) -> Iterator[Found]:
         series += [dots(name, sizes, y), law(name, sizes, y, want)]
     yield _independent()
     title = "The error falls as a power of the samples that the spectra foretell"
-    yield Figure(title=title, x="samples", y="mean squared error", log_x=True, log_y=True, series=series)
+    yield log_log(title, "samples", "mean squared error", series)
 
 
 def _independent() -> Finding:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from regime.measures.intervals import mean_over_seeds
-from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding
+from regime.reproductions.claim import Claim, Figure, Found, Paper, Series, Step, finding, log_log
 from regime.reproductions.widths import dots
 
 INPUTS, SAMPLES, RELEVANT = 60, 30, 4
@@ -99,13 +99,11 @@ def measure(full: bool) -> Iterator[Found]:
     yield finding(f"{to} L2 norm, {large}", "0", ends["L2"][1], high=TOLERANCE, against=least)
     yield finding(f"{to} L1 norm, {large}", "far from 0", ends["L1"][1], low=0.1, against=lasso)
     yield finding(f"{to} L2 norm, {small}", "far from 0", ends["L2"][0], low=0.1, against=least)
-    yield Figure(
-        title="A small start ends at the fit of least L1 norm, a large one at the fit of least L2 norm",
-        x="size of the initial parameters",
-        y="relative distance from the fit",
-        log_x=True,
-        log_y=True,
-        series=[dots(f"of least {name} norm", SCALES, rows) for name, rows in table.items()],
+    yield log_log(
+        "A small start ends at the fit of least L1 norm, a large one at the fit of least L2 norm",
+        "size of the initial parameters",
+        "relative distance from the fit",
+        [dots(f"of least {name} norm", SCALES, rows) for name, rows in table.items()],
     )
     places = [float(place) for place in range(INPUTS)]
     shown = {"the truth": problems[0][1], small: first[SCALES[0]], large: first[SCALES[-1]]}
