@@ -7,6 +7,7 @@ import warnings
 
 from regime.cli.signals import Interrupted, Interrupts
 from regime.errors import ConfigError
+from regime.resources.container import keep_to_cores
 from regime.ui.launch import launch
 
 CLOSED = 141
@@ -64,6 +65,7 @@ def _refuse(line: str, status: int, arguments: list[str] | None) -> int:
 if __name__ == "__main__":
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    keep_to_cores()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     status = main()

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from regime.errors import ConfigError
+from regime.resources.container import cores, memory_left
 from regime.resources.process import full_precision
 from regime.resources.processor import of_processor
 
@@ -71,10 +72,7 @@ def free_memory(device: torch.device) -> int:
     with contextlib.suppress(OSError):
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free = [int(lines["MemAvailable"].split()[0]) * 1024]
-    with contextlib.suppress(OSError, ValueError):
-        used, limit = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("current", "max"))
-        free.append(int(limit) - int(used))
-    return max(0, min(free))
+    return max(0, min(free + memory_left()))
 
 
 @contextmanager
@@ -122,9 +120,8 @@ def _glibc() -> ctypes.CDLL | None:
 def machine() -> str:
     """Return what this process computes on, in words: the processor and its cores, and the GPU where there is one."""
     model = of_processor("model name")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if _has_cuda() else ""
-    return f"{model or platform.processor() or platform.machine()}, {cores} cores{gpu}"
+    return f"{model or platform.processor() or platform.machine()}, {cores()} cores{gpu}"
 
 
 def resident_memory() -> int:

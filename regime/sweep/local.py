@@ -18,6 +18,7 @@ import regime
 from regime.composer.grid import Batch
 from regime.composer.pace import HEARTBEAT
 from regime.dynamics.pieces import Ahead
+from regime.resources.container import cores
 from regime.sweep.cell import failure
 from regime.sweep.work import Result, work
 
@@ -31,11 +32,9 @@ ROOT = Path(regime.__file__).parents[1]
 COMMAND = [sys.executable, "-m", "regime.sweep.worker"]
 
 
-def cores(device: str) -> int:
+def workers(device: str) -> int:
     """Return how many processes share the work: one a core, or one for the GPU."""
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else cores()
 
 
 def processes(batches: Sequence[Batch], most: int) -> int:

@@ -169,7 +169,7 @@ class Sweep:
             finally:
                 cluster.close()
         else:
-            workers = local.cores(self.config.base.device)
+            workers = local.workers(self.config.base.device)
             yield (lambda batches, at_loss: local.run_batches(batches, at_loss, workers)), workers
 
     def report(self) -> SweepReport:
@@ -213,7 +213,7 @@ def estimate_sweep(config: SweepConfig) -> Estimate:
     Raises:
         ConfigError: more cells than are allowed.
     """
-    workers = local.cores(config.base.device)
+    workers = local.workers(config.base.device)
     return _cost(grid.batches(grid.places(config), workers), workers)
 
 

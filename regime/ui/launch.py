@@ -9,6 +9,8 @@ import time
 from importlib.util import find_spec
 from queue import SimpleQueue
 
+from regime.resources.container import keep_to_cores
+
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
 MOMENT = 0.3
@@ -20,6 +22,7 @@ def launch() -> None:
     # Read when torch loads. By default its threads wait for one another by spinning, so that two runs on the same cores slow
     # each other tenfold; after 1000 turns they sleep instead, which costs one run alone 3%.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    keep_to_cores()
     gc.disable()  # what loads stays: to look through it again and again is an eighth of the start
     told = logging.StreamHandler(sys.stderr)
     logging.getLogger("regime").addHandler(told)

@@ -240,7 +240,7 @@ class Own(Line):
 
 
 if __name__ == "__main__":
-    local.STARTING, local.cores = 0.0, lambda _: 2
+    local.STARTING, local.workers = 0.0, lambda _: 2
     for task in (Line, Own):
         base = regime.ToyConfig(task=task, width=8, samples=8, test_samples=8, probe_samples=8, seeds=1, steps=4)
         report = regime.run(regime.SweepConfig(base=base, axes={"depth": [1, 2]}))
