@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import warnings
+from io import TextIOWrapper
 
 from regime.cli.signals import Interrupted, Interrupts
 from regime.errors import ConfigError
@@ -66,6 +67,8 @@ if __name__ == "__main__":
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     keep_to_cores()
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may not know the letters of columns and classes
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     status = main()

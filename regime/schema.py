@@ -45,7 +45,7 @@ def write(folder: Path = SCHEMAS) -> None:
     """Write every schema to `folder`; `python -m regime.schema` refreshes the shipped ones."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in schemas().items():
-        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

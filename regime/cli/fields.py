@@ -9,6 +9,7 @@ from typing import Any
 from regime.cli.parser import FIELD
 from regime.config import KINDS, Runnable, config_from_dict
 from regime.config.base import ROWS, from_text
+from regime.config.files import decode
 from regime.errors import ConfigError, show
 
 STANDARD_INPUT = "-"
@@ -39,7 +40,10 @@ def _value(name: str, texts: list[str], schema: dict[str, Any]) -> Any:
     """A field's value as its schema asks for it; what is none is left as text, for validation to refuse."""
     text = texts[-1]
     if name in ROWS and text == STANDARD_INPUT:
-        return sys.stdin.read()
+        try:
+            return decode(sys.stdin.buffer.read())
+        except ValueError as error:
+            raise ConfigError(f"{name} is not allowed: {error}") from None
     kinds = schema.get("anyOf", [schema])
     items = next((kind["items"] for kind in kinds if kind.get("type") == "array"), None)
     whole = text == "none" or text.startswith("[") or any(kind.get("type") == "string" for kind in kinds)
@@ -75,8 +79,8 @@ def _axes(texts: list[str], base: Any) -> Any:
 def _json(source: str) -> dict[str, Any]:
     """The object in a file, in standard input, or written out."""
     try:
-        text = source if source.startswith("{") else sys.stdin.read() if source == STANDARD_INPUT else Path(source).read_text()
-        fields = json.loads(text)
+        read = sys.stdin.buffer.read if source == STANDARD_INPUT else Path(source).read_bytes
+        fields = json.loads(source if source.startswith("{") else read())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{show(source)} is not a file of JSON that can be read: {error}") from None
     if not isinstance(fields, dict):

@@ -26,7 +26,10 @@ def summary(report: Report | SweepReport) -> str:
     if isinstance(report, SweepReport):
         return "\n".join([*lines, *_cells(report.cells), *_laws(report)])
     verdict = report.verdict
-    return "\n".join([*lines, f"{verdict.label}, index {verdict.index} {verdict.interval}", *verdict.reasons, *verdict.advice])
+    label: str = verdict.label
+    if verdict.index is not None and verdict.interval is not None:
+        label += f", index {verdict.index:.2f} [{verdict.interval[0]:.2f}, {verdict.interval[1]:.2f}]"
+    return "\n".join([*lines, label, *verdict.reasons, *verdict.advice])
 
 
 def _cells(cells: list[Cell]) -> list[str]:

@@ -100,7 +100,7 @@ def make() -> None:
     for old in revisions():
         shutil.rmtree(CHECKPOINTS / old)
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
-    with (CHECKPOINTS / "curves.csv").open("w", newline="") as file:
+    with (CHECKPOINTS / "curves.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for step in train(model, STEPS):

@@ -83,7 +83,7 @@ def measure(full: bool) -> Iterator[Found]:
     yield Step(0.0, "the checkpoints are read")
     from regime.models import modular
 
-    with (modular.CHECKPOINTS / "curves.csv").open(newline="") as file:
+    with (modular.CHECKPOINTS / "curves.csv").open(newline="", encoding="utf-8") as file:
         curve = {int(row["step"]): float(row["test_accuracy"]) for row in csv.DictReader(file)}
     steps = [step for step in modular.SAVED if full or step >= KNOWN]
     revisions, sums = [f"step-{step:05}" for step in steps], 512 if full else 256

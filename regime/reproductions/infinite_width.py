@@ -42,7 +42,7 @@ def measure(full: bool) -> Iterator[Found]:
         )
         yield finding(f"{what}, {activation}", "-1/2", exponent(widths(False), far), -0.57, -0.43, configs=configs)
         series += [dots(activation, widths(False), far), law(activation, widths(False), far, -0.5)]
-    for activation, known in json.loads(PEER.read_text())["ntk"].items():
+    for activation, known in json.loads(PEER.read_text(encoding="utf-8"))["ntk"].items():
         off = against_peer(activation, known)
         what = f"relative distance between two computations of Theta_inf, two hidden layers, {activation}"
         yield finding(what, "0", PointEstimate(off, off, off), None, CLOSE, against="neural-tangents")
@@ -66,7 +66,10 @@ def distances(config: ToyConfig, limit: Tensor) -> Generator[Step, None, np.ndar
 
 def against_peer(activation: str, known: list[list[float]]) -> float:
     """Return the relative distance between our Theta_inf and the peer's, of the peer's points."""
-    x, theirs = (torch.tensor(part, dtype=torch.float64, device=CPU) for part in (json.loads(PEER.read_text())["x"], known))
+    x, theirs = (
+        torch.tensor(part, dtype=torch.float64, device=CPU)
+        for part in (json.loads(PEER.read_text(encoding="utf-8"))["x"], known)
+    )
     return ((of_infinite_width(x, activation) - theirs).norm() / theirs.norm()).item()
 
 

@@ -19,7 +19,7 @@ def cards(form: Form) -> dict[str, Card]:
 
 @cache
 def _read(path: Path) -> dict[str, Card]:
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return {id: Card.model_validate(known[id]) for id in CLAIMS if id in known}
 
 
@@ -35,5 +35,5 @@ def keep(form: Form, new: Sequence[Card] = (), folder: Path = CARDS) -> None:
     _read.cache_clear()
     merged = {card.id: card.model_copy(update=texts(CLAIMS[card.id])) for card in [*_read(path).values(), *new]}
     lines = [f"{json.dumps(id)}: {json.dumps(merged[id].to_dict())}" for id in CLAIMS if id in merged]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     _read.cache_clear()

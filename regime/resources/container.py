@@ -48,13 +48,13 @@ def _found(*names: str) -> Iterator[list[str]]:
     """Words of files of these names, in every group this process is in and in those around it."""
     for folder in _groups():
         with suppress(OSError):
-            yield " ".join((folder / name).read_text() for name in names).split()
+            yield " ".join((folder / name).read_text(encoding="utf-8") for name in names).split()
 
 
 def _groups() -> Iterator[Path]:
     """Folders of the groups that this process is in, and of those around them; in a container, that of all it holds."""
     try:
-        lines = OWN.read_text().splitlines()
+        lines = OWN.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return
     for line in lines:

@@ -1,6 +1,5 @@
 """The machine a run happens on: which device, and how fast it multiplies."""
 
-import contextlib
 import ctypes
 import os
 import platform
@@ -9,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import torch
 
@@ -68,11 +66,9 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, to give out again
         return torch.cuda.mem_get_info(device)[0] + kept
-    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]  # where a system does not say, half of what it has
-    with contextlib.suppress(OSError):
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free = [int(lines["MemAvailable"].split()[0]) * 1024]
-    return max(0, min(free + memory_left()))
+    import psutil
+
+    return max(0, min(psutil.virtual_memory().available, *memory_left()))
 
 
 @contextmanager
@@ -125,9 +121,7 @@ def machine() -> str:
 
 
 def resident_memory() -> int:
-    """Return the bytes of memory that this process holds now; where a system does not say, the most that it ever held."""
-    with contextlib.suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    import resource
+    """Return the bytes of memory that this process holds now."""
+    import psutil
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return psutil.Process().memory_info().rss

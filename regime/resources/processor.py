@@ -11,7 +11,7 @@ def of_processor(name: str) -> str:
     A maker ("vendor_id") is "GenuineIntel" or "AuthenticAMD".
     """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

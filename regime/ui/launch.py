@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from importlib.util import find_spec
-from queue import SimpleQueue
 
 from regime.resources.container import keep_to_cores
 
@@ -32,16 +31,17 @@ def launch() -> None:
     from regime.ui.run.slots import busy, close
     from regime.ui.sessions import Sessions
 
-    asked: SimpleQueue[int] = SimpleQueue()  # an Event would lock the thread that waits for it, which also gets the signal
+    asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: asked.put(number))
+        signal.signal(number, lambda number, _: asked.append(number))
     share_memory()
     app = build()
     app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
     Sessions(app)
     gc.freeze()  # nor later
     gc.enable()
-    asked.get()
+    while not asked:  # a thread that waits for a lock gets no signal on Windows, nor while it takes the lock
+        time.sleep(0.1)
     close()
     ended = time.monotonic() + PATIENCE
     while busy() and time.monotonic() < ended:  # runs are told within half a second

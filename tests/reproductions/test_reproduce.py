@@ -51,7 +51,7 @@ def test_a_claim_that_lacks_a_package_says_which() -> None:
 def test_a_stream_that_is_closed_half_way_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
     started, real = [], local.subprocess.Popen
     monkeypatch.setattr(local.subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[-1])
-    monkeypatch.setattr(local, "cores", lambda _: 2)
+    monkeypatch.setattr(local, "workers", lambda _: 2)
     monkeypatch.setattr(local, "STARTING", 0.0)
     threads = threading.active_count()
     events = stream("S18")

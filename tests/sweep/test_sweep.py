@@ -188,7 +188,7 @@ IN_PROC = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds
 def shared(monkeypatch):
     """Work is shared among two processes however short it is."""
     monkeypatch.setattr(local, "STARTING", 0.0)
-    monkeypatch.setattr(local, "cores", lambda _: 2)
+    monkeypatch.setattr(local, "workers", lambda _: 2)
 
 
 @IN_PROC

@@ -135,7 +135,7 @@ def run_file(name: str) -> str:
     """Return the name of a run's file, which changes with the run."""
     if kind := RUNS[name].example:
         return example_file(kind)
-    text = (FOLDER / "lessons" / f"{name}.json").read_text()
+    text = (FOLDER / "lessons" / f"{name}.json").read_text(encoding="utf-8")
     return offer(f"lesson-{name}", text, lambda: json.dumps(shipped_run(name)["frame"], separators=(",", ":")))
 
 

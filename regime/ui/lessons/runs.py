@@ -42,7 +42,7 @@ def shipped_run(name: str) -> dict[str, Any]:
     if kind := RUNS[name].example:
         board = example(kind)
         return {"frame": whole(board), "report": board.report}
-    run: dict[str, Any] = json.loads((FOLDER / "lessons" / f"{name}.json").read_text())
+    run: dict[str, Any] = json.loads((FOLDER / "lessons" / f"{name}.json").read_text(encoding="utf-8"))
     return run
 
 
@@ -57,7 +57,7 @@ def make_run(name: str) -> None:
             del event["view"]
     kept = {key: board.report[key] for key in KEPT}  # type: ignore[index]
     text = json.dumps({"frame": frame, "report": kept}, separators=(",", ":"))
-    (FOLDER / "lessons" / f"{name}.json").write_text(text + "\n")
+    (FOLDER / "lessons" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def path(kind: str) -> Path:
 @cache
 def text(kind: str) -> str:
     """Return what is in the file of a shipped run."""
-    return path(kind).read_text()
+    return path(kind).read_text(encoding="utf-8")
 
 
 def example(kind: str) -> Board:
@@ -52,7 +52,7 @@ def make_example(kind: str) -> None:
     events = [event.to_dict() for event in regime.stream(CONFIGS[kind])]
     measured = [event for event in events if event["kind"] == "measured" and kind != "sweep"]
     events[-1]["report"] |= {"history": []} if measured else {}
-    path(kind).write_text(json.dumps([events[0], *measured, events[-1]], separators=(",", ":")) + "\n")
+    path(kind).write_text(json.dumps([events[0], *measured, events[-1]], separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def make_file(name: str, visit: Visit) -> Path:
             case ".json":
                 report.save(path.parent)
             case ".csv":
-                path.write_text(report.to_csv())
+                path.write_text(report.to_csv(), encoding="utf-8")
             case ".safetensors":
                 session.save_kernels(path)
             case _:
