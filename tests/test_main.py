@@ -204,6 +204,24 @@ def test_own_rows_are_a_file(tmp_path, monkeypatch):
     assert given("toy", "--csv", path, "--drop", "2019", "--encode", "kind", "--target", "a b").read.left_out != []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_are_read_in_their_own_encoding(encoding, tmp_path, monkeypatch):
+    rows = "größe,b,label\n" + "".join(f"{i},{i % 5},{i % 2}\n" for i in range(40))
+    paths = tmp_path / "config.json", tmp_path / "own.csv"
+    for path, content in zip(paths, (json.dumps({"csv": rows}, ensure_ascii=False), rows), strict=True):
+        path.write_text(content, encoding=encoding)
+    want = given("toy", "--csv", paths[1])
+    assert want.read.inputs == ["größe", "b"]
+    assert given("toy", paths[0]).read == want.read
+    for arguments, path in ((["-"], paths[0]), (["--csv", "-"], paths[1])):
+        monkeypatch.setattr("sys.stdin", path.open(encoding="ascii"))
+        assert given("toy", *arguments).read == want.read
+    paths[1].write_bytes(b"\x81\x8d,x\n")
+    monkeypatch.setattr("sys.stdin", paths[1].open())
+    with pytest.raises(regime.ConfigError, match="csv is not allowed: the file is not UTF-8"):
+        given("toy", "--csv", "-")
+
+
 def test_what_was_read_is_told(tmp_path, capsys):
     (tmp_path / "own.csv").write_text("a,b,kind\n" + "".join(f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(40)))
     assert main(["toy", "--csv", str(tmp_path / "own.csv"), "--target", "b", "--drop", "kind", "--width=8", "--steps=2"]) == 0
@@ -479,3 +497,15 @@ def test_as_a_process_of_its_own():
     command = [sys.executable, "-m", "regime", "sweep", "-", "--json"]
     done = subprocess.run(command, input=json.dumps(SWEEP), capture_output=True, text=True, cwd=ROOT, timeout=120, check=True)
     assert len(json.loads(done.stdout)["cells"]) == 9
+
+
+def test_a_table_is_utf_8_whatever_the_terminal_speaks(tmp_path):
+    rows = "größe,b,c\n" + "".join(f"{i},{i % 5},{i % 7 + i / 9}\n" for i in range(40))
+    fields = {"base": {"csv": rows, "steps": 2, "width": 4, "seeds": 1}, "axes": {"target": ["größe", "c"]}}
+    command = [sys.executable, "-m", "regime", "sweep", "-", "--json", "--csv", str(tmp_path / "cells.csv")]
+    plain = os.environ | {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run(
+        command, input=json.dumps(fields), capture_output=True, text=True, cwd=ROOT, timeout=120, check=True, env=plain
+    )
+    lines = (tmp_path / "cells.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["target", "größe", "c"]

@@ -45,7 +45,7 @@ def _print(asked: argparse.Namespace, table: Path | None, report: Any, status: i
 
     if table is not None:
         try:
-            table.write_text(report.to_csv())
+            table.write_text(report.to_csv(), encoding="utf-8")
         except OSError as error:
             sys.stderr.write(f"--csv: {error}\n")
             status = status or 1

@@ -9,6 +9,7 @@ from typing import Any
 from regime.cli.parser import FIELD
 from regime.config import KINDS, Runnable, config_from_dict
 from regime.config.base import ROWS, from_text
+from regime.config.files import decode
 from regime.errors import ConfigError, show
 
 STANDARD_INPUT = "-"
@@ -39,7 +40,10 @@ def _value(name: str, texts: list[str], schema: dict[str, Any]) -> Any:
     """A field's value as its schema asks for it; what is none is left as text, for validation to refuse."""
     text = texts[-1]
     if name in ROWS and text == STANDARD_INPUT:
-        return sys.stdin.read()
+        try:
+            return decode(_bytes(text))
+        except ValueError as error:
+            raise ConfigError(f"{name} is not allowed: {error}") from None
     kinds = schema.get("anyOf", [schema])
     items = next((kind["items"] for kind in kinds if kind.get("type") == "array"), None)
     whole = text == "none" or text.startswith("[") or any(kind.get("type") == "string" for kind in kinds)
@@ -75,10 +79,14 @@ def _axes(texts: list[str], base: Any) -> Any:
 def _json(source: str) -> dict[str, Any]:
     """The object in a file, in standard input, or written out."""
     try:
-        text = source if source.startswith("{") else sys.stdin.read() if source == STANDARD_INPUT else Path(source).read_text()
-        fields = json.loads(text)
+        fields = json.loads(source if source.startswith("{") else _bytes(source))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{show(source)} is not a file of JSON that can be read: {error}") from None
     if not isinstance(fields, dict):
         raise ConfigError(f"{show(source)} is not allowed; allowed: one JSON object of named fields")
     return fields
+
+
+def _bytes(source: str) -> bytes:
+    """What a file or standard input holds, in whatever encoding: the terminal's is none of it."""
+    return sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
