@@ -1,5 +1,7 @@
 """Sweeps as a whole: what they send, what they keep, and what is left after they are stopped, killed or robbed of a process."""
 
+import csv
+import io
 import os
 import random
 import signal
@@ -57,6 +59,19 @@ def test_every_cell_is_the_run_it_stands_for():
         report = regime.run(ToyConfig(**{**dict(TINY), **cell.point}))
         assert cell.measures["kernel_change"] == pytest.approx(report.final["kernel_change"], rel=1e-6)
         assert cell.seeds["train_loss"] == pytest.approx(report.seeds["train_loss"], rel=1e-5)  # 60 steps of rounding
+
+
+@pytest.mark.parametrize("axes", [{"learning_rate": [0.1, 1.0]}, {"width": [4], "learning_rate": [0.1, 1.0]}])
+def test_a_table_has_one_column_for_the_step_size(axes, tmp_path):
+    """Also where it is an axis, and of a cell that could not be run."""
+    store = str(tmp_path / "cells.sqlite")
+    base = ToyConfig(width=4, samples=8, test_samples=4, probe_samples=8, steps=2, seeds=1, weight_decay=2.0)
+    report = regime.run(SweepConfig(base=base, axes=axes, store=store))
+    assert [cell.status for cell in report.cells] == ["finished", "failed"]
+    for table, rates in ((report.to_csv(), ["0.1", "1.0"]), (Store(store).to_csv(), ["0.1"])):
+        header, *rows = csv.reader(io.StringIO(table))
+        assert len(header) == len(set(header))
+        assert [row[header.index("learning_rate")] for row in rows] == rates
 
 
 def test_a_report_is_saved_and_loaded(tmp_path):
