@@ -302,6 +302,9 @@ def test_an_estimate_before_the_run():
     assert 0.1 < cost.seconds < 60
     assert cost.bytes > 0
     assert "cells would fit" in regime.within(SweepConfig(), 1.0)
+    for seconds in (1e6, 1e308):
+        assert regime.within(SweepConfig(), seconds) == "about 16 of its 16 cells would fit, or fewer steps"
+        assert regime.within(ToyConfig(steps=30), seconds) == "steps = 30 would fit"
 
 
 @pytest.mark.parametrize("alpha", [1.0, 1e4])
