@@ -96,6 +96,10 @@ class Taken(Distance):
     name = "kernel_change"
 
 
+class Index(Distance):
+    name = "regime_index"
+
+
 class Nameless(Distance):
     name = ""
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, withStroke
 
+from regime.measures.definitions import INDEX
 from regime.measures.verdict import RICH_ABOVE, ZONES
 from regime.plots.palette import LIGHT
 from regime.plots.words import NAMES, field_name, option_name
-from regime.sweep.findings import INDEX
 from regime.sweep.report import SweepReport
 
 AMOUNT = LinearSegmentedColormap.from_list("amount", [LIGHT[f"amount-{stop}"] for stop in range(4)])

@@ -8,12 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from regime.config.sweep import Scalar, SweepConfig
+from regime.measures.definitions import INDEX
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
 from regime.sweep.expected import Expected, expectation
-from regime.sweep.lines import INDEX, SHAPES, FitTable, conditions
+from regime.sweep.lines import SHAPES, FitTable, conditions
 
 FALLING = ("kernel_change", "kernel_distance", "parameter_movement", "feature_movement")
 """Measures whose power laws are fitted."""

@@ -9,10 +9,9 @@ import numpy as np
 
 from regime.config import ToyConfig
 from regime.config.sweep import Scalar, SweepConfig
+from regime.measures.definitions import INDEX
 from regime.sweep.cell import Cell
 
-INDEX = "regime_index"
-"""The verdict's index of each seed, from 0, lazy, to 1, rich."""
 NORMS = {
     "kernel_change": "Frobenius norm of the trace kernel on held-out points",
     "kernel_distance": "cosine of the trace kernels on held-out points",

@@ -7,13 +7,13 @@ from pydantic import Field, model_validator
 
 from regime.config.sweep import SweepConfig
 from regime.errors import show
-from regime.measures.definitions import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS, INDEX
 from regime.record.events import Message
 from regime.record.saved import Saved
 from regime.sweep.cell import Cell
 from regime.sweep.curves import DoubleDescent, Scaling
 from regime.sweep.findings import Contour, Law
-from regime.sweep.lines import INDEX, FitTable
+from regime.sweep.lines import FitTable
 from regime.sweep.store import cells_to_csv
 
 
