@@ -74,6 +74,15 @@ def test_a_table_has_one_column_for_the_step_size(axes, tmp_path):
         assert [row[header.index("learning_rate")] for row in rows] == rates
 
 
+@pytest.mark.parametrize("axes", [{"samples": [1000, 1001, 1002]}, {"width": [3000, 3001, 3002, 3003]}])
+def test_values_that_hardly_differ_have_a_report(axes):
+    """With the laws whose coefficients are numbers, if any."""
+    base = ToyConfig(width=8, samples=8, test_samples=4, probe_samples=8, steps=5, depth=1, seeds=2, learning_rate=0.1)
+    report = regime.run(SweepConfig(base=base, axes=axes))
+    assert {cell.status for cell in report.cells} == {"finished"}
+    assert "kernel_change" not in {law.measure for law in report.laws}
+
+
 def test_a_report_is_saved_and_loaded(tmp_path):
     report = regime.run(sweep(seeds=3))
     report.save(tmp_path)
