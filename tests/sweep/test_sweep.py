@@ -74,6 +74,17 @@ def test_a_table_has_one_column_for_the_step_size(axes, tmp_path):
         assert [row[header.index("learning_rate")] for row in rows] == rates
 
 
+@pytest.mark.parametrize(("seconds", "processes"), [(1e9, 1), (0.0, 2)])
+def test_a_report_says_on_what_it_was_run(seconds, processes, monkeypatch):
+    """Of cells that take less than processes to start, on this one."""
+    monkeypatch.setattr(local, "STARTING", seconds)
+    monkeypatch.setattr(local, "cores", lambda _: 2)
+    started, *_, last = regime.stream(sweep())
+    known = regime.SweepReport.from_dict(last.report).provenance
+    assert started.workers == known.workers == processes
+    assert known.device in ("cpu", "cuda:0", "cuda")
+
+
 @pytest.mark.parametrize("axes", [{"samples": [1000, 1001, 1002]}, {"width": [3000, 3001, 3002, 3003]}])
 def test_values_that_hardly_differ_have_a_report(axes):
     """With the laws whose coefficients are numbers, if any."""
