@@ -71,9 +71,7 @@ def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
         names[:2], (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel), strict=False
     ):
         values = report.config.axes[name]
-        setter(
-            np.arange(len(values)) + 0.5, [f"{value:.3g}" if isinstance(value, int | float) else str(value) for value in values]
-        )
+        setter(np.arange(len(values)) + 0.5, [f"{value:g}" if isinstance(value, float) else str(value) for value in values])
         label(field_name(name))
     if len(names) == 1:
         axes.set_yticks([])
