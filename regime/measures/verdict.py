@@ -187,13 +187,10 @@ def _settle(kernel: Evidence, gap: Evidence) -> tuple[str, bool]:
     zones = {zone(regime_index(k, g)) for k, g in zip(kernel.interval, gap.interval, strict=True)}
     if len(zones) == 1:
         rounded = max(kernel, gap, key=lambda evidence: evidence.rounding)
-        return f"Raise the precision: rounding alone may move {_lowered(rounded.name)} by {rounded.rounding:.2g}", False
+        name = rounded.name[0].lower() + rounded.name[1:]
+        return f"Raise the precision: rounding alone may move {name} by {rounded.rounding:.2g}", False
     more = "More seeds" if len(kernel.seeds) > 1 else "More seeds or more probe points"
     return f"{more} may settle it", True
-
-
-def _lowered(name: str) -> str:
-    return name[0].lower() + name[1:]
 
 
 def _gap_reason(gap: Evidence) -> str:
