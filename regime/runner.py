@@ -84,12 +84,13 @@ def within(config: Runnable, seconds: float) -> str:
         raise ValueError(f"seconds = {seconds!r:.80} is not allowed; allowed: a finite number from 0 up")
     whole = estimate(config).seconds
     if config.kind == "sweep":
-        return f"about {max(1, int(config.size * seconds / whole))} of its {config.size} cells would fit, or fewer steps"
+        cells = max(1, int(config.size * min(1.0, seconds / whole)))
+        return f"about {cells} of its {config.size} cells would fit, or fewer steps"
     if config.kind != "checkpoints" and config.steps:
         start = produce(config.model_copy(update=dict.fromkeys(STEPPED[config.kind], 0))).estimate().seconds
-        steps = int((seconds - start) * config.steps / max(1e-9, whole - start))
+        steps = int(config.steps * min(1.0, (seconds - start) / max(1e-9, whole - start)))
         if steps > 0:
-            return f"steps = {min(steps, config.steps)} would fit"
+            return f"steps = {steps} would fit"
     return f"ask for fewer samples, a smaller model, or {LEFT_OUT[config.kind]}"
 
 

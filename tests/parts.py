@@ -96,6 +96,10 @@ class Taken(Distance):
     name = "kernel_change"
 
 
+class Index(Distance):
+    name = "regime_index"
+
+
 class Nameless(Distance):
     name = ""
 
@@ -342,6 +346,37 @@ def mixing():
 
 def endless():
     return Endless(), as_bytes
+
+
+class Vast(Bag):
+    """What it gives is finite, but not its squares."""
+
+    def forward(self, ids, mask):
+        return super().forward(ids, mask) * 1e25
+
+
+def vast():
+    return Vast(), as_bytes
+
+
+class Decayed(torch.optim.SGD):
+    """Half of every parameter is gone after a few steps."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr, weight_decay=0.02 / lr)
+
+
+class Relative(torch.optim.Optimizer):
+    """Each step is a share of its parameter's norm, as of LARS."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= group["lr"] * p.norm() * p.grad / (p.grad.norm() + 1e-12)
 
 
 class Adapted(nn.Module):

@@ -507,3 +507,15 @@ def test_as_a_process_of_its_own():
     command = [sys.executable, "-m", "regime", "sweep", "-", "--json"]
     done = subprocess.run(command, input=json.dumps(SWEEP), capture_output=True, text=True, cwd=ROOT, timeout=120, check=True)
     assert len(json.loads(done.stdout)["cells"]) == 9
+
+
+def test_a_table_is_utf_8_whatever_the_terminal_speaks(tmp_path):
+    rows = "größe,b,c\n" + "".join(f"{i},{i % 5},{i % 7 + i / 9}\n" for i in range(40))
+    fields = {"base": {"csv": rows, "steps": 2, "width": 4, "seeds": 1}, "axes": {"target": ["größe", "c"]}}
+    command = [sys.executable, "-m", "regime", "sweep", "-", "--json", "--csv", str(tmp_path / "cells.csv")]
+    plain = os.environ | {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run(
+        command, input=json.dumps(fields), capture_output=True, text=True, cwd=ROOT, timeout=120, check=True, env=plain
+    )
+    lines = (tmp_path / "cells.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["target", "größe", "c"]

@@ -41,7 +41,7 @@ def _value(name: str, texts: list[str], schema: dict[str, Any]) -> Any:
     text = texts[-1]
     if name in ROWS and text == STANDARD_INPUT:
         try:
-            return decode(sys.stdin.buffer.read())
+            return decode(_bytes(text))
         except ValueError as error:
             raise ConfigError(f"{name} is not allowed: {error}") from None
     kinds = schema.get("anyOf", [schema])
@@ -79,10 +79,14 @@ def _axes(texts: list[str], base: Any) -> Any:
 def _json(source: str) -> dict[str, Any]:
     """The object in a file, in standard input, or written out."""
     try:
-        read = sys.stdin.buffer.read if source == STANDARD_INPUT else Path(source).read_bytes
-        fields = json.loads(source if source.startswith("{") else read())
+        fields = json.loads(source if source.startswith("{") else _bytes(source))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{show(source)} is not a file of JSON that can be read: {error}") from None
     if not isinstance(fields, dict):
         raise ConfigError(f"{show(source)} is not allowed; allowed: one JSON object of named fields")
     return fields
+
+
+def _bytes(source: str) -> bytes:
+    """What a file or standard input holds, in whatever encoding: the terminal's is none of it."""
+    return sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()

@@ -14,6 +14,7 @@ from regime.dynamics.snapshot import GapSnapshot, Pause, Snapshot
 from regime.errors import ConfigError
 from regime.measures.measurement import between
 from regime.record.events import Estimate, Event, Fetching, Measured, Progress, Reference
+from regime.record.provenance import Run
 from regime.record.recorder import Recorder
 from regime.record.statistics import finite
 
@@ -21,13 +22,10 @@ IMPORTING = Lock()
 """Two threads that import transformers for the first time, at once, find it half made."""
 
 
-class Producer(Protocol):
+class Producer(Run, Protocol):
     """What trains: it knows no measures."""
 
     learning_rate: float
-    device: torch.device
-    parameters: int
-    source: str
     steps: int
 
     def estimate(self) -> Estimate:
@@ -38,9 +36,6 @@ class Producer(Protocol):
 
     def independent(self) -> tuple[Snapshot, Snapshot] | None:
         """Return two independent initializations, where there are two."""
-
-    def view(self) -> dict[str, object]:
-        """Return numbers that only pictures need."""
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Train, with a snapshot at every measured step and pauses between."""

@@ -173,13 +173,13 @@ class Session:
         """Write a toy run as it stands, after any measurement, whole or not at all.
 
         Raises:
-            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`. Or the steps of an
-                optimizer of one's own depend on more than its state.
+            ValueError: not a toy's run, not measured yet, or finished: reports have their own `save`. Or the run failed, was
+                closed or interrupted within a step. Or the steps of an optimizer of one's own depend on more than its state.
         """
         self._events.settle()
-        measured = self._recorder is not None and self._recorder.history
-        if measured and not self.finished and self._producer is None:
+        if self._failure is not None:  # what a step left half done is no state to go on from
             raise self._failure
+        measured = self._recorder is not None and self._recorder.history
         if self.config.kind != "toy" or self.finished or not measured:
             raise ValueError(
                 "save holds a toy's run between its first measurement and its end; a report is saved by Report.save"

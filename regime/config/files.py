@@ -35,11 +35,11 @@ def rows_of(value: Any) -> Any:
     path = isinstance(value, os.PathLike)
     if not path and (not isinstance(value, str) or len(value.strip().splitlines()) != 1):
         return value
-    name = os.fspath(value).strip() if path else value.strip()
+    name = os.fsdecode(value) if path else value.strip()
     if _CLOSED.get():
         raise ValueError(f"{show(name)} is one line, and so no rows; allowed: the rows themselves, for a server opens no file")
     try:
-        file = Path(name).expanduser()
+        file = Path(os.path.expanduser(name))  # pathlib's own raises where nobody is called so
         if file.is_file():
             size = file.stat().st_size
             if size > FILE_LIMIT:

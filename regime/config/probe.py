@@ -24,10 +24,10 @@ class ProbeConfig(TransformerConfig):
     ("prompt") the model's own logits of a word for each label, of two labels their difference, of more less their mean (Malladi
     et al. 2023, arXiv 2210.05643); or ("next-token") the mean log-probability of a text's tokens. The loss is
     `1/N sum l(f, y)`, with `l = 1/2 ||f - y||**2` or cross-entropy on labels y = -1, +1, or one-hot less 1/C; for "next-token"
-    it is the mean of -f. Time is steps times learning_rate.
+    it is the mean of -f. Time is steps times learning_rate, under warmup and decay the sum of the steps' own.
     """
 
-    shares: ClassVar[Mapping[str, Share]] = {"samples": Share(64, 4, rows=2), "probe_samples": Share(32, 8)}
+    shares: ClassVar[Mapping[str, Share]] = {"samples": Share(64, 4, held_out=128), "probe_samples": Share(32, 8)}
 
     MEASUREMENTS: ClassVar[int] = 100
     """Most measurements of a run, that of step 0 aside."""
@@ -125,7 +125,7 @@ class ProbeConfig(TransformerConfig):
     @property
     def held_out(self) -> int:
         """Texts for the test loss."""
-        return min(self.samples, 128)
+        return min(self.samples, self.shares["samples"].held_out)
 
     @property
     def batch(self) -> int:

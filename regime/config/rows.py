@@ -23,11 +23,16 @@ Columns = Annotated[tuple[Column, ...], Field(max_length=256), FROM_LIST]
 
 
 class Share(NamedTuple):
-    """How many rows a field counts: where nobody says and rows suffice, at least; and how many rows it takes for each."""
+    """How many rows a field counts, where nobody says and rows suffice, and at least; and how many are held out beside them."""
 
     usual: int
     least: int
-    rows: int = 1
+    held_out: int = 0
+    """At most."""
+
+    def rows(self, count: int) -> int:
+        """Return how many rows so many take, with those held out."""
+        return count + min(count, self.held_out)
 
 
 class RowsConfig(Config):
@@ -105,16 +110,16 @@ class RowsConfig(Config):
 
     def _counts(self, rows: int) -> dict[str, int]:
         """How many rows each group has that nobody gave a count, where the rows do not suffice for the usual ones."""
-        least = sum(share.least * share.rows for share in self.shares.values())
+        least = sum(share.rows(share.least) for share in self.shares.values())
         if rows < least:
             raise ValueError(f"{self.rows_field} is not allowed: it has {rows} rows; allowed: at least {least}")
         free = {name: share for name, share in self.shares.items() if name not in self.model_fields_set}
-        left = rows - sum(getattr(self, name) * share.rows for name, share in self.shares.items() if name not in free)
-        wanted = sum(share.usual * share.rows for share in free.values())
+        left = rows - sum(share.rows(getattr(self, name)) for name, share in self.shares.items() if name not in free)
+        wanted = sum(share.rows(share.usual) for share in free.values())
         if left >= wanted:
             return {}
         counts = {name: max(share.least, share.usual * left // wanted) for name, share in free.items()}
-        while sum(counts[name] * free[name].rows for name in free) > left and (
+        while sum(share.rows(counts[name]) for name, share in free.items()) > left and (
             larger := [name for name in free if counts[name] > free[name].least]
         ):
             counts[max(larger, key=counts.__getitem__)] -= 1

@@ -159,6 +159,11 @@ class ToyConfig(RowsConfig):
             )
         if self.max_seeds is not None and self.max_seeds < self.seeds:
             raise ValueError(f"max_seeds = {self.max_seeds} is not allowed; allowed: null, or at least seeds = {self.seeds}")
+        if self.max_seeds not in (None, self.seeds) and self.seed + self.max_seeds - 1 > SEED_LIMIT:
+            raise ValueError(
+                f"max_seeds = {self.max_seeds} is not allowed with seed = {self.seed}: the last would be over {SEED_LIMIT}; "
+                "allowed: null, or a smaller seed"
+            )
         if not is_own(self.task):
             self.check_task()
         return self

@@ -70,8 +70,8 @@ def extrapolate(
     In the lazy limit kernel change and gap fall as 1/alpha (Chizat et al. 2019). On the way there they fall as slowly as
     alpha**-0.75, a ReLU network's gap as alpha**(-1/3); the one that asks for the larger change decides, in every seed. Towards
     rich the kernel change decides, its geometric mean over seeds: it grows as 1/alpha with ReLU, as alpha**-1.25 without, and
-    much further on lies divergence. A probe's grow about in proportion to the step, and both have to cross. Empty where a seed
-    did not move at all.
+    much further on lies divergence. A probe's grow about in proportion to the step, and both have to cross. A side to which
+    this changes nothing, or that lies beyond what the field allows, has none; nor has any where a seed did not move at all.
 
     Args:
         config, learning_rate: the run, and the step size it took.
@@ -93,8 +93,9 @@ def extrapolate(
     values: dict[Side, float] = {}
     for side in OTHERS[label]:
         factor = max(1.0, {"lazy": lazy, "rich": rich}[side])
-        wanted = now * factor if (side == "lazy") == toy else now / factor
-        values[side] = float(f"{min(max(wanted, low), high):.2g}")
+        wanted = min(max(now * factor if (side == "lazy") == toy else now / factor, low), high)
+        if wanted != now:
+            values[side] = float(f"{wanted:.2g}")
     return values
 
 

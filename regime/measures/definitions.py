@@ -1,5 +1,7 @@
 """What each measure is, in words, and why it may be undefined."""
 
+INDEX = "regime_index"
+"""The verdict's index of each seed, from 0, lazy, to 1, rich: told apart from measures, and read by this name among them."""
 _LEARNERS = {
     "": "the network",
     "twin_": "the linearized twin",

@@ -12,7 +12,7 @@ from torch import Tensor
 from regime.config.own import blamed, check, find
 from regime.dynamics.snapshot import Snapshot, changed
 from regime.errors import ConfigError, is_text, show
-from regime.measures.definitions import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS, INDEX
 from regime.measures.intervals import mean_over_seeds
 
 
@@ -51,7 +51,7 @@ def checked(measures: Sequence[OwnMeasure]) -> list[OwnMeasure]:
     """
     if not isinstance(measures, list | tuple):
         raise ConfigError(f"measures = {show(measures)} is not allowed; allowed: a list of measures")
-    taken = set(DEFINITIONS)
+    taken = {INDEX, *DEFINITIONS}
     for measure in measures:
         check("measures", measure, measure, "name", "meaning")
         if isinstance(measure, type) or not callable(measure):

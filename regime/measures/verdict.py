@@ -6,7 +6,8 @@ out. So the label is the zone of the index: lazy needs both below 0.1, rich need
 """
 
 from collections.abc import Callable, Sequence
-from math import exp, isfinite, log, log10
+from math import isfinite, log10
+from statistics import fmean, geometric_mean
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,15 +34,16 @@ class Evidence(NamedTuple):
     name: str
     seeds: list[float]
     interval: tuple[float, float] | None
-    """Of the geometric mean over seeds, over the choice of probe points too; None where that is not defined."""
+    """Of the mean, over the choice of probe points too; None where that is not defined."""
     rounding: float = 0.0
     """How far rounding alone may have moved it."""
 
     @property
     def mean(self) -> float:
-        """Geometric where no seed has zero."""
-        logs = [log(value) for value in self.seeds if value > 0]
-        return exp(sum(logs) / len(logs)) if len(logs) == len(self.seeds) else sum(self.seeds) / len(self.seeds)
+        """Geometric where no seed has zero; beside larger values, those below the axis count as its least, as in intervals."""
+        least = AXIS[0] if max(self.seeds) > AXIS[0] else 0.0
+        values = [max(value, least) for value in self.seeds]
+        return geometric_mean(values) if min(values) > 0 else fmean(values)
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -185,13 +187,10 @@ def _settle(kernel: Evidence, gap: Evidence) -> tuple[str, bool]:
     zones = {zone(regime_index(k, g)) for k, g in zip(kernel.interval, gap.interval, strict=True)}
     if len(zones) == 1:
         rounded = max(kernel, gap, key=lambda evidence: evidence.rounding)
-        return f"Raise the precision: rounding alone may move {_lowered(rounded.name)} by {rounded.rounding:.2g}", False
+        name = rounded.name[0].lower() + rounded.name[1:]
+        return f"Raise the precision: rounding alone may move {name} by {rounded.rounding:.2g}", False
     more = "More seeds" if len(kernel.seeds) > 1 else "More seeds or more probe points"
     return f"{more} may settle it", True
-
-
-def _lowered(name: str) -> str:
-    return name[0].lower() + name[1:]
 
 
 def _gap_reason(gap: Evidence) -> str:

@@ -89,7 +89,7 @@ class CheckpointRun(TransformerRun):
     def _sums(self) -> None:
         """Modular addition: trained on some sums, tested on the others, compared on held-out ones."""
         train, test = modular.pairs()
-        self.outputs = modular.P
+        self.outputs, self.read = modular.P, []
         order = torch.randperm(len(test.answers), generator=torch.Generator().manual_seed(self.config.seed), device="cpu")
         chosen = {"train": (train, slice(0, SUMS)), "test": (test, order[:SUMS]), "probe": (test, order[: self.config.samples])}
         self.inputs = {name: _as_inputs(part.input_ids[index]) for name, (part, index) in chosen.items()}
@@ -105,7 +105,8 @@ class CheckpointRun(TransformerRun):
         function = TextFunction(config, *self.named[0])
         (rows,) = split_texts(config, [config.samples])
         self.outputs = config.outputs
-        self.inputs = {"probe": function.inputs(rows.texts)}
+        self.read = rows.texts
+        self.inputs = {"probe": function.inputs(self.read)}
         self.targets = targets(rows.labels, config.classes).to(self.device)
         self.shown = label_view(config, rows.labels)
         self.sources, self.material = [function.pretrained.source], texts.SOURCES[config.task]
@@ -151,13 +152,17 @@ class CheckpointRun(TransformerRun):
         """Put another revision's weights into the model.
 
         Raises:
-            ConfigError: it is of another architecture.
+            ConfigError: it is of another architecture, or reads other tokens in the texts.
         """
         language_model = self.config.readout in ("prompt", "next-token")
         other = loading.load(name, revision, language_model=language_model)
         try:
             _overwrite(self.model.model, other.model.state_dict())
             _check_same(self.model.model.config, other.model.config)
+            if self.read and other.tokenizer is not None:
+                tokens = TextFunction(self.config, name, revision).inputs(self.read)["input_ids"]
+                if not torch.equal(tokens, self.inputs["probe"]["input_ids"].cpu()):
+                    raise ValueError("its tokenizer gives the texts other tokens than that of the first revision does")
         except ValueError as problem:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
         self.sources.append(other.source)

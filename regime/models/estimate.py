@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from regime.config import ProbeConfig
+from regime.config.own import is_own
 from regime.errors import ConfigError
 from regime.models.pilot import Pilot
 from regime.record.events import Estimate
@@ -88,7 +89,8 @@ def _bytes(config: ProbeConfig, known: Pilot, few: int) -> int:
     if config.forecast:
         kept = max(2 * p + (n if adam else 0), p + n + (held if config.labeled else p))
     states = {"momentum": 1, "sgd": 0}.get(config.optimizer, 2)
-    copies = 2 * known.parameters + (2 + states) * known.trained + (4 * known.trained if adam else 0)
+    twin = (4 + is_own(config.optimizer)) * known.trained if adam else 0
+    copies = 2 * known.parameters + (2 + states) * known.trained + twin
     passing = ACTIVATIONS * min(few, max(n, p)) * known.jacobian_bytes
     return int(4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.jacobian_bytes + passing)
 

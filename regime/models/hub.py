@@ -69,8 +69,6 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         known: models that need no network, for messages.
         trusted: whether the catalog vouches for it; the limits are for others.
 
-    Closed, it ends the download; what has come of a file is kept for the next time.
-
     Raises:
         ModelError: there is no such model, it is gated, private, too large, pickled, of another architecture or needs code of
             its own, downloads are switched off, or the Hub did not answer in time.

@@ -122,12 +122,12 @@ class ProbeRun(TransformerRun):
                 start_loss = losses["train_loss"] if step == 0 else start_loss
                 gone = diverged(losses["train_loss"], start_loss)
                 losses |= self._twins(learners)
-                if gone:
+                if gone and previous is not None:
                     hand_over(previous.lost(step, progress.fraction, time, losses))
                     return
                 previous = self._snapshot(learners, step, time, progress, losses)
                 hand_over(previous)
-                if last:
+                if gone or last:  # the first loss may overflow where no output does
                     return
             time += rate(config, step)
             for learner in learners:

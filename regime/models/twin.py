@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.config import ProbeConfig
+from regime.config.own import is_own
 from regime.dynamics.losses import Loss
 from regime.dynamics.optimizers import Descent
 from regime.dynamics.pieces import Tick, idle
@@ -95,17 +96,22 @@ class ParameterTwin:
             probe: the probe texts.
             y: targets of the training texts.
             loss: that the model is trained on.
-            like: the model's parameters by layer and name, for their shapes.
+            like: the model's parameters by layer and name.
             tick: called between two layers.
         """
         self.points, self.y, self.loss, self.tick = {"train": train, "probe": probe}, y, loss, tick
         self.known: dict[str, Tensor] = {}
         """f_lin where the twin stands, as far as it was asked for."""
-        self.moved = {
-            path: {name: torch.zeros_like(like[path][name]) for part, _ in jacobian.parts for name in part.names}
+        own = is_own(config.optimizer)
+        self.start = {
+            path: {name: _origin(like[path][name], own) for part, _ in jacobian.parts for name in part.names}
             for path, jacobian in train.jacobians.items()
         }
-        self.optimizer = make_optimizer(config, [d for own in self.moved.values() for d in own.values()])
+        self.now = {
+            path: {name: value.clone(memory_format=torch.contiguous_format) for name, value in parts.items()}
+            for path, parts in self.start.items()
+        }
+        self.optimizer = make_optimizer(config, [value for parts in self.now.values() for value in parts.values()])
 
     def step(self, batch: list[int], rate: float) -> None:
         """Take the step that the model takes on the same batch."""
@@ -139,9 +145,14 @@ class ParameterTwin:
 
     @torch.no_grad()
     def _product(self, path: str, jacobian: PackedJacobian) -> Float[Tensor, "n C"]:
-        return jacobian.product(self.moved[path])
+        return jacobian.product({name: value - self.start[path][name] for name, value in self.now[path].items()})
 
     @torch.no_grad()
     def _pull(self, path: str, jacobian: PackedJacobian, force: Float[Tensor, "n C"]) -> None:
         for name, gradient in jacobian.pullback(force).items():
-            self.moved[path][name].grad = gradient.contiguous()  # a fused step reads memory in order, whatever the strides
+            self.now[path][name].grad = gradient.contiguous()  # a fused step reads memory in order, whatever the strides
+
+
+def _origin(parameter: Tensor, own: bool) -> Tensor:
+    """Where a parameter begins: as the model's for an optimizer of one's own, whose steps may depend on that; else at 0."""
+    return parameter.clone() if own else parameter.new_zeros(()).expand_as(parameter)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.charts import CURVES, DISTANCES, LOOKS, Curve
-from regime.plots.dial import DIAL, heading, marks
+from regime.plots.dial import DIAL
 from regime.plots.palette import LIGHT
 from regime.plots.words import NAMES
 from regime.record.report import Report
@@ -135,16 +135,15 @@ def _draw_dial(axes: Any, report: Report) -> None:
         axes.barh(0, zone.high - zone.low - 0.002, left=zone.low, height=0.5, color=color, **hatch)
         own = {"fontweight": "bold", "color": INK} if zone.label == verdict.label else {"color": QUIET}
         axes.text((zone.low + zone.high) / 2, -0.75, zone.label, ha="center", va="center", fontsize=9, **own)
-    shown = marks(verdict.model_dump())
-    for seed in shown.seeds:
+    for seed in (each for each in verdict.seeds if each is not None):
         axes.plot(seed, 0.42, "o", color=PURPLE, alpha=0.5, markersize=4, clip_on=False)
-    if shown.interval:
-        axes.plot(shown.interval, (0, 0), color=PURPLE, linewidth=5, solid_capstyle="round", clip_on=False)
-    if shown.mean is not None:
+    if verdict.interval:
+        axes.plot(verdict.interval, (0, 0), color=PURPLE, linewidth=5, solid_capstyle="round", clip_on=False)
+    if verdict.index is not None:
         ring = {"markersize": 10, "markerfacecolor": LIGHT["ground"], "markeredgecolor": PURPLE, "markeredgewidth": 2.5}
-        axes.plot(shown.mean, 0, "o", clip_on=False, **ring)
+        axes.plot(verdict.index, 0, "o", clip_on=False, **ring)
     axes.set(xlim=(0, 1), ylim=(-1, 0.5))
     axes.set_axis_off()
     word = {"fontweight": "bold", "fontsize": 13, "color": WORDS.get(verdict.label, QUIET)}
-    axes.set_title(heading(verdict.label), loc="left", **word)
+    axes.set_title(verdict.label.capitalize(), loc="left", **word)
     axes.set_title(verdict.agree, loc="right", fontsize=9, color=QUIET)

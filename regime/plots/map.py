@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, withStroke
 
+from regime.measures.definitions import INDEX
 from regime.measures.verdict import RICH_ABOVE, ZONES
 from regime.plots.palette import LIGHT
 from regime.plots.words import NAMES, field_name, option_name
-from regime.sweep.findings import INDEX
 from regime.sweep.report import SweepReport
 
 AMOUNT = LinearSegmentedColormap.from_list("amount", [LIGHT[f"amount-{stop}"] for stop in range(4)])
@@ -71,9 +71,7 @@ def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
         names[:2], (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel), strict=False
     ):
         values = report.config.axes[name]
-        setter(
-            np.arange(len(values)) + 0.5, [f"{value:.3g}" if isinstance(value, int | float) else str(value) for value in values]
-        )
+        setter(np.arange(len(values)) + 0.5, [f"{value:g}" if isinstance(value, float) else str(value) for value in values])
         label(field_name(name))
     if len(names) == 1:
         axes.set_yticks([])

@@ -124,7 +124,7 @@ class Measured(Message):
     kind: Literal["measured"] = "measured"
     step: int | float = Field(description="an integer, except where somebody counts in parts, such as half epochs")
     steps: int | float = Field(description="of the whole run")
-    time: float = Field(description="steps times learning_rate")
+    time: float = Field(description="steps times learning_rate, their sum where it changes; the step where nothing is trained")
     seconds: float = Field(description="wall time since the start")
     seconds_left: Number = Field(description="expected wall time to the end; null where it is not known")
     measures: dict[str, Number] = Field(description="whole-model measures, mean over seeds")

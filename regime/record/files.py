@@ -9,12 +9,15 @@ from uuid import uuid4
 
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path to write to, which becomes `path` once all is written and is gone where that failed; folders are made."""
-    target = Path(path)
+    """Yield a path to write to, which becomes `path` once all is written and is gone where that failed; folders are made.
+
+    A link stays one: what it leads to is written.
+    """
+    target = Path(path).resolve()
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; allowed: the name of a file, in it or elsewhere")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid4().hex}")
+    partial = target.with_name(f".{uuid4().hex}")  # of a length that every name may have
     try:
         yield partial
         partial.replace(target)

@@ -32,7 +32,7 @@ class Cell(Message):
     undefined: dict[str, str] = Field(description="measure -> why it is null")
     layers: dict[str, dict[str, Number]] = Field(description="layer -> measures, mean over seeds")
     verdict: Verdict | None = Field(description="its verdict; null where the cell failed")
-    training_seconds: float = Field(description="spent in steps: its share of its batch's")
+    training_seconds: float = Field(description="spent in steps, by a probe in all: its share of its batch's")
     seconds: float = Field(description="spent in all: its share of its batch's")
     error: str | None = Field(description="why it failed")
 

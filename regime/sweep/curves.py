@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from regime.config import SweepConfig
-from regime.config.sweep import Scalar
 from regime.dynamics.regression import SINGULAR
-from regime.record.events import Interval, Message
+from regime.record.events import Interval
 from regime.sweep import fits
 from regime.sweep.cell import Cell
-from regime.sweep.lines import FitTable
+from regime.sweep.lines import FitTable, Fitted
 
 SIZES = ("width", "samples")
 LEARNED = "test_loss"
@@ -18,30 +17,20 @@ LEAST_NORM = "kernel_start_test_loss"
 """Loss of kernel regression with the first kernel; where the readout alone is trained, of the least-norm fit."""
 
 
-class Scaling(Message):
+class Scaling(Fitted):
     """`test_loss = floor + coefficient size^-exponent`, the other axes held (Hestness et al. 2017, arXiv 1712.00409)."""
 
-    measure: str = Field(description="the held-out loss")
-    axis: str = Field(description="size that it is fitted along")
-    at: dict[str, Scalar] = Field(description="the other axes' values")
     exponent: float = Field(description="with which the loss falls to its floor")
     interval: Interval = Field(description="95%, of the exponent")
     floor: float = Field(description="loss at infinite size")
     floor_interval: Interval = Field(description="95%, of the floor")
     coefficient: float = Field(description="loss above the floor where the size is 1")
     points: int = Field(description="values of the axis in the fit")
-    seeds: int = Field(description="in the fit")
-    norm: str = Field(description="that the measure is taken in")
-    activation: str = Field(description="of the networks")
-    parameterization: str = Field(description="of the networks")
 
 
-class DoubleDescent(Message):
+class DoubleDescent(Fitted):
     """Where the loss of the least-norm fit peaks along a size, and how far it falls on both sides (Belkin et al. 2019)."""
 
-    measure: str = Field(description="the held-out loss")
-    axis: str = Field(description="size along which it peaks")
-    at: dict[str, Scalar] = Field(description="the other axes' values")
     peak: float = Field(description="value of the axis at the largest loss")
     interval: Interval = Field(description="95%, of the peak")
     before: float = Field(description="largest loss over the lowest before it")
@@ -49,10 +38,6 @@ class DoubleDescent(Message):
     after: float = Field(description="largest loss over the lowest after it: the second descent")
     after_interval: Interval = Field(description="95%, of after")
     points: int = Field(description="values of the axis")
-    seeds: int = Field(description="that were run")
-    norm: str = Field(description="that the measure is taken in")
-    activation: str = Field(description="of the networks")
-    parameterization: str = Field(description="of the networks")
 
 
 def scaling_laws(config: SweepConfig, cells: Sequence[Cell]) -> list[Scaling]:

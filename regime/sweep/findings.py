@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from regime.config.sweep import Scalar, SweepConfig
+from regime.config.sweep import SweepConfig
+from regime.measures.definitions import INDEX
 from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.record.events import Interval, Message
 from regime.sweep import fits
 from regime.sweep.cell import Cell
 from regime.sweep.expected import Expected, expectation
-from regime.sweep.lines import INDEX, SHAPES, FitTable, conditions
+from regime.sweep.lines import SHAPES, FitTable, Fitted, conditions
 
 FALLING = ("kernel_change", "kernel_distance", "parameter_movement", "feature_movement")
 """Measures whose power laws are fitted."""
@@ -33,21 +34,14 @@ class Foretold(Message):
     inside: bool = Field(description="whether it lies in the interval")
 
 
-class Law(Message):
+class Law(Fitted):
     """`measure ~ axis^exponent` where the other axes are held."""
 
-    measure: str = Field(description="that is fitted")
-    axis: str = Field(description="field that it is fitted along")
-    at: dict[str, Scalar] = Field(description="the other axes' values")
     exponent: float = Field(description="of the axis")
     interval: Interval = Field(description="95%, by a bootstrap over seeds")
     coefficient: float = Field(description="value of the measure where the axis is 1")
     smallest: float = Field(description="value of the axis that the fit begins with")
     points: int = Field(description="values of the axis in the fit")
-    seeds: int = Field(description="in the fit")
-    norm: str = Field(description="that the measure is taken in")
-    activation: str = Field(description="of the networks")
-    parameterization: str = Field(description="of the networks")
     expected: Expected | None = Field(description="exponent that theory or measurements give; null where none is known")
     agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
     foretold: list[Foretold] = Field(description="the last two points, from a fit of the others; none of fewer than five")
@@ -61,23 +55,16 @@ class Crossing(Message):
     interval: Interval = Field(description="95%, of the knob's value")
 
 
-class Contour(Message):
+class Contour(Fitted):
     """The lazy-rich boundary: alpha*, at which a measure takes one level, against a size of the network or of the data."""
 
-    measure: str = Field(description="that takes the level")
     level: float = Field(description="value of the measure on the contour")
     knob: str = Field(description="field that is turned until the measure takes the level")
-    axis: str = Field(description="size that the contour is fitted along")
-    at: dict[str, Scalar] = Field(description="the other axes' values")
     crossings: list[Crossing] = Field(description="the contour, size by size")
     smallest: float = Field(description="size that the fit begins with")
     exponent: float = Field(description="of the knob's value against the size")
     interval: Interval = Field(description="95%, of the exponent")
     coefficient: float = Field(description="value of the knob where the size is 1")
-    seeds: int = Field(description="in the fit")
-    norm: str = Field(description="that the measure is taken in")
-    activation: str = Field(description="of the networks")
-    parameterization: str = Field(description="of the networks")
     expected: Expected | None = Field(description="exponent that theory or measurements give; null where none is known")
     agrees: bool | None = Field(description="whether the interval meets what is expected; null where nothing is")
 

@@ -39,6 +39,13 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slope, y.mean(-1) - slope * x.mean()
 
 
+def _at_one(height: float) -> float:
+    """Return a law's value at 1; raises ValueError where that is beyond all numbers, as the slope over near x has it."""
+    if abs(height) > 700:
+        raise ValueError(f"x: they hardly differ, so that the law is exp({height:.3g}) at 1; allowed: x further apart")
+    return float(np.exp(height))
+
+
 def _intervals(
     values: Sequence[float], logs: np.ndarray, paired: bool, fit: Callable[[np.ndarray], np.ndarray]
 ) -> list[PointEstimate]:
@@ -74,7 +81,7 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
         by_seed: fit every column by itself, for Student's interval of the mean exponent instead of the bootstrap's.
 
     Raises:
-        ValueError: fewer than three different x, fewer than two seeds, or an entry that is not positive and finite.
+        ValueError: fewer than three different x or two seeds, an entry that is not positive and finite, or x hardly apart.
     """
     log_x, log_y = _logs(x, y, 3)
     taken = from_least(np.asarray(x, dtype=float), least)
@@ -84,7 +91,7 @@ def power_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False, least: floa
         exponent = mean_over_seeds(_line(log_x, log_y.T)[0])
     else:
         (exponent,) = _intervals([slope], log_y, paired, lambda means: _line(log_x, means)[0][:, None])
-    return PowerLaw(exponent, float(np.exp(height)), float(np.asarray(x)[taken].min()), len(log_x))
+    return PowerLaw(exponent, _at_one(height), float(np.asarray(x)[taken].min()), len(log_x))
 
 
 class Extrapolation(NamedTuple):
@@ -121,24 +128,21 @@ def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation
     slope, height = _line(log_x, means)
     count, spread = len(log_x), ((log_x - log_x.mean()) ** 2).sum()
     variance = ((means - slope * log_x - height) ** 2).sum() / (count - 2)
-    found = []
-    for value, cell in zip(x[high], y[high], strict=True):
-        center = slope * np.log(value) + height
-        half = student(count - 2) * (variance * (1 + 1 / count + (np.log(value) - log_x.mean()) ** 2 / spread)) ** 0.5
-        predicted = PointEstimate(*(float(np.exp(center + side * half)) for side in (0, -1, 1)))
-        found.append(Extrapolation(float(value), predicted, float(np.exp(np.log(cell).mean()))))
-    return found
+    far = np.log(x[high])
+    half = student(count - 2) * (variance * (1 + 1 / count + (far - log_x.mean()) ** 2 / spread)) ** 0.5
+    predicted = np.exp(slope * far + height + np.outer((0, -1, 1), half)).T.tolist()
+    found = zip(x[high].tolist(), predicted, np.exp(np.log(y[high]).mean(1)).tolist(), strict=True)
+    return [Extrapolation(value, PointEstimate(*ends), measured) for value, ends, measured in found]
 
 
 class Boundary(NamedTuple):
-    """Where a measure takes one level: the knob's value there against a size, and the power law through it."""
+    """Where a measure takes one level: the knob's value there against a size, and the power law from `smallest` up."""
 
     sizes: np.ndarray
     crossings: list[PointEstimate]
     exponent: PointEstimate
     coefficient: float
     smallest: float
-    """Size that the law begins with."""
 
 
 def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -151,14 +155,12 @@ def crossing(log_knob: np.ndarray, values: np.ndarray, level: float) -> np.ndarr
         values: (..., K).
         level: to cross.
     """
-    above = values[..., ::-1] > level
-    first = above.argmax(-1)
     knob, ordered = log_knob[::-1], values[..., ::-1]
-    found = above.any(-1) & (first > 0)
+    first = (ordered > level).argmax(-1)
     right = np.maximum(first, 1)
     y0, y1 = (np.take_along_axis(ordered, index[..., None], -1)[..., 0] for index in (right - 1, right))
     share = (level - y0) / np.where(y1 == y0, 1.0, y1 - y0)
-    return np.where(found, knob[right - 1] + share * (knob[right] - knob[right - 1]), np.nan)
+    return np.where(first > 0, knob[right - 1] + share * (knob[right] - knob[right - 1]), np.nan)
 
 
 def boundary(
@@ -183,7 +185,7 @@ def boundary(
 
     Raises:
         ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two values
-            of the knob, or two seeds.
+            of the knob, or two seeds; or sizes hardly differ.
     """
     size, knob, y = (np.asarray(part, dtype=float) for part in (size, knob, y))
     if y.ndim != 3 or y.shape[:2] != (len(size), len(knob)) or min(y.shape[1:]) < 2:
@@ -205,7 +207,7 @@ def boundary(
     found = [percentile(center, part, seeds) for center, part in zip(centers[there], drawn[:, there].T, strict=True)]
     crossings = [PointEstimate(*np.exp(estimate).tolist()) for estimate in found]
     exponent = percentile(slope, _line(log_size, whole)[0], seeds, whole)
-    return Boundary(size[there], crossings, exponent, float(np.exp(height)), float(size[there][fitted].min()))
+    return Boundary(size[there], crossings, exponent, _at_one(height), float(size[there][fitted].min()))
 
 
 class ScalingLaw(NamedTuple):
@@ -264,13 +266,11 @@ def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
 
 
 class Peak(NamedTuple):
-    """The largest value along a field, and how far the curve falls on either side: the shape of double descent."""
+    """The largest value along a field, over the lowest before and after it: the shape of double descent."""
 
     x: PointEstimate
     before: PointEstimate
-    """Peak over the lowest value before it."""
     after: PointEstimate
-    """Peak over the lowest value after it."""
 
 
 def peak(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Peak:

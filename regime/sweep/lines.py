@@ -6,13 +6,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from regime.config import ToyConfig
 from regime.config.sweep import Scalar, SweepConfig
+from regime.measures.definitions import INDEX
+from regime.record.events import Message
 from regime.sweep.cell import Cell
 
-INDEX = "regime_index"
-"""The verdict's index of each seed, from 0, lazy, to 1, rich."""
 NORMS = {
     "kernel_change": "Frobenius norm of the trace kernel on held-out points",
     "kernel_distance": "cosine of the trace kernels on held-out points",
@@ -25,6 +26,18 @@ NAMES = ("seed", "data_seed")
 """Fields whose numbers are names."""
 SHAPES = ("task", "width", "depth", "bottleneck", "bottleneck_layer", "seed")
 """Fields that change the random numbers a network is drawn with; cells that differ in others have the same networks."""
+
+
+class Fitted(Message):
+    """What a law is of, and what it depends on beside its axis."""
+
+    measure: str = Field(description="that it is of")
+    axis: str = Field(description="field, or size, along which it is fitted")
+    at: dict[str, Scalar] = Field(description="the other axes' values")
+    seeds: int = Field(description="in the fit")
+    norm: str = Field(description="that the measure is taken in")
+    activation: str = Field(description="of the networks")
+    parameterization: str = Field(description="of the networks")
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from pydantic import Field, model_validator
 
 from regime.config.sweep import SweepConfig
 from regime.errors import show
-from regime.measures.definitions import DEFINITIONS
+from regime.measures.definitions import DEFINITIONS, INDEX
 from regime.record.events import Message
 from regime.record.saved import Saved
 from regime.sweep.cell import Cell
 from regime.sweep.curves import DoubleDescent, Scaling
 from regime.sweep.findings import Contour, Law
-from regime.sweep.lines import INDEX, FitTable
+from regime.sweep.lines import FitTable
 from regime.sweep.store import cells_to_csv
 
 
@@ -21,10 +21,10 @@ class SweepProvenance(Message):
     """What a sweep's numbers need to be trusted and made again, and what they took."""
 
     versions: dict[str, str] = Field(description="package -> its version")
-    device: str = Field(description="on which it was run")
+    device: str = Field(description="on which it was run; of a cluster, what was asked for")
     workers: int = Field(description="processes that ran cells side by side")
     seconds: float = Field(description="of this process, until the last cell was there")
-    training_seconds: float = Field(description="spent in steps, all cells together, wherever they were run")
+    training_seconds: float = Field(description="spent in steps, by probes in all, all cells together, wherever they were run")
     cell_seconds: float = Field(description="spent in all, all cells together: the rest is measuring")
     found: int = Field(description="cells that the store had")
 

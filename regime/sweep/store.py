@@ -199,22 +199,25 @@ SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "secon
 
 
 def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
-    """Return cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals."""
-    where = list(dict.fromkeys(name for point, _ in rows for name in point))
+    """Return cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals.
+
+    A field of both where it is and what came of it, as the step size is, has one column: what it was, or was to be.
+    """
+    columns = list(dict.fromkeys([*(name for point, _ in rows for name in point), *SAID]))
     measures = list(dict.fromkeys(name for _, result in rows for name in result["measures"]))
     ends = list(dict.fromkeys(name for _, result in rows for name in result["intervals"]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     bounds = [f"{name}_{end}" for name in ends for end in ("low", "high")]
-    writer.writerow([*where, *SAID, "regime", "regime_index", "regime_low", "regime_high", *measures, *bounds])
+    writer.writerow([*columns, "regime", "regime_index", "regime_low", "regime_high", *measures, *bounds])
     for point, result in rows:
         verdict = result["verdict"] or {"label": None, "index": None, "interval": None}
         said = [verdict["label"], verdict["index"], *(verdict["interval"] or (None, None))]
+        known = {**point, **{name: result[name] for name in SAID if result[name] is not None}}
         intervals = [end for name in ends for end in result["intervals"].get(name, (None, None))]
         writer.writerow(
             [
-                *(point.get(name) for name in where),
-                *(result[name] for name in SAID),
+                *(known.get(name) for name in columns),
                 *said,
                 *(result["measures"].get(name) for name in measures),
                 *intervals,

@@ -34,8 +34,7 @@ class Sweep:
 
     def __init__(self, config: SweepConfig, store: Store | None = None) -> None:
         self.config, self.finished = config, False
-        if config.engine == "local":
-            pick_device(config.base.device)
+        self._device = str(pick_device(config.base.device)) if config.engine == "local" else config.base.device
         self.places = grid.places(config)
         self.store = store or (Store(config.store) if config.store is not None else None)
         self.cells: dict[int, Cell] = {}
@@ -64,10 +63,10 @@ class Sweep:
         yield from self._fetch()
         self.keys = keys([place.config for place in self.places], self.config.at_loss)
         with ExitStack() as held:
-            engine, self._workers = held.enter_context(self._engine())
-            workers = self._workers
+            engine, workers = held.enter_context(self._engine())
             self._look_up()
             batches = grid.batches(self._left(), workers)
+            self._workers = local.processes(batches, workers) if self.config.engine == "local" else workers
             cost = _cost(batches, workers)
             if self.config.engine == "local":
                 mend = "fewer samples, a smaller width, or fewer seeds"
@@ -78,7 +77,7 @@ class Sweep:
                 cells=len(self.places),
                 found=len(self.cells),
                 batches=len(batches),
-                workers=workers,
+                workers=self._workers,
                 read=self.config.base.read,
                 kept=self.store.kept.name if self.store and self.store.kept else None,
             )
@@ -184,7 +183,7 @@ class Sweep:
             descents=descents(self.config, cells),
             provenance=SweepProvenance(
                 versions=versions(),
-                device=self.config.base.device,
+                device=self._device,
                 workers=self._workers,
                 seconds=self._clock.seconds,
                 training_seconds=sum(cell.training_seconds for cell in cells),

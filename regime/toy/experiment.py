@@ -92,13 +92,10 @@ class Experiment:
         self.order = torch.Generator().manual_seed(config.data_seed)
         self.x, self.offsets, self.points = followed.x, followed.offsets, followed.points
         self.probe_jacobian = run.network.jacobian(run.initial, data.probe.x)
-        self.twin = self._twin()
-        self.forecast: list[TwinState] = []
         self.no_limit, self.limit_points = followed.no_limit, followed.limit_points
-        self.limit = None
+        self.twin, self.limit = self._twins()
+        self.forecast: list[TwinState] = []
         self.limit_forecast: list[TwinState] = []
-        if self.no_limit is None:
-            self.limit = Twin(self.limit_points["train"], data.train.y, run.loss, run.descent)
 
     @classmethod
     def begun(cls, run: ToyStart, *, learners: bool = True) -> Generator[Pause, None, Self]:
@@ -112,12 +109,23 @@ class Experiment:
         """Where the run is."""
         return Pause(self.step, self.fraction)
 
-    def _twin(self) -> Twin | SteppedTwin:
+    def _twins(self) -> tuple[Twin | SteppedTwin, Twin | None]:
+        """The twin, and the infinite-width limit where there is one, at their start."""
         run, train = self.run, self.points["train"]
         y, alpha = run.data.train.y, run.alpha
         if run.config.by_parameter:
-            return SteppedTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent)
-        return Twin(train, y, run.loss, run.descent)
+            return SteppedTwin(run.network, run.initial, train, y, alpha=alpha, loss=run.loss, descent=run.descent), None
+        limit = None if self.no_limit else Twin(self.limit_points["train"], y, run.loss, run.descent)
+        return Twin(train, y, run.loss, run.descent), limit
+
+    def _path(self, steps: int) -> Iterator[int]:
+        """Train twins in function space from their start, and yield each step where they stand there, up to the last."""
+        self.twin, self.limit = self._twins()
+        order = torch.Generator().manual_seed(self.run.config.data_seed)
+        for step in range(steps + 1):
+            if step:
+                self._step_twins(self._batch(order))
+            yield step
 
     def foresee(self) -> Iterator[Pause]:
         """Train the twin, and the infinite-width limit, to the end, and keep where they stood at each measurement.
@@ -125,21 +133,22 @@ class Experiment:
         A twin in parameter space costs as much as the network, and is trained beside it instead.
         """
         config = self.run.config
-        if isinstance(self.twin, SteppedTwin):
+        if config.by_parameter:
             return
-        order = torch.Generator().manual_seed(config.data_seed)
-        for step in range(config.steps + 1):
+        for step in self._path(config.steps):
             if step == config.steps or step % config.measure_every == 0:
                 self.forecast.append(self.twin.state)
                 if self.limit is not None:
                     self.limit_forecast.append(self.limit.state)
             yield Pause(0, 0.0)
-            self._step_twins(self._batch(order))
 
-    def recall_twins(self) -> None:
-        """Put foreseen twins back to where they stood at this measurement."""
-        if self.forecast:
-            measured = -(-self.step // self.run.config.measure_every)  # the last step may come before a whole interval is over
+    def recall_twins(self) -> Iterator[Pause]:
+        """Put foreseen twins to where they stood at this step; where a run diverged between measurements, none is kept."""
+        config = self.run.config
+        if self.forecast and self.step % config.measure_every and self.step < config.steps:
+            yield from (self.pause for _ in self._path(self.step))
+        elif self.forecast:
+            measured = -(-self.step // config.measure_every)  # the last step may come before a whole interval is over
             self.twin.state = self.forecast[measured]
             if self.limit is not None:
                 self.limit.state = self.limit_forecast[measured]

@@ -48,7 +48,7 @@ def take_snapshot(experiment: Experiment, *, ended: bool | None = None) -> Gener
     `ended` asks for kernel regression, with the kernels at the start and now; None means after the last step alone.
     """
     run, network = experiment.run, experiment.run.network
-    experiment.recall_twins()
+    yield from experiment.recall_twins()
     parameters = experiment.training.parameters
     train = network.jacobian(parameters, experiment.x["train"])
     yield experiment.pause

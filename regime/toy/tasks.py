@@ -45,8 +45,9 @@ class Drawn(NamedTuple):
 def draw_data(config: ToyConfig, device: torch.device, dtype: torch.dtype) -> Data:
     """Draw the task's points.
 
-    Inputs have zero mean and unit variance in the distribution, or over the whole data set, and so have regression targets. Two
-    classes become -1 and +1, C classes one-hot targets less 1/C. Label noise is in the training points alone.
+    Inputs have zero mean and unit variance in the distribution to 6%, or over the whole data set (pixels all together), before
+    noise, and so have regression targets (those of 'sine' 0.8 to 1.25). Two classes become -1 and +1, C classes one-hot targets
+    less 1/C. Label noise is in the training points alone.
 
     Args:
         config: of the run; `data_seed` alone decides the draw.

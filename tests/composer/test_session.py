@@ -234,6 +234,20 @@ def test_a_run_that_broke_off_says_so_and_can_be_loaded(tmp_path: Path, monkeypa
     assert numbers(finish(Session.load(tmp_path / "session.pt"))) == numbers(regime.run(config("gd")))
 
 
+@pytest.mark.parametrize("case", ["momentum", "adam"])
+def test_a_run_that_broke_off_within_a_step_is_not_saved(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(config(case))
+    list(session.stream(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("regime.toy.training.Training._descend", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(session.stream())
+    with pytest.raises(ValueError, match="interrupted within a step; begin another"):
+        session.save(tmp_path / "half a step.pt")
+    assert not [*tmp_path.iterdir()]
+    assert session.report().interrupted == "at step 10 of 35"
+
+
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = Session(config("adam"))

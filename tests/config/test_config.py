@@ -62,6 +62,8 @@ from regime.config.read import Choices
         (ToyConfig, {"max_seeds": 3}, r"max_seeds = 3 is not allowed; allowed: null, or at least seeds = 4"),
         (ToyConfig, {"momentum": 1.0}, r"momentum = 1\.0 is not allowed; allowed: a finite number from 0 to below 1"),
         (SweepConfig, {"at_loss": 1.0}, r"allowed: a finite number above 0 to below 1 or null"),
+        (ToyConfig, {"seed": 2**31 - 1, "max_seeds": 8}, r"max_seeds = 8 is not allowed with seed = 2147483647: "),
+        (ToyConfig, {"seed": 2**31 - 8, "max_seeds": 9}, r"max_seeds = 9 is not allowed with seed = 2147483640"),
         (ToyConfig, {"max_seeds": 65}, r"max_seeds = 65 is not allowed; allowed: an integer from 1 to 64 or null"),
         (ToyConfig, {"width": 2048, "max_seeds": 64}, r"seeds = 32, samples = 128 need .* GiB; allowed: at most 4 GiB"),
         (SweepConfig, {"base": {"max_seeds": 8}}, r"base.max_seeds = 8 is not allowed in a sweep, .*; allowed: null"),

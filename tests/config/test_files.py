@@ -1,5 +1,6 @@
 """Files of own rows: decoded, opened in Python, never by a server."""
 
+import os
 import re
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def test_python_opens_a_path(tmp_path: Path) -> None:
         assert config.task == "own"
     assert SweepConfig(base={"csv": str(file)}, axes={"width": [8]}).base.csv == ROWS
     assert ProbeConfig(texts=str(file), text_column="a").texts == ROWS
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Bytes as the system has them, a space at its end, nobody's home."""
+    (tmp_path / "rows ").write_text(ROWS)
+    for path in (tmp_path / "rows ", *os.scandir(os.fsencode(tmp_path))):
+        assert ToyConfig(csv=path) == ToyConfig(csv=ROWS)
+    for config, field in ((ToyConfig, "csv"), (ProbeConfig, "texts")):
+        with pytest.raises(ConfigError, match=f"{field} is not allowed: '~nobody-here/rows.csv' is one line and names no file"):
+            config(**{field: "~nobody-here/rows.csv"})
 
 
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:

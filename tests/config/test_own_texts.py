@@ -80,6 +80,17 @@ def test_small_files_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "samples", "probe_samples"), [(500, 300, 32), (460, 300, 32), (450, 300, 22), (436, 300, 8), (380, 126, 32)]
+)
+def test_probe_texts_are_as_many_as_are_left(rows: int, samples: int, probe_samples: int) -> None:
+    """At most 128 are held out, however many are trained on."""
+    texts = "text,label\n" + "".join(f"some text {k},{'good' if k % 2 else 'bad'}\n" for k in range(rows))
+    config = ProbeConfig(texts=texts, samples=samples)
+    assert config.probe_samples == probe_samples
+    assert config.held_out == min(samples, 128)
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
         ("", "no rows"),

@@ -14,7 +14,10 @@ CASES = {
     "to rich": (ToyConfig(alpha=2.0, **TANH), "lazy", [0.04, 0.16], [0.01, 0.02], {"rich": 0.11}),  # 37.5^(1/1.25)
     "to rich, with ReLU": (ToyConfig(alpha=2.0), "lazy", [0.03, 0.12], [0.01, 0.02], {"rich": 0.04}),
     "both ways": (ToyConfig(**TANH), "mixed", [0.2], [0.05], {"lazy": 6.3, "rich": 0.11}),  # 15^(1/1.25)
-    "nothing to do": (ToyConfig(**TANH), "mixed", [0.04], [0.04], {"lazy": 1.0, "rich": 0.032}),
+    "nothing to do": (ToyConfig(**TANH), "mixed", [0.04], [0.04], {"rich": 0.032}),
+    "a kernel that is rich with a lazy gap": (ToyConfig(alpha=1.23, **TANH), "mixed", [3.2], [0.05], {"lazy": 310.0}),
+    "alpha at its largest": (ToyConfig(alpha=1e4, **TANH), "mixed", [0.2], [0.2], {"rich": 1100.0}),
+    "a step at its largest": (ProbeConfig(learning_rate=0.002), "mixed", [0.2], [0.2], {"lazy": 0.0005, "rich": 0.01}),
     "as large as alpha may be": (ToyConfig(alpha=8e3, **TANH), "rich", [2.0], [0.3], {"lazy": 1e4}),
     "as small as alpha may be": (ToyConfig(alpha=2e-4, **TANH), "lazy", [0.05], [0.05], {"rich": 1e-4}),
     "a probe": (ProbeConfig(), "mixed", [0.2], [0.05], {"lazy": 0.0005, "rich": 0.01}),

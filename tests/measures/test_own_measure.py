@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import regime
 from regime.dynamics.snapshot import Snapshot
-from tests.parts import Distance, Huge, LayersMoved, Nameless, Signed, Taken, Writes
+from tests.parts import Distance, Huge, Index, LayersMoved, Nameless, Signed, Taken, Writes
 
 SMALL = {"width": 8, "steps": 4, "measure_every": 2, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -66,6 +66,7 @@ def test_seeds_that_are_added_have_it_too():
     ("names", "said"),
     [
         (["Taken"], "the name 'kernel_change' is not allowed"),
+        (["Index"], "the name 'regime_index' is not allowed"),
         (["Distance", "Distance"], "the name 'output_distance' is not allowed"),
         (["Nameless"], "the name '' is not allowed"),
         (["HalfNamed"], "the name .* is not allowed"),
@@ -95,7 +96,13 @@ def test_a_monitor_takes_objects():
 
 @pytest.mark.parametrize(
     ("measure", "said"),
-    [(Taken(), "the name 'kernel_change'"), (Nameless(), "the name ''"), (Distance, "objects that are called"), (3, "no name")],
+    [
+        (Taken(), "the name 'kernel_change'"),
+        (Index(), "the name 'regime_index'"),
+        (Nameless(), "the name ''"),
+        (Distance, "objects that are called"),
+        (3, "no name"),
+    ],
 )
 def test_a_monitor_refuses_what_is_no_measure(measure, said):
     with pytest.raises(ValueError, match=said):

@@ -47,6 +47,22 @@ def test_labels_follow_the_thresholds(kernel: float, gap: float, label: str) -> 
     assert result.advice == [f"{label} {kernel:.2f} {gap * 1.01:.2f}"]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ([0.49, 0.0, 0.48, 0.5, 0.0, 0.49, 0.47, 0.5], "Kernel 0.18"),  # (0.01**2 * 0.49...**6)**(1/8)
+        ([0.4, 1e-9, 0.4, 1e-12, 0.4, 0.4], "Kernel 0.12"),  # (0.01**2 * 0.4**4)**(1/6)
+        ([0.02, 1e-9, 0.3, 0.02], "Kernel 0.033"),
+    ],
+)
+def test_seeds_whose_kernel_stands_still_leave_the_index_in_its_interval(kernel: list[float], said: str) -> None:
+    result = verdict(kernel, [0.3] * len(kernel))
+    assert result.reasons[-2].startswith(said)
+    other = verdict([5.0] * len(kernel), kernel)
+    for judged in (result, other):
+        assert judged.interval[0] <= judged.index <= judged.interval[1]
+
+
 def test_index_never_falls_as_kernel_or_gap_grows() -> None:
     values = [0.0, 1e-3, 0.05, 0.0999, 0.1, 0.1001, 0.3, 0.4999, 0.5001, 1.0, 9.0, 100.0]
     for fixed in values:

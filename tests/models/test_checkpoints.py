@@ -104,6 +104,30 @@ def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path
         regime.run(config)
 
 
+@pytest.mark.parametrize(("readout", "word"), [("mean", "the"), ("prompt", "it")])
+def test_another_tokenizer_of_as_many_words_is_refused(readout: str, word: str, tmp_path: Path, monkeypatch) -> None:
+    """Where it matters: not for words that no text has, nor where there is none."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name in ("a", "b"):
+        tiny.write(tmp_path / name, "bert", language_model=True)
+    path = tmp_path / "b" / "tokenizer.json"
+    whole = json.loads(path.read_text())
+    config = CheckpointConfig(model="a", revisions=("main", "b@main"), **TEXTS | {"readout": readout})
+
+    def swapped(one: str, other: str) -> None:
+        words = dict(whole["model"]["vocab"])
+        words[one], words[other] = words[other], words[one]
+        path.write_text(json.dumps(whole | {"model": whole["model"] | {"vocab": words}}))
+
+    swapped("##z", "##q")
+    assert regime.run(config).final["kernel_change"] == 0
+    swapped(word, "##q")
+    with pytest.raises(regime.ConfigError, match="revisions: b@main is not allowed: its tokenizer gives the texts other"):
+        regime.run(config)
+    path.unlink()
+    assert regime.run(config).final["kernel_change"] == 0
+
+
 def test_a_report_names_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
     for name in ("a", "b"):

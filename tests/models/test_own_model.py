@@ -51,6 +51,14 @@ def test_what_the_engine_refuses_is_refused_under_the_models_name(name, said):
     assert said in cell.error
 
 
+@pytest.mark.parametrize("more", [{"optimizer": "sgd"}, {"steps": 0, "forecast": False}])
+def test_a_first_loss_that_is_no_finite_number_ends_the_run(more):
+    report = regime.run(regime.ProbeConfig(model="tests.parts:vast", **SMALL | more))
+    assert report.diverged
+    assert report.verdict.agree == "diverged"
+    assert [event.step for event in report.history] == [0]
+
+
 def test_random_weights_follow_the_seed_and_leave_torch_alone():
     torch.manual_seed(7)
     state = torch.get_rng_state()

@@ -76,3 +76,16 @@ def test_a_map_has_the_page_s_words_and_lines():
     assert colors["Kernel change is 0.5"] == colors["Slope that theory expects"] == LIGHT["ink"]
     assert colors["Largest linearization gap is 0.1"] == LIGHT["twin"]
     assert any(cells.get_hatch() for cells in axes.collections)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"bias": [True, False], "samples": [1024, 1025]}, [["True", "False"], ["1024", "1025"]]),
+        ({"alpha": [0.5, 1.25], "bottleneck": [None, 4]}, [["0.5", "1.25"], ["None", "4"]]),
+    ],
+)
+def test_a_map_s_cells_go_by_their_own_values(axes, said):
+    base = {"width": 4, "depth": 1, "steps": 1, "seeds": 1, "test_samples": 4, "probe_samples": 8}
+    drawn, _bar = map_figure(regime.run(regime.SweepConfig(base=base, axes=axes))).axes
+    assert [[tick.get_text() for tick in axis.get_ticklabels()] for axis in (drawn.xaxis, drawn.yaxis)] == said

@@ -79,6 +79,19 @@ def test_points_without_a_law_are_refused(x, y):
             fit(x, y)
 
 
+@pytest.mark.parametrize("power", [300.0, -300.0])
+def test_a_law_without_a_number_at_1_is_refused(power):
+    """Its slope is that of noise, and 1 far away."""
+    x = np.array([1000.0, 1001.0, 1002.0])
+    values = noisy((x / x[0]) ** power, 3, 0.01)
+    with pytest.raises(ValueError, match=r"x: they hardly differ, so that the law is exp\(-?2"):
+        fits.power_law(x, values)
+    knobs = np.array([1.0, 4.0, 16.0])
+    surface = values[:, None] / knobs[:, None]
+    with pytest.raises(ValueError, match="x: they hardly differ"):
+        fits.boundary(x, knobs, surface, 0.2)
+
+
 def test_the_boundary_of_a_known_surface():
     """kernel_change = (alpha sqrt(width))^-1 takes 0.1 at alpha = 10 width^-1/2."""
     alphas = 2.0 ** np.arange(-4, 4)

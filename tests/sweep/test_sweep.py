@@ -1,5 +1,7 @@
 """Sweeps as a whole: what they send, what they keep, and what is left after they are stopped, killed or robbed of a process."""
 
+import csv
+import io
 import os
 import random
 import signal
@@ -57,6 +59,39 @@ def test_every_cell_is_the_run_it_stands_for():
         report = regime.run(ToyConfig(**{**dict(TINY), **cell.point}))
         assert cell.measures["kernel_change"] == pytest.approx(report.final["kernel_change"], rel=1e-6)
         assert cell.seeds["train_loss"] == pytest.approx(report.seeds["train_loss"], rel=1e-5)  # 60 steps of rounding
+
+
+@pytest.mark.parametrize("axes", [{"learning_rate": [0.1, 1.0]}, {"width": [4], "learning_rate": [0.1, 1.0]}])
+def test_a_table_has_one_column_for_the_step_size(axes, tmp_path):
+    """Also where it is an axis, and of a cell that could not be run."""
+    store = str(tmp_path / "cells.sqlite")
+    base = ToyConfig(width=4, samples=8, test_samples=4, probe_samples=8, steps=2, seeds=1, weight_decay=2.0)
+    report = regime.run(SweepConfig(base=base, axes=axes, store=store))
+    assert [cell.status for cell in report.cells] == ["finished", "failed"]
+    for table, rates in ((report.to_csv(), ["0.1", "1.0"]), (Store(store).to_csv(), ["0.1"])):
+        header, *rows = csv.reader(io.StringIO(table))
+        assert len(header) == len(set(header))
+        assert [row[header.index("learning_rate")] for row in rows] == rates
+
+
+@pytest.mark.parametrize(("seconds", "processes"), [(1e9, 1), (0.0, 2)])
+def test_a_report_says_on_what_it_was_run(seconds, processes, monkeypatch):
+    """Of cells that take less than processes to start, on this one."""
+    monkeypatch.setattr(local, "STARTING", seconds)
+    monkeypatch.setattr(local, "cores", lambda _: 2)
+    started, *_, last = regime.stream(sweep())
+    known = regime.SweepReport.from_dict(last.report).provenance
+    assert started.workers == known.workers == processes
+    assert known.device in ("cpu", "cuda:0", "cuda")
+
+
+@pytest.mark.parametrize("axes", [{"samples": [1000, 1001, 1002]}, {"width": [3000, 3001, 3002, 3003]}])
+def test_values_that_hardly_differ_have_a_report(axes):
+    """With the laws whose coefficients are numbers, if any."""
+    base = ToyConfig(width=8, samples=8, test_samples=4, probe_samples=8, steps=5, depth=1, seeds=2, learning_rate=0.1)
+    report = regime.run(SweepConfig(base=base, axes=axes))
+    assert {cell.status for cell in report.cells} == {"finished"}
+    assert "kernel_change" not in {law.measure for law in report.laws}
 
 
 def test_a_report_is_saved_and_loaded(tmp_path):
@@ -287,6 +322,9 @@ def test_an_estimate_before_the_run():
     assert 0.1 < cost.seconds < 60
     assert cost.bytes > 0
     assert "cells would fit" in regime.within(SweepConfig(), 1.0)
+    for seconds in (1e6, 1e308):
+        assert regime.within(SweepConfig(), seconds) == "about 16 of its 16 cells would fit, or fewer steps"
+        assert regime.within(ToyConfig(steps=30), seconds) == "steps = 30 would fit"
 
 
 @pytest.mark.parametrize("alpha", [1.0, 1e4])

@@ -281,6 +281,20 @@ def test_divergence_is_seen_at_its_step_and_ends_the_run() -> None:
     assert 1 < report.history[-1].step < 100
 
 
+@pytest.mark.parametrize(
+    "changed", [{"optimizer": "gd"}, {"optimizer": "momentum", "momentum": 0.5}, {"optimizer": "sgd", "batch_size": 7}]
+)
+def test_twins_of_a_run_that_diverged_stand_at_its_last_step(changed: dict) -> None:
+    stable = regime.run(ToyConfig(**CONFIG | changed)).provenance.learning_rate
+    fields = CONFIG | changed | {"learning_rate": 200 * stable, "steps": 1000, "measure_every": 500}
+    ended = regime.run(ToyConfig(**fields)).history[-1]
+    assert 1 < ended.step < 500
+    foreseen = regime.run(ToyConfig(**fields | {"steps": ended.step})).history[-1]
+    for name in ("linearization_gap", "linearization_gap_max", "twin_train_loss", "twin_test_loss", "infinite_train_loss"):
+        assert foreseen.seeds[name] == ended.seeds[name], name
+        assert None not in ended.seeds[name], name
+
+
 def test_the_pictures_are_the_functions_of_the_first_seed() -> None:
     changed = {"task": "sine", "alpha": 0.2, "steps": 60, "measure_every": 60, "device": "cpu"}
     run = ToyRun(ToyConfig(**CONFIG | changed), dtype=torch.float64)
