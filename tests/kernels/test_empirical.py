@@ -141,6 +141,15 @@ def test_padding_index_has_no_gradient() -> None:
     assert_equals_oracle(model, torch.tensor([[0, 1, 2], [1, 1, 0], [3, 4, 5]]))
 
 
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+def test_tokens_may_be_of_32_bits(outputs: str) -> None:
+    model = nn.Sequential(nn.Embedding(3_000_000, 1), nn.Tanh(), nn.Flatten(), nn.Linear(2, 2))
+    x = 3_000_000 - torch.stack([torch.arange(1, 801), torch.arange(1, 801) % 9 + 1], dim=1)  # by examples, more than 2**31
+    want = empirical_ntk(model, x, outputs=outputs, layers=["0"]).total
+    assert torch.equal(empirical_ntk(model, x.int(), outputs=outputs, layers=["0"]).total, want)
+    assert torch.equal(empirical_ntk(model, x.int(), x, outputs=outputs, layers=["0"]).total, want)
+
+
 def test_frozen_parameters_are_left_out() -> None:
     model = mlp(2).double()
     model[0].weight.requires_grad_(False)

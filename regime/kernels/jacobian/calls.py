@@ -112,7 +112,7 @@ def lookup(use: Use, table: Tensor, ids: Int[Tensor, "n T"], g: Float[Tensor, "n
     padding, max_norm, by_frequency = (_argument(use, k, name) for k, name in names.items())
     if max_norm is not None or by_frequency:
         raise UnfitError
-    return Lookup(ids, g if padding is None else g * (ids != padding % len(table)).to(g.dtype)[..., None, None])
+    return Lookup(ids.long(), g if padding is None else g * (ids != padding % len(table)).to(g.dtype)[..., None, None])
 
 
 def _convolution(use: Use, tensor: Tensor) -> Contribution | None:
