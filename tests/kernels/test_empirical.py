@@ -1,5 +1,7 @@
 """Every fast kernel against the dense oracle, in float64."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.utils.prune
@@ -148,6 +150,29 @@ def test_tokens_may_be_of_32_bits(outputs: str) -> None:
     want = empirical_ntk(model, x, outputs=outputs, layers=["0"]).total
     assert torch.equal(empirical_ntk(model, x.int(), outputs=outputs, layers=["0"]).total, want)
     assert torch.equal(empirical_ntk(model, x.int(), x, outputs=outputs, layers=["0"]).total, want)
+
+
+class Growing(nn.Module):
+    """Weights that are sums of a list, to which one is added after each use."""
+
+    def __init__(self, join: Callable[[list[Tensor]], Tensor], anew: bool) -> None:
+        super().__init__()
+        self.parts, self.join, self.anew = nn.ParameterList([torch.randn(5, 5) for _ in range(3)]), join, anew
+
+    def forward(self, x: Tensor) -> Tensor:
+        known: list[Tensor] = []
+        for part in self.parts:
+            known.append(part)
+            x = nn.functional.linear(x, self.join(known).tanh())
+            if self.anew:
+                known[0] = known[0] * 2
+        return x
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("join", [lambda known: torch.stack(known).sum(0), lambda known: sum(torch.cat(known).split(5))])
+def test_lists_that_grow_after_a_call(join: Callable, anew: bool) -> None:
+    assert_equals_oracle(Growing(join, anew), points(6))
 
 
 def test_frozen_parameters_are_left_out() -> None:
