@@ -112,7 +112,7 @@ def stream(
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
     with undisturbed(model) as passes:
-        if structure is None:
+        if structure is None or passes.known.moves:
             structure, keep = learn_structure(model, batch, readout, layers), False
         readout = passes.watched(readout)
         parameters = owned(model, layers)
