@@ -12,6 +12,21 @@ from regime.kernels.jacobian.parameters import owned
 from tests.kernels.jacobian.architectures import ARCHITECTURES, explicit
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("ids", [False, True])
+def test_ambient_modes_change_nothing(mode: Callable, ids: bool) -> None:
+    torch.manual_seed(0)
+    first, x = (nn.Embedding(9, 4), torch.randint(9, (5, 3))) if ids else (nn.Linear(2, 4), torch.randn(5, 3, 2))
+    model = nn.Sequential(first, nn.Tanh(), nn.Flatten(), nn.Linear(12, 2))
+    want = Linearization.of(model, x)
+    v = torch.randn(5, 2)
+    with mode():
+        line = Linearization.of(model, x)
+        assert torch.equal(line.outputs, want.outputs)
+        assert torch.equal(line @ (line.adjoint @ v), want.kernel_product(v))
+        assert line.top_eigenvalue == want.top_eigenvalue
+
+
 @pytest.mark.parametrize("name", ["bert", "gpt2", "gpt2 with tied head", "t5 encoder", "vit", "mobilenet", "lstm, packed"])
 def test_products(name: str) -> None:
     torch.manual_seed(0)
