@@ -175,6 +175,32 @@ def test_lists_that_grow_after_a_call(join: Callable, anew: bool) -> None:
     assert_equals_oracle(Growing(join, anew), points(6))
 
 
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_pairs_out_of_range_are_refused(outputs: str, method: str) -> None:
+    x, large = torch.ones(3, 4), torch.tensor([[1.0], [1e19], [1.0]])
+    settings = {"outputs": outputs, "method": method}
+    assert empirical_ntk(nn.Linear(4, 2), x * large, x, **settings).total.isfinite().all()
+    with pytest.raises(
+        ValueError, match=r"the kernel of \(root\) is not finite: gradients of some examples are not, or are too"
+    ):
+        empirical_ntk(nn.Linear(4, 2), x * large, x * large * 100, **settings)
+
+
+@pytest.mark.parametrize("method", ["auto", "dense"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_batches_that_the_same_parameters_made(steps: int, method: str) -> None:
+    step = nn.Sequential(nn.Linear(5, 5), nn.Tanh()).double()
+    x = points(6)
+    for _ in range(steps):
+        x = step(x)
+    want = empirical_ntk(step, x.detach(), method="dense").total
+    assert relative(empirical_ntk(step, x, method=method).total, want) < TOLERANCE
+    assert relative(empirical_ntk(step, x, x, method=method).total, want) < TOLERANCE
+    x.sum().backward()
+    assert step[0].weight.grad.any()
+
+
 def test_frozen_parameters_are_left_out() -> None:
     model = mlp(2).double()
     model[0].weight.requires_grad_(False)
