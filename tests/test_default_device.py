@@ -81,6 +81,13 @@ def test_kernels_of_heads(keys: int) -> None:
     same(lambda: [k.tolist() for k in regime.empirical_ntk(model, batch, readout=readout, group="head").layers.values()])
 
 
+@pytest.mark.parametrize("projections", [4, 11])
+def test_projections_of_many_outputs(projections: int) -> None:
+    torch.manual_seed(0)
+    model, batch = nn.Linear(4, 20), torch.randn(9, 4)
+    same(lambda: regime.empirical_ntk(model, batch, outputs="projection", projections=projections).error)
+
+
 def test_infinite_kernels() -> None:
     x = torch.randn(4, 3)
     same(lambda: regime.infinite_ntk(x, depth=2, activation=torch.sin).ntk.tolist())
