@@ -95,11 +95,8 @@ class Found:
     def _places(self) -> dict[int, list[tuple[Any, Any]]]:
         """Where each tensor is kept, by its id: containers, and keys in these."""
         found: dict[int, list[tuple[Any, Any]]] = {}
-        for own, before in (
-            *self.dicts,
-            *self.fields,
-            *((own, before) for own, before in self.others if not isinstance(own, set)),
-        ):
+        ordered = [(own, before) for own, before in self.others if not isinstance(own, set)]
+        for own, before in (*self.dicts, *self.fields, *ordered):
             for key, value in before.items() if isinstance(before, dict) else enumerate(before):
                 if isinstance(value, Tensor):
                     found.setdefault(id(value), []).append((own, key))
