@@ -83,10 +83,10 @@ class Found:
         self.passing = self.passed = RemovableHandle.next_id
 
     def moved(self, back: bool = False) -> bool:
-        """Tell whether a tensor lies in other memory than it did; `back` has it lie there again, and graphs read that then."""
+        """Tell whether a tensor lies otherwise than it did; `back` has it lie there again, and graphs read that then."""
         with torch._C.DisableTorchFunction():
             pairs = [(own, data) for own, *_, data in self.trainable if torch._C._has_storage(data)]
-            moved = [(own, data) for own, data in pairs if own.data_ptr() != data.data_ptr()]
+            moved = [(own, data) for own, data in pairs if _lies(own) != _lies(data)]
             for own, data in moved if back else ():
                 own.data = data
         return bool(moved)
@@ -136,3 +136,7 @@ class Found:
         for _, own, before in self.hooks:
             for key in own.keys() - before.keys():
                 del own[key]
+
+
+def _lies(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
+    return tensor.data_ptr(), tensor.size(), tensor.stride()  # lazy parameters have no shape

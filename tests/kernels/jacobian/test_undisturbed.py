@@ -459,6 +459,42 @@ def test_what_a_pass_writes_into_other_tensors_that_modules_keep_is_gone(count: 
     assert kept[0].dtype == torch.float32
 
 
+class Scratch(nn.Module):
+    """Keeps memory to write to, which takes the shape of what is written."""
+
+    def __init__(self, write: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.write, self.scratch = nn.Linear(4, 3), write, torch.ones(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.write(self.scratch, x)
+        return self.inner(x)
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda scratch, x: torch.mul(x, 2, out=scratch),
+        lambda scratch, x: torch.cat([x, x, x, x], out=scratch),
+        lambda scratch, x: scratch.resize_(len(x), 1).fill_(2),
+        lambda scratch, x: scratch.t_().add_(len(x)),
+    ],
+)
+def test_memory_that_a_pass_gives_another_shape_has_its_own_again(write: Callable) -> None:
+    torch.manual_seed(0)
+    model = Scratch(write)
+    scratch, want = model.scratch, regime.empirical_ntk(model.inner, X).total
+    for settings in ({}, {"method": "dense"}, {"memory": 100_000}):
+        assert torch.allclose(regime.empirical_ntk(model, X, **settings).total, want)
+        assert model.scratch is scratch
+        assert torch.equal(scratch, torch.ones(12, 2))
+        assert scratch.stride() == (2, 1)
+    regime.Monitor(model, X).measure(1)
+    assert torch.equal(scratch, torch.ones(12, 2))
+
+
 class Aliased(nn.Module):
     """Running numbers that are written where they are kept under another name, and read where they are a buffer."""
 
