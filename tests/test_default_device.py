@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaModel
 
 import regime
 from regime import CheckpointConfig, ProbeConfig, ToyConfig
@@ -68,6 +69,23 @@ def test_checkpoints() -> None:
 @pytest.mark.parametrize("outputs", ["trace", "full", "projection"])
 def test_kernels(network: tuple[nn.Module, Tensor], outputs: str) -> None:
     same(lambda: regime.empirical_ntk(*network, outputs=outputs).total.tolist())
+
+
+@pytest.mark.parametrize("keys", [2, 4])
+def test_kernels_of_heads(keys: int) -> None:
+    config = LlamaConfig(
+        vocab_size=20, hidden_size=16, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=keys
+    )
+    model, batch = LlamaModel(config).eval(), torch.randint(20, (4, 3))
+    readout = lambda output, _: output.last_hidden_state[:, -1, :2]  # noqa: E731
+    same(lambda: [k.tolist() for k in regime.empirical_ntk(model, batch, readout=readout, group="head").layers.values()])
+
+
+@pytest.mark.parametrize("projections", [4, 11])
+def test_projections_of_many_outputs(projections: int) -> None:
+    torch.manual_seed(0)
+    model, batch = nn.Linear(4, 20), torch.randn(9, 4)
+    same(lambda: regime.empirical_ntk(model, batch, outputs="projection", projections=projections).error)
 
 
 def test_infinite_kernels() -> None:

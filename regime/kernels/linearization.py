@@ -38,6 +38,8 @@ class Linearization:
     """Shapes and dtypes of what may move, on the meta device: also of layers that no gradient reaches."""
 
     @classmethod
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def of(
         cls, model: nn.Module, batch: Batch, readout: Readout | None = None, layers: list[str] | None = None
     ) -> "Linearization":
@@ -62,8 +64,7 @@ class Linearization:
                 path: {name: torch.empty_like(parameter, device="meta") for name, parameter in own.items()}
                 for path, own in owned(model, layers).items()
             }
-            with torch.enable_grad():  # a forward pass may differentiate
-                outputs = evaluate(model, batch, readout).detach()
+            outputs = evaluate(model, batch, readout).detach()
             return cls(widened(outputs), jacobians, parameters)
 
     @property

@@ -19,7 +19,7 @@ def groups(count: int) -> list[slice]:
 def left_out(sums: Tensor, count: int) -> Tensor:
     """Return the mean over all projections but one group's, for each group, from the sums over each: both are (G, ...)."""
     others = [count - (some.stop - some.start) for some in groups(count)]
-    return (sums.sum(0) - sums) / torch.tensor(others).to(sums).view(-1, *(1,) * (sums.dim() - 1))
+    return (sums.sum(0) - sums) / torch.tensor(others, dtype=sums.dtype, device=sums.device).view(-1, *(1,) * (sums.dim() - 1))
 
 
 def jackknife(values: Tensor, dim: int = 0) -> Tensor:

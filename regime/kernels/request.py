@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from regime.errors import SEEDS, check_integer
-from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, size
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, fixed, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names
 from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
 from regime.kernels.projection import PROJECTIONS, groups
@@ -47,8 +47,10 @@ class Request:
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} = {value!r} is not allowed; allowed: {', '.join(map(repr, allowed))}")
         check_calls(self.model, self.batch, self.readout)
+        object.__setattr__(self, "batch", fixed(self.batch))
         if self.other is not None:
             check_calls(self.model, self.other, None, "other")
+            object.__setattr__(self, "other", fixed(self.other))
         globs = self.layers
         if globs is not None and not (isinstance(globs, list | tuple) and all(isinstance(glob, str) for glob in globs)):
             some = globs if isinstance(globs, str) else "encoder.*"

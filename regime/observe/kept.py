@@ -81,8 +81,11 @@ class Kept:
 
         def using(module: nn.Module, forward: Forward, call: _Call) -> Forward:
             def used(*args: Any, **kwargs: Any) -> Any:
-                same = _equal(call.given, (*args, *kwargs.items(), *_numbers(module)))
-                return _copied(call.gave) if same else forward(*args, **kwargs)
+                if torch.is_grad_enabled():  # what is differentiated on the way needs the graph that a copy lacks
+                    self.chunks.clear()
+                elif _equal(call.given, (*args, *kwargs.items(), *_numbers(module))):
+                    return _copied(call.gave)
+                return forward(*args, **kwargs)
 
             return used
 

@@ -1,5 +1,7 @@
 """Every fast kernel against the dense oracle, in float64."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.utils.prune
@@ -139,6 +141,64 @@ def test_tables_without_examples(n: int) -> None:
 def test_padding_index_has_no_gradient() -> None:
     model = nn.Sequential(nn.Embedding(6, 4, padding_idx=0), nn.Flatten(), nn.Linear(12, 1))
     assert_equals_oracle(model, torch.tensor([[0, 1, 2], [1, 1, 0], [3, 4, 5]]))
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+def test_tokens_may_be_of_32_bits(outputs: str) -> None:
+    model = nn.Sequential(nn.Embedding(3_000_000, 1), nn.Tanh(), nn.Flatten(), nn.Linear(2, 2))
+    x = 3_000_000 - torch.stack([torch.arange(1, 801), torch.arange(1, 801) % 9 + 1], dim=1)  # by examples, more than 2**31
+    want = empirical_ntk(model, x, outputs=outputs, layers=["0"]).total
+    assert torch.equal(empirical_ntk(model, x.int(), outputs=outputs, layers=["0"]).total, want)
+    assert torch.equal(empirical_ntk(model, x.int(), x, outputs=outputs, layers=["0"]).total, want)
+
+
+class Growing(nn.Module):
+    """Weights that are sums of a list, to which one is added after each use."""
+
+    def __init__(self, join: Callable[[list[Tensor]], Tensor], anew: bool) -> None:
+        super().__init__()
+        self.parts, self.join, self.anew = nn.ParameterList([torch.randn(5, 5) for _ in range(3)]), join, anew
+
+    def forward(self, x: Tensor) -> Tensor:
+        known: list[Tensor] = []
+        for part in self.parts:
+            known.append(part)
+            x = nn.functional.linear(x, self.join(known).tanh())
+            if self.anew:
+                known[0] = known[0] * 2
+        return x
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("join", [lambda known: torch.stack(known).sum(0), lambda known: sum(torch.cat(known).split(5))])
+def test_lists_that_grow_after_a_call(join: Callable, anew: bool) -> None:
+    assert_equals_oracle(Growing(join, anew), points(6))
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("method", ["auto", "dense"])
+def test_pairs_out_of_range_are_refused(outputs: str, method: str) -> None:
+    x, large = torch.ones(3, 4), torch.tensor([[1.0], [1e19], [1.0]])
+    settings = {"outputs": outputs, "method": method}
+    assert empirical_ntk(nn.Linear(4, 2), x * large, x, **settings).total.isfinite().all()
+    with pytest.raises(
+        ValueError, match=r"the kernel of \(root\) is not finite: gradients of some examples are not, or are too"
+    ):
+        empirical_ntk(nn.Linear(4, 2), x * large, x * large * 100, **settings)
+
+
+@pytest.mark.parametrize("method", ["auto", "dense"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_batches_that_the_same_parameters_made(steps: int, method: str) -> None:
+    step = nn.Sequential(nn.Linear(5, 5), nn.Tanh()).double()
+    x = points(6)
+    for _ in range(steps):
+        x = step(x)
+    want = empirical_ntk(step, x.detach(), method="dense").total
+    assert relative(empirical_ntk(step, x, method=method).total, want) < TOLERANCE
+    assert relative(empirical_ntk(step, x, x, method=method).total, want) < TOLERANCE
+    x.sum().backward()
+    assert step[0].weight.grad.any()
 
 
 def test_frozen_parameters_are_left_out() -> None:

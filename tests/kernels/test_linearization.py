@@ -5,11 +5,49 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regime import Linearization, empirical_ntk
 from regime.kernels.jacobian.parameters import owned
 from tests.kernels.jacobian.architectures import ARCHITECTURES, explicit
+
+
+class Queries(nn.Module):
+    """A layer that is given queries which are learned, the same ones for every example."""
+
+    def __init__(self, product: Callable[[nn.Linear, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.queries, self.key, self.product = nn.Parameter(torch.randn(3, 4)), nn.Linear(4, 4), product
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.product(self.key, self.queries.expand(len(x), -1, -1)) @ x.mT).tanh().sum(1)
+
+
+@pytest.mark.parametrize("product", [lambda key, queries: key(queries), lambda key, queries: queries @ key.weight])
+def test_training_does_not_reach_into_a_linearization(product: Callable) -> None:
+    torch.manual_seed(0)
+    model, x, v = Queries(product), torch.randn(5, 4, 4), torch.randn(5, 4)
+    line = Linearization.of(model, x)
+    want = line.kernel_product(v)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    assert torch.equal(line.kernel_product(v), want)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("ids", [False, True])
+def test_ambient_modes_change_nothing(mode: Callable, ids: bool) -> None:
+    torch.manual_seed(0)
+    first, x = (nn.Embedding(9, 4), torch.randint(9, (5, 3))) if ids else (nn.Linear(2, 4), torch.randn(5, 3, 2))
+    model = nn.Sequential(first, nn.Tanh(), nn.Flatten(), nn.Linear(12, 2))
+    want = Linearization.of(model, x)
+    v = torch.randn(5, 2)
+    with mode():
+        line = Linearization.of(model, x)
+        assert torch.equal(line.outputs, want.outputs)
+        assert torch.equal(line @ (line.adjoint @ v), want.kernel_product(v))
+        assert line.top_eigenvalue == want.top_eigenvalue
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "gpt2 with tied head", "t5 encoder", "vit", "mobilenet", "lstm, packed"])

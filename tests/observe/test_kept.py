@@ -188,3 +188,34 @@ def test_features_that_are_handed_on_sideways(hooks: bool) -> None:
         model.blocks[1].dense.weight.mul_(1.1)
     sight = observer.observe()
     torch.testing.assert_close(sight.moved["blocks.1"][0], model(x).detach())
+
+
+class Force(nn.Module):
+    """A network that is the gradient of an energy, which is flat at the start."""
+
+    def __init__(self, ask: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.scale, self.ask = nn.Linear(3, 1, bias=False), ask
+        nn.init.zeros_(self.scale.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = torch.is_grad_enabled()
+        with torch.set_grad_enabled(made or self.ask):
+            x = x.detach().requires_grad_()
+            energy = (self.scale.weight * (x + self.body(x))).sum()
+            return torch.autograd.grad(energy, x, create_graph=made or not self.ask)[0]
+
+
+@pytest.mark.parametrize("ask", [False, True])
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_what_is_differentiated_on_the_way_is_computed_anew(ask: bool, chunk: int | None) -> None:
+    torch.manual_seed(0)
+    model, x = Force(ask).double(), torch.randn(8, 3).double()
+    observer, apart = Observer(model, x, chunk=chunk), copy.deepcopy(model)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p), alpha=0.3)
+    apart.scale.weight = model.scale.weight
+    outputs, _ = observer.observe().moved["scale"]
+    assert torch.allclose(outputs, apart(x))

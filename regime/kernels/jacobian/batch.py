@@ -165,6 +165,11 @@ def copied(tensor: Tensor, requires_grad: bool | None = None) -> Tensor:
     return tensor.detach().clone().requires_grad_(tensor.requires_grad if requires_grad is None else requires_grad)
 
 
+def fixed(batch: Batch) -> Batch:
+    """Return a batch that gradients end at, whatever it was computed from."""
+    return mapped(lambda tensor: tensor if tensor.is_leaf else tensor.detach().requires_grad_(), batch)
+
+
 def cloned(batch: Batch) -> Batch:
     """Return a batch that nobody else writes into."""
     return mapped(copied, batch)

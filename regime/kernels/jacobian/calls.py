@@ -112,7 +112,7 @@ def lookup(use: Use, table: Tensor, ids: Int[Tensor, "n T"], g: Float[Tensor, "n
     padding, max_norm, by_frequency = (_argument(use, k, name) for k, name in names.items())
     if max_norm is not None or by_frequency:
         raise UnfitError
-    return Lookup(ids, g if padding is None else g * (ids != padding % len(table)).to(g.dtype)[..., None, None])
+    return Lookup(ids.long(), g if padding is None else g * (ids != padding % len(table)).to(g.dtype)[..., None, None])
 
 
 def _convolution(use: Use, tensor: Tensor) -> Contribution | None:
@@ -150,12 +150,8 @@ def _normalization(use: Use, tensor: Tensor) -> Contribution | None:
     """Scale and shift after normalization over the last axes."""
     x, shape = (_argument(use, k, name) for k, name in enumerate(("input", "normalized_shape")))
     plain = use.site.function.__name__ == "rms_norm"
-    weight, bias, eps = (
-        _argument(use, 2, "weight"),
-        None if plain else _argument(use, 3, "bias"),
-        _argument(use, 3 if plain else 4, "eps"),
-    )
-    if tensor is bias:
+    weight, eps = _argument(use, 2, "weight"), _argument(use, 3 if plain else 4, "eps")
+    if not plain and tensor is _argument(use, 3, "bias"):
         return summed(result_gradients(use), tensor)
     if tensor is not weight or _axis_of(use, x) != use.site.axis:
         return None

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.kernels.jacobian.assembly import collected, made_by, parts_of
+from regime.kernels.jacobian.attributes import memory_of
 from regime.kernels.jacobian.backward import Graph, check_derivatives, differentiate, graph_under
 from regime.kernels.jacobian.batch import Batch, Chosen, Readout, evaluate, select, size
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -82,7 +83,10 @@ def capture(
     """
     found: dict[str, LayerJacobian | None] = dict.fromkeys(owned(model, layers))
     stream(model, batch, found.__setitem__, readout, layers, structure, rows)
-    return found
+    own = set(map(memory_of, model.parameters())) - {0}
+    # a layer may be given parameters, such as queries that are learned, and training writes into these
+    apart = lambda tensor: tensor.clone() if memory_of(tensor) in own else tensor  # noqa: E731
+    return {path: jacobian and jacobian.each(apart) for path, jacobian in found.items()}
 
 
 @torch.inference_mode(False)
@@ -112,7 +116,7 @@ def stream(
         ValueError: as `owned`, `check_mode`, `evaluate` and `size` do, and where examples affect one another.
     """
     with undisturbed(model) as passes:
-        if structure is None:
+        if structure is None or passes.known.moves:
             structure, keep = learn_structure(model, batch, readout, layers), False
         readout = passes.watched(readout)
         parameters = owned(model, layers)

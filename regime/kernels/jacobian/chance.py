@@ -70,9 +70,7 @@ def check_settled(again: Callable[[], Tensor], outputs: Tensor, tolerance: float
     """
     with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
         for seed in range(SEEDS):
-            if (
-                torch.cuda.is_initialized()
-            ):  # torch.manual_seed, where it is not, notes who asked, which takes as long as a pass
+            if torch.cuda.is_initialized():  # where it is not, torch.manual_seed notes who asked, for as long as a pass takes
                 torch.cuda.manual_seed_all(seed)
             for generator in (torch.default_generator, *generators):
                 reseed(generator, seed)

@@ -46,9 +46,10 @@ class Found:
         self.tensors = [value for value in kept if isinstance(value, Tensor)]
         """Tensors that are neither parameters nor buffers."""
         self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if name in module]
-        parameters = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values()]
-        self.trainable = [(own, own.requires_grad, own.grad, own.data) for own in parameters if own is not None]
-        """Their gradients, and the memory that they lie in."""
+        leaves = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values() if own is not None]
+        leaves += [own for own in self.tensors if own.is_leaf]
+        self.trainable = [(own, own.requires_grad, own.grad, own.data) for own in leaves]
+        """Tensors, and their gradients, and the memory that they lie in."""
         self.gradients = [gradient for *_, gradient, _ in self.trainable if gradient is not None]
         own = [value for value in kept if isinstance(value, GENERATORS)]
         self.generators = [(each, state_of(each)) for each in (*EVERYBODYS, *own)]
@@ -81,15 +82,21 @@ class Found:
         self._unfreeze()
         self.passing = self.passed = RemovableHandle.next_id
 
+    def moved(self, back: bool = False) -> bool:
+        """Tell whether a tensor lies otherwise than it did; `back` has it lie there again, and graphs read that then."""
+        with torch._C.DisableTorchFunction():
+            pairs = [(own, data) for own, *_, data in self.trainable if torch._C._has_storage(data)]
+            moved = [(own, data) for own, data in pairs if _lies(own) != _lies(data)]
+            for own, data in moved if back else ():
+                own.data = data
+        return bool(moved)
+
     @cached_property
     def _places(self) -> dict[int, list[tuple[Any, Any]]]:
         """Where each tensor is kept, by its id: containers, and keys in these."""
         found: dict[int, list[tuple[Any, Any]]] = {}
-        for own, before in (
-            *self.dicts,
-            *self.fields,
-            *((own, before) for own, before in self.others if not isinstance(own, set)),
-        ):
+        ordered = [(own, before) for own, before in self.others if not isinstance(own, set)]
+        for own, before in (*self.dicts, *self.fields, *ordered):
             for key, value in before.items() if isinstance(before, dict) else enumerate(before):
                 if isinstance(value, Tensor):
                     found.setdefault(id(value), []).append((own, key))
@@ -112,13 +119,11 @@ class Found:
 
     def _unfreeze(self) -> None:
         with torch._C.DisableTorchFunction():
-            for parameter, before, gradient, data in self.trainable:
+            for parameter, before, gradient, _ in self.trainable:
                 if parameter.requires_grad != before:
                     parameter.requires_grad_(before)
                 if parameter.grad is not gradient:
                     parameter.grad = gradient
-                if torch._C._has_storage(data) and parameter.data_ptr() != data.data_ptr():
-                    parameter.data = data
 
     def drew(self) -> bool:
         """Tell whether one of the generators has drawn numbers."""
@@ -131,3 +136,7 @@ class Found:
         for _, own, before in self.hooks:
             for key in own.keys() - before.keys():
                 del own[key]
+
+
+def _lies(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
+    return tensor.data_ptr(), tensor.size(), tensor.stride()  # lazy parameters have no shape

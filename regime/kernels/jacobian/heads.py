@@ -207,7 +207,7 @@ def _split(reached: Bool[Tensor, "heads _"], attention: _Attention) -> list[Int[
     number, keys, length = attention.number, attention.keys, reached.shape[1]
     if not reached.any():
         return None
-    place, head = torch.arange(length), torch.arange(number)
+    place, head = (torch.arange(count, device=reached.device) for count in (length, number))
     in_turn = [(number, 3)] if keys == number else []  # queries, then keys, then values of all heads
     owners = [
         (heads, place % (length // turns) // (length // turns // heads))

@@ -33,9 +33,9 @@ class Part(ABC):
     """The field that holds the gradients."""
 
     @property
-    @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Of the parameters, in their module."""
+        """Of the parameters, in their module: `name`, where there is one."""
+        return (self.name,)
 
     @property
     def gradients(self) -> Float[Tensor, "n *_ C _"]:
@@ -64,7 +64,7 @@ class Part(ABC):
 
     @abstractmethod
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        """J d over these parameters."""
+        """J d over these parameters, of which some move."""
 
     @abstractmethod
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
@@ -130,7 +130,9 @@ def sketch(gradient: Tensor) -> Tensor:
 
 def product_of(part: Part, direction: Direction) -> Float[Tensor, "n C"]:
     """J d over a part's parameters, in the part's own precision, as gradients have that of their parameter."""
-    return part.product({name: _in(direction[name], part.gradients.dtype) for name in part.names if name in direction})
+    g = part.gradients
+    own = {name: _in(direction[name], g.dtype) for name in part.names if name in direction}
+    return part.product(own) if own else g.new_zeros(len(g), g.shape[-2])
 
 
 def pullback_of(part: Part, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:

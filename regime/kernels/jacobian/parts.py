@@ -85,10 +85,6 @@ class StackedPart(Part):
     shape: tuple[int, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
     def size(self) -> int:
         return self.shape[0] * self.shape[1] * self.shape[2]
 
@@ -117,8 +113,6 @@ class StackedPart(Part):
         return replace(cost, operations=cost.operations * self.shape[0])
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        if self.name not in direction:
-            return 0 * self.g[:, 0, :, 0]
         pairs = zip(self.layers(), direction[self.name], strict=True)
         return sum(layer.product({self.name: weight}) for layer, weight in pairs)
 
@@ -139,10 +133,6 @@ class EmbeddingPart(Part):
     vocabulary: int
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
     def size(self) -> int:
         return self.vocabulary * self.g.shape[-1]
 
@@ -157,8 +147,6 @@ class EmbeddingPart(Part):
         return Cost("matching tokens", n * (n if m is None else m) * t * d * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        if self.name not in direction:
-            return 0 * self.g[:, 0, :, 0]
         return (self.g * direction[self.name][self.ids].unsqueeze(-2)).sum((1, 3))
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:
@@ -239,10 +227,6 @@ class RowsPart(Part):
     is_complex: bool = False
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
     def size(self) -> int:
         return self.j.shape[-1]
 
@@ -256,8 +240,6 @@ class RowsPart(Part):
         return Cost("per-example", n * (n if m is None else m) * size * c * (c if outputs == "full" else 1))
 
     def product(self, direction: Direction) -> Float[Tensor, "n C"]:
-        if self.name not in direction:
-            return 0 * self.j[..., 0]
         return self.j @ real(direction[self.name]).flatten()
 
     def pullback(self, v: Float[Tensor, "n C"]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.composed import Composed
 from regime.kernels.jacobian.functions import changes_in_place, hides_an_axis, tensors_in
@@ -82,9 +83,9 @@ class Recording(Composed):
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
-        kept = args
+        kept, by_name = tree_map(lambda value: value, (args, kwargs))  # a list that a call is given may grow after it
         if changes_in_place(function) and args and isinstance(args[0], Tensor) and id(args[0]) not in met:
-            kept = (args[0].detach().clone(), *args[1:])
+            kept = (args[0].detach().clone(), *kept[1:])
         output = function(*args, **kwargs)
         outputs = differentiable(output)
         if not outputs or returns_its_argument(function, tensors, outputs):
@@ -94,8 +95,7 @@ class Recording(Composed):
             for entry in met.values():
                 entry.broken = True
             return output
-        tensors = tensors if kept is args else tensors_in((kept, kwargs))
-        use = Use(site, kept, kwargs, tensors, get_gradient_edge(outputs[0]))
+        use = Use(site, kept, by_name, tensors_in((kept, by_name)), get_gradient_edge(outputs[0]))
         for entry in met.values():
             entry.uses.append(use)
         if site.axis is None:

@@ -24,7 +24,7 @@ SORTING = named("sort", "topk", "msort", "kthvalue")
 COUNTING = named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
 """Functions by which an example may learn how many are before it, such as where experts take so many tokens and no more."""
 MERGING = named("unique", "unique_consecutive", "_pack_padded_sequence")
-PRODUCTS = named("matmul", "mm", "__matmul__", "linear")
+PRODUCTS = named("matmul", "mm", "__matmul__", "linear", "einsum", "tensordot")
 NUMBERS = named("item", "__int__", "__index__", "__float__", "__bool__")
 ARRAYS = named("tolist", "numpy", "__array__")
 """Functions that give numbers to Python, where they are out of sight: one, or many."""
@@ -65,8 +65,9 @@ class Reordered:
 
     def _moves(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor]) -> bool:
         """Whether a call puts rows in an order that depends on the batch."""
-        if function in PRODUCTS:  # of two matrices: one of them may hold the order
-            return all(tensor.dim() == 2 and id(tensor) in self.examples for tensor in tensors[:2])
+        if function in PRODUCTS:  # one of two may be a matrix that holds the order
+            met = [tensor.dim() for tensor in tensors if id(tensor) in self.examples]
+            return len(met) > 1 and min(met) == 2
         first, *others = reversed(tensors) if function is functional.embedding else tensors
         if (
             function in WITHIN | SORTING | COUNTING

@@ -113,10 +113,8 @@ def differentiated(use: Use, tensor: Tensor) -> Tensor:
     moved = {id(t): by_row(t.detach(), axis) for t, axis in zip(use.tensors, use.site.axes, strict=True) if axis is not None}
     if not moved:
         raise UnfitError
-    names, function = (
-        list(moved),
-        out_of_place(use.site.function),
-    )  # functions under vmap may not write into what they are given
+    names = list(moved)
+    function = out_of_place(use.site.function)  # under vmap it may not write into what it is given
 
     def result(shared: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
         values = dict(zip(names, parts, strict=True)) | {id(tensor): shared}

@@ -99,7 +99,8 @@ class RowLog(Log):
 
     def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         if self.known:
-            if function.__name__ in FACTS and not isinstance(output, Tensor):
+            counts = type(output) in (int, torch.Size)  # may be of the examples, which three of a batch of three do not tell
+            if function.__name__ in FACTS and not (counts or isinstance(output, Tensor)):
                 return
             if isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
                 self.known[id(output)] = output

@@ -23,6 +23,8 @@ class Turn:
     """Tensors that passes were seen to write into, by id."""
     writes: bool = False
     """Whether passes were seen to write into what they are given: then they are given copies."""
+    moves: bool = False
+    """Whether passes were seen to give tensors other memory, which their graphs read as long as nobody moves them back."""
 
 
 _lock = threading.Lock()

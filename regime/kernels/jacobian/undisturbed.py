@@ -112,8 +112,7 @@ class Passes:
         self.modes.close()
         for hook in self.hooks:
             hook.remove()
-        self._unask()
-        self.found.restore()
+        self._found_again()
         self._rewrite(dict(self.written))
         self.found.end()
         if self.drew:
@@ -153,8 +152,9 @@ class Passes:
         self.depth -= 1
         if not self.depth:
             self.modes.close()
-            if cast := self.found.over():
-                names = [name for name, parameter in self.model.named_parameters() if id(parameter) in cast]
+            cast = self.found.over()
+            self.known.moves |= self.found.moved()
+            if names := [name for name, parameter in self.model.named_parameters() if cast and id(parameter) in cast]:
                 raise RuntimeError(
                     f"the forward pass casts parameters of its own, {', '.join(names[:3])}, which loses their gradients; call "
                     "the model once before, which leaves them cast"
@@ -162,8 +162,7 @@ class Passes:
 
     @torch.no_grad()
     def _restore(self) -> None:
-        self._unask()
-        self.found.restore()
+        self._found_again()
         # a pass gets copies of what passes write into, and of buffers: an earlier one may be differentiated yet
         moving = self.buffers | self.known.moving
         together = [each for each in self._apart if any(id(own) in moving for own in each)]
@@ -179,7 +178,9 @@ class Passes:
         groups = {id(each[0]): each for own in self.own for each in [known.get(id(own), [own])]}
         return [each for each in groups.values() if not any(isinstance(own, nn.Parameter) for own in each)]
 
-    def _unask(self) -> None:
+    def _found_again(self) -> None:
+        self.found.restore()
+        self.found.moved(back=True)
         for given, asked in self.asked:
             if given.is_leaf and given.requires_grad != asked:
                 given.requires_grad_(asked)
@@ -245,12 +246,10 @@ class _Eyes(TorchDispatchMode):
         writes, draws, looks = _facts(function)
         passes.drew |= draws and draws_now(function, args, kwargs)
         if writes:
-            for argument, value in zip(function._schema.arguments, args, strict=False):
-                if isinstance(value, Tensor) and argument.alias_info is not None and argument.alias_info.is_write:
-                    passes.keep(value)
-            for value in kwargs.values():
-                if isinstance(value, Tensor):
-                    passes.keep(value)
+            given = zip(function._schema.arguments, args, strict=False)
+            written = [value for argument, value in given if argument.alias_info is not None and argument.alias_info.is_write]
+            for each in tensors_in((written, kwargs)):
+                passes.keep(each)
         output = function(*args, **kwargs)
         for each in output if isinstance(output, tuple | list) else (output,):
             if isinstance(each, Tensor) and not looks and (each.is_floating_point() or each.is_complex()):

@@ -93,6 +93,18 @@ def permuted_by_a_matrix(m: Rows, x: Tensor) -> Tensor:
     return places.T @ h
 
 
+def permuted_by_a_sum(m: Rows, x: Tensor) -> Tensor:
+    places = functional.one_hot(x[:, 0, 0].argsort(), len(x)).to(x)
+    h = m.second(m.first(torch.einsum("ij,jtd->itd", places, x)).tanh()).mean(1)
+    return torch.einsum("ij,ic->jc", places, h)
+
+
+def permuted_by_a_product(m: Rows, x: Tensor) -> Tensor:
+    places = functional.one_hot(x[:, 0, 0].argsort(), len(x)).to(x)
+    h = m.second(m.first(torch.tensordot(places, x, 1)).tanh()).mean(1)
+    return torch.tensordot(places, h, ([0], [0]))
+
+
 def lengths(x: Tensor) -> Tensor:
     return 1 + (x[:, 0, 1] > -0.5).long() + (x[:, 0, 1] > 0.5).long()
 
@@ -103,10 +115,11 @@ def _double():
         yield
 
 
-LISTED = [by_numbers, by_truths, by_an_array, by_an_array_of_integers, looked_up, permuted_by_a_matrix]
+LISTED = [by_numbers, by_truths, by_an_array, by_an_array_of_integers, looked_up]
+PERMUTED = [permuted_by_a_matrix, permuted_by_a_sum, permuted_by_a_product]
 
 
-@pytest.mark.parametrize("forward", [by_the_first, time_first, packed, packed_by_lists, merged, recurrent, *LISTED])
+@pytest.mark.parametrize("forward", [by_the_first, time_first, packed, packed_by_lists, merged, recurrent, *LISTED, *PERMUTED])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_row_counts_for_its_own_example(forward: Forward, seed: int) -> None:
     """The probes' examples are where they were, and sizes are what they would be: no shape, and no checked row tells."""

@@ -11,6 +11,7 @@ from regime import empirical_ntk, plan_ntk
 from regime.kernels.jacobian.capture import capture, explicit, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
+from regime.kernels.jacobian.part import product_of
 from regime.kernels.jacobian.parts import StackedPart
 from tests.kernels.jacobian.architectures import assert_equals_oracle, doubles, prepared, relative
 from tests.kernels.jacobian.test_composed import SOME, evaluations
@@ -145,7 +146,7 @@ def test_a_stack_is_its_explicit_gradients(name: str) -> None:
         assert relative(part.explicit(), rows.j) < 1e-12
         assert relative(part.product(direction), rows.product(direction)) < 1e-12
         assert relative(part.pullback(v)[part.name], rows.pullback(v)[part.name]) < 1e-12
-        assert not part.product({}).any()
+        assert not product_of(part, {}).any()
         assert part.size == rows.size
         bare = part.each(lambda tensor: tensor.to("meta"))
         assert bare.cost(5, None, "trace", "auto") == part.cost(5, None, "trace", "auto")

@@ -39,7 +39,13 @@ OTHERWISE = {
     "constant rows": lambda one, two, x: two(one(x) + torch.ones(x.shape[1])),
     "branch": lambda one, two, x: two(one(x)) if x.isfinite().all() else two(x),
 }
-COUPLED = {"by number": lambda one, two, x: two(one(x) / len(x)), "by mean": lambda one, two, x: two(one(x) - x.mean(0))}
+COUPLED = {
+    "by number": lambda one, two, x: two(one(x) / len(x)),
+    "by mean": lambda one, two, x: two(one(x) - x.mean(0)),
+    "by a factor": lambda one, two, x: two(one(x) * len(x)),
+    "by a share": lambda one, two, x: two(one(x).mul(1 / x.shape[0])),
+    "by a sum": lambda one, two, x: two(one(x) + x.numel()),
+}
 
 
 def _model(function: Callable) -> Forward:
@@ -75,9 +81,10 @@ def test_either_way_the_kernel_is_the_oracles(name: str, outputs: str) -> None:
     assert relative(fast.total, turned) < 1e-15
 
 
+@pytest.mark.parametrize("n", [6, 3])
 @pytest.mark.parametrize("name", COUPLED)
-def test_models_that_couple_examples_are_not_taken_for_rows(name: str) -> None:
-    model, x = _model(COUPLED[name]), _inputs()
+def test_models_that_couple_examples_are_not_taken_for_rows(name: str, n: int) -> None:
+    model, x = _model(COUPLED[name]), _inputs()[:n]
     assert _passes(model, x) == 2
     with pytest.raises(ValueError, match="the output for one example changes"):
         empirical_ntk(model, x)

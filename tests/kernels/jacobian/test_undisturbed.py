@@ -345,12 +345,18 @@ def halved(model: Writing, x: Tensor) -> None:
     model.first.weight.data = model.first.weight.data / 2
 
 
+def halved_among_others(model: Writing, x: Tensor) -> None:
+    del x
+    with torch.no_grad():
+        torch._foreach_mul_([model.first.weight], 0.5)
+
+
 def asked(model: Writing, x: Tensor) -> None:
     del model
     x.requires_grad_()
 
 
-WRITES = [scaled, shifted_in_part, trained, halved, asked]
+WRITES = [scaled, shifted_in_part, trained, halved, halved_among_others, asked]
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -381,6 +387,112 @@ def test_what_a_pass_writes_into_its_batch_or_parameters_is_gone_afterwards(writ
     assert torch.equal(model.first.weight, weight)
     assert model.first.weight.grad is model.first.bias.grad is None
     assert torch.equal(model.last.weight.grad, torch.ones(3, 5).double())
+
+
+class Bounded(nn.Module):
+    """Bounds a gain and a shift in every pass, by which it multiplies what it gives."""
+
+    def __init__(self, bound: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.last, self.bound = nn.Linear(4, 5), nn.Linear(5, 3), bound
+        self.gains = nn.ParameterList([torch.linspace(0.5, 2, 5), torch.linspace(1, 3, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for gain in self.gains:
+            gain.data = self.bound(gain.data)
+        return self.last(self.first(x).tanh() * self.gains[0]) * self.gains[1]
+
+
+@pytest.mark.parametrize("bound", [lambda gain: gain.clamp(max=1), lambda gain: gain / gain.norm()])
+def test_graphs_read_parameters_where_the_pass_had_them(bound: Callable) -> None:
+    torch.manual_seed(0)
+    model, x = Bounded(bound).double(), X.double()
+    gains = [gain.clone() for gain in model.gains]
+    plain = copy.deepcopy(model)
+    plain.bound = lambda gain: gain
+    for gain in plain.gains:
+        gain.data = bound(gain.data)
+    want = regime.empirical_ntk(plain, x).total
+    for settings in ({}, {"method": "dense"}, {"memory": 100_000}):
+        assert torch.allclose(regime.empirical_ntk(model, x, **settings).total, want)
+    assert torch.allclose(sum(regime.Monitor(model, x).observer.unmoved.values()), want)
+    v = torch.ones(len(x), 3).double()
+    lines = [regime.Linearization.of(each, x).kernel_product(v) for each in (model, plain)]
+    assert torch.allclose(*lines)
+    assert all(torch.equal(gain, before) for gain, before in zip(model.gains, gains, strict=True))
+
+
+class Keeping(nn.Module):
+    """Keeps tensors that are neither parameters nor buffers, and counts in them."""
+
+    def __init__(self, count: Callable[[list[Tensor]], None]) -> None:
+        super().__init__()
+        self.inner, self.count, self.kept = nn.Linear(4, 3), count, [torch.ones(3), torch.zeros(())]
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.count(self.kept)
+        return self.inner(x) * self.kept[0] + self.kept[1]
+
+
+def set_anew(kept: list[Tensor]) -> None:
+    for each in kept:
+        each.data = each.data + 1
+
+
+def set_in_half(kept: list[Tensor]) -> None:
+    for each in kept:
+        each.data = each.data.half() + 1
+
+
+@pytest.mark.parametrize("count", [lambda kept: torch._foreach_add_(kept, 1.0), set_anew, set_in_half])
+def test_what_a_pass_writes_into_other_tensors_that_modules_keep_is_gone(count: Callable) -> None:
+    torch.manual_seed(0)
+    model = Keeping(count)
+    kept = list(model.kept)
+    want = 4 * regime.empirical_ntk(model.inner, X).total
+    for settings in ({}, {"method": "dense"}):
+        assert torch.allclose(regime.empirical_ntk(model, X, **settings).total, want)
+    assert all(one is two for one, two in zip(model.kept, kept, strict=True))
+    assert torch.equal(kept[0], torch.ones(3))
+    assert torch.equal(kept[1], torch.zeros(()))
+    assert kept[0].dtype == torch.float32
+
+
+class Scratch(nn.Module):
+    """Keeps memory to write to, which takes the shape of what is written."""
+
+    def __init__(self, write: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.write, self.scratch = nn.Linear(4, 3), write, torch.ones(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.write(self.scratch, x)
+        return self.inner(x)
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized:UserWarning")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda scratch, x: torch.mul(x, 2, out=scratch),
+        lambda scratch, x: torch.cat([x, x, x, x], out=scratch),
+        lambda scratch, x: scratch.resize_(len(x), 1).fill_(2),
+        lambda scratch, x: scratch.t_().add_(len(x)),
+    ],
+)
+def test_memory_that_a_pass_gives_another_shape_has_its_own_again(write: Callable) -> None:
+    torch.manual_seed(0)
+    model = Scratch(write)
+    scratch, want = model.scratch, regime.empirical_ntk(model.inner, X).total
+    for settings in ({}, {"method": "dense"}, {"memory": 100_000}):
+        assert torch.allclose(regime.empirical_ntk(model, X, **settings).total, want)
+        assert model.scratch is scratch
+        assert torch.equal(scratch, torch.ones(12, 2))
+        assert scratch.stride() == (2, 1)
+    regime.Monitor(model, X).measure(1)
+    assert torch.equal(scratch, torch.ones(12, 2))
 
 
 class Aliased(nn.Module):
