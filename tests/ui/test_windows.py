@@ -34,3 +34,30 @@ def test_where_a_system_forces_colors_what_is_drawn_and_what_is_chosen_is_seen(p
             assert color not in (ground, "none", "rgba(0, 0, 0, 0)"), place
     finally:
         page.emulate_media(forced_colors="none")
+
+
+def tab(page):  # noqa: F811
+    return page.locator(".screens [role=tab][aria-selected=true]")
+
+
+def test_back_and_forward_lead_from_tab_to_tab_and_leave_the_visit_as_it_is(page, server):  # noqa: F811
+    visit(page, server, query="?run=sweep&x=width&xs=16,32&y=alpha&ys=1,2&seeds=1", tab="Map")
+    expect(page.locator(".map-plot")).to_be_visible()
+    page.evaluate("here = true")  # which a page that is loaded anew does not know
+    length = page.evaluate("history.length")
+    linked = page.url
+    page.get_by_label("Horizontal values").fill("16, 64")
+    for name in ("Learn", "Train"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        expect(tab(page)).to_have_text(name)
+    assert page.evaluate("history.length") == length + 2
+    for name in ("Learn", "Map"):
+        page.evaluate("history.back()")
+        expect(tab(page)).to_have_text(name)
+    expect(page).to_have_url(linked)
+    expect(page.get_by_label("Horizontal values")).to_have_value("16, 64")
+    page.evaluate("history.forward()")
+    expect(tab(page)).to_have_text("Learn")
+    assert page.url.endswith("?tab=learn")
+    assert page.evaluate("here") is True
+    assert page.evaluate("history.length") == length + 2
