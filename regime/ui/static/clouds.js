@@ -1,5 +1,5 @@
 // How examples lie in the representation of each block of a transformer: faint at the first measurement, strong now, colored by label.
-import { blockName, fill, html, number } from './format.js';
+import { apart, blockName, fill, html, number } from './format.js';
 import { around, plane } from './plane.js';
 import { unpack } from './run.js';
 
@@ -18,7 +18,7 @@ export const clouds = (root, { run, at }) => {
   const mixed = value => `color-mix(in srgb,var(--fn-high) ${Math.round(100 * (value - low) / (high - low || 1))}%,var(--fn-low))`;
   const classes = names.length > 0 && names.length <= COLORS;
   const color = k => values[k] === undefined ? 'var(--ink-2)' : classes ? `var(--label-${values[k]})` : mixed(values[k]);
-  const label = k => values[k] === undefined ? '' : ` ${names[values[k]] ?? number(values[k])}`;
+  const label = k => values[k] === undefined ? '' : ` ${apart(names[values[k]] ?? number(values[k]))}`;
   const key = (stroke, text) => html`<span><i class="spot" style="background:${stroke}"></i>${text}</span>`;
   const legend = classes ? names.map((name, k) => key(`var(--label-${k})`, name)) : values.length ? [low, high].map(value => key(mixed(value), `label ${names[value] ?? number(value)}`)) : [];
   fill(root, html`<div class="head"><div><h2>How examples lie, block by block</h2><p>Each block\u2019s representation of the first probe examples along its two main directions, turned to fit
