@@ -10,6 +10,7 @@ import pytest
 import regime
 from regime.config.rows import OWN
 from regime.config.tasks import TASKS
+from regime.record.packing import unpack
 from regime.ui.run.board import Board
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.frames import LISTED, whole
@@ -122,14 +123,26 @@ def test_every_task_has_a_picture_or_says_why_not(draw, task, meaning):
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs"),
-        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has"),
+        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs has no picture. Held-out points by class"),
+        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has no picture. See"),
         ([f"{k},{k % 2}" for k in range(2, 50)], "training points"),
     ],
 )
 def test_own_rows_have_a_picture_where_their_columns_allow(draw, rows, text):
     drawn = draw("pictures", replay(task=OWN, csv="\n".join(rows), steps=0))
     assert text in re.sub(r"\s+", " ", drawn)
+
+
+def test_two_inputs_of_more_classes_show_what_is_predicted_of_held_out_points(draw):
+    rows = "\n".join(f"{k % 7},{k % 5},{'abc'[k % 3]}" for k in range(60))
+    board = replay(task=OWN, csv=rows, steps=4, measure_every=2)
+    drawn = draw("pictures", board)
+    wanted = unpack(board.started["view"]["predictions"]["targets"])
+    for name in ("network", "twin"):
+        error = abs(unpack(board.history[-1]["view"]["predictions"][name]) - wanted).mean()
+        assert f"{name} {number(error)}" in drawn
+    assert all(f">{name}</span>" in drawn for name in "abc")
+    assert "units respond to" in draw("features", board)
 
 
 def test_own_rows_do_not_come_back_to_the_page():

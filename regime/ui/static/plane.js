@@ -20,7 +20,7 @@ export const plane = (root, { x, y = x, dots, paths = [], guide, label, bare }, 
     const [css, color] = JSON.parse(look);
     return html`<path class="${css}" style="stroke:${color}" d="${d}"/>`;
   });
-  const ticks = x.ticks.map(tick => html`<span style="left:${place(x, tick)}%;translate:-${place(x, tick)}%;max-width:${100 / x.ticks.length}%">${x.names?.[tick] ?? tickText(tick)}</span>`);
+  const ticks = x.ticks.map(tick => html`<span style="left:${place(x, tick)}%;translate:-${x.centered ? 50 : place(x, tick)}%;max-width:${100 / x.ticks.length}%">${x.names?.[tick] ?? tickText(tick)}</span>`);
   fill(root, html`<div class="plane" role="img" aria-label="${label}"><svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
     <path class="grid" d="${x.ticks.map(tick => `M${place(x, tick)} 0V100`).join('')}${y.ticks.map(tick => `M0 ${100 - place(y, tick)}H100`).join('')}"/>
     ${guide && html`<path class="guide" d="${line(guide)}"/>`}<path class="trail" d="${paths.map(line).join('')}"/>${painted}</svg>
