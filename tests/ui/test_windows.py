@@ -2,6 +2,8 @@
 
 import pytest
 
+from regime.ui.run.examples import example
+from regime.ui.text import number
 from tests.ui.test_browser import browser, expect, page, pages, visit  # noqa: F401
 
 BEYOND = """() => [...document.querySelectorAll('.page .view, .page .block')]
@@ -61,3 +63,31 @@ def test_back_and_forward_lead_from_tab_to_tab_and_leave_the_visit_as_it_is(page
     assert page.url.endswith("?tab=learn")
     assert page.evaluate("here") is True
     assert page.evaluate("history.length") == length + 2
+
+
+def test_on_a_phone_a_legend_has_the_values_of_the_step_that_is_shown(page, server):  # noqa: F811
+    history = example("toy").history
+    page.set_viewport_size({"width": 375, "height": 800})
+    visit(page, server)
+    for at in (len(history) - 1, 3):
+        page.get_by_label("Measurement that is shown").locator("visible=true").fill(str(at))
+        for name, measure in (("network, train", "train_loss"), ("linearized twin", "twin_train_loss")):
+            entry = page.locator(".v-loss .legend span").filter(has_text=name)
+            expect(entry).to_have_text(f"{name} {number(history[at]['measures'][measure])}", use_inner_text=True)
+
+
+def test_where_the_clipboard_is_refused_the_text_is_shown_inside_the_window_until_it_is_left(page, server):  # noqa: F811
+    visit(page, server)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')); }")
+    for width in (1440, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.get_by_role("button", name="Embed", exact=True).click()
+        field = page.get_by_label("Copy this").locator("visible=true")
+        expect(field).to_be_focused()
+        assert field.input_value().startswith("<iframe src=")
+        box = field.bounding_box()
+        assert box["x"] >= 16
+        assert box["x"] + box["width"] <= width - 16
+        assert box["width"] >= 300
+        page.keyboard.press("Tab")
+        expect(field).to_have_count(0)
