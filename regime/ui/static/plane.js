@@ -8,12 +8,12 @@ export const around = most => {
   return { low: -reach, high: reach, ticks: [-reach, 0, reach] };
 };
 
-// Draws dots, each {at: [x, y], color, faint}, over paths, lists of points; `say` returns the text of the dot nearest to the pointer.
+// Draws dots, each {at: [x, y], color, faint, square}, over paths, lists of points; `say` returns the text of the dot nearest to the pointer.
 export const plane = (root, { x, y = x, dots, paths = [], guide, label, bare }, say, said) => {
   const at = ([a, b]) => `${place(x, a).toFixed(1)} ${(100 - place(y, b)).toFixed(1)}`, line = points => `M${points.map(at).join('L')}`;
   const strokes = new Map();  // of no length, a path for each look
   dots.forEach(dot => {
-    const look = JSON.stringify([dot.faint ? 'faint' : 'dot', dot.color]);
+    const look = JSON.stringify([`${dot.faint ? 'faint' : 'dot'} ${dot.square ? 'square' : ''}`, dot.color]);
     strokes.set(look, `${strokes.get(look) ?? ''}M${at(dot.at)}h.01`);
   });
   const painted = [...strokes].map(([look, d]) => {
