@@ -510,7 +510,7 @@ def test_what_a_map_has_other_than_the_form_is_said_in_words(lab):
     asked = config | {"base": config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
     assert call(lab, "comparison", "differing", config, config) == ""
     assert call(lab, "comparison", "differing", config, asked) == (
-        "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12, 1 more"
+        "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12 and 1 more"
     )
 
 
