@@ -512,6 +512,8 @@ def test_what_a_map_has_other_than_the_form_is_said_in_words(lab):
     assert call(lab, "comparison", "differing", config, asked) == (
         "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12 and 1 more"
     )
+    revisions = {"revisions": [f"step-{k}" for k in range(14)]}
+    assert call(lab, "comparison", "value", "revisions", revisions) == "step-0, step-1, step-2 and 11 more"
 
 
 def test_a_repeated_run_is_announced_again(lab, events):
