@@ -564,6 +564,18 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     assert "Bottleneck: 4 \u2192 none" in draw("compare", board, pinned=replay(bottleneck=4))
 
 
+def test_a_run_without_a_measurement_cannot_be_pinned(lab, events):
+    code = """async frames => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        return frames.map(frame => {
+            const tab = new Tab(), root = document.createElement('div');
+            tab.screen = document.createElement('div');
+            root.innerHTML = '<button data-do=pin></button><div data-progress=step></div>';
+            tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+            PANELS.transport(root, tab);
+            return root.querySelector('button').disabled; }); }"""
+    assert lab.evaluate(code, [whole(Board.replay(some)) for some in (events[:1], events)]) == [True, False]
+
+
 @pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])
 def test_a_pinned_run_does_not_print_its_rows(draw, field, kind):
     drawn = draw("compare", example(kind), pinned=example(kind), settings={field: "a mark of rows"})

@@ -64,7 +64,7 @@ export const transport = (root, tab) => {
   set('run', { hidden: goes, textContent: held && !others(tab) ? 'Continue' : 'Run' });
   set('pause', { hidden: !goes });
   set('step', { disabled: goes });
-  set('pin', { textContent: pinned ? 'Unpin' : 'Pin' });
+  set('pin', { textContent: pinned ? 'Unpin' : 'Pin', disabled: !pinned && !run.last });
   set('more', { hidden: goes || !tab.undecided });
   root.onclick = event => {
     const name = event.target.closest('button')?.dataset.do;
