@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Literal, NamedTuple
+from unicodedata import bidirectional
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,7 +70,13 @@ class Read(BaseModel):
 def few(names: list[str], most: int = 6) -> str:
     """Return some of the names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in names[:most]) + more
+    return ", ".join(apart(name if len(name) <= 40 else name[:37] + "...") for name in names[:most]) + more
+
+
+def apart(name: str) -> str:
+    """Return a name that holds its own place in a sentence: one written from right to left would turn what stands beside it."""
+    turned = any(bidirectional(sign) in ("R", "AL") for sign in name)
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if turned else name
 
 
 def classes_of(column: list[str], values: list[Decimal] | None) -> tuple[tuple[str, ...], list[int]]:

@@ -156,9 +156,9 @@ def judge(
     if unknown := _unknown(start_loss, loss):
         remarks = [*remarks, unknown]
     elif (fall := 1 - loss / start_loss) < LEARNED:
-        change = f"fell by {100 * fall:.2g}%" if fall >= 0 else "rose"
+        change, other = (f"fell by {100 * fall:.2g}%", "raise") if fall >= 0 else ("rose", "lower")
         reasons = [f"The training loss {change}; a verdict needs {100 * LEARNED:.0f}%", *evidence]
-        advice = ["Train longer, or raise the step size"]
+        advice = [f"Train longer, or {other} the step size"]
         return Verdict(label="no verdict", agree=UNLEARNED, reasons=reasons, advice=advice, **fields)
     if zone(low) != zone(high):
         sides = " and ".join(dict.fromkeys([zone(low), zone(high)]))

@@ -103,8 +103,8 @@ class Started(Message):
     read: Read | None = Field(default=None, description="what was read of somebody's own rows; null: the run has none")
     view: dict[str, Any] = Field(
         description="numbers that only pictures need; text is base64 of little-endian float16. Of one or two inputs, units and "
-        "first-layer weights at the start, relative to the scale beside them; of more, targets of held-out predictions and the "
-        "shape of the inputs; of transformers, labels of the first probe examples"
+        "first-layer weights at the start, relative to the scale beside them; of more, the shape of the inputs; of functions "
+        "without a picture, targets of held-out predictions; of transformers, labels of the first probe examples"
     )
 
 
@@ -141,8 +141,9 @@ class Measured(Message):
     verdict: Verdict = Field(description="the verdict so far")
     view: dict[str, Any] = Field(
         description="numbers that only pictures need; text is base64 of little-endian float16. Features are the first seed's: "
-        "of one or two inputs, the 8 units that changed the most and the first layer's weights; of more, held-out predictions "
-        "and directions of the average gradient outer product; of other networks, two coordinates an example by block"
+        "of one or two inputs, the 8 units that changed the most and the first layer's weights; of more, directions of the "
+        "average gradient outer product; of functions without a picture, held-out predictions; of other networks, two "
+        "coordinates an example by block"
     )
 
 

@@ -40,15 +40,19 @@ def average_gradient_outer_product(
     return rows.mT @ rows / len(x)
 
 
-def start(task: str, test: Split) -> dict[str, object]:
-    """Return what is drawn once: targets of held-out points, which output is shown of each, and the shape of an input.
+def shape(task: str, x: Float[Tensor, "n i"]) -> dict[str, object]:
+    """Return how an input is drawn: its shape."""
+    return {"directions": {"shape": SHAPES.get(task, [x.shape[1]])}}
+
+
+def targets(test: Split) -> dict[str, object]:
+    """Return the targets of held-out points, and which output is shown of each.
 
     Shown is the only output, where `classes` is null, or the one of the true class, which `classes` has.
     """
     shown = _shown(test.y)
     classes = None if test.y.shape[1] == 1 else shown.flatten().tolist()
-    targets = {"classes": classes, **predictions(test.y, targets=test.y.unsqueeze(0))}
-    return {"predictions": targets, "directions": {"shape": SHAPES.get(task, [test.x.shape[1]])}}
+    return {"predictions": {"classes": classes, **predictions(test.y, targets=test.y.unsqueeze(0))}}
 
 
 def predictions(y: Float[Tensor, "n C"], **learners: Float[Tensor, "S n C"]) -> dict[str, object]:

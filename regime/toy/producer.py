@@ -68,7 +68,8 @@ class ToyRun(ToyStart):
             classes = shown.argmax(1) if shown.shape[1] > 1 else shown[:, 0]
             first = self.network.jacobian(first_network(self.initial), self.data.probe.x)
             view["kernel"] = self.kernel_picture(self.network.kernels(first, first)) | {"targets": classes.double().tolist()}
-            view |= directions.start(self.config.task, self.data.test) if self.units is None else self.units.start
+            view |= directions.shape(self.config.task, x) if self.units is None else self.units.start
+            view |= {} if self.pictured else directions.targets(self.data.test)
         if self.pictured:
             view |= {"points": torch.cat([x, y], 1).tolist(), "extent": self.extent(), "size": GRID[x.shape[1]]}
         return view

@@ -248,14 +248,16 @@ def _view(experiment: Experiment, kernels: dict[str, Float[Tensor, "S P P"]]) ->
 
 
 def _features(experiment: Experiment, outputs: Float[Tensor, "S n C"], twin: Float[Tensor, "S n C"]) -> dict[str, object]:
-    """What features look like now: units, or of more inputs held-out predictions and the directions that matter."""
+    """What features look like now: units, or of more inputs the directions that matter; and predictions without a picture."""
     run = experiment.run
     if len(run.cells) > 1:
         return {}
+    view: dict[str, object] = {}
+    if not run.pictured:
+        view["predictions"] = predictions(run.data.test.y, network=outputs, twin=twin)
     if run.units is not None:
-        return run.units.now(first_network(experiment.training.parameters))
-    view: dict[str, object] = {"predictions": predictions(run.data.test.y, network=outputs, twin=twin)}
-    if run.data.train.x.shape[1] <= INPUTS:
+        view |= run.units.now(first_network(experiment.training.parameters))
+    elif run.data.train.x.shape[1] <= INPUTS:
         view["directions"] = directions(run.network, experiment.training.parameters, experiment.x["probe"])
     return view
 

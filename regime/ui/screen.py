@@ -229,10 +229,9 @@ class Screen:
 
     def undecided(self, board: Board) -> bool:
         """Tell whether a run has ended without a verdict, and more seeds could bring one."""
-        if board.status != "finished" or "max_seeds" not in self.form.names or board.report["diverged"]:
+        if board.status != "finished" or "max_seeds" not in self.form.names or not board.report["verdict"].get("straddles"):
             return False
-        tried = board.config.get("max_seeds") or board.config["seeds"]  # older runs do not have it
-        return board.report["verdict"]["label"] == "no verdict" and tried < MANY
+        return (board.config.get("max_seeds") or board.config["seeds"]) < MANY
 
 
 def nothing_runs() -> str:

@@ -31,7 +31,7 @@ UPLOT = ("uplot.iife.min.js", "uplot.min.css")
 STYLE = "style.css"
 SHEETS = (
     *("page", "head", "form", "transport", "pictures", "charts", "verdict"),
-    *("tables", "exports", "map", "border", "wall", "learn", "narrow", "embed"),
+    *("tables", "exports", "map", "border", "wall", "learn", "narrow", "embed", "forced"),
 )
 """What the style sheet is made of, in order."""
 FACTS = {

@@ -27,12 +27,13 @@ def sentence(text: str) -> str:
 
 
 def in_labels(message: str) -> str:
-    """Return what is wrong with a configuration with its fields by their labels, and null as empty; quoted text stays."""
+    """Return what is wrong with a configuration with a capital, its fields by their labels, null as empty."""
 
     def said(found: re.Match[str]) -> str:
         return field_name(found[1]) if found[1] else "empty" if found[0] == "null" else found[0]
 
-    return MENTIONED.sub(said, message.replace(" = None is not allowed; ", " is empty; ").replace(" = None ", " left empty "))
+    text = MENTIONED.sub(said, message.replace(" = None is not allowed; ", " is empty; ").replace(" = None ", " left empty "))
+    return text[:1].upper() + text[1:]
 
 
 def papers(text: str) -> Markup:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from regime.config import ToyConfig
 from regime.config.files import decode
 from regime.config.own_rows import parse_rows
 from regime.config.own_texts import parse_texts
@@ -90,3 +91,10 @@ def test_what_is_read_and_said(name: str) -> None:
     assert said.lower() in " ".join(sentences).lower()
     assert found.task_type == ("classification" if classes else "regression")
     assert sum(found.classes.values()) == (found.rows if classes else 0)
+
+
+def test_a_name_from_right_to_left_keeps_its_place_in_a_sentence() -> None:
+    name = "\u05e9\u05dc\u05d5\u05dd"
+    rows = "a,kind\n" + "".join(f"{k},{(name, 'other')[k % 2]}\n" for k in range(20))
+    said = ToyConfig(csv=rows).read.sentences()[0]
+    assert f"other: 10, \u2068{name}: 10\u2069" in said

@@ -83,6 +83,11 @@ def test_a_network_that_has_not_learned_gets_no_verdict() -> None:
     result = verdict([0.01, 0.01], [0.01, 0.01], loss=0.95)
     assert result.label == "no verdict"
     assert "fell by 5%; a verdict needs 10%" in result.reasons[0]
+    assert result.advice == ["Train longer, or raise the step size"]
+
+
+def test_a_loss_that_rose_asks_for_a_smaller_step() -> None:
+    assert verdict([0.9, 0.9], [0.9, 0.9], loss=1.2).advice == ["Train longer, or lower the step size"]
 
 
 @pytest.mark.parametrize(("start_loss", "loss"), [(-1.0, -100.0), (-1.0, -0.5), (0.0, -2.0), (0.5, -0.01)])

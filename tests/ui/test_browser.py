@@ -1076,3 +1076,12 @@ def test_a_run_without_a_verdict_offers_more_seeds(page, server):
     expect(page.locator(".dial .word").first).to_have_text("No verdict")
     more.click()
     expect(page.locator(".dial .standing").first).not_to_contain_text("of 2 seeds", timeout=MINUTES)
+
+
+def test_a_run_that_has_not_learned_does_not_offer_seeds_which_would_not_settle_it(page, server):
+    page.goto(server.url + "?run=toy&width=64&steps=2&measure_every=1&seeds=2&samples=64")
+    expect(page.locator("#toy-transport")).to_contain_text("step 0 of 2", timeout=MINUTES)
+    press(page, "Continue")
+    ended(page)
+    expect(page.locator(".dial .standing").first).to_have_text("not learned yet")
+    expect(page.get_by_role("button", name="Add seeds", exact=True)).to_be_hidden()

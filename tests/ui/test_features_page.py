@@ -130,6 +130,14 @@ def test_examples_of_each_block_then_and_now(page, server):  # noqa: F811
     panel = page.locator(".v-clouds:visible")
     expect(panel.locator(".legend")).to_contain_text(HOSTILE)  # as text
     assert panel.locator("img").count() == 0
+    looks = [each.evaluate("each => getComputedStyle(each).borderRadius") for each in panel.locator(".spot").all()]
+    assert looks == ["50%", "1px"], "a color is not all that tells classes apart"
+    ends = (
+        panel.locator(".plane")
+        .last.locator("path.dot")
+        .evaluate_all("all => all.map(each => getComputedStyle(each).strokeLinecap)")
+    )
+    assert sorted(ends) == ["round", "square"]
     panel.locator(".plane").last.hover()
     expect(panel.locator("> .pointed")).to_have_text(re.compile(r"example \d+ (plain|<img .+) (then|now): "))
     _, measured = views(ProbeConfig(**report(page)["config"]))

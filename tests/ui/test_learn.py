@@ -134,6 +134,14 @@ def test_a_lesson_marks_what_it_speaks_of(page, server):  # noqa: F811
     opened(page, server, "transformers", 4)
     expect(page.locator(".marked")).to_have_count(1)
     expect(page.locator(".v-from-first .marked")).to_be_visible()
+    opened(page, server, "transformers", 1)
+    expect(page.locator("tbody.marked")).to_be_visible()
+    frame = "each => (look => parseFloat(look.outlineWidth) + parseFloat(look.outlineOffset))(getComputedStyle(each))"
+    marked, box = (page.locator(css).bounding_box() for css in ("tbody.marked", ".scroll:has(.marked)"))
+    around = page.locator("tbody.marked").evaluate(frame)
+    assert marked["x"] - around >= box["x"], "what scrolls cuts the frame off"
+    assert marked["x"] + marked["width"] + around <= box["x"] + box["width"]
+    assert marked["y"] + marked["height"] + around <= box["y"] + box["height"]
 
 
 def test_a_number_leads_to_its_run(page, server):  # noqa: F811

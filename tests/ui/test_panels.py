@@ -10,6 +10,7 @@ import pytest
 import regime
 from regime.config.rows import OWN
 from regime.config.tasks import TASKS
+from regime.record.packing import unpack
 from regime.ui.run.board import Board
 from regime.ui.run.examples import CONFIGS, example
 from regime.ui.run.frames import LISTED, whole
@@ -122,14 +123,26 @@ def test_every_task_has_a_picture_or_says_why_not(draw, task, meaning):
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs"),
-        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has"),
+        ([f"{k},{k % 3}" for k in range(2, 50)], "from 1 input to 3 outputs has no picture. Held-out points by class"),
+        ([f"{k},{k * k},{k},{k % 7}.5" for k in range(2, 50)], "from 3 inputs to 1 output has no picture. See"),
         ([f"{k},{k % 2}" for k in range(2, 50)], "training points"),
     ],
 )
 def test_own_rows_have_a_picture_where_their_columns_allow(draw, rows, text):
     drawn = draw("pictures", replay(task=OWN, csv="\n".join(rows), steps=0))
     assert text in re.sub(r"\s+", " ", drawn)
+
+
+def test_two_inputs_of_more_classes_show_what_is_predicted_of_held_out_points(draw):
+    rows = "\n".join(f"{k % 7},{k % 5},{'abc'[k % 3]}" for k in range(60))
+    board = replay(task=OWN, csv=rows, steps=4, measure_every=2)
+    drawn = draw("pictures", board)
+    wanted = unpack(board.started["view"]["predictions"]["targets"])
+    for name in ("network", "twin"):
+        error = abs(unpack(board.history[-1]["view"]["predictions"][name]) - wanted).mean()
+        assert f"{name} {number(error)}" in drawn
+    assert all(f">{name}</span>" in drawn for name in "abc")
+    assert "units respond to" in draw("features", board)
 
 
 def test_own_rows_do_not_come_back_to_the_page():
@@ -497,8 +510,10 @@ def test_what_a_map_has_other_than_the_form_is_said_in_words(lab):
     asked = config | {"base": config["base"] | {"steps": 7, "depth": 5}, "axes": {"width": [8, 16]}}
     assert call(lab, "comparison", "differing", config, config) == ""
     assert call(lab, "comparison", "differing", config, asked) == (
-        "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12, 1 more"
+        "width 16 to 512 in 12, hidden layers 2, output scale \u03b1 0.0625 to 16 in 12 and 1 more"
     )
+    revisions = {"revisions": [f"step-{k}" for k in range(14)]}
+    assert call(lab, "comparison", "value", "revisions", revisions) == "step-0, step-1, step-2 and 11 more"
 
 
 def test_a_repeated_run_is_announced_again(lab, events):
@@ -547,6 +562,18 @@ def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     assert "same settings" in draw("compare", board, pinned=deepcopy(board))
     assert "Step size: 0.01 \u2192 auto" in draw("compare", board, pinned=replay(learning_rate=0.01))
     assert "Bottleneck: 4 \u2192 none" in draw("compare", board, pinned=replay(bottleneck=4))
+
+
+def test_a_run_without_a_measurement_cannot_be_pinned(lab, events):
+    code = """async frames => { const {Tab} = await import('./feed.js'), {PANELS} = await import('./panels.js');
+        return frames.map(frame => {
+            const tab = new Tab(), root = document.createElement('div');
+            tab.screen = document.createElement('div');
+            root.innerHTML = '<button data-do=pin></button><div data-progress=step></div>';
+            tab.take({visit: 'v', serial: 1, run: 1, ...frame});
+            PANELS.transport(root, tab);
+            return root.querySelector('button').disabled; }); }"""
+    assert lab.evaluate(code, [whole(Board.replay(some)) for some in (events[:1], events)]) == [True, False]
 
 
 @pytest.mark.parametrize(("field", "kind"), [("csv", "toy"), ("texts", "probe")])

@@ -96,4 +96,5 @@ def test_refusals_on_the_page_name_fields_by_their_labels():
     assert in_labels(said) == "Weight scale is empty; allowed: a finite number above 0"
     said = "model = 'my_model = x' is not allowed with optimizer = 'gd'; allowed: null"
     assert in_labels(said) == "Model = 'my_model = x' is not allowed with Optimizer = 'gd'; allowed: empty"
+    assert in_labels("the queue is full: 2 runs wait") == "The queue is full: 2 runs wait"
     assert in_labels("max_seeds is too few; axes.alpha = 'x'") == "Most seeds is too few; Output scale \u03b1 = 'x'"

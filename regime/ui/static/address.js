@@ -18,10 +18,14 @@ const shown = {};
 const linked = said().filter(([name]) => !OTHERS.includes(name) && !/^(_|view)/.test(name)), asked = Object.fromEntries(linked);
 if (linked.length) shown[asked.lesson ? 'learn' : asked.claim ? 'reproductions' : TABS[asked.run ?? 'toy']] = new URLSearchParams(linked).toString();
 
+// A tab that is opened is a step of the browser's history, so that its Back leads to the one before; what a tab shows is not.
+let open = Object.keys(shown)[0] ?? kept('tab')[0]?.[1] ?? 'train';
+history.replaceState({ ...history.state, tab: open }, '');
 const write = () => {
   const tab = document.querySelector('.screens [role=tab][aria-selected=true]')?.dataset.tabId ?? 'train';
   const own = shown[tab] ?? (tab === 'train' ? '' : `tab=${tab}`), frame = kept(...FRAME);
-  history.replaceState(history.state, '', address(own, [...frame, ...kept('__theme')]));
+  history[tab === open ? 'replaceState' : 'pushState']({ ...history.state, tab }, '', address(own, [...frame, ...kept('__theme')]));
+  open = tab;
   // On the Hub the page is in an iframe, whose address nobody sees: the Hub puts the query into its own.
   if (parent !== window) parent.postMessage({ queryString: joined(own, frame) }, 'https://huggingface.co');
 };
@@ -31,4 +35,8 @@ export const follow = (place, own) => {
   shown[TABS[place] ?? place] = own;
   write();
 };
+addEventListener('popstate', ({ state }) => {
+  open = state?.tab ?? open;
+  document.querySelector(`.screens [role=tab][data-tab-id=${open}]`)?.click();
+});
 new MutationObserver(write).observe(document.body, { subtree: true, attributeFilter: ['aria-selected'] });

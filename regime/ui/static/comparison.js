@@ -20,12 +20,15 @@ export const comparison = (root, { run, pinned, at }) => {
     ${shown.map(([name, values]) => html`<tr title="${meaning(name)}"><th scope="row">${NAMES[name]}</th>${values.map(each => html`<td>${number(each)}</td>`)}</tr>`)}</tbody></table></div>`);
 };
 
+// The first few of several texts, and how many there are beside them.
+const listed = parts => [parts.slice(0, FEW).join(', '), ...parts.length > FEW ? [`${parts.length - FEW} more`] : []].join(' and ');
+
 // A setting's value in words.
 export const value = (name, { [name]: setting }) => {
   if (setting === null) return OFF.includes(name) ? 'none' : 'auto';
   if (!Array.isArray(setting)) return typeof setting === 'number' ? short(setting) : OPTIONS[setting] ?? setting;
   if (setting.length > FEW && setting.every(Number.isFinite)) return `${setting[0]} to ${setting.at(-1)} in ${setting.length}`;
-  return setting.map(each => OPTIONS[each] ?? each ?? 'none').join(', ');
+  return listed(setting.map(each => OPTIONS[each] ?? each ?? 'none'));
 };
 
 // A configuration's settings; of a sweep those of its base, too, and the values of an axis in their place.
@@ -36,6 +39,5 @@ export const lowered = name => name.charAt(0).toLowerCase() + name.slice(1);
 export const differing = (config, asked, except) => {
   const shown = settings(config), wanted = settings(asked), other = name => name in wanted && JSON.stringify(shown[name]) !== JSON.stringify(wanted[name]);
   const changed = Object.keys(shown).filter(name => name !== except && other(name));
-  const parts = changed.slice(0, FEW).map(name => ROWS.includes(name) ? 'other rows' : `${lowered(fieldName(name))} ${value(name, shown)}`);
-  return [...parts, ...changed.length > FEW ? [`${changed.length - FEW} more`] : []].join(', ');
+  return listed(changed.map(name => ROWS.includes(name) ? 'other rows' : `${lowered(fieldName(name))} ${value(name, shown)}`));
 };

@@ -154,7 +154,9 @@ export const curves = (root, tab, spec) => {
   const values = shown.curves.filter(({ name }) => name).map(part => ({ ...part, value: event?.measures[part.measure] ?? null })).filter(({ value }) => value !== null);
   fill(chart.names, html`${spec.small ? [] : ends(values, y)}`);
   const known = ({ measure }) => shown.curves.some(curve => curve.measure === measure && curve.points.some(([, value]) => value !== null));
-  const named = spec.parts.filter(part => !run.history.length || known(part)).map(({ name, look }) => html`<span><i class="key ${look}"></i>${name}</span>`);
+  const valued = ({ measure }) => values.find(part => part.measure === measure);
+  const named = spec.parts.filter(part => !run.history.length || known(part))
+    .map(part => html`<span><i class="key ${part.look}"></i>${part.name}${valued(part) && html` <b>${number(valued(part).value)}</b>`}</span>`);
   const legend = root.querySelector('.legend'), beside = Boolean(pinned) && spec.parts.some(part => part.pinned);
   legend.classList.toggle('always', beside && !spec.small);
   fill(legend, spec.small ? html`` : html`${named}${beside && html`<span><i class="key pinned"></i>pinned run</span>`}`);

@@ -1,7 +1,7 @@
 // Features of a toy network of many inputs: what it predicts of held-out points, and along which input directions its outputs change.
 import { nice } from './axis.js';
 import { paintInk, paintSigned, pointed } from './canvas.js';
-import { fill, html, number } from './format.js';
+import { apart, fill, html, number } from './format.js';
 import { around, plane } from './plane.js';
 import { unpack } from './run.js';
 
@@ -25,21 +25,21 @@ export const directions = (root, tab) => {
     <div class="vectors ${image && 'images'}">${figures}</div><output class="pointed" aria-hidden="true"></output></div></div>`);
   predictions(root.querySelector('.predictions'), start.predictions, now.predictions ?? {}, tab);
   const looks = root.querySelector('.looks'), said = looks.querySelector('.pointed'), known = now.directions ?? {}, names = run.started.read?.inputs ?? [];
-  const input = k => image ? `pixel ${k % shape[1] + 1}, ${Math.floor(k / shape[1]) + 1}` : `input ${k + 1}${names.length === shape[0] ? ` (${names[k]})` : ''}`;
+  const input = k => image ? `pixel ${k % shape[1] + 1}, ${Math.floor(k / shape[1]) + 1}` : `input ${k + 1}${names.length === shape[0] ? ` (${apart(names[k])})` : ''}`;
   if (!image) bars(looks.querySelector('.bars'), unpack(known.diagonal), unpack(run.view(0).directions?.diagonal), run, input, said);
   pictures(looks.querySelectorAll('figure'), known, image ? shape : [1, shape[0]], tab.theme, input, said);
 };
 
 // What the learners predict now, against the targets: on square axes, or by class.
-const predictions = (root, { targets, classes }, now, { run }) => {
+export const predictions = (root, { targets, classes }, now, { run }) => {
   const wanted = unpack(targets), learners = Object.entries(LEARNERS).map(([name, color]) => ({ name, color, values: unpack(now[name]) }));
   const all = run.history.map(event => largest(unpack(event.view.predictions?.network))), y = around(1.05 * Math.max(largest(wanted), ...all, 0.1));  // a target at the edge would not be seen
   const names = Object.keys(run.started.read?.classes ?? {}), count = classes ? Math.max(...classes) + 1 : 0;
-  const x = classes ? { low: -0.5, high: count - 0.5, ticks: count > FEW ? [0, count - 1] : Array.from({ length: count }, (_, k) => k), names } : y;
-  const apart = (classes ? 0.16 : new Set(wanted).size > FEW ? 0 : y.high / 40) * (classes && count > FEW ? 0 : 1);
+  const x = classes ? { low: -0.5, high: count - 0.5, ticks: count > FEW ? [0, count - 1] : Array.from({ length: count }, (_, k) => k), names, centered: count <= FEW } : y;
+  const shift = (classes ? 0.16 : new Set(wanted).size > FEW ? 0 : y.high / 40) * (classes && count > FEW ? 0 : 1);
   const dots = learners.flatMap(({ name, color, values }, side) => Array.from(values, (value, k) =>
-    ({ at: [(classes ? classes[k] : wanted[k]) + apart * (2 * side - 1), value], color, name, k })));
-  const text = ({ name, k, at: [, value] }) => `${name}: ${number(value)}, target ${number(wanted[k])}${classes ? `, class ${names[classes[k]] ?? classes[k]}` : ''}`;
+    ({ at: [(classes ? classes[k] : wanted[k]) + shift * (2 * side - 1), value], color, name, k })));
+  const text = ({ name, k, at: [, value] }) => `${name}: ${number(value)}, target ${number(wanted[k])}${classes ? `, class ${apart(names[classes[k]] ?? classes[k])}` : ''}`;
   const error = values => values.length ? number(values.reduce((sum, value, k) => sum + Math.abs(value - wanted[k]), 0) / values.length) : 'not known yet';
   const label = `Predictions of ${wanted.length} held-out points. Mean distance from the target: ${learners.map(({ name, values }) => `${name} ${error(values)}`).join(', ')}`;
   const guide = classes ? [[x.low, wanted[0]], [x.high, wanted[0]]] : [[y.low, y.low], [y.high, y.high]];

@@ -15,7 +15,7 @@ const range = (part, scale) => part.length ? `${number(scale * Math.min(...part)
 // Draws the features of the first seed, as the inputs allow; nothing where a run has none.
 export const features = (root, tab) => {
   const { run, at } = tab, start = run.started?.view ?? {};
-  if (start.predictions) return directions(root, tab);
+  if (start.directions) return directions(root, tab);
   if (!start.units) return fill(root, html``);
   const maps = unpack(start.units.maps).length === start.units.tracked.length * start.units.size ** 2;
   const shade = number(BRIGHT * start.units.scale);

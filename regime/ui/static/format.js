@@ -41,6 +41,9 @@ export const duration = seconds => {
 export const byteSize = count => count >= 1e9 ? `${Number((count / 1e9).toPrecision(2))} GB` : `${Math.round(count / 1e6)} MB`;
 export const capital = text => text.replace(/^[a-z]/, letter => letter.toUpperCase());  // a formula's Greek stays
 
+// A name that holds its own place in a sentence: one written from right to left would turn what stands beside it.
+export const apart = name => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/.test(name) ? `\u2068${name}\u2069` : name;
+
 // A sentence of the package with its numbers as the page writes them: 2740 is no 2.74e+03.
 export const prose = text => text.replaceAll(/\d[\d.]*e[+-]\d+/g, value => tickText(Number(value)));
 

@@ -1,5 +1,6 @@
 // What the network, its twin and its infinite-width limit compute: maps for two inputs, curves for one, words for more.
 import { paintSigned, pointed } from './canvas.js';
+import { predictions } from './directions.js';
 import { fill, html, number, sentence, term } from './format.js';
 import { line } from './lines.js';
 import { unpack } from './run.js';
@@ -18,15 +19,22 @@ export const mapped = run => run.started?.view.points?.[0].length === 3;
 // Draws the functions of the first seed and of its learners, as their inputs allow.
 export const pictures = (root, { run, at, theme }) => {
   const view = run.view(at), started = run.started?.view ?? {};
-  if (!started.points) return fill(root, run.started ? nothing(started) : html``);
+  if (!started.points) return run.started ? unmapped(root, run, at, started) : fill(root, html``);
   const missing = run.history[at]?.undefined.infinite_train_loss;
   if (mapped(run)) maps(root, view, started, missing, theme);
   else oneInput(root, view, started);
 };
 
 const count = (many, name) => `${many} ${name}${many > 1 ? 's' : ''}`;
-const nothing = ({ inputs, outputs }) => html`<p class="sub">A function from ${count(inputs, 'input')} to ${count(outputs, 'output')} has no picture;
-  <a class="paper" href="#features">what it predicts and what it looks at</a> has.</p>`;
+// What stands in the place of a picture: of few inputs, predictions; those of more stand with the features.
+const unmapped = (root, run, at, { inputs, outputs, predictions: wanted, directions }) => {
+  const own = wanted && !directions;
+  fill(root, html`<p class="sub">A function from ${count(inputs, 'input')} to ${count(outputs, 'output')} has no picture. ${own
+    ? 'Held-out points by class: the output of the true class, and its target as a line.' : html`See <a class="paper" href="#features">what it predicts and what it looks at</a>.`}</p>
+    ${own && html`<p class="legend always"><span><i class="key net"></i>network</span><span><i class="key twin"></i>twin</span></p><div class="predictions"></div>
+      <output class="pointed" aria-hidden="true"></output>`}`);
+  if (own) predictions(root.querySelector('.predictions'), wanted, run.view(at).predictions ?? {}, { run });
+};
 
 // The training points, round for +1 and square for -1, as strokes of no length.
 const points = started => {

@@ -8,19 +8,19 @@ export const around = most => {
   return { low: -reach, high: reach, ticks: [-reach, 0, reach] };
 };
 
-// Draws dots, each {at: [x, y], color, faint}, over paths, lists of points; `say` returns the text of the dot nearest to the pointer.
+// Draws dots, each {at: [x, y], color, faint, square}, over paths, lists of points; `say` returns the text of the dot nearest to the pointer.
 export const plane = (root, { x, y = x, dots, paths = [], guide, label, bare }, say, said) => {
   const at = ([a, b]) => `${place(x, a).toFixed(1)} ${(100 - place(y, b)).toFixed(1)}`, line = points => `M${points.map(at).join('L')}`;
   const strokes = new Map();  // of no length, a path for each look
   dots.forEach(dot => {
-    const look = JSON.stringify([dot.faint ? 'faint' : 'dot', dot.color]);
+    const look = JSON.stringify([`${dot.faint ? 'faint' : 'dot'} ${dot.square ? 'square' : ''}`, dot.color]);
     strokes.set(look, `${strokes.get(look) ?? ''}M${at(dot.at)}h.01`);
   });
   const painted = [...strokes].map(([look, d]) => {
     const [css, color] = JSON.parse(look);
     return html`<path class="${css}" style="stroke:${color}" d="${d}"/>`;
   });
-  const ticks = x.ticks.map(tick => html`<span style="left:${place(x, tick)}%;translate:-${place(x, tick)}%;max-width:${100 / x.ticks.length}%">${x.names?.[tick] ?? tickText(tick)}</span>`);
+  const ticks = x.ticks.map(tick => html`<span style="left:${place(x, tick)}%;translate:-${x.centered ? 50 : place(x, tick)}%;max-width:${100 / x.ticks.length}%">${x.names?.[tick] ?? tickText(tick)}</span>`);
   fill(root, html`<div class="plane" role="img" aria-label="${label}"><svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
     <path class="grid" d="${x.ticks.map(tick => `M${place(x, tick)} 0V100`).join('')}${y.ticks.map(tick => `M0 ${100 - place(y, tick)}H100`).join('')}"/>
     ${guide && html`<path class="guide" d="${line(guide)}"/>`}<path class="trail" d="${paths.map(line).join('')}"/>${painted}</svg>

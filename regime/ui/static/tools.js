@@ -13,7 +13,7 @@ export const chips = (root, tab) => {
     root.preset = preset;
     root.querySelectorAll('button').forEach(chip => chip.setAttribute('aria-pressed', chip.textContent === preset));
     const pressed = root.querySelector('[aria-pressed=true]');  // on a phone the row scrolls, and it may lie beside it
-    if (pressed) root.scrollTo({ left: pressed.offsetLeft - root.offsetLeft - pressed.offsetWidth / 2 });
+    if (pressed) root.scrollTo({ left: pressed.offsetLeft - root.offsetLeft + (pressed.offsetWidth - root.clientWidth) / 2 });
   }
   root.onclick = event => {
     const chip = event.target.closest('button');
@@ -64,7 +64,7 @@ export const transport = (root, tab) => {
   set('run', { hidden: goes, textContent: held && !others(tab) ? 'Continue' : 'Run' });
   set('pause', { hidden: !goes });
   set('step', { disabled: goes });
-  set('pin', { textContent: pinned ? 'Unpin' : 'Pin' });
+  set('pin', { textContent: pinned ? 'Unpin' : 'Pin', disabled: !pinned && !run.last });
   set('more', { hidden: goes || !tab.undecided });
   root.onclick = event => {
     const name = event.target.closest('button')?.dataset.do;
@@ -87,6 +87,7 @@ export const copy = async (text, said) => {
     const field = Object.assign(document.createElement('input'), { readOnly: true, value: text, ariaLabel: 'Copy this' });
     said.replaceChildren(field);
     field.select();
+    field.onblur = () => document.hasFocus() && said.replaceChildren();  // it lies over what to watch
   }
 };
 
