@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
@@ -178,6 +179,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "max_file_size": limits().upload_bytes,
         "enable_monitoring": False,
+        "mcp_server": find_spec("mcp") is not None,  # the extra, with which endpoints are tools for agents, too
         "show_error": False,
         "max_threads": THREADS,
         "app_kwargs": {

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from importlib.util import find_spec
 
 from regime.resources.container import keep_to_cores
 
@@ -36,7 +35,7 @@ def launch() -> None:
         signal.signal(number, lambda number, _: asked.append(number))
     share_memory()
     app = build()
-    app.launch(**launch_options(), mcp_server=serves_agents(), prevent_thread_lock=True)
+    app.launch(**launch_options(), prevent_thread_lock=True)
     Sessions(app)
     gc.freeze()  # nor later
     gc.enable()
@@ -50,8 +49,3 @@ def launch() -> None:
     app.server.config.timeout_graceful_shutdown = PATIENCE
     app.close()
     gc.freeze()  # what is left is gone with the process; to look through it takes a second
-
-
-def serves_agents() -> bool:
-    """Tell whether endpoints are served as tools of the Model Context Protocol, too: where the extra `mcp` is installed."""
-    return find_spec("mcp") is not None

@@ -12,7 +12,7 @@ from regime.config import KINDS
 from regime.config.tasks import TASKS
 from regime.reproductions.registry import CLAIMS
 from regime.reproductions.shipped import cards
-from regime.ui import launch
+from regime.ui import build
 from regime.ui.run.agents import LARGEST, digest
 
 SMALL = {"width": 16, "steps": 20, "samples": 32, "test_samples": 32, "probe_samples": 16, "seeds": 2}
@@ -195,8 +195,8 @@ def test_the_page_says_whether_there_are_tools(server):
 
 
 def test_without_the_extra_there_is_no_server_and_no_error(monkeypatch):
-    monkeypatch.setattr(launch, "find_spec", lambda _: None)
-    assert launch.serves_agents() is False
+    monkeypatch.setattr(build, "find_spec", lambda _: None)
+    assert build.launch_options()["mcp_server"] is False
 
 
 def test_a_small_answer_is_left_as_it_is():
