@@ -206,10 +206,29 @@ def test_a_press_before_the_server_has_read_new_rows_runs_on_them(mounted, scree
 def test_a_file_that_has_come_is_run_before_the_server_has_read_it(mounted, screens):
     page, form = mounted("toy")
     screen = screens["toy"]
-    shown = put(page, screen.uploaded(value(page), CLASSES.encode())[form.html])
+    shown = put(page, screen.give(value(page), screen.uploaded(CLASSES.encode()))[form.html])
     config = regime.ToyConfig(csv=CLASSES)
     assert (shown["waiting"], screen.config(shown).samples) == (["edit"], config.samples)
     assert put(page, screen.take(shown, new=True)[form.html])["waiting"] == []
+
+
+@pytest.mark.parametrize("then", ["a file", "a line that is typed"])
+def test_a_file_that_is_answered_late_does_not_replace_what_came_after_it(then, mounted, screens):
+    page, form = mounted("toy")
+    page.locator("summary").first.click()
+    files = [CLASSES, CLASSES.replace("x1", "other")]
+    for text in files[: 2 if then == "a file" else 1]:
+        page.locator("#toy-upload input").set_input_files({"name": "a.csv", "mimeType": "", "buffer": text.encode()})
+    page.wait_for_function(
+        "count => sent.filter(([name]) => name === 'upload').length === count", arg=2 if then == "a file" else 1
+    )
+    if then != "a file":
+        page.locator("#toy-csv-input").fill(files[1])
+    sent = sorted((data for name, data, _ in page.evaluate("sent") if name == "upload"), key=lambda data: -data["number"])
+    for data in sent:  # the newest first
+        put(page, screens["toy"].upload(value(page), gr.EventData(form.html, data))[form.html])
+    assert value(page)["csv"] == files[1]
+    assert value(page)["waiting"] == ["edit"]
 
 
 def test_what_is_used_before_the_script_has_come_counts(mounted):

@@ -173,7 +173,7 @@ def test_a_path_in_the_form_opens_no_file(screens, tmp_path):
 def test_an_upload_says_what_was_guessed_and_leaves_no_other_rows(screens):
     screen = screens["probe"]
     files = TEXTS.encode("utf-16"), b"caf\xe9,x\n", b"\x00\x01\x89PNG", b" \n"
-    good, old, broken, empty = (told(screen, screen.uploaded(values(screen, texts="a,b"), data)) for data in files)
+    good, old, broken, empty = (told(screen, screen.give(values(screen, texts="a,b"), screen.uploaded(data))) for data in files)
     assert good == {"texts": TEXTS, SAID: None}
     assert old["texts"] == "caf\N{LATIN SMALL LETTER E WITH ACUTE},x\n"
     assert "In doubt: the file is not UTF-8" in old[SAID]

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -33,15 +34,14 @@ class OwnRowsScreen(Screen):
         form.select(self.take, form, form, **about)
 
     def upload(self, value: Any, event: gr.EventData) -> Updates:
-        """Put a file's rows, which the page sent as a data URL, into the form, whose value is given; or none."""
-        try:
-            data = base64.b64decode(str(event.file).partition(",")[2])
-        except (AttributeError, TypeError, ValueError):  # a caller that is not the page
-            data = b""
-        return self.uploaded(value, data)
+        """Put the rows of a file, which came as a data URL and with a number, into the form, whose value is given; or none."""
+        data, number = b"", None
+        with suppress(AttributeError, TypeError, ValueError):  # a caller that is not the page
+            data, number = base64.b64decode(str(event.file).partition(",")[2]), event.number
+        return self.give(value, {**self.uploaded(data), "file": number})
 
-    def uploaded(self, value: Any, data: bytes) -> Updates:
-        """Put a file's rows into the form; or say what is wrong with the file, and leave no other rows in its place."""
+    def uploaded(self, data: bytes) -> dict[str, Any]:
+        """Return a file's rows as changes of the form; or what is wrong with the file, and no other rows in its place."""
         try:
             text, said = decoded(data)
             if not text.strip():
@@ -49,7 +49,7 @@ class OwnRowsScreen(Screen):
             said = said and notice(f"In doubt: {said}.")
         except ValueError as error:
             text, said = None, notice(f"Your rows cannot be read: {error}.", "bad")
-        return self.give(value, {self.rows: text, SAID: said})
+        return {self.rows: text, SAID: said}
 
     def take(self, value: Any, *, new: bool = False, typed: bool = False) -> Updates:
         """Say what is read of the rows, and ask for no more of them than there are.
@@ -74,7 +74,7 @@ class OwnRowsScreen(Screen):
         except ConfigError as error:
             return self.give(value, changes | {READ: notice(in_labels(in_words(error, self.rows)), "bad")})
         changes[READ] = rows_read(self.kind, config.read)
-        asked = sum(fields[name] * share.rows for name, share in config.shares.items() if isinstance(fields[name], int))
+        asked = sum(share.rows(fields[name]) for name, share in config.shares.items() if isinstance(fields[name], int))
         if own and (new or asked > config.read.rows):
             changes |= {name: getattr(config, name) for name in config.shares}
         return self.give(value, changes)

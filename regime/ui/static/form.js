@@ -83,13 +83,13 @@ const told = box => {
 
 const fold = box => ({ read: () => box.open, show: value => { box.open = Boolean(value); } });
 
-// A file to drop or to choose; `send` takes its content.
-const upload = (box, send) => {
+// A file to drop or to choose; `send` takes its content and its number, which `count` gives.
+const upload = (box, { count, send }) => {
   const [button, input] = box.children;
   const take = file => {
     if (!file) return;
-    const reader = new FileReader();
-    reader.addEventListener('load', () => send({ file: reader.result }));
+    const number = count(), reader = new FileReader();
+    reader.addEventListener('load', () => send({ file: reader.result, number }));
     reader.readAsDataURL(file.slice(0, 8e6));  // rows are far smaller: the server refuses that much
   };
   button.addEventListener('click', () => input.click());
@@ -111,9 +111,11 @@ const used = box => [...box.querySelectorAll('input, textarea, select')].some(fi
 export const mount = ({ element, props, trigger, watch }) => {
   const parts = {};
   let changes = 0;  // so that an answer says which of them it knows
+  let newest = 0;  // of the changes, the last one that gave rows: files may be answered in another order
   const waiting = {};  // newest changes of rows, or of how they are read, that the server has not answered, by event
   const rows = { read: () => parts.csv.read(), send: text => { parts.csv.show(text); send('csv'); }, split: () => SPLIT.map(name => parts[name].read()) };
-  const ways = { upload: data => trigger('upload', data), pad: rows };
+  const file = { count: () => { newest = changes += 1; return newest; }, send: data => trigger('upload', data) };
+  const ways = { upload: file, pad: rows };
   for (const box of element.querySelectorAll('[data-name]'))
     parts[box.dataset.name] = { box, ...(KINDS[box.dataset.control] ?? typed)(box, ways[box.dataset.control]) };
   const publish = () => {
@@ -127,12 +129,14 @@ export const mount = ({ element, props, trigger, watch }) => {
     changes += 1;
     const { event } = parts[name].box.dataset;
     if (event !== 'input') waiting[event] = changes;
+    if (event === 'edit') newest = changes;
     publish();
     trigger(event);
   };
   const show = (value, names) => {
     const answers = names.includes('answers') ? value.answers ?? changes : undefined;
-    if (waiting.edit > answers) { publish(); return; }  // to other rows: those that came since are still to be answered
+    const older = names.includes('file') && value.file < newest;
+    if (older || waiting.edit > answers) { publish(); return; }  // to other rows: those that came since are still to be answered
     for (const event of Object.keys(waiting)) if (waiting[event] <= answers) delete waiting[event];
     for (const name of names.filter(name => name in parts)) {
       parts[name].show(value[name]);
