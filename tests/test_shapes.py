@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-KERNELS = [f"tests/kernels/{name}" for name in ("test_linearization.py", "test_spectrum.py")]
-KERNELS += [f"tests/kernels/jacobian/test_{name}.py" for name in ("packed", "composed", "routed", "trace")]
-KERNELS += ["tests/kernels/jacobian/test_architectures.py::test_few_examples"]
-"""Tests that call every rule."""
+KERNELS = (
+    ("test_linearization.py", "test_spectrum.py", "jacobian/test_packed.py", "jacobian/test_composed.py"),
+    ("jacobian/test_routed.py", "jacobian/test_trace.py", "jacobian/test_architectures.py::test_few_examples"),
+)
+"""Tests that call every rule, as many in a process as take a minute or two."""
 AGAIN = (
     "few_examples and -1] and not (distances or heads-1 or mixer or pad-1)",
     "routed_rows_equal and (1-5 or (5-3 and not modules))",
@@ -83,9 +86,11 @@ def test_shapes_are_what_annotations_say() -> None:
     assert done.stdout.split("\n")[-2] == "checked"
 
 
-def test_shapes_of_kernels_are_what_annotations_say() -> None:
+@pytest.mark.parametrize("names", KERNELS, ids=["linearizations", "rules"])
+def test_shapes_of_kernels_are_what_annotations_say(names: tuple[str, ...]) -> None:
+    files = [f"tests/kernels/{name}" for name in names]
     done = subprocess.run(
-        [sys.executable, "-c", TESTS, "-q", "-x", "-p", "no:cacheprovider", "-k", REST, *KERNELS],
+        [sys.executable, "-c", TESTS, "-q", "-x", "-p", "no:cacheprovider", "-k", REST, *files],
         cwd=ROOT,
         env={**os.environ, "CHECK_SHAPES": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
