@@ -130,7 +130,7 @@ class SweepConfig(Config):
             return self.base.model_copy(update=point | more)
         except ConfigError as error:
             where = ", ".join(f"{name} = {show(value)}" for name, value in point.items())
-            raise ConfigError(f"axes at {where}: {error}") from None
+            raise ConfigError(f"axes: {error}" if str(error).startswith(where) else f"axes at {where}: {error}") from None
 
     def own_parts(self) -> list[tuple[str, str]]:
         """Return the parts of one's own, of the base and of the axes, each by the field that names it and its import path."""

@@ -68,6 +68,8 @@ from regime.config.read import Choices
         (ToyConfig, {"width": 2048, "max_seeds": 64}, r"seeds = 32, samples = 128 need .* GiB; allowed: at most 4 GiB"),
         (SweepConfig, {"base": {"max_seeds": 8}}, r"base.max_seeds = 8 is not allowed in a sweep, .*; allowed: null"),
         (SweepConfig, {"axes": {"max_seeds": [8]}}, r"axes.max_seeds is not allowed: no field to sweep"),
+        (SweepConfig, {"axes": {"width": ["x", 8]}}, r"^axes: width = 'x' is not allowed; allowed: an integer"),
+        (SweepConfig, {"axes": {"width": [8], "depth": [0]}}, r"^axes at depth = 0, width = 8: depth = 0 is not allowed"),
         (ProbeConfig, {"model": ""}, r"model = '' is not allowed"),
         (ProbeConfig, {"model": "x" * 97}, r"model = 'x+\.\.\. is not allowed; allowed: text of at most 96 characters"),
         (ProbeConfig, {"task": "own"}, r"texts = null is not allowed with task = 'own'; allowed: your rows"),

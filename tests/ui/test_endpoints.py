@@ -461,7 +461,7 @@ def test_a_sweep_that_was_cancelled_finds_its_cells_again(client, server):
     [
         ({"axes": {}}, "axes"),
         ({"axes": {"width": []}}, "axes.width"),
-        ({"axes": {"width": ["wide"]}}, "axes at width = 'wide'"),
+        ({"axes": {"width": ["wide"]}}, "axes: width = 'wide' is not allowed"),
         ({"axes": {"kind": ["toy"]}}, "axes.kind"),
         ({"axes": {"width": list(range(1, 1001)), "seed": list(range(1000))}}, "axes make 1,000,000 cells"),
         ({"base": {"width": 10**9}}, "base: width"),
