@@ -125,7 +125,14 @@ class Figure(Message):
 
 
 def log_log(title: str, x: str, y: str, series: list[Series]) -> Figure:
-    """Return a figure whose axes are both logarithmic; arguments as its fields."""
+    """Return a figure whose axes are both logarithmic.
+
+    Args:
+        title: what is seen.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        series: what is drawn.
+    """
     return Figure(title=title, x=x, y=y, log_x=True, log_y=True, series=series)
 
 

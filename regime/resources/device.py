@@ -68,7 +68,7 @@ def free_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + kept
     import psutil
 
-    return max(0, min(psutil.virtual_memory().available, *memory_left()))
+    return max(0, min([psutil.virtual_memory().available, *memory_left()]))
 
 
 @contextmanager

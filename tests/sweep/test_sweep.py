@@ -78,7 +78,7 @@ def test_a_table_has_one_column_for_the_step_size(axes, tmp_path):
 def test_a_report_says_on_what_it_was_run(seconds, processes, monkeypatch):
     """Of cells that take less than processes to start, on this one."""
     monkeypatch.setattr(local, "STARTING", seconds)
-    monkeypatch.setattr(local, "cores", lambda _: 2)
+    monkeypatch.setattr(local, "workers", lambda _: 2)
     started, *_, last = regime.stream(sweep())
     known = regime.SweepReport.from_dict(last.report).provenance
     assert started.workers == known.workers == processes

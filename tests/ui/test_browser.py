@@ -217,8 +217,11 @@ def menu(page):
 
 def take(page, name):
     """A file from the menu, as the browser saved it."""
-    with page.expect_download(timeout=MINUTES) as download:
-        menu(page).get_by_role("button", name=name).click()
+    try:
+        with page.expect_download(timeout=MINUTES) as download:
+            menu(page).get_by_role("button", name=name).click()
+    except sync_api.TimeoutError:
+        pytest.fail(f"no {name} came; the page says: {page.locator('.files:visible [role=status]').inner_text()}")
     return Path(download.value.path())
 
 
