@@ -16,8 +16,8 @@ FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_
 
 
 def named(*names: str) -> set[Callable]:
-    """Return what torch has under these names; a function of somebody else's may be called the same."""
-    return {getattr(owner, name) for owner in (torch, Tensor, functional) for name in names if hasattr(owner, name)}
+    """Return torch's functions of these names, of which a dtype may have one; somebody else's may be called the same."""
+    return {found for owner in (torch, Tensor, functional) for name in names if callable(found := getattr(owner, name, None))}
 
 
 def hides_an_axis() -> bool:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from regime import empirical_ntk, plan_ntk
 from regime.kernels.jacobian.capture import learn_structure
+from regime.kernels.jacobian.trace import ENTRYWISE
 from tests.kernels.jacobian.architectures import relative
 
 
@@ -104,3 +105,9 @@ def _fits(model: nn.Module, x: Tensor, memory: int) -> bool:
         return plan_ntk(model, x, memory=memory).examples >= 1
     except ValueError:
         return False
+
+
+def test_what_is_called_as_a_function_is_one() -> None:
+    """`float` is a method of tensors and a dtype of torch."""
+    assert Tensor.float in ENTRYWISE
+    assert all(map(callable, ENTRYWISE))
