@@ -52,7 +52,7 @@ TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretra
 OTHERS = {"lesson": "learn", "claim": "reproductions"}
 """Tabs without runs of their own, by what a link names in them."""
 ALL_TABS = (*TABS.values(), *OTHERS.values())
-QUEUE_SIZE = 64
+QUEUE_SIZE, LOOK = 64, 0.02  # calls that wait; seconds between looks for one: Gradio's 0.001 takes a tenth of a core, always
 THREADS = 128
 """More than all runs that compute or wait, each of which keeps one."""
 
@@ -93,6 +93,7 @@ def build() -> gr.Blocks:
         connect_links(demo, screens, tabs)
         demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
+    demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = LOOK
     tell_once(demo._queue, STREAMS)
     return demo
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import httpx
 import jsonschema
+import psutil
 import pytest
 from gradio_client import Client
 
@@ -225,6 +226,15 @@ def test_a_cancelled_run_stops_computing_within_a_second(client, server):
     assert server.computes(), "the run must be computing before it is cancelled, or this test shows nothing"
     job.cancel()
     assert server.rests(within=1)
+
+
+def test_a_server_that_has_nothing_to_do_does_nothing(server):
+    process, used = psutil.Process(server.pid), []
+    for _ in range(5):
+        before = sum(process.cpu_times()[:2])
+        time.sleep(1)
+        used.append(sum(process.cpu_times()[:2]) - before)
+    assert min(used) <= 0.02, "seconds of a second; to look for calls a thousand times took 0.1"
 
 
 def test_a_visitor_who_leaves_stops_their_run(server):
