@@ -196,16 +196,17 @@ def test_a_short_run_starts_by_itself_when_a_knob_is_let_go_and_a_long_one_does_
 def test_what_is_pressed_before_the_scripts_come_is_done_when_they_are_there(page, server):  # noqa: F811
     page.route("**/f*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))  # feed.js, files.js
     page.goto(server.url)
-    page.locator(".files:visible [role=status]").evaluate(
-        """status => { window.said = '';
-        new MutationObserver(() => { said += status.textContent; }).observe(status, {childList: true}); }"""
-    )  # what is said of a file goes as soon as the chip's run has begun
+    for place in (".files", ".link"):  # what is said there goes by itself, or as soon as the chip's run has begun
+        page.locator(f"{place}:visible [role=status]").evaluate(
+            """(status, place) => { (window.told ??= {})[place] = false;
+            new MutationObserver(() => { told[place] ||= !status.matches(':empty'); }).observe(status, {childList: true}); }""",
+            place,
+        )
     press(page, "Embed")
     menu(page).get_by_role("button", name="Layers, CSV").click()
     chip = page.get_by_role("button", name="Large alpha", exact=True)
     chip.click()
-    expect(page.locator(".link:visible [role=status]:not(:empty)")).to_have_count(1)  # or a field, where nothing may be copied
-    page.wait_for_function("window.said !== ''")
+    page.wait_for_function("told['.files'] && told['.link']")
     expect(page.get_by_role("slider", name="Output scale")).not_to_have_attribute("aria-valuetext", "0.1", timeout=MINUTES)
     expect(chip).to_have_attribute("aria-pressed", "true", timeout=MINUTES)
 
