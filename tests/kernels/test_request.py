@@ -145,12 +145,25 @@ def test_a_seed_that_no_generator_takes_is_refused() -> None:
     assert empirical_ntk(network(), X, outputs="projection", seed=2**63 - 1).total.shape == (6, 6)
 
 
+@pytest.mark.parametrize("message", ["only eight", ""])
+def test_a_model_that_asserts_how_many_examples_it_has_is_refused(message: str) -> None:
+    class Eight(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) != 8:
+                raise AssertionError(message)
+            return super().forward(x)
+
+    said = message or "AssertionError"
+    with pytest.raises(ValueError, match=rf"failed on .* \(3, 4\), all examples or some of them: {said}$"):
+        empirical_ntk(Eight(4, 2), torch.randn(8, 4))
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"other": torch.zeros(3, 5)}, r"other: the model or its readout failed on a tensor torch.float32 \(n, 5\): mat1"),
-        ({"other": torch.zeros(3, 4).double()}, r"other: .* a tensor torch.float64 \(n, 4\): "),
-        ({"batch": torch.zeros(3, 4, dtype=torch.long)}, r"batch: .* a tensor torch.int64 \(n, 4\): "),
+        ({"other": torch.zeros(3, 5)}, r"other: the model or its readout failed on a tensor torch.float32 \(3, 5\), .*: mat1"),
+        ({"other": torch.zeros(3, 4).double()}, r"other: .* a tensor torch.float64 \(3, 4\), "),
+        ({"batch": torch.zeros(3, 4, dtype=torch.long)}, r"batch: .* a tensor torch.int64 \(3, 4\), "),
     ],
 )
 def test_what_the_model_cannot_take_is_named(given: dict, said: str) -> None:
@@ -160,7 +173,7 @@ def test_what_the_model_cannot_take_is_named(given: dict, said: str) -> None:
 
 def test_a_batch_that_is_no_tokens_of_an_embedding_is_named() -> None:
     model = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2))
-    with pytest.raises(ValueError, match=r"batch: .* torch.int64 \(n, 2\): index out of range"):
+    with pytest.raises(ValueError, match=r"batch: .* torch.int64 \(3, 2\), .*: index out of range"):
         empirical_ntk(model, torch.full((4, 2), 7))
 
 

@@ -71,9 +71,9 @@ class FailedError(ValueError):
     def __init__(self, batch: Batch, why: Exception, name: str = "batch") -> None:
         parts = {"a tensor": batch} if isinstance(batch, Tensor) else batch
         tensors = {part: value for part, value in parts.items() if isinstance(value, Tensor)}
-        # some of the examples may have been passed, or all
-        shown = ", ".join(f"{part} {v.dtype} ({', '.join(['n', *map(str, v.shape[1:])])})" for part, v in tensors.items())
-        super().__init__(f"{name}: the model or its readout failed on {shown}: {why}")
+        shown = ", ".join(f"{part} {v.dtype} {tuple(v.shape)}" for part, v in tensors.items())
+        words = str(why) or type(why).__name__
+        super().__init__(f"{name}: the model or its readout failed on {shown}, all examples or some of them: {words}")
         self.batch, self.why = batch, why
 
 
@@ -207,15 +207,17 @@ def called(model: nn.Module, batch: Batch, readout: Readout | None) -> Any:
     try:
         output = model(batch) if isinstance(batch, Tensor) else model(**batch)
         return output if readout is None else readout(output, batch)
-    except (RuntimeError, IndexError) as error:
+    except (RuntimeError, IndexError, AssertionError) as error:
         if not failed(error):
             raise
         raise FailedError(batch, error) from error
 
 
 def failed(error: Exception) -> bool:
-    """Return whether an error is torch's own, of what it was asked to compute: no other kind, and no lack of memory."""
-    return type(error) in (RuntimeError, IndexError, NotImplementedError) and "allocate memory" not in str(error)
+    """Return whether an error is of a kind that torch has for what it was asked to compute, and no lack of memory."""
+    return type(error) in (RuntimeError, IndexError, NotImplementedError, AssertionError) and "allocate memory" not in str(
+        error
+    )
 
 
 def check_outputs(model: nn.Module, output: Any, n: int) -> None:
