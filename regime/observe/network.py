@@ -7,6 +7,7 @@ is widened, except where the network insists on it. It comes back as it was.
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,7 @@ from regime.kernels.jacobian.rounding import largest_row
 from regime.kernels.jacobian.single import halves, promoting, widen
 from regime.kernels.jacobian.undisturbed import Passes, undisturbed
 from regime.kernels.planning import watching
+from regime.observe.state import same_value, state_of
 
 Look = Callable[[Batch], AbstractContextManager[Readout | None]]
 """What sees the pass of some examples: the readout to use meanwhile."""
@@ -129,6 +131,26 @@ class Watched:
         moved = [n for n, parameter in self.model.named_parameters() if parameter.device != self.initial[n].device]
         if moved:
             raise ValueError(f"model: since the start, {moved[0]} went to another device; begin again where the network is now")
+
+    def _check_reached(
+        self, jacobians: dict[str, LayerJacobian | None], displaced: dict[str, dict[str, Tensor]], origin: dict[str, Any]
+    ) -> None:
+        """Refuse a network that evaluates with what it kept of trained parameters, in their place: no gradient reaches them."""
+        known = dict(self.model.named_buffers()).keys() | self.initial.keys()
+        state = {path: value for path, value in state_of(self.model, self._names()).items() if path not in known}
+        kept = [path for path, value in state.items() if isinstance(value, Tensor) and not same_value(value, origin.get(path))]
+        modules = dict(self.model.named_modules())
+        owners = {name: max((path for path in modules if name.startswith(f"{path}.")), key=len, default="") for name in kept}
+        for path, moved in displaced.items() if kept else ():
+            jacobian, place = jacobians[path], "" if path == ROOT else path
+            reached = {name for part in jacobian.parts for name in part.names} if jacobian else set()
+            lost = [self.trained[path][name] for name, d in moved.items() if name not in reached and bool((d != 0).any())]
+            instead = [name for name, owner in owners.items() if owner in (place, place.rpartition(".")[0])]
+            if lost and instead:
+                raise ValueError(
+                    f"model: {lost[0]} was trained, but no gradient reaches it: {instead[0]} was kept of an earlier pass in "
+                    "its place; let go of that before measuring, as a pass in training mode may do"
+                )
 
     @torch.inference_mode(False)
     def _theta(self, at_start: Set[str] = frozenset(), trained: Set[str] | None = None) -> dict[str, Tensor]:

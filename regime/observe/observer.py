@@ -93,6 +93,7 @@ class Observer(Watched):
         if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
             seen = self._seen()
             jacobians = self._capture(self.batch, self._theta(), seen.look)
+            self._check_reached(jacobians, displaced, self.origin.state)
             outputs, representations = seen.outputs, seen.representations
             kernels = self._kernels(jacobians)
             without = self._left_out(jacobians)

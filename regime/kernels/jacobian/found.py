@@ -138,5 +138,50 @@ class Found:
                 del own[key]
 
 
+@contextmanager
+def recomputed(model: nn.Module) -> Iterator[None]:
+    """Have a network compute anew what it keeps of its parameters while it evaluates, as LeViT does its attention's biases.
+
+    It is what a module's own `train` lets go of; where that changes parameters or buffers, as where an adapter is merged, or
+    fails, the network is taken as it is.
+    """
+    keepers = [module for module in model.modules() if _keeps(module)]
+    if not keepers:
+        yield
+        return
+    found, modes = Found(model), [(module, module.training) for module in model.modules()]
+    try:
+        if _changes(keepers, found):
+            found.restore()
+        for module, mode in modes:
+            module.training = mode
+        yield
+    finally:
+        found.restore()
+
+
+@torch.no_grad()
+def _changes(keepers: list[nn.Module], found: Found) -> bool:
+    """Whether to train these modules changes parameters or buffers, or fails; they have the values again that they had."""
+    own = dict.fromkeys(each for module in keepers for each in (*module.parameters(), *module.buffers()))
+    values = [(each, each.clone()) for each in own]
+    try:
+        for module in keepers:
+            module.train()
+        changed = found.moved() or not all(torch.equal(each, value) for each, value in values)
+    except Exception:  # whatever a module's own code raises
+        changed = True
+    found.moved(back=True)
+    for each, value in values if changed else ():
+        each.copy_(value)
+    return changed
+
+
+def _keeps(module: nn.Module) -> bool:
+    """Whether a module that evaluates has a `train` of its own, and keeps tensors beside parameters and buffers."""
+    own = not module.training and type(module).train is not nn.Module.train
+    return own and any(isinstance(value, Tensor) for _, value in attributes(module))
+
+
 def _lies(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
     return tensor.data_ptr(), tensor.size(), tensor.stride()  # lazy parameters have no shape

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import memory_of, view_like
 from regime.kernels.jacobian.batch import copied, failed, modules_of
-from regime.kernels.jacobian.found import Found, unhooked
+from regime.kernels.jacobian.found import Found, recomputed, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
@@ -52,7 +52,7 @@ def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
             finally:
                 held.passes.found.restore()  # what a pass left is no part of the network
             return
-        with EAGER.held(), full_precision(), unhooked(model), in_single(model):
+        with EAGER.held(), full_precision(), unhooked(model), recomputed(model), in_single(model):
             held.passes = Passes(model, held)
             try:
                 yield held.passes
