@@ -135,21 +135,26 @@ class Watched:
     def _check_reached(
         self, jacobians: dict[str, LayerJacobian | None], displaced: dict[str, dict[str, Tensor]], origin: dict[str, Any]
     ) -> None:
-        """Refuse a network that evaluates with what it kept of trained parameters, in their place: no gradient reaches them."""
-        known = dict(self.model.named_buffers()).keys() | self.initial.keys()
-        state = {path: value for path, value in state_of(self.model, self._names()).items() if path not in known}
-        kept = [path for path, value in state.items() if isinstance(value, Tensor) and not same_value(value, origin.get(path))]
-        modules = dict(self.model.named_modules())
-        owners = {name: max((path for path in modules if name.startswith(f"{path}.")), key=len, default="") for name in kept}
-        for path, moved in displaced.items() if kept else ():
+        """Refuse a network that evaluates with something else in the place of trained parameters: no gradient reaches them.
+
+        It may have kept what it computed of them, or merged an adapter into a frozen weight.
+        """
+        buffers, modules = dict(self.model.named_buffers()), dict(self.model.named_modules())
+        owners = {
+            name: max((path for path in modules if name.startswith(f"{path}.")), key=len, default="")
+            for name, value in state_of(self.model, self._names()).items()
+            if isinstance(value, Tensor | bool) and name not in buffers and not same_value(value, origin.get(name))
+        }
+        for path, moved in displaced.items() if owners else ():
             jacobian, place = jacobians[path], "" if path == ROOT else path
             reached = {name for part in jacobian.parts for name in part.names} if jacobian else set()
             lost = [self.trained[path][name] for name, d in moved.items() if name not in reached and bool((d != 0).any())]
             instead = [name for name, owner in owners.items() if owner in (place, place.rpartition(".")[0])]
             if lost and instead:
                 raise ValueError(
-                    f"model: {lost[0]} was trained, but no gradient reaches it: {instead[0]} was kept of an earlier pass in "
-                    "its place; let go of that before measuring, as a pass in training mode may do"
+                    f"model: {lost[0]} was trained, but no gradient reaches it, and {instead[0]} is not what it was at the "
+                    "start: what evaluation keeps or merges stands in its place; call model.train(), and pass a batch, before "
+                    "measuring"
                 )
 
     @torch.inference_mode(False)

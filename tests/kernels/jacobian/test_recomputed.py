@@ -1,5 +1,6 @@
 """Networks that keep, while they evaluate, what they computed of their parameters: it is computed anew, or refused."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -136,10 +137,29 @@ def test_what_a_pass_alone_lets_go_of_is_refused_where_it_stands_for_what_was_tr
     model = network(lambda i, o: Normed(i, o, cleared="pass"))
     monitor = regime.Monitor(model, X)
     evaluated(trained(model))
-    with pytest.raises(ValueError, match=r"^model: 0\.v was trained, but no gradient reaches it: 0\.weight was kept of"):
+    with pytest.raises(ValueError, match=r"^model: 0\.v was trained, but no gradient reaches it, and 0\.weight is not what"):
         monitor.measure(3)
     model.train()(X)
     assert monitor.measure(3).measures["kernel_change"] > 0
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_adapters_that_are_merged_as_the_network_evaluates_are_refused_until_they_are_taken_out(first: bool) -> None:
+    model = nn.Sequential(*network(Merged), nn.Tanh(), nn.Linear(2, 2)).double()
+    for layer in (model[0], model[2]):
+        layer.requires_grad_(False)
+        layer.down.requires_grad_()
+        layer.up.requires_grad_()
+    alike = copy.deepcopy(model)
+    expected = regime.Monitor(alike, X)
+    monitor = regime.Monitor(evaluated(model) if first else model, X)
+    evaluated(trained(model))
+    with pytest.raises(ValueError, match=r"^model: 0\.down was trained, but no gradient reaches it, and 0\.\w+ is not what"):
+        monitor.measure(3)
+    model.train()
+    change = monitor.measure(3).measures["kernel_change"]
+    trained(alike)
+    assert change == pytest.approx(expected.measure(3).measures["kernel_change"], rel=1e-6)
 
 
 def test_a_network_that_merges_as_it_evaluates_is_taken_as_it_is() -> None:
