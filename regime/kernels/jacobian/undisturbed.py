@@ -59,7 +59,10 @@ def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
             except RuntimeError as error:
                 if not failed(error):
                     raise
-                raise ValueError(f"model: torch cannot compute its gradients: {error}") from error
+                written = [name for name, own in model.named_parameters() if id(own) in held.moving]
+                why = f"its forward pass writes into {', '.join(written[:3])}; call it once before, if it does so once: "
+                why = why if written and "inplace" in str(error) else "torch cannot compute its gradients: "
+                raise ValueError(f"model: {why}{error}") from error
             finally:
                 held.passes.end()
                 held.passes = None

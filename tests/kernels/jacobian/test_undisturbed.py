@@ -641,3 +641,27 @@ def test_gradients_that_torch_cannot_compute_are_refused_in_its_words() -> None:
             ValueError, match="torch cannot compute its gradients: Trying to backward through the graph a second"
         ):
             measure(Cached(), X)
+
+
+class Rescaling(nn.Linear):
+    """Halves its weight as it evaluates, once, as RWKV does."""
+
+    halved = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.halved:
+            with torch.no_grad():
+                self.weight.mul_(0.5)
+            self.halved = True
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "measure", [regime.empirical_ntk, regime.Linearization.of, regime.Monitor], ids=["kernel", "linearization", "monitor"]
+)
+def test_a_network_that_rescales_a_weight_once_is_told_to_do_so_before(measure: Callable) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), Rescaling(5, 2)), torch.randn(8, 4)
+    with pytest.raises(ValueError, match=r"^model: its forward pass writes into 2\.weight; call it once before, "):
+        measure(model, x)
+    model(x)
+    measure(model, x)
