@@ -201,7 +201,7 @@ class _Layers:
         for way in ways:
             odd, self.odd = self.odd, {}
             for path, parts in way(odd).items():
-                self._hand_on(path, parts)
+                self._hand_on(path, parts, plain=way is ways[-1])
         return not self.odd
 
     def _complete(self, path: str) -> None:
@@ -220,9 +220,10 @@ class _Layers:
             if not self.waiting[use]:
                 use.forget(arguments=self.last)
 
-    def _hand_on(self, path: str, parts: Sequence[Part]) -> None:
+    def _hand_on(self, path: str, parts: Sequence[Part], plain: bool = False) -> None:
+        """Hand a layer on where the check agrees; `plain` gradients of single examples also where that says nothing of them."""
         jacobian = LayerJacobian(tuple(parts)) if parts else None
-        if not self.check.agrees(path, jacobian):
+        if not self.check.agrees(path, jacobian) or (not plain and self.check.misses(path, jacobian)):
             self.odd[path] = self.parameters[path]
         elif jacobian is not None:
             self.take(path, jacobian)

@@ -18,6 +18,7 @@ from regime.kernels.jacobian.batch import widened
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.part import dense, real, sketch, wide
+from regime.kernels.jacobian.parts import RowsPart
 from regime.kernels.jacobian.rounding import SINGLE, Jitter
 
 PRECISION = 1e-6
@@ -126,6 +127,15 @@ class GradientCheck:
         squares = torch.stack([known.size, known.error(mixed), (2 * kernel.tril().sum() - kernel.trace()).double()])
         size, error, norm = (max(0.0, square) ** 0.5 for square in squares.tolist())  # a GPU is waited for once
         return max(abs(norm - size), error) <= self.tolerance * size + self.noise + JITTER * self.moved[path]
+
+    def misses(self, path: str, jacobian: LayerJacobian | None) -> bool:
+        """Return whether a parameter of any function has gradients on other examples alone, so that these tell nothing."""
+        if jacobian is None:
+            return False
+        parts = {part.name: part for part in jacobian.parts if isinstance(part, RowsPart)}
+        known = {name: own.any() for name, own in self.known[path].sketches.items() if name in parts}
+        told = dict(zip(known, torch.stack([*known.values()]).tolist() if known else (), strict=True))
+        return any(bool(part.j.any()) for name, part in parts.items() if not told.get(name))
 
     def unlike(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether gradients of these examples are others in their batch, of which these are the outputs, by autograd alone."""

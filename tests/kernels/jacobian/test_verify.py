@@ -499,3 +499,33 @@ def test_outputs_whose_gradients_are_cut_off_are_refused(forward: Callable, read
 def test_complex_parameters_may_be_conjugated(used: Callable) -> None:
     model = Net(lambda net, x: (x.to(net.w.dtype) @ used(net.w)).abs(), dtype=torch.complex128)
     assert_exact(model, inputs())
+
+
+@pytest.mark.parametrize("row", range(9))
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda view, p: view.remainder_(p),
+        lambda view, p: view.clamp_(max=p),
+        lambda view, p: view.mul_(torch.where(view.detach().abs() > 1, p, torch.ones_like(p))),
+    ],
+    ids=["remainder", "clamp", "where"],
+)
+def test_a_parameter_that_one_example_alone_meets_is_checked_on_it_or_taken_one_by_one(write: Callable, row: int) -> None:
+    class Shared(nn.Module):
+        """Writes into a view of what is also returned, so that gradients come to the call by two ways."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.p = nn.Linear(5, 4).double(), nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            kept = torch.tanh(self.layer(x)) ** 2 * (1 + 9 * (x.abs().amax(1, keepdim=True) > 50))
+            return torch.cat([write(kept[:, :], self.p), kept], 1)
+
+    torch.manual_seed(0)
+    x = inputs() / 10
+    x[row] *= 1000 / x[row].abs().max()
+    model = Shared()
+    assert float(empirical_ntk(model, x, method="dense").layers["(root)"][row, row]) > 0
+    assert relative(empirical_ntk(model, x).layers["(root)"], empirical_ntk(model, x, method="dense").layers["(root)"]) < 1e-9
