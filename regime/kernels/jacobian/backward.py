@@ -80,8 +80,7 @@ def differentiate(
         return
     if c > 1 and not torch.is_anomaly_enabled() and all(node.name() in BATCHED for node in graph):
         each = torch.eye(c, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(c, n, c)
-        settings = {"is_grads_batched": True, "materialize_grads": True, "retain_graph": keep}
-        found = list(torch.autograd.grad(outputs, [use.edge for use in uses], each, **settings))
+        found = gradients_at(outputs, uses, each, is_grads_batched=True, retain_graph=keep)
         for use in reversed(uses):
             use.gradients = [by_example(gradient, use.site.axis) for gradient in found.pop()]
             arrived(use)
@@ -108,16 +107,33 @@ def differentiate(
     try:
         for k in range(c):
             missed.update(uses)
-            settings = {"retain_graph": keep or k < c - 1, "materialize_grads": True}
-            found = torch.autograd.grad(outputs[:, k].sum(), [use.edge for use in ends], **settings)
+            found = gradients_at(outputs[:, k].sum(), ends, retain_graph=keep or k < c - 1)
             for use, gradient in zip(ends, found, strict=True):
                 met(use, gradient)
             for use in [use for use in uses if use in missed]:  # this output does not depend on them
-                result = use.edge.node._input_metadata[use.edge.output_nr]
-                met(use, torch.zeros(result.shape, dtype=result.dtype, device=result.device))
+                met(use, _no_gradient(use))
     finally:
         for each in hooks:
             each.remove()
+
+
+def gradients_at(outputs: Tensor, uses: Sequence[Use], each: Tensor | None = None, **settings: bool) -> list[Tensor]:
+    """Return gradients with respect to calls' results, zeros where a backward function gives none: torch makes none at an edge.
+
+    Args:
+        outputs: what is differentiated.
+        uses: the calls.
+        each: weights of the outputs, a batch of them; None: the sum.
+        settings: of `torch.autograd.grad`.
+    """
+    found = torch.autograd.grad(outputs, [use.edge for use in uses], each, allow_unused=True, **settings)
+    lead = () if each is None else each.shape[:1]
+    return [_no_gradient(use, *lead) if gradient is None else gradient for use, gradient in zip(uses, found, strict=True)]
+
+
+def _no_gradient(use: Use, *lead: int) -> Tensor:
+    result = use.edge.node._input_metadata[use.edge.output_nr]
+    return torch.zeros((*lead, *result.shape), dtype=result.dtype, device=result.device)
 
 
 def _ends(uses: Sequence[Use], graph: Graph) -> list[Use]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.assembly import collected, parts_of
-from regime.kernels.jacobian.backward import differentiate, graph_under
+from regime.kernels.jacobian.backward import differentiate, gradients_at, graph_under
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate, size
 from regime.kernels.jacobian.calls import ROWWISE
 from regime.kernels.jacobian.parameters import Layers
@@ -93,7 +93,7 @@ def _owners(outputs: Float[Tensor, "n C"], uses: Sequence[Use]) -> list[Int[Tens
 
     def rows(values: Tensor) -> list[Tensor]:
         """Gradients of a sum of values."""
-        found = torch.autograd.grad(values.sum(), [use.edge for use in uses], retain_graph=True, materialize_grads=True)
+        found = gradients_at(values.sum(), uses, retain_graph=True)
         known = [use.site.axis is not WHOLE for use in uses]
         return [
             by_example(each, use.site.axis).flatten(0, 1).flatten(1) if placed else each.flatten(0, -2)

@@ -529,3 +529,35 @@ def test_a_parameter_that_one_example_alone_meets_is_checked_on_it_or_taken_one_
     model = Shared()
     assert float(empirical_ntk(model, x, method="dense").layers["(root)"][row, row]) > 0
     assert relative(empirical_ntk(model, x).layers["(root)"], empirical_ntk(model, x, method="dense").layers["(root)"]) < 1e-9
+
+
+class Stopped(torch.autograd.Function):
+    """Has no gradient, rather than one of zeros."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        del ctx
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> None:
+        del ctx, gradient
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: x @ net.v.T + Stopped.apply(torch.tanh(x @ net.w.T) @ net.v.T),
+        lambda net, x: (x @ net.v.T) * Stopped.apply(torch.tanh(x @ net.w.T) @ net.v.T),
+        lambda net, x: torch.stack([(x @ net.v.T)[:, 0], Stopped.apply(torch.tanh(x @ net.w.T))[:, 0]], 1),
+        lambda net, x: (torch.tanh(x @ net.w.T) + Stopped.apply(torch.tanh(x @ net.w.T))) @ net.v.T,
+        lambda net, x: x @ net.v.T + torch.linalg.vector_norm(functional.linear(x, net.w, net.b), 0, dim=1, keepdim=True),
+        lambda net, x: x @ net.v.T + Stopped.apply(x.flip(0) @ net.w.T @ net.v.T).flip(0),
+    ],
+    ids=["added", "multiplied", "one output", "twice", "torch's own", "in another order"],
+)
+def test_a_function_without_a_gradient_stops_it(function: Callable) -> None:
+    net, x = Net(function), inputs()
+    expected = empirical_ntk(net, x, outputs="full", method="dense").total
+    assert relative(empirical_ntk(net, x, outputs="full").total, expected) < 1e-9
+    assert Linearization.of(net, x).shape[0] == 18
