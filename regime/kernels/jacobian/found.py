@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, PARTS, Fields, attributes, within
+from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, INTERNAL, PARTS, Fields, attributes, within
 from regime.kernels.jacobian.chance import EVERYBODYS, same_state, set_state, state_of
+from regime.kernels.jacobian.functions import tensors_in
 
 
 @contextmanager
@@ -178,9 +179,9 @@ def _changes(keepers: list[nn.Module], found: Found) -> bool:
 
 
 def _keeps(module: nn.Module) -> bool:
-    """Whether a module that evaluates has a `train` of its own, and keeps tensors beside parameters and buffers."""
+    """Whether a module that evaluates has a `train` of its own, and itself keeps tensors beside parameters and buffers."""
     own = not module.training and type(module).train is not nn.Module.train
-    return own and any(isinstance(value, Tensor) for _, value in attributes(module))
+    return own and bool(tensors_in([value for name, value in vars(module).items() if name not in INTERNAL]))
 
 
 def _lies(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
