@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -12,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from regime.kernels.jacobian.attributes import GENERATORS, HOOKS, INTERNAL, PARTS, Fields, attributes, within
+from regime.kernels.jacobian.attributes import CONTAINERS, GENERATORS, HOOKS, INTERNAL, PARTS, Fields, attributes, within
 from regime.kernels.jacobian.chance import EVERYBODYS, same_state, set_state, state_of
-from regime.kernels.jacobian.functions import tensors_in
 
 
 @contextmanager
@@ -180,8 +180,11 @@ def _changes(keepers: list[nn.Module], found: Found) -> bool:
 
 def _keeps(module: nn.Module) -> bool:
     """Whether a module that evaluates has a `train` of its own, and itself keeps tensors beside parameters and buffers."""
-    own = not module.training and type(module).train is not nn.Module.train
-    return own and bool(tensors_in([value for name, value in vars(module).items() if name not in INTERNAL]))
+    if module.training or type(module).train is nn.Module.train:
+        return False
+    own = [value for name, value in vars(module).items() if name not in INTERNAL]
+    inside = (value.values() if isinstance(value, dict) else value for value in own if isinstance(value, CONTAINERS))
+    return any(isinstance(each, Tensor) for each in chain(own, *inside))
 
 
 def _lies(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
