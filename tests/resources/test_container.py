@@ -52,9 +52,13 @@ CASES = {
         1,
         [500],
     ),
-    "version 1 without a quota": (
+    "version 1 without limits": (
         DOCKER,
-        {"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+        {
+            "cpu,cpuacct/cpu.cfs_quota_us": "-1",
+            "cpu,cpuacct/cpu.cfs_period_us": "100000",
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+        },
         64,
         [],
     ),
