@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import torch
 from jaxtyping import Float
@@ -65,8 +66,8 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
         around = (row, len(source.tensor) - row - len(made.tensor))
         return [replace(each, g=functional.pad(each.g, around)) for each in contributions]
     shape = tuple(made.tensor.shape)
-    j = sum(_explicit(each, shape) for each in contributions)
-    j = j.view(*j.shape[:2], *shape)
+    j = reduce(torch.add, (_explicit(each, shape) for each in contributions))
+    j = j.reshape(*j.shape[:2], *shape)
     if use.site.function is functional.embedding and source.tensor is use.tensors[1]:
         ids = use.tensors[0].flatten().expand(len(j), -1)
         return [lookup(use, source.tensor, ids, j.reshape(*j.shape[:2], -1, j.shape[-1]).transpose(1, 2))]
@@ -138,7 +139,7 @@ def _part(name: str, contributions: list[Contribution], shape: tuple[int, ...]) 
         dense = DensePart(a, g, name, None, transposed, shape)
         if not (table and transposed):
             return TiedPart(table, dense) if table else dense
-    return RowsPart(wide(sum(_explicit(each, shape) for each in contributions)), name, shape)
+    return RowsPart(wide(reduce(torch.add, (_explicit(each, shape) for each in contributions))), name, shape)
 
 
 def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

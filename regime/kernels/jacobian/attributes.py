@@ -26,7 +26,8 @@ PLAIN = bool | int | float | complex | str | bytes | None
 GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
 VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset | GENERATORS
 CONTAINERS = dict | list | tuple | deque
-DATA = VALUES | CONTAINERS | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | type
+KEPT = VALUES | CONTAINERS
+DATA = KEPT | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | type
 
 
 class Fields:
@@ -141,7 +142,7 @@ def _slots(value: Any) -> dict[str, Any]:
 
 def _of_class(kind: type) -> dict[str, Any]:
     values = {name: value for name, value in vars(kind).items() if type(value) is not FunctionType and name[:2] != "__"}
-    return {name: value for name, value in values.items() if isinstance(value, VALUES | CONTAINERS)}
+    return {name: value for name, value in values.items() if isinstance(value, KEPT)}
 
 
 def _in_cell(cell: CellType) -> dict[str, Any]:

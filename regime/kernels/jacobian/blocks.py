@@ -126,8 +126,8 @@ def _inner_products(a: Tensor, b: Tensor) -> Tensor:
     length = a.shape[-1]
     whole = length // SUMMED * SUMMED
     if whole <= SUMMED or a.dim() > 2:
-        pieces = zip(a.split(SUMMED, dim=-1), b.split(SUMMED, dim=-1), strict=True)
-        return sum(left @ right.mT for left, right in pieces)
+        first, *others = zip(a.split(SUMMED, dim=-1), b.split(SUMMED, dim=-1), strict=True)
+        return sum((left @ right.mT for left, right in others), first[0] @ first[1].mT)
     left, right = (x[:, :whole].unflatten(1, (-1, SUMMED)).transpose(0, 1) for x in (a, b))
     summed = torch.bmm(left, right.mT).sum(0)
     return torch.addmm(summed, a[:, whole:], b[:, whole:].mT) if whole < length else summed

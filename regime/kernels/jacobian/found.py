@@ -61,6 +61,8 @@ class Found:
     def restore(self) -> None:
         """Put everything back for another pass; hooks that were added around passes stay."""
         for own, before in self.dicts:
+            if not own and not before:
+                continue  # most are empty
             if list(own) != list(before) or not all(map(is_, own.values(), before.values())):
                 own.clear()
                 own.update(before)

@@ -15,6 +15,10 @@ FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_
 """Names of functions that do not look at numbers; what `__get__` gives may be a tensor."""
 
 
+SETTINGS = {type(None), bool, int, float, str, torch.dtype, torch.device}
+"""Types of most arguments that hold no tensor."""
+
+
 def named(*names: str) -> set[Callable]:
     """Return torch's functions of these names, of which a dtype may have one; somebody else's may be called the same."""
     return {found for owner in (torch, Tensor, functional) for name in names if callable(found := getattr(owner, name, None))}
@@ -29,7 +33,7 @@ def tensors_in(values: Any) -> list[Tensor]:
     """The tensors of nested arguments, in order; called at every function of a pass."""
     if isinstance(values, Tensor):
         return [values]
-    if not isinstance(values, list | tuple):
+    if type(values) is not tuple and not isinstance(values, list | tuple):
         if not isinstance(values, Mapping):
             return []
         values = values.values()
@@ -37,7 +41,7 @@ def tensors_in(values: Any) -> list[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
-        elif value is not None:
+        elif type(value) not in SETTINGS:
             found += tensors_in(value)
     return found
 

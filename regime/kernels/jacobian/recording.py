@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.composed import Composed
 from regime.kernels.jacobian.functions import changes_in_place, hides_an_axis, tensors_in
@@ -67,6 +66,15 @@ class Use:
             self.args, self.kwargs, self.tensors = (), {}, []
 
 
+def _as_given(values: Any) -> Any:
+    """Arguments as they are now: a list that a call is given may grow after it."""
+    if isinstance(values, dict):
+        return {name: _as_given(value) for name, value in values.items()}
+    if type(values) in (list, tuple):
+        return type(values)(_as_given(value) for value in values)
+    return values
+
+
 class Recording(Composed):
     """Keeps the calls at which something shared takes part, as a structure foresees them."""
 
@@ -83,7 +91,7 @@ class Recording(Composed):
         met = {id(t): self.entries[id(t)] for t in tensors if id(t) in self.entries}
         if not met:
             return function(*args, **kwargs)
-        kept, by_name = tree_map(lambda value: value, (args, kwargs))  # a list that a call is given may grow after it
+        kept, by_name = _as_given(args), _as_given(kwargs)
         if changes_in_place(function) and args and isinstance(args[0], Tensor) and id(args[0]) not in met:
             kept = (args[0].detach().clone(), *kept[1:])
         output = function(*args, **kwargs)

@@ -41,16 +41,16 @@ class Reordered:
         self.asked = 0
         """How many numbers that depend on the batch Python asked for, one by one."""
 
-    def follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor], output: Any) -> None:
         """Learn of one call what its results are.
 
         Args:
             function: that was called.
             args: its arguments.
             kwargs: by name.
+            tensors: among them.
             output: what it gave.
         """
-        tensors = tensors_in((args, kwargs))
         met = [tensor for tensor in tensors if id(tensor) in self.examples]
         if not met:
             return

@@ -70,22 +70,21 @@ class Log(Composed):
 
     def _called(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = function(*args, **kwargs)
-        self._follow(function, args, kwargs, output)
+        tensors = tensors_in((args, kwargs))
+        self._follow(function, args, kwargs, tensors, output)
         outputs = differentiable(output)
         if any(each.is_nested for each in outputs):
             raise ValueError("model: it makes nested tensors, in which no axis counts the examples; pad them to one tensor")
-        if outputs:
-            tensors = tensors_in((args, kwargs))
-            if not returns_its_argument(function, tensors, outputs):
-                self.calls.append(Call(object() if hides_an_axis() else function, tensors, outputs))  # like no other then
+        if outputs and not returns_its_argument(function, tensors, outputs):
+            self.calls.append(Call(object() if hides_an_axis() else function, tensors, outputs))  # like no other then
         return output
 
-    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        self.reordered.follow(function, args, kwargs, output)
+    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor], output: Any) -> None:
+        self.reordered.follow(function, args, kwargs, tensors, output)
 
     def _open(self, function: Callable, calls: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         output = super()._open(function, calls, args, kwargs)
-        self._follow(function, args, kwargs, output)
+        self._follow(function, args, kwargs, tensors_in((args, kwargs)), output)
         return output
 
 
@@ -97,22 +96,21 @@ class RowLog(Log):
         rows = isinstance(batch, Tensor) and batch.dim() == 2 and batch.is_floating_point()
         self.known = {id(batch): batch} if rows else {}
 
-    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def _follow(self, function: Callable, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor], output: Any) -> None:
         if self.known:
             counts = type(output) in (int, torch.Size)  # may be of the examples, which three of a batch of three do not tell
             if function.__name__ in FACTS and not (counts or isinstance(output, Tensor)):
                 return
-            if isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, args, kwargs):
+            if isinstance(output, Tensor) and output.dim() == 2 and self._treats_apart(function, tensors):
                 self.known[id(output)] = output
                 return
-            if not tensors_in((args, kwargs)):
+            if not tensors:
                 return
             self.reordered.examples.update(self.known)
             self.known = {}
-        super()._follow(function, args, kwargs, output)
+        super()._follow(function, args, kwargs, tensors, output)
 
-    def _treats_apart(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
-        met = tensors_in((args, kwargs))
+    def _treats_apart(self, function: Callable, met: list[Tensor]) -> bool:
         if function is functional.linear:
             return id(met[0]) in self.known and all(isinstance(each, nn.Parameter) for each in met[1:])
         return function in ENTRYWISE and all(id(each) in self.known for each in met)

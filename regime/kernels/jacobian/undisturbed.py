@@ -157,7 +157,7 @@ class Passes:
             self.modes.close()
             cast = self.found.over()
             self.known.moves |= self.found.moved()
-            if names := [name for name, parameter in self.model.named_parameters() if cast and id(parameter) in cast]:
+            if cast and (names := [name for name, own in self.model.named_parameters() if id(own) in cast]):
                 raise RuntimeError(
                     f"the forward pass casts parameters of its own, {', '.join(names[:3])}, which loses their gradients; call "
                     "the model once before, which leaves them cast"

@@ -9,6 +9,7 @@ that no error hides in their sum.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from math import hypot, isfinite
 
 import torch
 from jaxtyping import Float, Int
@@ -117,16 +118,31 @@ class GradientCheck:
         known = self.known[path]
         if jacobian is None:
             return float(known.size) ** 0.5 <= self.noise + JITTER * self.moved[path]
-        c, r = self.weights
-
-        def mix(g: Tensor) -> Tensor:
-            return c.to(g).view(-1, *[1] * (g.dim() - 1)) * (r.to(g).unsqueeze(0) @ g)
-
-        mixed = jacobian.rows(self.index).of_outputs(mix)
+        mixed = jacobian.rows(self.index).of_outputs(self._mix)
         kernel = mixed.kernel(mixed, "trace", out=mixed.zeros(mixed.examples, "trace"))
-        squares = torch.stack([known.size, known.error(mixed), (2 * kernel.tril().sum() - kernel.trace()).double()])
-        size, error, norm = (max(0.0, square) ** 0.5 for square in squares.tolist())  # a GPU is waited for once
-        return max(abs(norm - size), error) <= self.tolerance * size + self.noise + JITTER * self.moved[path]
+        found = torch.stack([known.size, (kernel.double() * self._twice_below).sum(), *known.errors(mixed)])
+        square, of_kernel, *errors = found.tolist()  # a GPU is waited for once
+        size, error = max(0.0, square) ** 0.5, hypot(*(max(0.0, each) for each in errors))
+        # a kernel that is out of range here may not be with other examples
+        apart = abs(max(0.0, of_kernel) ** 0.5 - size) if isfinite(of_kernel) else 0.0
+        return max(apart, error) <= self.tolerance * size + self.noise + JITTER * self.moved[path]
+
+    def _mix(self, g: Float[Tensor, "k *T C p"]) -> Float[Tensor, "k *T 1 p"]:
+        """The gradients of the mixture, of each example."""
+        weights = self._by_example.to(g).view(len(g), *[1] * (g.dim() - 3), -1, 1)
+        return g * weights if g.shape[-2] == 1 else (g * weights).sum(-2, keepdim=True)
+
+    @cached_property
+    def _by_example(self) -> Float[Tensor, "k C"]:
+        """c_i r_k."""
+        c, r = self.weights
+        return c.unsqueeze(1) * r
+
+    @cached_property
+    def _twice_below(self) -> Float[Tensor, "k k"]:
+        """Of a symmetric kernel the lower triangle is there: everything beside the diagonal counts twice."""
+        ones = torch.ones(len(self.rows), len(self.rows), dtype=torch.float64, device=self.outputs.device)
+        return ones.tril() + ones.tril(-1)
 
     def misses(self, path: str, jacobian: LayerJacobian | None) -> bool:
         """Return whether a parameter of any function has gradients on other examples alone, so that these tell nothing."""
@@ -167,11 +183,11 @@ class _Gradient:
         """||G||, or about that where its squares underflow."""
         return max(float(self.size), float(sum(each.double().square().sum() for each in self.sketches.values()))) ** 0.5
 
-    def error(self, jacobian: LayerJacobian) -> Float[Tensor, ""]:
-        """||J^T 1 - G||^2, of weights along a random direction."""
+    def errors(self, jacobian: LayerJacobian) -> list[Float[Tensor, ""]]:
+        """||J^T 1 - G|| of each parameter, of weights along a random direction."""
         parts = {name: part for part in jacobian.parts for name in part.names if name in self.sketches}
         differences = [part.sketch(name) - self.sketches[name] for name, part in parts.items()]
-        return sum((each.double().square().sum() for each in differences), 0 * self.size)
+        return [torch.linalg.vector_norm(each, dtype=torch.float64) for each in differences]
 
 
 def tolerance_of(rounding: float) -> float:
@@ -182,7 +198,7 @@ def tolerance_of(rounding: float) -> float:
 def squared(tensor: Tensor) -> Float[Tensor, ""]:
     """Return the sum of squares, by rows first: one float32 sum over 16 million products is off by 5e-4."""
     rows = tensor.flatten(1) if tensor.dim() > 1 else tensor
-    return torch.linalg.vector_norm(rows, dim=-1).double().square().sum()
+    return torch.linalg.vector_norm(torch.linalg.vector_norm(rows, dim=-1), dtype=torch.float64).square()
 
 
 def near(one: Tensor, two: Tensor, relative: float, noise: Callable[[], float] | None = None) -> bool:
