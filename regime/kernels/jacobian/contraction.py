@@ -20,6 +20,8 @@ from regime.kernels.jacobian.blocks import WORKSPACE, Method, Outputs, add_rows,
 CACHED, WIDE, FEWEST = 8 * 2**20, 512, 8192
 """On a CPU: bytes of explicit gradients at once, which stay in the cache until they are used; the most columns of a weight
 among them, so that there are rows enough for a fast product; entries of an example at least."""
+FEW = 128
+"""Positions of which products take less time than to look for those whose gradients are zero."""
 MEMORY = 64
 """Multiply-adds in the time that an entry of an explicit gradient takes to be written and read back (measured with AVX-512)."""
 
@@ -146,7 +148,7 @@ example begins, and the last one ends."""
 
 def _live(a: Float[Tensor, "*s n T i"], g: Float[Tensor, "*s n T C o"]) -> Positions:
     """All positions, or without those at which every gradient is zero: padding, or tokens before the one that is read."""
-    if a.shape[-2] > 1 and a.dim() == 3:
+    if a.shape[-2] > 1 and a.dim() == 3 and a.shape[0] * a.shape[1] > FEW:
         live = live_positions(g)
         if live is not None:
             index = live.flatten().nonzero()[:, 0]  # once: every nonzero() waits for a GPU
