@@ -1,10 +1,10 @@
 """Losses and errors of outputs F against targets y. Two classes are one output, -1 or +1; C classes one-hot less 1/C."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -58,10 +58,25 @@ def error(outputs: Outputs, targets: Targets, classes: int) -> Float[Tensor, "*s
     """
     if classes == 0:
         spread = (targets - targets.mean(-2, keepdim=True)).square().sum((-2, -1))
-        varies = (targets != targets[:1]).any()  # the mean of equal targets is off by rounding
-        return (outputs - targets).square().sum((-2, -1)) / (spread * varies)
+        return (outputs - targets).square().sum((-2, -1)) / (spread * _vary(targets))
     if classes == 2:
         wrong = (1 - outputs.sign() * targets.sign()).mean((-2, -1)) / 2
     else:
         wrong = (outputs.argmax(-1) != targets.argmax(-1)).to(outputs.dtype).mean(-1)
     return torch.where(outputs.isfinite().all(-1).all(-1), wrong, torch.full_like(wrong, torch.nan))
+
+
+def undefined_errors(targets: Mapping[str, Targets], classes: int, predictors: Iterable[str]) -> dict[str, str]:
+    """Return why errors are not defined, by name: in regression, those on points whose targets are all the same.
+
+    Args:
+        targets: by points, such as "train".
+        classes: as in `error`.
+        predictors: what is before the names of each one's errors.
+    """
+    still = [points for points, y in targets.items() if classes == 0 and not _vary(y)]
+    return {f"{who}{points}_error": "the targets are constant" for who in predictors for points in still}
+
+
+def _vary(targets: Targets) -> Bool[Tensor, ""]:
+    return (targets != targets[:1]).any()  # the mean of equal targets is off by rounding

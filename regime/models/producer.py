@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.config import ProbeConfig
-from regime.dynamics.losses import error
+from regime.dynamics.losses import error, undefined_errors
 from regime.dynamics.pieces import Tick, idle, in_pieces
 from regime.dynamics.regression import SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, Pause, Snapshot, diverged
@@ -273,6 +273,8 @@ class ProbeRun(TransformerRun):
             progress.measured()
         linear = {TWIN_GAP: torch.stack(foreseen)} if foreseen else {}
         compared, floors, undefined = self._regressions(learners, step == self.steps)
+        if self.config.labeled:
+            undefined |= undefined_errors(self.targets, self.config.classes, ("", "twin_", "kernel_start_", "kernel_now_"))
         return snapshot(
             [learner.observer for learner in learners],
             sights,

@@ -198,6 +198,11 @@ def _begin(database: sqlite3.Connection) -> None:
 SAID = ("status", "reached", "step", "learning_rate", "training_seconds", "seconds", "error")
 
 
+def _apart(names: list[str]) -> list[str]:
+    """Column names, no two alike: a measure of one's own may be called what a field is, or the end of an interval."""
+    return [name if name not in names[:place] else f"{name} (measured)" for place, name in enumerate(names)]
+
+
 def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
     """Return cells as CSV: where each is, what came of it, its regime, and its measures with their 95% intervals.
 
@@ -209,7 +214,8 @@ def cells_to_csv(rows: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     bounds = [f"{name}_{end}" for name in ends for end in ("low", "high")]
-    writer.writerow([*columns, "regime", "regime_index", "regime_low", "regime_high", *measures, *bounds])
+    regime = ["regime", "regime_index", "regime_low", "regime_high"]
+    writer.writerow(_apart([*columns, *regime, *measures, *bounds]))
     for point, result in rows:
         verdict = result["verdict"] or {"label": None, "index": None, "interval": None}
         said = [verdict["label"], verdict["index"], *(verdict["interval"] or (None, None))]

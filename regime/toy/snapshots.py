@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regime.dynamics.losses import error
+from regime.dynamics.losses import error, undefined_errors
 from regime.dynamics.regression import SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Pause, Snapshot, Targets
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
@@ -26,6 +26,8 @@ FROZEN = "this layer is not trained"
 LARGE = 2**22
 """Bytes of a kernel above which memory is kept free of holes, where it is solved with: they were twice what that takes."""
 PARTS = ("train", "test")
+PREDICTORS = ("infinite_", "kernel_start_", "kernel_now_")
+"""Before the names of what is taken where a run has it, and of two at its end."""
 MEASURES = [f"{name}_{kind}" for name in PARTS for kind in ("loss", "error")]
 
 
@@ -114,10 +116,13 @@ def _losses(
         with compact_memory() if 8 * run.data.train.y.numel() ** 2 > LARGE else nullcontext():
             losses, floors = yield from _regressions(experiment, score)
     undefined = dict.fromkeys(floors, SINGULAR)
+    undefined |= undefined_errors(
+        {name: getattr(run.data, name).y for name in PARTS}, run.config.classes, ("", "twin_", *PREDICTORS)
+    )
     for prefix, outputs in predictors.items():
         for name in PARTS:
             losses |= {prefix + measure: value for measure, value in score(name, outputs[name]).items()}
-    for prefix in ("infinite_", "kernel_start_", "kernel_now_"):
+    for prefix in PREDICTORS:
         for measure in MEASURES:
             if prefix + measure not in losses:
                 losses[prefix + measure] = torch.full_like(losses[measure], torch.nan)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from regime.dynamics.losses import LOSSES, error, loss_named
+from regime.dynamics.losses import LOSSES, error, loss_named, undefined_errors
 from regime.toy.activations import ACTIVATIONS
 from tests.toy.plain import FUNCTIONS
 
@@ -78,3 +78,10 @@ def test_activations_and_their_derivatives(name: str) -> None:
 def test_targets_that_are_equal_have_no_variance_whatever_their_value(value: float, dtype: torch.dtype, points: int) -> None:
     y = torch.full((points, 1), value, dtype=dtype)
     assert not error((y + 1).unsqueeze(0), y, 0).isfinite().any()
+
+
+def test_errors_of_equal_targets_are_undefined_and_say_so() -> None:
+    y, one = torch.randn(5, 2), torch.full((4, 1), 0.1)
+    why = "the targets are constant"
+    assert undefined_errors({"train": y, "test": one}, 0, ("", "twin_")) == {"test_error": why, "twin_test_error": why}
+    assert undefined_errors({"train": one, "test": one}, 2, ("",)) == {}

@@ -14,7 +14,7 @@ import regime
 from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.sweep.cell import failure
 from regime.sweep.keys import key, keys
-from regime.sweep.store import Store
+from regime.sweep.store import Store, cells_to_csv
 from tests.conftest import ROOT
 from tests.models import tiny
 
@@ -260,6 +260,14 @@ def test_a_table_of_the_cells(tmp_path):
     assert rows[0]["kernel_change"] == "0.5"
     assert rows[0]["kernel_change_low"] == "0.4"
     assert rows[0]["width"] == "512"
+
+
+def test_columns_of_ones_own_measures_are_told_apart():
+    """A measure may be called what an axis is, or the end of another's interval."""
+    cell = RESULT | {"measures": {"kernel_change": 0.5, "width": 7.0, "kernel_change_low": 8.0}}
+    (row,) = csv.DictReader(io.StringIO(cells_to_csv([({"width": 512}, cell)])))
+    assert (row["width"], row["width (measured)"]) == ("512", "7.0")
+    assert (row["kernel_change_low"], row["kernel_change_low (measured)"]) == ("8.0", "0.4")
 
 
 def test_keys_tell_apart_what_gives_other_numbers():

@@ -21,6 +21,8 @@ BY_INDEX = WITHIN | named(
     "embedding",
 )  # fmt: skip
 SORTING = named("sort", "topk", "msort", "kthvalue")
+FIRST = named("msort")
+"""Of these, those that sort along the first axis, whatever they are told."""
 COUNTING = named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
 """Functions by which an example may learn how many are before it, such as where experts take so many tokens and no more."""
 MERGING = named("unique", "unique_consecutive", "_pack_padded_sequence")
@@ -88,5 +90,7 @@ class Reordered:
 
 
 def _axis(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    if function in FIRST:
+        return 0
     position = 2 if function in named("topk", "kthvalue", "take_along_dim") else 1
     return kwargs.get("dim", args[position] if len(args) > position else -1 if function in SORTING else None)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from regime import empirical_ntk
+from regime.kernels.jacobian.reordered import Reordered
 from tests.kernels.jacobian.architectures import doubles, relative
 
 Forward = Callable[["Rows", Tensor], Tensor]
@@ -180,6 +181,15 @@ def test_a_way_that_is_taken_where_any_example_is_padded_is_found(padded: int, m
     x[torch.randperm(9)[:padded], 2:] = 0
     with pytest.raises(ValueError, match="changes with the other examples of the batch"):
         empirical_ntk(Rows(not_all_full), x, method=method)
+
+
+@pytest.mark.parametrize(("function", "moves"), [(torch.msort, True), (torch.sort, False)])
+def test_what_sorts_along_the_first_axis_may_move_examples(function: Callable, moves: bool) -> None:
+    """Of two axes: `msort` takes the first, `sort` the last unless told."""
+    x = torch.randn(5, 3)
+    seen = Reordered(x)
+    seen.follow(function, (x,), {}, [x], function(x))
+    assert seen.doubtful == moves
 
 
 def with_so_many_places(m: Rows, x: Tensor) -> Tensor:
