@@ -1,0 +1,57 @@
+"""Networks whose channels come last in memory, as `model.to(memory_format=torch.channels_last)` has them.
+
+There torch crashes in the gradient of a group norm, whole processes with it, where those of parameters alone are asked for.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import regime
+from tests.kernels.jacobian.architectures import relative
+
+Norm = Callable[[nn.GroupNorm, Tensor], Tensor]
+NORMS: dict[str, Norm] = {
+    "module": lambda norm, h: norm(h),
+    "functional": lambda norm, h: functional.group_norm(input=h, num_groups=4, weight=norm.weight, bias=norm.bias),
+    "torch": lambda norm, h: torch.group_norm(input=h, num_groups=4, weight=norm.weight, bias=norm.bias),
+    "from tokens": lambda norm, h: norm(h.flatten(2).mT.contiguous().mT.unflatten(2, h.shape[2:])),
+}
+
+
+class Images(nn.Module):
+    """A convolution, a group norm in one of its ways, and a head."""
+
+    def __init__(self, norm: Norm) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head, self.of = nn.Conv2d(3, 8, 3), nn.GroupNorm(4, 8), nn.Linear(8, 2), norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.of(self.norm, self.conv(x)).relu().mean((2, 3)))
+
+
+@pytest.fixture(params=NORMS.values(), ids=NORMS)
+def given(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    model, x = Images(request.param).double(), torch.randn(9, 3, 6, 6, dtype=torch.float64)
+    return model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("layers", [None, ["norm"]])
+def test_kernels(given: tuple[nn.Module, Tensor], layers: list[str] | None) -> None:
+    found, want = (regime.empirical_ntk(*given, layers=layers, method=method).total for method in ("auto", "dense"))
+    assert relative(found, want) < 1e-12
+
+
+def test_a_monitor_measures_them(given: tuple[nn.Module, Tensor]) -> None:
+    """It asks along which axis the parameters of each layer act: for the gradients of these alone."""
+    model, _ = given
+    before = regime.empirical_ntk(*given, method="dense").total
+    monitor = regime.Monitor(*given, loss=1.0)
+    with torch.no_grad():
+        model.norm.weight[:3] *= 2
+    want = relative(regime.empirical_ntk(*given, method="dense").total, before)
+    assert monitor.measure(1.0, loss=0.5).measures["kernel_change"] == pytest.approx(want, rel=1e-9)
