@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
+from regime.kernels.jacobian.group_norm import check_order
 from regime.kernels.jacobian.parameters import Layers
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import by_example
@@ -47,8 +48,9 @@ def check_derivatives(graph: Graph, layers: Layers) -> None:
     """Refuse a graph in which a gradient is lost on its way to a parameter, at an operator without a derivative.
 
     Raises:
-        ValueError: it names the first such parameter.
+        ValueError: it names the first such parameter; or as `check_order` does.
     """
+    check_order(graph)
     if not (unknown := {node for node in graph if node.name() == UNKNOWN}):
         return
     for path, own in layers.items():

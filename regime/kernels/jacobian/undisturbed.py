@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
@@ -19,6 +18,7 @@ from regime.kernels.jacobian.attributes import memory_of, view_like
 from regime.kernels.jacobian.batch import copied, failed, modules_of
 from regime.kernels.jacobian.found import Found, recomputed, unhooked
 from regime.kernels.jacobian.functions import draws_now, tensors_in
+from regime.kernels.jacobian.group_norm import GROUP_NORMS, in_order
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
 from regime.kernels.jacobian.turns import Turn, in_turn
@@ -71,9 +71,6 @@ def _undisturbed(model: nn.Module) -> "Iterator[Passes]":
 
 RECURRENT = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 """Functions that cuDNN differentiates in training mode alone, and torch's own kernels in any."""
-
-GROUPED = {functional.group_norm, torch.group_norm}
-"""Functions that crash on a processor where channels come last and gradients of parameters alone are asked for (torch 2.13)."""
 
 SHOWING = {Tensor.numpy, Tensor.__array__, Tensor.__dlpack__, Tensor.data_ptr}
 """Functions that show others where a tensor lies."""
@@ -266,11 +263,6 @@ class _Eyes(TorchDispatchMode):
         return output
 
 
-def _in_order(input: Tensor, *args: Any, **kwargs: Any) -> tuple[tuple, dict[str, Any]]:
-    """Arguments of a function, the first of them laid out in order."""
-    return (input.contiguous() if input.is_cpu else input, *args), kwargs
-
-
 class _Plain(ShortAttention):
     """Runs every function without autocast, also where the forward pass switches it on; fused paths keep away by themselves.
 
@@ -288,8 +280,8 @@ class _Plain(ShortAttention):
         if function in RECURRENT:
             with NATIVE.held(), full_precision():
                 return own(function, types, args, kwargs)
-        if function in GROUPED:
-            args, kwargs = _in_order(*args, **(kwargs or {}))
+        if function in GROUP_NORMS:
+            args, kwargs = in_order(*args, **(kwargs or {}))
         if torch._C._is_any_autocast_enabled():
             with full_precision():
                 return own(function, types, args, kwargs)

@@ -4,6 +4,7 @@ There torch crashes in the gradient of a group norm, whole processes with it, wh
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ NORMS: dict[str, Norm] = {
     "module": lambda norm, h: norm(h),
     "functional": lambda norm, h: functional.group_norm(input=h, num_groups=4, weight=norm.weight, bias=norm.bias),
     "torch": lambda norm, h: torch.group_norm(input=h, num_groups=4, weight=norm.weight, bias=norm.bias),
+    "operator": lambda norm, h: torch.ops.aten.group_norm(h, 4, norm.weight, norm.bias),
+    "native": lambda norm, h: torch.native_group_norm(h, norm.weight, norm.bias, len(h), 8, 16, 4, 1e-5)[0],
     "from tokens": lambda norm, h: norm(h.flatten(2).mT.contiguous().mT.unflatten(2, h.shape[2:])),
 }
 
@@ -55,3 +58,17 @@ def test_a_monitor_measures_them(given: tuple[nn.Module, Tensor]) -> None:
         model.norm.weight[:3] *= 2
     want = relative(regime.empirical_ntk(*given, method="dense").total, before)
     assert monitor.measure(1.0, loss=0.5).measures["kernel_change"] == pytest.approx(want, rel=1e-9)
+
+
+MEASURES = [regime.empirical_ntk, partial(regime.empirical_ntk, method="dense"), regime.Linearization.of, regime.Monitor]
+
+
+@pytest.mark.parametrize("measure", [*MEASURES, regime.plan_ntk])
+@pytest.mark.parametrize("made", [torch.jit.script, lambda norm: torch.jit.trace(norm, torch.randn(2, 8, 4, 4).double())])
+def test_scripted_ones_are_refused(measure: Callable, made: Callable) -> None:
+    """No mode sees what they call, before it is in the graph."""
+    model, x = Images(lambda norm, h: norm(h)).double(), torch.randn(9, 3, 6, 6, dtype=torch.float64)
+    model.norm = made(model.norm)
+    measure(model, x)
+    with pytest.raises(ValueError, match="scripted group norm whose channels come last in memory; give the model a batch"):
+        measure(model, x.to(memory_format=torch.channels_last))
