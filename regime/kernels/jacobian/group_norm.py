@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
 from torch.nn import functional
 
 _NATIVE = torch.ops.aten.native_group_norm
@@ -25,7 +26,7 @@ def in_order(input: Tensor, *args: Any, **kwargs: Any) -> tuple[tuple, dict[str,
         input: examples (n, channels, ...).
         args, kwargs: whatever else it is given.
     """
-    return (input.contiguous() if _last(input) else input, *args), kwargs
+    return (input.clone(memory_format=torch.contiguous_format) if _last(input) else input, *args), kwargs
 
 
 def check_order(graph: Iterable[Any]) -> None:
@@ -45,4 +46,5 @@ def check_order(graph: Iterable[Any]) -> None:
 
 
 def _last(x: Tensor) -> bool:
-    return x.is_cpu and x.dim() > 3 and not x.is_contiguous() and x.stride(1) <= min(x.stride()[2:])
+    """Whether torch takes the channels of a tensor to come last, as it may of one pixel in any order."""
+    return x.is_cpu and suggest_memory_format(x) != torch.contiguous_format
