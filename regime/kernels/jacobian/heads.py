@@ -19,11 +19,12 @@ from regime.kernels.jacobian.parts import DensePart, RowsPart
 from regime.kernels.jacobian.trace import Call, Log
 from regime.kernels.jacobian.undisturbed import undisturbed
 
-NUMBER = ("num_heads", "num_attention_heads", "n_heads", "n_head")
+NUMBER = ("num_heads", "num_attention_heads", "n_heads", "n_head", "heads", "nheads")
 """Attributes of an attention module, or of its configuration, that say how many heads it has."""
 NUMBER_OF_KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 """The same of keys and values, where they are fewer."""
-OUTPUTS = {"out_proj", "o_proj", "o", "dense", "c_proj", "out_lin", "proj", "to_out", "wo", "Wo"}
+OUTPUTS = {"out_proj", "o_proj", "o", "dense", "c_proj", "out_lin", "proj", "to_out", "wo", "Wo", "W_out", "fc_out"}
+OUTPUTS |= {"proj_out", "linear_out"}
 """Names of the layer that takes what the heads give, one after another."""
 
 
@@ -208,7 +209,7 @@ def _split(reached: Bool[Tensor, "heads _"], attention: _Attention) -> list[Int[
     if not reached.any():
         return None
     place, head = (torch.arange(count, device=reached.device) for count in (length, number))
-    in_turn = [(number, 3)] if keys == number else []  # queries, then keys, then values of all heads
+    in_turn = [(keys, 2), *([(number, 3)] if keys == number else [])]  # queries, then keys, then values, or these two alone
     owners = [
         (heads, place % (length // turns) // (length // turns // heads))
         for heads, turns in [(number, 1), (keys, 1), *in_turn]

@@ -174,6 +174,36 @@ def test_keys_that_heads_share() -> None:
         assert relative(got[f"{at}.k_proj.head{head}"], torch.einsum("ncp,mcp->nm", mine, mine) / 8) < 1e-12
 
 
+class AttentionOfPairs(nn.Module):
+    """Attention of four heads of two, by the names that diffusion models have; one layer gives keys, then values."""
+
+    def __init__(self, keys: int) -> None:
+        super().__init__()
+        self.heads, self.num_kv_heads = 4, keys
+        self.to_q, self.to_kv, self.to_out = (
+            nn.Linear(6, 8),
+            nn.Linear(6, 4 * keys),
+            nn.Sequential(nn.Linear(8, 6), nn.Dropout()),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, kv = self.to_q(x).unflatten(-1, (4, 2)), self.to_kv(x).unflatten(-1, (2, self.num_kv_heads, 2))
+        k, v = kv.repeat_interleave(4 // self.num_kv_heads, -2).unbind(-3)
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        return self.to_out(((q @ k.mT).softmax(-1) @ v).transpose(1, 2).flatten(2)).mean(1)
+
+
+@pytest.mark.parametrize("keys", [4, 2])
+def test_keys_and_values_of_one_layer(keys: int) -> None:
+    model, x = prepared(nn.Sequential(AttentionOfPairs(keys), nn.Linear(6, 2))), torch.randn(4, 5, 6)
+    got, rows = empirical_ntk(model, x, group="head").layers, explicit(model, x)["0.to_kv"]
+    assert [len(heads_of(got, f"0.{each}")) for each in ("to_q", "to_kv", "to_out.0")] == [4, keys, 4]
+    weights, biases = rows[..., : 24 * keys].unflatten(-1, (2, keys, 12)), rows[..., 24 * keys :].unflatten(-1, (2, keys, 2))
+    for head in range(keys):
+        mine = torch.cat([each[..., head, :].flatten(2) for each in (weights, biases)], -1)
+        assert relative(got[f"0.to_kv.head{head}"], torch.einsum("ncp,mcp->nm", mine, mine) / 2) < 1e-12
+
+
 def test_heads_of_layers_that_are_used_twice() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
