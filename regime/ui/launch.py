@@ -4,10 +4,10 @@ import gc
 import logging
 import os
 import signal
-import sys
 import time
 
 from regime.resources.container import keep_to_cores
+from regime.resources.stubs import without_stubs
 
 PATIENCE = 2
 """Seconds that readers have to take what is left for them, when the server ends."""
@@ -22,13 +22,13 @@ def launch() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     keep_to_cores()
     gc.disable()  # what loads stays: to look through it again and again is an eighth of the start
-    told = logging.StreamHandler(sys.stderr)
-    logging.getLogger("regime").addHandler(told)
+    logging.getLogger("regime").addHandler(logging.StreamHandler())
     logging.getLogger("regime").setLevel(logging.INFO)
-    from regime.resources.device import share_memory
-    from regime.ui.build import build, launch_options
-    from regime.ui.run.slots import busy, close
-    from regime.ui.sessions import Sessions
+    with without_stubs():
+        from regime.resources.device import share_memory
+        from regime.ui.build import build, launch_options
+        from regime.ui.run.slots import busy, close
+        from regime.ui.sessions import Sessions
 
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
