@@ -1,8 +1,9 @@
 """Settings of the whole process that a computation needs otherwise, and that threads share."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
@@ -72,7 +73,22 @@ def onednn_is_faster() -> bool:
     return all(bool((product == 256 + 2**-4).all()) for product in products)
 
 
-EAGER = _OfProcess(lambda: torch.compiler.set_stance("force_eager"))
+def _eager() -> AbstractContextManager:
+    """Whatever is compiled meanwhile, too; torch's compiler, which takes seconds to load, is loaded by that alone."""
+    if "torch._dynamo" in sys.modules:
+        return torch.compiler.set_stance("force_eager")
+    stack, own = ExitStack(), torch.compile
+
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        if torch.compile is compiled:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        return own(*args, **kwargs)
+
+    stack.enter_context(_settings([(torch, "compile", compiled)]))
+    return stack
+
+
+EAGER = _OfProcess(_eager)
 """Compiled modules run as they were written."""
 _SINGLE = _OfProcess(_single)
 NATIVE = _OfProcess(lambda: _settings([(torch.backends.cudnn, "enabled", False)]))

@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -218,6 +220,43 @@ def test_threads_leave_the_compiler_as_it_was() -> None:
     with torch.compiler.set_stance("eager_on_recompile"):
         measure()
         assert eval_frame._stance.stance == "eager_on_recompile"
+
+
+LATE = """
+import sys
+
+import torch
+from torch import nn
+
+import regime
+
+regime.empirical_ntk(nn.Linear(3, 2), torch.randn(5, 3))
+print("torch._dynamo" in sys.modules)
+
+
+def refused(graph, inputs):
+    raise AssertionError("it was compiled")
+
+
+class Late(nn.Linear):
+    def forward(self, x):
+        global compile
+        from torch import compile
+
+        return torch.compile(super().forward, backend=refused)(x)
+
+
+model, x, own = Late(3, 2), torch.randn(5, 3), torch.compile
+found = regime.empirical_ntk(model, x).total
+print(torch.allclose(found, regime.empirical_ntk(model, x, method="dense").total))
+compile(lambda: None)
+print(torch.compile is own, torch._dynamo.eval_frame._stance.stance)
+"""
+
+
+def test_a_compiler_that_nobody_used_is_not_loaded_and_what_a_pass_compiles_runs_as_it_was_written() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "default"]
 
 
 @pytest.mark.parametrize("on", ["a parameter", "a module", "a module, before"])
