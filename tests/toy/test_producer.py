@@ -257,6 +257,12 @@ def test_the_kernels_picture_is_the_first_seeds_kernel_ordered_by_class() -> Non
     assert last["rows"] != start["rows"]
 
 
+@pytest.mark.parametrize("size", [0.0, torch.inf, torch.nan])
+def test_a_kernel_without_a_size_has_no_picture(size: float) -> None:
+    run = ToyRun(ToyConfig(**CONFIG | {"probe_samples": 16, "device": "cpu"}))
+    assert run.kernel_picture({"hidden": torch.full((1, 16, 16), size)}) == {"scale": None, "rows": ""}
+
+
 def test_the_forecast_skill_is_the_variance_explained_over_the_path() -> None:
     run = ToyRun(ToyConfig(**CONFIG | {"alpha": 0.3}), dtype=torch.float64)
     taken = snapshots(run)
