@@ -140,7 +140,7 @@ class Monitor:
     @torch.inference_mode(False)
     @full_precision()
     def measure(self, step: float, *, loss: float | None = None) -> Measured:
-        """Measure the network as it is now.
+        """Measure the network as it is now, and return the event: measures by name, of the whole, of layers and of blocks.
 
         Args:
             step: a number that grows: steps, epochs (also half ones), tokens; `kernel_velocity` is per unit of it.
