@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, evaluate, given_as, select, size
 from regime.kernels.jacobian.blocks import WORKSPACE, spans
 from regime.kernels.jacobian.capture import capture, learn_structure
+from regime.kernels.jacobian.functions import EagerMode
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.structure import Structure
 from regime.kernels.jacobian.trace import PROBES
@@ -159,7 +159,7 @@ def plan(request: Request) -> Plan:
     return Plan(seconds, shape.bytes, shape.examples, plans)
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(EagerMode):
     """Counts operations; torch's own counter hooks modules, too, which those that differentiate in a pass do not take."""
 
     def __init__(self) -> None:

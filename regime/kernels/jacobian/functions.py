@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
     "is_floating_point", "is_complex", "is_inference", "get_device", "requires_grad_", "register_hook", "__len__", "__get__",
@@ -17,6 +18,14 @@ FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_
 
 SETTINGS = {type(None), bool, int, float, str, torch.dtype, torch.device}
 """Types of most arguments that hold no tensor."""
+
+
+class EagerMode(TorchDispatchMode):
+    """A mode under which nothing is compiled: to say so to the compiler at every operation takes time, and loads it."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
 
 
 def named(*names: str) -> set[Callable]:

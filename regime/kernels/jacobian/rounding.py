@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from regime.kernels.jacobian.batch import Batch, Readout, evaluate
+from regime.kernels.jacobian.functions import EagerMode
 
 SUMS = 16
 """How many times the measured rounding of fine numbers passes for rounding: what is added up within a result is not moved."""
@@ -16,7 +16,7 @@ SINGLE = torch.finfo(torch.float32).eps
 """Unit of rounding of numbers that are not coarse."""
 
 
-class Jitter(TorchDispatchMode):
+class Jitter(EagerMode):
     """Moves every finite result at random within its rounding (Monte Carlo arithmetic), in backward passes, too.
 
     The examples stay the same, so that what differs is rounding and nothing that they do to one another.
@@ -26,10 +26,6 @@ class Jitter(TorchDispatchMode):
         super().__init__()
         self.seed = seed
         self.generators: dict[torch.device, torch.Generator] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
 
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
+from torch.utils._python_dispatch import _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import memory_of, view_like
 from regime.kernels.jacobian.batch import copied, failed, modules_of
 from regime.kernels.jacobian.found import Found, recomputed, unhooked
-from regime.kernels.jacobian.functions import draws_now, tensors_in
+from regime.kernels.jacobian.functions import EagerMode, draws_now, tensors_in
 from regime.kernels.jacobian.group_norm import GROUP_NORMS, in_order
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.single import in_single, promoted
@@ -232,16 +232,12 @@ def _facts(function: Any) -> tuple[bool, bool, bool]:
     return function._schema.is_mutable, torch.Tag.nondeterministic_seeded in function.tags, function.is_view
 
 
-class _Eyes(TorchDispatchMode):
+class _Eyes(EagerMode):
     """Sees every operation: what it writes into, how coarse its results are, and whether it draws random numbers."""
 
     def __init__(self, passes: Passes) -> None:
         super().__init__()
         self.passes = passes
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled meanwhile, and to say so at every operation takes time
 
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         del types

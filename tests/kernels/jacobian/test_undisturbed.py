@@ -230,7 +230,10 @@ from torch import nn
 
 import regime
 
-regime.empirical_ntk(nn.Linear(3, 2), torch.randn(5, 3))
+plain, points = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(8, 3)
+regime.plan_ntk(plain, points)
+regime.empirical_ntk(plain, points)
+regime.Monitor(plain, points).measure(1)
 print("torch._dynamo" in sys.modules)
 
 
