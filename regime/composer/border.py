@@ -1,7 +1,7 @@
 """Where a toy's regime changes along alpha, the step or the width: every value is tried, none is extrapolated."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Annotated, Literal
 
@@ -110,9 +110,14 @@ def run_at(config: ToyConfig, axis: Axis, values: Sequence[float]) -> Generator[
     done = 0
     for batch in grid.batches(places, workers=1):
         yield done / len(values)
-        for item in _run(batch.places, axis):
-            yield item if isinstance(item, Trial) else (done + item * len(batch.places)) / len(values)
+        yield from _shares(_run(batch.places, axis), done, len(batch.places), len(values))
         done += len(batch.places)
+
+
+def _shares(items: Iterable[float | Trial], done: int, part: int, of: int) -> Iterator[float | Trial]:
+    """Outcomes, and the share of all runs that is done, from that of a part of them, which comes after others."""
+    for item in items:
+        yield item if isinstance(item, Trial) else (done + item * part) / of
 
 
 def _run(places: Sequence[GridCell], axis: Axis) -> Iterator[float | Trial]:
@@ -123,8 +128,8 @@ def _run(places: Sequence[GridCell], axis: Axis) -> Iterator[float | Trial]:
     except ConfigError as error:
         if len(places) == 1:
             yield _failed(*values, error)
-        for place in places if len(places) > 1 else ():
-            yield from _run([place], axis)
+        for k, place in enumerate(places if len(places) > 1 else ()):
+            yield from _shares(_run([place], axis), k, 1, len(places))
         return
     for value, recorder in zip(values, recorders, strict=True):
         yield judged_at(value, recorder.learning_rate, recorder.history[-1].verdict)

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import log10
 
 import jsonschema
@@ -11,6 +11,9 @@ import pytest
 
 import regime
 from regime import Border, ConfigError, ProbeConfig, ToyConfig, find_border, stream_border
+from regime.composer import border
+from regime.composer.pace import Clock
+from regime.composer.producers import train_together
 from regime.composer.search import FAILED, RANGES, Search, Trial
 from regime.measures.verdict import UNLEARNED, ZONES
 from regime.schema import schemas
@@ -54,6 +57,27 @@ def test_what_was_seen_is_what_a_direct_run_gives() -> None:
         assert end.index == pytest.approx(report.verdict.index, abs=1e-3)
         assert end.interval == pytest.approx(report.verdict.interval, abs=1e-3)
         assert end.learning_rate == pytest.approx(report.provenance.learning_rate)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_share_that_is_done_grows_to_the_whole(monkeypatch: pytest.MonkeyPatch, together: bool) -> None:
+    """Runs of one width are trained together, or, where that is refused, one after another."""
+
+    def apart(configs: list[ToyConfig], **kwargs: bool) -> Iterator:
+        if len(configs) > 1 and not together:
+            raise ConfigError("all at once are too many")
+        return (yield from train_together(configs, **kwargs))
+
+    monkeypatch.setattr(border, "train_together", apart)
+    monkeypatch.setattr(Clock, "due", lambda _: True)
+    small = CONFIG.model_copy(update={"steps": 20, "seeds": 2})
+    for axis, values in (("alpha", [0.1, 0.2, 0.4]), ("width", [4, 8, 16])):
+        items = [*border.run_at(small, axis, values)]
+        assert sorted(item.value for item in items if isinstance(item, Trial)) == values
+        shares = [item for item in items if not isinstance(item, Trial)]
+        assert shares == sorted(shares)
+        assert 0.9 < shares[-1] <= 1
+        assert any(1 / 3 < share < 2 / 3 for share in shares)
 
 
 def test_along_the_step_lazy_lies_below() -> None:
