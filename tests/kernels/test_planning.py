@@ -10,6 +10,7 @@ from torch import nn
 
 import regime
 from regime import empirical_ntk, plan_ntk
+from regime.kernels import planning
 from tests.kernels.jacobian.architectures import ARCHITECTURES
 
 MIB = 2**20
@@ -105,6 +106,25 @@ def test_seconds_are_of_the_right_size(n: int, width: int) -> None:
         empirical_ntk(model, x)
         seconds.append(time.perf_counter() - start)
     assert plan.seconds / 5 < min(seconds) < plan.seconds * 5
+
+
+@pytest.mark.parametrize(("outputs", "m"), [(1, None), (5, None), (5, 700)])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_operations_are_those_of_an_mlp_by_hand(
+    outputs: int, m: int | None, blocks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine of one operation a second: one pass forward and one back for each output, and what kernels take."""
+    monkeypatch.setattr(planning, "matmul_rate", lambda _: 2 / planning.EFFICIENCY)
+    model, x, other = mlp(64, outputs), torch.randn(600, 8), None if m is None else torch.randn(m, 8)
+    result = 3 * 600 * (m or 600) * 4
+    plan = plan_ntk(model, x, other, memory=result + MIB if blocks else None)
+    assert (plan.examples < 600) == blocks
+    rows = -(-600 // plan.examples)
+    # a block's rows pass with themselves, and those before it, or all others, pass beside each
+    passed = 600 + (rows * m if m is not None else plan.examples * (rows - 1) * rows / 2)
+    forward = 8 * 64 + 64 * 64 + 64 * outputs
+    operations = plan.seconds - sum(layer.operations for layer in plan.layers.values())
+    assert operations == pytest.approx((1 + outputs) * passed * forward, rel=0.1)
 
 
 def test_projection_of_many_outputs() -> None:
