@@ -19,6 +19,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from regime.resources.stubs import without_stubs
 from tests.load.server import free_port
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it, and so do their children
@@ -70,6 +71,13 @@ class Server:
     def rests(self, within: int) -> bool:
         """Whether it computes nothing for a second that begins within so many."""
         return any(self.busy(1.0) < 0.2 for _ in range(within + 1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Files of tests import Gradio; its stubs take as long as all else that it does."""
+    with without_stubs():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
