@@ -74,7 +74,7 @@ def onednn_is_faster() -> bool:
 
 
 def _eager() -> AbstractContextManager:
-    """Whatever is compiled meanwhile, too; torch's compiler, which takes seconds to load, is loaded by that alone."""
+    """Keep torch from compiling; its compiler takes seconds to load, and is loaded only if somebody asks for it meanwhile."""
     if "torch._dynamo" in sys.modules:
         return torch.compiler.set_stance("force_eager")
     stack, own = ExitStack(), torch.compile
