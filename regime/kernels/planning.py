@@ -211,7 +211,8 @@ def watching(model: nn.Module, batch: Batch, readout: Readout | None, chunk: int
     seconds = (layers + passes * n * forward_operations(model, few, readout)) / rate + OVERHEAD * (3 + c + blocks)
     matrices = 2 * len(jacobians) * n * n * max(4, structure.outputs.element_size())
     copies = 3 * sum(parameter.nbytes for parameter in model.parameters())  # theta_0, and once in double precision
-    capturing = chunk * (structure.bytes_of_stream(c) + structure.bytes_of_jacobian())
+    joined = structure.bytes_of_jacobian() if chunk < n else 0  # of several chunks, which are there twice then
+    capturing = chunk * (structure.bytes_of_stream(c) + joined)
     return seconds, int(2 * jacobian) + capturing + matrices + copies
 
 

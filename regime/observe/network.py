@@ -83,7 +83,7 @@ class Watched:
         """Return the seconds of observing once, and the bytes at the peak."""
         with self._as(self._theta()):
             blocks = len(set(self.blocks.values()))
-            return watching(self.model, self.batch, self.readout, self._at_once(self.size), blocks)
+            return watching(self.model, self.batch, self.readout, min(self.size, self.chunk or self.size), blocks)
 
     def evaluate(self, batch: Batch, chunk: int | None = None) -> Float[Tensor, "n C"]:
         """The outputs on any batch, finite or not, so many examples at once; None: as of the probe batch."""
@@ -186,7 +186,7 @@ class Watched:
             structure = learn_structure(self.model, batch, self.readout)
         self.tick()
         parts = []
-        chunks = list(self._chunks(size(batch), self._at_once(size(batch))))
+        chunks = list(self._chunks(size(batch)))
         for rows in chunks:
             seen = nullcontext(self.readout) if look is None else look(select(batch, rows))
             with seen as readout, self._as(theta) as passes:
@@ -202,10 +202,6 @@ class Watched:
             part.update({path: LayerJacobian(rows) for path, rows in gradients.items()})
             self.tick()
         return {path: jacobian and LayerJacobian.join([part[path] for part in parts]) for path, jacobian in parts[0].items()}
-
-    def _at_once(self, n: int) -> int:
-        """Examples to capture at once: half of all unless told, since a capture goes back, too."""
-        return min(n, self.chunk or max(1, n // 2))
 
     def _chunks(self, n: int, chunk: int | None = None) -> Iterator[slice]:
         chunk = chunk or self.chunk or n

@@ -278,7 +278,7 @@ class Observer(Watched):
     def _replayed(self, theta: dict[str, Tensor], changed: set[str]) -> Float[Tensor, "P C"]:
         """The outputs where some parameters are not as at the start; what comes before them is not computed again."""
         outputs = []
-        for k, rows in enumerate(self._chunks(self.size, self._at_once(self.size))):
+        for k, rows in enumerate(self._chunks(self.size)):
             with self.kept.use(k, changed):
                 outputs.append(self._forward(select(self.batch, rows), theta))
             self.tick()
