@@ -16,6 +16,9 @@ from torch.utils.hooks import RemovableHandle
 from regime.kernels.jacobian.attributes import CONTAINERS, GENERATORS, HOOKS, INTERNAL, PARTS, Fields, attributes, within
 from regime.kernels.jacobian.chance import EVERYBODYS, same_state, set_state, state_of
 
+NOTHING: dict[Any, Any] = {}
+"""The copy of every empty dict, as most are: thousands of new ones would have Python look for garbage again and again."""
+
 
 @contextmanager
 def unhooked(model: nn.Module) -> Iterator[None]:
@@ -38,7 +41,7 @@ class Found:
     def __init__(self, model: nn.Module) -> None:
         modules = [vars(module) for module in model.modules()]
         kept = [value for _, value in attributes(model)]
-        self.dicts = [(own, own.copy()) for module in modules for own in (module, *within(module, PARTS))]
+        self.dicts = [(own, _copy(own)) for module in modules for own in (module, *within(module, PARTS))]
         """Containers and what is in them: what modules keep by themselves, and what is in that."""
         self.dicts += [(value, value.copy()) for value in kept if isinstance(value, dict)]
         self.fields = [(value, value.copy()) for value in kept if isinstance(value, Fields)]
@@ -46,7 +49,7 @@ class Found:
         self.arrays = [(value, value.copy()) for value in kept if isinstance(value, np.ndarray) and value.flags.writeable]
         self.tensors = [value for value in kept if isinstance(value, Tensor)]
         """Tensors that are neither parameters nor buffers."""
-        self.hooks = [(name, module[name], module[name].copy()) for module in modules for name in HOOKS if name in module]
+        self.hooks = [(name, module[name], _copy(module[name])) for module in modules for name in HOOKS if name in module]
         leaves = [own for module in modules for part in within(module, PARTS[:1]) for own in part.values() if own is not None]
         leaves += [own for own in self.tensors if own.is_leaf]
         self.trainable = [(own, own.requires_grad, own.grad, own.data) for own in leaves]
@@ -139,6 +142,10 @@ class Found:
         for _, own, before in self.hooks:
             for key in own.keys() - before.keys():
                 del own[key]
+
+
+def _copy(own: dict[Any, Any]) -> dict[Any, Any]:
+    return own.copy() if own else NOTHING
 
 
 @contextmanager
