@@ -146,11 +146,8 @@ class Screen:
         try:
             config = self.config(value)
             preset = matching(config, visit.against)
-            said = {
-                "preset": preset.name if preset else "",
-                "story": preset.story if preset else self.own_story,
-                "quick": False,
-            }
+            name, story = (preset.name, preset.story) if preset else ("", self.own_story)
+            said = {"preset": name, "story": story, "quick": False}
             asked = without_rows(config.to_dict())
             said |= self.estimate(config)
             said["quick"] &= visit.board.status != "paused"  # which may go on

@@ -93,6 +93,20 @@ def test_a_newer_press_holds_the_run_of_an_older_one(want):
     assert numbers(visitor.board) == want
 
 
+def test_a_run_ends_on_the_page_after_a_newer_press_only_as_that_press_does():
+    """What follows the older run's end may come between the newer press and its run, and must not answer for that one."""
+    visitor = Visit("toy")
+    play(visitor)
+    newer = CONFIG.model_copy(update={"seed": 4})
+    turn = visitor.press(Plan(newer, fresh=True))
+    assert not visitor.settled()
+    assert visitor.planned() == (newer, turn, True, None)
+    assert not visitor.settled(), "planned, and not begun"
+    list(visitor.play(newer, turn, fresh=True))
+    assert visitor.settled()
+    assert not visitor.settled(), "once for a press"
+
+
 def test_a_press_that_is_already_old_does_nothing():
     visitor = Visit("toy")
     shown = visitor.board

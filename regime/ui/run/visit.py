@@ -56,8 +56,7 @@ class Shelf:
     def take(self, key: str) -> regime.Session | None:
         """Return a held session, which is then held no longer; None where there is none."""
         with self._lock:
-            session, _ = self._held.pop(key, (None, 0))
-            return session
+            return self._held.pop(key, (None, 0))[0]
 
     def drop(self, key: str) -> None:
         """Let go of a session that nobody comes back to."""
@@ -93,6 +92,7 @@ class Visit:
         """That of the run that is shown, for its files; of a paused one the shelf has it, as long as there is room."""
         self._plan: Plan | None = None
         self._settles = False
+        """Whether the page is still to be shown how the newest press ended: its run, once that was played, or a pause."""
         self._playing = Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Visit":
@@ -103,7 +103,7 @@ class Visit:
     def press(self, plan: Plan | None = None) -> int:
         """Count a press of a button, keep what it plans to run, if anything, and return the number that its run has to show."""
         self.turn += 1
-        self._plan, self._settles = plan, True
+        self._plan, self._settles = plan, plan is None
         self.against = plan.against if plan else None
         return self.turn
 
@@ -139,12 +139,15 @@ class Visit:
             visitor: who asks, so that nobody has two runs waiting.
         """
         with self._playing:
-            if turn == self.turn and self.against:
-                yield from self._admitted(Plan(self.against, fresh=True), turn, visitor)
+            try:
+                if turn == self.turn and self.against:
+                    yield from self._admitted(Plan(self.against, fresh=True), turn, visitor)
+                    if turn == self.turn:
+                        yield {"kind": "pinned"}
                 if turn == self.turn:
-                    yield {"kind": "pinned"}
-            if turn == self.turn:
-                yield from self._admitted(Plan(config, fresh, ahead), turn, visitor)
+                    yield from self._admitted(Plan(config, fresh, ahead), turn, visitor)
+            finally:
+                self._settles |= turn == self.turn
 
     def _admitted(self, plan: Plan, turn: int, visitor: str | None) -> Events:
         """Wait for a slot, and run what is planned in it."""
@@ -201,7 +204,7 @@ class Visit:
                 self._playing.release()
 
     def settled(self) -> bool:
-        """Wait until no run is going on; return False if a newer press has taken over, or nothing was pressed since."""
+        """Wait until no run goes on; return False if the newest press is not played yet, or was shown as it ended."""
         turn, settles, self._settles = self.turn, self._settles, False
         while settles and turn == self.turn:
             if self._playing.acquire(timeout=0.1):
