@@ -58,7 +58,8 @@ def _words(folder: Path, *names: str) -> list[str]:
 def _groups(controller: str) -> Iterator[Path]:
     """Folders of the groups that this process is in, and of those around them; in a container, that of all it holds.
 
-    In version 2, groups are of all controllers, of which their lines name none.
+    In version 2, groups are of all controllers, of which their lines name none. In version 1, folders of several controllers
+    can be found by the name of each, and only the kernel knows in which order their own names have them.
     """
     try:
         lines = OWN.read_text(encoding="utf-8").splitlines()
@@ -69,4 +70,4 @@ def _groups(controller: str) -> Iterator[Path]:
         if controller in controllers.split(",") or not controllers:
             own = Path(path.lstrip("/"))
             for folder in (own, *own.parents):
-                yield GROUPS / controllers / folder
+                yield GROUPS / (controllers and controller) / folder

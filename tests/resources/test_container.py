@@ -11,7 +11,7 @@ from regime.resources.container import cores, keep_to_cores, memory_left
 from regime.resources.device import free_memory, machine
 
 NESTED = "0::/system.slice/job_7/step_0\n"
-DOCKER = "11:cpu,cpuacct:/docker/f00d\n9:memory:/docker/f00d\n1:name=systemd:/docker/f00d\n0::/\n"
+DOCKER = "11:cpuacct,cpu:/docker/f00d\n9:memory:/docker/f00d\n1:name=systemd:/docker/f00d\n0::/\n"
 CASES = {
     "no limits": ("0::/\n", {"cpu.max": "max 100000", "memory.max": "max", "memory.current": "9", "memory.stat": ""}, 64, []),
     "a container": (
@@ -43,8 +43,8 @@ CASES = {
     "version 1, seen from within": (
         DOCKER,
         {
-            "cpu,cpuacct/cpu.cfs_quota_us": "50000",
-            "cpu,cpuacct/cpu.cfs_period_us": "100000",
+            "cpu/cpu.cfs_quota_us": "50000",
+            "cpu/cpu.cfs_period_us": "100000",
             "memory/memory.limit_in_bytes": "1000",
             "memory/memory.usage_in_bytes": "900",
             "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 400",
@@ -55,8 +55,8 @@ CASES = {
     "version 1 without limits": (
         DOCKER,
         {
-            "cpu,cpuacct/cpu.cfs_quota_us": "-1",
-            "cpu,cpuacct/cpu.cfs_period_us": "100000",
+            "cpu/cpu.cfs_quota_us": "-1",
+            "cpu/cpu.cfs_period_us": "100000",
             "memory/memory.limit_in_bytes": "9223372036854771712",
         },
         64,
