@@ -92,17 +92,13 @@ class Endpoint:
     def outline(self, name: str) -> dict[str, Any]:
         """Return what the page itself is told of a parameter, which it never sends: its type, for the page of the API."""
         kind = {"type": self.schemas[name]["type"]} if "type" in self.schemas[name] else {}
-        return {
-            **dict.fromkeys(("parameter_name", "parameter_default", "example_input")),
-            "parameter_has_default": True,
-            "type": kind,
-        }
+        unsaid = dict.fromkeys(("parameter_name", "parameter_default", "example_input"))
+        return {**unsaid, "parameter_has_default": True, "type": kind}
 
     def _parameter(self, name: str) -> inspect.Parameter:
         required = name in self.schemas and "default" not in self.schemas[name]
-        return inspect.Parameter(
-            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect.Parameter.empty if required else None
-        )
+        kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+        return inspect.Parameter(name, kind, default=empty if required else None)
 
     def _fields(self, values: list[Any]) -> Any:
         """What a call asks for. Clients of Gradio send every default: one counts as not given, as null does."""

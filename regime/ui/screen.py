@@ -110,13 +110,11 @@ class Screen:
                 case "run" | "step" | "reset" as name:
                     changed: Updates = {}
                     plan = Plan(self.config(value), **PLANS[name])
-                case "seed" if "seed" in self.form.names:
+                case "seed" | "more" as name if {"seed": "seed", "more": "max_seeds"}[name] in self.form.names:
                     config = self.config(value)
-                    new = {"seed": config.seed + (getattr(config, "max_seeds", None) or config.seeds)}
+                    drawn = getattr(config, "max_seeds", None) or getattr(config, "seeds", 1)  # checkpoints draw texts alone
+                    new = {"max_seeds": MANY} if name == "more" else {"seed": config.seed + drawn}
                     changed, plan = self.give(value, new), Plan(config.model_copy(update=new), fresh=True)
-                case "more" if "max_seeds" in self.form.names:
-                    new = {"max_seeds": MANY}
-                    changed, plan = self.give(value, new), Plan(self.config(value).model_copy(update=new), fresh=True)
                 case "preset":
                     preset = preset_named(self.kind, asked.get("name"))
                     told = {"story": preset.story}  # at once: what is said of the form waits for an estimate

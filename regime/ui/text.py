@@ -49,10 +49,8 @@ def paper(name: str, arxiv: str) -> Markup:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Return a value with a few significant digits, and no exponent in the range that a reader compares by eye."""
-    if value is None:
-        return DASH
-    if value == 0:
-        return "0"
+    if not value:
+        return DASH if value is None else "0"
     size = abs(value)
     if size < 1e-3:
         return "<0.001" if value > 0 else f"{MINUS}<0.001"

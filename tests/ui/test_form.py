@@ -1,6 +1,7 @@
 """The forms' script in Chromium, without a server: what is put into a form comes back, and nothing that was typed is lost."""
 
 import json
+import re
 
 import gradio as gr
 import pytest
@@ -16,6 +17,7 @@ from regime.ui.screens.pretraining import pretraining_tab
 from regime.ui.screens.probe import probe_tab
 from regime.ui.screens.train import train_tab
 from regime.ui.static_files import contents
+from regime.ui.text import render
 from tests.ui.test_browser import browser  # noqa: F401
 
 PAGE = """async ([markup, value, used]) => {
@@ -305,3 +307,18 @@ def test_a_press_that_a_newer_one_has_overtaken_does_nothing(screens):
     for number, turn in ((2, 1), (1, 1), (3, 2)):
         screen.press(visitor, json.dumps({"do": "run", "number": number}), screen.form.html.value)
         assert visitor.turn == turn
+
+
+@pytest.mark.parametrize("kind", ["toy", "sweep", "probe", "checkpoints"])
+def test_every_button_of_a_tab_plans_a_run(kind, screens):
+    screen, names = screens[kind], re.findall(r'data-do="(\w+)"', render("transport", kind=kind, text=""))
+    own = screen.config(screen.form.html.value)
+    assert {"run", "more"} <= {*names}
+    for name in {*names} - {"pause", "pin"}:
+        visitor = Visit(kind)
+        if name == "more" and not hasattr(own, "max_seeds"):  # never shown there
+            continue
+        screen.press(visitor, json.dumps({"do": name}), screen.form.html.value)
+        config, *_ = visitor.planned()
+        changed = {field for field in type(own).model_fields if getattr(config, field) != getattr(own, field)}
+        assert changed == {"seed": {"seed"}, "more": {"max_seeds"}}.get(name, set()), name

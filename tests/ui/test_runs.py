@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 import regime
 from regime.ui.run import export, runs
+from regime.ui.run.board import Board
 from regime.ui.run.examples import example
 from regime.ui.run.export import FILES, KERNELS, answer, snippet
-from regime.ui.run.slots import Pool
+from regime.ui.run.slots import Pool, pool_of
 from regime.ui.run.visit import SHELF, Visit
 
 TINY = {"width": 8, "samples": 16, "test_samples": 16, "probe_samples": 16, "steps": 4, "measure_every": 2, "seeds": 2}
@@ -189,6 +190,23 @@ def test_a_paused_map_is_taken_as_far_as_it_came():
     assert (len(report["cells"]), report["interrupted"]) == (2, "at cell 2 of 4")
     assert len(opened(asked(visit, "cells.csv"))) == 2
     assert all(opened(asked(visit, name)) for name in ("figure.png", "figure.svg"))
+
+
+def test_a_run_that_waits_leaves_the_files_of_the_one_that_is_shown():
+    visit = play()
+    with pool_of(regime.ToyConfig(**TINY)).turn() as one, pool_of(regime.ToyConfig(**TINY)).turn() as two:
+        assert [*one, *two] == []
+        waiting = visit.play(regime.ToyConfig(**TINY, seed=9), visit.press(), fresh=True, ahead=None)
+        assert next(waiting)["kind"] == "queued"
+        assert opened(asked(visit, "report.json"))["config"]["seed"] == 0
+        assert opened(asked(visit, KERNELS))
+        waiting.close()
+
+
+def test_nothing_is_taken_of_checkpoints_before_the_first_is_measured():
+    visit = Visit("checkpoints")
+    visit.board = Board(config={}, tick={"step": 200, "steps": 2600}, status="paused")
+    assert asked(visit, "report.json") == {"said": export.EMPTY}
 
 
 def test_a_run_that_was_ended_at_the_deadline_is_taken_as_far_as_it_came(monkeypatch):

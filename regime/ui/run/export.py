@@ -113,7 +113,7 @@ def _report(visit: Visit, session: Held | None) -> Report | SweepReport:
     board = visit.board
     if board.report:
         return (SweepReport if visit.kind == "sweep" else Report).from_dict(board.report)
-    if not board.step and not board.history:
+    if not (board.step if visit.kind == "sweep" else board.history):
         raise Refusal(EMPTY)
     if session is None or isinstance(session, Rented):
         raise Refusal(LET_GO)
