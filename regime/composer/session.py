@@ -24,6 +24,8 @@ from regime.record.recorder import Recorder
 from regime.record.report import Report
 from regime.resources.memory import MEMORY
 
+PATIENCE = 5.0
+"""Seconds until which the first thing that is heard of a run is that it starts, with its estimate; from then on, progress."""
 LARGE = 2**28
 """Bytes of a toy's workspace from which on one operation may take longer than a run keeps silent: it computes in a thread."""
 
@@ -45,9 +47,6 @@ class Session:
     Raises:
         ConfigError: not a configuration, or one that cannot run on this machine.
     """
-
-    patience = 5.0
-    """Seconds until which nothing is heard of a run but that it starts, with its estimate; from then on, progress."""
 
     def __init__(self, config: RunConfig) -> None:
         if not isinstance(config, RunConfig):
@@ -104,7 +103,7 @@ class Session:
             raise self._failure
         try:
             while (event := self._events.item(OFTEN)) is None:
-                if self._clock.late and (self._begun or self._clock.seconds > self.patience):
+                if self._clock.late and (self._begun or self._clock.seconds > PATIENCE):
                     step, steps, left = self._at
                     return Progress(step=step, steps=steps, seconds=self._clock.seconds, seconds_left=left)
             self._begun |= not isinstance(event, Fetching)

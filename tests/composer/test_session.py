@@ -129,7 +129,7 @@ def test_a_run_says_that_it_goes_on_and_stops_where_one_operation_is_long(monkey
     monkeypatch.setattr(where, slow)
     monkeypatch.setattr("regime.composer.pace.HEARTBEAT", 0.2)
     assert next(iter(Session(config("gd")).stream())).kind == "started", "nothing else is heard first, for a while"
-    monkeypatch.setattr(Session, "patience", 0.0)
+    monkeypatch.setattr("regime.composer.session.PATIENCE", 0.0)
     monkeypatch.setattr("regime.composer.session.LARGE", 0)
     session, began, gaps, kinds = Session(config("gd")), time.perf_counter(), [], []
     for event in session.stream():

@@ -236,6 +236,7 @@ def test_a_run_that_is_long_in_beginning_leaves_what_is_shown(monkeypatch):
         return make(*given)
 
     monkeypatch.setattr(composed, "produce", slow)
+    monkeypatch.setattr(composed, "PATIENCE", 0.0)
     monkeypatch.setattr(composed, "LARGE", 0)
     events = visitor.play(CONFIG.model_copy(update={"seed": 5}), visitor.press(), fresh=True)
     assert next(events)["kind"] == "started"
@@ -243,25 +244,3 @@ def test_a_run_that_is_long_in_beginning_leaves_what_is_shown(monkeypatch):
     assert visitor.board is not shown
     events.close()
     assert visitor.board.status == "paused"
-
-
-def test_a_press_is_heard_before_a_run_begins(monkeypatch):
-    """A probe takes seconds until it begins, and nothing is heard of it until then."""
-    make, made = composed.produce, []
-
-    def slow(*given):
-        time.sleep(2.0)
-        made.append(make(*given))
-        return made[-1]
-
-    monkeypatch.setattr(composed, "produce", slow)
-    monkeypatch.setattr(composed, "LARGE", 0)  # in a thread, as probes are
-    visitor = Visit("toy")
-    shown, events = visitor.board, visitor.play(CONFIG, visitor.press(), fresh=True)
-    Timer(0.3, visitor.press).start()
-    began = time.monotonic()
-    assert list(events) == []
-    assert time.monotonic() - began < 1.5
-    assert visitor.settled()
-    assert visitor.board is shown
-    assert SHELF.take(visitor.key) is None

@@ -169,8 +169,6 @@ class Visit:
             ahead += max(1, len(self.board.history)) if again else self.board.opening
         begun = session is not None
         session = session or new_session(config)
-        if isinstance(session, regime.Session):
-            session.patience = 0.0  # a newer press is heard also before the run begins
         try:
             with closing(limited(session.stream(ahead), slot, config.to_dict())) as events:
                 for event in events:
@@ -194,8 +192,6 @@ class Visit:
                 if isinstance(session, regime.Session):
                     SHELF.put(self.key, session, self.board.started["estimate"]["bytes"])
                     self.session = None
-            elif not begun and isinstance(session, regime.Session):
-                session.close()
 
     @contextmanager
     def resting(self) -> Iterator[tuple[bool, Held | None]]:
