@@ -11,6 +11,10 @@ TOLD = 0.02
 Strict, since directions far below the ridge hide from both fits."""
 SMALL = 0.01
 """Share of the loss before the fit that a smaller loss counts as: what is nearly nothing may vary by as much."""
+ROUNDED = 2
+"""How often a fit is made again as other rounding in the steps before would have it."""
+BEYOND = 4.303
+"""Student's t at 97.5% for two draws, of mean 0: one more draw lies within so many root mean squares of theirs in 95%."""
 SINGULAR = "the kernel is too near singular for its precision: the ridge that stands against rounding decides the fit"
 
 
@@ -22,8 +26,8 @@ def fit_scores(
     """Return scores of the second of two fits, nan where the ridge decides them, and their floors: how far others' are off.
 
     Args:
-        fits: outputs by points, "train" and "test", of both `interpolation_weights`; then such as the second's with other
-            rounding, if there are any.
+        fits: outputs by points, "train" and "test", of both `interpolation_weights`; then `ROUNDED` such as the second's with
+            other rounding, or none.
         start: the outputs before the fit.
         score: gives the scores of outputs at points by name, such as "test_loss".
     """
@@ -33,7 +37,8 @@ def fit_scores(
         loss = f"{name}_loss"
         told = (scores[loss] - first[loss]).abs() <= TOLD * torch.maximum(scores[loss], SMALL * before[loss])
         found |= {measure: value.masked_fill(~told, torch.nan) for measure, value in scores.items()}
-        floors |= {
-            measure: sum((value - other[measure]).abs() for other in (first, *others)) for measure, value in scores.items()
-        }
+        for measure, value in scores.items():
+            squares = [(value - other[measure]).square() for other in others]
+            rounded = BEYOND * (sum(squares) / ROUNDED) ** 0.5 if others else 0.0
+            floors[measure] = (value - first[measure]).abs() + rounded
     return found, floors

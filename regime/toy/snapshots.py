@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regime.dynamics.losses import error, undefined_errors
-from regime.dynamics.regression import SINGULAR, fit_scores
+from regime.dynamics.regression import ROUNDED, SINGULAR, fit_scores
 from regime.dynamics.snapshot import AT_THE_END, TWIN_GAP, GapSnapshot, Moved, Pause, Snapshot, Targets
 from regime.dynamics.twin import Twin, TwinPoints, TwinState
 from regime.kernels.closed_form import interpolation_weights
@@ -155,8 +155,9 @@ def _regressions(
             moved = yield from _moves(experiment, own, start["train"][seed])
             if parameters is not run.initial:
                 unit = torch.finfo(run.dtype).eps * experiment.step**0.5
-                again = yield from _moves(experiment, _jittered(own, unit), start["train"][seed])
-                moved = [torch.cat([each, other[1:]]) for each, other in zip(moved, again, strict=True)]
+                for noise in range(ROUNDED):
+                    again = yield from _moves(experiment, _jittered(own, unit, noise), start["train"][seed])
+                    moved = [torch.cat([each, other[1:]]) for each, other in zip(moved, again, strict=True)]
             moves.append(moved)
         fits = {name: start[name] + torch.cat(parts, 1) for name, parts in zip(PARTS, zip(*moves, strict=True), strict=True)}
         found = fit_scores(fits, start, score)
@@ -170,9 +171,9 @@ def _doubled(parameters: list[Layer], seed: slice) -> list[Layer]:
     return [layer.map(lambda part: part[seed].double()) for layer in parameters]
 
 
-def _jittered(parameters: list[Layer], unit: float) -> list[Layer]:
-    """The parameters with as much noise, relative to each, as so large a unit of rounding makes; the same every time."""
-    generator = torch.Generator().manual_seed(0)
+def _jittered(parameters: list[Layer], unit: float, seed: int) -> list[Layer]:
+    """The parameters with as much noise, relative to each, as so large a unit of rounding makes."""
+    generator = torch.Generator().manual_seed(seed)
 
     def noisy(part: Tensor) -> Tensor:
         return part * (1 + unit * torch.randn(part.shape, generator=generator, dtype=torch.float64, device="cpu").to(part))

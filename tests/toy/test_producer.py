@@ -189,16 +189,18 @@ def test_kernel_regression_that_rounding_decides_says_so() -> None:
     assert 0 <= easy.floors["kernel_now_test_loss"] < 1e-6 * easy.final["kernel_now_test_loss"]
 
 
-@pytest.mark.parametrize(("task", "points"), [("rings", "test"), ("sine", "train")])
-def test_what_steps_round_is_in_the_floor_of_kernel_regression(task: str, points: str) -> None:
-    """Trained in float64, networks end elsewhere than in float32, and a kernel near singular tells."""
-    name = f"kernel_now_{points}_loss"
+def test_what_steps_round_is_in_the_floor_of_kernel_regression() -> None:
+    """Trained in float64, networks end elsewhere, and a kernel near singular tells; of 376 losses, 5 by more."""
     sizes = {"width": 24, "samples": 40, "test_samples": 30, "probe_samples": 10}
-    config = ToyConfig(**sizes, task=task, seeds=8, steps=100, measure_every=50)
-    single, double = ([*snapshots(ToyRun(config, dtype))][-1] for dtype in (torch.float32, torch.float64))
-    apart = single.losses[name].double() - double.losses[name]
-    assert (apart.abs() <= 3 * single.floors[name]).all()
-    assert (apart.abs() > double.floors[name]).any(), "which the ridge alone would not have told"
+    beyond, untold = 0, 0
+    for task in ("rings", "moons", "multi-index"):
+        config = ToyConfig(**sizes, task=task, seeds=8, steps=100, measure_every=100)
+        single, double = ([*snapshots(ToyRun(config, dtype))][-1] for dtype in (torch.float32, torch.float64))
+        apart = (single.losses["kernel_now_test_loss"].double() - double.losses["kernel_now_test_loss"]).abs()
+        beyond += int((apart > single.floors["kernel_now_test_loss"]).sum())
+        untold += int((apart > double.floors["kernel_now_test_loss"]).sum())
+    assert beyond <= 3, "of 24"
+    assert untold > 12, "which the ridge alone would not have told"
 
 
 @pytest.mark.parametrize("parameterization", ["ntk", "standard"])
