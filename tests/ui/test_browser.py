@@ -182,7 +182,7 @@ def test_a_run_reaches_a_verdict_and_offers_its_files(page, server):
 
 
 def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_role("button", name=name, exact=True).click(timeout=MINUTES)
 
 
 def pause_when(page, css, said):
