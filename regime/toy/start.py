@@ -133,7 +133,7 @@ class ToyStart:
         if kernel is not None:
             return descent_steps(self.config, self.network, kernel, self.loss)
         start = torch.zeros_like(jacobian.outputs) if self.config.centered else alpha * jacobian.outputs
-        return adam_steps(self.network, jacobian, start, self.data.train.y, self.loss)
+        return adam_steps(self.network, jacobian, start, self.data.train.y, self.loss, alpha)
 
     def scaled(self, outputs: Tensor, start: Tensor) -> Tensor:
         """Return F = alpha (f - f0), or alpha f where the configuration is not centered."""

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from regime.config import ToyConfig
 from regime.dynamics.losses import Loss
+from regime.dynamics.optimizers import EPSILON, PerRow
 from regime.errors import ConfigError
 from regime.kernels.spectrum import top_eigenvalue
 from regime.toy.network import Layer, Network, NetworkJacobian
@@ -35,11 +36,17 @@ def descent_steps(config: ToyConfig, network: Network, kernel: Float[Tensor, "S 
 
 
 def adam_steps(
-    network: Network, jacobian: NetworkJacobian, start: Float[Tensor, "S N C"], targets: Float[Tensor, "N C"], loss: Loss
+    network: Network,
+    jacobian: NetworkJacobian,
+    start: Float[Tensor, "S N C"],
+    targets: Float[Tensor, "N C"],
+    loss: Loss,
+    alpha: PerRow,
 ) -> Float[Tensor, "S"]:
     """Return each seed's learning rate at which Adam's first step moves the outputs by ADAM_STEP of their way.
 
-    The first step is learning_rate * sign(gradient), and moves F by learning_rate * J_0 sign(gradient).
+    The first step is learning_rate * g / (|g| + 1e-8), of the gradient g of the loss, and moves F by J_0 times as much. Along
+    most parameters that is the sign; where g is zero but for rounding, as of the output's bias on balanced classes, it is not.
 
     Args:
         network: whose parameters are stepped.
@@ -47,19 +54,25 @@ def adam_steps(
         start: outputs F_0.
         targets: y.
         loss: whose gradient it is.
+        alpha: output scale.
 
     Raises:
         ConfigError: the kernel is zero or not finite.
     """
-    slopes = network.pullback(jacobian, loss.gradient(start, targets))
+    slopes = network.pullback(jacobian, loss.gradient(start, targets) * (alpha / len(targets)))
     scales = [network.scales[layer] for layer in network.trained]
-    signs = [
-        Layer(g.weight.sign() * scale.adam_weight, None if g.bias is None else g.bias.sign() * scale.adam_bias)
+    steps = [
+        Layer(_first(g.weight) * scale.adam_weight, None if g.bias is None else _first(g.bias) * scale.adam_bias)
         for g, scale in zip(slopes, scales, strict=True)
     ]
-    moved = network.product(jacobian, signs).sum(0).flatten(1).norm(dim=1)
+    moved = network.product(jacobian, steps).sum(0).flatten(1).norm(dim=1)
     distance = (start - targets).flatten(1).norm(dim=1)
     return _positive(ADAM_STEP, moved / distance)
+
+
+def _first(gradient: Tensor) -> Tensor:
+    """Adam's first step, bias-corrected, of learning rate 1."""
+    return gradient / (gradient.abs() + EPSILON)
 
 
 def _positive(wanted: float, per_unit: Float[Tensor, "S"]) -> Float[Tensor, "S"]:

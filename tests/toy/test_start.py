@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from regime import ConfigError, ToyConfig
+from regime.toy.network import difference
 from regime.toy.start import FLOAT32, REFERENCE, SLACK, ToyStart, _sizes, precision
+from regime.toy.training import Training
 
 SMALL = {"width": 16, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
 
@@ -60,6 +62,27 @@ def test_an_open_step_size_is_the_same_for_every_set_of_seeds(optimizer: str) ->
     alone = [ToyStart(ToyConfig(**wide | {"seed": seed, "seeds": 1})) for seed in range(REFERENCE)]
     own = [start._steps(start.jacobian, start.kernel, 1.0).item() for start in alone]
     assert max(steps) == pytest.approx(min(own), rel=1e-5)
+
+
+@pytest.mark.parametrize("fields", [{}, {"alpha": 1e-4}, {"task": "digits"}, {"parameterization": "mup", "task": "moons"}])
+def test_adams_first_step_moves_the_outputs_by_a_fiftieth_of_their_way(fields: dict) -> None:
+    """Also where the output's bias has a gradient of zero but for rounding, whose sign is no step, or many are near 1e-8."""
+    config = ToyConfig(**SMALL | {"seeds": REFERENCE, "samples": 20, "optimizer": "adam"} | fields)
+    start = ToyStart(config, torch.float64)
+    training = Training.start(
+        start.network,
+        start.initial,
+        *start.data.train,
+        alpha=start.alpha,
+        centered=True,
+        loss=start.loss,
+        descent=start.descent,
+    )
+    training.step()
+    trained = [difference(now, before) for now, before in zip(training.parameters, start.initial, strict=True)]
+    moved = start.alpha * start.network.product(start.jacobian, [trained[layer] for layer in start.network.trained]).sum(0)
+    shares = moved.flatten(1).norm(dim=1) / start.data.train.y.norm()
+    assert shares.max().item() == pytest.approx(0.02, rel=1e-6)
 
 
 def test_a_seed_much_stiffer_than_those_gets_a_smaller_step() -> None:
