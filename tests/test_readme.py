@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-LARGEST = 15_000
+LARGEST = 12_000
 """Bytes; what is longer belongs into a guide."""
 
 

@@ -1,4 +1,4 @@
-"""Results that ship: of every claim in both forms, with the texts that claims have now; the README's table is made of them."""
+"""Results that ship: of every claim in both forms, with the texts that claims have now; two pages have tables of them."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from regime.reproductions.shipped import CARDS, cards, keep
 from regime.schema import schemas
 from tests.conftest import ROOT
 from tests.reproductions.parts import claim, only
-from tests.reproductions.table import refreshed
+from tests.reproductions.table import PAGES, refreshed
 
 FORMS: tuple[Form, ...] = ("quick", "full")
 
@@ -71,7 +71,8 @@ def test_cards_are_kept_one_by_one(tmp_path: Path) -> None:
     assert [(id, card["findings"][0]["value"]) for id, card in known.items()] == [("T1", 2.0), ("T2", 1.0)]
 
 
-def test_the_readme_has_the_table_of_full_cards() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert readme == refreshed(readme), "refresh with: python -m tests.reproductions.write --full"
-    assert all(f"\n| {id} | " in readme for id in CLAIMS)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_the_table_of_full_cards(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert text == refreshed(page), "refresh with: python -m tests.reproductions.write --full"
+    assert all(f"\n| {id} | " in text for id in CLAIMS)

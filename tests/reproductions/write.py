@@ -1,7 +1,7 @@
 """Run claims and ship their cards: `python -m tests.reproductions.write --full|--quick [IDS]`, from the root of the checkout.
 
 Each card is written to regime/data/reproductions as soon as it is there, in the place of the one before. Without ids nothing is
-run; all cards get the texts that their claims have now. Then the README's table is made again of the full ones.
+run; all cards get the texts that their claims have now. Then the tables of the README and of a guide are made again.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from regime.reproductions.registry import CLAIMS
 from regime.reproductions.reproduce import Form, missing, named, reproduce
 from regime.reproductions.shipped import keep
 from tests.conftest import ROOT
-from tests.reproductions.table import refreshed
+from tests.reproductions.table import PAGES, refreshed
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
         sys.stdout.write(f"{id}: {card.outcome}, {card.seconds:.0f} s\n")
         sys.stdout.flush()
     keep(form)
-    readme = ROOT / "README.md"
-    readme.write_text(refreshed(readme.read_text()))
+    for page in PAGES:
+        (ROOT / page).write_text(refreshed(page), encoding="utf-8")
 
 
 if __name__ == "__main__":
