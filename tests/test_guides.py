@@ -52,6 +52,13 @@ def test_a_snippet_runs_alone_in_an_empty_folder(
     assert capsys.readouterr().out.strip()
 
 
+def test_a_part_of_ones_own_takes_ten_lines() -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "regime/guides/own.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [len([line for line in code.splitlines() if line]) for code in examples]
+    assert len(lines) == 5
+    assert max(lines) <= 10
+
+
 COMMANDS = found(r"python -m ([\w.]+[^`\n>]*)", [*PAGES, *RESULTS])
 
 
