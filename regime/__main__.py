@@ -7,6 +7,7 @@ import warnings
 from io import TextIOWrapper
 
 from regime.cli.signals import Interrupted, Interrupts
+from regime.cli.streams import UnwrittenError, fill_in, say, tell
 from regime.errors import ConfigError
 from regime.resources.container import keep_to_cores
 from regime.ui.launch import launch
@@ -25,12 +26,15 @@ QUIET = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit status of one command line, `sys.argv` where no arguments are given."""
+    closed = fill_in()
     try:
         try:
             with Interrupts() as interrupts:
                 from regime.cli.parser import parse
 
                 asked = parse(arguments)
+                if "stdout" in closed and asked.kind != "app":
+                    raise ConfigError("standard output is closed; allowed: a terminal, a file or a pipe")
                 if asked.kind == "reproduce":
                     from regime.cli.reproduction import reproduction
 
@@ -48,18 +52,21 @@ def main(arguments: list[str] | None = None) -> int:
         except Interrupted as stop:
             return _refuse(f"{stop} before anything was measured", stop.status, arguments)
         finally:
-            sys.stdout.flush()
+            say()
     except BrokenPipeError:
         return CLOSED
+    except UnwrittenError as error:
+        tell(f"{error}\n")
+        return 1
     launch()
     return 0
 
 
 def _refuse(line: str, status: int, arguments: list[str] | None) -> int:
     """Say why there is no result, also as JSON where that was asked for; return the exit status."""
-    sys.stderr.write(f"{line}\n")
+    tell(f"{line}\n")
     if "--json" in (sys.argv[1:] if arguments is None else arguments):
-        sys.stdout.write(json.dumps({"error": line}) + "\n")
+        say(json.dumps({"error": line}) + "\n")
     return status
 
 

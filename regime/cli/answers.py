@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from regime.cli.fields import configured
+from regime.cli.streams import say
 
 
 def answer(asked: argparse.Namespace) -> int:
@@ -15,7 +15,7 @@ def answer(asked: argparse.Namespace) -> int:
         ConfigError: the configuration is refused.
     """
     known, lines = _estimate(asked) if asked.estimate else _catalog()
-    sys.stdout.write((json.dumps(known) if asked.json else "\n".join(lines)) + "\n")
+    say((json.dumps(known) if asked.json else "\n".join(lines)) + "\n")
     return 0
 
 

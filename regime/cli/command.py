@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regime.cli.fields import configured
 from regime.cli.progress import Progress
 from regime.cli.signals import Interrupted, Interrupts
+from regime.cli.streams import say, tell
 from regime.config import Runnable, SweepConfig
 from regime.errors import ConfigError
 
@@ -35,7 +35,7 @@ def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
     except Interrupted as stop:
         if (report := _so_far(held)) is None:
             raise
-        sys.stderr.write(f"{stop} {_where(held, report)}\n")
+        tell(f"{stop} {_where(held, report)}\n")
         return _print(asked, table, report, stop.status)
 
 
@@ -47,9 +47,9 @@ def _print(asked: argparse.Namespace, table: Path | None, report: Any, status: i
         try:
             table.write_text(report.to_csv(), encoding="utf-8")
         except OSError as error:
-            sys.stderr.write(f"--csv: {error}\n")
+            tell(f"--csv: {error}\n")
             status = status or 1
-    sys.stdout.write((json.dumps(report.to_dict()) if asked.json else summary(report)) + "\n")
+    say((json.dumps(report.to_dict()) if asked.json else summary(report)) + "\n")
     return status or int(failed(report))
 
 
@@ -83,7 +83,7 @@ def _finished(held: "Session | Sweep", interrupts: Interrupts) -> "Report | Swee
         for event in events:
             interrupts.check()
             if event.kind == "started":
-                sys.stderr.write(_beginning(held, event))
+                tell(_beginning(held, event))
             elif progress.due and (line := _line(event, unit)):
                 progress.tell(line)
     assert event.kind == "finished"

@@ -1,10 +1,10 @@
 """The options of the command line: every field of a configuration is one, as its schema describes it."""
 
 import argparse
-import sys
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from regime.cli.streams import tell
 from regime.config import KINDS, describe
 from regime.config.base import ROWS
 from regime.errors import ConfigError
@@ -20,7 +20,7 @@ RUNS = {
 STATUSES = """\
 Progress goes to standard error, the result to standard output. Exit status:
   0    all that was asked for is there
-  1    a cell could not be run, a single run diverged, or the table could not be written
+  1    a cell could not be run, a single run diverged, or a file could not be written
   2    the command line, the configuration or the store is refused; nothing was changed
   130  interrupted by SIGINT (Ctrl-C); what was measured is printed, finished cells are in the store
   141  nobody reads the output any more
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage; raise ConfigError with the line that argparse would print."""
-        self.print_usage(sys.stderr)
+        tell(self.format_usage())
         raise ConfigError(f"{self.prog}: error: {message}")
 
 

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Self
 
+from regime.cli.streams import tell
+
 PACE = {True: 0.2, False: 10.0}
 """Seconds between two lines of progress, on a terminal and elsewhere."""
 
@@ -17,7 +19,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._terminal:
-            sys.stderr.write("\r\033[K")
+            tell("\r\033[K")
 
     @property
     def due(self) -> bool:
@@ -27,5 +29,4 @@ class Progress:
     def tell(self, line: str) -> None:
         """Write a line, in the place of the one before where that can be."""
         self._told = time.monotonic()
-        sys.stderr.write(f"\r{line}\033[K" if self._terminal else f"{line}\n")
-        sys.stderr.flush()
+        tell(f"\r{line}\033[K" if self._terminal else f"{line}\n")

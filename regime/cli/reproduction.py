@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from regime.cli.progress import Progress
 from regime.cli.signals import Interrupted, Interrupts
+from regime.cli.streams import say, tell
 from regime.errors import ConfigError
 
 if TYPE_CHECKING:  # these load torch, which a command line that is refused need not wait for
@@ -31,9 +31,9 @@ def reproduction(asked: argparse.Namespace, interrupts: Interrupts) -> int:
             cards.append(_reproduced(id, not asked.quick, f"{id}, {number} of {len(wanted)}", interrupts))
     except Interrupted as stop:
         status = stop.status
-        sys.stderr.write(f"{stop} after {len(cards)} of {len(wanted)} claims\n")
+        tell(f"{stop} after {len(cards)} of {len(wanted)} claims\n")
     known = {"cards": [card.to_dict() for card in cards], "skipped": skipped}
-    sys.stdout.write((json.dumps(known) if asked.json else _table(cards, skipped)) + "\n")
+    say((json.dumps(known) if asked.json else _table(cards, skipped)) + "\n")
     return status or int(any(card.outcome not in ALL_WELL for card in cards))
 
 

@@ -1,9 +1,10 @@
-"""A run computes in modes of its own: its caller's autocast, inference mode and rounding of factors do not reach it."""
+"""A run computes in modes of its own: its caller's autocast, inference mode, rounding and traps do not reach it."""
 
 from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import torch
 
 from regime.resources.process import full_precision
@@ -37,7 +38,7 @@ def in_modes(compute: Callable[P, Item]) -> Callable[P, Item]:
 
     @wraps(compute)
     def call(*args: P.args, **kwargs: P.kwargs) -> Item:
-        with torch.inference_mode(False), full_precision():
+        with torch.inference_mode(False), full_precision(), np.errstate(all="ignore"):
             return compute(*args, **kwargs)
 
     return call

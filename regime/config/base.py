@@ -223,12 +223,12 @@ def _written(value: Any, schema: dict[str, Any]) -> Any:
 def from_text(text: str, schema: dict[str, Any]) -> Any:
     """Return a text as the type that its field's schema asks for; left as text, for validation to refuse, if it is not."""
     types = {option.get("type") for option in schema.get("anyOf", [schema])}
-    if {"integer", "string"} <= types and text.startswith('"'):
+    if "string" in types and text.startswith('"'):
         types = {"array"}
     elif "array" in types and "string" not in types and not text.startswith("[") and text != "none":
         items = next(option["items"] for option in schema.get("anyOf", [schema]) if "items" in option)
         return [from_text(part.strip(), items) for part in text.split(",") if part.strip()]
-    if "null" in types and text == "none":
+    if "null" in types and (text == "none" or (text == "null" and "string" not in types)):
         return None
     if "boolean" in types:
         return {"True": True, "False": False, "true": True, "false": False}.get(text, text)

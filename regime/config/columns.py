@@ -54,6 +54,12 @@ class Decimals(NamedTuple):
         return BOOLEANS.get(cell.lower()) or self.plain(cell)
 
 
+def called(names: Sequence[str], places: Sequence[int], wanted: Sequence[str]) -> list[int]:
+    """Return those of some places whose column has a wanted name, in any case: those first that are wanted first."""
+    found = [at for at in places if names[at].lower() in wanted]
+    return sorted(found, key=lambda at: wanted.index(names[at].lower()))
+
+
 def is_missing(cell: str) -> bool:
     """Return whether a cell counts as missing."""
     return cell.lower() in MISSING
@@ -130,10 +136,11 @@ def numbers(column: Sequence[str], decimals: Decimals) -> np.ndarray:
 def standardized(values: np.ndarray) -> np.ndarray:
     """Return columns with mean 0 and variance 1; one whose values differ by no more than rounding is exactly 0."""
     # Less the first row, so that the mean of equal values is exact; over the range, so that no square vanishes.
-    apart, size = values - values[0], np.ptp(values, 0)
-    apart = apart / np.where(size > np.finfo(float).eps * np.abs(values).max(0), size, np.inf)
-    apart = apart - apart.mean(0)
-    return apart / np.where(apart.any(0), apart.std(0), 1.0)
+    with np.errstate(all="ignore"):  # a caller may have every underflow raise
+        apart, size = values - values[0], np.ptp(values, 0)
+        apart = apart / np.where(size > np.finfo(float).eps * np.abs(values).max(0), size, np.inf)
+        apart = apart - apart.mean(0)
+        return apart / np.where(apart.any(0), apart.std(0), 1.0)
 
 
 def exact(column: Sequence[str], decimals: Decimals) -> list[Decimal]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regime.config.columns import LABELS, exact, is_missing, is_number, numbers, standardized
-from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of, few
+from regime.config.columns import LABELS, called, exact, is_missing, is_number, numbers, standardized
+from regime.config.read import FEW, MANY, Choices, Read, as_well, cased, check_classes, classes_of, few
 from regime.config.sheet import Sheet, bad_cells, read_sheet, sort_out, unique
 from regime.config.table import COLUMNS
 from regime.errors import show
@@ -158,9 +158,9 @@ def _in_order(column: list[str]) -> bool:
 
 def _target(sheet: Sheet, usable: list[int]) -> tuple[list[int], list[str]]:
     """The target where nobody said: the column that is called so, one-hot columns at the end, or the last; and doubts."""
+    if named := called(sheet.names, usable, LABELS):
+        return named[:1], [as_well(sheet.names[at], "target") for at in named[1:]]
     lower = {sheet.names[at].lower(): at for at in reversed(usable)}
-    if named := [lower[name] for name in LABELS if name in lower]:
-        return named[:1], []
     if "y" in lower and all(name.startswith("x") for name in lower if name != "y"):
         return [lower["y"]], []
     if hot := _one_hot(sheet, usable):

@@ -4,10 +4,10 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, exact, is_missing, is_typed, standardized
-from regime.config.read import FEW, MANY, Choices, Read, cased, check_classes, classes_of
+from regime.config.columns import LABELS, SCORES, TEXTS, Decimals, called, exact, is_missing, is_typed, standardized
+from regime.config.read import FEW, MANY, Choices, Read, TaskType, as_well, cased, check_classes, classes_of
 from regime.config.sheet import Bad, Sheet, bad_cells, read_sheet, sort_out
-from regime.config.table import check_characters
+from regime.config.table import check_characters, lines_of
 from regime.errors import show
 
 CELL_LIMIT = 10_000
@@ -41,12 +41,11 @@ def parse_texts(source: str, labeled: bool = True, choices: Choices = OPTIONS) -
     Raises:
         ValueError: a cell, a column or a choice is not allowed; the message lists all bad cells, and says what mends them.
     """
-    if not labeled and choices.text_column is None and not _has_text_header(source):
-        return _lines(source)
-    sheet = read_sheet(source, choices, words=True)
+    plain = not labeled and choices.text_column is None and not _has_text_header(source)
+    sheet = _lines(source, choices) if plain else read_sheet(source, choices, words=True)
     if choices.encode:
         raise ValueError(f"encode = {list(choices.encode)!r:.80} is not allowed for texts; allowed: columns of a toy's rows")
-    text, target, left_out = _columns(sheet, labeled, choices)
+    text, target, left_out, doubts = _columns(sheet, labeled, choices)
     number = target is not None and _is_regression(sheet, target, choices)
     bad = [
         Bad(row, sheet.names[text], "", why)
@@ -55,14 +54,14 @@ def parse_texts(source: str, labeled: bool = True, choices: Choices = OPTIONS) -
     ]
     bad += bad_cells(sheet, target, words=not number, target=True) if target is not None else []
     sheet, dropped = sort_out(sheet, bad, choices, sheet.names)
-    return _texts(sheet, text, target, number, left_out + dropped, choices)
+    return _texts(sheet, text, target, number, left_out + dropped, doubts, choices.task_type)
 
 
 def _texts(
-    sheet: Sheet, text: int, target: int | None, number: bool, left_out: list[str], choices: Choices = OPTIONS
+    sheet: Sheet, text: int, target: int | None, number: bool, left_out: list[str], doubts: list[str], task_type: TaskType
 ) -> OwnTexts:
     """Texts and targets of sound rows."""
-    texts, taken, doubts = tuple(sheet.column(text)), sheet.taken, []
+    texts, taken = tuple(sheet.column(text)), sheet.taken
     classes: tuple[str, ...] = ()
     labels, values = [], []
     if target is not None:
@@ -73,15 +72,15 @@ def _texts(
             values = standardized(known).tolist()
             if not any(values):
                 check_classes((column[0],), len(column))
-            if choices.task_type == "auto" and len(set(column)) <= MANY:
+            if task_type == "auto" and len(set(column)) <= MANY:
                 doubts.append(
                     f"{len(set(column))} numbers are taken as a regression: task_type = 'classification' makes them classes"
                 )
         else:
             classes, labels = classes_of(column, exact(column, sheet.decimals) if numeric else None)
             check_classes(classes, len(column))
-            doubts = cased(classes)
-            if numeric and len(classes) > 2 and choices.task_type == "auto":
+            doubts += cased(classes)
+            if numeric and len(classes) > 2 and task_type == "auto":
                 doubts.append(f"{len(classes)} numbers are taken as classes: task_type = 'regression' predicts the number")
     read = Read(
         rows=len(texts),
@@ -99,8 +98,8 @@ def _texts(
     return OwnTexts(texts, tuple(labels), classes, tuple(values), read)
 
 
-def _columns(sheet: Sheet, labeled: bool, choices: Choices) -> tuple[int, int | None, list[str]]:
-    """Where the texts are, where the target is, and what is left out."""
+def _columns(sheet: Sheet, labeled: bool, choices: Choices) -> tuple[int, int | None, list[str], list[str]]:
+    """Where the texts are, where the target is, what is left out, and what is doubtful."""
     chosen = sheet.places(choices.target, "target")
     if len(chosen) > 1:
         raise ValueError(f"target = {list(choices.target)!r:.80} is not allowed for texts; allowed: one column")
@@ -109,34 +108,33 @@ def _columns(sheet: Sheet, labeled: bool, choices: Choices) -> tuple[int, int | 
     free = [at for at in range(len(sheet.names)) if at not in out and at not in chosen]
     if not free or set(text) & {*out, *chosen}:
         raise ValueError("no column is left for the texts; allowed: a column of texts, and a target unless for 'next-token'")
-    lower = {sheet.names[at].lower(): at for at in reversed(free)}
-    named = [lower[name] for name in TEXTS if name in lower]
+    named = called(sheet.names, free, TEXTS)
     long = max(free, key=lambda at: sum(map(len, sheet.column(at))) * (not _all_numbers(sheet, at)))
     where = (text or named or [long])[0]
     others = [at for at in free if at != where]
+    doubts = [] if text else [as_well(sheet.names[at], "text_column") for at in named[1:]]
+    target = chosen[0] if chosen else None
     if not labeled:
         target = None
-    elif chosen:
-        target = chosen[0]
-    else:
-        target = _target(sheet, others)
+    elif target is None:
+        target, more = _target(sheet, others)
+        doubts += more
     left = [at for at in range(len(sheet.names)) if at not in (where, target)]
-    return where, target, [f"column {show(sheet.names[at])} left out, neither text nor target" for at in left]
+    return where, target, [f"column {show(sheet.names[at])} left out, neither text nor target" for at in left], doubts
 
 
-def _target(sheet: Sheet, others: list[int]) -> int:
-    """The column of labels where nobody said: the one that is called so, or the only one of few different values."""
+def _target(sheet: Sheet, others: list[int]) -> tuple[int, list[str]]:
+    """The column of labels where nobody said, the one called so or the only one of few different values; and doubts."""
     if not others:
         raise ValueError(
             "it has one column; allowed: a text and its label in each row, parted by a comma, semicolon or tab; "
             "or readout = 'next-token', which needs no labels"
         )
-    lower = {sheet.names[at].lower(): at for at in reversed(others)}
-    if named := [lower[name] for name in (*LABELS, *SCORES) if name in lower]:
-        return named[0]
+    if named := called(sheet.names, others, (*LABELS, *SCORES)):
+        return named[0], [as_well(sheet.names[at], "target") for at in named[1:]]
     typed = [at for at in others if is_typed(sheet.column(at)) and 2 <= len(set(sheet.column(at))) <= len(sheet.cells) / 2]
     if len(others) == 1 or len(typed) == 1:
-        return (typed or others)[0]
+        return (typed or others)[0], []
     names = ", ".join(repr(sheet.names[at])[:40] for at in typed or others)
     raise ValueError(f"several columns could be the target: {names}; say which, as in target = {sheet.names[others[0]]!r:.40}")
 
@@ -163,14 +161,14 @@ def _has_text_header(source: str) -> bool:
     return any(cell.strip(' "\r') in TEXTS for cell in re.split(r"[\t;,|]", head))
 
 
-def _lines(source: str) -> OwnTexts:
-    """Texts without labels, one a line."""
+def _lines(source: str, choices: Choices) -> Sheet:
+    """One text a line, without labels."""
     check_characters(source)
-    lines = [(number, line.strip()) for number, line in enumerate(source.lstrip("\ufeff").splitlines(), 1) if line.strip()]
+    lines = {number: line.strip() for number, line in enumerate(lines_of(source), 1) if line.strip()}
+    header, taken = "line", ["one text a line"]
+    if choices.header and lines:
+        first = next(iter(lines))
+        header, taken = lines.pop(first), [f"row {first} names the column", *taken]
     if not lines:
         raise ValueError("it has no rows; allowed: one text a line")
-    rows, cells = [number for number, _ in lines], [[line] for _, line in lines]
-    sheet = Sheet(["line"], cells, rows, Decimals(), ["one text a line"], frozenset())
-    bad = [Bad(row, "line", "", why) for row, (cell,) in zip(sheet.rows, sheet.cells, strict=True) if (why := _wrong(cell))]
-    sheet, _ = sort_out(sheet, bad, OPTIONS, sheet.names)
-    return _texts(sheet, 0, None, False, [])
+    return Sheet([header], [[line] for line in lines.values()], list(lines), Decimals(), taken, frozenset())

@@ -95,6 +95,11 @@ def _plain(value: Decimal) -> str:
     return str(value) if "E" in str(value) else str(value).rstrip("0").rstrip(".")
 
 
+def as_well(name: str, field: str) -> str:
+    """Return a sentence for a column that by its name could be what another one is taken for."""
+    return f"column {show(name)} could be the {field.replace('_', ' ')} as well: {field} = {name!r} takes it"
+
+
 def cased(classes: tuple[str, ...]) -> list[str]:
     """Return a sentence for classes that differ in small and large letters only."""
     lower = [name.lower() for name in classes]

@@ -8,8 +8,10 @@ import numpy as np
 
 from regime.config.columns import LARGEST, Decimals, decimals_of, find_column, is_missing, names_first, numbers
 from regime.config.read import Choices
-from regime.config.table import COLUMNS, ROWS, SHOWN, listed, read_table
+from regime.config.table import COLUMNS, ROWS, SHOWN, listed, names_columns, read_table
 from regime.errors import show
+
+QUOTED = "put quotes around a cell that has the separator in it"
 
 
 class Sheet(NamedTuple):
@@ -66,7 +68,12 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     header = choices.header
     if header is None:
         body = decimals_of(table.cells[1:], table.separator, choices.decimal)
-        header = table.rows[0] not in table.ragged and names_first(table.cells, body)
+        header = names_columns(first) if table.rows[0] in table.ragged else names_first(table.cells, body)
+    if header and table.rows[0] in table.ragged:
+        raise ValueError(
+            f"row {table.rows[0]} has not a name for each of the {len(first)} cells that rows have; allowed: a name for each; "
+            f"{QUOTED}"
+        )
     if header:
         cells, rows = table.cells[1:], table.rows[1:]
         names = unique(first)
@@ -153,10 +160,8 @@ def _listed(sheet: Sheet, ragged: list[int], bad: list[Bad]) -> str:
     """All bad cells, those of a column that are alike together."""
     parts = []
     if ragged:
-        quotes = "put quotes around a cell that has the separator in it"
-        parts = [
-            f"{listed(ragged)} {'has' if len(ragged) == 1 else 'have'} not the {len(sheet.names)} cells of the others: {quotes}"
-        ]
+        has = "has" if len(ragged) == 1 else "have"
+        parts = [f"{listed(ragged)} {has} not the {len(sheet.names)} cells of the others: {QUOTED}"]
     alike: dict[tuple[str, str], list[int]] = {}
     for each in bad:
         alike.setdefault((each.column, each.why), []).append(each.row)

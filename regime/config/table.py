@@ -1,10 +1,10 @@
 """Text as a table of cells: which separator parts them, what quotes do, which lines are comments."""
 
 import csv
-import io
+import itertools
 import re
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from regime.config.columns import LABELS, SCORES, TEXTS, is_number, is_typed
 
@@ -30,6 +30,8 @@ class Table(NamedTuple):
     """What a comment above the rows calls the columns."""
     ragged: tuple[int, ...] = ()
     """Rows whose count of cells is not the usual one."""
+    comments: tuple[int, ...] = ()
+    """Rows that are left out as comments."""
 
 
 def read_table(text: str, words: bool) -> Table:
@@ -47,12 +49,12 @@ def read_table(text: str, words: bool) -> Table:
     check_characters(text)
     if found := re.match(r"\ufeff?\s*(\[\s*\{|\{\s*\"|<!doctype|<html|<\?xml)", text, re.IGNORECASE):
         raise ValueError(f"it begins with {found[1]}, as JSON or HTML do; allowed: rows of a table, in CSV or the like")
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = lines_of(text)
     comments = _comments(lines, words)
     told = re.fullmatch(r"sep=(.)", lines[0].strip().strip('"'))
-    for at in [*comments, *([0] if told else [])]:
-        lines[at] = ""
-    tried = [_parsed(lines, each) for each in ([told[1]] if told else SEPARATORS) if each != " " or not words]
+    if told:
+        lines[0] = ""
+    tried = [_parsed(lines, each, comments) for each in ([told[1]] if told else SEPARATORS) if each != " " or not words]
     table = max(tried, key=_quality)
     broken = [each.notes[0] for each in tried if each.notes and not each.cells]
     if not table.cells or (broken and _usual(table.cells)[0] < 2):
@@ -60,11 +62,14 @@ def read_table(text: str, words: bool) -> Table:
     notes = []
     if table.separator != "," and _usual(table.cells)[0] > 1:
         notes.append(f"{SEPARATORS.get(table.separator, table.separator)} part the cells")
-    if comments:
-        notes.append(f"comments left out: {listed([at + 1 for at in comments])}")
-        last = next(csv.reader([list(comments.values())[-1]], delimiter=table.separator))
-        table = table._replace(names=tuple(name.strip() for name in last))
-    return _squared(table._replace(notes=(*notes, *table.notes)))
+    if table.comments:
+        notes.append(f"comments left out: {listed(list(table.comments))}")
+    return _squared(table._replace(notes=(*notes, *table.notes)), words)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a file: what other line breaks Unicode has are characters of a cell."""
+    return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def check_characters(text: str) -> None:
@@ -80,9 +85,9 @@ def check_characters(text: str) -> None:
         raise ValueError(f"line {line} has the control character {found[0]!r}; allowed: text")
 
 
-def names_columns(line: str) -> bool:
-    """Return whether a line names a column of texts, labels or ratings."""
-    return any(cell.strip(' "').lower() in (*TEXTS, *LABELS, *SCORES) for cell in re.split(r"[\t;,|]", line.strip()))
+def names_columns(cells: list[str]) -> bool:
+    """Return whether a row names a column of texts, labels or ratings."""
+    return any(cell.strip(' "').lower() in (*TEXTS, *LABELS, *SCORES) for cell in cells)
 
 
 def listed(rows: list[int]) -> str:
@@ -92,26 +97,49 @@ def listed(rows: list[int]) -> str:
 
 
 def _comments(lines: list[str], words: bool) -> dict[int, str]:
-    """Lines that begin with #, by where they are; among texts those at the top alone, and only above a header."""
+    """Lines that are comments unless a cell goes on in them; among texts those at the top alone, and only above a header."""
     found = {at: line.lstrip("# \t") for at, line in enumerate(lines) if line.startswith("#")}
     if not words:
         return found
     top = next((at for at, line in enumerate(lines) if line.strip() and at not in found), len(lines))
-    header = top < len(lines) and names_columns(lines[top])
+    header = top < len(lines) and names_columns(re.split(r"[\t;,|]", lines[top].strip()))
     return {at: line for at, line in found.items() if at < top} if header else {}
 
 
-def _parsed(lines: list[str], separator: str) -> Table:
+class _Lines:
+    """Lines as a reader of rows takes them: one that is a comment is blank where a row begins, and part of a cell elsewhere."""
+
+    def __init__(self, lines: list[str], comments: dict[int, str]) -> None:
+        self._lines, self._comments = enumerate(lines), comments
+        self.row: int | None = None
+        """The number of the row that begins with the next line; None where one goes on."""
+        self.found: dict[int, str] = {}
+        """The comments that were left out, by the number of their row."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        at, line = next(self._lines)
+        if self.row is not None and at in self._comments:
+            self.found[self.row], line = self._comments[at], ""
+        self.row = None
+        return f"{line}\n"
+
+
+def _parsed(lines: list[str], separator: str, comments: dict[int, str]) -> Table:
     """Cells by one separator; quotes that do not end are characters like others, if all rows have equally many cells then."""
     lines = [" ".join(line.split()) for line in lines] if separator == " " else lines
     broken = ""
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-        reader = csv.reader(
-            io.StringIO("\n".join(lines)), delimiter=separator, quoting=quoting, strict=True, skipinitialspace=True
-        )
+        left = _Lines(lines, comments)
+        reader = csv.reader(left, delimiter=separator, quoting=quoting, strict=True, skipinitialspace=True)
         table = Table([], [], separator, ("quotes are part of the cells",) if broken else ())
         try:
-            for number, row in enumerate(reader, 1):
+            for number in itertools.count(1):
+                left.row = number
+                if (row := next(reader, None)) is None:
+                    break
                 if any(cells := [cell.strip() for cell in row]):
                     table.cells.append(cells)
                     table.rows.append(number)
@@ -124,7 +152,8 @@ def _parsed(lines: list[str], separator: str) -> Table:
             broken = f"line {reader.line_num} {long if 'limit' in str(error) else why}"
             continue
         if not broken or _usual(table.cells)[1] == len(table.cells):
-            return table
+            last = next(csv.reader(list(left.found.values())[-1:], delimiter=separator), [])
+            return table._replace(comments=tuple(left.found), names=tuple(name.strip() for name in last))
     return Table([], [], separator, (broken,))
 
 
@@ -146,12 +175,19 @@ def _quality(table: Table) -> tuple[float, ...]:
     return round(regular, 1), round(numbers, 2), sum(map(is_typed, columns)) / width, regular
 
 
-def _squared(table: Table) -> Table:
+def _names_rows(column: list[str], words: bool) -> bool:
+    """Whether a first column without a name names the rows, as R and pandas write it; texts have only numbers for that."""
+    whole = all(cell.isdigit() for cell in column)
+    return len(set(column)) == len(column) > 0 and (whole or not (words or any(map(is_number, column))))
+
+
+def _squared(table: Table, words: bool) -> Table:
     """Return rows of one width: separators that end rows make no column, and a header without a first name gets a blank one."""
     cells, notes = table.cells, table.notes
     width, _ = _usual(cells)
     used = max(at for row in cells if len(row) == width for at, cell in enumerate(row, 1) if cell)
-    if len(cells) > 1 and len(cells[0]) == used - 1 and not any(map(is_number, cells[0])):
+    first = [row[0] for row in cells[1:]]
+    if len(cells[0]) == used - 1 and not any(map(is_number, cells[0])) and _names_rows(first, words):
         cells = [["", *cells[0]], *cells[1:]]
         notes = (*notes, "its header has no name for the first column")
     if empty := max(len(row) for row in cells if not any(row[used:])) - used:

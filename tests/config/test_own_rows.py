@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from regime.config import ToyConfig
+from regime.config.columns import standardized
 from regime.config.own_rows import parse_rows
 from regime.config.own_texts import parse_texts
 from regime.config.read import CLASSES, Choices
@@ -299,3 +300,46 @@ def test_a_name_that_two_columns_share_is_said() -> None:
     assert "columns with the name of another before are called 'y.3'" in read.taken
     apart = ToyConfig(task="own", csv=f"a,b,y\n{rows}", samples=8, test_samples=8, probe_samples=8).read
     assert not any("another" in said for said in apart.taken)
+
+
+def test_a_line_of_a_cell_is_no_comment() -> None:
+    """As Python's own reader of CSV has the cells; a comment with a quote that never ends is one all the same."""
+    rows = "\n".join(f'{k % 7},{k % 5},"{("cat", "dog")[k % 2]}\n#{k % 4}"' for k in range(40))
+    own = parse_rows(f'# an "open one\na,b,label\n# 5" wide\n{rows}\n#the end')
+    assert own.classes == ("cat\n#0", "cat\n#2", "dog\n#1", "dog\n#3")
+    assert own.read.taken[-1] == "comments left out: rows 1, 3, 44"
+
+
+@pytest.mark.parametrize(
+    ("header", "target", "other"), [("label,x,target", "label", "target"), ("Label,label,b", "Label", "label.1")]
+)
+def test_another_target_by_its_name_is_a_doubt(header: str, target: str, other: str) -> None:
+    read = parse_rows(f"{header}\n" + "".join(f"{k % 2},{k % 7}.5,{k % 3}\n" for k in range(40))).read
+    assert read.target == [target]
+    if other in read.columns:
+        assert read.doubts[0] == f"column {other!r} could be the target as well: target = {other!r} takes it"
+    else:
+        assert read.doubts[0].startswith("column 'label' could be the target as well")
+
+
+@pytest.mark.parametrize("first", ["Mazda {}", "{}"])
+def test_a_header_without_a_name_for_the_rows_names_the_others(first: str) -> None:
+    rows = "".join(f"{first.format(k)},{k % 7}.5,{k % 2}\n" for k in range(1, 41))
+    read = parse_rows(f"x,label\n{rows}").read
+    assert (read.inputs, read.target) == (["x"], ["label"])
+
+
+@pytest.mark.parametrize("header", [None, True])
+def test_a_header_with_too_few_names_is_refused(header: bool | None) -> None:
+    with pytest.raises(ValueError, match=r"row 1 has not"):
+        parse_rows("x,label\n" + "".join(f"{k % 9}.25,{k % 7}.5,{k % 2}\n" for k in range(40)), Choices(header=header))
+
+
+def test_marks_of_the_encoding_are_no_part_of_a_name() -> None:
+    assert parse_rows("\ufeff\ufeffa,label\n" + "".join(f"{k}.5,{k % 2}\n" for k in range(40))).read.inputs == ["a"]
+
+
+def test_numbers_are_read_whatever_a_caller_lets_raise() -> None:
+    with np.errstate(all="raise"):
+        own = parse_rows("a,label\n" + "".join(f"{k}e-305,{k % 2}\n" for k in range(40)))
+        assert np.isfinite(standardized(own.x)).all()

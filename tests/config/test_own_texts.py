@@ -118,3 +118,53 @@ def test_probe_texts_are_as_many_as_are_left(rows: int, samples: int, probe_samp
 def test_what_is_no_such_rows_is_refused(source: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_texts(source)
+
+
+FILMS = [f"The film number {k} was long" for k in range(40)]
+LINES = "\n".join(FILMS)
+
+
+def test_choices_hold_for_one_text_a_line() -> None:
+    own = parse_texts(f"My texts\n{LINES}", False, Choices(header=True))
+    assert own.texts == tuple(FILMS)
+    assert own.read.columns == ["My texts"]
+    assert own.read.taken[0] == "row 1 names the column"
+    long = f"{LINES}\n{'x' * (CELL_LIMIT + 1)}"
+    assert parse_texts(long, False, Choices(missing="drop")).texts == tuple(FILMS)
+    for choices in ({"drop": ("no such",)}, {"target": "no such"}, {"encode": ("line",)}):
+        with pytest.raises(ValueError, match="allowed: "):
+            parse_texts(LINES, False, Choices(**choices))
+    with pytest.raises(ValueError, match="no column is left"):
+        parse_texts(LINES, False, Choices(drop=("line",)))
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\u2029"])
+@pytest.mark.parametrize("labeled", [True, False])
+def test_a_text_keeps_line_breaks_that_files_do_not_part_lines_by(labeled: bool, sign: str) -> None:
+    texts = [text.replace("was", f"was{sign}") for text in FILMS]
+    ends = [",yes", ",no"] * 20 if labeled else [""] * 40
+    assert parse_texts("\n".join(map("".join, zip(texts, ends, strict=True))), labeled).texts == tuple(texts)
+
+
+@pytest.mark.parametrize("header", ["text,label", "text", "label,text"])
+@pytest.mark.parametrize("choices", [Choices(), Choices(header=True)])
+def test_commas_inside_every_text_are_refused(header: str, choices: Choices) -> None:
+    cells = {"text,label": "{}, but fine,{}", "text": "{}, but fine", "label,text": "{1},{0}, but fine"}[header]
+    rows = "\n".join(cells.format(text, k % 2) for k, text in enumerate(FILMS))
+    with pytest.raises(ValueError, match="put quotes around a cell"):
+        parse_texts(f"{header}\n{rows}", "label" in header, choices)
+
+
+def test_row_numbers_that_r_writes_are_no_text() -> None:
+    own = parse_texts('"text","label"\n' + "".join(f'"{k}","{text}",{k % 2}\n' for k, text in enumerate(FILMS, 1)))
+    assert own.texts == tuple(FILMS)
+    assert own.read.target == ["label"]
+
+
+def test_another_column_by_its_name_is_a_doubt() -> None:
+    rows = "".join(f"{text},{text} and good,{k % 2},{k % 3}\n" for k, text in enumerate(FILMS))
+    doubts = parse_texts(f"text,review,label,sentiment\n{rows}").read.doubts
+    assert doubts[0] == "column 'review' could be the text column as well: text_column = 'review' takes it"
+    assert doubts[1] == "column 'sentiment' could be the target as well: target = 'sentiment' takes it"
+    chosen = Choices(target="sentiment", text_column="review")
+    assert not any("as well" in doubt for doubt in parse_texts(f"text,review,label,sentiment\n{rows}", choices=chosen).read.doubts)
