@@ -5,12 +5,14 @@ import logging
 import os
 import re
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -519,3 +521,45 @@ def test_a_table_is_utf_8_whatever_the_terminal_speaks(tmp_path):
     )
     lines = (tmp_path / "cells.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["target", "größe", "c"]
+
+
+FULL = Path("/dev/full")
+SMALL = ["toy", "--steps=2", "--width=8", "--samples=16", "--test-samples=16", "--probe-samples=16"]
+
+
+def shell(arguments, redirected):
+    """What a command line comes to in a shell, with some of its standard streams somewhere else."""
+    line = shlex.join([sys.executable, "-m", "regime", *arguments])
+    return subprocess.run(
+        ["sh", "-c", f"{line} {redirected}"], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "redirected", ["2>&-", pytest.param("2>/dev/full", marks=pytest.mark.skipif(not FULL.exists(), reason="no /dev/full"))]
+)
+def test_a_result_is_not_lost_where_nothing_can_be_told(redirected):
+    done = shell(SMALL, redirected)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no verdict" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "status", "said"),
+    [
+        (SMALL, ">&-", 2, "standard output is closed; allowed: "),
+        (["toy", "--width=-1", "--json"], ">&-", 2, "standard output is closed; allowed: "),
+        (["toy", "-"], "<&-", 2, "'-' is not a file of JSON that can be read"),
+        (SMALL, ">/dev/full", 1, "standard output cannot be written: No space left on device"),
+        (["catalog", "--json"], ">/dev/full", 1, "standard output cannot be written: No space left on device"),
+        (["toy", "--help"], ">/dev/full", 1, "standard output cannot be written: No space left on device"),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_is_told_in_a_line(arguments, redirected, status, said):
+    if "full" in redirected and not FULL.exists():
+        pytest.skip("no /dev/full")
+    done = shell(arguments, redirected)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

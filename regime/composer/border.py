@@ -63,7 +63,7 @@ def stream_border(
     The border is where the verdict's index over all seeds passes the bound of `side`. Values a constant factor apart lead out
     from the configuration's own until two are on different sides; bisection then brings neighbors within a factor 1.1. The ends
     of the 95% interval are found alike: the nearest values at which the verdict's interval lies on one side of the bound, so
-    that its label was seen there. Runs that differ in alpha or learning_rate train as one batch, widths one after another.
+    that its side was sure there. Runs that differ in alpha or learning_rate train as one batch, widths one after another.
     Closing the iterator stops all of them.
 
     Args:

@@ -45,7 +45,8 @@ def describe(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         return "the import path 'module:Name' of a part of one's own"
     if "maxLength" in schema:
-        return f"text of at most {schema['maxLength']} characters"
+        least = f"{schema['minLength']} to" if "minLength" in schema else "at most"
+        return f"text of {least} {schema['maxLength']} characters"
     return names.get(schema.get("type", ""), "a value of its type") + _range(schema)
 
 

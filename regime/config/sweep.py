@@ -65,6 +65,7 @@ class SweepConfig(Config):
     )
     store: str | None = Field(
         default=None,
+        min_length=1,
         max_length=4096,
         description="a file in which finished cells are kept, and found again; null: none in Python, on a server its own",
     )

@@ -52,6 +52,7 @@ DEFINITIONS = {
 REASONS = {
     "gap": "the function has not moved yet",
     "kernel": "the kernel is zero on the probe points, at the start or now",
+    "centered": "the centered kernel is zero: the kernel is constant over the probe points, at the start or now",
     "missing": "not part of the function: no gradient reaches it",
     "representation": "no representation of the examples here",
     "still": "the representation is constant over the probe points",

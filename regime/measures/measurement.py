@@ -216,6 +216,8 @@ class _Measuring:
             # A constant part that centering removes leaves its rounding behind.
             sizes = rounding, rounding**2, (rounding * found.magnified) ** 2
             row |= self._resampled(prefix, found.drawn, dict(zip(KERNEL, sizes, strict=True)))
+            if row["kernel_distance"].isfinite().all():
+                reasons["kernel_distance_centered"] = REASONS["centered"]
         reasons |= dict.fromkeys(REPRESENTATION, REASONS["still" if here else "representation"])
         if here:
             row |= self._representation(name, prefix)

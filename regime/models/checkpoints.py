@@ -75,7 +75,7 @@ class CheckpointRun(TransformerRun):
         probe = self.inputs["probe"]["input_ids"]
         self.chunk = self.chunk_of(probe.shape[1] * max(1, self.outputs // 8))
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        with refused(self.named[0][0]):
+        with refused(*self.named[0]):
             self.pilot = passes(self.model, self.inputs["probe"], self.chunk)
         fewer = (max(8, config.samples >> halved) for halved in range(1, 6) if config.samples > 8)
         sizes = (({"samples": samples}, self._bytes(samples)) for samples in fewer)
@@ -129,8 +129,7 @@ class CheckpointRun(TransformerRun):
 
     def snapshots(self) -> Iterator[Pause | Snapshot]:
         """Yield one snapshot a revision, and pauses between chunks of examples and between layers."""
-        with refused(self.named[0][0]):
-            yield from in_pieces(self._compare)
+        yield from in_pieces(self._compare)
 
     def _compare(self, hand_over: Callable[[Pause | Snapshot], None]) -> None:
         step, fraction = self.places[0], 0.0
@@ -138,13 +137,15 @@ class CheckpointRun(TransformerRun):
         def tick() -> None:
             hand_over(Pause(step, fraction))
 
-        observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model), tick=tick)
+        with refused(*self.named[0]):
+            observer = Observer(self.model, self.inputs["probe"], chunk=self.chunk, rename=naming(self.model), tick=tick)
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
             fraction = index / len(self.revisions)
             if index:
                 self._load(name, revision)
             tick()
-            losses, sight = self._losses(observer), observer.observe()
+            with refused(name, revision):
+                losses, sight = self._losses(observer), observer.observe()
             done = (index + 1) / len(self.revisions)
             hand_over(snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses))
 

@@ -1,5 +1,6 @@
 """Loading models: from REGIME_MODELS_DIR, from a package or the data that ship, or from the Hub, in this order, and checked."""
 
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -39,6 +40,8 @@ from regime.models.quantized import unpacking
 from regime.models.skeleton import check_filled, check_skeleton, check_understood, skeleton
 from regime.models.sources import available, here, offline, shipped, subfolders
 
+PLACE = re.compile(r"(?<![\w.])/|[A-Za-z]:\\")
+"""A path of this machine, in what a library says: it is none of a visitor's business."""
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
 """Making a model goes through the global state of transformers, and of torch where its weights are drawn."""
@@ -195,7 +198,9 @@ def _fitting(name: str, problem: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ModelError(f"model = {name!r} cannot be loaded: its {problem} ({type(error).__name__})") from None
+        said = " ".join(str(error).split())
+        why = "" if not said or PLACE.search(said) else f": {said:.160}"
+        raise ModelError(f"model = {name!r} cannot be loaded: its {problem} ({type(error).__name__}{why})") from None
 
 
 def _class(found: Found, language_model: bool) -> type:

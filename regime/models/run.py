@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from regime.config.models import MAIN
 from regime.errors import ConfigError, show
 from regime.models.checks import ModelError
 from regime.models.functions import Inputs
@@ -16,8 +17,8 @@ ENGINE = "model: "
 
 
 @contextmanager
-def refused(name: str) -> Iterator[None]:
-    """Refuse under its name a model that the kernel engine refuses."""
+def refused(name: str, revision: str = MAIN) -> Iterator[None]:
+    """Refuse under its name, and its revision's where it has one, a model that the kernel engine refuses."""
     try:
         yield
     except ConfigError:
@@ -25,7 +26,8 @@ def refused(name: str) -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith(ENGINE):
             raise
-        raise ModelError(f"model = {show(name)} is not allowed: {str(error).removeprefix(ENGINE)}") from error
+        named = name if revision == MAIN else f"{name}@{revision}"
+        raise ModelError(f"model = {show(named)} is not allowed: {str(error).removeprefix(ENGINE)}") from error
 
 
 class TransformerRun:

@@ -9,7 +9,7 @@ from regime.measures.verdict import Verdict
 from regime.record.events import Interval, Measured, Message, Number
 from regime.record.statistics import check_seeds
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 """Version of what a cell holds and of how it is computed: a store of another version is not used."""
 LEFT_OUT = ("kernel_velocity",)
 """Measures between two measurements: a sweep has only the last."""

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,11 @@ WAIT = 60.0
 """Seconds to wait for another process that is writing."""
 AT_ONCE = 500
 SIDECARS = ("-journal", "-wal", "-shm")
-TABLE = "CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, config TEXT NOT NULL, result TEXT NOT NULL, written REAL)"
+TABLE = """\
+CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY, config TEXT NOT NULL, result TEXT NOT NULL, written REAL, hash TEXT NOT NULL
+)"""
+COLUMNS = "key, config, result, hash"
 
 
 class Store:
@@ -59,8 +64,9 @@ class Store:
                 with FileLock(f"{self.path}.lock"):  # of several that find it so, one moves it
                     if self._spoiled():
                         self.kept = self._move_aside()
-            with self._open() as database:
-                _begin(database)
+            if not self.path.exists() or self.path.stat().st_size == 0:
+                with self._open() as database:
+                    _begin(database)
         except ConfigError:
             raise
         except (OSError, ValueError) as error:  # a name with a null byte, or one that no file can have
@@ -74,13 +80,17 @@ class Store:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection for one call, whose changes are made whole or not at all, and are on the disk when it ends."""
         try:
-            with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as database:
+            with closing(self._connection()) as database:
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
                 if database.in_transaction:
                     database.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._refusal(error) from None
+
+    def _connection(self) -> sqlite3.Connection:
+        """A connection that begins no transaction by itself; the path is absolute, since ':memory:' would be no file."""
+        return sqlite3.connect(self.path.absolute(), timeout=WAIT, isolation_level=None)
 
     def _spoiled(self) -> str | None:
         """What is wrong with the store that is there; None if nothing is, or if there is none.
@@ -97,7 +107,7 @@ class Store:
                 "allowed: a store that sweeps wrote, or a new file"
             )
         try:
-            with closing(sqlite3.connect(self.path, timeout=WAIT)) as database:
+            with closing(self._connection()) as database:
                 version = database.execute("PRAGMA user_version").fetchone()[0]
                 sound = database.execute("PRAGMA quick_check").fetchone()[0] == "ok"
         except sqlite3.OperationalError as error:
@@ -124,18 +134,20 @@ class Store:
         with self._open() as database:
             for first in range(0, len(wanted), AT_ONCE):
                 part = wanted[first : first + AT_ONCE]
-                rows = database.execute(f"SELECT key, result FROM cells WHERE key IN ({','.join('?' * len(part))})", part)
-                found |= {key: self._read(key, result, (seeds or {}).get(key)) for key, result in rows}
+                rows = database.execute(f"SELECT {COLUMNS} FROM cells WHERE key IN ({','.join('?' * len(part))})", part)
+                found |= {row[0]: self._read(*row, (seeds or {}).get(row[0]))[1] for row in rows}
         return found
 
-    def _read(self, key: str, text: str, seeds: int | None = None) -> dict[str, Any]:
-        """Return a result as it was put; raises ConfigError where the text is none."""
-        result = self._parsed(text)
+    def _read(self, key: str, config: str, result: str, hash: str, seeds: int | None = None) -> tuple[dict[str, Any], ...]:
+        """Return configuration and result as they were put; raises ConfigError where they are not."""
+        if hash != hashed(key, config, result):
+            raise self._no_cell("other bytes than were written")
+        known = self._parsed(result)
         try:
-            Cell(index=0, point={}, key=key, **result).check_seeds(seeds)
+            Cell(index=0, point={}, key=key, **known).check_seeds(seeds)
         except (TypeError, ValueError) as error:
             raise self._no_cell(first_problem(error) if isinstance(error, ValidationError) else error) from None
-        return result
+        return self._parsed(config), known
 
     def _parsed(self, text: str) -> dict[str, Any]:
         """Return the object that a text holds; raises ConfigError where it holds none."""
@@ -157,13 +169,14 @@ class Store:
         if self.full:
             return
         now = time.time()
-        rows = [
-            (key, json.dumps({name: value for name, value in config.items() if name not in ROWS}), json.dumps(result), now)
+        texts = [
+            (key, json.dumps({name: value for name, value in config.items() if name not in ROWS}), json.dumps(result))
             for key, (config, result) in results.items()
         ]
+        rows = [(*text, hashed(*text), now) for text in texts]
         with self._open() as database:
             _begin(database)  # also where the file was taken away meanwhile
-            database.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?)", rows)
+            database.executemany(f"INSERT OR IGNORE INTO cells ({COLUMNS}, written) VALUES (?, ?, ?, ?, ?)", rows)
 
     def count(self) -> int:
         """Return how many cells are kept."""
@@ -173,8 +186,13 @@ class Store:
     def to_csv(self) -> str:
         """Return every cell as a row of CSV: configuration, result, and means of measures; raises as `get` does."""
         with self._open() as database:
-            rows = database.execute("SELECT key, config, result FROM cells ORDER BY written, key").fetchall()
-        return cells_to_csv([(self._parsed(config), self._read(key, result)) for key, config, result in rows])
+            rows = database.execute(f"SELECT {COLUMNS} FROM cells ORDER BY written, key").fetchall()
+        return cells_to_csv([self._read(*row) for row in rows])
+
+
+def hashed(key: str, config: str, result: str) -> str:
+    """Return what tells that a row is as it was written: a disk may change a bit of a number, or a person a whole row."""
+    return sha256("\0".join((key, config, result)).encode()).hexdigest()
 
 
 def _is_store(path: Path) -> bool:

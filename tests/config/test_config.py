@@ -71,7 +71,7 @@ from regime.config.read import Choices
         (SweepConfig, {"axes": {"width": ["x", 8]}}, r"^axes: width = 'x' is not allowed; allowed: an integer"),
         (SweepConfig, {"axes": {"width": [8], "depth": [0]}}, r"^axes at depth = 0, width = 8: depth = 0 is not allowed"),
         (ProbeConfig, {"model": ""}, r"model = '' is not allowed"),
-        (ProbeConfig, {"model": "x" * 97}, r"model = 'x+\.\.\. is not allowed; allowed: text of at most 96 characters"),
+        (ProbeConfig, {"model": "x" * 97}, r"model = 'x+\.\.\. is not allowed; allowed: text of 1 to 96 characters"),
         (ProbeConfig, {"task": "own"}, r"texts = null is not allowed with task = 'own'; allowed: your rows"),
         (ProbeConfig, {"texts": "a,b\nc,d", "task": "sentiment"}, r"texts = rows is not allowed with task = 'sentiment'"),
         (ProbeConfig, {"task": "own", "texts": "a,x\nb,x"}, r"texts is not allowed: its target has one value only"),
@@ -287,6 +287,18 @@ def test_what_is_nested_without_end_is_refused(kind) -> None:
         for name in ("store", "axes") if kind is SweepConfig else ("seeds", "task"):
             with pytest.raises(ConfigError, match=f"^{name} = .* is not allowed: it is nested too deep"):
                 kind(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["none", "null", "true", "1", '"', '""', '"x"', 'a"b', "[1]"])
+def test_any_text_comes_back_from_a_query(name: str) -> None:
+    config = SweepConfig(store=name)
+    assert SweepConfig.from_query(config.to_query()) == config
+
+
+@pytest.mark.parametrize("text", ["none", "null"])
+def test_null_is_written_as_python_or_json_has_it(text: str) -> None:
+    assert ToyConfig.from_query(f"learning_rate={text}").learning_rate is None
+    assert ToyConfig.from_query(f"max_seeds={text}").max_seeds is None
 
 
 @pytest.mark.parametrize("query", ["width=8_0", "alpha=8_0.5", "width=\u0668"])

@@ -167,4 +167,6 @@ def test_another_column_by_its_name_is_a_doubt() -> None:
     assert doubts[0] == "column 'review' could be the text column as well: text_column = 'review' takes it"
     assert doubts[1] == "column 'sentiment' could be the target as well: target = 'sentiment' takes it"
     chosen = Choices(target="sentiment", text_column="review")
-    assert not any("as well" in doubt for doubt in parse_texts(f"text,review,label,sentiment\n{rows}", choices=chosen).read.doubts)
+    assert not any(
+        "as well" in doubt for doubt in parse_texts(f"text,review,label,sentiment\n{rows}", choices=chosen).read.doubts
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import regime
 from regime import CheckpointConfig
@@ -195,3 +196,17 @@ def test_only_what_the_engine_refuses_of_a_model_is_told_of_it(
         regime.run(regime.CheckpointConfig(samples=8))
     assert type(refused.value).__name__ == kind
     assert ("modular-addition" in str(refused.value)) == (kind == "ModelError")
+
+
+def test_the_revision_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for place in ("one", "two", "one/later"):
+        tiny.write(tmp_path / place, "bert", language_model=False)
+    for place, name in (("two", "two"), ("one/later", "one@later")):
+        path = tmp_path / place / "model.safetensors"
+        weights = {key: tensor.clone() for key, tensor in load_file(path).items()}
+        next(iter(weights.values())).fill_(torch.nan)
+        save_file(weights, path, {"format": "pt"})
+        revisions = ("main", "later" if "@" in name else "two@main")
+        with pytest.raises(ValueError, match=f"model = '{name}' is not allowed: .*not finite"):
+            regime.run(CheckpointConfig(model="one", revisions=revisions, **TEXTS))

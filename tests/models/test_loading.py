@@ -300,10 +300,32 @@ def test_a_table_that_a_configuration_asks_for_counts_before_it_is_made(root: Pa
         loading.load("m")
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("hidden_act", "nope", "nope"), ("hidden_size", "16", "hidden_size"), ("num_attention_heads", 3, "attention heads")],
+)
+def test_a_field_that_transformers_refuses_is_named(root: Path, bert: Path, field: str, value: object, said: str) -> None:
+    config = Path(shutil.copytree(bert, root / "m")) / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {field: value}))
+    with pytest.raises(ModelError, match=rf"model = 'm' cannot be loaded: its .* \(\w+: .*{said}") as error:
+        loading.load("m")
+    assert str(root) not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_library_says_of_a_place_of_this_machine_is_not_told(root: Path, bert: Path, monkeypatch) -> None:
+    shutil.copytree(bert, root / "m")
+    monkeypatch.setattr(loading, "skeleton", lambda *_: (root / "nothing").read_text())
+    with pytest.raises(ModelError, match=r"its config.json cannot be read \(FileNotFoundError\)$"):
+        loading.load("m")
+
+
 def test_a_broken_tokenizer_is_named(root: Path, bert: Path) -> None:
     folder = Path(shutil.copytree(bert, root / "m"))
     (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0"}))
-    with pytest.raises(ModelError, match=r"model = 'm' cannot be loaded: its tokenizer cannot be read \(\w+\)") as error:
+    with pytest.raises(
+        ModelError, match=r"model = 'm' cannot be loaded: its tokenizer cannot be read \(\w+: 'added_tokens'"
+    ) as error:
         loading.load("m")
     assert str(root) not in str(error.value)
 

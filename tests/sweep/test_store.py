@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sqlite3
+from contextlib import closing
 from multiprocessing import get_context
 
 import pytest
@@ -14,7 +15,7 @@ import regime
 from regime import ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.sweep.cell import failure
 from regime.sweep.keys import key, keys
-from regime.sweep.store import Store, cells_to_csv
+from regime.sweep.store import Store, cells_to_csv, hashed
 from tests.conftest import ROOT
 from tests.models import tiny
 
@@ -26,6 +27,14 @@ RESULT = failure("none") | {
 
 
 VERDICT = {"label": "lazy", "index": 0.1, "interval": None, "seeds": [0.1, 0.1], "agree": "", "reasons": [], "advice": []}
+
+
+def rewrite(path, column: str, text: str, key: str) -> None:
+    """Write another text into a row, as if it had been put."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.create_function("hashed", 3, hashed)
+        database.execute(f"UPDATE cells SET {column} = ? WHERE key = ?", [text, key])
+        database.execute("UPDATE cells SET hash = hashed(key, config, result)")
 
 
 def pairs(*keys: str) -> dict:
@@ -150,9 +159,7 @@ def test_something_else_is_refused_and_left_alone(tmp_path, make, renew):
 def test_a_cell_that_is_none_is_refused_in_words(tmp_path, result, message):
     store = Store(tmp_path / "cells.sqlite")
     store.put(pairs("a", "b"))
-    with sqlite3.connect(store.path) as database:
-        database.execute("UPDATE cells SET result = ? WHERE key = 'b'", [result])
-    database.close()
+    rewrite(store.path, "result", result, "b")
     assert set(store.get(["a"])) == {"a"}
     for read in (lambda: store.get(["a", "b"]), store.to_csv):
         with pytest.raises(ConfigError, match=f"holds a cell that is none .*{message}"):
@@ -163,13 +170,11 @@ def test_cells_of_other_seeds_than_a_sweep_asks_for_are_refused(tmp_path):
     base = ToyConfig(width=8, samples=8, test_samples=8, probe_samples=8, steps=2, measure_every=1)
     config = SweepConfig(base=base, axes={"alpha": [0.5, 1.0, 2.0]}, seeds=2, store=str(tmp_path / "cells.sqlite"))
     report = regime.run(config)
-    with sqlite3.connect(config.store) as database:
-        name, text = database.execute("SELECT key, result FROM cells").fetchone()
-        result = json.loads(text)
-        result["seeds"] = {measure: values * 2 for measure, values in result["seeds"].items()}
-        result["verdict"]["seeds"] *= 2
-        database.execute("UPDATE cells SET result = ? WHERE key = ?", (json.dumps(result), name))
-    database.close()
+    name = report.cells[0].key
+    result = Store(config.store).get([name])[name]
+    result["seeds"] = {measure: values * 2 for measure, values in result["seeds"].items()}
+    result["verdict"]["seeds"] *= 2
+    rewrite(config.store, "result", json.dumps(result), name)
     with pytest.raises(ConfigError, match=r"holds a cell that is none .*4 numbers are not allowed; allowed: 2, one a seed"):
         regime.run(config)
     fields = report.to_dict()
@@ -365,12 +370,50 @@ def test_a_model_that_is_nowhere_fails_in_its_cells(tmp_path):
 def test_a_cell_that_holds_no_object_is_refused_in_a_line(tmp_path, column, text):
     store = Store(tmp_path / "cells.sqlite")
     store.put(pairs("a"))
-    database = sqlite3.connect(store.path)
-    with database:
-        database.execute(f"UPDATE cells SET {column} = ?", [text])
-    database.close()
-    for read in (lambda: store.get(["a"]), store.to_csv) if column == "result" else (store.to_csv,):
+    rewrite(store.path, column, text, "a")
+    for read in (lambda: store.get(["a"]), store.to_csv):
         with pytest.raises(ConfigError, match="holds a cell that is none") as refused:
             read()
         assert "\n" not in str(refused.value)
         assert len(str(refused.value)) < 500
+
+
+def a_bit(path) -> None:
+    content = bytearray(path.read_bytes())
+    at = content.find(b'"kernel_change": 0.5')
+    content[at + len(b'"kernel_change": 0.')] ^= 8
+    path.write_bytes(content)
+
+
+def another_row(path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE cells SET (config, result) = (SELECT config, result FROM cells WHERE key = 'c')")
+
+
+def another_key(path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM cells WHERE key = 'a'")
+        database.execute("UPDATE cells SET key = 'a' WHERE key = 'c'")
+
+
+@pytest.mark.parametrize("change", [a_bit, another_row, another_key])
+def test_a_cell_that_is_not_as_it_was_written_is_refused(tmp_path, change):
+    store = Store(tmp_path / "cells.sqlite")
+    store.put({"a": (ToyConfig().to_dict(), RESULT), "c": (ToyConfig(width=64).to_dict(), RESULT | {"step": 7})})
+    change(store.path)
+    with pytest.raises(ConfigError, match=r"holds a cell that is none \(other bytes than were written"):
+        Store(store.path).get(["a", "c"])
+    with pytest.raises(ConfigError, match="other bytes than were written"):
+        Store(store.path).to_csv()
+
+
+@pytest.mark.parametrize("name", [":memory:", "", "file:cells?mode=memory"])
+def test_a_name_that_sqlite_takes_for_more_is_a_file_or_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    if not name:
+        with pytest.raises(ConfigError, match="store = '' is not allowed; allowed: text of 1 to 4096 characters or null"):
+            SweepConfig(store=name)
+        return
+    Store(name).put(pairs("a"))
+    assert set(Store(name).get(["a"])) == {"a"}
+    assert (tmp_path / name).is_file()

@@ -358,3 +358,10 @@ def test_a_run_takes_the_memory_that_is_told(more):
     told = ToyRun(regime.ToyConfig(**fields)).estimate().bytes
     taken = peak(training_of, fields, threads=1)
     assert 0.4 * told < taken < 1.5 * told
+
+
+def test_a_kernel_that_is_constant_is_not_called_zero() -> None:
+    rows = "a,b\n" + "".join(f"5,{k % 2}\n" for k in range(40))
+    report = regime.run(regime.ToyConfig(csv=rows, width=8, steps=20, seeds=2))
+    assert report.final["kernel_change"] > 0
+    assert report.undefined["kernel_distance_centered"].startswith("the centered kernel is zero: the kernel is constant")
