@@ -401,7 +401,8 @@ def test_a_config_that_is_nested_too_deeply_is_an_error(server):
     body = b'{"data": [{"task": ' + b"[" * 900 + b"]" * 900 + b"}]}"
     path = f"{server.url}gradio_api/call/toy"
     event = httpx.post(path, content=body, headers=JSON).json()["event_id"]
-    assert "it is nested too deep; allowed: what its type holds" in httpx.get(f"{path}/{event}").text
+    said = httpx.get(f"{path}/{event}").text  # from Python 3.12 on, a list of so many is not too deep to be shown
+    assert re.search(r"task = \[+[^ ]* is not allowed(: it is nested too deep)?; allowed: ", said)
 
 
 BAD_PROBES = {

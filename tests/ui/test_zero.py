@@ -27,8 +27,9 @@ from regime.ui.run.export import make_file
 from regime.ui.run.visit import SHELF, Visit
 from regime.ui.run import session
 
-torch.cuda.is_available = lambda: True   # as in a Space's main process, where no GPU is there
+really, torch.cuda.is_available = torch.cuda.is_available, lambda: True  # as in a Space's main process, without a GPU
 before = str(device.pick_device("auto"))
+torch.cuda.is_available = really        # where one is lent it is there; a CUDA build of torch would look for it
 device._has_cuda = lambda: False        # this machine has none to lend
 size = {"samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 2, "measure_every": 1}
 config = regime.ProbeConfig(model="tiny-bert", forecast=False, **size)
