@@ -20,10 +20,11 @@ BY_INDEX = WITHIN | named(
     "masked_scatter_", "index_add", "index_add_", "index_copy", "index_copy_", "index_put", "index_put_", "index_reduce",
     "embedding",
 )  # fmt: skip
-SORTING = named("sort", "topk", "msort", "kthvalue")
+SORTING = named("sort", "argsort", "topk", "msort", "kthvalue")
 FIRST = named("msort")
 """Of these, those that sort along the first axis, whatever they are told."""
-COUNTING = named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
+SUMS = named("sum", "count_nonzero")
+COUNTING = SUMS | named("cumsum", "cumsum_", "cumprod", "cummax", "cummin", "bincount")
 """Functions by which an example may learn how many are before it, such as where experts take so many tokens and no more."""
 MERGING = named("unique", "unique_consecutive", "_pack_padded_sequence")
 PRODUCTS = named("matmul", "mm", "__matmul__", "linear", "einsum", "tensordot")
@@ -40,6 +41,8 @@ class Reordered:
         """Tensors that depend on the batch, by their ids; they are kept, or their ids would be given again."""
         self.doubtful = False
         """Whether rows may be in another order."""
+        self.along: list[int] = []
+        """Sizes of the axes along which was sorted or counted: examples are on those that grow with the batch."""
         self.asked = 0
         """How many numbers that depend on the batch Python asked for, one by one."""
 
@@ -71,22 +74,27 @@ class Reordered:
             met = [tensor.dim() for tensor in tensors if id(tensor) in self.examples]
             return len(met) > 1 and min(met) == 2
         first, *others = reversed(tensors) if function is functional.embedding else tensors
-        if (
-            function in WITHIN | SORTING | COUNTING
-            and first.dim() > 1
-            and _axis(function, args, kwargs) in (-1, first.dim() - 1)
-        ):
-            return False  # examples are not on the last axis
-        if function in SORTING | MERGING or (function in COUNTING and not first.requires_grad):
-            return True
-        if function not in BY_INDEX:
+        if function in SORTING or (function in COUNTING and not first.requires_grad):
+            self.along += _sizes(function, first, _axis(function, args, kwargs))
             return False
+        if function in MERGING:
+            return True
+        if function not in BY_INDEX or (function in WITHIN and _axis(function, args, kwargs) in (-1, first.dim() - 1)):
+            return False  # where examples are on the last axis, the order that numbers of it have was sorted or counted
         places = [tensor for tensor in others if not tensor.is_floating_point() and not tensor.is_complex()]
         if function in (Tensor.__getitem__, Tensor.__setitem__) and any(id(place) not in self.examples for place in places):
             return False  # such as h[arange(n), lengths]: one of each example, in order
         index = {id(place) for place in places if id(place) in self.examples}
         taken = tensors_in(args[2:]) if function is Tensor.__setitem__ else tensors
         return bool(index) and any(id(tensor) in self.examples and id(tensor) not in index for tensor in taken)
+
+
+def _sizes(function: Callable, tensor: Tensor, axis: Any) -> list[int]:
+    """How many entries are sorted or counted together; of sums over all that there is, nothing is told."""
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    if axis is None or tensor.dim() == 0:
+        return [] if function in SUMS else [tensor.numel()]
+    return [tensor.shape[each] for each in axes]
 
 
 def _axis(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -130,6 +130,7 @@ def learn(
         shared, met = _matched(parameters, log2.calls, log.calls)
         asked = log.reordered.asked, log2.reordered.asked
         doubtful = log.reordered.doubtful or log2.reordered.doubtful or len(set(asked)) > 1
+        doubtful |= log.reordered.along != log2.reordered.along
         if any(asked) and passes.rounding <= SINGLE:
             _check_alone(model, batch, readout, examples[:few], outputs, tolerance_of(passes.rounding))
         del log2

@@ -183,13 +183,80 @@ def test_a_way_that_is_taken_where_any_example_is_padded_is_found(padded: int, m
         empirical_ntk(Rows(not_all_full), x, method=method)
 
 
-@pytest.mark.parametrize(("function", "moves"), [(torch.msort, True), (torch.sort, False)])
-def test_what_sorts_along_the_first_axis_may_move_examples(function: Callable, moves: bool) -> None:
+@pytest.mark.parametrize(
+    ("function", "size"), [(torch.msort, 5), (torch.sort, 3), (torch.argsort, 3), (torch.Tensor.argsort, 3)]
+)
+def test_what_is_sorted_is_along_the_axis_that_the_function_takes(function: Callable, size: int) -> None:
     """Of two axes: `msort` takes the first, `sort` the last unless told."""
     x = torch.randn(5, 3)
     seen = Reordered(x)
     seen.follow(function, (x,), {}, [x], function(x))
-    assert seen.doubtful == moves
+    assert seen.along == [size]
+
+
+def as_matrix(x: Tensor) -> Tensor:
+    return functional.one_hot(x[:, 0].argsort(), len(x)).to(x)
+
+
+def as_counted(x: Tensor) -> Tensor:
+    """The same matrix from comparisons, without any sort."""
+    return functional.one_hot((x[:, :1] > x[:, 0]).sum(1), len(x)).to(x).T
+
+
+ORDERED: dict[str, Callable[[Tensor], Tensor]] = {
+    "two indices": lambda x: x[x[:, 0].argsort()[:, None], torch.arange(x.shape[1])],
+    "examples last": lambda x: x.T.gather(1, x[:, 0].argsort().expand(x.shape[1], -1)).T,
+    "sorted last": lambda x: x.T.gather(1, x.T[:1].sort(dim=1).indices.expand(x.shape[1], -1)).T,
+    "scattered": lambda x: torch.zeros_like(x).scatter_reduce_(0, x[:, :1].argsort(0).argsort(0).expand_as(x), x, "sum"),
+    "put": lambda x: torch.zeros_like(x).put(x[:, :1].argsort(0).argsort(0) * x.shape[1] + torch.arange(x.shape[1]), x),
+    "bags": lambda x: functional.embedding_bag(x[:, 0].argsort()[:, None], x, mode="sum"),
+    "bmm": lambda x: torch.bmm(as_matrix(x)[None], x[None])[0],
+    "addmm": lambda x: torch.addmm(x.new_zeros(1), as_matrix(x), x),
+    "three axes": lambda x: torch.einsum("gij,gjd->gid", as_matrix(x)[None], x[None])[0],
+    "a sum": lambda x: (as_matrix(x)[:, :, None] * x).sum(1),
+    "where": lambda x: torch.where(as_matrix(x)[:, :, None] > 0, x, torch.zeros_like(x)).sum(1),
+    "inner": lambda x: torch.inner(as_matrix(x), x.T),
+    "counted": lambda x: torch.bmm(as_counted(x)[None], x[None])[0],
+    "counted and put": lambda x: torch.zeros_like(x).scatter_add(0, as_counted(x).argmax(0)[:, None].expand_as(x), x),
+}
+
+
+@pytest.mark.parametrize("ordered", ORDERED.values(), ids=ORDERED)
+@pytest.mark.parametrize("at", [(3, 9), (20, 21)])
+def test_any_way_to_write_an_order_is_found(ordered: Callable[[Tensor], Tensor], at: tuple[int, int]) -> None:
+    """Two of 32 examples change places; by a product the rows come back, which tells nothing of an order."""
+
+    def forward(m: Rows, x: Tensor) -> Tensor:
+        tagged = ordered(torch.cat([x[:, 0], torch.arange(float(len(x)))[:, None]], 1))
+        h = m.second(m.first(tagged[:, :4]).tanh())
+        back = tagged[:, 4, None].detach() == torch.arange(len(x))
+        return torch.bmm(back.T[None].to(h), h[None])[0]
+
+    torch.manual_seed(at[0])
+    model, x = Rows(forward), torch.randn(32, 1, 4)
+    x = x[x[:, 0, 0].argsort()]
+    x[list(at)] = x[list(at[::-1])]
+    got, want = (empirical_ntk(model, x, method=method).total for method in ("auto", "dense"))
+    assert relative(got, want) < 1e-10
+
+
+def dispatched(m: Rows, x: Tensor) -> Tensor:
+    """Two experts with a place for every token, which they fill from the first on (Lepikhin et al. 2021)."""
+    tokens = x[:, 0]
+    chosen = functional.one_hot((tokens[:, 0] > 0).long(), 2).T
+    place = functional.one_hot((chosen.cumsum(1) - 1) * chosen, len(tokens)) * chosen[..., None]
+    sent = torch.einsum("gesc,gsd->gecd", place[None].to(tokens), tokens[None])[0]
+    h = torch.stack([m.first(sent[0]).tanh(), m.first(sent[1]).sin()])
+    return m.second(torch.einsum("gesc,gecd->gsd", place[None].to(h), h[None])[0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tokens_that_fill_the_places_of_experts_count_for_their_examples(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, x = Rows(dispatched), -torch.rand(40, 1, 4)
+    x[[0, 25], 0, 0] = 1.0
+    got, want = (empirical_ntk(model, x, method=method).total for method in ("auto", "dense"))
+    assert relative(got, want) < 1e-10
 
 
 def with_so_many_places(m: Rows, x: Tensor) -> Tensor:
