@@ -1,6 +1,7 @@
 """Two checkpoints of one architecture, as what a Monitor reports of a network that went from one to the other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from regime.kernels.request import check_calls
 from regime.observe.network import Watched
 from regime.record.report import Report
 from regime.resources.process import full_precision
+
+ENGINE = "model: "
+"""What a refusal of a network by the kernel engine begins with."""
 
 SINGLE = {torch.float64: torch.float32, torch.complex128: torch.complex64}
 ALIKE = 1e-3
@@ -60,11 +64,24 @@ def compare(
         check_calls(before, batch, readout)
         if not any(map(is_half, then.values())):  # the finer of the two says in which precision both are passed
             batch = mapped(widened, batch)
-        monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, outputs=outputs, projections=projections, seed=seed)
+        with _blaming("before"):
+            settings: dict[str, Any] = {"outputs": outputs, "projections": projections, "seed": seed}
+            monitor = Monitor(before, batch, readout, loss=start, chunk=chunk, **settings)
         with placed(before, then):
             _check_same_function(monitor, after)
             monitor.measure(1, loss=end)
     return monitor.report()
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    """Name the network as the caller does in what is refused of it."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith(ENGINE):
+            raise
+        raise type(error)(f"{name}: {str(error).removeprefix(ENGINE)}") from None
 
 
 def _check_same_function(monitor: Monitor, after: nn.Module) -> None:

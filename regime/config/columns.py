@@ -55,7 +55,13 @@ class Decimals(NamedTuple):
 
 
 def called(names: Sequence[str], places: Sequence[int], wanted: Sequence[str]) -> list[int]:
-    """Return those of some places whose column has a wanted name, in any case: those first that are wanted first."""
+    """Return those of some places whose column has a wanted name, in small letters or large.
+
+    Args:
+        names: of all columns.
+        places: the columns to look at.
+        wanted: names in small letters; what is called by an earlier one comes first.
+    """
     found = [at for at in places if names[at].lower() in wanted]
     return sorted(found, key=lambda at: wanted.index(names[at].lower()))
 

@@ -155,8 +155,8 @@ class Snapshot:
     """Theta without each group of the outputs, where these are random projections of more."""
     start: Restart | None = None
     """What to compare with, where that is not the first snapshot: buffers moved, or other parameters are trained."""
-    anew: bool = False
-    """Whether buffers moved, or other parameters are trained, since the snapshot before."""
+    restarts: int = 0
+    """How often buffers had moved, or other parameters were trained, than at the snapshot before."""
     unmoved: Float[Tensor, "S P P"] | None = None
     """Theta of the start with buffers as they were then, where there are any."""
     train: Targets | None = None

@@ -177,7 +177,7 @@ class _Measuring:
 
     def _velocity(self, previous: tuple[float, Tensor] | None) -> Tensor:
         if previous is None or self.now.time <= previous[0]:
-            self.undefined["kernel_velocity"] = REASONS["state" if self.now.anew else "velocity"]
+            self.undefined["kernel_velocity"] = REASONS["velocity"]
             return torch.full_like(self.kernel[:, 0, 0], torch.nan)
         self.undefined["kernel_velocity"] = REASONS["kernel"]
         return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])

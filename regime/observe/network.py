@@ -71,7 +71,6 @@ class Watched:
         self.batch = cloned(self.batch)
         with _settled(self.model):
             check_mode(self.model)
-        owned(self.model)
         self.initial = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
         owners = dict.fromkeys(name.rpartition(".")[0] or ROOT for name in self.initial)
         self.names = {path: self.rename(path) for path in owners}
@@ -91,7 +90,7 @@ class Watched:
 
     def noise_of(self, outputs: Float[Tensor, "P C"]) -> float:
         """Return what rounding may make of these outputs for one probe example; 0 where it cannot be told."""
-        exact = self._exact({})
+        exact = self.exact({})
         return 0.0 if exact is None else 8 * largest_row(outputs.to(exact) - exact)
 
     def capture(self, batch: Batch) -> dict[str, LayerJacobian]:
@@ -217,12 +216,12 @@ class Watched:
     def _forward(self, batch: Batch, theta: dict[str, Tensor]) -> Float[Tensor, "n C"]:
         with self._as(theta) as passes:
             output = widened(self._passed(batch, passes))
-            self.rounding = max(self.rounding, passes.rounding)
+            self.rounding = max(self.rounding, passes.rounding or torch.finfo(output.dtype).eps)
         return output
 
     def _glimpse(self) -> Float[Tensor, "k C"]:
         """The outputs for a few examples at the start, by the same pass each time."""
-        return self._forward(select(self.batch, [0, self.size // 3, self.size - 1]), self._theta(self._names()))
+        return self._forward(select(self.batch, [self.size - 1, self.size // 3, 0]), self._theta(self._names()))
 
     def _passed(self, batch: Batch, passes: Passes) -> Float[Tensor, "n C"]:
         """What the network gives, without a graph, where it differentiates nothing on its way."""
@@ -233,16 +232,22 @@ class Watched:
             return torch.enable_grad()(called)(self.model, batch, readout).detach()
 
     @torch.no_grad()
-    def _nudged(self) -> tuple[Float[Tensor, "P C"], dict[str, Tensor]]:
-        """The outputs where trained parameters have moved a little, and how these have."""
+    def nudges(self) -> dict[str, Tensor]:
+        """Return a small step of each trained parameter, of random signs; one that is zero moves by a share of a usual size."""
         own = {name: widened(parameter) for name, parameter in self.model.named_parameters() if name in self._names()}
         chance = torch.Generator("cpu").manual_seed(0)
-        nudged = {name: value + NUDGE * value * _signs(value, chance) for name, value in own.items()}
-        return self._evaluate(self.batch, self._theta() | nudged), {name: nudged[name] - own[name] for name in own}
+        sizes = {name: value if value.any() else torch.full_like(value, _usual(value)) for name, value in own.items()}
+        return {name: (own[name] + NUDGE * size * _signs(size, chance)) - own[name] for name, size in sizes.items()}
 
     @torch.no_grad()
-    def _exact(self, nudges: dict[str, Tensor], share: float = 1.0) -> Float[Tensor, "P C"] | None:
-        """The outputs in double precision, with parameters moved; None: it casts by itself, or there are no such numbers."""
+    def nudged(self, nudges: dict[str, Tensor]) -> Float[Tensor, "P C"]:
+        """Return the outputs where some parameters have moved."""
+        own = dict(self.model.named_parameters())
+        return self._evaluate(self.batch, self._theta() | {name: widened(own[name]) + nudge for name, nudge in nudges.items()})
+
+    @torch.no_grad()
+    def exact(self, nudges: dict[str, Tensor], share: float = 1.0) -> Float[Tensor, "P C"] | None:
+        """Return the outputs in double precision, with parameters moved; None: it casts by itself, or there is none."""
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         theta = {name: _double(widened(tensor)) for name, tensor in own.items() if tensor.is_floating_point()}
         theta |= {name: theta[name] + share * _double(nudge) for name, nudge in nudges.items() if name in theta}
@@ -277,6 +282,11 @@ def _settled(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _usual(value: Tensor) -> float:
+    """The size that entries of a layer's weight have, by its inputs."""
+    return (len(value) / value.numel()) ** 0.5 if value.dim() > 1 and value.numel() else 1.0
 
 
 def _signs(like: Tensor, chance: torch.Generator) -> Tensor:

@@ -17,21 +17,19 @@ from torch import Tensor, nn
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, select
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.packed import PackedJacobian, packed
-from regime.kernels.jacobian.parameters import ROOT
+from regime.kernels.jacobian.parameters import ROOT, owned
 from regime.kernels.jacobian.part import real
 from regime.kernels.jacobian.single import halves, widen
 from regime.kernels.jacobian.verify import PRECISION, near, tolerance_of
 from regime.kernels.projection import groups, left_out
+from regime.observe.derivative import derives
 from regime.observe.kept import Kept
-from regime.observe.network import NUDGE, Watched
+from regime.observe.network import Watched
 from regime.observe.reasons import CUT, FROZEN, OF_FEATURES, OF_KERNEL, OUTPUTS
 from regime.observe.representations import find
 from regime.observe.seen import Seen
 from regime.observe.sight import First, Sight
 from regime.observe.state import copied, same, same_value, state_of
-
-SECANT = 0.1
-"""Share of a small step's change that its linear prediction may miss."""
 
 
 @dataclass
@@ -51,6 +49,11 @@ class Observer(Watched):
     undefined: dict[str, str] = field(init=False)
     cut: dict[str, str] = field(init=False, default_factory=dict)
     """What of that is so since gradients are not the derivatives of the outputs."""
+    met: bool = field(init=False, default=False)
+    """Whether parameters are trained that J_0 does not know of yet: an observation may be interrupted."""
+    restarts: int = field(init=False, default=0)
+    estimated: bool = field(init=False)
+    """Whether there is cause to doubt that gradients are derivatives."""
     last_hidden: str = field(init=False)
     noise: float = field(init=False, default=0.0)
     """Norm over the examples of what rounding makes of the outputs; 0 where it cannot be told."""
@@ -62,15 +65,16 @@ class Observer(Watched):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        owned(self.model)
         self.tick()
         self._look()
         self.tick()
         self.first = self.origin = self._refer(dict(self.initial))
         self.unmoved = self.first.kernels
-        nudged, nudges = self._nudged()
-        exact = self._exact(nudges)  # outputs may be small differences of large numbers, that vanish at the start
+        nudges = self.nudges()
+        nudged, exact = self.nudged(nudges), self.exact(nudges)  # outputs may be small differences of large numbers
         self.noise = 0.0 if exact is None else (nudged - exact).norm().item()
-        if not self._derives(nudged - self.start, nudges):
+        if not derives(self, nudged - self.start, nudges):
             self.cut = dict.fromkeys(("taylor_gap", *(f"{name}/taylor_gap" for name in self.blocks)), CUT)
             self.undefined |= self.cut
 
@@ -81,13 +85,14 @@ class Observer(Watched):
             ValueError: parameters appeared, vanished or changed their shape since the start; the message names them.
         """
         self._check_same()
-        met = self._meet()
-        before, anew = self.first, met
-        if met or not (same(before.state, state_of(self.model, self._names())) and self._begins_as(before)):
-            self.first = self._refer(self.initial | before.state)
-            anew |= not same(before.kernels | {"": before.outputs}, self.first.kernels | {"": self.first.outputs})
-        if met:
-            self.unmoved = self._kernels(self._capture(self.batch, self._as_begun()))
+        self.met |= self._meet()
+        before = self.first
+        if self.met or not (same(before.state, state_of(self.model, self._names())) and self._begins_as(before)):
+            first = self._refer(self.initial | before.state)
+            other = not same(before.kernels | {"": before.outputs}, first.kernels | {"": first.outputs})
+            if self.met:
+                self.unmoved = self._kernels(self._capture(self.batch, self._as_begun()))
+            self.first, self.restarts, self.met = first, self.restarts + (self.met or other), False
         first, displaced = self.first, self._displaced()
         outputs, kernels, representations, without = first.outputs, first.kernels, first.representations, first.left_out
         if any(bool((d != 0).any()) for own in displaced.values() for d in own.values()):
@@ -116,7 +121,7 @@ class Observer(Watched):
             displacement={name: lengths.get(path, none) for path, name in self.names.items()},
             magnitude=self.magnitude,
             first=first,
-            anew=anew,
+            restarts=self.restarts,
         )
 
     def _refer(self, known: dict[str, Any]) -> First:
@@ -138,10 +143,11 @@ class Observer(Watched):
         kernels, without = self._kernels(jacobians), self._left_out(jacobians)
         self.jacobians = packed(jacobians)
         self.magnitude = self._magnitude()
+        glimpse = self._glimpse()  # other examples, so that what modules left outside is not what it was
         if not self._replays(start, seen.outputs):
             self.kept.chunks.clear()
         representations = {name: rows for name, rows in seen.representations.items() if name in self.places}
-        return First(state, seen.outputs, kernels, representations, without, self._glimpse())
+        return First(state, seen.outputs, kernels, representations, without, glimpse)
 
     def _begins_as(self, first: First) -> bool:
         """Whether the start still gives what it gave: modules may be others, or read what nothing of the network keeps."""
@@ -153,24 +159,6 @@ class Observer(Watched):
             return near(self._replayed(start, set()), outputs, PRECISION)
         except Exception:  # whatever misses what a block would have left
             return False
-
-    def _derives(self, change: Float[Tensor, "P C"], nudges: dict[str, Tensor]) -> bool:
-        """Whether gradients are the derivatives of the outputs: detached parts and estimators of gradients are not."""
-        if self.rounding > PRECISION:
-            return True  # which could not be told
-        expected = torch.zeros_like(change)
-        for path, jacobian in self.jacobians.items():
-            if jacobian is not None:
-                expected += _product(jacobian, {own: nudges[name] for own, name in self.trained[path].items()})
-                self.tick()
-
-        def missed(change: Tensor, noise: float) -> bool:
-            return bool((change - expected).norm() > SECANT * expected.norm() + noise)
-
-        if not missed(change, 4 * self.noise + 8 * self.rounding * float(self.start.norm())):
-            return True
-        exact = [self._exact(nudges, share) for share in (0.0, NUDGE)]  # a curve is straight in small, with finer numbers
-        return None in exact or not missed((exact[1] - exact[0]) / NUDGE, 0.0)
 
     def _explain(self, unreached: set[str]) -> None:
         """Say what is frozen and what gives outputs; what no gradient reaches gives no features of the function."""
@@ -200,7 +188,7 @@ class Observer(Watched):
             own = dict(self.model.named_parameters())
             trained = {own[name] for name in self._names()}
             found = find(self.model, self._modules(), self.batch, readout, trained)
-        self.gives, self.hidden = found.outputs, found.hidden
+        self.gives, self.hidden, self.estimated = found.outputs, found.hidden, found.estimated
         self.places = {name: place for name, place in found.places.items() if name not in found.outputs}
 
     def _as_begun(self) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, select
 from regime.kernels.jacobian.functions import named, tensors_in
 from regime.kernels.jacobian.part import dense
 from regime.kernels.jacobian.trace import PROBES
+from regime.observe.derivative import is_estimated
 from regime.observe.pooling import mean_pool
 
 MASK = "attention_mask"
@@ -60,6 +61,8 @@ class Places:
     """Modules that give the outputs, or what becomes them without parameters."""
     hidden: list[str]
     """Those that stand before the outputs, the best candidates for the last hidden layer alone."""
+    estimated: bool
+    """Whether gradients may be others than derivatives somewhere on the way."""
 
 
 @torch.inference_mode(False)
@@ -89,6 +92,7 @@ def find(
     known = {name: seen[name][0] for name, axis in axes.items() if axis is not None}
     ways = _Ways(flow, part, outputs, set(model.parameters()), trained)
     final = [outputs, getattr(result, "logits", result)]
+    estimated = any(is_estimated(*call) for call in flow.calls)
     width = outputs.numel() // len(outputs)
     gives = [
         name
@@ -104,8 +108,8 @@ def find(
     before = [name for name in before if ways.joined(known[name])] or before
     for fits in (lambda name: ways.weighted(known[name]) and ways.moves(known[name]), lambda name: ways.weighted(known[name])):
         if best := [name for name in before if fits(name)]:
-            return Places(places, gives, best)
-    return Places(places, gives, before)
+            return Places(places, gives, best, estimated)
+    return Places(places, gives, before, estimated)
 
 
 def _grown(few: list[torch.Size], more: list[torch.Size]) -> int | None:

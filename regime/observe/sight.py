@@ -38,5 +38,5 @@ class Sight:
     magnitude: dict[str, Float[Tensor, ""]]
     first: First
     """What f_0 and J_0 are of."""
-    anew: bool
-    """Whether that is other than when the network was observed before: some state only counts, or is written and never read."""
+    restarts: int
+    """How often that was taken anew and was other than before: some state only counts, or is written and never read."""

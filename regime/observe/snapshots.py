@@ -50,7 +50,7 @@ def snapshot(
         rounding=max(observer.rounding for observer in observers),
         size=torch.stack([_rounded(*pair) for pair in zip(observers, sights, strict=True)]),
         start=_started([sight.first for sight in sights]) if moved else None,
-        anew=any(sight.anew for sight in sights),
+        restarts=sum(sight.restarts for sight in sights),
         unmoved=_total([observer.unmoved for observer in observers]) if moved or _has_numbers(first.model) else None,
         floors=floors or {},
         undefined=first.undefined | (undefined or {}),

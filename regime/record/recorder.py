@@ -141,12 +141,12 @@ class Recorder:
         """
         if self.baseline is None:
             self.begin(snapshot)
-        known = "kernel" in self.past and not snapshot.anew
+        known = "kernel" in self.past and snapshot.restarts == self.restarts
         previous = (self.past["time"].item(), self.past["kernel"].to(snapshot.outputs.device)) if known else None
         baseline = self.baseline.at(snapshot.start)
         measurement = take_measures(baseline, snapshot, previous)
-        self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64, device="cpu")}
-        self.last = snapshot.kernels
+        if "kernel" in self.past and not known:
+            measurement = replace(measurement, undefined=measurement.undefined | {"kernel_velocity": REASONS["state"]})
         if snapshot.unmoved is not None:
             change = {"buffer_change": kernel_change(baseline.kernel, snapshot.unmoved.double())}
             undefined = {"buffer_change": REASONS["kernel"]} | measurement.undefined
@@ -156,6 +156,8 @@ class Recorder:
             measurement = self._along(measurement)
         if self.own:
             measurement = replace(measurement, model=measurement.model | evaluate(self.own, snapshot, baseline.start))
+        self.past |= {"kernel": total(snapshot), "time": torch.tensor(snapshot.time, dtype=torch.float64, device="cpu")}
+        self.last, self.restarts = snapshot.kernels, snapshot.restarts
         loss = on_cpu(snapshot.losses.get("train_loss"))
         if loss is not None:
             self.diverged = self.diverged or snapshot.diverged or diverged(loss, self.judge.start_loss)

@@ -190,9 +190,9 @@ class Store:
         return cells_to_csv([self._read(*row) for row in rows])
 
 
-def hashed(key: str, config: str, result: str) -> str:
-    """Return what tells that a row is as it was written: a disk may change a bit of a number, or a person a whole row."""
-    return sha256("\0".join((key, config, result)).encode()).hexdigest()
+def hashed(*texts: str) -> str:
+    """Return what tells that texts are as they were written: a disk may change a bit of them, or a person a whole row."""
+    return sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _is_store(path: Path) -> bool:

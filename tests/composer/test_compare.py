@@ -87,3 +87,16 @@ def test_outputs_that_are_small_differences_are_those_of_one_function(double: bo
         before, after.double() if double else after, x, readout=lambda f, batch: f - start(batch.float()).detach()
     )
     assert 0 < report.final["kernel_change"] < 1e-4
+
+
+def test_networks_that_are_loaded_to_evaluate_are_compared() -> None:
+    torch.manual_seed(0)
+    before, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), torch.randn(12, 4)
+    after = copy.deepcopy(before)
+    nn.init.normal_(after[0].weight)
+    trainable = regime.compare(before, after, x).final
+    after.requires_grad_(False)
+    assert regime.compare(before, after, x).final == trainable
+    before.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"^before: it has no trainable parameters"):
+        regime.compare(before, after, x)

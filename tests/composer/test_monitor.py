@@ -558,3 +558,98 @@ def test_threads_take_turns_at_networks_that_share_a_module() -> None:
         found = [list(pool.map(measured, (0, 1), (step, step))) for step in (2, 3, 4)]
     assert found == [wanted] * 3
     assert all(torch.equal(own, was) for own, was in zip((p for m in models for p in m.parameters()), before, strict=True))
+
+
+LEFT: list[int] = []
+"""Passes until one is interrupted; kept here, since a network's own numbers are put back after every pass."""
+
+
+class Failing(nn.Module):
+    """A network with statistics that may move, and that may be interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, 1)).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if LEFT:
+            LEFT[0] -= 1
+            if LEFT[0] < 0:
+                raise KeyboardInterrupt
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("change", ["unfrozen", "statistics"])
+def test_a_measurement_that_was_interrupted_is_taken_again(change: str) -> None:
+    def measured(fails: int | None) -> tuple[dict, dict, bool]:
+        torch.manual_seed(0)
+        model = Failing()
+        model.layers[0].requires_grad_(change != "unfrozen")
+        monitor = regime.Monitor(model, torch.randn(12, 4))
+        monitor.measure(1)
+        model.layers[0].requires_grad_(True)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.1 * torch.randn_like(parameter)
+            if change == "statistics":
+                model.layers[1].running_mean += 0.3
+        LEFT[:], interrupted = [] if fails is None else [fails], False
+        try:
+            monitor.measure(2)
+        except KeyboardInterrupt:
+            interrupted = True
+        LEFT.clear()
+        event = monitor.measure(2) if interrupted else monitor.report().history[-1]
+        return event.measures, event.undefined, interrupted
+
+    wanted, why, _ = measured(None)
+    assert wanted["kernel_velocity"] is None
+    assert (wanted["buffer_change"] == 0) == (change == "unfrozen")
+    for fails in range(200):
+        got, reasons, interrupted = measured(fails)
+        assert got == wanted
+        assert reasons == why
+        if not interrupted:
+            break
+    assert fails > 5
+
+
+def test_a_measure_of_ones_own_that_failed_once_leaves_nothing_behind() -> None:
+    class Fragile:
+        name, meaning, fails = "fragile", "one", False
+
+        def __call__(self, now, start):  # noqa: ARG002
+            if self.fails:
+                raise RuntimeError("not now")
+            return torch.ones(1)
+
+    torch.manual_seed(0)
+    model, own = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)).eval(), Fragile()
+    monitor = regime.Monitor(model, torch.randn(12, 4), measures=[own])
+    monitor.measure(1)
+    with torch.no_grad():
+        model[0].weight += 0.1
+        model[1].running_mean += 0.5
+    own.fails = True
+    with pytest.raises(ValueError, match="fragile"):
+        monitor.measure(2)
+    own.fails = False
+    assert monitor.measure(2).undefined["kernel_velocity"].startswith("buffers, or what is trained, changed")
+
+
+def test_a_network_that_computes_nothing_is_measured() -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean = nn.Parameter(torch.randn(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.mean.expand(len(x), 2)
+
+    model = Constant()
+    monitor = regime.Monitor(model, torch.randn(9, 4))
+    with torch.no_grad():
+        model.mean += 1
+    measures = monitor.measure(1).measures
+    assert measures["kernel_change"] == 0
+    assert measures["taylor_gap"] == pytest.approx(0, abs=1e-6)

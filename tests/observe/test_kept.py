@@ -1,6 +1,8 @@
 """A block moved alone computes from there on, and gives what a whole pass gives; blocks that keep something compute anew."""
 
 import copy
+from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 import torch
@@ -188,6 +190,46 @@ def test_features_that_are_handed_on_sideways(hooks: bool) -> None:
         model.blocks[1].dense.weight.mul_(1.1)
     sight = observer.observe()
     torch.testing.assert_close(sight.moved["blocks.1"][0], model(x).detach())
+
+
+LATEST: ContextVar[Tensor] = ContextVar("LATEST")
+KEPT: dict[str, Tensor] = {}
+
+
+def keep_in_a_dict(hidden: Tensor) -> None:
+    KEPT["hidden"] = hidden
+
+
+class Outside(nn.Module):
+    """A network whose head takes what an inner layer left outside the network."""
+
+    def __init__(self, leave: Callable[[Tensor], object], take: Callable[[], Tensor]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Sequential(nn.Linear(6, 8), nn.Tanh()), nn.Sequential(nn.Linear(8, 8), nn.Tanh()))
+        self.head, self.take = nn.Linear(8, 2), take
+        self.body[1][1].register_forward_hook(lambda _, __, output: leave(output) and None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.body(x)
+        return self.head(self.take())
+
+
+@pytest.mark.parametrize(
+    "way", [(keep_in_a_dict, lambda: KEPT["hidden"]), (LATEST.set, LATEST.get)], ids=["a dict", "a context variable"]
+)
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_what_is_left_outside_the_network_is_left_anew(way: tuple, chunk: int | None) -> None:
+    torch.manual_seed(0)
+    model, x = Outside(*way), torch.randn(9, 6)
+    observer = Observer(model, x, chunk=chunk)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    moved = observer.observe().moved
+    torch.testing.assert_close(*moved["head"])  # a linear layer, moved alone
+    both = copy.deepcopy(model.state_dict())
+    model.load_state_dict(both | {name: value for name, value in observer.initial.items() if not name.startswith("body.1")})
+    torch.testing.assert_close(moved["body.1"][0], model(x).detach())
 
 
 class Force(nn.Module):
