@@ -22,7 +22,7 @@ KIND = "what this is; tells it apart from the others"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the schemas by name: toy, probe, checkpoints, sweep, and and what all that streams sends and ends in."""
+    """Return the schemas by name: those of configurations, and of what all that streams sends and ends in."""
     known = {
         **{kind: config.model_json_schema() for kind, config in KINDS.items()},
         "event": TypeAdapter(Event).json_schema(mode="serialization"),
