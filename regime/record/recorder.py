@@ -55,6 +55,8 @@ class Recorder:
         self.diverged = False
         self.last: dict[str, Tensor] = {}
         """The layers' kernels at the last measurement."""
+        self.restarts = 0
+        """How often the start had been taken anew by then."""
         self.past: dict[str, Tensor] = {}
         """The largest gap, on subsets too, and its rounding; the last kernel and its time; what the forecast missed so far."""
         self.points: list[Point] = []
