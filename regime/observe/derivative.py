@@ -55,7 +55,7 @@ def derives(network: "Observer", change: Float[Tensor, "P C"], nudges: dict[str,
         nudges: how far they have, by full name.
     """
     if network.rounding > PRECISION:
-        return True  # which could not be told
+        return not network.estimated  # small steps drown in rounding: believed unless there is cause for doubt
     least = 8 * network.rounding * float(network.start.norm())
     rounding = 4 * network.noise + least
     exact = cache(lambda: network.exact({}))

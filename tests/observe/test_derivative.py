@@ -39,6 +39,13 @@ class Tanh(torch.autograd.Function):
         return ctx.factor * gradient * (1 - x.tanh() ** 2), None
 
 
+class Coarse(nn.Module):
+    """Multiplies in half precision, whatever comes in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.bfloat16() * 1).to(x.dtype)
+
+
 class Means(nn.Module):
     def __init__(self, of: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -87,6 +94,8 @@ NETWORKS = {
     "detached in vain": (lambda: between(Means(stable)), False),
     "plain, begins at zero": (lambda: between(zeroed(nn.Linear(32, 32))), False),
     "single precision": (lambda: between(Single(), nn.Linear(32, 32)), False),
+    "half precision": (lambda: between(Coarse(), nn.Linear(32, 32)), False),
+    "one binarized, half precision": (lambda: between(Coarse(), Binary(32, 32)), True),
     "kinks, single precision": (lambda: between(Single(), nn.Linear(32, 32), nn.ReLU()), False),
 }
 
