@@ -1,11 +1,14 @@
 """What modules keep beside parameters, buffers and one another: plain values, tensors, arrays, and containers of these."""
 
 import random
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, MethodType
+from logging import Logger
+from threading import Condition, Lock, RLock
+from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,10 @@ GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch
 VALUES = PLAIN | Tensor | np.ndarray | np.generic | set | frozenset | GENERATORS
 CONTAINERS = dict | list | tuple | deque
 KEPT = VALUES | CONTAINERS
-DATA = KEPT | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | type
+WHOLE = VALUES | Enum | torch.dtype | torch.device | FunctionType | BuiltinFunctionType | ModuleType | type | bytearray | array
+"""What is data, and not looked into."""
+INERT = type(Lock()) | type(RLock()) | Logger
+"""What may stand beside data and is none."""
 
 
 class Fields:
@@ -60,8 +66,9 @@ class Fields:
 def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """All of that, each once, by a path of its own; a container comes before what is in it, as does an object's dict.
 
-    An object is looked into where it holds nothing but data, as configurations do, or is a module that none registered. So are
-    functions, for what their closures hold, and the modules' classes; of hooks, which may watch, tensors alone are.
+    The nearest come first. An object is looked into where it holds nothing but data and locks, as configurations and statistics
+    do, or is a module that none registered: others, such as a trainer, may hold all there is. So are functions, for what their
+    closures hold, and the modules' classes; of hooks, which may watch, tensors alone are.
     """
     modules = dict(model.named_modules())
     seen = {id(own) for module in modules.values() for part in within(vars(module), PARTS) for own in part.values()}
@@ -81,9 +88,9 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
         for k, (path, cell) in enumerate(cells)
         if isinstance(_in_cell(cell).get("cell_contents"), Tensor)
     ]
-    budget = MOST
+    budget, left = MOST, deque(left)
     while left:
-        path, value = left.pop()
+        path, value = left.popleft()
         if isinstance(value, PLAIN):
             yield path, value
         elif id(value) not in seen:
@@ -91,8 +98,9 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
             containers = _containers(value)
             for inside in containers:
                 yield path, inside
-                if len(inside) <= budget:
-                    budget -= len(inside)
+                size = inside.size if isinstance(inside, np.ndarray) else len(inside)
+                if size <= budget:
+                    budget -= size
                     left += [(f"{path}.{name}", each) for name, each in _named(inside)]
             if not containers:
                 yield path, value
@@ -100,8 +108,6 @@ def attributes(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 def _containers(value: Any) -> tuple[Any, ...]:
     """What holds the parts of a value; nothing where it has none, or is a function by which passes are watched from here."""
-    if isinstance(value, CONTAINERS):
-        return (value,)
     parts: tuple[Any, ...] = ()
     if isinstance(value, FunctionType) and not str(value.__module__).startswith(OWN):
         parts = (*(value.__closure__ or ()), *(value.__defaults__ or ())), value.__kwdefaults__, vars(value)
@@ -111,9 +117,13 @@ def _containers(value: Any) -> tuple[Any, ...]:
         parts = (value.func, *value.args), value.keywords, vars(value)
     elif isinstance(value, CellType):
         parts = (Fields(value, _in_cell),)
-    elif isinstance(value, type) and issubclass(value, nn.Module):
-        parts = (Fields(value, _of_class),)
-    elif not isinstance(value, DATA) and (isinstance(value, nn.Module) or _is_data(value)):
+    elif isinstance(value, memoryview):
+        parts = ((value.obj,),)
+    elif isinstance(value, type):
+        parts = (Fields(value, _of_class),) if issubclass(value, nn.Module) else ()
+    elif isinstance(value, CONTAINERS) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
+        parts = value, *_held(value)
+    elif not isinstance(value, WHOLE | INERT) and (isinstance(value, nn.Module) or _is_data(value)):
         parts = _held(value)
     return tuple(part for part in parts if part is not None)
 
@@ -126,14 +136,15 @@ def _held(value: Any) -> tuple[Any, ...]:
 
 def _is_data(value: Any, deep: int = DEEP) -> bool:
     """Whether a value holds nothing but data, and objects of data."""
-    if isinstance(value, DATA):
+    if isinstance(value, WHOLE | CONTAINERS | INERT):
         return True
-    held = _held(value)
+    held = () if isinstance(value, Condition) else _held(value)  # threads wait at one for others, as at a queue
     return bool(held) and deep > 0 and all(_is_data(each, deep - 1) for part in held for each in part.copy().values())
 
 
 def _members(value: Any) -> list[str]:
-    return [name for kind in type(value).__mro__ for name, own in vars(kind).items() if isinstance(own, MemberDescriptorType)]
+    kinds = [kind for kind in type(value).__mro__ if "__slots__" in vars(kind)]
+    return [name for kind in kinds for name, own in vars(kind).items() if isinstance(own, MemberDescriptorType)]
 
 
 def _slots(value: Any) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from regime.kernels.jacobian.verify import near
 
 SEEDS = 64
 """Passes of a few examples; a coin that falls one way in ten is missed once in 800 times."""
-RANDOM = "model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise"
+RANDOM = (
+    "model: it is random: two passes of the same examples differ; call model.eval(), or fix the noise, or what goes on from "
+    "one pass to the next and cannot be put back, such as an iterator"
+)
 EVERYBODYS = (random._inst, np.random.mtrand._rand)
 """Those that Python and NumPy draw from unless told."""
 

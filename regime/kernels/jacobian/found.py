@@ -1,5 +1,6 @@
 """The state that a network was found in, but for what its tensors hold: what its modules keep, and how chance goes on."""
 
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class Found:
         self.fields = [(value, value.copy()) for value in kept if isinstance(value, Fields)]
         self.others = [(value, value.copy()) for value in kept if isinstance(value, list | set | deque)]
         self.arrays = [(value, value.copy()) for value in kept if isinstance(value, np.ndarray) and value.flags.writeable]
+        self.memory = [(value, value[:]) for value in kept if isinstance(value, bytearray | array)]
         self.tensors = [value for value in kept if isinstance(value, Tensor)]
         """Tensors that are neither parameters nor buffers."""
         self.hooks = [(name, module[name], _copy(module[name])) for module in modules for name in HOOKS if name in module]
@@ -77,6 +79,9 @@ class Found:
                 (own.update if isinstance(own, set) else own.extend)(before)
         for own, before in self.arrays:
             np.copyto(own, before)
+        for own, before in self.memory:
+            if own != before:
+                own[:] = before
         for _, own, _ in self.hooks if self.passed > self.passing else ():
             for key in [key for key in own if self.passing <= key < self.passed]:
                 del own[key]

@@ -1,8 +1,12 @@
 """State of any kind that a forward pass changes, and hooks: each pass begins with it as it was found, and it comes back."""
 
 import copy
+import logging
+import queue
 import random
-from collections import deque
+import threading
+from array import array
+from collections import UserDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -131,6 +135,39 @@ class Closed:
         self.function = function
 
 
+class Locked(dict):
+    """Numbers beside locks, in an object that is in a dict that is in a dict with attributes."""
+
+    def __deepcopy__(self, memo: dict) -> "Locked":
+        return Locked()
+
+    def __init__(self) -> None:
+        super().__init__(near=UserDict())
+        self.lock, self.log, self.count = threading.RLock(), logging.getLogger("locked"), 1.0
+        self["near"]["far"] = SimpleNamespace(mean=torch.ones(()), lock=threading.Lock())
+
+
+def locked(own: Locked) -> Tensor:
+    far = own["near"]["far"]
+    with own.lock, far.lock:
+        own.count += 1
+        far.mean = far.mean * own.count
+    return far.mean
+
+
+def raised(memory: Any) -> float:
+    memory[0] += 1
+    if not isinstance(memory, memoryview):
+        memory.append(1)
+    return float(memory[0] + len(memory))
+
+
+def listed(objects: np.ndarray) -> float:
+    objects[0, 1] = 2.0
+    objects[0, 0].append(1.0)
+    return sum(objects[0, 0])
+
+
 CHANGING: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "tensor": (torch.ones(()), lambda tensor: tensor.mul_(2.0).clone()),
     "list": ([], appended),
@@ -147,14 +184,19 @@ CHANGING: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "function": (Closed(), lambda closed: closed.function()),
     "partial": (partial(keyed, {}), lambda values: values()),
     "method": (MethodType(noted, Settings()), lambda note: note()),
+    "beside locks": (Locked(), locked),
+    "bytes": (bytearray(3), raised),
+    "machine numbers": (array("d", [0.0, 1.0]), raised),
+    "objects in an array": (np.array([[[1.0], None]], dtype=object), listed),
 }
+
+
+COMPARED = Tensor | np.ndarray | float | int | set | bytearray | array
 
 
 def contents(model: nn.Module) -> list[tuple[str, Any]]:
     values = [(path, value.detach() if isinstance(value, Tensor) else value) for path, value in attributes(model)]
-    return copy.deepcopy(
-        [(path, value) for path, value in values if isinstance(value, Tensor | np.ndarray | float | int | set)]
-    )
+    return copy.deepcopy([(path, value) for path, value in values if isinstance(value, COMPARED)])
 
 
 @pytest.mark.parametrize("kind", CHANGING)
@@ -177,6 +219,42 @@ def test_each_pass_begins_with_what_was_found_and_it_comes_back(kind: str) -> No
     after = contents(model)
     assert [path for path, _ in after] == [path for path, _ in before]
     assert all(np.array_equal(one, two) for (_, one), (_, two) in zip(before, after, strict=True))
+
+
+class Normalizer:
+    """Running means under a lock, as several workers update them."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.lock = 0, torch.zeros(4), threading.Lock()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        with self.lock:
+            self.count += len(x)
+            self.mean = self.mean + (x.detach().mean(0) - self.mean) * len(x) / self.count
+        return x
+
+
+def test_statistics_beside_a_lock_are_those_of_training() -> None:
+    model = Kept(Normalizer(), lambda norm: norm(X).sum())
+    model(X)
+    mean = model.state.mean
+    regime.empirical_ntk(model, X)
+    regime.Monitor(model, X).measure(1)
+    assert model.state.count == len(X)
+    assert model.state.mean is mean
+
+
+def test_what_measures_or_works_beside_is_no_state_of_the_network() -> None:
+    model = Kept(None, lambda _: (model.calls.put(1), model.log.debug("%s", 1), 1.0)[2])
+    model.calls, model.log = queue.Queue(), logging.getLogger("kept")
+    model.monitor = regime.Monitor(model, X)
+    paths = {path for path, _ in attributes(model)}
+    assert {path for path in paths if path.startswith((".calls", ".log", ".monitor"))} == {".calls", ".log", ".monitor"}
+    with torch.no_grad():
+        model.body.weight += 0.1
+    records = [model.monitor.measure(step) for step in (1, 2)]
+    assert records[0].measures["kernel_change"] == records[1].measures["kernel_change"] > 0
+    assert model.calls.qsize() == model.calls.unfinished_tasks > 0
 
 
 @dataclass(frozen=True, slots=True)
