@@ -8,7 +8,7 @@ import torch.nn.utils.prune
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, GPT2Model, LlamaConfig, LlamaModel
 
-from regime import empirical_ntk
+from regime import Monitor, empirical_ntk, plan_ntk
 from regime.kernels.jacobian.parameters import blocks_of
 
 TOLERANCE = 1e-10
@@ -330,6 +330,16 @@ def test_modules_that_only_look_like_their_type(name: str) -> None:
 def test_batches_that_a_layer_meets_in_different_shapes() -> None:
     one, many = torch.randn(4, 1, 3, dtype=torch.float64), torch.randn(5, 2, 3, dtype=torch.float64)
     assert_equals_oracle(Folded(), many, other=one)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors is a no-op:UserWarning")
+def test_a_layer_of_no_width_has_no_kernel_and_what_follows_has_its_bias() -> None:
+    model, x = nn.Sequential(nn.Linear(4, 0), nn.Linear(0, 3)), torch.randn(8, 4)
+    kernel = empirical_ntk(model, x)
+    assert kernel.layers["0"] is None
+    assert torch.equal(kernel.total, torch.ones(8, 8))
+    assert plan_ntk(model, x).layers["0"].method is None
+    assert Monitor(model, x).measure(1).measures["kernel_change"] == 0
 
 
 def test_ambient_modes_change_nothing() -> None:

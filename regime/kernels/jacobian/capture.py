@@ -208,7 +208,7 @@ class _Layers:
         """Make a layer's parts, and let go of the calls that no other layer waits for."""
         own, contributions = self.parameters[path], collected(self.entries[path])
         entries = {name: self.recording.entries[id(parameter)] for name, parameter in own.items()}
-        used = {name: entry for name, entry in entries.items() if entry.edge.node in self.graph}
+        used = {name: entry for name, entry in entries.items() if entry.edge.node in self.graph and own[name].numel()}
         sound = {name: contributions[id(e)] for name, e in used.items() if contributions[id(e)] and not e.broken}
         parts, unsound = parts_of(sound, own), {name: own[name] for name in used if name not in sound}
         if unsound:

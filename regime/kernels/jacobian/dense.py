@@ -50,7 +50,7 @@ def jacobian(
     }
     return {
         path: LayerJacobian(tuple(RowsPart(found[id(p)], name, tuple(p.shape), p.is_complex()) for name, p in own.items()))
-        if any(get_gradient_edge(p).node in reached for p in own.values())
+        if any(p.numel() and get_gradient_edge(p).node in reached for p in own.values())
         else None
         for path, own in parameters.items()
     }

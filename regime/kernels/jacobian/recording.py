@@ -111,7 +111,7 @@ class Recording(Composed):
                 entry = Entry(tensor, shared, source=(use, position))
                 self.entries[id(tensor)] = entry
                 self.order.append(entry)
-        else:
+        elif outputs[0].numel():  # on an empty result no output depends
             self.uses.append(use)
         return output
 

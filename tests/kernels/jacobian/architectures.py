@@ -1497,6 +1497,23 @@ PLAIN: dict[str, Builder] = {
         out=linear(),
     ),
     "root parameter only": plain(lambda: Net(lambda m, x: mean(x @ m.weight), weight=parameter(D, 2))),
+    "linear to no feature and back": net(
+        lambda m, x: m.out(mean(m.back(torch.tanh(m.none(x))))), none=linear(D, 0), back=linear(0, D), out=linear()
+    ),
+    "linear to no feature, beside another": net(
+        lambda m, x: m.out(mean(torch.cat([m.none(x), m.mix(x)], -1))), none=linear(D, 0), mix=linear(D, 4), out=linear(4)
+    ),
+    "table of no feature": net(
+        lambda m, x: m.out(mean(m.mix(m.none(x)))),
+        ids,
+        none=lambda: nn.Embedding(VOCABULARY, 0),
+        mix=linear(0, D),
+        out=linear(),
+    ),
+    "no positions": net(lambda m, x: m.out(mean(x)) + m.none(x[:, :0]).sum(1), none=linear(), out=linear()),
+    "adaptive softmax, its last cluster of no feature": net(
+        lambda m, x: m.softmax.log_prob(mean(x)), softmax=lambda: nn.AdaptiveLogSoftmaxWithLoss(D, 8, [4, 6])
+    ),
     "four axes": net(
         lambda m, x: m.out(mean(m.mix(x.unflatten(1, (-1, 1)).unflatten(3, (2, 3))).flatten(2))),
         mix=linear(3, 2),
