@@ -1,15 +1,19 @@
 """The derivative of one call by itself: repeated, and differentiated, with all else constant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch._C import _functorch
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.functions import out_of_place, tensors_in
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import ExampleAxis, by_example
+from regime.resources.process import _OfProcess
 
 
 class UnfitError(Exception):
@@ -51,6 +55,19 @@ A plain tensor is the gradients themselves, (n, C, shape of the shared tensor).
 """
 
 
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    _functorch._set_vmap_fallback_warning_enabled(False)
+    try:
+        yield
+    finally:
+        _functorch._set_vmap_fallback_warning_enabled(True)
+
+
+UNWARNED = _OfProcess(_unwarned)
+"""Nobody is warned of functions that torch batches slowly; Python's filters of warnings would be those of all threads."""
+
+
 def again(use: Use, tensor: Tensor) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
     """The call repeated on a copy of `tensor`, all else constant.
 
@@ -88,6 +105,7 @@ def summed(gradients: Tensor, tensor: Tensor) -> Tensor:
     return summed.sum(ones, keepdim=True) if ones else summed
 
 
+@UNWARNED.held()
 def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
     """Return a batch of gradients of a result as gradients of its source.
 
@@ -104,6 +122,7 @@ def pulled_back(result: Tensor, source: Tensor, gradients: Tensor) -> Tensor:
         return torch.stack(pulled)
 
 
+@UNWARNED.held()
 def differentiated(use: Use, tensor: Tensor) -> Tensor:
     """The call's own derivative, example by example.
 
