@@ -13,6 +13,7 @@ from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, wide
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
+from regime.kernels.jacobian.part import real
 from regime.kernels.jacobian.undisturbed import undisturbed
 from regime.kernels.request import check_calls
 from regime.kernels.spectrum import lanczos_top
@@ -69,9 +70,8 @@ class Linearization:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of J: (n C, P), with a complex parameter counted as two real ones."""
-        parts = (part for jacobian in self.jacobians.values() for part in jacobian.parts)
-        return self.outputs.numel(), sum(part.size for part in parts)
+        """Of J: (n C, P), of all `parameters`, with a complex one counted as two real ones."""
+        return self.outputs.numel(), sum(real(each).numel() for own in self.parameters.values() for each in own.values())
 
     def __matmul__(self, directions: Directions) -> Float[Tensor, "n C"]:
         """Return J d."""
@@ -105,7 +105,11 @@ class Linearization:
 
     @full_precision()
     def vjp(self, v: Float[Tensor, "n C"]) -> dict[str, dict[str, Tensor]]:
-        """Return J^T v, by layer and parameter; raises ValueError where v is not as the outputs."""
+        """Return J^T v, by layer and parameter, without those where it is zero as no gradient reaches them.
+
+        Raises:
+            ValueError: v is not as the outputs.
+        """
         _check_tensor("v", v, self.outputs)
         return {path: jacobian.pullback(v) for path, jacobian in self.jacobians.items()}
 

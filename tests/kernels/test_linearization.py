@@ -68,13 +68,33 @@ def test_products(name: str) -> None:
         assert (got - want).norm() <= 1e-10 * max(want.norm(), 1e-6 * v.norm())
         moved += j[path] @ want
     assert (line @ pulled - moved).norm() < 1e-10 * moved.norm()
-    assert line.shape == line.adjoint.shape[::-1] == (v.numel(), sum(each.shape[-1] for each in j.values()))
+    assert line.shape == line.adjoint.shape[::-1] == (v.numel(), sum(p.numel() for p in model.parameters()))
     some = line.rows([2, 0]) @ pulled
     assert (some - (line.adjoint.adjoint @ pulled)[[2, 0]]).norm() < 1e-10 * moved.norm()
     assert (line.kernel_product(v) - moved).norm() < 1e-10 * moved.norm()
     full = empirical_ntk(model, batch, readout=architecture.readout, outputs="full").total
     matrix = full.transpose(1, 2).reshape(v.numel(), v.numel())
     assert line.top_eigenvalue == pytest.approx(torch.linalg.eigvalsh(matrix)[-1].item(), rel=1e-9)
+
+
+def test_its_shape_is_that_of_all_directions_that_it_takes() -> None:
+    class Partly(nn.Module):
+        """A layer that is not used, one that is used in part, complex numbers, and what is frozen."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused, self.partly, self.frozen = nn.Linear(4, 3), nn.Linear(4, 3), nn.Linear(3, 3).requires_grad_(False)
+            self.phase = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.frozen(x @ self.partly.weight.mT) * self.phase.abs()
+
+    line = Linearization.of(Partly(), torch.randn(5, 4))
+    directions = {
+        path: {name: torch.ones(p.shape, dtype=p.dtype) for name, p in own.items()} for path, own in line.parameters.items()
+    }
+    assert (line @ directions).shape == (5, 3)
+    assert line.shape == line.adjoint.shape[::-1] == (15, 15 + 15 + 2 * 3)
 
 
 def test_first_order() -> None:

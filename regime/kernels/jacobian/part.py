@@ -84,11 +84,6 @@ class Part(ABC):
         return replace(self, **{self.HELD: change(self.gradients)})
 
     @property
-    @abstractmethod
-    def size(self) -> int:
-        """Entries of its parameters."""
-
-    @property
     def nbytes(self) -> int:
         """Bytes of all its tensors."""
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor | Part))

@@ -6,7 +6,6 @@ looked up, any other explicit gradients.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import prod
 from typing import ClassVar
 
 import torch
@@ -37,10 +36,6 @@ class DensePart(Part):
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         settings = {"outputs": outputs, "method": method, "out": out, "workspace": workspace}
         contraction.dense(self.a, self.g, other.a, other.g, bias=float(self.bias is not None), **settings)
-
-    @property
-    def size(self) -> int:
-        return prod(self.shape) + (0 if self.bias is None else self.g.shape[-1])
 
     def cost(self, n: int, m: int | None, outputs: Outputs, method: Method) -> Cost:
         _, t, i = self.a.shape
@@ -83,10 +78,6 @@ class StackedPart(Part):
     name: str
     transposed: bool
     shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        return self.shape[0] * self.shape[1] * self.shape[2]
 
     def layers(self) -> list[DensePart]:
         """Return the part of each weight, with as many positions as the example that has most."""
@@ -132,10 +123,6 @@ class EmbeddingPart(Part):
     name: str
     vocabulary: int
 
-    @property
-    def size(self) -> int:
-        return self.vocabulary * self.g.shape[-1]
-
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method  # only pairs of equal tokens are visited, either way
         embedding.embedding(self.ids, self.g, other.ids, other.g, out, outputs=outputs, workspace=workspace)
@@ -180,10 +167,6 @@ class TiedPart(Part):
     def gradients(self) -> Tensor:
         return self.table.g
 
-    @property
-    def size(self) -> int:
-        return self.table.size
-
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         self.table.add_kernel(out, other.table, outputs, method, workspace)
         self.dense.add_kernel(out, other.dense, outputs, method, workspace)
@@ -225,10 +208,6 @@ class RowsPart(Part):
     name: str
     shape: tuple[int, ...]
     is_complex: bool = False
-
-    @property
-    def size(self) -> int:
-        return self.j.shape[-1]
 
     def add_kernel(self, out: Tensor, other: "Part", outputs: Outputs, method: Method, workspace: int) -> None:
         del method, workspace  # the gradients are explicit already
