@@ -53,6 +53,8 @@ def _through(use: Use, made: Entry, source: Entry, contributions: list[Contribut
     """What came to a tensor made of parameters alone, as contributions of what it was made of."""
     if not contributions:
         return []
+    if source.tensor.is_complex():  # two real ones
+        raise UnfitError
     if _all(contributions, Weight) and _is_transpose(made.tensor, source.tensor):
         return [replace(each, transposed=not each.transposed) for each in contributions]
     row = _first_row(made.tensor, source.tensor)

@@ -501,6 +501,12 @@ def test_complex_parameters_may_be_conjugated(used: Callable) -> None:
     assert_exact(model, inputs())
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("made", [torch.abs, lambda w: w.real.sin(), lambda w: torch.view_as_real(w).prod(-1)])
+def test_what_is_real_may_be_made_of_complex_parameters(made: Callable) -> None:
+    assert_exact(Net(lambda net, x: x @ made(net.w), dtype=torch.complex128), inputs())
+
+
 @pytest.mark.parametrize("row", range(9))
 @pytest.mark.parametrize(
     "write",
