@@ -94,7 +94,7 @@ def empirical_ntk(
 
     Raises:
         ValueError: an argument is not allowed, the output is not (n, C), nothing is trainable, no layer matches, a module is
-            random or couples examples, gradients are not finite, or not one example fits the memory.
+            random or couples examples, gradients are not finite or not linear, or not one example fits the memory.
     """
     request = Request(model, batch, other, readout, outputs, layers, group, method, memory, projections, seed)
     with _measured(model, readout):

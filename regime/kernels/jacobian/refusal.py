@@ -69,8 +69,18 @@ def refuse(
     outputs, moved = (way(model, several, readout) for way in (evaluate, jittered))
     rows = [*range(len(outputs))]
     some = replace(checks[0], outputs=outputs, chosen=rows, rows=rows, jittered=moved, keep=True)
-    if all(known.norm <= VANISHING * some.moved[path] for path, known in some.known.items()):
+    fine = replace(some, jittered=None)  # what another rounding changes is told of linear gradients alone
+    if fine.differs(replace(fine).known):
+        raise ValueError("model: its gradients are random: two backward passes of the same examples differ; fix the noise")
+    vanishing = all(known.norm <= VANISHING * some.moved[path] for path, known in some.known.items())
+    if vanishing and fine.differs(replace(fine, outputs=moved).known):
         raise ValueError("model: its outputs have no gradients on this batch but for rounding, as a softmax over one class has")
+    some = fine if checks[0].jittered is None else some
+    if some.differs(some.in_parts()):
+        raise ValueError(
+            "model: its gradients are not linear in those of its outputs, so that there is no Jacobian: a backward function of "
+            "its own clips, normalizes or rounds them; leave that to training, such as to clip_grad_norm_"
+        )
     each = [first] if len(checks) == 1 else [first[:, k : k + 1] for k in range(len(checks))]
     pairs = list(zip(checks, each, strict=True))
     if not odd or any(check.unlike(outputs) for check, outputs in pairs):

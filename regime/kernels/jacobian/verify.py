@@ -155,12 +155,26 @@ class GradientCheck:
 
     def unlike(self, outputs: Float[Tensor, "n C"]) -> bool:
         """Whether gradients of these examples are others in their batch, of which these are the outputs, by autograd alone."""
-        there = replace(self, outputs=outputs, chosen=self.rows, keep=True, jittered=None).known
+        return self.differs(replace(self, outputs=outputs, chosen=self.rows, keep=True, jittered=None).known)
+
+    def in_parts(self) -> dict[str, "_Gradient"]:
+        """The same gradients as sums of two, of shares of the outputs and of the rest, which has either sign."""
+        with torch.enable_grad():
+            outputs = widened(self.outputs)
+            some = 1.5 * _weights(outputs.numel(), outputs.dtype, outputs.device).view_as(outputs)
+            one, two = (replace(self, outputs=outputs * each, keep=True, jittered=None).known for each in (some, 1 - some))
+        for path, known in two.items():
+            known.sketches = {name: own + one[path].sketches[name] for name, own in known.sketches.items()}
+        return two
+
+    def differs(self, others: dict[str, "_Gradient"]) -> bool:
+        """Whether other gradients are not these, by more than rounding."""
         noise = 10 * self.tolerance**2 * sum(known.norm**2 for known in self.known.values()) ** 0.5
         for path, known in self.known.items():
-            error = sum((known.sketches[name] - other).double().square().sum() for name, other in there[path].sketches.items())
-            if float(error) ** 0.5 > self.tolerance * known.norm + noise + JITTER * self.moved[path]:
-                return True
+            for name, own in others[path].sketches.items():
+                error, size = ((each.double().square().sum() ** 0.5).item() for each in (known.sketches[name] - own, own))
+                if error > self.tolerance * size + noise + JITTER * self.moved[path]:
+                    return True
         return False
 
 

@@ -417,6 +417,49 @@ def test_gradients_that_are_rounding_alone_are_called_so_or_none(name: str, dtyp
         assert all("no gradients on this batch but for rounding" in each for each in words), words
 
 
+def passed_back(backward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The identity, with gradients of its own."""
+
+    class Identity(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, x: Tensor) -> Tensor:
+            del ctx
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: object, gradient: Tensor) -> Tensor:
+            del ctx
+            return backward(gradient)
+
+    return Identity.apply
+
+
+UNFIT: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "clamped": (lambda g: g.clamp(-1e-3, 1e-3), "not linear"),
+    "signs": (torch.sign, "not linear"),
+    "clipped": (lambda g: g * min(1, 0.1 / (g.norm().item() + 1e-9)), "not linear"),
+    "normalized": (lambda g: functional.normalize(g, dim=-1), "not linear"),
+    "positive": (torch.relu, "not linear"),
+    "rounded": (lambda g: (4 * g).round() / 4, "not linear"),
+    "random": (lambda g: g + torch.randn_like(g), "random"),
+    "centered": (lambda g: g - g.mean(0), "changes with the other examples"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_that_a_backward_function_changes_are_called_what_they_are(name: str, dtype: torch.dtype) -> None:
+    backward, message = UNFIT[name]
+    function = passed_back(backward)
+    model, x = Net(lambda net, x: function((x @ net.w).tanh()) @ net.v.T, dtype=dtype), inputs().to(dtype)
+    for measure in (empirical_ntk, regime.Monitor, plan_ntk, Linearization.of):
+        with pytest.raises(ValueError, match=message):
+            measure(model, x)
+    model.v.requires_grad_(False)  # of which the gradient is as it should be
+    with pytest.raises(ValueError, match=message):
+        empirical_ntk(model, x)
+
+
 class Stepping(nn.Linear):
     """A step on its own parameter inside the forward pass, as meta-learning has it."""
 
