@@ -14,7 +14,7 @@ from regime.resources.processor import of_processor
 _lock = threading.Lock()
 
 
-class _OfProcess:
+class OfProcess:
     """A setting of the whole process: made by the first thread that needs it, and put back by the last."""
 
     def __init__(self, make: Callable[[], AbstractContextManager]) -> None:
@@ -22,6 +22,7 @@ class _OfProcess:
 
     @contextmanager
     def held(self) -> Iterator[None]:
+        """Have the setting while the context lasts."""
         with _lock:
             if not self.users:
                 self.made = self.make()
@@ -88,10 +89,10 @@ def _eager() -> AbstractContextManager:
     return stack
 
 
-EAGER = _OfProcess(_eager)
+EAGER = OfProcess(_eager)
 """Compiled modules run as they were written."""
-_SINGLE = _OfProcess(_single)
-NATIVE = _OfProcess(lambda: _settings([(torch.backends.cudnn, "enabled", False)]))
+_SINGLE = OfProcess(_single)
+NATIVE = OfProcess(lambda: _settings([(torch.backends.cudnn, "enabled", False)]))
 
 
 @contextmanager

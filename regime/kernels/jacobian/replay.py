@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from regime.kernels.jacobian.functions import out_of_place, tensors_in
 from regime.kernels.jacobian.recording import Use
 from regime.kernels.jacobian.trace import ExampleAxis, by_example
-from regime.resources.process import _OfProcess
+from regime.resources.process import OfProcess
 
 
 class UnfitError(Exception):
@@ -64,7 +64,7 @@ def _unwarned() -> Iterator[None]:
         _functorch._set_vmap_fallback_warning_enabled(True)
 
 
-UNWARNED = _OfProcess(_unwarned)
+UNWARNED = OfProcess(_unwarned)
 """Nobody is warned of functions that torch batches slowly; Python's filters of warnings would be those of all threads."""
 
 
