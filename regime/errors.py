@@ -16,12 +16,17 @@ class ConfigError(ValueError):
 def show(value: Any) -> str:
     """Return a value as messages show it: at most 80 characters of its representation."""
     try:
-        text = repr(value)
+        text = repr(_begun(value))
     except ValueError:  # an integer of thousands of digits
         text = "a number too long to show"
     except Exception as error:  # of a class of somebody's own, or nested too deep
         text = f"a value of {type(value).__name__} that cannot be shown ({type(error).__name__})"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _begun(value: Any) -> Any:
+    """The first entries of a list that is long: to represent millions takes seconds."""
+    return value[:80] if type(value) in (list, tuple, str, bytes) else value
 
 
 def is_text(value: object) -> bool:

@@ -70,6 +70,10 @@ FROM_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list
 
 
 PLAIN = {bool, int, float, str, type(None)}
+ENTRIES = 10_000
+"""Fields, or entries of a field with all that is in them, beyond which nothing is looked at: to refuse each takes minutes."""
+PROBLEMS = 8
+"""Problems that a message names."""
 
 
 def plain(value: Any) -> Any:
@@ -89,9 +93,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _entries(value: Any, left: int) -> int:
+    """How many more entries there may be, below zero where there are too many."""
+    for entry in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        left = _entries(entry, left - 1)
+        if left < 0:
+            break
+    return left
+
+
 def _plain(name: str, value: Any) -> Any:
-    """The same of a field; raises ConfigError where it is nested without end."""
+    """The same of a field; raises ConfigError where it is nested without end, or has too many entries."""
     try:
+        if _entries(value, ENTRIES) < 0:
+            raise ConfigError(f"{name} = {show(value)} is not allowed; allowed: at most {ENTRIES} entries")
         return plain(value)
     except RecursionError:
         raise ConfigError(
@@ -118,6 +133,8 @@ class Config(BaseModel):
     )
 
     def __init__(self, **fields: Any) -> None:
+        if len(fields) > ENTRIES:
+            raise ConfigError(f"{len(fields)} fields are not allowed; allowed: those of {type(self).__name__}")
         try:
             super().__init__(**{name: _plain(name, value) for name, value in fields.items()})
         except ValidationError as error:
@@ -132,8 +149,11 @@ class Config(BaseModel):
     @classmethod
     def _explain(cls, error: ValidationError) -> ConfigError:
         properties = cls.properties()
-        lines = []
-        for problem in error.errors(include_url=False):
+        lines: list[str] = []
+        problems = error.errors(include_url=False)
+        for problem in problems:
+            if len(lines) == PROBLEMS:
+                return ConfigError(f"{'; '.join(lines)}; and more, {len(problems)} problems in all")
             field = str(problem["loc"][0]) if problem["loc"] else ""
             if problem["type"] == "extra_forbidden":
                 line = f"{show(field)} is not a field of {cls.__name__}; allowed: {', '.join(properties)}"

@@ -1,13 +1,14 @@
 """A table with its columns named and its rows counted as the file counts them; and the refusal of cells that cannot be read."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
 from regime.config.columns import LARGEST, Decimals, decimals_of, find_column, is_missing, names_first, numbers
-from regime.config.read import Choices
+from regime.config.read import Choices, Mark
 from regime.config.table import COLUMNS, ROWS, SHOWN, listed, names_columns, read_table
 from regime.errors import show
 
@@ -61,13 +62,19 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
     Raises:
         ValueError: it is no table, or has too many rows or columns.
     """
+    return _read_sheet(text, choices.header, choices.decimal, words)
+
+
+@lru_cache(maxsize=4)
+def _read_sheet(text: str, header: bool | None, decimal: Mark, words: bool) -> Sheet:
+    """The same; what else is chosen, such as the targets along a sweep's axis, is of one sheet."""
     table = read_table(text, words)
     first, taken = table.cells[0], list(table.notes)
     if len(table.cells) < 2:
         raise ValueError("it has one row; allowed: a row for each example")
-    header = choices.header
+    told = header is not None
     if header is None:
-        body = decimals_of(table.cells[1:], table.separator, choices.decimal)
+        body = decimals_of(table.cells[1:], table.separator, decimal)
         header = names_columns(first) if table.rows[0] in table.ragged else names_first(table.cells, body)
     if header and table.rows[0] in table.ragged:
         raise ValueError(
@@ -78,7 +85,7 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         cells, rows = table.cells[1:], table.rows[1:]
         names = unique(first)
         taken.insert(0, f"row {table.rows[0]} names the columns")
-        if choices.header is None and all(cell.isdigit() for cell in first):
+        if not told and all(cell.isdigit() for cell in first):
             taken[0] += ", though they are numbers: header = false takes it as data"
     else:
         cells, rows = table.cells, table.rows
@@ -89,7 +96,7 @@ def read_sheet(text: str, choices: Choices, words: bool = False) -> Sheet:
         raise ValueError(f"it has {len(cells)} rows of {len(names)} columns; allowed: at most {ROWS} rows of {COLUMNS} columns")
     again = [name for name, given in zip(names, first, strict=True) if header and given not in ("", name)]
     taken += [f"columns with the name of another before are called {', '.join(map(show, again))}"[:300]] * bool(again)
-    decimals = decimals_of(cells, table.separator, choices.decimal)
+    decimals = decimals_of(cells, table.separator, decimal)
     taken += [decimals.note] * bool(decimals.note)
     return Sheet(names, cells, rows, decimals, taken, frozenset(table.ragged))
 

@@ -18,7 +18,7 @@ BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
 FIXED = ("kind", "seeds", "max_seeds", "device", "measures", *ROWS)
 """Fields of a base that are no axis."""
 AXES, VALUES = 6, 1000
-CHECKED = 10_000
+CHECKED = 1_000
 """Combinations beyond which only each value alone is checked: so many are refused when the sweep is to be run."""
 
 

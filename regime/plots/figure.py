@@ -13,7 +13,7 @@ from regime.measures.verdict import LAZY_BELOW, RICH_ABOVE
 from regime.plots.charts import CURVES, DISTANCES, LOOKS, Curve
 from regime.plots.dial import DIAL
 from regime.plots.palette import LIGHT
-from regime.plots.words import NAMES
+from regime.plots.words import NAMES, literal
 from regime.record.report import Report
 
 INK, QUIET, PURPLE = LIGHT["ink"], LIGHT["ink-2"], LIGHT["rich-ink"]
@@ -72,7 +72,7 @@ def _draw_chart(axes: Any, report: Report, chart: Chart) -> None:
         axes.set_ylim(-0.02, 1.02)
     else:
         _set_log(axes)
-    axes.set_title(chart.title, loc="left", fontweight="bold", fontsize=11)
+    axes.set_title(literal(chart.title), loc="left", fontweight="bold", fontsize=11)
     axes.set_xlabel("step", color=QUIET)
     axes.set_xlim(0, max([1, *(event.step for event in report.history)]))
     axes.grid(axis="y", color=LIGHT["hairline"], linewidth=0.8)

@@ -11,7 +11,7 @@ from matplotlib.patheffects import Normal, withStroke
 from regime.measures.definitions import INDEX
 from regime.measures.verdict import RICH_ABOVE, ZONES
 from regime.plots.palette import LIGHT
-from regime.plots.words import NAMES, field_name, option_name
+from regime.plots.words import NAMES, field_name, literal, option_name
 from regime.sweep.report import SweepReport
 
 AMOUNT = LinearSegmentedColormap.from_list("amount", [LIGHT[f"amount-{stop}"] for stop in range(4)])
@@ -43,12 +43,12 @@ def map_figure(report: SweepReport, measure: str = INDEX) -> Figure:
         ):
             _draw_contour(axes, contour, report)
     bar = drawing.colorbar(image, ax=axes)
-    bar.set_label("regime: 0 lazy, 1 rich" if measure == INDEX else NAMES.get(measure, measure))
+    bar.set_label("regime: 0 lazy, 1 rich" if measure == INDEX else NAMES.get(measure, literal(measure)))
     if measure == INDEX:
         bar.ax.hlines(ZONES, 0, 1, colors=INK, linewidth=0.8)
     base = report.config.base
     if base.kind == "toy":
-        title = ", ".join(option_name(option) for option in (base.task, base.activation, base.parameterization))
+        title = ", ".join(literal(option_name(option)) for option in (base.task, base.activation, base.parameterization))
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     shown, labels = axes.get_legend_handles_labels()
     if unsure.any():
@@ -71,7 +71,10 @@ def _label_ticks(axes: Any, names: list[str], report: SweepReport) -> None:
         names[:2], (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel), strict=False
     ):
         values = report.config.axes[name]
-        setter(np.arange(len(values)) + 0.5, [f"{value:g}" if isinstance(value, float) else str(value) for value in values])
+        setter(
+            np.arange(len(values)) + 0.5,
+            [f"{value:g}" if isinstance(value, float) else literal(str(value)) for value in values],
+        )
         label(field_name(name))
     if len(names) == 1:
         axes.set_yticks([])

@@ -115,6 +115,11 @@ def printed(text: str) -> str:
     return NEGATIVE.sub("\N{MINUS SIGN}", named)
 
 
+def literal(text: str) -> str:
+    """Return a text of somebody's own as matplotlib draws it as it is: dollars would begin a formula."""
+    return text.replace("$", r"\$")
+
+
 def axis_name(name: str) -> str:
     """Return what an axis of a claim's figure shows: a measure, a field, or what is said in words."""
     text = NAMES.get(name) or FIELDS.get(name) or printed(name)

@@ -17,6 +17,7 @@ from regime.config import KINDS, Runnable
 from regime.config.rows import OWN
 from regime.errors import ConfigError, show
 from regime.measures.definitions import DEFINITIONS
+from regime.resources.bounded import Bounded
 from regime.resources.limits import limits
 from regime.ui import static_files
 from regime.ui.api import ENDPOINTS, STREAMS
@@ -46,20 +47,20 @@ HEADER = f"""
 <p>Is a network learning features, or fitting with the ones it was born with?</p></header>"""
 BODY = {"background_fill": "ground", "background_fill_dark": "ground", "text_color": "ink", "text_color_dark": "ink"}
 """Colors that the page has before its style sheet comes, which has the others."""
-DAY = 86400
 TABS = {"toy": "train", "sweep": "map", "probe": "probe", "checkpoints": "pretraining"}
 """By the kind of their runs."""
 OTHERS = {"lesson": "learn", "claim": "reproductions"}
 """Tabs without runs of their own, by what a link names in them."""
 ALL_TABS = (*TABS.values(), *OTHERS.values())
 QUEUE_SIZE, LOOK = 64, 0.02  # calls that wait; seconds between looks for one: Gradio's 0.001 takes a tenth of a core, always
+UNREAD = 1000  # calls that have ended and whose answers are kept
 THREADS = 128
 """More than all runs that compute or wait, each of which keeps one."""
 
 
 def build() -> gr.Blocks:
     """Build the app, its queue limited, ready to launch with `launch_options`."""
-    with Described(title=TITLE, analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True) as demo:
+    with Described(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as demo:
         markup(HEADER, "masthead-box")
         markup(render("definitions", formulas=DEFINITIONS), "glossary")
         with gr.Tabs(elem_classes="screens") as tabs:
@@ -94,7 +95,10 @@ def build() -> gr.Blocks:
         demo.offer(ENDPOINTS)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8, api_open=False)
     demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = LOOK
-    tell_once(demo._queue, STREAMS)
+    tell_once(queue := demo._queue, STREAMS)
+    queue.pending_messages_per_session = Bounded(  # Gradio's own lets go of the oldest, also while it goes on
+        UNREAD, lambda session: all(event.session_hash != session for event in [*queue.event_ids_to_events.values()]), {}
+    )
     return demo
 
 

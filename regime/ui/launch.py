@@ -24,6 +24,7 @@ def launch() -> None:
     gc.disable()  # what loads stays: to look through it again and again is an eighth of the start
     logging.getLogger("regime").addHandler(logging.StreamHandler())
     logging.getLogger("regime").setLevel(logging.INFO)
+    logging.getLogger("regime").propagate = False  # other libraries add handlers of their own to the root
     with without_stubs():
         from regime.resources.device import share_memory
         from regime.ui.build import build, launch_options

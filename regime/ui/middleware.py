@@ -89,7 +89,7 @@ class Refusals:
             if begun:
                 raise
             log.info("a request failed", exc_info=True)
-            line = f"the request names or holds what is not known here: {show(error)}; allowed: {USAGE}"
+            line = f"the request names or holds what is not known here: {show(str(error))}; allowed: {USAGE}"
             await JSONResponse({"detail": line}, 400)(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:

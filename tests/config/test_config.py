@@ -3,6 +3,7 @@ import json
 import math
 import pickle
 import random
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from regime import CheckpointConfig, ConfigError, ProbeConfig, SweepConfig, ToyConfig
 from regime.config import config_from_dict
 from regime.config.read import Choices
+from regime.errors import show
 
 
 @pytest.mark.parametrize(
@@ -311,3 +313,32 @@ def test_a_query_that_gives_a_field_two_values_is_refused() -> None:
     assert ToyConfig.from_query("width=8&width=8").width == 8
     with pytest.raises(ConfigError, match=r"^alpha = \['2', '3'\] is not allowed: a field is there twice; allowed: one value"):
         ToyConfig.from_query("alpha=2&width=8&alpha=3")
+
+
+HUGE = {
+    "names": (ToyConfig, {f"a{k}": 0 for k in range(20_000)}, "20000 fields are not allowed; allowed: those of ToyConfig"),
+    "words": (ProbeConfig, {"words": [0] * 10**6}, r"words = \[0, .* is not allowed; allowed: at most 10000 entries"),
+    "values": (SweepConfig, {"axes": {"width": [{}] * 10**6}}, "axes = .* is not allowed; allowed: at most 10000 entries"),
+    "axes": (SweepConfig, {"axes": {f"a{k}": [1] for k in range(20_000)}}, "axes = .* allowed: at most 10000 entries"),
+    "a base": (SweepConfig, {"base": {f"a{k}": [1] for k in range(9_999)}}, "base = .* allowed: at most 10000 entries"),
+    "many names": (ToyConfig, {f"a{k}": 0 for k in range(9_000)}, "'a0' is not a field of .* and more, 9000 problems in all"),
+    "many values": (SweepConfig, {"axes": {"width": [[k] for k in range(4_000)]}}, r"axes.width = \[0\] .* problems in all"),
+}
+
+
+@pytest.mark.parametrize(("kind", "fields", "said"), HUGE.values(), ids=HUGE)
+def test_a_huge_body_is_refused_at_once_in_a_short_line(kind: type, fields: dict, said: str) -> None:
+    kind.properties()  # the schema is made once
+    began = time.perf_counter()
+    with pytest.raises(ConfigError, match=said) as refused:
+        kind(**fields)
+    assert time.perf_counter() - began < 5
+    assert len(str(refused.value)) < 10_000
+
+
+def test_a_long_list_is_not_represented_whole_to_show_its_beginning() -> None:
+    class Loud:
+        def __repr__(self) -> str:
+            raise AssertionError("nobody sees this")
+
+    assert show([0] * 100 + [Loud()]) == "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0..."

@@ -1,6 +1,7 @@
 """The figure of a report, for good runs and bad ones, in the page's colors and marks."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,15 @@ def test_a_map_s_cells_go_by_their_own_values(axes, said):
     base = {"width": 4, "depth": 1, "steps": 1, "seeds": 1, "test_samples": 4, "probe_samples": 8}
     drawn, _bar = map_figure(regime.run(regime.SweepConfig(base=base, axes=axes))).axes
     assert [[tick.get_text() for tick in axis.get_ticklabels()] for axis in (drawn.xaxis, drawn.yaxis)] == said
+
+
+@pytest.mark.parametrize("name", ["$\\frac{a$", "$a$", "cost in $", "a_b^c"])
+def test_a_name_of_ones_own_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
+    rows = f"{name},c,label\n" + "".join(f"{k % 7},{k % 5},{k % 2}\n" for k in range(40))
+    base = regime.ToyConfig(csv=rows, width=4, steps=2, samples=8, test_samples=8, probe_samples=8, seeds=1)
+    report = regime.run(regime.SweepConfig(base=base, axes={"target": [name, "label"], "alpha": [0.5, 2.0]}))
+    drawn = map_figure(report)
+    drawn.savefig(tmp_path / "map.svg")
+    drawn.savefig(tmp_path / "map.png")
+    label = drawn.axes[0].get_xticklabels()[0]
+    assert label._preprocess_math(label.get_text()) == (name, False)

@@ -1,12 +1,14 @@
 """What is kept of every caller: their states, apart from each other's, and no copy of the page."""
 
+import asyncio
 import tracemalloc
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from gradio.routes import App
 
-from regime.ui.build import build
+from regime.ui.build import UNREAD, build
 from regime.ui.sessions import CAPACITY, Sessions
 
 
@@ -56,3 +58,14 @@ def test_the_longest_unused_goes_first(sessions, monkeypatch):
         sessions[name]
     assert "a" in sessions
     assert "b" not in sessions
+
+
+def test_what_goes_on_is_kept_however_many_others_call() -> None:
+    """Gradio let go of the oldest of 2,000 callers, whose streams then ended with an error, and their runs with them."""
+    queue = build()._queue
+    queue.event_ids_to_events["run"] = SimpleNamespace(session_hash="running")
+    for name in ("running", *map(str, range(3 * UNREAD))):
+        queue.pending_messages_per_session[name] = asyncio.Queue()
+    assert "running" in queue.pending_messages_per_session
+    assert len(queue.pending_messages_per_session) == UNREAD
+    assert str(3 * UNREAD - 1) in queue.pending_messages_per_session
