@@ -180,7 +180,7 @@ class ToyConfig(RowsConfig):
         if rows is not None and total > rows:
             raise ConfigError(
                 f"samples + test_samples + probe_samples = {total} is not allowed; "
-                f"allowed: at most {rows}, all rows that there are"
+                f"allowed: at most {rows}, all that {self.task if self.csv is None else 'the table'} has"
             )
         if self.workspace > WORKSPACE_LIMIT:
             raise ConfigError(

@@ -144,10 +144,11 @@ class CheckpointRun(TransformerRun):
             if index:
                 self._load(name, revision)
             tick()
+            done = (index + 1) / len(self.revisions)
             with refused(name, revision):
                 losses, sight = self._losses(observer), observer.observe()
-            done = (index + 1) / len(self.revisions)
-            hand_over(snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses))
+                taken = snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses)
+            hand_over(taken)
 
     def _load(self, name: str, revision: str) -> None:
         """Put another revision's weights into the model.

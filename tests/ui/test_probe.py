@@ -50,5 +50,5 @@ def test_two_models_are_compared_on_what_they_read():
 def test_what_cannot_be_compared_is_refused_as_text():
     with pytest.raises(gr.Error, match="Name a model before and one after"):
         compared("minilm", "")
-    with pytest.raises(gr.Error, match=r"Model = .*&lt;b&gt;.* is not allowed; allowed: text of at most 96 characters"):
+    with pytest.raises(gr.Error, match=r"Model = .*&lt;b&gt;.* is not allowed; allowed: text of 1 to 96 characters"):
         compared("<b>" + "x" * 99, "minilm")
