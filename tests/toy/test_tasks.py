@@ -50,7 +50,8 @@ def test_the_finite_tasks_hand_out_every_row_once() -> None:
     x, _ = together(load("modular-addition", samples=MODULUS**2 - 100, test_samples=60, probe_samples=40))
     assert len(x.unique(dim=0)) == MODULUS**2
     for name, rows in (("modular-addition", 529), ("digits", 1797), ("breast-cancer", 569), ("own", 80)):
-        with pytest.raises(ConfigError, match=f"allowed: at most {rows}, all that {name} has"):
+        holder = "the table" if name == "own" else name
+        with pytest.raises(ConfigError, match=f"allowed: at most {rows}, all that {holder} has"):
             load(name, samples=rows)
 
 
