@@ -40,8 +40,8 @@ from regime.models.quantized import unpacking
 from regime.models.skeleton import check_filled, check_skeleton, check_understood, skeleton
 from regime.models.sources import available, here, offline, shipped, subfolders
 
-PLACE = re.compile(r"(?<![\w.])/|[A-Za-z]:\\")
-"""A path of this machine, in what a library says: it is none of a visitor's business."""
+INNER = re.compile(r"(?<![\w.])/|[A-Za-z]:\\|<\w+ |\.py\b|object at 0x")
+"""A path of this machine, a class or an object of Python in what a library says: none of a visitor's business."""
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 _LOADING = Lock()
 """Making a model goes through the global state of transformers, and of torch where its weights are drawn."""
@@ -199,7 +199,7 @@ def _fitting(name: str, problem: str) -> Iterator[None]:
         yield
     except Exception as error:
         said = " ".join(str(error).split())
-        why = "" if not said or PLACE.search(said) else f": {said:.160}"
+        why = "" if not said or INNER.search(said) else f": {said:.160}"
         raise ModelError(f"model = {name!r} cannot be loaded: its {problem} ({type(error).__name__}{why})") from None
 
 

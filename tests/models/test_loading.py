@@ -313,11 +313,16 @@ def test_a_field_that_transformers_refuses_is_named(root: Path, bert: Path, fiel
     assert "\n" not in str(error.value)
 
 
-def test_what_a_library_says_of_a_place_of_this_machine_is_not_told(root: Path, bert: Path, monkeypatch) -> None:
+def test_what_a_library_says_of_this_machine_or_of_python_is_not_told(root: Path, bert: Path, monkeypatch) -> None:
     shutil.copytree(bert, root / "m")
-    monkeypatch.setattr(loading, "skeleton", lambda *_: (root / "nothing").read_text())
-    with pytest.raises(ModelError, match=r"its config.json cannot be read \(FileNotFoundError\)$"):
-        loading.load("m")
+    for said in (f"no file {root / 'nothing'}", "got: <class 'int'>", "in modeling_bert.py", f"{object()} is none"):
+
+        def refuse(*_: object, said: str = said) -> None:
+            raise TypeError(said)
+
+        monkeypatch.setattr(loading, "skeleton", refuse)
+        with pytest.raises(ModelError, match=r"its config.json cannot be read \(TypeError\)$"):
+            loading.load("m")
 
 
 def test_a_broken_tokenizer_is_named(root: Path, bert: Path) -> None:
