@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in app.py
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what tests leave behind goes with this process, which workers share
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # but pytest's own folders stay, to be looked at
+    TEMPORARY = tempfile.TemporaryDirectory(prefix="regime-tests-")
+    os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY.name
 
 import pytest
 import torch
