@@ -20,7 +20,7 @@ PARTS = ("task", "optimizer", "model", "measures")
 
 def is_own(value: object) -> bool:
     """Return whether a value is the import path of a part of one's own, such as "package.module:Name"; imports nothing."""
-    return isinstance(value, str) and len(value) <= LONGEST and re.fullmatch(PATH, value) is not None and "\n" not in value
+    return isinstance(value, str) and ":" in value and len(value) <= LONGEST and re.fullmatch(PATH, value) is not None
 
 
 def path_of(part: object) -> str:

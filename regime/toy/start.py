@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property, lru_cache
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -233,9 +233,9 @@ class ToyStart:
         return torch.cartesian_prod(*[axis] * x.shape[1]).view(-1, x.shape[1])
 
 
-def shape(config: ToyConfig) -> tuple[object, ...]:
+def shape(config: ToyConfig) -> tuple[tuple[str, Any], ...]:
     """Return the fields that have to be equal for configurations to be trained as one batch."""
-    return tuple(value for name, value in config if name not in VARIES)
+    return tuple(field for field in vars(config).items() if field[0] not in VARIES)
 
 
 def precision(config: ToyConfig) -> torch.dtype:
@@ -243,7 +243,7 @@ def precision(config: ToyConfig) -> torch.dtype:
 
     A batch of configurations takes what its largest output scale needs.
     """
-    sizes = _sizes(config.model_copy(update={name: ToyConfig.model_fields[name].default for name in VARIES}))
+    sizes = _sizes(shape(config))
     distance = sizes.targets if config.centered else (sizes.targets**2 + (config.alpha * sizes.outputs) ** 2) ** 0.5
     fits = config.alpha * sizes.terms <= FLOAT32 * distance and FLOAT32_KERNEL[0] < sizes.kernel < FLOAT32_KERNEL[1]
     return torch.float32 if fits else torch.float64
@@ -260,8 +260,9 @@ class Sizes(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _sizes(config: ToyConfig) -> Sizes:
-    """The sizes of one network of this shape, on some of its training points."""
+def _sizes(shape: tuple[tuple[str, Any], ...]) -> Sizes:
+    """The sizes of one network of a shape, on some of its training points."""
+    config = ToyConfig(**dict(shape))
     device = torch.device("cpu")
     x, y = (part[:SIZED] for part in tasks.draw_data(config, device, torch.float64).train)
     network = Network.of(config)

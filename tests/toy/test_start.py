@@ -5,7 +5,7 @@ import torch
 
 from regime import ConfigError, ToyConfig
 from regime.toy.network import difference
-from regime.toy.start import FLOAT32, REFERENCE, SLACK, ToyStart, _sizes, precision
+from regime.toy.start import FLOAT32, REFERENCE, SLACK, ToyStart, _sizes, precision, shape
 from regime.toy.training import Training
 
 SMALL = {"width": 16, "samples": 16, "test_samples": 8, "probe_samples": 8, "seeds": 2}
@@ -38,7 +38,7 @@ def test_sizes_are_those_of_a_layer_by_hand() -> None:
     """A readout alone, f = sum w a / sqrt(n) + b: its kernel is |a|^2 / n + 1, and what noise of its parameters' size does to f
     that, times their mean square."""
     config = ToyConfig(**SMALL, trainable="readout", bias_std=1.0, weight_std=1.0)
-    sizes, start = _sizes(config), ToyStart(config, torch.float64)
+    sizes, start = _sizes(shape(config)), ToyStart(config, torch.float64)
     a, readout = start.jacobian.inputs[0][0], start.initial[-1]
     kernel = (a.square().sum(1) / 16 + 1).mean().item()
     noise = torch.cat([readout.weight[0].flatten(), readout.bias[0]]).square().mean().item()
