@@ -10,6 +10,7 @@ from regime import ToyConfig
 from regime.config import MonitorConfig
 from regime.dynamics.snapshot import GapSnapshot, Moved, Snapshot
 from regime.measures.intervals import student
+from regime.record.judging import _kernel_name
 from regime.record.recorder import Recorder
 
 POINTS, EPS = 16, 1e-6
@@ -206,6 +207,14 @@ def test_a_real_models_evidence_is_the_larger_of_change_and_turn() -> None:
     assert event.measures["kernel_change"] < 0.1 < turn
     assert f"Kernel turn, sqrt(2 centered distance) {turn:.2g} (" in " ".join(event.verdict.reasons)
     assert event.blocks[0].regime.label == event.verdict.label == "mixed" or turn > 0.5
+
+
+@pytest.mark.parametrize(("times", "name"), [(0.9, "change"), (1.0, "change"), (1.01, "turn"), (1.5, "turn")])
+def test_the_evidence_has_the_name_of_the_larger_of_change_and_turn(times: float, name: str) -> None:
+    distance = torch.tensor([(0.2 * times) ** 2 / 2])
+    row = {"kernel_change": torch.tensor([0.2]), "kernel_distance_centered": distance}
+    assert _kernel_name(row, turn=True).startswith(f"Kernel {name}")
+    assert _kernel_name(row, turn=False) == "Kernel change"
 
 
 def test_rounding_of_a_centered_kernel_grows_with_the_constant_that_is_gone() -> None:
