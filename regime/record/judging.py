@@ -100,7 +100,7 @@ class Judge:
         intervals: list[tuple[float, float] | None] = [None] * len(found)
         for drawn in (False, True):
             chosen = [k for k, each in enumerate(found) if (each.drawn is not None) == drawn]
-            if not chosen or (not drawn and seeds < 2):
+            if not chosen:
                 continue
             low, high = interval_of_geometric_mean(
                 torch.stack([found[k].values.double() for k in chosen]),
