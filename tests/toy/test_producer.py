@@ -13,7 +13,7 @@ from regime import ToyConfig, empirical_ntk, infinite_ntk, kernel_regression
 from regime.dynamics.losses import error
 from regime.dynamics.snapshot import Snapshot
 from regime.record.packing import unpack
-from regime.toy.limit import points
+from regime.toy import limit
 from regime.toy.producer import ToyRun
 from tests.benchmarks.memory import peak
 from tests.toy.plain import Optimizer, Plain, call, linearized, loss
@@ -220,10 +220,10 @@ def test_the_infinite_width_is_what_wide_networks_do(parameterization: str) -> N
 def test_the_infinite_kernel_is_the_mean_of_wide_networks_kernels(parameterization: str, bias_std: float) -> None:
     fields = {"width": 512, "seeds": 48, "parameterization": parameterization, "bias_std": bias_std}
     run = ToyRun(ToyConfig(**CONFIG | fields), dtype=torch.float64)
-    limit = points(run.config, run.network, run.data.train.x, run.data.train.x, 1).rows[0]
+    expected = limit.points(run.config, run.network, run.data.train.x, run.data.train.x, 1).rows[0]
     jacobian = run.network.jacobian(run.initial, run.data.train.x)
-    mean = sum(run.network.kernels(jacobian, jacobian).values()).mean(0).view_as(limit)
-    assert (mean - limit).norm() < 0.06 * limit.norm()
+    mean = sum(run.network.kernels(jacobian, jacobian).values()).mean(0).view_as(expected)
+    assert (mean - expected).norm() < 0.06 * expected.norm()
 
 
 def test_the_infinite_kernel_of_the_readout_alone_is_the_nngp() -> None:
