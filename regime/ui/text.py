@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from regime.plots.words import NAMES, field_name, option_name
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-RAISED = str.maketrans("0123456789", "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
+RAISED = str.maketrans("-0123456789", "\u207b\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079")
 """Digits of an exponent."""
 MENTIONED = re.compile(
     r"'[^']*'|\bnull\b|(?:\b(?:base|axes)\.)?\b([a-z]\w*(?= (?:=|is empty|left empty))|[a-z]+(?:_[a-z]+)+)\b(?!/)"
@@ -52,11 +52,9 @@ def number(value: float | None, digits: int = 2) -> str:
     if not value:
         return DASH if value is None else "0"
     size = abs(value)
-    if size < 1e-3:
-        return "<0.001" if value > 0 else f"{MINUS}<0.001"
-    if 1e5 <= size < inf:
-        leading, exponent = f"{value:.1e}".replace("-", MINUS).split("e+")
-        return f"{leading}\N{MULTIPLICATION SIGN}10{str(int(exponent)).translate(RAISED)}"
+    if not 1e-3 <= size < 1e5 and size < inf:
+        leading, exponent = f"{value:.1e}".split("e")
+        return f"{leading.replace('-', MINUS)}\N{MULTIPLICATION SIGN}10{str(int(exponent)).translate(RAISED)}"
     places = 0
     while places < 6 and round(size, places) < 10 ** (digits - 1 - places):
         places += 1

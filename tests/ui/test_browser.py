@@ -245,7 +245,7 @@ def test_pause_keeps_what_was_reached_and_computes_nothing_until_a_turned_contro
     running(page)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_hidden()
     press(page, "Pause")
-    expect(page.locator(".standing").first).to_contain_text("paused at step", timeout=MINUTES)
+    expect(page.locator(".standing").first).to_contain_text("paused; measured at step", timeout=MINUTES)
     expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_hidden()
     reached = page.locator("#toy-transport .progress").inner_text()

@@ -8,6 +8,7 @@ import pytest
 import regime
 from regime.config import ProbeConfig, ToyConfig
 from regime.record.packing import unpack
+from regime.ui.text import RAISED
 from tests.ui.test_browser import (  # noqa: F401
     MINUTES,
     browser,
@@ -45,7 +46,12 @@ def opened(page, server, **fields):  # noqa: F811
 
 def numbers(text):
     """The numbers in a text, as the page writes them."""
-    return [float(part) for part in re.findall(r"-?\d+(?:\.\d+)?", text.replace("\N{MINUS SIGN}", "-").replace("<0.001", "0"))]
+    plain = (
+        text.replace("\N{MINUS SIGN}", "-")
+        .replace("\xd710", "e")
+        .translate(str.maketrans({v: chr(k) for k, v in RAISED.items()}))
+    )
+    return [float(part) for part in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", plain)]
 
 
 def look_back(page, measurement):  # noqa: F811
@@ -96,8 +102,10 @@ def test_predictions_and_directions_of_many_inputs(page, server):  # noqa: F811
     page.set_viewport_size({"width": 375, "height": 800})
     panel = page.locator(".v-features")
     expect(panel).to_contain_text("before centering and scaling")
-    expect(page.locator(".v-pictures a")).to_have_attribute("href", "#features")
-    assert page.locator("#features").count() == 1
+    page.evaluate("window.here = true")
+    page.locator(".v-pictures").get_by_role("button", name="what it predicts").click()
+    expect(page.locator("#features")).to_be_in_viewport()
+    assert page.evaluate("window.here"), "the page was not loaded anew"
     wanted = unpack(start["predictions"]["targets"])
     for at in (len(measured) - 1, 0):
         look_back(page, at)

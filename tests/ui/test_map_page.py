@@ -82,8 +82,8 @@ def cell_at(board, column, row):
     return next(cell for cell in board.cells if cell["index"] == SIDE * column + row)
 
 
-def words(number):
-    return f"{float(f'{number:.3g}'):g}"
+def words(number, digits=3):
+    return f"{float(f'{number:.{digits}g}'):g}"
 
 
 def test_a_new_cell_is_painted_at_once_however_many_there_are(page, server, sent, record_testsuite_property):  # noqa: F811
@@ -115,10 +115,8 @@ def test_the_pointer_reads_what_the_report_has(large, sent):
         cell = cell_at(board, column, row)
         large.point(column, row)
         value, (low, high) = cell["measures"]["kernel_change"], cell["intervals"]["kernel_change"]
-        point = (
-            f"Width {cell['point']['width']}, Output scale \u03b1 {words(cell['point']['alpha'])}: {cell['verdict']['label']}."
-        )
-        expect(large.told).to_contain_text(point)
+        width, alpha = cell["point"]["width"], words(cell["point"]["alpha"], 5)
+        expect(large.told).to_contain_text(f"Width {width}, Output scale \u03b1 {alpha}: {cell['verdict']['label']}.")
         expect(large.told).to_contain_text(f"Kernel change {words(value)} [{words(low)}, {words(high)}]")
     large.point(*divmod(DIVERGED, SIDE))
     expect(large.told).to_contain_text(": diverged.")
@@ -207,7 +205,7 @@ def test_one_cell_has_the_keyboard(large, sent):
 
     def here(column, row):
         cell = cell_at(sent[0], column, row)
-        label = f"Width {cell['point']['width']}, Output scale \u03b1 {words(cell['point']['alpha'])}: "
+        label = f"Width {cell['point']['width']}, Output scale \u03b1 {words(cell['point']['alpha'], 5)}: "
         focus = grid.get_by_role("gridcell")
         expect(focus).to_be_focused()
         assert focus.get_attribute("aria-label").startswith(label)
@@ -262,7 +260,7 @@ def test_the_table_has_every_cell_a_page_at_a_time(large, sent):
     cell = cell_at(sent[0], 0, 20)
     shown = rows.first.locator("th, td").all_inner_texts()
     low, high = cell["intervals"]["kernel_change"]
-    assert shown[:3] == ["16", words(cell["point"]["alpha"]), cell["verdict"]["label"]]
+    assert shown[:3] == ["16", words(cell["point"]["alpha"], 5), cell["verdict"]["label"]]
     assert shown[4] == f"{words(cell['measures']['kernel_change'])} [{words(low)}, {words(high)}]"
     number = large.found.get_by_label("Page")
     number.fill(str(DIVERGED // 20 + 1))

@@ -319,7 +319,7 @@ def test_a_real_divergence_is_drawn(draw):
 def test_a_stopped_run_says_where(draw, events):
     board = Board.replay(until_measured(events))
     board.stop()
-    assert "stopped at step 0" in draw("dial", board)
+    assert "stopped; measured at step 0" in draw("dial", board)
     assert "stopped" in draw("progress", board)
     assert "Stopped at step 0" in draw("progress", board)
 

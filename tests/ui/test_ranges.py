@@ -2,8 +2,8 @@
 
 import pytest
 
-from regime import ConfigError
-from regime.ui.form.sweep import format_values, parse_values
+from regime import ConfigError, SweepConfig
+from regime.ui.form.sweep import format_values, parse_values, sweep_config, sweep_values
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_a_range_is_written_as_one():
 def test_a_range_that_is_none_is_refused(line):
     with pytest.raises(ConfigError, match=r"axes\.width = "):
         parse_values(line, "width", whole=True)
+
+
+@pytest.mark.parametrize("also", ["learning_rate: 0.01, 0.02; measure_every: 5", "Step size: 0.01, 0.02; measure every: 5"])
+def test_a_further_axis_is_named_as_python_or_as_the_page_has_it(also):
+    axes = sweep_config(sweep_values(SweepConfig()) | {"also": also}).axes
+    assert axes["learning_rate"] == (0.01, 0.02)
+    assert axes["measure_every"] == (5,)

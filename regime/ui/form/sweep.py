@@ -28,6 +28,7 @@ BASE = ("task", "activation", "parameterization", "depth", "width", "alpha", "sa
 """Fields of the base that have a control of their own."""
 RANGE = re.compile(r"^\s*(\S+?)\s+to\s+(\S+?)\s+in\s+(\d{1,4})\s*$")
 DIGITS = 4
+LABELED = {label.lower(): name for name, label in FIELDS.items()}
 WORDS = {"none": None, "True": True, "False": False}
 """Values that JSON writes otherwise."""
 Fields = dict[str, Any]
@@ -81,7 +82,8 @@ def _axes(fields: Fields, kind: str) -> dict[str, list[Any]]:
         name, colon, line = part.partition(":")
         if not colon:
             raise ConfigError(f"further axes = {part!r:.80} is not allowed; allowed: name: values; name: values")
-        named.append((name.strip(), line))
+        name = name.strip().lower()
+        named.append((LABELED.get(name, name.replace(" ", "_")), line))
     axes: dict[str, list[Any]] = {}
     for name, line in named:
         if name == NONE or (not line and fields["also"]):

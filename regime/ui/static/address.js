@@ -37,6 +37,7 @@ export const follow = (place, own) => {
 };
 addEventListener('popstate', ({ state }) => {
   open = state?.tab ?? open;
-  document.querySelector(`.screens [role=tab][data-tab-id=${open}]`)?.click();
+  const more = [...document.querySelectorAll('.screens .overflow-dropdown button')];  // tabs that a narrow window has no place for: no ids
+  (document.querySelector(`.screens [role=tab][data-tab-id=${open}]`) ?? more.find(button => button.textContent.toLowerCase() === open))?.click();
 });
 new MutationObserver(write).observe(document.body, { subtree: true, attributeFilter: ['aria-selected'] });

@@ -2,14 +2,14 @@
 import { decades, place } from './axis.js';
 import { differing, lowered } from './comparison.js';
 import { ROWS, ZONES } from './facts.js';
-import { capital, fieldName, fill, html, number, tickText } from './format.js';
+import { capital, fieldName, fill, html, number, short, tickText } from './format.js';
 
 const AXES = ['alpha', 'learning_rate', 'width'], SIDES = { lazy: 'Where lazy ends', rich: 'Where rich begins' };
 const HINT = 'A ring is lazy, a diamond mixed, a disc rich; a small dot has no verdict. Press one to open its run.';
 const INDEX = { low: 0, high: 1 };
 const css = label => label === 'no verdict' ? 'none' : label;
 const words = axis => lowered(fieldName(axis));
-const digits = value => tickText(Number(value.toPrecision(3)));
+const digits = value => tickText(short(value));
 const range = interval => interval ? `${number(interval[0])} to ${number(interval[1])}` : null;
 
 // Draws what is varied, how far the search is, its runs, and what it came to.

@@ -15,7 +15,7 @@ export const comparison = (root, { run, pinned, at }) => {
   if (names.some(name => ROWS.includes(name))) changes.push('Other rows');
   const shown = MEASURES.map(name => [name, last.map(event => event?.measures[name] ?? null)]).filter(([, values]) => values.some(each => each !== null));
   fill(root, html`<h2>Beside the pinned run</h2><p class="sub">${changes.length ? `Pinned run \u2192 this run. ${changes.join('; ')}.` : 'Both runs have the same settings.'}</p>
-    <div class="scroll"><table class="rows compared"><thead><tr><th scope="col">Measure</th><th scope="col">Pinned, step ${pinned.step}</th><th scope="col">This run, step ${last[1]?.step ?? 0}</th></tr></thead>
+    <div class="scroll"><table class="rows compared"><thead><tr><th scope="col">Measure</th><th scope="col">Pinned, step ${pinned.last.step}</th><th scope="col">This run, step ${last[1]?.step ?? 0}</th></tr></thead>
     <tbody><tr><th scope="row">Verdict</th>${last.map(event => html`<td>${event?.verdict.label ?? 'not known yet'}</td>`)}</tr>
     ${shown.map(([name, values]) => html`<tr title="${meaning(name)}"><th scope="row">${NAMES[name]}</th>${values.map(each => html`<td>${number(each)}</td>`)}</tr>`)}</tbody></table></div>`);
 };

@@ -22,8 +22,9 @@ export const dial = (root, tab, title) => {
 };
 
 const standing = ({ run, at, newest }, verdict) => {
-  if (!newest) return `at step ${run.history[at].step}, ${verdict.agree}`;
-  const held = { running: 'so far, ', paused: `paused at step ${run.step}, `, stopped: `stopped at step ${run.step}, ` };
+  const { step } = run.history[at];  // of the measurement: a run may be held after it
+  if (!newest) return `at step ${step}, ${verdict.agree}`;
+  const held = { running: 'so far, ', paused: `paused; measured at step ${step}: `, stopped: `stopped; measured at step ${step}: ` };
   return (held[run.status] ?? '') + verdict.agree;
 };
 

@@ -6,6 +6,7 @@ import { tell } from './step_size.js';
 
 const tabs = {};  // by kind of run: Gradio may build a tab's elements anew when it is opened again
 const reported = new Set();
+const QUICK = 2;  // seconds that a run may still take for one to begin by itself in its place
 const LATE = 1000;  // milliseconds that a panel out of sight may be behind its run
 
 export class Tab {
@@ -48,11 +49,12 @@ export class Tab {
     this.redraw();
   }
 
-  // Starts a run by itself where a knob was let go and the run is a short one.
+  // Starts a run by itself where a knob was let go and the run is a short one, unless it would end a longer one, or one that waits.
   follow() {
     if (!this.released || this.touched) return;
     this.released = false;
-    if (this.told.quick) this.ask('run');
+    const long = this.before?.kind || (this.run.status === 'running' && this.run.left > QUICK);
+    if (this.told.quick && !long) this.ask('run');
   }
 
   choose(at) {
@@ -124,7 +126,7 @@ export class Tab {
 
   draw() {
     this.theme = document.body.classList.contains('dark') ? 'dark' : 'light';
-    tell({ ...this.told.rate, stability: this.run.history[this.at]?.stability });
+    if (this.told.rate) tell({ ...this.told.rate, stability: this.run.history[this.at]?.stability });
     // While a run goes on, panels out of sight wait: to draw them costs time, and so does to ask what is hidden.
     const all = this.run.status !== 'running' || performance.now() - this.drawn > LATE;
     if (all) this.drawn = performance.now();
@@ -139,13 +141,26 @@ export class Tab {
         reported.add(root.dataset.panel);
       }
     });
+    tellUnder();
   }
 }
+
+// Where the mouse rests on a panel; what is drawn under it is told as if it had moved there.
+let rests = null;
+document.addEventListener('pointermove', ({ target, pointerType, clientX, clientY, isTrusted }) => {
+  if (isTrusted) rests = pointerType === 'mouse' && target.closest?.('[data-panel]') ? { clientX, clientY, bubbles: true } : null;
+});
+document.documentElement.addEventListener('pointerleave', () => { rests = null; });
+const tellUnder = () => {
+  const under = rests && document.elementFromPoint(rests.clientX, rests.clientY);
+  if (under?.closest('[data-panel]')) under.dispatchEvent(new PointerEvent('pointermove', rests));
+};
 
 const redrawAll = () => Object.values(tabs).forEach(tab => tab.redraw());
 new MutationObserver(redrawAll).observe(document.body, { attributeFilter: ['class'] });
 addEventListener('resize', redrawAll);
 document.addEventListener('toggle', redrawAll, true);
+document.addEventListener('click', redrawAll);  // what a button that was held down has kept back
 
 // The tab that an element stands in, which keeps what it knows while its elements come and go.
 export const tabOf = element => {
@@ -181,7 +196,7 @@ export const mount = async ({ element, props, trigger, watch }) => {
     if (frame.do) return;
     if (frame.open) return tab.ask('open', { config: frame.open, ahead: frame.ahead });
     if (!frame.refused) return tab.hand(frame);
-    Object.assign(tab, { before: null, lost: false });
+    Object.assign(tab, { before: null, lost: false, announced: true });
     return tab.redraw();
   };
   watch('value', take);

@@ -2,17 +2,16 @@
 import { DEFINITIONS, FIELDS } from './facts.js';
 
 export const MINUS = '\u2212', DASH = '\u2013';
-const raised = digits => [...digits].map(digit => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[digit]).join('');
+const RAISED = { '-': '\u207b', '+': '', ...'\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079' };
 
 // A value with a few significant digits, and no exponent in the range that a reader compares by eye.
 export const number = (value, digits = 2) => {
   if (value === null || value === undefined) return DASH;
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-3) return value > 0 ? '<0.001' : `${MINUS}<0.001`;
-  if (size >= 1e5) {
-    const [leading, exponent] = value.toExponential(1).split('e+');
-    return `${leading.replace('-', MINUS)}\u00d710${raised(exponent)}`;
+  if (size < 1e-3 || size >= 1e5) {
+    const [leading, exponent] = value.toExponential(1).split('e');
+    return `${leading.replace('-', MINUS)}\u00d710${[...exponent].map(sign => RAISED[sign]).join('')}`;
   }
   let places = 0;
   while (places < 6 && Number(size.toFixed(places)) < 10 ** (digits - 1 - places)) places += 1;
@@ -83,11 +82,18 @@ const shown = value => {
 };
 export const html = (parts, ...values) => new Markup(parts.reduce((text, part, k) => text + shown(values[k - 1]) + part));
 
-// Puts markup into an element, unless it is there: what is pointed at or focused stays while nothing changes.
+document.addEventListener('scroll', ({ target }) => { target.across = target.scrollLeft; }, true);  // to read it later costs a layout
+const FOCUSABLE = 'a, button, input, select, summary, [tabindex]';
+// Puts markup into an element, unless it is there. The focus and what is scrolled stay where they are, and a button that is held down
+// is not taken from under the pointer: what is new comes when it is let go.
 export const fill = (root, markup) => {
-  if (root.filled === markup.text) return;
+  if (root.filled === markup.text || root.querySelector('button:active')) return;
+  const all = css => [...root.querySelectorAll(css)], across = all('.scroll').map(box => box.across);
+  const focused = root.contains(document.activeElement) ? all(FOCUSABLE).indexOf(document.activeElement) : -1;
   root.filled = markup.text;
   root.innerHTML = markup.text;
+  all('.scroll').forEach((box, k) => { if (across[k]) box.scrollLeft = across[k]; });
+  all(FOCUSABLE)[focused]?.focus({ preventScroll: true });
 };
 
 // A word of the page, or a measure's name, whose definition opens at a press.

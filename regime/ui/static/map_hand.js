@@ -8,7 +8,8 @@ const NEARER = { '+': 1.5, '=': 1.5, '-': 1 / 1.5, 0: 0 };
 
 export const mapHand = (element, stage, press) => {
   const grid = element.querySelector('.cells'), spot = element.querySelector('.spot'), told = element.querySelector('.told');
-  let [here, spare] = grid.querySelectorAll('[role=gridcell]'), focus = [0, 0], drag = null, dragged = false;
+  const hint = told.textContent;
+  let [here, spare] = grid.querySelectorAll('[role=gridcell]'), focus = [0, 0], drag = null, dragged = false, under = null;
 
   const say = (column, row) => describe(stage.map, stage.places(column, row), stage.view.chosen);
   const lay = (mark, column, row) => {
@@ -21,6 +22,7 @@ export const mapHand = (element, stage, press) => {
     here.ariaColIndex = column + 1;
     here.parentElement.ariaRowIndex = stage.map.rows - row;
     lay(here, column, row);
+    if (under ?? grid.contains(document.activeElement)) told.textContent = under ? say(...under) : here.ariaLabel;
   };
   const go = (column, row) => {
     const { columns, rows } = stage.map;
@@ -39,7 +41,9 @@ export const mapHand = (element, stage, press) => {
     return { right, down, place: [Math.min(columns - 1, Math.max(0, column)), Math.min(rows - 1, Math.max(0, row))] };
   };
 
-  grid.addEventListener('keydown', event => {
+  const on = (name, hear, options) => grid.addEventListener(name, event => stage.map?.axes && hear(event), options);  // not before there is a map
+
+  on('keydown', event => {
     const [column, row] = focus, leap = Math.ceil(stage.map.rows / 10);
     const to = {
       ArrowRight: [column + 1, row], ArrowLeft: [column - 1, row], ArrowUp: [column, row + 1], ArrowDown: [column, row - 1],
@@ -53,16 +57,16 @@ export const mapHand = (element, stage, press) => {
     } else return;
     event.preventDefault();
   });
-  grid.addEventListener('focusin', () => {
+  on('focusin', () => {
     stage.reveal(...focus);
     told.textContent = here.ariaLabel;
   });
 
-  grid.addEventListener('pointerdown', event => {
+  on('pointerdown', event => {
     dragged = false;
     if (stage.view.zoom > 1 && event.button === 0) drag = { x: event.clientX, y: event.clientY, from: { ...stage.view } };
   });
-  grid.addEventListener('pointermove', event => {
+  on('pointermove', event => {
     if (drag) {
       const [right, down] = [event.clientX - drag.x, event.clientY - drag.y], { x, y, across, up } = drag.from;
       if (!dragged && Math.hypot(right, down) < DRAG) return;
@@ -70,20 +74,23 @@ export const mapHand = (element, stage, press) => {
       dragged = true;
       stage.panTo(x - right / grid.clientWidth * across, y - down / grid.clientHeight * up);
     }
-    const { place } = at(event);
-    lay(spot, ...place);
+    under = at(event).place;
+    lay(spot, ...under);
     spot.hidden = false;
-    told.textContent = say(...place);
+    told.textContent = say(...under);
   });
   for (const name of ['pointerup', 'pointercancel']) grid.addEventListener(name, () => { drag = null; });
-  grid.addEventListener('pointerleave', () => { spot.hidden = true; });
-  grid.addEventListener('wheel', event => {
+  grid.addEventListener('pointerleave', () => {
+    spot.hidden = true;
+    under = null;
+  });
+  on('wheel', event => {
     if (!stage.zooms || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     const { right, down } = at(event);
     stage.zoomBy(Math.exp(-event.deltaY / 300), right, down);
   }, { passive: false });
-  grid.addEventListener('click', event => {
+  on('click', event => {
     const byKey = event.detail === 0;
     if (dragged && !byKey) return;
     if (!byKey) focus = at(event).place;
@@ -96,6 +103,8 @@ export const mapHand = (element, stage, press) => {
     begin: () => {
       focus = [0, stage.map.rows - 1];
       spot.hidden = true;
+      under = null;
+      told.textContent = hint;
       label();
     },
     label,

@@ -1,13 +1,13 @@
 // What a map says of its cells, in words and numbers.
+import { MINUS, number as rounded, short } from './format.js';
 import { indexOf } from './map_store.js';
 
-const raised = digits => [...digits].map(digit => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[digit]).join('');
+// Three digits, so that neighbors can be told apart.
 export const number = value => {
-  if (value === null || value === undefined) return '\u2013';
-  if (Math.abs(value) >= 1e5) return value.toExponential(1).replace(/e\+(\d+)/, (_, digits) => `\u00d710${raised(digits)}`);
-  return value && Math.abs(value) < 1e-3 ? `<${value > 0 ? '' : '\u2212'}0.001` : String(+value.toPrecision(3));
+  const size = Math.abs(value ?? 0);
+  return size < 1e-3 || size >= 1e5 ? rounded(value) : String(+value.toPrecision(3)).replace('-', MINUS);
 };
-export const tick = value => typeof value === 'number' ? String(+value.toPrecision(3)) : String(value);
+export const tick = value => String(typeof value === 'number' ? short(value) : value);
 
 // The value of a cell's measure, with its interval where it has one.
 export const measured = (cell, k) => {

@@ -1,5 +1,6 @@
 // What the page asks for while the server cannot be reached waits until it can: Gradio would load the page anew, without what
-// was typed, drawn, pinned and found. A server that has been started anew knows nothing of the page: then that is right.
+// was typed, drawn, pinned and found, as it does where the stream of a run breaks. A server that has been started anew knows nothing
+// of the page: then that is right.
 const send = globalThis.fetch.bind(globalThis), PAUSE = 1000, WORDS = 'No connection to the server. What you asked for is done when it is back.';
 let waiting = 0;
 const say = change => {

@@ -44,7 +44,7 @@ const picturesHead = tab => html`<div class="head"><div><h2>One task, three lear
 const lossHead = ({ run, at }) => {
   const event = run.history[at], skill = event?.step ? event.measures.forecast_skill : null;
   return html`<div class="head"><div><h2>Loss and its forecast</h2><p>${LOSSES[run.config.loss]}. The twin's path is known before the first step: a lazy network
-    follows it, a rich one leaves it.</p></div><p class="skill"><b>${typeof skill === 'number' ? number(Math.max(0, skill)) : DASH}</b> ${term('forecast_skill', 'forecast skill')}; 1 is perfect</p></div>`;
+    follows it, a rich one leaves it.</p></div><p class="skill"><b>${typeof skill === 'number' ? skill < 0 ? 'below 0' : number(skill) : DASH}</b> ${term('forecast_skill', 'forecast skill')}; 1 is perfect</p></div>`;
 };
 
 const abilitiesHead = tab => titled('What it can do', words(tab) ? TOKENS : `Share of ${tab.run.config.task === ADDITION ? 'sums' : 'texts'} that the model gets right.`);

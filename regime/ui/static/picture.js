@@ -30,9 +30,11 @@ const count = (many, name) => `${many} ${name}${many > 1 ? 's' : ''}`;
 const unmapped = (root, run, at, { inputs, outputs, predictions: wanted, directions }) => {
   const own = wanted && !directions;
   fill(root, html`<p class="sub">A function from ${count(inputs, 'input')} to ${count(outputs, 'output')} has no picture. ${own
-    ? 'Held-out points by class: the output of the true class, and its target as a line.' : html`See <a class="paper" href="#features">what it predicts and what it looks at</a>.`}</p>
+    ? 'Held-out points by class: the output of the true class, and its target as a line.' : html`See <button type="button" class="term">what it predicts and what it looks at</button>.`}</p>
     ${own && html`<p class="legend always"><span><i class="key net"></i>network</span><span><i class="key twin"></i>twin</span></p><div class="predictions"></div>
       <output class="pointed" aria-hidden="true"></output>`}`);
+  const below = root.querySelector('button');  // no link: the page's address is another's base, and to follow one loads the page anew
+  if (below) below.onclick = () => root.closest('.tabitem').querySelector('#features')?.scrollIntoView();
   if (own) predictions(root.querySelector('.predictions'), wanted, run.view(at).predictions ?? {}, { run });
 };
 

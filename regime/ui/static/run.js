@@ -26,6 +26,7 @@ export class Run {
   get last() { return this.history.at(-1); }
   get step() { return this.tick.step; }
   get steps() { return this.tick.steps; }
+  get left() { return this.tick.seconds_left ?? this.started?.estimate.seconds ?? null; }  // seconds
   get references() { return this.started?.references ?? []; }
 
   // [step, value] of one whole-model measure along the run.

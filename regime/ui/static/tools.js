@@ -59,17 +59,18 @@ export const whose = (root, tab) => {
 // The buttons that a run's status allows, and how far it is.
 export const transport = (root, tab) => {
   const { run, pinned } = tab, goes = going(tab), held = run.status === 'paused';
-  const button = name => root.querySelector(`[data-do=${name}]`);
+  const button = name => root.querySelector(`[data-do=${name}]`), focused = root.contains(document.activeElement) && document.activeElement;
   const set = (name, state) => Object.entries(state).forEach(([key, value]) => { if (button(name) && button(name)[key] !== value) button(name)[key] = value; });
   set('run', { hidden: goes, textContent: held && !others(tab) ? 'Continue' : 'Run' });
   set('pause', { hidden: !goes });
-  set('step', { disabled: goes });
+  set('step', { ariaDisabled: String(goes) });  // not disabled, which would lose the focus between two steps
   set('pin', { textContent: pinned ? 'Unpin' : 'Pin', disabled: !pinned && !run.last });
   set('more', { hidden: goes || !tab.undecided });
+  if (focused && !focused.checkVisibility()) button(goes ? 'pause' : 'run').focus();
   root.onclick = event => {
     const name = event.target.closest('button')?.dataset.do;
     if (name === 'pin') tab.pin(!tab.pinned);
-    else if (name) tab.ask(name);
+    else if (name && !(name === 'step' && going(tab))) tab.ask(name);
   };
   const bar = root.querySelector('[data-progress]');
   progress(bar, tab);
