@@ -214,6 +214,6 @@ def _tokenizer(name: str, found: Found) -> PreTrainedTokenizerBase | None:
         return None
     with _fitting(name, "tokenizer cannot be read"):
         tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        if tokenizer.pad_token is None:  # any token serves: what stands for padding is masked
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer

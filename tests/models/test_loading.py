@@ -335,6 +335,18 @@ def test_a_broken_tokenizer_is_named(root: Path, bert: Path) -> None:
     assert str(root) not in str(error.value)
 
 
+@pytest.mark.parametrize(("family", "readout"), [("gpt2", "last"), ("llama", "next-token"), ("gpt_neo", "mean")])
+def test_a_tokenizer_without_tokens_for_padding_or_an_end_reads_as_one_with(root: Path, family: str, readout: str) -> None:
+    tiny.write(root / "padded", family, language_model=True)
+    settings = Path(shutil.copytree(root / "padded", root / "bare")) / "tokenizer_config.json"
+    kept = {key: value for key, value in json.loads(settings.read_text()).items() if not key.endswith("_token")}
+    settings.write_text(json.dumps(kept))
+    small = {"readout": readout, "samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 1, "measure_every": 1}
+    one, other = (regime.run(regime.ProbeConfig(model=name, **small)) for name in ("padded", "bare"))
+    assert one.final["kernel_change"] > 0
+    assert other.final == one.final
+
+
 def test_limits_are_for_models_outside_the_catalog(root: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(bert, root / "m")
     monkeypatch.setenv("REGIME_MAX_PARAMETERS", "1000")
