@@ -234,7 +234,7 @@ def _tokenizer(name: str, found: Found) -> PreTrainedTokenizerBase | None:
     if not found.description.tokenizer:
         return None
     with fitting(name, "cannot be loaded: its tokenizer cannot be read"):
-        tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
+        tokenizer = AutoTokenizer.from_pretrained(found.folder, padding_side="right", truncation_side="right", **OPTIONS)
         if tokenizer.pad_token is None:  # any token serves: what stands for padding is masked
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
