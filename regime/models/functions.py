@@ -2,7 +2,9 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from regime.config import CheckpointConfig, ProbeConfig
 from regime.config.own import is_own
 from regime.dynamics.losses import Loss, loss_named
-from regime.errors import ConfigError
+from regime.errors import ConfigError, show
 from regime.models import loading, texts
 from regime.models.own import load_own
 from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
@@ -69,20 +71,34 @@ class TextFunction:
         model = loading.fresh(self.name, self.revision, language_model=self.language_model, seed=seed).model
         return self.module(seed, model)
 
-    def inputs(self, rows: Sequence[str], length: int | None = None) -> Inputs:
-        """Return texts as token ids (n, T), padded on the right to `length`, or to the longest.
+    def inputs(self, rows: Sequence[str]) -> Inputs:
+        """Return texts as token ids (n, T), padded on the right to the longest.
 
         Raises:
-            ConfigError: the tokenizer and the model do not fit together, or the prompt leaves no room for a text.
+            ConfigError: the tokenizer cannot read a text, makes no tokens of it, or does not fit the model; or the prompt
+                leaves no room for a text, or does not ask for one word.
         """
-        limits = {"truncation": True, "max_length": self.config.max_tokens, "return_tensors": "pt"}
-        padding = {"padding": "max_length"} | {"max_length": length} if length else {"padding": True}
-        asked = self._prompted(rows) if self.config.readout == "prompt" else list(rows)
-        with torch.device("cpu"):  # whatever the default is: a run moves them to its own
-            tokens = self.tokenizer(asked, **limits | padding, padding_side="right")
+        prompted = self.config.readout == "prompt"
+        asked = self._prompted(rows) if prompted else list(rows)
+        cut = {} if prompted else {"truncation": True, "max_length": self.config.max_tokens}  # a prompt would lose its template
+        tokens = self._read(asked, padding=True, return_tensors="pt", **cut)
+        loading.check_tokens(self.name, asked, tokens["attention_mask"].sum(1).tolist())
         if not self.own and int(tokens["input_ids"].max()) >= self.pretrained.model.get_input_embeddings().num_embeddings:
             raise ConfigError(f"model = {self.name!r} is not allowed: its tokenizer knows more tokens than the model does")
+        if prompted and not self.causal:
+            for row, count in zip(rows, (tokens["input_ids"] == self.tokenizer.mask_token_id).sum(1).tolist(), strict=True):
+                if count != 1:
+                    raise ConfigError(
+                        f"prompt = {self.template!r:.80} is not allowed with model = {self.name!r}: its tokenizer finds "
+                        f"{count} masks around the text {show(row)}; allowed: one"
+                    )
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+    def _read(self, rows: str | Sequence[str], **options: Any) -> Mapping[str, Any]:
+        """What the tokenizer makes of texts; raises ConfigError where it cannot read them."""
+        # on the CPU whatever the default is: a run moves them to its own device
+        with torch.device("cpu"), loading.fitting(self.name, "is not allowed: its tokenizer cannot read the texts"):
+            return self.tokenizer(rows, **options)
 
     def _asked(self) -> tuple[str, Sequence[str]]:
         """Template and words, the task's own where none are given."""
@@ -100,7 +116,7 @@ class TextFunction:
         ids = []
         for word in words:
             # byte-level vocabularies write the space before a word into its token; others drop it
-            tokens = self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+            tokens = self._read(f" {word}", add_special_tokens=False)["input_ids"]
             ids.append(tokens[0] if tokens else self.tokenizer.unk_token_id)
         if len(set(ids)) < len(ids) or None in ids or self.tokenizer.unk_token_id in ids:
             raise ConfigError(
@@ -117,14 +133,35 @@ class TextFunction:
         mask = self.tokenizer.mask_token or ""
         if mask:  # in a text it would ask for a word too, and the template is to be the only one that does
             rows = [re.sub(re.escape(mask), " ", row, flags=re.IGNORECASE) for row in rows]
-        room = self.config.max_tokens - len(self.tokenizer(template.replace("{text}", "").replace("{mask}", mask))["input_ids"])
-        if room < 1:
-            raise ConfigError(f"max_tokens = {self.config.max_tokens} is not allowed: the prompt alone has more tokens")
-        cut = self.tokenizer(
-            list(rows), add_special_tokens=False, truncation=True, max_length=room, return_offsets_mapping=True
+        template = template.replace("{mask}", mask)
+        most, (alone,) = self.config.max_tokens, self._lengths([template.replace("{text}", "")])
+        if alone >= most:
+            raise ConfigError(f"max_tokens = {most} is not allowed: the prompt alone has {alone} tokens; allowed: more")
+        cut = self._read(
+            list(rows), add_special_tokens=False, truncation=True, max_length=most - alone, return_offsets_mapping=True
         )
-        kept = [row[: offsets[-1][1]] if offsets else row for row, offsets in zip(rows, cut["offset_mapping"], strict=True)]
-        return [template.replace("{mask}", mask).replace("{text}", row) for row in kept]
+        ends = [[end for _, end in offsets] for offsets in cut["offset_mapping"]]
+        asked = [template.replace("{text}", row[: end[-1]] if end else row) for row, end in zip(rows, ends, strict=True)]
+        for k, length in enumerate(self._lengths(asked)):
+            if length > most:
+                asked[k] = self._shortened(template, rows[k], ends[k])
+        return asked
+
+    def _shortened(self, template: str, row: str, ends: Sequence[int]) -> str:
+        """The template around as many tokens of a text, ending at these characters, as fit: in place they may be more."""
+        kept = bisect_right(
+            ends, self.config.max_tokens, key=lambda end: self._lengths([template.replace("{text}", row[:end])])[0]
+        )
+        if not kept:
+            raise ConfigError(
+                f"max_tokens = {self.config.max_tokens} is not allowed: the prompt leaves no room for the text {show(row)}; "
+                "allowed: more"
+            )
+        return template.replace("{text}", row[: ends[kept - 1]])
+
+    def _lengths(self, prompts: Sequence[str]) -> list[int]:
+        """How many tokens prompts have."""
+        return [len(ids) for ids in self._read(prompts, verbose=False)["input_ids"]]
 
 
 def split_texts(config: ProbeConfig | CheckpointConfig, sizes: Sequence[int]) -> list[texts.TextRows]:

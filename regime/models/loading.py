@@ -1,7 +1,7 @@
 """Loading models: from REGIME_MODELS_DIR, from a package or the data that ship, or from the Hub, in this order, and checked."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from transformers import (
 from transformers.utils import logging
 
 from regime.config.models import MAIN
+from regime.errors import ConfigError, show
 from regime.models import hub
 from regime.models.catalog import CATALOG
 from regime.models.checks import (
@@ -164,7 +165,7 @@ def _read(name: str, found: Found, language_model: bool, held: str) -> Pretraine
         check_hash(name, found.folder / WEIGHTS, found.published)
     config = _config(name, found, language_model)
     logging.disable_progress_bar()
-    with _fitting(name, "files do not fit together"):
+    with fitting(name, "cannot be loaded: its files do not fit together"):
         model, report = _class(found, language_model).from_pretrained(
             found.folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
@@ -181,7 +182,7 @@ def _read(name: str, found: Found, language_model: bool, held: str) -> Pretraine
 
 def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
     """The configuration of a model that is no larger than allowed, and no larger than its weights."""
-    with _fitting(name, "config.json cannot be read"):
+    with fitting(name, "cannot be loaded: its config.json cannot be read"):
         config = AutoConfig.from_pretrained(found.folder, **OPTIONS)
         bare = skeleton(_class(found, language_model), config)
     if not found.trusted:
@@ -193,14 +194,34 @@ def _config(name: str, found: Found, language_model: bool) -> PretrainedConfig:
 
 
 @contextmanager
-def _fitting(name: str, problem: str) -> Iterator[None]:
-    """Turn whatever transformers raises of files that are broken, or do not fit each other, into a ModelError."""
+def fitting(name: str, problem: str) -> Iterator[None]:
+    """Turn whatever a library raises of files that are broken, or of texts that it cannot read, into a ModelError."""
     try:
         yield
+    except ConfigError:
+        raise
     except Exception as error:
         said = " ".join(str(error).split())
         why = "" if not said or INNER.search(said) else f": {said:.160}"
-        raise ModelError(f"model = {name!r} cannot be loaded: its {problem} ({type(error).__name__}{why})") from None
+        raise ModelError(f"model = {name!r} {problem} ({type(error).__name__}{why})") from None
+
+
+def check_tokens(name: str, texts: Sequence[str], counts: Iterable[int]) -> None:
+    """Refuse a model whose tokenizer makes no tokens of a text.
+
+    Args:
+        name: of the model.
+        texts: what was read.
+        counts: tokens of each text.
+
+    Raises:
+        ModelError: one has none; the message shows it.
+    """
+    for text, count in zip(texts, counts, strict=True):
+        if not count:
+            raise ModelError(
+                f"model = {name!r} is not allowed: its tokenizer gives a text no ids: {show(text)}; allowed: at least one"
+            )
 
 
 def _class(found: Found, language_model: bool) -> type:
@@ -212,8 +233,8 @@ def _class(found: Found, language_model: bool) -> type:
 def _tokenizer(name: str, found: Found) -> PreTrainedTokenizerBase | None:
     if not found.description.tokenizer:
         return None
-    with _fitting(name, "tokenizer cannot be read"):
-        tokenizer = AutoTokenizer.from_pretrained(found.folder, **OPTIONS)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    with fitting(name, "cannot be loaded: its tokenizer cannot be read"):
+        tokenizer = AutoTokenizer.from_pretrained(found.folder, padding_side="right", truncation_side="right", **OPTIONS)
+        if tokenizer.pad_token is None:  # any token serves: what stands for padding is masked
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer

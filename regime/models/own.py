@@ -11,7 +11,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from regime.config.own import blamed, find
 from regime.errors import ConfigError
-from regime.models.loading import Pretrained
+from regime.models.loading import Pretrained, check_tokens
 
 Tokenize = Callable[[str], Sequence[int]]
 TRIED = "A text to try a model on."
@@ -62,26 +62,18 @@ class OwnTokenizer:
     def __init__(self, path: str, tokenize: Tokenize) -> None:
         self.path, self.tokenize = path, tokenize
 
-    def __call__(self, texts: Sequence[str], *, max_length: int, padding: str | bool, **_: Any) -> dict[str, Tensor]:
-        """Return ids and mask of texts, cut and padded on the right.
-
-        Args:
-            texts: to be read.
-            max_length: most tokens of a text.
-            padding: "max_length" pads to that, True to the longest.
+    def __call__(self, texts: Sequence[str], *, max_length: int, **_: Any) -> dict[str, Tensor]:
+        """Return ids and mask of texts, cut to `max_length` tokens and padded on the right to the longest.
 
         Raises:
             ConfigError: the tokenizer fails, or gives a text no tokens.
         """
         with blamed("model", self.path):
             rows = [torch.tensor(list(self.tokenize(text))[:max_length]) for text in texts]
-        if not all(len(row) and row.dtype == torch.long and row.min() >= 0 for row in rows):
-            raise ConfigError(
-                f"model = {self.path!r} is not allowed: its tokenizer gives a text no ids, or some that are negative or no "
-                "integers"
-            )
-        length = max_length if padding == "max_length" else max(map(len, rows))
-        ids, mask = torch.zeros(2, len(rows), length, dtype=torch.long)
+        check_tokens(self.path, texts, map(len, rows))
+        if not all(row.dtype == torch.long and row.min() >= 0 for row in rows):
+            raise ConfigError(f"model = {self.path!r} is not allowed: its tokenizer gives ids that are negative or no integers")
+        ids, mask = torch.zeros(2, len(rows), max(map(len, rows)), dtype=torch.long)
         for k, row in enumerate(rows):
             ids[k, : len(row)], mask[k, : len(row)] = row, 1
         return {"input_ids": ids, "attention_mask": mask}
@@ -99,7 +91,7 @@ def load_own(path: str, seed: int) -> Pretrained:
         model, tokenize = make()
         model = model.float().eval()
         tokenizer = OwnTokenizer(path, tokenize)
-        inputs = tokenizer([TRIED], max_length=len(TRIED), padding=True)
+        inputs = tokenizer([TRIED], max_length=len(TRIED))
         with torch.no_grad():
             hidden = model(*inputs.values())
         tokens = inputs["input_ids"].shape

@@ -16,11 +16,14 @@ import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 import regime
 from regime.models import cache, hub, loading, sources
 from regime.models.catalog import CATALOG
 from regime.models.checks import ModelError
+from regime.models.functions import TextFunction
 from tests.models import tiny
 from tests.models.hub import COMMIT, Repository, serve
 
@@ -333,6 +336,54 @@ def test_a_broken_tokenizer_is_named(root: Path, bert: Path) -> None:
     ) as error:
         loading.load("m")
     assert str(root) not in str(error.value)
+
+
+@pytest.mark.parametrize(("family", "readout"), [("gpt2", "last"), ("llama", "next-token"), ("gpt_neo", "mean")])
+def test_a_tokenizer_without_tokens_for_padding_or_an_end_reads_as_one_with(root: Path, family: str, readout: str) -> None:
+    tiny.write(root / "padded", family, language_model=True)
+    settings = Path(shutil.copytree(root / "padded", root / "bare")) / "tokenizer_config.json"
+    kept = {key: value for key, value in json.loads(settings.read_text()).items() if not key.endswith("_token")}
+    settings.write_text(json.dumps(kept))
+    small = {"readout": readout, "samples": 8, "probe_samples": 8, "max_tokens": 12, "steps": 1, "measure_every": 1}
+    one, other = (regime.run(regime.ProbeConfig(model=name, **small)) for name in ("padded", "bare"))
+    assert one.final["kernel_change"] > 0
+    assert other.final == one.final
+
+
+def of_known_words(**tokens: str) -> PreTrainedTokenizerFast:
+    words = {word: number for number, word in enumerate(["<pad>", "film", "good", "bad", *tokens.values()])}
+    inner = Tokenizer(models.WordLevel(words, **tokens))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>")
+
+
+def of_known_letters() -> PreTrainedTokenizerFast:
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE({letter: number for number, letter in enumerate(" abdfgilmo")}, [])),
+        pad_token=" ",
+    )
+
+
+@pytest.mark.parametrize("readout", ["mean", "last", "next-token"])
+@pytest.mark.parametrize(
+    ("tokenizer", "odd", "said"),
+    [
+        (
+            of_known_letters,
+            "电影很好",
+            "is not allowed: its tokenizer gives a text no ids: '电影很好'; allowed: at least one",
+        ),
+        (of_known_words, "unknown", r"is not allowed: its tokenizer cannot read the texts \(Exception: WordLevel error"),
+        (lambda: of_known_words(unk_token="<unk>"), "  ", "is not allowed: its tokenizer gives a text no ids: '  '"),
+    ],
+)
+def test_a_text_that_a_tokenizer_makes_nothing_of_is_named(root: Path, tokenizer, odd: str, said: str, readout: str) -> None:
+    folder = tiny.write(root / "m", "gpt2", language_model=True)
+    tokenizer().save_pretrained(folder)
+    function = TextFunction(regime.ProbeConfig(model="m", readout=readout), "m", "main")
+    assert function.inputs(["good film", "bad"])["attention_mask"].sum(1).min() > 0
+    with pytest.raises(regime.ConfigError, match=rf"^model = 'm' {said}"):
+        function.inputs(["good film", odd, "bad"])
 
 
 def test_limits_are_for_models_outside_the_catalog(root: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

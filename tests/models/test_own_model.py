@@ -74,8 +74,8 @@ def test_random_weights_follow_the_seed_and_leave_torch_alone():
     ("name", "said"),
     [
         ("flat", r"of tokens \(1, 25\) it gives \(1, 8\); allowed: hidden states"),
-        ("wordless", "its tokenizer gives a text no ids"),
-        ("halves", "its tokenizer gives a text no ids, or some that are negative or no integers"),
+        ("wordless", "its tokenizer gives a text no ids: 'A text to try a model on.'"),
+        ("halves", "its tokenizer gives ids that are negative or no integers"),
         ("fixed", "it has no parameters; allowed: a module that can be trained"),
         ("paired", "it gives tuple; allowed: hidden states"),
         ("alone", "failed: TypeError"),
