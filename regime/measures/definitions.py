@@ -51,6 +51,7 @@ DEFINITIONS = {
 
 REASONS = {
     "gap": "the function has not moved yet",
+    "alike": "the outputs moved alike at all probe points: there is no variance to foresee",
     "kernel": "the kernel is zero on the probe points, at the start or now",
     "centered": "the centered kernel is zero: the kernel is constant over the probe points, at the start or now",
     "missing": "not part of the function: no gradient reaches it",

@@ -4,6 +4,7 @@ import copy
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from regime.models.readout import HeadReadout, NextTokenReadout, PromptReadout
 from regime.record.clouds import EXAMPLES
 
 Inputs = dict[str, Tensor]
+_READING = Lock()
+"""A model's tokenizer is shared by all runs, and keeps the length that a call cuts to."""
 NEXT_TOKEN = Loss(lambda f, y: -f.mean((-2, -1)) + 0 * y.sum(), lambda f, y: -torch.ones_like(f), 0.0)  # noqa: ARG005
 """The mean of -f: f is a log-probability already."""
 
@@ -97,7 +100,7 @@ class TextFunction:
     def _read(self, rows: str | Sequence[str], **options: Any) -> Mapping[str, Any]:
         """What the tokenizer makes of texts; raises ConfigError where it cannot read them."""
         # on the CPU whatever the default is: a run moves them to its own device
-        with torch.device("cpu"), loading.fitting(self.name, "is not allowed: its tokenizer cannot read the texts"):
+        with _READING, torch.device("cpu"), loading.fitting(self.name, "is not allowed: its tokenizer cannot read the texts"):
             return self.tokenizer(rows, **options)
 
     def _asked(self) -> tuple[str, Sequence[str]]:

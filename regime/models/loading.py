@@ -83,7 +83,8 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     """
     found = find_model(name, revision)
     held = fingerprint(found.folder)
-    with _LOADING, torch.device("cpu"):
+    with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.manual_seed(0)  # of what the files lack, and no readout uses
         return _read(name, found, language_model, held)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from regime.config import ProbeConfig
+from regime.errors import ConfigError, show
 from regime.kernels.jacobian.capture import capture, learn_structure
 from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import blocks_of
@@ -97,6 +98,12 @@ def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> 
 
 
 def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
+    with torch.enable_grad():
+        if not model(**{name: tensor[:1] for name, tensor in inputs.items()}).requires_grad:
+            raise ConfigError(
+                f"trainable = {show(list(config.trainable))} is not allowed: no output of readout = {config.readout!r} depends "
+                "on what it matches; allowed: globs on parameters that outputs depend on"
+            )
     device = inputs["input_ids"].device
     copies = [p.detach().clone() for p in model.parameters() if p.requires_grad]
     _, swept = _timed(lambda: torch._foreach_add_(copies, 1.0), device)

@@ -47,7 +47,7 @@ class HeadReadout(nn.Module):
     def __init__(self, model: PreTrainedModel, pool: str, outputs: int, seed: int | None) -> None:
         super().__init__()
         self.model, self.pool = model, pool
-        width = model.config.hidden_size
+        width = getattr(model.config, "word_embed_proj_dim", model.config.hidden_size)  # OPT may narrow its last hidden states
         self.head = nn.utils.skip_init(nn.Linear, width, outputs, dtype=model.dtype)  # leaves the global random state alone
         with torch.no_grad():
             weight = torch.zeros(outputs, width, dtype=torch.float32, device="cpu")

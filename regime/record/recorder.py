@@ -260,11 +260,12 @@ class Recorder:
         self._follow(measurement.along)
         past = self.past
         path = {LARGEST: past[LARGEST], "forecast_skill": 1 - past["missed"] / past["around"]}
+        skill = REASONS["alike" if past[LARGEST].isfinite().any() else "gap"]
         known = floor(past["drawn"], self.baseline.subsets.shape[1], past["rounding"])
         return replace(
             measurement,
             model=measurement.model | path,
-            undefined=measurement.undefined | dict.fromkeys(path, REASONS["gap"]),
+            undefined=measurement.undefined | {LARGEST: REASONS["gap"], "forecast_skill": skill},
             drawn=measurement.drawn | ({LARGEST: past["drawn"]} if measurement.drawn else {}),
             floors=measurement.floors | ({LARGEST: known} if measurement.drawn else {}),
             rounding=measurement.rounding | {LARGEST: past["rounding"]},

@@ -100,3 +100,11 @@ def test_networks_that_are_loaded_to_evaluate_are_compared() -> None:
     before.requires_grad_(False)
     with pytest.raises(ValueError, match=r"^before: it has no trainable parameters"):
         regime.compare(before, after, x)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_weights_that_are_not_finite_are_named_as_those_of_after(layer: int) -> None:
+    before, after, x = pair()
+    after[layer].weight.data[0, 0] = float("nan")
+    with pytest.raises(ValueError, match=rf"^after: its outputs are not finite .* parameter {layer}\.weight$"):
+        regime.compare(before, after, x)

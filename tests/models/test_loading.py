@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import regime
 from regime.models import cache, hub, loading, sources
@@ -697,3 +697,52 @@ def test_a_branch_that_moved_has_other_cells_in_a_store(bert: Path, tmp_path: Pa
     assert [event.found for event in again if event.kind == "started"] == [0]
     losses = [events[-1].report["cells"][0]["measures"]["train_loss"] for events in (first, again)]
     assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_hidden_states_narrower_at_the_end_have_a_head_of_their_width(root: Path, readout: str) -> None:
+    tiny.write(root / "narrow", "opt", language_model=True)
+    config = json.loads((root / "narrow" / "config.json").read_text()) | {"word_embed_proj_dim": 8}
+    made = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    made.save_pretrained(root / "narrow")
+    function = TextFunction(regime.ProbeConfig(model="narrow", readout=readout), "narrow", "main")
+    module = function.module(0)
+    assert module.head.in_features == 8
+    assert module(**function.inputs(["a good film", "bad"])).shape == (2, 1)
+
+
+def test_what_the_files_lack_is_drawn_apart_from_the_callers_numbers(root: Path, bert: Path) -> None:
+    shutil.copytree(bert, root / "headless")  # a language model's folder has no pooler
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    first = loading.load("headless").model.pooler.dense.weight
+    assert torch.equal(torch.rand(4), expected)
+    loading._read.cache_clear()
+    assert torch.equal(loading.load("headless").model.pooler.dense.weight, first)
+
+
+@pytest.mark.parametrize("trainable", [("pooler.*",), ("pooler.dense.bias",)])
+def test_to_train_only_what_no_output_depends_on_is_refused(root: Path, bert: Path, trainable: tuple[str, ...]) -> None:
+    shutil.copytree(bert, root / "unreached")
+    config = regime.ProbeConfig(model="unreached", trainable=trainable, samples=8, probe_samples=8, forecast=False)
+    with pytest.raises(regime.ConfigError, match=r"trainable = \['pooler.* no output of readout = 'mean' depends on"):
+        regime.estimate(config)
+
+
+def test_two_runs_at_once_cut_texts_each_to_its_own_length(root: Path, bert: Path) -> None:
+    shutil.copytree(bert, root / "shared")
+    functions = {n: TextFunction(regime.ProbeConfig(model="shared", max_tokens=n), "shared", "main") for n in (8, 48)}
+    text, wrong = "a film of many words " * 20, []
+
+    def read(length: int) -> None:
+        for _ in range(150):
+            if functions[length].inputs([text] * 16)["input_ids"].shape != (16, length):
+                wrong.append(length)
+
+    threads = [threading.Thread(target=read, args=(length,)) for length in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

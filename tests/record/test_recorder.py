@@ -64,6 +64,7 @@ def test_the_largest_gap_its_rounding_and_the_forecast() -> None:
     for name in ("kernel_distance", "kernel_distance_centered", "representation_change"):
         assert last.floors[name] == pytest.approx((ROUNDING * EPS) ** 2, rel=0.03), "of one minus a cosine"
     assert last.measures["forecast_skill"] is None, "nothing varies over the probe points"
+    assert "moved alike at all probe points" in last.undefined["forecast_skill"]
 
 
 def test_rounding_widens_every_interval_as_it_does_the_verdicts() -> None:
