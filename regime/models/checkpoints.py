@@ -24,6 +24,7 @@ from regime.models.readout import naming
 from regime.models.run import TransformerRun, refused
 from regime.observe.observer import Observer
 from regime.observe.snapshots import snapshot
+from regime.observe.state import same_value
 from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
 
@@ -159,7 +160,7 @@ class CheckpointRun(TransformerRun):
         language_model = self.config.readout in ("prompt", "next-token")
         other = loading.load(name, revision, language_model=language_model)
         try:
-            _overwrite(self.model.model, other.model.state_dict())
+            _overwrite(self.model.model, other.model)
             _check_same(self.model.model.config, other.model.config)
             if self.read and other.tokenizer is not None:
                 tokens = TextFunction(self.config, name, revision).inputs(self.read)["input_ids"]
@@ -211,14 +212,28 @@ def _as_inputs(ids: Tensor) -> Inputs:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def _overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
+def _overwrite(model: nn.Module, other: nn.Module) -> None:
     """Load another model's tensors.
 
     Raises:
-        ValueError: it has other ones, or of other shapes; the message names the first.
+        ValueError: it has other ones, or of other shapes, or others of them are one; the message names the first.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), other.state_dict()
     odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
     if odd:
         raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
+    if apart := sorted(map(sorted, _tied(model) ^ _tied(other))):
+        # as where a head was untied while config.json still says tied: of two tensors loaded into one, the last would win
+        names = " and ".join(apart[0][:3])
+        raise ValueError(f"another architecture: {names} are one tensor in one of the two, and apart in the other")
     model.load_state_dict(state)
+    if lost := [name for name in own if not same_value(own[name], state[name].to(own[name].device))]:
+        raise ValueError(f"another architecture: {lost[0]} cannot take the values that it has here")
+
+
+def _tied(model: nn.Module) -> set[frozenset[str]]:
+    """Names of parameters that are one tensor, together."""
+    names: dict[nn.Parameter, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, set()).add(name)
+    return {frozenset(shared) for shared in names.values() if len(shared) > 1}

@@ -105,6 +105,41 @@ def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path
         regime.run(config)
 
 
+@pytest.mark.parametrize("revisions", [("main", "b@main"), ("b@main", "main")], ids=" then ".join)
+@pytest.mark.parametrize(
+    ("family", "readout", "head", "body"),
+    [
+        ("gpt2", "next-token", "lm_head.weight", "transformer.wte.weight"),
+        ("bert", "prompt", "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"),
+    ],
+)
+def test_a_head_that_left_its_embedding_is_refused(
+    family: str, readout: str, head: str, body: str, revisions: tuple[str, str], tmp_path: Path, monkeypatch
+) -> None:
+    """Its config.json still says tied: loaded into a model whose two are one, one of them would overwrite the other."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name in ("a", "b"):
+        tiny.write(tmp_path / name, family, language_model=True)
+    config = CheckpointConfig(model="a", revisions=revisions, **TEXTS | {"readout": readout})
+    path = tmp_path / "b" / "model.safetensors"
+    weights = load_file(path)
+    save_file(weights | {head: weights[body].clone()}, path, {"format": "pt"})
+    assert regime.run(config).final["kernel_change"] == 0  # a copy is the same
+    save_file(weights | {head: weights[body] + 0.05}, path, {"format": "pt"})
+    later = "a@main" if revisions[1] == "main" else revisions[1]
+    with pytest.raises(regime.ConfigError, match=f"revisions: {later} is not allowed: .*({body} and {head}|{head} and {body})"):
+        regime.run(config)
+
+
+def test_tensors_that_a_model_cannot_hold_are_refused() -> None:
+    """Two parameters in one memory are no tied ones, and yet the last that is loaded wins."""
+    model, other = (torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)) for _ in range(2))
+    checkpoints._overwrite(model, other)
+    model[1].weight.data = model[0].weight.data
+    with pytest.raises(ValueError, match=r"^another architecture: 0\.weight cannot take the values that it has here$"):
+        checkpoints._overwrite(model, other)
+
+
 @pytest.mark.parametrize(("readout", "word"), [("mean", "the"), ("prompt", "it")])
 def test_another_tokenizer_of_as_many_words_is_refused(readout: str, word: str, tmp_path: Path, monkeypatch) -> None:
     """Where it matters: not for words that no text has, nor where there is none."""
