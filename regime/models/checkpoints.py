@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION
@@ -17,11 +17,14 @@ from regime.dynamics.losses import error
 from regime.dynamics.pieces import in_pieces
 from regime.dynamics.snapshot import Pause, Snapshot
 from regime.errors import ConfigError
+from regime.kernels.jacobian.verify import PRECISION
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, label_view, split_texts, targets
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun, refused
+from regime.observe.agreement import agree
+from regime.observe.network import Watched
 from regime.observe.observer import Observer
 from regime.observe.snapshots import snapshot
 from regime.observe.state import same_value
@@ -33,7 +36,7 @@ SUMS = 512
 
 
 ASIDE = {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version", "use_cache"}
-"""What a configuration says beside what function it is of."""
+"""What a configuration never says of its function, so that no outputs are compared for it."""
 
 
 class AnswerReadout(nn.Module):
@@ -143,7 +146,7 @@ class CheckpointRun(TransformerRun):
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
             fraction = index / len(self.revisions)
             if index:
-                self._load(name, revision)
+                self._load(observer, name, revision)
             tick()
             done = (index + 1) / len(self.revisions)
             with refused(name, revision):
@@ -151,8 +154,8 @@ class CheckpointRun(TransformerRun):
                 taken = snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses)
             hand_over(taken)
 
-    def _load(self, name: str, revision: str) -> None:
-        """Put another revision's weights into the model.
+    def _load(self, observer: Observer, name: str, revision: str) -> None:
+        """Put another revision's weights into the model that is watched.
 
         Raises:
             ConfigError: it is of another architecture, or reads other tokens in the texts.
@@ -161,7 +164,7 @@ class CheckpointRun(TransformerRun):
         other = loading.load(name, revision, language_model=language_model)
         try:
             _overwrite(self.model.model, other.model)
-            _check_same(self.model.model.config, other.model.config)
+            self._check_function(observer, other.model)
             if self.read and other.tokenizer is not None:
                 tokens = TextFunction(self.config, name, revision).inputs(self.read)["input_ids"]
                 if not torch.equal(tokens, self.inputs["probe"]["input_ids"].cpu()):
@@ -169,6 +172,24 @@ class CheckpointRun(TransformerRun):
         except ValueError as problem:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
         self.sources.append(other.source)
+
+    def _check_function(self, observer: Observer, other: PreTrainedModel) -> None:
+        """Refuse a transformer that makes another function of the same tensors: of other heads, say, or activations.
+
+        Most keys of a configuration change nothing in eval mode, so outputs tell, and are computed where any key differs.
+
+        Raises:
+            ValueError: the message names what differs in the configurations.
+        """
+        one, two = self.model.model.config.to_dict(), other.config.to_dict()
+        odd = [key for key in sorted(one.keys() & two.keys() - ASIDE) if one[key] != two[key]]
+        if not odd:
+            return
+        inside = {id(self.model.model): copy.deepcopy(other).to(self.device)}  # it is shared until then
+        theirs = Watched(copy.deepcopy(self.model, inside), observer.batch, chunk=self.chunk, tick=observer.tick)
+        if not agree(observer, theirs, lambda _: PRECISION):
+            said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in odd[:5])
+            raise ValueError(f"another architecture: the same weights give other outputs; the two differ in {said}")
 
     def _losses(self, observer: Observer) -> dict[str, Float[Tensor, "S"]]:
         """How well the revision predicts: loss and accuracy of sums, accuracy of prompted labels, loss of next tokens."""
@@ -185,19 +206,6 @@ class CheckpointRun(TransformerRun):
             else:
                 found["test_accuracy"] = 1 - error(outputs, self.targets, self.config.classes)
         return {name: value.double().reshape(1) for name, value in found.items()}
-
-
-def _check_same(first: PretrainedConfig, other: PretrainedConfig) -> None:
-    """Refuse two configurations of tensors alike that make different functions of them: of heads, say, or activations.
-
-    Raises:
-        ValueError: the message names what differs.
-    """
-    one, two = first.to_dict(), other.to_dict()
-    odd = [key for key in one.keys() & two.keys() - ASIDE if one[key] != two[key]]
-    if odd:
-        said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in sorted(odd)[:3])
-        raise ValueError(f"another architecture: the two differ in {said}")
 
 
 def _steps(revisions: list[str]) -> list[int]:

@@ -89,7 +89,10 @@ def test_another_architecture_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         regime.run(config)
 
 
-@pytest.mark.parametrize("changed", [{"num_attention_heads": 4}, {"hidden_act": "relu"}], ids=str)
+OTHER = [{"num_attention_heads": 4}, {"hidden_act": "relu"}, {"layer_norm_eps": 1e-4}]
+
+
+@pytest.mark.parametrize("changed", OTHER, ids=str)
 def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
     for name in ("a", "b"):
@@ -103,6 +106,38 @@ def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path
     ((name, value),) = changed.items()
     with pytest.raises(regime.ConfigError, match=rf"b@main is not allowed: .* the two differ in {name} \(.* and {value!r}\)$"):
         regime.run(config)
+
+
+@pytest.mark.parametrize(
+    ("family", "readout", "changed"),
+    [
+        ("bert", "mean", {"problem_type": "single_label_classification", "hidden_dropout_prob": 0.0}),
+        ("bert", "prompt", {"attention_probs_dropout_prob": 0.5, "bos_token_id": 7, "initializer_range": 0.5}),
+        ("gpt2", "next-token", {"resid_pdrop": 0.0, "embd_pdrop": 0.3, "eos_token_id": 5}),
+        ("llama", "last", {"attention_dropout": 0.5, "problem_type": "regression"}),
+    ],
+)
+def test_settings_that_change_no_function_are_not_refused(
+    family: str, readout: str, changed: dict, tmp_path: Path, monkeypatch
+) -> None:
+    """As between a base model and what Trainer left behind; weights that are not finite are refused as that."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name, seed in (("a", 1), ("b", 2), ("c", 2)):
+        tiny.write(tmp_path / name, family, language_model=readout in ("prompt", "next-token"), seed=seed)
+    path = tmp_path / "c" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    plain, other = (
+        CheckpointConfig(model="a", revisions=("main", later), **TEXTS | {"readout": readout}) for later in ("b@main", "c@main")
+    )
+    found = regime.run(other)
+    assert found.final == regime.run(plain).final
+    assert found.final["kernel_change"] > 0
+    weights = tmp_path / "c" / "model.safetensors"
+    save_file(
+        {key: torch.full_like(tensor, torch.nan) for key, tensor in load_file(weights).items()}, weights, {"format": "pt"}
+    )
+    with pytest.raises(regime.ConfigError, match=r"model = 'c' is not allowed: .*not finite"):
+        regime.run(other)
 
 
 @pytest.mark.parametrize("revisions", [("main", "b@main"), ("b@main", "main")], ids=" then ".join)
