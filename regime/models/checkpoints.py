@@ -124,8 +124,9 @@ class CheckpointRun(TransformerRun):
         return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
 
     def _bytes(self, samples: int) -> int:
-        """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
-        return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.jacobian_bytes)
+        """Copies of the weights, the Jacobians at the start and now, and a pass."""
+        known, length = self.pilot, self.pilot.length
+        return estimate.total_bytes(known, 2 * samples * length, min(samples, self.chunk) * length)
 
     def view(self) -> dict[str, object]:
         """Return the names of the revisions, their steps, and the labels of the probe examples."""

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import regime
 from regime import CheckpointConfig
 from regime.measures.kernel import kernel_change, kernel_distance_centered
 from regime.models import checkpoints, loading, modular
+from tests.benchmarks.memory import peak
 from tests.models import tiny
 
 TEXTS = {"task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
@@ -218,6 +222,33 @@ def test_too_little_memory_is_told_with_what_would_fit(monkeypatch: pytest.Monke
     monkeypatch.setenv("REGIME_MAX_BYTES", "1000")
     with pytest.raises(regime.ConfigError, match="nothing smaller of this model fits"):
         regime.estimate(config)
+
+
+def measuring(root: Path, options: dict) -> Callable[[], object]:
+    """Two revisions, after a small run that has everything imported."""
+    os.environ["REGIME_MODELS_DIR"] = str(root)
+    regime.run(CheckpointConfig(revisions=SHORT[:2], samples=8))
+    return partial(regime.run, CheckpointConfig(model="wide", revisions=("a", "b"), task="sentiment", **options))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "options"),
+    [
+        ("gpt2", {"vocab_size": 30_000, "n_embd": 32}, {"readout": "next-token", "samples": 16, "max_tokens": 32}),
+        ("bert", {"hidden_size": 256, "intermediate_size": 1024}, {"readout": "mean", "samples": 64, "max_tokens": 32}),
+        ("bert", {"hidden_size": 256, "vocab_size": 40_000}, {"readout": "mean", "samples": 8, "max_tokens": 16}),
+    ],
+    ids=["logits", "Jacobians", "weights"],
+)
+def test_a_run_takes_the_memory_that_is_told(family: str, fields: dict, options: dict, tmp_path: Path, monkeypatch) -> None:
+    """Whatever most of it goes to."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for seed, name in enumerate("ab"):
+        tiny.write(tmp_path / "wide" / name, family, language_model=family == "gpt2", seed=seed, **fields)
+    config = CheckpointConfig(model="wide", revisions=("a", "b"), task="sentiment", **options)
+    told = regime.estimate(config).bytes
+    taken = peak(measuring, tmp_path, options, threads=1)
+    assert 0.5 * told < taken < 1.5 * told
 
 
 def test_too_little_time_is_told_with_what_there_is_to_change() -> None:
