@@ -311,3 +311,24 @@ def test_the_revision_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: p
         revisions = ("main", "later" if "@" in name else "two@main")
         with pytest.raises(ValueError, match=f"model = '{name}' is not allowed: .*not finite"):
             regime.run(CheckpointConfig(model="one", revisions=revisions, **TEXTS))
+
+
+@pytest.mark.parametrize("how", ["lacking", "misnamed", "cut off", "no config"])
+def test_the_revision_that_is_broken_is_named(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for place in ("one", "one/later"):
+        tiny.write(tmp_path / place, "bert", language_model=False)
+    path, message = tmp_path / "one" / "later" / "model.safetensors", "its model.safetensors is damaged or cut off"
+    if how in ("lacking", "misnamed"):
+        weights, lost = load_file(path), "encoder.layer.1.output.dense.weight"
+        message = f"its weights lack {lost}"
+        aside = weights.pop(lost)
+        save_file(weights | ({"odd": aside} if how == "misnamed" else {}), path, {"format": "pt"})
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-10])
+    else:
+        path.with_name("config.json").write_text("{}")
+        message = "its model_type is None"
+    for revisions in (("main", "later"), ("later", "main")):
+        with pytest.raises(regime.ConfigError, match=f"^model = 'one@later' is not allowed: {message}"):
+            regime.run(CheckpointConfig(model="one", revisions=revisions, **TEXTS))
