@@ -12,8 +12,9 @@ from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widen
 from regime.kernels.jacobian.parameters import check_here, unwrapped
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.turns import in_turn
-from regime.kernels.jacobian.verify import PRECISION, near
+from regime.kernels.jacobian.verify import PRECISION
 from regime.kernels.request import check_calls
+from regime.observe.agreement import agree
 from regime.observe.network import Watched
 from regime.record.report import Report
 from regime.resources.process import full_precision
@@ -95,11 +96,7 @@ def _check_same_function(monitor: Monitor, after: nn.Module) -> None:
         others = {single: finer for finer, single in SINGLE.items()} if double else SINGLE
         batch = mapped(lambda tensor: tensor.to(others.get(tensor.dtype, tensor.dtype)), batch)
     watched = Watched(after, batch, own.readout, own.chunk)
-    here, there = own.evaluate(own.batch), watched.evaluate(batch)
-    if not there.isfinite().all():
-        return  # a measurement says what is not finite
-    relative = max(alike, own.rounding**0.5, watched.rounding**0.5)
-    if not near(here.to(there), there, relative, lambda: max(own.noise_of(here), watched.noise_of(there))):
+    if not agree(own, watched, lambda rounding: max(alike, rounding**0.5)):
         raise ValueError(
             "after: it computes something else than `before` does with the tensors of `after`: "
             "their modules, or what these keep beside parameters and buffers, differ"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from regime.config import CheckpointConfig
 from regime.config.models import ADDITION
@@ -17,13 +17,17 @@ from regime.dynamics.losses import error
 from regime.dynamics.pieces import in_pieces
 from regime.dynamics.snapshot import Pause, Snapshot
 from regime.errors import ConfigError
+from regime.kernels.jacobian.verify import PRECISION
 from regime.models import estimate, loading, modular, texts
 from regime.models.functions import Inputs, TextFunction, label_view, split_texts, targets
 from regime.models.pilot import passes
 from regime.models.readout import naming
 from regime.models.run import TransformerRun, refused
+from regime.observe.agreement import agree
+from regime.observe.network import Watched
 from regime.observe.observer import Observer
 from regime.observe.snapshots import snapshot
+from regime.observe.state import same_value
 from regime.record.clouds import EXAMPLES
 from regime.record.events import Estimate
 
@@ -32,7 +36,7 @@ SUMS = 512
 
 
 ASIDE = {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version", "use_cache"}
-"""What a configuration says beside what function it is of."""
+"""What a configuration never says of its function, so that no outputs are compared for it."""
 
 
 class AnswerReadout(nn.Module):
@@ -120,8 +124,9 @@ class CheckpointRun(TransformerRun):
         return Estimate(seconds=len(self.revisions) * each, bytes=self._bytes(n))
 
     def _bytes(self, samples: int) -> int:
-        """Four times the weights (loaded, copied, at the start, put together), and the Jacobians at the start and now."""
-        return int(4 * 4 * self.pilot.parameters + 2 * samples * self.pilot.length * self.pilot.jacobian_bytes)
+        """Copies of the weights, the Jacobians at the start and now, and a pass."""
+        known, length = self.pilot, self.pilot.length
+        return estimate.total_bytes(known, 2 * samples * length, min(samples, self.chunk) * length)
 
     def view(self) -> dict[str, object]:
         """Return the names of the revisions, their steps, and the labels of the probe examples."""
@@ -142,7 +147,7 @@ class CheckpointRun(TransformerRun):
         for index, (step, (name, revision)) in enumerate(zip(self.places, self.named, strict=True)):
             fraction = index / len(self.revisions)
             if index:
-                self._load(name, revision)
+                self._load(observer, name, revision)
             tick()
             done = (index + 1) / len(self.revisions)
             with refused(name, revision):
@@ -150,8 +155,8 @@ class CheckpointRun(TransformerRun):
                 taken = snapshot([observer], [sight], step=step, fraction=done, time=float(step), losses=losses)
             hand_over(taken)
 
-    def _load(self, name: str, revision: str) -> None:
-        """Put another revision's weights into the model.
+    def _load(self, observer: Observer, name: str, revision: str) -> None:
+        """Put another revision's weights into the model that is watched.
 
         Raises:
             ConfigError: it is of another architecture, or reads other tokens in the texts.
@@ -159,8 +164,8 @@ class CheckpointRun(TransformerRun):
         language_model = self.config.readout in ("prompt", "next-token")
         other = loading.load(name, revision, language_model=language_model)
         try:
-            _overwrite(self.model.model, other.model.state_dict())
-            _check_same(self.model.model.config, other.model.config)
+            _overwrite(self.model.model, other.model)
+            self._check_function(observer, other.model)
             if self.read and other.tokenizer is not None:
                 tokens = TextFunction(self.config, name, revision).inputs(self.read)["input_ids"]
                 if not torch.equal(tokens, self.inputs["probe"]["input_ids"].cpu()):
@@ -168,6 +173,24 @@ class CheckpointRun(TransformerRun):
         except ValueError as problem:
             raise ConfigError(f"revisions: {name}@{revision} is not allowed: {problem}") from None
         self.sources.append(other.source)
+
+    def _check_function(self, observer: Observer, other: PreTrainedModel) -> None:
+        """Refuse a transformer that makes another function of the same tensors: of other heads, say, or activations.
+
+        Most keys of a configuration change nothing in eval mode, so outputs tell, and are computed where any key differs.
+
+        Raises:
+            ValueError: the message names what differs in the configurations.
+        """
+        one, two = self.model.model.config.to_dict(), other.config.to_dict()
+        odd = [key for key in sorted(one.keys() & two.keys() - ASIDE) if one[key] != two[key]]
+        if not odd:
+            return
+        inside = {id(self.model.model): copy.deepcopy(other).to(self.device)}  # it is shared until then
+        theirs = Watched(copy.deepcopy(self.model, inside), observer.batch, chunk=self.chunk, tick=observer.tick)
+        if not agree(observer, theirs, lambda _: PRECISION):
+            said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in odd[:5])
+            raise ValueError(f"another architecture: the same weights give other outputs; the two differ in {said}")
 
     def _losses(self, observer: Observer) -> dict[str, Float[Tensor, "S"]]:
         """How well the revision predicts: loss and accuracy of sums, accuracy of prompted labels, loss of next tokens."""
@@ -186,19 +209,6 @@ class CheckpointRun(TransformerRun):
         return {name: value.double().reshape(1) for name, value in found.items()}
 
 
-def _check_same(first: PretrainedConfig, other: PretrainedConfig) -> None:
-    """Refuse two configurations of tensors alike that make different functions of them: of heads, say, or activations.
-
-    Raises:
-        ValueError: the message names what differs.
-    """
-    one, two = first.to_dict(), other.to_dict()
-    odd = [key for key in one.keys() & two.keys() - ASIDE if one[key] != two[key]]
-    if odd:
-        said = ", ".join(f"{key} ({one[key]!r:.40} and {two[key]!r:.40})" for key in sorted(odd)[:3])
-        raise ValueError(f"another architecture: the two differ in {said}")
-
-
 def _steps(revisions: list[str]) -> list[int]:
     """The steps that all names end in, if they grow; else their places in the list."""
     found = [re.search(r"(\d+)$", revision) for revision in revisions]
@@ -211,14 +221,28 @@ def _as_inputs(ids: Tensor) -> Inputs:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def _overwrite(model: nn.Module, state: dict[str, Tensor]) -> None:
+def _overwrite(model: nn.Module, other: nn.Module) -> None:
     """Load another model's tensors.
 
     Raises:
-        ValueError: it has other ones, or of other shapes; the message names the first.
+        ValueError: it has other ones, or of other shapes, or others of them are one; the message names the first.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), other.state_dict()
     odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
     if odd:
         raise ValueError(f"another architecture: the two differ in {', '.join(odd[:3])}")
+    if apart := sorted(map(sorted, _tied(model) ^ _tied(other))):
+        # as where a head was untied while config.json still says tied: of two tensors loaded into one, the last would win
+        names = " and ".join(apart[0][:3])
+        raise ValueError(f"another architecture: {names} are one tensor in one of the two, and apart in the other")
     model.load_state_dict(state)
+    if lost := [name for name in own if not same_value(own[name], state[name].to(own[name].device))]:
+        raise ValueError(f"another architecture: {lost[0]} cannot take the values that it has here")
+
+
+def _tied(model: nn.Module) -> set[frozenset[str]]:
+    """Names of parameters that are one tensor, together."""
+    names: dict[nn.Parameter, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, set()).add(name)
+    return {frozenset(shared) for shared in names.values() if len(shared) > 1}

@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from regime.config.models import MAIN
 from regime.errors import ConfigError
 from regime.resources.limits import limits
 
@@ -62,6 +63,11 @@ class Stored(NamedTuple):
 
     dtype: str
     shape: tuple[int, ...]
+
+
+def at_revision(name: str, revision: str) -> str:
+    """Return what messages call a revision of a model; the default one has the model's own name."""
+    return name if revision == MAIN else f"{name}@{revision}"
 
 
 def check_name(name: str, known: str) -> None:
@@ -287,5 +293,7 @@ def _header(name: str, path: Path) -> dict[str, Stored]:
         if path.stat().st_size != 8 + length + end:
             raise ValueError
         return {key: Stored(str(entry["dtype"]), tuple(map(int, entry["shape"]))) for key, entry in tensors.items()}
+    except FileNotFoundError:
+        raise ModelError(f"model = {name!r} is not allowed: its {path.name} is missing; fetch it again") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error):
         raise ModelError(f"model = {name!r} is not allowed: its {path.name} is damaged or cut off; fetch it again") from None

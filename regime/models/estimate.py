@@ -15,6 +15,8 @@ from regime.resources.memory import MEMORY
 
 ACTIVATIONS = 3
 """Memory of a forward and backward pass, relative to what a capture keeps of it (measured: 2 to 3)."""
+COPIES = 9
+"""Copies of the weights while a model is observed: loaded, its own, at the start, moved, in double precision (measured)."""
 
 DOUBLE = 4
 """Time of a pass in double precision and one beside it, relative to a forward pass (measured)."""
@@ -91,8 +93,20 @@ def _bytes(config: ProbeConfig, known: Pilot, few: int) -> int:
     states = {"momentum": 1, "sgd": 0}.get(config.optimizer, 2)
     twin = (4 + is_own(config.optimizer)) * known.trained if adam else 0
     copies = 2 * known.parameters + (2 + states) * known.trained + twin
-    passing = ACTIVATIONS * min(few, max(n, p)) * known.jacobian_bytes
-    return int(4 * (known.parameters + config.seeds * copies) + config.seeds * kept * known.jacobian_bytes + passing)
+    return total_bytes(known, config.seeds * kept, min(few, max(n, p)), known.parameters + config.seeds * copies)
+
+
+def total_bytes(known: Pilot, kept: int, passed: int, weights: int = 0) -> int:
+    """Return the bytes of a run at its peak.
+
+    Args:
+        known: passes of its model.
+        kept: tokens whose Jacobians are kept.
+        passed: tokens that go through the model at once.
+        weights: numbers of all copies of the parameters, where that is more than observing takes.
+    """
+    passing = max(ACTIVATIONS * known.jacobian_bytes, known.passing)  # logits of all words are no part of a Jacobian
+    return int(4 * max(weights, COPIES * known.parameters) + kept * known.jacobian_bytes + passed * passing)
 
 
 def check(config: ProbeConfig, known: Pilot, chunk: int, device: torch.device) -> Costs:

@@ -30,6 +30,7 @@ from regime.models.checks import (
     WEIGHTS,
     Description,
     ModelError,
+    at_revision,
     check_hash,
     check_name,
     check_revision,
@@ -85,7 +86,7 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     held = fingerprint(found.folder)
     with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(0)  # of what the files lack, and no readout uses
-        return _read(name, found, language_model, held)
+        return _read(at_revision(name, revision), found, language_model, held)
 
 
 def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed: int = 0) -> Pretrained:
@@ -102,7 +103,7 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
     """
     found = find_model(name, revision)
     with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        config = _config(name, found, language_model)
+        config = _config(at_revision(name, revision), found, language_model)
         torch.manual_seed(seed)
         model = _class(found, language_model).from_config(config, dtype=torch.float32).eval()
         return Pretrained(model, _tokenizer(name, found), found.source)
@@ -155,7 +156,7 @@ def finding(name: str, revision: str = MAIN) -> Generator[hub.Arrival, None, Fou
         source = f"{repository} at {commit}"
     known = model is not None and not model.gguf and revision in (MAIN, model.revision)
     published = model.sha256 if model is not None and known else None
-    return Found(folder, source, describe_model(name, folder, trusted=trusted), trusted, published)
+    return Found(folder, source, describe_model(at_revision(name, revision), folder, trusted=trusted), trusted, published)
 
 
 @lru_cache(maxsize=2)

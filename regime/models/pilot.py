@@ -40,6 +40,8 @@ class Pilot:
     """Seconds of learning how the model uses its parameters, whatever the batch."""
     update: float
     """Seconds of one optimizer step."""
+    passing: float
+    """Bytes a token that a pass holds: its graph, and gradients on their way."""
     jacobians: dict[str, LayerJacobian]
     tokens: int
     """How many tokens the Jacobians here are of."""
@@ -137,6 +139,7 @@ def passes(model: nn.Module, inputs: Inputs, chunk: int, update: float = 0.0) ->
         capture=captured / (few * length),
         structure=learning,
         update=update,
+        passing=structure.bytes_of_stream(outputs.shape[1]) / length,
         jacobians={path: jacobian.bare() for path, jacobian in known.items()},
         tokens=few * length,
         length=length,

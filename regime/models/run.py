@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from regime.config.models import MAIN
 from regime.errors import ConfigError, show
-from regime.models.checks import ModelError
+from regime.models.checks import ModelError, at_revision
 from regime.models.functions import Inputs
 from regime.record.events import Reference
 from regime.resources.device import pick_device
@@ -26,8 +26,9 @@ def refused(name: str, revision: str = MAIN) -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith(ENGINE):
             raise
-        named = name if revision == MAIN else f"{name}@{revision}"
-        raise ModelError(f"model = {show(named)} is not allowed: {str(error).removeprefix(ENGINE)}") from error
+        raise ModelError(
+            f"model = {show(at_revision(name, revision))} is not allowed: {str(error).removeprefix(ENGINE)}"
+        ) from error
 
 
 class TransformerRun:

@@ -250,7 +250,8 @@ class Watched:
         """Return the outputs in double precision, with parameters moved; None: it casts by itself, or there is none."""
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         theta = {name: _double(widened(tensor)) for name, tensor in own.items() if tensor.is_floating_point()}
-        theta |= {name: theta[name] + share * _double(nudge) for name, nudge in nudges.items() if name in theta}
+        for name in nudges.keys() & theta.keys():  # one by one, or all are there twice
+            theta[name] = theta[name] + share * _double(nudges[name])
         exact = []
         try:
             for rows in self._chunks(self.size):

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import regime
 from regime import CheckpointConfig
 from regime.measures.kernel import kernel_change, kernel_distance_centered
 from regime.models import checkpoints, loading, modular
+from tests.benchmarks.memory import peak
 from tests.models import tiny
 
 TEXTS = {"task": "sentiment", "readout": "mean", "samples": 8, "max_tokens": 12}
@@ -89,7 +93,10 @@ def test_another_architecture_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         regime.run(config)
 
 
-@pytest.mark.parametrize("changed", [{"num_attention_heads": 4}, {"hidden_act": "relu"}], ids=str)
+OTHER = [{"num_attention_heads": 4}, {"hidden_act": "relu"}, {"layer_norm_eps": 1e-4}]
+
+
+@pytest.mark.parametrize("changed", OTHER, ids=str)
 def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
     for name in ("a", "b"):
@@ -103,6 +110,73 @@ def test_another_function_of_the_same_tensors_is_refused(changed: dict, tmp_path
     ((name, value),) = changed.items()
     with pytest.raises(regime.ConfigError, match=rf"b@main is not allowed: .* the two differ in {name} \(.* and {value!r}\)$"):
         regime.run(config)
+
+
+@pytest.mark.parametrize(
+    ("family", "readout", "changed"),
+    [
+        ("bert", "mean", {"problem_type": "single_label_classification", "hidden_dropout_prob": 0.0}),
+        ("bert", "prompt", {"attention_probs_dropout_prob": 0.5, "bos_token_id": 7, "initializer_range": 0.5}),
+        ("gpt2", "next-token", {"resid_pdrop": 0.0, "embd_pdrop": 0.3, "eos_token_id": 5}),
+        ("llama", "last", {"attention_dropout": 0.5, "problem_type": "regression"}),
+    ],
+)
+def test_settings_that_change_no_function_are_not_refused(
+    family: str, readout: str, changed: dict, tmp_path: Path, monkeypatch
+) -> None:
+    """As between a base model and what Trainer left behind; weights that are not finite are refused as that."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name, seed in (("a", 1), ("b", 2), ("c", 2)):
+        tiny.write(tmp_path / name, family, language_model=readout in ("prompt", "next-token"), seed=seed)
+    path = tmp_path / "c" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    plain, other = (
+        CheckpointConfig(model="a", revisions=("main", later), **TEXTS | {"readout": readout}) for later in ("b@main", "c@main")
+    )
+    found = regime.run(other)
+    assert found.final == regime.run(plain).final
+    assert found.final["kernel_change"] > 0
+    weights = tmp_path / "c" / "model.safetensors"
+    save_file(
+        {key: torch.full_like(tensor, torch.nan) for key, tensor in load_file(weights).items()}, weights, {"format": "pt"}
+    )
+    with pytest.raises(regime.ConfigError, match=r"model = 'c' is not allowed: .*not finite"):
+        regime.run(other)
+
+
+@pytest.mark.parametrize("revisions", [("main", "b@main"), ("b@main", "main")], ids=" then ".join)
+@pytest.mark.parametrize(
+    ("family", "readout", "head", "body"),
+    [
+        ("gpt2", "next-token", "lm_head.weight", "transformer.wte.weight"),
+        ("bert", "prompt", "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"),
+    ],
+)
+def test_a_head_that_left_its_embedding_is_refused(
+    family: str, readout: str, head: str, body: str, revisions: tuple[str, str], tmp_path: Path, monkeypatch
+) -> None:
+    """Its config.json still says tied: loaded into a model whose two are one, one of them would overwrite the other."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for name in ("a", "b"):
+        tiny.write(tmp_path / name, family, language_model=True)
+    config = CheckpointConfig(model="a", revisions=revisions, **TEXTS | {"readout": readout})
+    path = tmp_path / "b" / "model.safetensors"
+    weights = load_file(path)
+    save_file(weights | {head: weights[body].clone()}, path, {"format": "pt"})
+    assert regime.run(config).final["kernel_change"] == 0  # a copy is the same
+    save_file(weights | {head: weights[body] + 0.05}, path, {"format": "pt"})
+    later = "a@main" if revisions[1] == "main" else revisions[1]
+    with pytest.raises(regime.ConfigError, match=f"revisions: {later} is not allowed: .*({body} and {head}|{head} and {body})"):
+        regime.run(config)
+
+
+def test_tensors_that_a_model_cannot_hold_are_refused() -> None:
+    """Two parameters in one memory are no tied ones, and yet the last that is loaded wins."""
+    model, other = (torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)) for _ in range(2))
+    checkpoints._overwrite(model, other)
+    model[1].weight.data = model[0].weight.data
+    with pytest.raises(ValueError, match=r"^another architecture: 0\.weight cannot take the values that it has here$"):
+        checkpoints._overwrite(model, other)
 
 
 @pytest.mark.parametrize(("readout", "word"), [("mean", "the"), ("prompt", "it")])
@@ -148,6 +222,33 @@ def test_too_little_memory_is_told_with_what_would_fit(monkeypatch: pytest.Monke
     monkeypatch.setenv("REGIME_MAX_BYTES", "1000")
     with pytest.raises(regime.ConfigError, match="nothing smaller of this model fits"):
         regime.estimate(config)
+
+
+def measuring(root: Path, options: dict) -> Callable[[], object]:
+    """Two revisions, after a small run that has everything imported."""
+    os.environ["REGIME_MODELS_DIR"] = str(root)
+    regime.run(CheckpointConfig(revisions=SHORT[:2], samples=8))
+    return partial(regime.run, CheckpointConfig(model="wide", revisions=("a", "b"), task="sentiment", **options))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "options"),
+    [
+        ("gpt2", {"vocab_size": 30_000, "n_embd": 32}, {"readout": "next-token", "samples": 16, "max_tokens": 32}),
+        ("bert", {"hidden_size": 256, "intermediate_size": 1024}, {"readout": "mean", "samples": 64, "max_tokens": 32}),
+        ("bert", {"hidden_size": 256, "vocab_size": 40_000}, {"readout": "mean", "samples": 8, "max_tokens": 16}),
+    ],
+    ids=["logits", "Jacobians", "weights"],
+)
+def test_a_run_takes_the_memory_that_is_told(family: str, fields: dict, options: dict, tmp_path: Path, monkeypatch) -> None:
+    """Whatever most of it goes to."""
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for seed, name in enumerate("ab"):
+        tiny.write(tmp_path / "wide" / name, family, language_model=family == "gpt2", seed=seed, **fields)
+    config = CheckpointConfig(model="wide", revisions=("a", "b"), task="sentiment", **options)
+    told = regime.estimate(config).bytes
+    taken = peak(measuring, tmp_path, options, threads=1)
+    assert 0.5 * told < taken < 1.5 * told
 
 
 def test_too_little_time_is_told_with_what_there_is_to_change() -> None:
@@ -209,4 +310,25 @@ def test_the_revision_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: p
         save_file(weights, path, {"format": "pt"})
         revisions = ("main", "later" if "@" in name else "two@main")
         with pytest.raises(ValueError, match=f"model = '{name}' is not allowed: .*not finite"):
+            regime.run(CheckpointConfig(model="one", revisions=revisions, **TEXTS))
+
+
+@pytest.mark.parametrize("how", ["lacking", "misnamed", "cut off", "no config"])
+def test_the_revision_that_is_broken_is_named(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_MODELS_DIR", str(tmp_path))
+    for place in ("one", "one/later"):
+        tiny.write(tmp_path / place, "bert", language_model=False)
+    path, message = tmp_path / "one" / "later" / "model.safetensors", "its model.safetensors is damaged or cut off"
+    if how in ("lacking", "misnamed"):
+        weights, lost = load_file(path), "encoder.layer.1.output.dense.weight"
+        message = f"its weights lack {lost}"
+        aside = weights.pop(lost)
+        save_file(weights | ({"odd": aside} if how == "misnamed" else {}), path, {"format": "pt"})
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-10])
+    else:
+        path.with_name("config.json").write_text("{}")
+        message = "its model_type is None"
+    for revisions in (("main", "later"), ("later", "main")):
+        with pytest.raises(regime.ConfigError, match=f"^model = 'one@later' is not allowed: {message}"):
             regime.run(CheckpointConfig(model="one", revisions=revisions, **TEXTS))

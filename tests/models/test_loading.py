@@ -231,6 +231,10 @@ def spoil(folder: Path, how: str) -> None:
         case "index":
             weights.unlink()
             (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../../x.safetensors"}}))
+        case "shard":
+            weights.rename(folder / "model-00001-of-00002.safetensors")
+            parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
         case "integers":
             rewrite(folder, lambda tensors: tensors.update({QUERY: (300 * tensors[QUERY]).to(torch.int8)}))
         case "device":
@@ -254,6 +258,7 @@ SPOILED = {
     "header": "its model.safetensors is damaged or cut off",
     "not safetensors": "its model.safetensors is damaged or cut off",
     "index": "names no safetensors files",
+    "shard": "its model-00002-of-00002.safetensors is missing; fetch it again",
     "device": "its config.json is a device or a pipe; allowed: files",
     "pipe": "its special_tokens_map.json is a device or a pipe",
     "deep config": "its config.json is not a JSON object",

@@ -70,20 +70,14 @@ def tokenizer(masked: bool) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", bos_token="<s>")
 
 
-def write(folder: Path, family: str, *, language_model: bool, seed: int = 0) -> Path:
-    """Save a random model of the family there, as `save_pretrained` does."""
+def write(folder: Path, family: str, *, language_model: bool, seed: int = 0, **fields: object) -> Path:
+    """Save a random model of the family there, as `save_pretrained` does; `fields` are of its configuration."""
     masked = family in MASKED
     words = tokenizer(masked)
     length = "n_positions" if family == "gpt2" else "max_position_embeddings"
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=len(words) + 8,  # Qwen's tokenizer adds tokens of its own
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        **{length: 160},
-        **SMALL[family],
-    )
+    vocabulary = {"vocab_size": len(words) + 8}  # Qwen's tokenizer adds tokens of its own
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = AutoConfig.for_model(family, **vocabulary | special | {length: 160} | SMALL[family] | fields)
     kind = AutoModel if not language_model else AutoModelForMaskedLM if masked else AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
