@@ -1,6 +1,8 @@
 """The page under a hand that is slow, rests, or presses at a bad moment."""
 
 import re
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.ui.test_browser import (  # noqa: F401
     visit,
     watched,
 )
+from tests.ui.wire import Wire
 
 LONG = {"Steps": 20_000, "Measure_every": 200}
 FOCUSED = "document.activeElement.dataset.do ?? document.activeElement.textContent"
@@ -174,3 +177,32 @@ def test_another_map_begins_without_the_last_ones_cell_and_with_its_own_values(p
     assert page.locator(".x-ticks:visible span").all_text_contents() == ["1001", "1003"]
     cells.hover(position={"x": 5, "y": 5})
     expect(told).to_contain_text("Width 1001, Output scale \u03b1 1.2345:")
+
+
+@pytest.mark.parametrize(("tab", "kind"), [("Train", "toy"), ("Map", "sweep")])
+def test_a_run_is_held_where_the_connection_breaks_and_goes_on_when_it_is_back(browser, server, tab, kind):  # noqa: F811
+    wire, there = Wire(urlsplit(server.url).port), browser.new_page()
+    visit(there, replace(server, url=f"http://127.0.0.1:{wire.port}/"), tab)
+    bar = there.locator(".progress").locator("visible=true")
+    if kind == "toy":
+        press(there, "Pin")
+        settings(there, Steps=1000)
+    else:
+        labelled(there, "Horizontal values").fill("8, 16, 24")
+        labelled(there, "Vertical values").fill("0.25, 1, 4")
+        settings(there, Steps=2000)
+    there.evaluate("window.here = true")
+    press(there, "Run")
+    expect(bar).to_contain_text(re.compile(r"of (9|1000).* left"), timeout=MINUTES)
+    wire.cut()
+    expect(there.locator(".offline")).to_have_text(re.compile("No connection"))
+    wire.mend()
+    expect(bar).to_contain_text("paused", timeout=MINUTES)
+    expect(there.locator(".offline")).to_be_empty()
+    press(there, "Continue")
+    ended(there, kind)
+    assert there.evaluate("window.here"), "the page was not loaded anew"
+    if kind == "toy":
+        expect(there.get_by_role("button", name="Unpin", exact=True)).to_be_visible()
+    there.close()
+    wire.cut()

@@ -160,6 +160,9 @@ const redrawAll = () => Object.values(tabs).forEach(tab => tab.redraw());
 new MutationObserver(redrawAll).observe(document.body, { attributeFilter: ['class'] });
 addEventListener('resize', redrawAll);
 document.addEventListener('toggle', redrawAll, true);
+document.addEventListener('regime-broken', () => Object.values(tabs).forEach(tab => {
+  if (tab.before || tab.run.status === 'running') tab.ask('all');
+}));
 document.addEventListener('click', redrawAll);  // what a button that was held down has kept back
 
 // The tab that an element stands in, which keeps what it knows while its elements come and go.
