@@ -17,7 +17,6 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in app.py
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # what tests leave behind goes with this process, which workers share
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # but pytest's own folders stay, to be looked at
     TEMPORARY = tempfile.TemporaryDirectory(prefix="regime-tests-")
     os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY.name
 

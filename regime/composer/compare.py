@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from regime.composer.monitor import Monitor, Outputs
-from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, widened
+from regime.kernels.jacobian.batch import Batch, Readout, is_half, mapped, modules_of, widened
 from regime.kernels.jacobian.parameters import check_here, unwrapped
 from regime.kernels.jacobian.placed import placed
 from regime.kernels.jacobian.turns import in_turn
@@ -60,7 +60,7 @@ def compare(
         raise ValueError(f"losses = {losses!r:.80} is not allowed; allowed: two numbers, the losses before and after, or None")
     before, after = unwrapped(before), unwrapped(after)
     start, end = losses or (None, None)
-    with in_turn(before, after):
+    with in_turn(before, after, *modules_of(readout)):
         then = _others(before, after)
         check_calls(before, batch, readout)
         if not any(map(is_half, then.values())):  # the finer of the two says in which precision both are passed

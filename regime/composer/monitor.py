@@ -11,7 +11,7 @@ from torch import nn
 
 from regime.config import MonitorConfig
 from regime.errors import SEEDS, check_integer, is_finite, is_integer, show
-from regime.kernels.jacobian.batch import Batch, Projected, Readout
+from regime.kernels.jacobian.batch import Batch, Projected, Readout, modules_of
 from regime.kernels.jacobian.parameters import unwrapped
 from regime.kernels.jacobian.turns import in_turn
 from regime.kernels.projection import PROJECTIONS
@@ -88,7 +88,7 @@ class Monitor:
             self.source += f"; {projections} random projections of its outputs"
         self._began = time.perf_counter()
         check_calls(model, batch, readout)
-        with in_turn(unwrapped(model)):
+        with in_turn(unwrapped(model), *modules_of(readout)):
             watched = _watched(model, batch, readout, chunk, outputs, projections, seed)
             self.estimate = _estimate(watched)
             _check_memory(self.estimate, watched)
@@ -130,7 +130,7 @@ class Monitor:
             ValueError: as for a Monitor of the same arguments, except where there is no memory for it.
         """
         check_calls(model, batch, readout)
-        with in_turn(unwrapped(model)):
+        with in_turn(unwrapped(model), *modules_of(readout)):
             return _estimate(_watched(model, batch, readout, chunk, outputs, projections, seed))
 
     def view(self) -> dict[str, object]:
@@ -158,7 +158,7 @@ class Monitor:
         losses = {} if loss is None else {"train_loss": torch.tensor([_number(loss)], dtype=torch.float64, device="cpu")}
         if history and ("train_loss" in history[0].measures) != bool(losses):
             raise ValueError("loss: pass it at the start and at every measurement, or never")
-        with in_turn(self.observer.model):
+        with in_turn(self.observer.model, *modules_of(self.observer.readout)):
             sight = self.observer.observe()
         now = snapshot([self.observer], [sight], step=step, fraction=1.0, time=float(step), losses=losses)
         return self._recorder.record(now, time.perf_counter() - self._began, 0.0)

@@ -37,6 +37,12 @@ def at_once(work: Generator[object, None, Value]) -> Value:
             return end.value
 
 
+def with_threads(count: int) -> None:
+    """Compute with so many threads in this one: each has a number of its own, and a new one the number that was set last."""
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 class Ahead(Generic[Item]):
     """The items of a generator, computed in a thread of their own: who waits for one can say so, or leave."""
 
@@ -64,8 +70,7 @@ class Ahead(Generic[Item]):
         return come.result()
 
     def _advance(self, threads: int) -> Item:
-        if torch.get_num_threads() != threads:  # each thread has a number of its own
-            torch.set_num_threads(threads)
+        with_threads(threads)
         return next(self._items)
 
     def items(self) -> Iterator[Item | None]:
@@ -111,7 +116,7 @@ def in_pieces(work: Callable[[Callable[[Item], None]], None]) -> Iterator[Item]:
     wanted, there = threading.Semaphore(0), threading.Semaphore(0)
     items: list[Item] = []
     errors: list[BaseException] = []
-    ended = stopped = False
+    ended, stopped, threads = False, False, torch.get_num_threads()
 
     def hand_over(item: Item) -> None:
         items.append(item)
@@ -123,6 +128,7 @@ def in_pieces(work: Callable[[Callable[[Item], None]], None]) -> Iterator[Item]:
     def run() -> None:
         nonlocal ended
         wanted.acquire()
+        with_threads(threads)
         try:
             if not stopped:
                 work(hand_over)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import starmap
-from threading import Lock
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ ALONE = 3
 """Cost of passing examples one at a time, relative to passing them together (measured)."""
 LEAST = 2**16
 """Bytes of workspace, at least."""
-_counting = Lock()
 """Counting sets flags of the whole process, and puts back what it found: one thread at a time, or they stay set."""
 OVERHEAD = 0.005
 """Seconds around every pass."""
@@ -182,7 +180,7 @@ def forward_operations(model: nn.Module, batch: Batch, readout: Readout | None) 
     Args:
         model, batch, readout: as in `evaluate`.
     """
-    with undisturbed(model), _counting, _Operations() as operations:
+    with undisturbed(model), _Operations() as operations:
         evaluate(model, batch, readout)
     return operations.total / 2 / size(batch)
 

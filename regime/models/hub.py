@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm, validate_repo_id
 
-from regime.models.cache import make_room
+from regime.models.cache import room
 from regime.models.checks import CONFIG, INDEX, WEIGHTS, ModelError, check_config, check_files, check_size, is_shard, read_json
 from regime.resources.limits import limits
 
@@ -92,14 +92,14 @@ def fetch(name: str, repository: str, revision: str, known: str, *, trusted: boo
         wanted = _wanted(list(sizes))
         if not trusted:
             check_size(name, info.safetensors.total if info.safetensors else 0, sum(sizes[file] for file in wanted))
-        make_room(name, repository, info.sha, sum(sizes[file] for file in wanted))
-        settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
-        config = yield from answer.wait(hf_hub_download, repository, CONFIG, **settings)
-        check_config(name, read_json(name, Path(config)))
         whole.total = sum(sizes[file] for file in wanted)
-        for file in wanted:
-            yield from whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
-            whole.settle(sizes[file])
+        settings = {"revision": info.sha, "token": False, "endpoint": endpoint}
+        with room(name, repository, info.sha, whole.total):
+            config = yield from answer.wait(hf_hub_download, repository, CONFIG, **settings)
+            check_config(name, read_json(name, Path(config)))
+            for file in wanted:
+                yield from whole.wait(hf_hub_download, repository, file, tqdm_class=whole.bar(), **settings)
+                whole.settle(sizes[file])
     card = info.card_data.get("license") if info.card_data else None
     return Fetched(Path(config).parent, info.sha, str(card or "not stated"))
 

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import NamedTuple
 
 import torch
@@ -41,12 +41,13 @@ from regime.models.checks import (
 from regime.models.quantized import unpacking
 from regime.models.skeleton import check_filled, check_skeleton, check_understood, skeleton
 from regime.models.sources import available, here, offline, shipped, subfolders
+from regime.resources.draws import OwnDraws
 
 INNER = re.compile(r"(?<![\w.])/|[A-Za-z]:\\|<\w+ |\.py\b|object at 0x")
 """A path of this machine, a class or an object of Python in what a library says: none of a visitor's business."""
 OPTIONS = {"local_files_only": True, "trust_remote_code": False}
-_LOADING = Lock()
-"""Making a model goes through the global state of transformers, and of torch where its weights are drawn."""
+LOADING = RLock()
+"""Making a model goes through the global state of transformers."""
 
 
 class Pretrained(NamedTuple):
@@ -84,8 +85,7 @@ def load(name: str, revision: str = MAIN, *, language_model: bool = False) -> Pr
     """
     found = find_model(name, revision)
     held = fingerprint(found.folder)
-    with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.manual_seed(0)  # of what the files lack, and no readout uses
+    with LOADING, OwnDraws(0), torch.device("cpu"):  # files may lack what no readout uses
         return _read(at_revision(name, revision), found, language_model, held)
 
 
@@ -102,9 +102,8 @@ def fresh(name: str, revision: str = MAIN, *, language_model: bool = False, seed
         ModelError: as `load` does.
     """
     found = find_model(name, revision)
-    with _LOADING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with LOADING, OwnDraws(seed), torch.device("cpu"):
         config = _config(at_revision(name, revision), found, language_model)
-        torch.manual_seed(seed)
         model = _class(found, language_model).from_config(config, dtype=torch.float32).eval()
         return Pretrained(model, _tokenizer(name, found), found.source)
 

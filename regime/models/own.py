@@ -11,7 +11,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from regime.config.own import blamed, find
 from regime.errors import ConfigError
-from regime.models.loading import Pretrained, check_tokens
+from regime.models.loading import LOADING, Pretrained, check_tokens
+from regime.resources.draws import OwnDraws
 
 Tokenize = Callable[[str], Sequence[int]]
 TRIED = "A text to try a model on."
@@ -86,7 +87,7 @@ def load_own(path: str, seed: int) -> Pretrained:
         ConfigError: it cannot be imported or made, or does not give hidden states of tokens.
     """
     make = find("model", path, made=False)
-    with blamed("model", path), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with LOADING, blamed("model", path), torch.random.fork_rng(devices=[]), OwnDraws(seed), torch.device("cpu"):
         torch.manual_seed(seed)
         model, tokenize = make()
         model = model.float().eval()

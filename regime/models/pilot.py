@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import torch
@@ -78,6 +79,7 @@ class Pilot:
 
 
 _PILOTS: OrderedDict[tuple[Any, ...], Pilot] = OrderedDict()
+_KEEPING = Lock()
 
 
 def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:
@@ -92,11 +94,13 @@ def pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> 
     length = inputs["input_ids"].shape[1]
     names = (config.model, config.revision, config.readout, config.trainable, config.outputs, config.optimizer)
     key = (*names, length, str(inputs["input_ids"].device))
-    if key not in _PILOTS:
-        _PILOTS[key] = _pilot(config, model, inputs, chunk)
-        while len(_PILOTS) > CACHED:
-            _PILOTS.popitem(last=False)
-    return _PILOTS[key]
+    if (known := _PILOTS.get(key)) is None:
+        known = _pilot(config, model, inputs, chunk)
+        with _KEEPING:
+            _PILOTS[key] = known
+            while len(_PILOTS) > CACHED:
+                _PILOTS.popitem(last=False)
+    return known
 
 
 def _pilot(config: ProbeConfig, model: nn.Module, inputs: Inputs, chunk: int) -> Pilot:

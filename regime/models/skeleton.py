@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.initialization import no_init_weights
 
 from regime.models.checks import FLOAT32, ModelError, Stored, check_size
 from regime.resources.limits import limits
@@ -14,7 +13,7 @@ from regime.resources.memory import MEMORY
 
 def skeleton(kind: type, config: PretrainedConfig) -> PreTrainedModel:
     """Build the model that a configuration describes on the meta device: names and shapes alone."""
-    with torch.device("meta"), no_init_weights():
+    with torch.device("meta"):
         return kind.from_config(config)
 
 

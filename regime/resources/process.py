@@ -46,8 +46,9 @@ def _settings(wanted: list[tuple[Any, str, Any]]) -> Iterator[None]:
     try:
         yield
     finally:
-        for (of, name, _), value in zip(wanted, before, strict=True):
-            setattr(of, name, value)
+        for (of, name, own), value in zip(wanted, before, strict=True):
+            if getattr(of, name) == own:  # what somebody else has set meanwhile stays
+                setattr(of, name, value)
 
 
 def _single() -> AbstractContextManager:

@@ -9,7 +9,9 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -493,6 +495,22 @@ def test_of_the_models_that_were_fetched_the_one_used_longest_ago_goes(bert: Pat
         with pytest.raises(ModelError, match=r"allowed: at most .* GB on the disk"):
             loading.find_model("org/two")
     assert folders["org/one"].exists()
+
+
+@pytest.mark.usefixtures("online")
+def test_what_somebody_else_fetches_stays_where_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FETCHED", {})
+    monkeypatch.setattr(cache, "_coming", Counter())
+    monkeypatch.setenv("REGIME_CACHE_BYTES", "100")
+    with ExitStack() as fetching:
+        for name in ("one", "two"):
+            fetching.enter_context(cache.room(name, f"org/{name}", COMMIT, 40))
+        with pytest.raises(ModelError, match=r"'three' is not allowed while others are fetched .* try later"):
+            fetching.enter_context(cache.room("three", "org/three", COMMIT, 40))
+        assert len(cache._FETCHED) == 2
+    monkeypatch.setattr(cache, "_delete", lambda *_: None)
+    with cache.room("three", "org/three", COMMIT, 40):
+        assert list(cache._FETCHED) == [("org/two", COMMIT), ("org/three", COMMIT)]
 
 
 REFUSED = {

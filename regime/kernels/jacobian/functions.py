@@ -1,13 +1,13 @@
 """What calls of torch functions take and do."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 FACTS = {"dim", "size", "stride", "numel", "element_size", "data_ptr", "storage_offset", "untyped_storage", "is_contiguous"} | {
     "is_floating_point", "is_complex", "is_inference", "get_device", "requires_grad_", "register_hook", "__len__", "__get__",
@@ -21,7 +21,17 @@ SETTINGS = {type(None), bool, int, float, str, torch.dtype, torch.device}
 
 
 class EagerMode(TorchDispatchMode):
-    """A mode under which nothing is compiled: to say so to the compiler at every operation takes time, and loads it."""
+    """A mode under which nothing is compiled: to say so to the compiler at every operation takes time, and loads it.
+
+    Torch's own entry sets flags of the whole process, which threads leave set.
+    """
+
+    def __enter__(self) -> Self:
+        _push_mode(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _pop_mode()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

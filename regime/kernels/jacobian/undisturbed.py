@@ -7,11 +7,11 @@ also be compiled, take a fused path that hides its layers, or switch autocast on
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property
+from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import _pop_mode, _push_mode
 from torch.utils._pytree import tree_map
 
 from regime.kernels.jacobian.attributes import memory_of, view_like
@@ -34,13 +34,13 @@ def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[
     each pass begins with them. Passes run eagerly, without autocast, without the fused paths of attention, and without hooks on
     gradients. Several threads take turns at networks that share a module.
     """
-    with ExitStack() as all_of_them:
+    own = [unwrapped(module) for module in modules_of(readout)]
+    with in_turn(unwrapped(model), *own), ExitStack() as all_of_them:  # all at once: no circle waits
         passes = all_of_them.enter_context(_undisturbed(unwrapped(model)))
-        own = [*modules_of(readout)]
         known = set(model.modules()) if own else ()
         for module in own:
             if module not in known:
-                all_of_them.enter_context(_undisturbed(unwrapped(module)))
+                all_of_them.enter_context(_undisturbed(module))
         yield passes
 
 
@@ -95,6 +95,8 @@ class Passes:
         """Told of every result, where somebody asks."""
         self.random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
         self.drew = False
+        self.thread = get_ident()
+        """The measurer's: what other threads pass meanwhile is no business of its."""
         self.depth = 0
         self.modes = ExitStack()
         self.hooks: list[Any] = []
@@ -126,6 +128,8 @@ class Passes:
 
     def _before(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
         del module
+        if get_ident() != self.thread:
+            return None
         self.depth += 1
         if self.depth > 1:
             return None  # a network that calls itself
@@ -139,13 +143,8 @@ class Passes:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        # pushed by hand: entering a dispatch mode sets flags of the whole process, which threads leave set
-        _push_mode(_Eyes(self))
-        try:
-            with _Plain(self):
-                yield
-        finally:
-            _pop_mode()
+        with _Eyes(self), _Plain(self):
+            yield
 
     def watched(self, readout: Callable | None) -> Callable | None:
         """Return a readout that is seen as a part of the pass."""
@@ -153,6 +152,8 @@ class Passes:
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> None:
         del module, args, output
+        if get_ident() != self.thread:
+            return
         self.depth -= 1
         if not self.depth:
             self.modes.close()

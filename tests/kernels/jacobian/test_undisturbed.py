@@ -707,3 +707,46 @@ def test_a_network_that_rescales_a_weight_once_is_told_to_do_so_before(measure: 
         measure(model, x)
     model(x)
     measure(model, x)
+
+
+def test_measurements_whose_readouts_use_each_others_networks_take_turns() -> None:
+    a, b, x = nn.Linear(4, 4), nn.Linear(4, 4), torch.randn(8, 4)
+
+    def measure(model: nn.Module, other: nn.Module) -> None:
+        readout = lambda outputs, _: other(outputs)  # noqa: E731
+        for step in range(15):
+            regime.empirical_ntk(model, x, readout=readout)
+            if step % 5 == 0:
+                regime.Monitor(model, x, readout)
+
+    threads = [threading.Thread(target=measure, args=pair, daemon=True) for pair in ((a, b), (b, a))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_another_threads_passes_through_a_network_that_is_measured_are_its_own() -> None:
+    net, x = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)), torch.randn(16, 8)
+    expected, ended, errors = regime.empirical_ntk(net, x).total, threading.Event(), []
+
+    def use() -> None:
+        while not ended.is_set():
+            try:
+                net(x)
+            except Exception as error:
+                errors.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert torch.equal(regime.empirical_ntk(net, x).total, expected)
+    finally:
+        ended.set()
+        thread.join()
+    assert errors == []
+    assert not net._forward_hooks
+    assert not net._forward_pre_hooks
+    assert torch.equal(regime.empirical_ntk(net, x).total, expected)
