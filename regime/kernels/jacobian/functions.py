@@ -1,7 +1,7 @@
 """What calls of torch functions take and do."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class EagerMode(TorchDispatchMode):
     Torch's own entry sets flags of the whole process, which threads leave set.
     """
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> TorchDispatchMode:
         _push_mode(self)
         return self
 

@@ -35,7 +35,9 @@ def undisturbed(model: nn.Module, readout: Callable | None = None) -> "Iterator[
     gradients. Several threads take turns at networks that share a module.
     """
     own = [unwrapped(module) for module in modules_of(readout)]
-    with in_turn(unwrapped(model), *own), ExitStack() as all_of_them:  # all at once: no circle waits
+    with ExitStack() as all_of_them:
+        if own:  # all at once: no circle waits
+            all_of_them.enter_context(in_turn(unwrapped(model), *own))
         passes = all_of_them.enter_context(_undisturbed(unwrapped(model)))
         known = set(model.modules()) if own else ()
         for module in own:
