@@ -15,7 +15,7 @@ from regime.kernels.jacobian.layer import LayerJacobian
 from regime.kernels.jacobian.parameters import owned
 from regime.kernels.jacobian.part import real
 from regime.kernels.jacobian.undisturbed import undisturbed
-from regime.kernels.request import check_calls
+from regime.kernels.request import check_calls, check_layers
 from regime.kernels.spectrum import lanczos_top
 from regime.resources.process import full_precision
 
@@ -56,6 +56,7 @@ class Linearization:
             ValueError: as `regime.empirical_ntk` does.
         """
         check_calls(model, batch, readout)
+        check_layers(layers)
         batch = cloned(batch)  # layers keep what they were given
         with undisturbed(model, readout):
             jacobians = {
@@ -87,6 +88,8 @@ class Linearization:
         n = len(self.outputs)
         try:
             index = chosen if isinstance(chosen, slice) else torch.as_tensor(chosen, device="cpu")
+            if isinstance(index, Tensor) and index.dtype == torch.uint8:
+                index = index.long()  # places, as NumPy has them; torch would take a mask
             rows = torch.arange(n, device="cpu")[index]
         except (IndexError, RuntimeError, TypeError, ValueError):
             rows = None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from regime.errors import SEEDS, check_integer
+from regime.errors import SEEDS, check_integer, show
 from regime.kernels.jacobian.batch import Batch, Projected, Readout, check_batch, fixed, size
 from regime.kernels.jacobian.heads import Heads, find_heads, head_names
 from regime.kernels.jacobian.parameters import ROOT, TOTAL, Group, Layers, blocks_of, owned
@@ -51,10 +51,7 @@ class Request:
         if self.other is not None:
             check_calls(self.model, self.other, None, "other")
             object.__setattr__(self, "other", fixed(self.other))
-        globs = self.layers
-        if globs is not None and not (isinstance(globs, list | tuple) and all(isinstance(glob, str) for glob in globs)):
-            some = globs if isinstance(globs, str) else "encoder.*"
-            raise ValueError(f"layers = {globs!r:.80} is not allowed; allowed: a list of globs, such as [{some!r}]")
+        check_layers(self.layers)
         for name, limits in LIMITS.items():
             if not (name == "memory" and self.memory is None):
                 check_integer(name, getattr(self, name), *limits)
@@ -93,6 +90,13 @@ class Request:
     def projected(self, count: int, seed: int) -> "Request":
         """The trace of so many random signs of the outputs."""
         return replace(self, readout=Projected(self.readout, int(count), int(seed)), outputs="trace")
+
+
+def check_layers(layers: object) -> None:
+    """Refuse what is no list of globs, and no None; raises ValueError. A text's letters would be globs of their own."""
+    if layers is not None and not (isinstance(layers, list | tuple) and all(isinstance(glob, str) for glob in layers)):
+        some = layers if isinstance(layers, str) else "encoder.*"
+        raise ValueError(f"layers = {show(layers)} is not allowed; allowed: a list of globs, such as [{show(some)}]")
 
 
 def check_calls(model: nn.Module, batch: Batch, readout: Readout | None, name: str = "batch") -> None:

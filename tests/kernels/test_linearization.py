@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -155,6 +156,13 @@ def test_what_is_no_direction_is_refused(call: Callable[[Linearization], Any], s
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("layers", ["02", "0", {"0"}, [0]])
+def test_layers_that_are_no_list_of_globs_are_refused(layers: object) -> None:
+    """The letters of a text would be globs: "02" was the layers 0 and 2, and no layer 02."""
+    with pytest.raises(ValueError, match="a list of globs"):
+        Linearization.of(small(), torch.randn(9, 4), layers=layers)
+
+
 def test_directions_may_leave_out_what_does_not_move() -> None:
     torch.manual_seed(0)
     model = small()
@@ -238,11 +246,15 @@ def test_tensors_without_entries_of_their_own_are_refused(change: Callable, said
         _ = linear @ {next(iter(linear.parameters)): {"weight": change(torch.zeros(2, 4))}}
 
 
-@pytest.mark.parametrize("chosen", [(0, 2), (2,), [2, 0], torch.tensor([1, 3]), [True, False, True, False], slice(1, 3)])
+BYTES = np.array([3, 1, 0], dtype=np.uint8)
+LISTS = [(0, 2), (2,), [2, 0], torch.tensor([1, 3]), [True, False, True, False], slice(1, 3), BYTES]
+
+
+@pytest.mark.parametrize("chosen", LISTS)
 def test_some_examples_are_those_of_the_batch_that_a_list_of_them_names(chosen: object) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double(), torch.randn(4, 3).double()
-    places = torch.arange(4)[chosen if isinstance(chosen, slice) else torch.as_tensor(chosen)].tolist()
+    places = np.arange(4)[chosen if isinstance(chosen, slice) else np.asarray(chosen)].tolist()
     linear, some = Linearization.of(model, x), Linearization.of(model, x[places])
     got, direction = linear.rows(chosen), linear.vjp(torch.ones(4, 2).double())
     assert got.shape == some.shape
