@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from regime.measures.verdict import UNLEARNED, Verdict
+from regime.measures.verdict import FEW, UNLEARNED, Verdict
 from regime.record.report import Report
 from regime.sweep.cell import Cell
 from regime.sweep.findings import Contour, Law
@@ -11,7 +11,7 @@ from regime.sweep.report import SweepReport
 
 SHOWN = 10
 """Cells that are listed; more are counted."""
-ABSTAINED = ("diverged", "nothing moved", "no kernel", "no gap", UNLEARNED)
+ABSTAINED = ("diverged", "nothing moved", "no kernel", "no gap", FEW, UNLEARNED)
 """Reasons of "no verdict" that a verdict gives in place of how far its seeds agree."""
 
 

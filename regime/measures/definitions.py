@@ -53,6 +53,7 @@ REASONS = {
     "gap": "the function has not moved yet",
     "alike": "the outputs moved alike at all probe points: there is no variance to foresee",
     "kernel": "the kernel is zero on the probe points, at the start or now",
+    "large": "the kernel is larger than its precision holds, at the start or now",
     "centered": "the centered kernel is zero: the kernel is constant over the probe points, at the start or now",
     "missing": "not part of the function: no gradient reaches it",
     "representation": "no representation of the examples here",

@@ -80,6 +80,7 @@ class _Measuring:
     def __init__(self, baseline: Baseline, now: Snapshot) -> None:
         self.baseline, self.now, self.start = baseline, now, baseline.start
         self.kernel = total(now)
+        self.finite = bool(torch.stack([self.kernel, baseline.kernel]).isfinite().all())
         self.undefined: dict[str, str] = dict(now.undefined)
         self.rounding: dict[str, Tensor] = dict(now.floors)
         self.drawn: dict[str, Tensor] = {}
@@ -109,7 +110,7 @@ class _Measuring:
             model["projection_error"] = self._projected(list(now.linear.items()))
         model["kernel_velocity"] = self._velocity(previous)
         model["effective_rank"] = effective_rank(self.kernel)
-        self.undefined["effective_rank"] = REASONS["kernel"]
+        self.undefined["effective_rank"] = self._lost(list(now.blocks))
         if now.train is not None:
             model |= self._alignments(now.train)
         linear = now.linear.get(TWIN_GAP, next(iter(now.linear.values())))
@@ -179,12 +180,17 @@ class _Measuring:
         if previous is None or self.now.time <= previous[0]:
             self.undefined["kernel_velocity"] = REASONS["velocity"]
             return torch.full_like(self.kernel[:, 0, 0], torch.nan)
-        self.undefined["kernel_velocity"] = REASONS["kernel"]
+        self.undefined["kernel_velocity"] = self._lost(list(self.now.blocks))
         return kernel_distance(self.kernel, previous[1]) / (self.now.time - previous[0])
 
     def _present(self, members: Sequence[str]) -> Layers:
         """The layers that have a kernel, at the start or now."""
         return tuple(layer for layer in members if layer in self.now.kernels or layer in self.start.kernels)
+
+    def _lost(self, members: Sequence[str]) -> str:
+        """Why a kernel of some layers cannot be compared, where it cannot: it is zero, or not finite."""
+        kernels = (part[layer] for part in (self.now.kernels, self.start.kernels) for layer in members if layer in part)
+        return REASONS["kernel" if self.finite or all(bool(kernel.isfinite().all()) for kernel in kernels) else "large"]
 
     def _compare(self, rows: Sequence[Sequence[str]]) -> None:
         """Compare the kernels of all rows with those of the start, as many at once as are small together."""
@@ -208,7 +214,7 @@ class _Measuring:
         if not present and not here:
             self._explain(dict.fromkeys(ROW, REASONS["missing"]), prefix)
             return row
-        reasons = dict.fromkeys(ROW, REASONS["kernel"])
+        reasons = dict.fromkeys(ROW, self._lost(members))
         rounding = ROUNDING * now.rounding
         if present:
             own, found = self.compared[present]

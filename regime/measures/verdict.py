@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regime.measures.definitions import REASONS
+
 LAZY_BELOW = 0.1
 """Kernel and gap below this: lazy."""
 RICH_ABOVE = 0.5
@@ -25,6 +27,19 @@ AXIS = (0.01, 10.0)
 OVER = 100.0
 """A kernel change or a gap beyond it is said to be over it."""
 
+FEW = "too few points"
+"""What is said where evidence hangs on a few probe points."""
+ADVICE = {
+    "diverged": "Lower the step size",
+    "nothing moved": "Train for some steps",
+    "no gap": "Read kernel and representation change by themselves; for a verdict, let gradients flow as outputs depend",
+    "no kernel": "Start where outputs depend on parameters, as with a head that is not zero: change is relative to the start",
+    FEW: "Take more probe points, some of which training changes",
+    REASONS["centered"]: "Take probe points that differ from one another",
+    REASONS["large"]: "Take smaller inputs or weights, or double precision",
+}
+"""What to do where there is no verdict; of a kernel that is undefined, by the reason where there is more to say."""
+
 Label = Literal["lazy", "mixed", "rich", "no verdict"]
 
 
@@ -37,6 +52,8 @@ class Evidence(NamedTuple):
     """Of the mean, over the choice of probe points too; None where that is not defined."""
     rounding: float = 0.0
     """How far rounding alone may have moved it."""
+    missing: str = ""
+    """Why it is undefined in a seed, where it is."""
 
     @property
     def mean(self) -> float:
@@ -138,13 +155,11 @@ def judge(
     """
     count = len(kernel.seeds)
     if diverged:
-        return _abstain("diverged", ["Training diverged: the loss is no longer a finite, bounded number"], count)
+        return _abstain("diverged", "Training diverged: the loss is no longer a finite, bounded number", count)
     if cut:
-        return _abstain("no gap", [f"{gap.name} is undefined: {cut}"], count)
-    if not all(isfinite(value) for value in (*kernel.seeds, *gap.seeds)) or kernel.interval is None or gap.interval is None:
-        if moved and all(isfinite(value) for value in gap.seeds):
-            return _abstain("no kernel", [f"{kernel.name} is undefined: the kernel is zero at the start or now"], count)
-        return _abstain("nothing moved", ["The function has not moved yet, so there is no gap to judge"], count)
+        return _abstain("no gap", f"{gap.name} is undefined: {cut}", count)
+    if unknown := _undefined(kernel, gap, moved=moved):
+        return _abstain(*unknown, count, ADVICE.get(kernel.missing) if unknown[0] == "no kernel" else None)
     each = [regime_index(k, g) for k, g in zip(kernel.seeds, gap.seeds, strict=True)]
     low, high = (regime_index(k, g) for k, g in zip(kernel.ends, gap.ends, strict=True))
     index = regime_index(kernel.mean, gap.mean)
@@ -198,13 +213,25 @@ def _gap_reason(gap: Evidence) -> str:
     return f"{gap.name} {_amount(gap.mean)} ({_between(gap.ends)}); {side}"
 
 
-def _abstain(agree: str, reasons: list[str], seeds: int) -> Verdict:
-    advice = {
-        "diverged": "Lower the step size",
-        "nothing moved": "Train for some steps",
-        "no gap": "Read kernel and representation change by themselves; for a verdict, let gradients flow as outputs depend",
-        "no kernel": "Start from a head that is not zero: relative change needs something to be relative to",
-    }[agree]
-    return Verdict(
-        label="no verdict", index=None, interval=None, seeds=[None] * seeds, agree=agree, reasons=reasons, advice=[advice]
-    )
+def _undefined(kernel: Evidence, gap: Evidence, *, moved: bool) -> tuple[str, str] | None:
+    """What is said where evidence is undefined, and why it is; None where it is not."""
+    lost, still = (_without(evidence) for evidence in (kernel, gap))
+    if moved and lost is not None:
+        return "no kernel", f"{kernel.name} is undefined{lost}, since {kernel.missing or REASONS['kernel']}"
+    if not moved or still is not None:
+        return "nothing moved", f"The function has not moved yet{still or ''}, so there is no gap to judge"
+    for evidence in (kernel, gap):
+        if evidence.interval is None:
+            return FEW, f"{evidence.name} hangs on too few probe points: without some of them it is undefined"
+    return None
+
+
+def _without(evidence: Evidence) -> str | None:
+    """In which seeds it is undefined, in words: nothing of all; None where it is defined in every seed."""
+    count = sum(not isfinite(value) for value in evidence.seeds)
+    return None if count == 0 else "" if count == len(evidence.seeds) else f" in {count} of {len(evidence.seeds)} seeds"
+
+
+def _abstain(agree: str, reason: str, seeds: int, advice: str | None = None) -> Verdict:
+    fields = {"index": None, "interval": None, "seeds": [None] * seeds}
+    return Verdict(label="no verdict", agree=agree, reasons=[reason], advice=[advice or ADVICE[agree]], **fields)

@@ -112,7 +112,7 @@ class Judge:
             for k, *ends in zip(chosen, low.tolist(), high.tolist(), strict=True):
                 intervals[k] = (ends[0], ends[1]) if isfinite(ends[0]) else None
         return [
-            Evidence(each.name, each.values.tolist(), ends, 0.0 if each.rounding is None else each.rounding.max().item())
+            Evidence(each.name, each.values.tolist(), ends, each.rounded, each.missing)
             for each, ends in zip(found, intervals, strict=True)
         ]
 
@@ -124,6 +124,13 @@ class _Found(NamedTuple):
     values: Float[Tensor, "S"]
     drawn: Float[Tensor, "S B"] | None
     rounding: Float[Tensor, "S"] | None
+    missing: str = ""
+    """Why it is undefined, where it is."""
+
+    @property
+    def rounded(self) -> float:
+        """How far rounding may have moved any seed's."""
+        return 0.0 if self.rounding is None else self.rounding.max().item()
 
 
 class _Part(NamedTuple):
@@ -141,7 +148,10 @@ class _Part(NamedTuple):
     def kernel(self, point: Point) -> _Found:
         measured = point.measurement
         parts = (self.row, ""), (measured.drawn, self.prefix), (measured.rounding, self.prefix)
-        return _Found(_kernel_name(self.row, turn=self.turn), *(_kernel_evidence(*part, turn=self.turn) for part in parts))
+        found = [_kernel_evidence(*part, turn=self.turn) for part in parts]
+        lost = "kernel_distance_centered" if bool(self.row["kernel_change"].isfinite().all()) else "kernel_change"
+        missing = measured.undefined.get(self.prefix + lost, "")
+        return _Found(_kernel_name(self.row, turn=self.turn), *found, missing)
 
     def gap(self, point: Point) -> _Found:
         name, measured = self.prefix + self.measure, point.measurement
@@ -165,7 +175,8 @@ def _kernel_evidence(measures: dict[str, Tensor], prefix: str = "", *, turn: boo
 
 def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:
     evidence, change = (values.mean() for values in (_kernel_evidence(model, turn=turn), model["kernel_change"]))
-    return "Kernel change" if evidence <= 1.001 * change else "Kernel turn, sqrt(2 centered distance)"
+    turned = bool(change.isfinite()) and not evidence <= 1.001 * change
+    return "Kernel turn, sqrt(2 centered distance)" if turned else "Kernel change"
 
 
 def _remarks(model: dict[str, Tensor]) -> list[str]:

@@ -653,3 +653,28 @@ def test_a_network_that_computes_nothing_is_measured() -> None:
     measures = monitor.measure(1).measures
     assert measures["kernel_change"] == 0
     assert measures["taylor_gap"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "moved", "said"),
+    [
+        (torch.eye(8), slice(0, 1), "Taylor gap hangs on too few probe points"),
+        (
+            torch.zeros(8, 8),
+            slice(None),
+            "Kernel turn, sqrt(2 centered distance) is undefined, since the centered",
+        ),
+        (1e30 * torch.eye(8), slice(None), "Kernel change is undefined, since the kernel is larger than its precision holds"),
+    ],
+)
+def test_a_verdict_that_lacks_evidence_says_which(scale: Tensor, moved: slice, said: str) -> None:
+    """Each of these kernels is none that is zero."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    monitor = regime.Monitor(model, scale)
+    with torch.no_grad():
+        model[0].weight[:, moved] += 0.1
+        model[0].bias += 0.1 * (moved == slice(None))
+    verdict = monitor.measure(1).verdict
+    assert verdict.reasons[0].startswith(said)
+    assert verdict.label == "no verdict"

@@ -7,6 +7,8 @@ import torch
 from regime.measures.intervals import interval_of_geometric_mean
 from regime.measures.verdict import AXIS, ZONES, Evidence, judge, regime_index
 
+NAN = float("nan")
+
 
 def evidence(name: str, values: list[float], interval=None, rounding: float = 0.0) -> Evidence:
     low, high = (end.item() for end in interval_of_geometric_mean(torch.tensor(values), None, 0, least=AXIS[0]))
@@ -118,6 +120,25 @@ def test_divergence_and_nothing_moved() -> None:
     still = verdict([0.0, 0.0], [float("nan")] * 2, kernel_interval=(0.0, 0.0), gap_interval=(0.0, 1.0))
     assert (diverged.label, diverged.agree, diverged.interval) == ("no verdict", "diverged", None)
     assert (still.label, still.agree) == ("no verdict", "nothing moved")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "gap", "intervals", "agree", "said"),
+    [
+        ([NAN, 0.1, NAN], [NAN, 0.1, NAN], (None, None), "no kernel", "Kernel is undefined in 2 of 3 seeds, since it is zero"),
+        ([NAN, NAN], [0.1, 0.1], (None, None), "no kernel", "Kernel is undefined, since it is zero"),
+        ([0.1, 0.1], [NAN, 0.1], (None, None), "nothing moved", "The function has not moved yet in 1 of 2 seeds, so"),
+        ([0.1], [0.1], ((0.1, 0.2), None), "too few points", "Gap hangs on too few probe points"),
+        ([0.1], [0.1], (None, (0.1, 0.2)), "too few points", "Kernel hangs on too few probe points"),
+    ],
+)
+def test_what_is_missing_is_said(kernel: list[float], gap: list[float], intervals: tuple, agree: str, said: str) -> None:
+    parts = Evidence("Kernel", kernel, intervals[0], missing="it is zero"), Evidence("Gap", gap, intervals[1])
+    more = {"start_loss": 1.0, "loss": 0.1, "diverged": False, "moved": True, "advise": lambda *_: []}
+    found = judge(*parts, **more)
+    assert (found.label, found.agree) == ("no verdict", agree)
+    assert found.reasons[0].startswith(said)
+    assert len(found.advice) == 1
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,8 @@ def test_the_evidence_has_the_name_of_the_larger_of_change_and_turn(times: float
     row = {"kernel_change": torch.tensor([0.2]), "kernel_distance_centered": distance}
     assert _kernel_name(row, turn=True).startswith(f"Kernel {name}")
     assert _kernel_name(row, turn=False) == "Kernel change"
+    lost = {"kernel_change": torch.tensor([torch.nan]), "kernel_distance_centered": distance}
+    assert _kernel_name(lost, turn=False) == _kernel_name(lost, turn=True) == "Kernel change", "what is undefined has no turn"
 
 
 def test_rounding_of_a_centered_kernel_grows_with_the_constant_that_is_gone() -> None:
