@@ -22,8 +22,8 @@ from regime.record.point import Point
 
 LARGEST = f"{TWIN_GAP}_max"
 DRIFT = 0.1
-"""What buffers alone may change the kernel by, before it is remarked on."""
-SETTLE = "Settle the buffers before the start: pass training data through the network in training mode, without training it"
+"""What all that is not trained may change the kernel by, before it is remarked on."""
+SETTLE = "Settle what is not trained before the start, as buffers by passing training data through the network in training mode"
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ class Judge:
         return self._remarked(whole, point), [regime if there else None for regime, there in zip(own, known, strict=True)]
 
     def _remarked(self, verdict: Verdict, point: Point) -> Verdict:
-        """The verdict, with a remark where buffers alone changed the kernel."""
+        """The verdict, with a remark where buffers, frozen weights or attributes alone changed the kernel."""
         model = point.measurement.model
         drift = model["buffer_change"].mean().item() if "buffer_change" in model else 0.0
         if not drift > DRIFT:
             return verdict
-        said = f"Buffers alone, such as running statistics, changed the kernel by {drift:.2g}; that is not counted as training"
+        what = "What is not trained, such as running statistics or frozen weights,"
+        said = f"{what} changed the kernel by {drift:.2g}; that is not counted as training"
         return verdict.model_copy(update={"reasons": [*verdict.reasons, said], "advice": [SETTLE, *verdict.advice]})
 
     def _judged(self, point: Point, parts: list["_Part"]) -> list[Verdict]:

@@ -247,6 +247,17 @@ def test_two_checkpoints_of_different_precision_and_buffers() -> None:
     assert got.final["taylor_gap"] < 0.2
 
 
+def test_frozen_weights_that_differ_are_told_by_their_name() -> None:
+    """It was buffers alone that changed the kernel, in a network that has none."""
+    before = network()
+    before[0].requires_grad_(False)
+    after = copy.deepcopy(before)
+    after[0].weight.add_(0.3 * torch.randn(32, 6, generator=torch.Generator().manual_seed(2)))
+    report = regime.compare(before, after, data()[0])
+    assert report.final["buffer_change"] > 0.1
+    assert any("running statistics or frozen weights, changed the kernel by" in reason for reason in report.verdict.reasons)
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_two_checkpoints_of_single_and_double_precision(swapped: bool) -> None:
     """The batch suits the first of them."""

@@ -66,8 +66,8 @@ def test_what_moves_beside_training_is_told_apart(make: Callable[[], nn.Module])
     assert event.measures["kernel_velocity"] is None
     assert event.undefined["kernel_velocity"] == "buffers, or what is trained, changed since the measurement before"
     assert event.verdict.label == "no verdict"
-    assert any("Buffers alone" in reason for reason in event.verdict.reasons)
-    assert event.verdict.advice[0].startswith("Settle the buffers")
+    assert any("What is not trained, such as" in reason for reason in event.verdict.reasons)
+    assert event.verdict.advice[0].startswith("Settle what is not trained")
 
 
 def test_cold_and_settled_statistics_give_one_verdict() -> None:
