@@ -8,12 +8,14 @@ Everything is computed in float64 and returned in the dtype of the targets.
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
+from numbers import Real
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from regime.errors import is_finite
+from regime.kernels.entries import check_finite
 
 Kernel = Float[Tensor, "n m"] | Float[Tensor, "n m C C"]
 
@@ -49,8 +51,8 @@ def gradient_flow(
         cross_initial: f_0(x); with cross_kernel and not without.
 
     Raises:
-        ValueError: shapes do not fit, an entry is not finite, the kernel is not symmetric or has negative eigenvalues, or a
-            time is negative.
+        ValueError: shapes do not fit, an entry is not finite, the kernel is not symmetric or has negative eigenvalues, a time
+            is negative, or the outputs are too large for the targets' dtype.
     """
     _check_targets(targets)
     _check_outputs("initial", initial, len(targets), targets)
@@ -63,12 +65,12 @@ def gradient_flow(
     residual = initial.double() - targets.double()
     if cross_kernel is None:
         left = torch.where(times == inf, (~modes.live).double(), (-modes.values * finite).exp())
-        return (targets.double() + modes.apply(left, residual)).to(targets.dtype)
+        return _rounded(targets.double() + modes.apply(left, residual), targets)
     _check_cross(cross_kernel, train_kernel, targets)
     _check_outputs("cross_initial", cross_initial, len(cross_kernel), targets)
     moved = torch.where(modes.values > 0, -torch.expm1(-modes.values * finite) / modes.values, finite)
     weights = modes.apply(torch.where(times == inf, modes.inverse(), moved), residual)
-    return (cross_initial.double() - _product(cross_kernel, weights)).to(targets.dtype)
+    return _rounded(cross_initial.double() - _product(cross_kernel, weights), targets)
 
 
 def kernel_regression(
@@ -95,8 +97,8 @@ def kernel_regression(
         cross_initial: f_0(x).
 
     Raises:
-        ValueError: shapes do not fit, an entry is not finite, the kernel is not symmetric or has negative eigenvalues, or the
-            ridge is negative.
+        ValueError: shapes do not fit, an entry is not finite, the kernel is not symmetric or has negative eigenvalues, the
+            ridge is negative, or the outputs are too large for the targets' dtype.
     """
     _check_targets(targets)
     if (initial is None) != (cross_initial is None):
@@ -114,7 +116,7 @@ def kernel_regression(
     if cross_initial is not None:
         _check_outputs("cross_initial", cross_initial, len(cross_kernel), targets)
         outputs = outputs + cross_initial.double()
-    return outputs.to(targets.dtype)
+    return _rounded(outputs, targets)
 
 
 def interpolation_weights(kernel: Float[Tensor, "*s D D"], residual: Float[Tensor, "*s D"]) -> Float[Tensor, "2 *s D"]:
@@ -177,13 +179,23 @@ class Modes:
 
 
 def _times(time: object, device: torch.device) -> Float[Tensor, "*t"]:
-    with suppress(TypeError, ValueError, RuntimeError):
-        kind = torch.as_tensor(time).dtype
+    with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+        number = float(time) if isinstance(time, Real) and not isinstance(time, bool) else time  # torch takes no 10**30
+        kind = torch.as_tensor(number).dtype
         if not kind.is_complex and kind != torch.bool:
-            times = torch.as_tensor(time, dtype=torch.float64, device=device)
+            times = torch.as_tensor(number, dtype=torch.float64, device=device)
             if (times >= 0).all():
                 return times
     raise ValueError(f"time = {time!r:.80} is not allowed; allowed: zero or more, or inf")
+
+
+def _rounded(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Outputs in the dtype of the targets; raises ValueError where it does not hold them."""
+    result = outputs.to(targets.dtype)
+    if not result.isfinite().all():
+        allowed = "targets of wider precision, or kernels of another scale"
+        raise ValueError(f"targets: the outputs are not finite in {targets.dtype}; allowed: {allowed}")
+    return result
 
 
 def _matrix(kernel: Kernel) -> Float[Tensor, "n m"]:
@@ -236,5 +248,4 @@ def _check_entries(name: str, tensor: Tensor, targets: Tensor) -> None:
         raise ValueError(f"{name}: {tensor.dtype} is not allowed; allowed: a floating-point tensor")
     if tensor.device != targets.device:
         raise ValueError(f"{name}: device {tensor.device} is not allowed; allowed: that of the targets, {targets.device}")
-    if not tensor.isfinite().all():
-        raise ValueError(f"{name}: it has entries that are not finite; allowed: finite numbers")
+    check_finite(name, tensor)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from regime.errors import is_finite, is_integer, show
+from regime.kernels.entries import check_finite
 from regime.kernels.moments import Function, moments_of
 
 LEAST, MOST = 1e-150, 1e150
@@ -140,8 +141,7 @@ def _check_points(name: str, points: Tensor, like: Tensor | None = None) -> None
             raise ValueError(
                 f"{name}: {', '.join(map(str, got))} is not allowed; allowed: as x, {', '.join(map(str, allowed))}"
             )
-    if not points.isfinite().all():
-        raise ValueError(f"{name}: it has entries that are not finite; allowed: finite numbers")
+    check_finite(name, points)
 
 
 def _number(name: str, value: float, *, zero: bool) -> float:

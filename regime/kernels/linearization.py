@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regime.errors import show
+from regime.kernels.entries import check_dense
 from regime.kernels.jacobian.batch import Batch, Readout, cloned, evaluate, widened
 from regime.kernels.jacobian.capture import capture
 from regime.kernels.jacobian.layer import LayerJacobian
@@ -181,9 +182,7 @@ def _check_tensor(name: str, value: Tensor, like: Tensor) -> None:
         got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         kind = "complex" if like.is_complex() else "real"
         raise ValueError(f"{name}: {got} is not allowed; allowed: a tensor {tuple(like.shape)} of {kind} numbers")
-    if value.layout != torch.strided or value.device.type == "meta":
-        got = "one without numbers, on the meta device" if value.device.type == "meta" else f"a sparse one ({value.layout})"
-        raise ValueError(f"{name}: {got} is not allowed; allowed: a dense tensor that holds its numbers")
+    check_dense(name, value)
 
 
 def _named(known: Mapping[str, object]) -> str:

@@ -1,7 +1,9 @@
 """Closed forms of constant-kernel training against explicit descent and matrix exponentials."""
 
+from fractions import Fraction
 from math import inf
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -213,6 +215,7 @@ BAD = {
         -GOOD.kernel,
         GOOD.kernel * torch.nan,
         torch.zeros(N, N, 3, 3, dtype=torch.float64),
+        GOOD.kernel.to_sparse(),
     ],
     "cross_kernel": [GOOD.cross[:, :3], GOOD.cross.mT, GOOD.cross * torch.inf, torch.zeros(M, N, C, C, dtype=torch.float64)],
     "cross_initial": [GOOD.cross_f0[:2], GOOD.cross_f0 * torch.nan, None],
@@ -261,7 +264,22 @@ def test_directions_near_the_stated_ridge_fade_and_less_so_the_second_time() -> 
         assert second.tolist() == pytest.approx([1 / 6, 24 / 25 / (4 * ridge), 2 / ridge], rel=1e-4)
 
 
-@pytest.mark.parametrize("time", [-1.0, float("nan"), torch.tensor([1.0, -2.0]), torch.tensor(1j), torch.tensor(True), "1"])
+@pytest.mark.parametrize("time", [Fraction(1, 2), 10**30, np.float32(3.0)])
+def test_times_are_any_numbers(time: object) -> None:
+    assert torch.equal(GOOD.train(time), GOOD.train(float(time)))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 0.0])
+def test_outputs_that_their_precision_does_not_hold_are_refused(scale: float) -> None:
+    """They were infinite, or no numbers, without a word; with a ridge whose inverse is no number too."""
+    kernel, cross, y = scale * torch.eye(2), torch.ones(1, 2), torch.ones(2, 1).half()
+    with pytest.raises(ValueError, match=r"^targets: the outputs are not finite in torch\.float16"):
+        kernel_regression(kernel, cross, y, ridge=0.0 if scale else 1e-320)
+
+
+@pytest.mark.parametrize(
+    "time", [-1.0, float("nan"), torch.tensor([1.0, -2.0]), torch.tensor(1j), torch.tensor(True), "1", 10**400]
+)
 def test_bad_times_are_refused(time: float | Tensor) -> None:
     with pytest.raises(ValueError, match=r"^time = "):
         GOOD.train(time)

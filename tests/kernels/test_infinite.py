@@ -377,7 +377,7 @@ def test_empirical_kernel_approaches_the_limit_as_one_over_root_width(name: str)
 # Bad input
 
 X = normal(3, 2)
-BAD_POINTS = [X[0], X.long(), X * torch.inf, X[:0], X[:, :0], [[1.0]], None]
+BAD_POINTS = [X[0], X.long(), X * torch.inf, X[:0], X[:, :0], [[1.0]], X.to_sparse(), X.to("meta"), None]
 
 
 @pytest.mark.parametrize("bad", BAD_POINTS)
