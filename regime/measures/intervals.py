@@ -179,7 +179,7 @@ def mean_over_seeds(values: np.ndarray) -> PointEstimate:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"values = {values!r:.80} is not allowed; allowed: finite numbers of at least two seeds")
-    half = student(len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
+    half = float(student(len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
     return PointEstimate(mean, mean - half, mean + half)
 

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from regime.errors import is_finite, show
 from regime.measures.intervals import PointEstimate, mean_over_seeds, percentile, resampled_means, student
+from regime.sweep.floored import EXPONENTS, floored
 
 ENOUGH = 5
 """Points that a fit of the asymptotic part needs."""
-EXPONENTS = (0.01, 10.0)
-"""Smallest and largest exponent of a law with a floor that is looked for."""
-TRIED, ROUNDS = 48, 5
-"""Exponents that are tried at once, and how often: each time between the neighbors of the best one."""
 
 
 def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,9 +25,13 @@ def _logs(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.ndar
             f"x of shape {x.shape} with y of shape {y.shape} is not allowed; "
             f"allowed: (K,) and (K, S), at least {least} different x and 2 seeds"
         )
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (x > 0).all() and (y > 0).all()):
-        raise ValueError("x, y: an entry is not positive and finite; allowed: positive numbers")
+    _check_positive("x, y", x, y)
     return np.log(x), np.log(y)
+
+
+def _check_positive(names: str, *parts: np.ndarray) -> None:
+    if not all(np.isfinite(part).all() and (part > 0).all() for part in parts):
+        raise ValueError(f"{names}: an entry is not positive and finite; allowed: positive numbers")
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,9 +121,12 @@ def extrapolate(x: np.ndarray, y: np.ndarray, upto: float) -> list[Extrapolation
         upto: the largest x that is fitted.
 
     Raises:
-        ValueError: as `power_law`, of the part that is fitted.
+        ValueError: as `power_law`, of the part that is fitted too; or `upto` is no number.
     """
+    if not is_finite(upto):
+        raise ValueError(f"upto = {show(upto)} is not allowed; allowed: a finite number")
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    _logs(x, y, 3)  # what is not fitted is compared, and has to be there too
     low, high = x <= upto, x > upto
     log_x, log_y = _logs(x[low], y[low], 3)
     means = log_y.mean(1)
@@ -184,21 +189,25 @@ def boundary(
         least: where the level is crossed at five sizes or more from here up, the law is that of those alone.
 
     Raises:
-        ValueError: at fewer than three sizes the level is crossed within the knob's values, or there are fewer than two values
-            of the knob, or two seeds; or sizes hardly differ.
+        ValueError: at fewer than three different sizes the level is crossed within the knob's values, or there are fewer than
+            two values of the knob, or two seeds; sizes hardly differ; or a size, a value of the knob or a level whose logarithm
+            is taken is not positive and finite.
     """
     size, knob, y = (np.asarray(part, dtype=float) for part in (size, knob, y))
     if y.ndim != 3 or y.shape[:2] != (len(size), len(knob)) or min(y.shape[1:]) < 2:
         shape = f"{(len(size), len(knob))} and at least 2 seeds, of 2 values of the knob or more"
         raise ValueError(f"y of shape {y.shape} is not allowed; allowed: {shape}")
+    _check_positive("size, knob", size, knob)
+    if not is_finite(level) or (logarithmic and level <= 0):
+        raise ValueError(f"level = {show(level)} is not allowed; allowed: a finite number{', above 0' * logarithmic}")
     logs, mark = (np.log(np.where(y > 0, y, np.nan)), np.log(level)) if logarithmic else (y, level)
     order = np.argsort(knob)
     log_knob, logs = np.log(knob[order]), logs[:, order]
     seeds, centers = y.shape[2], crossing(log_knob, logs.mean(2), mark)
     drawn = np.stack([crossing(log_knob, resampled_means(part, paired, number), mark) for number, part in enumerate(logs)], 1)
     there = np.isfinite(centers) & (np.isfinite(drawn).mean(0) > 0.9)
-    if there.sum() < 3:
-        raise ValueError(f"the level {level:g} is crossed at {there.sum()} sizes; a boundary needs 3")
+    if (count := len(set(size[there].tolist()))) < 3:
+        raise ValueError(f"the level {level:g} is crossed at {count} sizes; a boundary needs 3 different ones")
     fitted = from_least(size[there], least)
     log_size = np.log(size[there][fitted])
     slope, height = _line(log_size, centers[there][fitted])
@@ -234,35 +243,14 @@ def scaling_law(x: np.ndarray, y: np.ndarray, *, paired: bool = False) -> Scalin
     """
     log_x, log_y = _logs(x, y, 4)
     size, log_y = np.exp(log_y.mean()), log_y - log_y.mean()  # squares of values of any size are finite
-    best = _floored(log_x, log_y.mean(1)[None])[0]
-    exponent, floor, _ = _intervals(best, log_y, paired, lambda means: _floored(log_x, means))
+    best = floored(log_x, log_y.mean(1)[None])[0]
+    exponent, floor, _ = _intervals(best, log_y, paired, lambda means: floored(log_x, means))
     if exponent.low <= 1.01 * EXPONENTS[0] or exponent.high >= 0.99 * EXPONENTS[1]:
         raise ValueError(
             f"y: no exponent between {EXPONENTS[0]:g} and {EXPONENTS[1]:g} can be told, only {exponent.low:.2g} to "
             f"{exponent.high:.2g}; allowed: values that fall by more than they vary, at four x or more"
         )
     return ScalingLaw(exponent, PointEstimate(*(size * np.maximum(floor, 0)).tolist()), float(size * best[2]))
-
-
-def _floored(log_x: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Exponent, floor and coefficient, (B, 3), of means (B, K) of log y."""
-    rows, along = np.arange(len(means)), log_x - log_x.min()
-    one = np.exp(-means)[:, None]
-    tried = np.broadcast_to(np.geomspace(*EXPONENTS, TRIED), (len(means), TRIED))
-    for _ in range(ROUNDS):
-        power = np.exp(-tried[..., None] * along) * one
-        # Least squares of (floor + height x^-exponent) / y - 1: two equations, and where a number is negative one.
-        squares, mixed, ones = (power**2).sum(2), (power * one).sum(2), (one**2).sum(2)
-        sums, units = power.sum(2), one.sum(2)
-        left = squares * ones - mixed**2
-        floor, height = ((squares * units - mixed * sums) / left, (ones * sums - mixed * units) / left)
-        floor, height = np.where(height < 0, units / ones, np.maximum(floor, 0)), np.where(floor < 0, sums / squares, height)
-        height = np.maximum(height, 0)
-        best = ((floor[..., None] * one + height[..., None] * power - 1) ** 2).sum(2).argmin(1)
-        found = np.stack([tried[rows, best], floor[rows, best], height[rows, best]], 1)
-        ends = tried[rows, np.maximum(best - 1, 0)], tried[rows, np.minimum(best + 1, TRIED - 1)]
-        tried = np.geomspace(*ends, TRIED, axis=1)
-    return found * np.exp(np.outer(found[:, 0], [0, 0, log_x.min()]))
 
 
 class Peak(NamedTuple):

@@ -144,6 +144,37 @@ def test_extrapolation_holds_what_it_did_not_see():
     assert not any(point.inside for point in fits.extrapolate(WIDTHS, noisy(kinked, 4, 0.01), upto=256))
 
 
+@pytest.mark.parametrize("value", [np.nan, 0.0, -1.0])
+def test_a_prediction_that_nothing_can_be_compared_with_is_refused(value: float) -> None:
+    """What was measured there was no number, and outside of its interval."""
+    y = noisy(2 * WIDTHS**-0.8, 4, 0.1)
+    y[-1] = value
+    with pytest.raises(ValueError, match="an entry is not positive and finite"):
+        fits.extrapolate(WIDTHS, y, upto=256)
+    with pytest.raises(ValueError, match=r"x of shape \(5,\) with y of shape \(4, 4\)"):
+        fits.extrapolate(WIDTHS, y[:4], upto=256)
+    with pytest.raises(ValueError, match="upto = None is not allowed"):
+        fits.extrapolate(WIDTHS, y, upto=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": np.ones(5)}, "crossed at 1 sizes; a boundary needs 3 different ones"),
+        ({"size": WIDTHS - WIDTHS[0]}, "size, knob: an entry is not positive"),
+        ({"knob": np.array([-1.0, 2.0, 4.0, 8.0])}, "size, knob: an entry is not positive"),
+        ({"level": 0.0}, "level = 0.0 is not allowed; allowed: a finite number, above 0"),
+        ({"level": np.nan}, "level = nan is not allowed"),
+    ],
+)
+def test_what_has_no_logarithm_is_refused_by_its_name(change: dict, said: str) -> None:
+    """Sizes that are all one were an IndexError; of the others a boundary was said to be crossed nowhere."""
+    known = {"size": WIDTHS, "knob": np.array([1.0, 2.0, 4.0, 8.0]), "level": 0.2}
+    surface = 1 / known["knob"][:, None] * np.ones((5, 4, 3))
+    with pytest.raises(ValueError, match=said):
+        fits.boundary(y=surface, **known | change)
+
+
 def test_a_prediction_interval_is_students() -> None:
     """Of a new mean, at two degrees of freedom: t = 4.302653."""
     x, logs = np.array([1.0, 2.0, 4.0, 8.0, 32.0]), np.array([0.1, -0.4, -1.0, -1.2, -3.0])
