@@ -5,7 +5,7 @@ INDEX = "regime_index"
 _LEARNERS = {
     "": "the network",
     "twin_": "the linearized twin",
-    "infinite_": "the infinitely wide network, trained by the same optimizer",
+    "infinite_": "the infinitely wide network's mean over initializations, trained by the same optimizer from outputs of zero",
     "kernel_start_": "kernel regression (ridge at rounding) with the network's initial kernel Theta_0",
     "kernel_now_": "kernel regression (ridge at rounding) with the network's kernel at the end, Theta_T",
 }

@@ -35,7 +35,9 @@ different parameterizations convert into each other.
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
-from typing import Literal
+from typing import Literal, get_args
+
+from regime.errors import show
 
 Name = Literal["ntk", "standard", "mup", "mean-field"]
 
@@ -86,8 +88,10 @@ def scales(
         init_scale: multiplies every standard deviation at initialization.
 
     Raises:
-        ValueError: mean-field with other than one hidden layer.
+        ValueError: no such parameterization, or mean-field with other than one hidden layer.
     """
+    if name not in get_args(Name):
+        raise ValueError(f"parameterization = {show(name)} is not allowed; allowed: {', '.join(map(repr, get_args(Name)))}")
     last = len(sizes) - 2
     if name == "mean-field" and last != 1:
         raise ValueError(f"parameterization = 'mean-field' has one hidden layer, not {last}; allowed: depth = 1")

@@ -60,6 +60,12 @@ def test_no_bias_and_more_than_one_hidden_mean_field_layer() -> None:
         scales("mean-field", (2, 8, 8, 1), weight_std=1.0, bias_std=1.0, bias=True, init_scale=1.0)
 
 
+@pytest.mark.parametrize("name", ["muP", "", None, ["ntk"]])
+def test_a_parameterization_that_is_none_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match=r"^parameterization = .*; allowed: 'ntk', 'standard', 'mup'"):
+        scales(name, (2, 8, 1), weight_std=1.0, bias_std=1.0, bias=True, init_scale=1.0)
+
+
 def trained(name: str, steps: int, rate: float, standard: list[Layer] | None = None) -> tuple[Training, list[Layer]]:
     network = Network.of(ToyConfig(width=40, depth=1, parameterization=name, weight_std=1.3, bias_std=0.7, activation="tanh"))
     initial = standard or network.init(2, 0, torch.device("cpu"), torch.float64)

@@ -12,6 +12,7 @@ import regime
 from regime import ToyConfig, empirical_ntk, infinite_ntk, kernel_regression
 from regime.dynamics.losses import error
 from regime.dynamics.snapshot import Snapshot
+from regime.measures.definitions import DEFINITIONS
 from regime.record.packing import unpack
 from regime.toy import limit
 from regime.toy.producer import ToyRun
@@ -213,6 +214,17 @@ def test_the_infinite_width_is_what_wide_networks_do(parameterization: str) -> N
     assert abs(final["infinite_train_loss"] / final["train_loss"] - 1) < 0.1
     assert abs(final["infinite_test_loss"] / final["test_loss"] - 1) < 0.1
     assert final["train_loss"] < 0.7 * report.history[0].measures["train_loss"]
+
+
+def test_the_infinite_width_starts_at_zero_as_its_definition_says() -> None:
+    """Wherever a network starts that is not centered: it is the mean over initializations."""
+    run = ToyRun(ToyConfig(**CONFIG, centered=False, alpha=8.0))
+    start = next(item for item in run.snapshots() if isinstance(item, Snapshot))
+    infinite = start.losses["infinite_train_loss"].mean()
+    assert infinite.item() == pytest.approx(run.data.train.y.square().sum(1).mean().item() / 2, rel=1e-5)
+    assert start.losses["train_loss"].mean() > 10 * infinite
+    assert "mean over initializations" in DEFINITIONS["infinite_train_loss"]
+    assert "from outputs of zero" in DEFINITIONS["infinite_train_loss"]
 
 
 @pytest.mark.parametrize("bias_std", [0.5, 2.0])
