@@ -246,7 +246,7 @@ def test_tensors_without_entries_of_their_own_are_refused(change: Callable, said
         _ = linear @ {next(iter(linear.parameters)): {"weight": change(torch.zeros(2, 4))}}
 
 
-BYTES = np.array([3, 1, 0], dtype=np.uint8)
+BYTES = torch.tensor([3, 1, 0], dtype=torch.uint8)
 LISTS = [(0, 2), (2,), [2, 0], torch.tensor([1, 3]), [True, False, True, False], slice(1, 3), BYTES]
 
 
