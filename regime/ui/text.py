@@ -55,10 +55,8 @@ def number(value: float | None, digits: int = 2) -> str:
     if not 1e-3 <= size < 1e5 and size < inf:
         leading, exponent = f"{value:.1e}".split("e")
         return f"{leading.replace('-', MINUS)}\N{MULTIPLICATION SIGN}10{str(int(exponent)).translate(RAISED)}"
-    places = 0
-    while places < 6 and round(size, places) < 10 ** (digits - 1 - places):
-        places += 1
-    return f"{value:.{places}f}".replace("-", MINUS)
+    power = f"{size:.{digits - 1}e}".partition("e")[2]  # of the rounded value: 0.096 keeps two digits, 0.0996 is 0.10
+    return f"{value:.{max(0, digits - 1 - int(power or 0))}f}".replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:

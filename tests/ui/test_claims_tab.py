@@ -105,6 +105,14 @@ def test_files_of_a_card_are_its_own(server):
         assert read(f"{server.url}{wall.folder()}/{name}").status_code == 404
 
 
+@pytest.mark.parametrize("id", SHOWN)
+def test_every_card_has_its_files(id):
+    with TestClient(Starlette(routes=wall.routes())) as here:
+        assert here.get(f"{wall.folder()}/{id}.json").json() == SHOWN[id].to_dict()
+        for number, figure in enumerate(SHOWN[id].figures, start=1):
+            assert here.get(f"{wall.folder()}/{id}-{number}.csv").text == wall.figure_csv(figure.to_dict())
+
+
 def test_files_of_a_card_measured_here_are_its_own_while_it_is_among_the_newest(tiny, monkeypatch):
     *_, last = frames(tiny, Presses(), "me")
     *_, other = frames(tiny, Presses(), "another")

@@ -48,6 +48,12 @@ def test_a_bad_query_is_named(text, said):
         linked(parse_qsl(text))
 
 
+def test_what_sites_add_to_a_link_that_is_passed_on_is_left_alone():
+    passed_on = [("run", "toy"), ("width", "32"), ("utm_source", "mail"), ("utm_medium", "x"), ("fbclid", "Iw"), ("gclid", "E")]
+    assert linked(passed_on) == regime.ToyConfig(width=32)
+    assert linked(passed_on[2:]) is None
+
+
 def test_names_of_the_host_are_left_alone():
     assert linked([("__theme", "dark"), ("_x", "1"), ("view", "api")]) is None
     assert linked([]) is None

@@ -380,3 +380,30 @@ def test_a_map_of_one_axis_is_a_row(page, server):  # noqa: F811
     shown.send([json.dumps({"run": "none yet", "from": 0, "found": 0, "cells": []})])
     expect(shown.told).to_have_text("The map begins when its first cells are there.")
     expect(shown.found.locator(".map-plot")).to_be_hidden()
+
+
+def test_a_run_that_goes_on_keeps_what_is_looked_at(page, server):  # noqa: F811
+    visit(page, server)
+    axes, measures = (list(range(1, 21)), list(range(1, 13)), (3, 5)), ["regime_index", "kernel_change"]
+    cells = [[k, "mixed", [0.5, None, None, 1.0 + k, None, None], None, True] for k in range(480)]
+    shown = LargeMap(page, small_frame(*axes, measures=measures, cells=cells))
+    color, held = shown.found.get_by_label("Color by"), shown.found.locator(".held select")
+    color.select_option("Kernel change")
+    held.select_option("5")
+    shown.found.get_by_role("button", name="Zoom in").click()
+    shown.found.get_by_role("gridcell").press("ArrowRight")
+    shown.found.locator(".map-table summary").click()
+    shown.found.get_by_role("button", name="Next").click()
+
+    def looked_at():
+        cell = shown.found.get_by_role("gridcell").get_attribute("aria-label").split(":")[0]
+        return shown.sight(), color.input_value(), held.input_value(), cell, shown.found.get_by_label("Page").input_value()
+
+    before = looked_at()
+    assert before[1:] == ("1", "1", "Across 2, Up 12, Depth 5", "2")
+    shown.send([json.dumps({"run": "on", "from": 0, "found": 0, "cells": []})])
+    shown.send([small_frame(*axes, run="on", measures=measures, cells=cells[:40])])
+    assert looked_at() == before
+    axes[0][-1] = 30
+    shown.send([small_frame(*axes, run="other", measures=measures, cells=cells)])
+    assert looked_at() == ([0, 0, 20, 12], "0", "0", "Across 1, Up 12, Depth 3", "2")

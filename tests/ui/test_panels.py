@@ -365,7 +365,10 @@ def test_a_verdict_says_that_its_means_are_other_ones(draw, events):
     assert "Geometric means" not in draw("dial", one)
 
 
-@pytest.mark.parametrize("value", [None, 0, 4e-4, -4e-4, 0.0251, 6.84, 19.2, 99.6, 431.0, -4.8e17, 0.105, 1e5, 12345.6, 9.96])
+NUMBERS = [None, 0, 4e-4, -4e-4, 0.0251, 6.84, 19.2, 99.6, 431.0, -4.8e17, 0.105, 1e5, 12345.6, 9.96, 0.096, 0.951, -9.6]
+
+
+@pytest.mark.parametrize("value", NUMBERS)
 def test_numbers_are_written_as_in_reports(lab, value):
     assert call(lab, "format", "number", value) == number(value)
 

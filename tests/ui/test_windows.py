@@ -4,10 +4,18 @@ import pytest
 
 from regime.ui.run.examples import example
 from regime.ui.text import number
-from tests.ui.test_browser import browser, expect, page, pages, visit  # noqa: F401
+from tests.ui.test_browser import MINUTES, browser, expect, page, pages, visit  # noqa: F401
 
 BEYOND = """() => [...document.querySelectorAll('.page .view, .page .block')]
     .filter(each => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth).map(each => each.className)"""
+
+OUTSIDE = """() => [...document.querySelectorAll('.key-number > *, td.bar > .long, .progress b')].filter(each => {
+    const text = document.createRange(), box = each.closest('.multiple, td, .transport');
+    text.selectNodeContents(each);
+    const [end, edge] = [text, box].map(one => one.getBoundingClientRect().right);
+    return box.checkVisibility() && end > edge - 4 * box.matches('td');
+}).map(each => each.textContent)"""
+"""Numbers that reach out of their column, or up to the next one."""
 
 
 @pytest.mark.parametrize("widths", [(740, 375), (1440, 375)])
@@ -18,6 +26,18 @@ def test_a_window_that_grows_narrow_cuts_nothing_off(page, server, widths):  # n
             visit(page, server)
             page.locator(".v-loss .names span").first.wait_for(state="attached")
     page.wait_for_function(f"!({BEYOND})().length")
+
+
+def test_long_numbers_and_many_steps_stay_in_their_columns(page, server):  # noqa: F811
+    page.goto(server.url + "?run=toy&width=64&alpha=50&steps=2&measure_every=1")
+    page.get_by_role("button", name="Continue", exact=True).click()
+    expect(page.locator("#toy-transport .progress")).to_contain_text("finished", timeout=MINUTES)
+    expect(page.locator(".key-number small").last).to_contain_text("\u00d710\u207b")
+    expect(page.locator(".v-layers td.bar .long").first).to_be_visible()
+    for width in (1200, 1280, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.locator("#toy-transport .progress b").evaluate("each => { each.textContent = 'step 88396 of 100000'; }")
+        assert page.evaluate(OUTSIDE) == [], width
 
 
 def test_where_a_system_forces_colors_what_is_drawn_and_what_is_chosen_is_seen(page, server):  # noqa: F811

@@ -14,8 +14,8 @@ from regime.config.models import ADDITION
 from regime.config.rows import FORMER, OWN
 from regime.errors import ConfigError, show
 
-FOREIGN = ("_", "view")
-"""Names of a query that belong to Gradio and its host, by how they begin."""
+FOREIGN = ("_", "view", "utm_", "fbclid", "gclid")
+"""Names of a query that belong to Gradio, its host or whoever passed the link on, by how they begin."""
 FRAME = ("embed", "hide", "claim", "tab")
 """Names of a query that say how the page is framed, or what it shows, not what is run."""
 

@@ -26,7 +26,7 @@ from regime.ui.run.link import query
 from regime.ui.static_files import FOR_GOOD, address, offer
 
 TYPES = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
-FILE = re.compile(r"(?P<id>\w+?)(-(?P<figure>[1-9]))?\.(?P<ending>json|csv|png|svg)")
+FILE = re.compile(r"(?P<id>[\w-]+?)(-(?P<figure>[1-9]))?\.(?P<ending>json|csv|png|svg)")
 SAID = ("claim", "published", "method", "what", "against", "expected", "title", "x", "y", "name")
 """Fields of a card and its parts that are text to read."""
 KEPT = 256

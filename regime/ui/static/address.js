@@ -15,7 +15,7 @@ export const address = (own, more = []) => {
 
 // By tab, what it shows beside what it comes with; at first that of the link that the page was opened with.
 const shown = {};
-const linked = said().filter(([name]) => !OTHERS.includes(name) && !/^(_|view)/.test(name)), asked = Object.fromEntries(linked);
+const linked = said().filter(([name]) => !OTHERS.includes(name) && !/^(_|view|utm_|fbclid|gclid)/.test(name)), asked = Object.fromEntries(linked);
 if (linked.length) shown[asked.lesson ? 'learn' : asked.claim ? 'reproductions' : TABS[asked.run ?? 'toy']] = new URLSearchParams(linked).toString();
 
 // A tab that is opened is a step of the browser's history, so that its Back leads to the one before; what a tab shows is not.

@@ -13,9 +13,8 @@ export const number = (value, digits = 2) => {
     const [leading, exponent] = value.toExponential(1).split('e');
     return `${leading.replace('-', MINUS)}\u00d710${[...exponent].map(sign => RAISED[sign]).join('')}`;
   }
-  let places = 0;
-  while (places < 6 && Number(size.toFixed(places)) < 10 ** (digits - 1 - places)) places += 1;
-  return value.toFixed(places).replace('-', MINUS);
+  const power = size.toExponential(digits - 1).split('e')[1];  // of the rounded value: 0.096 keeps two digits, 0.0996 is 0.10
+  return value.toFixed(Math.max(0, digits - 1 - power)).replace('-', MINUS);
 };
 
 // A tick's number, short.

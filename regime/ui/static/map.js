@@ -22,9 +22,9 @@ export const mount = ({ element, props, trigger, watch }) => {
     trigger('submit');
   };
   const show = map => {
-    stage.show(map);
+    const others = stage.show(map);
     table.show(map);
-    if (map.axes) hand.begin();
+    if (map.axes) hand.begin(others);
     else told.textContent = 'The map begins when its first cells are there.';
   };
   const ask = () => {

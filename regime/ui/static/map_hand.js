@@ -99,9 +99,9 @@ export const mapHand = (element, stage, press) => {
   });
 
   return {
-    // Puts the keyboard's cell into the upper left corner of another map.
-    begin: () => {
-      focus = [0, stage.map.rows - 1];
+    // Tells nothing of the last map any more, and puts the keyboard's cell into the upper left corner of one with other axes.
+    begin: others => {
+      if (others) focus = [0, stage.map.rows - 1];
       spot.hidden = true;
       under = null;
       told.textContent = hint;

@@ -19,7 +19,7 @@ const row = cells => {
 export const cellTable = details => {
   const [back, on] = details.querySelectorAll('button'), page = details.querySelector('input');
   const table = details.querySelector('table'), total = details.querySelector('.total');
-  let map = null, first = 0;
+  let map = null, first = 0, size = 0;
 
   const line = index => {
     const cell = map.cells[index], places = placesOf(map, index);
@@ -51,8 +51,8 @@ export const cellTable = details => {
   page.addEventListener('change', () => turn(+page.value));
   return {
     show: next => {
-      if (next !== map) first = 0;
       map = next;
+      if (map.axes && map.size !== size) [first, size] = [0, map.size];
       draw();
     },
     update: indices => {

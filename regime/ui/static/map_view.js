@@ -18,7 +18,7 @@ export const mapView = (element, changed) => {
   const area = find('.map-area'), svg = find('.lines'), measure = find('.measure'), held = find('.held'), zoom = find('.map-zoom');
   const paint = painter(find('canvas'));
   const view = { chosen: 0, held: [], zoom: 1, x: 0, y: 0, across: 1, up: 1 };
-  let map = null, kinds = {}, ends = '', lines = [];
+  let map = null, laid = '', kinds = {}, ends = '', lines = [];  // `laid`: the axes that the view is of
 
   const places = (column, row) => [column, row, ...view.held.slice(2)];
   const furthest = () => Math.max(map.columns, map.rows) / FEWEST;
@@ -79,7 +79,7 @@ export const mapView = (element, changed) => {
     changed();
   };
 
-  const build = () => {
+  const lay = () => {
     Object.assign(view, { chosen: 0, held: [], zoom: 1, x: 0, y: 0 });
     measure.replaceChildren(...map.measures.map((m, k) => new Option(m.label, k)));
     held.replaceChildren(...map.axes.slice(2).map((axis, k) => {
@@ -97,7 +97,6 @@ export const mapView = (element, changed) => {
     find('.cells').ariaRowCount = map.rows;
     find('.cells').ariaColCount = map.columns;
     zoom.hidden = furthest() < 2;
-    repaint();
   };
 
   const panTo = (x, y) => {
@@ -133,10 +132,16 @@ export const mapView = (element, changed) => {
     get map() { return map; },
     get zooms() { return !zoom.hidden; },
     view, places, panTo, zoomBy,
+    // Shows another map; one with the same axes, as a run that goes on has, as the one before was. Returns whether it has others.
     show: next => {
       map = next;
       element.classList.toggle('empty', !map?.axes);
-      if (map?.axes) build();
+      if (!map?.axes) return false;
+      const shape = JSON.stringify([map.axes, map.measures]), others = shape !== laid;
+      laid = shape;
+      if (others) lay();
+      repaint();
+      return others;
     },
     // Draws cells that are new in the map that is shown, and contours where they are.
     update: (indices, outlined) => {

@@ -126,10 +126,10 @@ const bar = (row, measure, most, css = '', before = null) => {
   const value = row.measures[measure];
   if (typeof value !== 'number') return none(row, measure, 'bar');
   const floor = measure === HEAT && row.floors[measure], interval = row.intervals[measure], other = before?.get(row.layer)?.measures[measure];
-  const [low, high] = interval ? interval.map(end => percent(end, most)) : [];
+  const [low, high] = interval ? interval.map(end => percent(end, most)) : [], text = number(value);
   return html`<td class="bar"${interval && html` title="95% interval ${number(interval[0])} to ${number(interval[1])}"`}><span class="rail ${css}">
     ${typeof floor === 'number' && html`<u class="floor" style="width:${percent(floor, most)}%"></u>`}<i style="width:${percent(value, most)}%"></i>
-    ${interval && html`<b style="left:${low}%;width:${(high - low).toFixed(1)}%"></b>`}${typeof other === 'number' && html`<u class="tick" style="left:${percent(other, most)}%"></u>`}</span><span>${number(value)}</span></td>`;
+    ${interval && html`<b style="left:${low}%;width:${(high - low).toFixed(1)}%"></b>`}${typeof other === 'number' && html`<u class="tick" style="left:${percent(other, most)}%"></u>`}</span><span${text.includes('\u00d7') && html` class="long"`}>${text}</span></td>`;
 };
 
 const share = (row, start) => {
