@@ -4,8 +4,8 @@ import time
 
 HEARTBEAT = 0.2
 """Seconds without a measurement after which progress is sent, and between two looks at what comes from the Hub."""
-EARLY = 0.02
-"""The fraction of a run up to which its speed so far tells less than the estimate."""
+TRUSTED = 0.2
+"""The fraction of a run from which on its speed so far tells all, and the estimate nothing."""
 
 
 class Clock:
@@ -47,11 +47,14 @@ class Clock:
 
 
 def time_left(seconds: float, fraction: float, expected: float) -> float:
-    """Return the seconds that are left: from the speed so far, or early on from the seconds expected in all.
+    """Return the seconds that are left: those expected in all, and, the more of it is done, the speed so far.
 
     Args:
         seconds: how long it has run.
         fraction: the share of the work that is done.
         expected: the estimate, in seconds.
     """
-    return seconds * (1 - fraction) / fraction if fraction > EARLY else max(0.0, expected - seconds)
+    if not fraction:
+        return expected
+    trust = min(1.0, fraction / TRUSTED)
+    return (1 - fraction) * ((1 - trust) * expected + trust * seconds / fraction)

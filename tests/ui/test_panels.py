@@ -553,6 +553,18 @@ def test_what_is_said_of_a_form_that_has_changed_since_begins_nothing(lab, event
     assert lab.evaluate(heard, [whole(Board.replay(events)), said]) == [stale, asked]
 
 
+@pytest.mark.parametrize(("quick", "asked"), [(True, ["run", "run"]), (False, ["run"])])
+def test_a_knob_that_is_let_go_before_a_long_run_has_begun_does_not_replace_it(lab, quick, asked):
+    let_go = """async quick => { const {Tab} = await import('./feed.js'), tab = new Tab(), asked = [];
+        tab.send = request => asked.push(JSON.parse(request).do);
+        tab.hear({quick});
+        tab.ask('run');  // and nothing has come of it yet
+        Object.assign(tab, {touched: true, released: true});
+        tab.hear({quick: true});
+        return asked; }"""
+    assert lab.evaluate(let_go, quick) == asked
+
+
 def test_a_pinned_run_is_drawn_beside_the_one_that_follows(draw, events):
     board, pinned = Board.replay(events), replay(alpha=0.25)
     assert "Pinned" not in draw("compare", board)

@@ -18,6 +18,7 @@ export class Tab {
     this.chosen = null;  // the measurement on the slider; null follows the run
     this.hovered = null;  // the one under the pointer
     this.error = '';  // why the newest press's run was refused or ended
+    this.quick = false;  // whether the run that the newest press asked for is known to be a short one
     this.asks = 0;
     this.heard = { visit: undefined, serial: 0 };  // of the newest frame that came, taken or not
     this.lost = false;  // whether the whole run was asked for, since a frame before one that came is missing
@@ -37,8 +38,9 @@ export class Tab {
 
   // Asks the server to do something; what is pressed shows at once.
   ask(name, more = {}) {
+    const quick = name === 'run' && !this.touched && Boolean(this.told.quick);
     this.released = false;  // a press says more than a knob
-    if (!['all', 'pause'].includes(name)) Object.assign(this, { before: this.before ?? {}, error: '', announced: true });
+    if (!['all', 'pause'].includes(name)) Object.assign(this, { before: this.before ?? {}, error: '', announced: true, quick });
     this.send(JSON.stringify({ do: name, ...more, number: ++this.asks }));
     this.redraw();
   }
@@ -53,7 +55,7 @@ export class Tab {
   follow() {
     if (!this.released || this.touched) return;
     this.released = false;
-    const long = this.before?.kind || (this.run.status === 'running' && this.run.left > QUICK);
+    const long = this.before ? this.before.kind || !this.quick : this.run.status === 'running' && this.run.left > QUICK;
     if (this.told.quick && !long) this.ask('run');
   }
 
