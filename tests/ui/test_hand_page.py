@@ -91,7 +91,7 @@ def test_keys_start_hold_and_step_a_run_without_losing_the_focus(page, server): 
 
 def test_a_verdict_is_told_with_the_step_that_it_was_measured_at(page, server):  # noqa: F811
     visit(page, server)
-    settings(page, Steps=100_000, Measure_every=50_000)
+    settings(page, Steps=20_000, Measure_every=20_000)
     press(page, "Run")
     expect(progress(page)).to_contain_text(re.compile(r"step [1-9]\d* of"), timeout=MINUTES)
     press(page, "Pause")
