@@ -182,5 +182,5 @@ def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:
 
 def _remarks(model: dict[str, Tensor]) -> list[str]:
     change, distance = model["kernel_change"].mean().item(), model["kernel_distance"].mean().item()
-    grew = isfinite(change) and isfinite(distance) and change > 0.1 and (2 * distance) ** 0.5 < change / 2
-    return [f"The kernel grew more than it turned: its distance is {distance:.2g}"] if grew else []
+    sized = isfinite(change) and isfinite(distance) and change > 0.1 and (2 * distance) ** 0.5 < change / 2
+    return [f"The kernel changed its size more than its direction: its distance is {distance:.2g}"] if sized else []
