@@ -67,6 +67,24 @@ def test_the_largest_gap_its_rounding_and_the_forecast() -> None:
     assert "moved alike at all probe points" in last.undefined["forecast_skill"]
 
 
+def test_a_twin_that_diverged_is_over_every_bound_and_the_verdict_stands() -> None:
+    """Where the network survives a step that is too large, its twin leaves what numbers hold."""
+    whole = recorder()
+    whole.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
+    whole.record(snapshot(4, 1.0, 0.6, -1e25), 0.0, 1.0)
+    apart = snapshot(6, 1.0, 0.7, -1e5)
+    apart.linear["linearization_gap"][0] *= 1e9
+    said = "Largest linearization gap over 100 (95% over 100); rich needs above 0.1"
+    assert said in whole.record(apart, 0.0, 1.0).verdict.reasons, "however far apart the seeds are"
+    for step, gap in ((8, -1e200), (12, float("nan")), (16, 0.2)):
+        last = whole.record(snapshot(step, 1.0, 0.8, gap), 0.0, 1.0)
+        assert last.measures["linearization_gap_max"] is None
+        assert last.verdict.label == "rich"
+        assert said in last.verdict.reasons
+        for name in ("linearization_gap_max", "forecast_skill"):
+            assert "the linear prediction diverged" in last.undefined[name]
+
+
 def test_rounding_widens_every_interval_as_it_does_the_verdicts() -> None:
     """A gap of 0.15 in numbers that are off by a hundredth: whole, by layer and by block, nothing else varies."""
     whole = recorder()
