@@ -7,7 +7,7 @@ from regime.composer.search import Search, Trial
 from regime.config import ToyConfig
 from regime.measures.advice import extrapolate, sentence
 from regime.record.events import Measured
-from regime.record.judging import LARGEST
+from regime.record.judging import DIVERGED, LARGEST
 from regime.toy import cost
 
 AFFORDABLE = 2.0
@@ -35,7 +35,8 @@ def try_advice(config: ToyConfig, learning_rate: float, last: Measured) -> Itera
         last: its last measurement.
     """
     config = config.model_copy(update={"seeds": len(last.verdict.seeds), "max_seeds": None})
-    kernel, gap = last.seeds["kernel_change"], last.seeds[LARGEST]
+    kernel = last.seeds["kernel_change"]
+    gap = [min(DIVERGED if value is None else value, DIVERGED) for value in last.seeds[LARGEST]]
     label = last.verdict.label
     wanted = {} if label == "no verdict" else extrapolate(config, learning_rate, label, kernel, gap)
     if not wanted or seconds(config, len(SHARES) * len(wanted)) > AFFORDABLE:
@@ -83,7 +84,8 @@ def _said(search: Search, seen: list[Trial]) -> str:
     """The advice, and what was seen of the border on the way."""
     landed = _landed(search, seen, CLEAR)
     if landed is None:
-        farthest = max(seen, key=lambda item: search.distance(item.value))
+        there = [item for item in seen if (item.value > search.start) == (search.side == "lazy")]  # not those of the other side
+        farthest = max(there or seen, key=lambda item: search.distance(item.value))
         return f"No output scale alpha tried on the way to {search.side} was clearly there; the farthest run: {farthest}"
     border = search.border(seen)
     low, high = ("?" if end is None else f"{end:.2g}" for end in border.interval)

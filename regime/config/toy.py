@@ -56,7 +56,8 @@ class ToyConfig(RowsConfig):
     `regime.toy.parameterization`. The trained function is `F = alpha (f - f0)`, or `alpha f` when not centered, with the
     parameter step divided by alpha**2, for Adam by alpha (Chizat et al. 2019). The loss is `1/N sum l(F, y)`, with
     `l = 1/2 ||F - y||**2` for mse; time is steps times learning_rate. Weight decay is the penalty
-    `alpha**2 weight_decay / 2 ||theta||**2`: without momentum, parameters shrink by learning_rate * weight_decay a step.
+    `alpha**2 weight_decay / 2 ||theta||**2`: decoupled, or by plain descent, parameters shrink by learning_rate * weight_decay
+    a step, in mean-field parameterization by width times as much, as all of descent's steps are.
     """
 
     rows_field: ClassVar[str] = "csv"
@@ -123,7 +124,7 @@ class ToyConfig(RowsConfig):
         le=1e6,
         description="null: from the kernel, learning_rate * lambda_max(Theta_0 / N) = 0.25 (1 - momentum) / curvature; "
         "for adam, a first step that moves the outputs by 0.02 of their distance to the targets; "
-        "of seeds 0 to 3 the stiffest, whatever seeds run",
+        "of seeds 0 to 3 the stiffest, whatever seeds run, but at most twice what the run's own would choose",
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="heavy-ball coefficient, used by optimizer 'momentum'")
     weight_decay: float = Field(default=0.0, ge=0, le=1000, description="strength of the penalty on the squared parameters")

@@ -51,6 +51,7 @@ DEFINITIONS = {
 
 REASONS = {
     "gap": "the function has not moved yet",
+    "lost": "the linear prediction diverged: it is further away than numbers tell",
     "alike": "the outputs moved alike at all probe points: there is no variance to foresee",
     "kernel": "the kernel is zero on the probe points, at the start or now",
     "large": "the kernel is larger than its precision holds, at the start or now",

@@ -1,5 +1,7 @@
 """How far the trained function left its linear prediction. Outputs are (*s, n, C)."""
 
+from math import inf
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +14,8 @@ Outputs = Float[Tensor, "*s n C"]
 def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weights | None = None) -> Tensor:
     """Return ||f_t - f_lin,t|| / ||f_t - f_0|| over points and outputs; nan before anything moved.
 
+    It is infinite of a prediction that diverged to what is no number, as a twin's may in a run that does not.
+
     Against the twin this is the linearization gap, against the expansion along the real path the Taylor gap.
 
     Args:
@@ -22,8 +26,10 @@ def linear_gap(outputs: Outputs, linear: Outputs, start: Outputs, weights: Weigh
     """
     missed, moved = ((outputs.double() - other.double()).square().sum(-1) for other in (linear, start))
     if weights is None:
-        return (missed.sum(-1) / moved.sum(-1)).sqrt()
-    return ((missed @ weights.mT) / (moved @ weights.mT)).sqrt()
+        missed, moved = missed.sum(-1), moved.sum(-1)
+    else:
+        missed, moved = missed @ weights.mT, moved @ weights.mT
+    return (_diverged(missed) / moved).sqrt().where(moved > 0, torch.nan)
 
 
 def gap_by_mode(
@@ -55,4 +61,9 @@ def unexplained(outputs: Outputs, linear: Outputs, start: Outputs) -> tuple[Floa
     """
     actual, predicted = outputs.double() - start.double(), linear.double() - start.double()
     around = actual - actual.mean(-2, keepdim=True)
-    return (actual - predicted).square().sum((-2, -1)), around.square().sum((-2, -1))
+    return _diverged((actual - predicted).square().sum((-2, -1))), around.square().sum((-2, -1))
+
+
+def _diverged(missed: Tensor) -> Tensor:
+    """A squared distance, infinite where it is no number: what diverged is ever further away."""
+    return missed.nan_to_num(nan=inf, posinf=inf)

@@ -63,6 +63,11 @@ def between(one: Snapshot, other: Snapshot) -> dict[str, Float[Tensor, "S"]]:
     return distances | {"representation_change": representation_change(*hidden)}
 
 
+def no_gap(gaps: Float[Tensor, "S"]) -> str:
+    """Why gaps are no finite numbers, where they are none."""
+    return REASONS["lost" if bool(gaps.isinf().any()) else "gap"]
+
+
 def take_measures(baseline: Baseline, now: Snapshot, previous: tuple[float, Tensor] | None) -> Measurement:
     """Take every measure of a snapshot, whole and by layer and block; layers sum to the whole before norms are taken.
 
@@ -105,7 +110,7 @@ class _Measuring:
             model[name] = self._gap(name, now.outputs, linear)
             if now.start is not None:  # what only buffers moved, the expansion tells exactly
                 model[name] = model[name].masked_fill((now.outputs == linear).flatten(1).all(1), 0.0)
-            self.undefined.setdefault(name, REASONS["gap"])
+            self.undefined.setdefault(name, no_gap(model[name]))
         if now.left_out is not None:
             model["projection_error"] = self._projected(list(now.linear.items()))
         model["kernel_velocity"] = self._velocity(previous)
@@ -231,9 +236,10 @@ class _Measuring:
         row["parameter_movement"] = (moved / size).sqrt()
         reasons["parameter_movement"] = REASONS["parameters"]
         alone = key is None  # else of the whole network
-        reasons["taylor_gap"] = REASONS["isolated" if alone and name not in now.moved else "gap"]
+        reasons["taylor_gap"] = REASONS["isolated"] if alone else REASONS["gap"]
         if alone and name in now.moved:
             row["taylor_gap"] = self._gap(f"{prefix}taylor_gap", *now.moved[name])
+            reasons["taylor_gap"] = no_gap(row["taylor_gap"])
         self._explain(reasons, prefix)
         return row
 

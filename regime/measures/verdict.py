@@ -122,12 +122,19 @@ def _between(interval: tuple[float, float]) -> str:
     end = AXIS[0] * 1.001  # an interval that was cut at the axis ends there to rounding
     if high <= end:
         return f"95% below {AXIS[0]}"
-    return f"95% over {OVER:g}" if low > OVER else f"95% {'0' if low <= end else f'{low:.2g}'} to {_amount(high)}"
+    return f"95% over {OVER:g}" if low > OVER else f"95% {'0' if low <= end else _told(low)} to {_amount(high)}"
 
 
 def _amount(value: float) -> str:
     """Return a relative change in words: one far beyond all bounds, as of a twin that diverged, is no number to compare."""
-    return f"over {OVER:g}" if value > OVER else f"{value:.2g}"
+    return f"over {OVER:g}" if value > OVER else _told(value)
+
+
+def _told(value: float, *bounds: float) -> str:
+    """Return a number with two digits, or with as many more as put it on its own side of the bounds it is held against."""
+    bounds = bounds or (LAZY_BELOW, RICH_ABOVE, OVER)
+    texts = [f"{value:.{digits}g}" for digits in range(2, 8)]
+    return next((text for text in texts if float(text) not in bounds), texts[0])
 
 
 def judge(
@@ -171,7 +178,7 @@ def judge(
     if unknown := _unknown(start_loss, loss):
         remarks = [*remarks, unknown]
     elif (fall := 1 - loss / start_loss) < LEARNED:
-        change, other = (f"fell by {100 * fall:.2g}%", "raise") if fall >= 0 else ("rose", "lower")
+        change, other = (f"fell by {_told(100 * fall, 100 * LEARNED)}%", "raise") if fall >= 0 else ("rose", "lower")
         reasons = [f"The training loss {change}; a verdict needs {100 * LEARNED:.0f}%", *evidence]
         advice = [f"Train longer, or {other} the step size"]
         return Verdict(label="no verdict", agree=UNLEARNED, reasons=reasons, advice=advice, **fields)

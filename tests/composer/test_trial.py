@@ -82,6 +82,16 @@ def test_where_no_run_lands_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_the_farthest_run_is_told_of_each_side_and_a_twin_that_diverged_hinders_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "CLEAR", (1e6,))
+    config = CONFIG.model_copy(update={"width": 64, "depth": 1, "alpha": 1.0, "learning_rate": 1.448, "steps": 100, "seeds": 8})
+    report = regime.run(config)
+    assert None in report.seeds["linearization_gap_max"], "beyond what numbers hold"
+    assert report.verdict.label == "mixed"
+    farthest = [float(re.search(r"the farthest run: .+ at (\S+)$", line)[1]) for line in report.verdict.advice]
+    assert farthest[0] > 1.0 > farthest[1], "lazy is at larger scales, rich at smaller ones"
+
+
 def test_of_runs_that_are_clear_the_nearest_is_advised() -> None:
     """A run a hundred times as far, which is clearer yet, is no better advice."""
     known = {"learning_rate": 0.1, "label": "lazy", "agree": "4 of 4 seeds lazy", "reasons": []}

@@ -22,6 +22,18 @@ def test_the_gap_is_of_all_points_and_outputs() -> None:
     assert known[2].isnan()
 
 
+def test_the_gap_to_a_prediction_that_diverged_is_infinite_and_none_before_anything_moved() -> None:
+    every = torch.ones(2, 3, dtype=torch.float64) - torch.eye(3, dtype=torch.float64)[:2]
+    for lost in (float("inf"), float("nan")):
+        linear = LINEAR.clone()
+        linear[0, 1, 0] = lost
+        assert linear_gap(NOW, linear, START).item() == float("inf")
+        assert linear_gap(NOW, linear, START, every).tolist() == [[float("inf")] * 2]
+        assert linear_gap(START, linear, START).isnan().all()
+        assert linear_gap(NOW * lost, linear, START).isnan().all(), "where the network diverged, too, nothing is known"
+        assert unexplained(NOW, linear, START)[0].item() == float("inf")
+
+
 def test_the_gap_by_mode_is_within_bands() -> None:
     modes = torch.eye(3, dtype=torch.float64)[None]
     found = gap_by_mode(NOW, LINEAR, START, modes, [slice(0, 1), slice(1, 3)])

@@ -202,3 +202,18 @@ def test_a_change_beyond_all_bounds_is_said_to_be_over_them() -> None:
     result = verdict([0.9, 0.91], [4.8e17, 4.9e17])
     assert result.reasons[1] == "Gap over 100 (95% over 100); rich needs above 0.1"
     assert "(95% 3.2 to over 100)" in verdict([0.9, 0.91], [30.0, 30.0], gap_interval=(3.2, 4e5)).reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "ends", "said"),
+    [
+        (0.0996, (0.0958, 0.0999), "Kernel 0.0996 (95% 0.096 to 0.0999); lazy below 0.1"),
+        (0.502, (0.5004, 0.63), "Kernel 0.502 (95% 0.5004 to 0.63); rich above 0.5"),
+        (0.1, (0.1, 0.4), "Kernel 0.1 (95% 0.1 to 0.4); between 0.1 and 0.5"),
+        (99.7, (1.2, 99.97), "Kernel 99.7 (95% 1.2 to 99.97); rich above 0.5"),
+    ],
+)
+def test_numbers_are_not_rounded_onto_the_bound_they_are_held_against(kernel: float, ends: tuple, said: str) -> None:
+    assert said in verdict([kernel], [0.0997], kernel_interval=ends, gap_interval=(0.05, 0.0998)).reasons
+    loss = verdict([0.05, 0.05], [0.05, 0.05], loss=0.9004).reasons[0]
+    assert loss == "The training loss fell by 9.96%; a verdict needs 10%"

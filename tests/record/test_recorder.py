@@ -67,6 +67,24 @@ def test_the_largest_gap_its_rounding_and_the_forecast() -> None:
     assert "moved alike at all probe points" in last.undefined["forecast_skill"]
 
 
+def test_a_twin_that_diverged_is_over_every_bound_and_the_verdict_stands() -> None:
+    """Where the network survives a step that is too large, its twin leaves what numbers hold."""
+    whole = recorder()
+    whole.record(snapshot(0, 0.0, 0.0, 0.0), 0.0, 1.0)
+    whole.record(snapshot(4, 1.0, 0.6, -1e25), 0.0, 1.0)
+    apart = snapshot(6, 1.0, 0.7, -1e5)
+    apart.linear["linearization_gap"][0] *= 1e9
+    said = "Largest linearization gap over 100 (95% over 100); rich needs above 0.1"
+    assert said in whole.record(apart, 0.0, 1.0).verdict.reasons, "however far apart the seeds are"
+    for step, gap in ((8, -1e200), (12, float("nan")), (16, 0.2)):
+        last = whole.record(snapshot(step, 1.0, 0.8, gap), 0.0, 1.0)
+        assert last.measures["linearization_gap_max"] is None
+        assert last.verdict.label == "rich"
+        assert said in last.verdict.reasons
+        for name in ("linearization_gap_max", "forecast_skill"):
+            assert "the linear prediction diverged" in last.undefined[name]
+
+
 def test_rounding_widens_every_interval_as_it_does_the_verdicts() -> None:
     """A gap of 0.15 in numbers that are off by a hundredth: whole, by layer and by block, nothing else varies."""
     whole = recorder()
@@ -160,9 +178,10 @@ def test_velocity_is_distance_per_time_between_measurements() -> None:
 
 
 @pytest.mark.parametrize(
-    ("growth", "turn", "remarked"), [(0.11, 0.0, True), (0.09, 0.0, False), (0.2, 0.12, True), (0.2, 0.13, False)]
+    ("growth", "turn", "remarked"),
+    [(0.11, 0.0, True), (0.09, 0.0, False), (0.2, 0.12, True), (0.2, 0.13, False), (-0.3, 0.0, True), (-0.3, 0.3, False)],
 )
-def test_a_kernel_that_grew_more_than_it_turned_is_remarked(growth: float, turn: float, remarked: bool) -> None:
+def test_a_kernel_whose_size_changed_more_than_its_direction_is_remarked(growth: float, turn: float, remarked: bool) -> None:
     """With K = (1 + growth)(K_0 + turn |K_0| P) and P a unit kernel across K_0, sqrt(2 distance) is about `turn`."""
     start = snapshot(0, 0.0, 0.0, 0.0)
     k = start.kernels["a"]
@@ -175,7 +194,8 @@ def test_a_kernel_that_grew_more_than_it_turned_is_remarked(growth: float, turn:
     change = event.measures["kernel_change"]
     twice = (2 * event.measures["kernel_distance"]) ** 0.5
     assert remarked == (change > 0.1 and twice < change / 2)
-    assert any("grew more than it turned" in reason for reason in event.verdict.reasons) == remarked
+    assert any("changed its size more than its direction" in reason for reason in event.verdict.reasons) == remarked
+    assert not any("grew" in reason for reason in event.verdict.reasons)  # it may have shrunk, as in a catapult
 
 
 def test_the_verdict_rests_on_the_interval_of_the_seeds_widened_by_rounding() -> None:

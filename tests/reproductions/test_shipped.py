@@ -36,6 +36,11 @@ def test_shipped_files_obey_the_schema(form: Form) -> None:
         obeys.validate(card)
 
 
+def test_a_paper_on_arxiv_is_of_the_year_in_which_it_came_there() -> None:
+    papers = [known.paper for known in CLAIMS.values() if known.paper.arxiv]
+    assert [(paper.title, paper.year) for paper in papers if paper.year != 2000 + int(paper.arxiv[:2])] == []
+
+
 def test_the_runs_that_numbers_rest_on_can_be_run_again() -> None:
     for card in cards("full").values():
         for found in card.findings:

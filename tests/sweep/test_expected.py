@@ -23,6 +23,17 @@ KNOWN = [
     # measured (claim S2): close to 1/n where activations are smooth; below, where kinks are
     ("kernel_change", "width", {"activation": "tanh"}, (-1.0, -0.96)),
     ("kernel_change", "width", {"activation": "relu"}, (-0.78, -0.67)),
+    # laws of other training: decay moves weights by itself, alpha f starts the further away the larger alpha is, and what stays
+    # narrow or frozen is not what widens (measured: 0.06 and -0.23 along alpha, -0.55 and -0.44 along the width)
+    ("parameter_movement", "alpha", {"weight_decay": 0.003}, None),
+    ("parameter_movement", "alpha", {"centered": False}, None),
+    ("kernel_change", "alpha", {"centered": False}, None),
+    ("parameter_movement", "width", {"trainable": "readout"}, None),
+    ("parameter_movement", "width", {"bottleneck": 4}, None),
+    (RICH, "width", {"bottleneck": 4}, None),
+    ("parameter_movement", "alpha", {"bottleneck": 4}, ONE),
+    ("parameter_movement", "alpha", {"trainable": "readout"}, ONE),
+    ("feature_movement", "width", {"centered": False}, HALF),
     # nobody knows
     ("kernel_change", "width", {"activation": "linear"}, None),
     ("kernel_change", "width", {"parameterization": "mup"}, None),
