@@ -24,7 +24,9 @@ from regime.cli.parser import parse
 from regime.cli.signals import Interrupted, Interrupts
 from regime.composer.session import Session
 from regime.config import KINDS
+from regime.errors import ConfigError
 from regime.sweep import local
+from regime.sweep.store import Store
 from regime.sweep.sweep import Sweep
 from tests.conftest import ROOT
 
@@ -437,6 +439,48 @@ def test_a_run_that_is_interrupted_leaves_its_report(asked, monkeypatch, capsys,
     assert printed.err.splitlines()[-1] == f"interrupted by {number.name} at step 10 of 20; this is the report so far"
     assert main(["toy", asked(TOY)]) == 128 + number
     assert capsys.readouterr().out.startswith("interrupted at step 10 of 20\n")
+
+
+def test_what_was_measured_before_a_run_could_not_go_on_is_printed(asked, tmp_path, monkeypatch, capsys, undisturbed):
+    real, room = Store.put, [2]
+
+    def put(store: Store, results: dict):
+        if not room[0]:
+            raise ConfigError("store = 'cells.sqlite' cannot be used: database or disk is full")
+        room[0] -= 1
+        return real(store, results)
+
+    monkeypatch.setattr(local, "workers", lambda _: 1)
+    monkeypatch.setattr(Store, "put", put)
+    store, table = tmp_path / "cells.sqlite", tmp_path / "cells.csv"
+    assert main(["sweep", asked(SWEEP), "--store", str(store), "--csv", str(table), "--json"]) == 1
+    printed = capsys.readouterr()
+    report = regime.SweepReport.from_dict(json.loads(printed.out))
+    assert report.interrupted is None  # three batches of three cells; the last one's are measured, too, if not kept
+    assert [cell.key for cell in report.cells] == [cell.key for cell in undisturbed]
+    assert len(table.read_text().splitlines()) == 10
+    assert printed.err.splitlines()[-1] == "store = 'cells.sqlite' cannot be used: database or disk is full"
+    assert main(["sweep", asked(SWEEP), "--store", str(tmp_path / "other.sqlite"), "--json"]) == 1
+    report = regime.SweepReport.from_dict(json.loads(capsys.readouterr().out))
+    assert report.interrupted == "at cell 3 of 9"
+    room[0] = 1
+    assert resumed(asked, store, capsys, undisturbed) == 6
+
+
+def test_a_run_whose_part_fails_late_leaves_its_report(asked, monkeypatch, capsys):
+    real = Session._next
+
+    def upcoming(session: Session):
+        event = real(session)
+        if event.kind == "measured" and event.step == 10:
+            raise ConfigError("measure = 'mine' failed: KeyError: 'late'")
+        return event
+
+    monkeypatch.setattr(Session, "_next", upcoming)
+    assert main(["toy", asked(TOY), "--json"]) == 1
+    printed = capsys.readouterr()
+    assert regime.Report.from_dict(json.loads(printed.out)).interrupted == "at step 10 of 20"
+    assert printed.err.splitlines()[-1] == "measure = 'mine' failed: KeyError: 'late'"
 
 
 def test_the_second_signal_ends_the_process_and_none_is_lost():

@@ -24,7 +24,7 @@ def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
     """Return the exit status of a run that was asked for, its report printed.
 
     Raises:
-        ConfigError: the configuration, the table or the store is refused.
+        ConfigError: the configuration, the table or the store is refused, before anything was measured.
         Interrupted: before anything was measured.
     """
     config = configured(asked)
@@ -37,6 +37,11 @@ def command(asked: argparse.Namespace, interrupts: Interrupts) -> int:
             raise
         tell(f"{stop} {_where(held, report)}\n")
         return _print(asked, table, report, stop.status)
+    except ConfigError as error:  # a store that takes no more, a scheduler that went away, a part that failed
+        if (report := _so_far(held)) is None or not _new(report):
+            raise
+        tell(f"{error}\n")
+        return _print(asked, table, report, 1)
 
 
 def _print(asked: argparse.Namespace, table: Path | None, report: Any, status: int) -> int:
@@ -117,6 +122,11 @@ def _so_far(held: "Session | Sweep") -> "Report | SweepReport | None":
         return held.report()
     except ValueError:
         return None
+
+
+def _new(report: Any) -> bool:
+    """Whether anything of a report was measured now, and not found in a store."""
+    return report.kind != "sweep-report" or bool(len(report.cells) > report.provenance.found)
 
 
 def _where(held: "Session | Sweep", report: "Report | SweepReport") -> str:

@@ -20,7 +20,7 @@ RUNS = {
 STATUSES = """\
 Progress goes to standard error, the result to standard output. Exit status:
   0    all that was asked for is there
-  1    a cell could not be run, a single run diverged, or a file could not be written
+  1    a cell could not be run, a single run diverged or could not go on, or a file could not be written
   2    the command line, the configuration or the store is refused; nothing was changed
   130  interrupted by SIGINT (Ctrl-C); what was measured is printed, finished cells are in the store
   141  nobody reads the output any more

@@ -1,19 +1,38 @@
 """Configuration of a sweep: one base, and the values that some of its fields take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from regime.config.base import FROM_LIST, ROWS, Config, FrozenDict
-from regime.config.own import PARTS, is_own
+from regime.config.own import PARTS, is_own, path_of
 from regime.config.probe import ProbeConfig
 from regime.config.toy import ToyConfig
 from regime.errors import ConfigError, show
 
 Scalar = bool | int | float | str | None
-Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], AfterValidator(FrozenDict)]
+
+
+def _named(axes: Any) -> Any:
+    """Axes whose parts of one's own are named by their import paths."""
+    if not isinstance(axes, Mapping):
+        return axes
+
+    def path(name: Any, value: Any) -> Any:
+        try:
+            return path_of(value) if name in PARTS and callable(value) else value
+        except ValueError as error:
+            raise ValueError(f"axes.{name} = {error}") from None
+
+    return {
+        name: [path(name, value) for value in values] if isinstance(values, list | tuple) else values
+        for name, values in axes.items()
+    }
+
+
+Axes = Annotated[dict[str, Annotated[tuple[Scalar, ...], FROM_LIST]], BeforeValidator(_named), AfterValidator(FrozenDict)]
 BASES: dict[str, type[Config]] = {"toy": ToyConfig, "probe": ProbeConfig}
 FIXED = ("kind", "seeds", "max_seeds", "device", "measures", *ROWS)
 """Fields of a base that are no axis."""

@@ -38,6 +38,7 @@ class Sweep:
         self.places = grid.places(config)
         self.store = store or (Store(config.store) if config.store is not None else None)
         self.cells: dict[int, Cell] = {}
+        self._unkept: list[Cell] = []
         self.keys: list[str | None] = []
         """Of each cell, as its model is now; None where that is not here, but on a cluster."""
         self._clock = Clock()
@@ -118,11 +119,16 @@ class Sweep:
     def _take(self, batch: Batch, results: list[dict[str, Any]]) -> list[Cell]:
         """Return a batch's results as cells, durable by then; what failed is not kept, so that it is tried again."""
         cells = [self._cell(place, result) for place, result in zip(batch.places, results, strict=True)]
-        if self.store is not None:
-            sound = [cell for cell in cells if cell.status != "failed" and cell.key]
-            self.store.put({cell.key: (self.places[cell.index].config.to_dict(), _result(cell)) for cell in sound})
-        self.cells |= {cell.index: cell for cell in cells}
+        self.cells |= {cell.index: cell for cell in cells}  # before the store: where that takes no more, a report has them
+        self._unkept += [cell for cell in cells if cell.status != "failed" and cell.key]
+        self._keep()
         return cells
+
+    def _keep(self) -> None:
+        """Put what the store has not been given yet, or could not take when it was."""
+        if self.store is not None and self._unkept:
+            self.store.put({cell.key: (self.places[cell.index].config.to_dict(), _result(cell)) for cell in self._unkept})
+        self._unkept = []
 
     def _look_up(self) -> None:
         """Take from the store what it has of the cells that are left, or that failed before."""
@@ -130,6 +136,7 @@ class Sweep:
             cell for cell in self.cells.values() if cell.status != "failed" and cell.key == (self.keys[cell.index] or cell.key)
         )
         self.cells = {cell.index: cell for cell in sound}
+        self._keep()
         if self.store is None:
             return
         left = {key: place for place in self._left() if (key := self.keys[place.index])}

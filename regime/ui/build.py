@@ -191,7 +191,7 @@ def launch_options() -> dict[str, Any]:
             "routes": [*wall.routes(), static_files.route(), health],
             "middleware": [
                 *(Middleware(each) for each in (with_headers, CompressedPage, AgentCalls)),
-                Middleware(Refusals, names=tuple(ENDPOINTS)),
+                Middleware(Refusals, names={name: endpoint.schemas for name, endpoint in ENDPOINTS.items()}),
             ],
             "exception_handlers": {RequestValidationError: unfit},
         },

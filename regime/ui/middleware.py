@@ -6,6 +6,7 @@ What is wrong with a request is one line that its sender can read, with a status
 import json
 import logging
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -63,15 +64,14 @@ class CompressedPage(GZipMiddleware):
 class Refusals:
     """ASGI middleware that answers a request that no endpoint can take with `{"detail": line}`."""
 
-    def __init__(self, app: ASGIApp, names: tuple[str, ...]) -> None:
-        """Stand before `app`, whose endpoints have those names."""
+    def __init__(self, app: ASGIApp, names: Mapping[str, Iterable[str]]) -> None:
+        """Stand before `app`, whose endpoints have those names, and their parameters those."""
         self.app, self.names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on where it can be taken, and answer it where not, also where Gradio fails on it."""
         if scope["type"] != "http" or "/gradio_api/" not in scope["path"]:
-            await self.app(scope, receive, send)
-            return
+            return await self.app(scope, receive, send)
         begun = False
 
         async def noted(message: Message) -> None:
@@ -82,7 +82,7 @@ class Refusals:
         try:
             await self.app(scope, await self._checked(scope, receive), noted)
         except ClientDisconnect:
-            return
+            pass
         except HTTPException as error:
             await JSONResponse({"detail": error.detail}, error.status_code)(scope, receive, send)
         except (FnIndexInferError, KeyError, TypeError, ValueError) as error:  # what Gradio's routes raise for names they lack
@@ -111,6 +111,8 @@ class Refusals:
         body = _parsed(raw, request.headers.get("content-type", ""))
         if not (call and call[1]):
             _check_data(body, call["name"] if call else None, blocks)
+        elif strange := body.keys() - {"oauth_token", *(known := self.names[call["name"]])}:  # that one is Gradio's own
+            raise HTTPException(400, f"{show(min(strange))} is not a parameter; allowed: {', '.join(known) or 'none'}")
         waiting = [{"type": "http.request", "body": raw}]
 
         async def again() -> Message:
@@ -172,9 +174,8 @@ def _readable(blocks: Blocks, event_id: str) -> bool:
     return messages is not None and (not messages.empty() or (event is not None and event.alive))
 
 
-async def unfit(request: Request, error: Exception) -> JSONResponse:
+async def unfit(_: Request, error: Exception) -> JSONResponse:
     """Answer a request whose parts are not those of its route."""
-    del request
     assert isinstance(error, RequestValidationError)
     parts = (f"{'.'.join(map(str, each['loc']))} = {show(each['input'])}: {each['msg']}" for each in error.errors())
     return JSONResponse({"detail": f"not allowed: {'; '.join(parts)}"}, 400)

@@ -69,6 +69,14 @@ def test_what_is_no_path_is_refused(part):
         regime.ToyConfig(task=part)
 
 
+def test_a_class_is_a_value_of_an_axis():
+    config = regime.SweepConfig(base=regime.ToyConfig(**SMALL), axes={"task": ["rings", Stripes], "alpha": (1, 2)})
+    assert config.axes["task"] == ("rings", "tests.parts:Stripes")
+    assert config_from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(regime.ConfigError, match=r"axes\.task = <function .*cannot be found again by an import path"):
+        regime.SweepConfig(axes={"task": [lambda: None]})
+
+
 def test_a_nested_class_has_a_path():
     assert path_of(Inner.Task) == f"{__name__}:Inner.Task"
 

@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,13 @@ def test_a_name_may_be_as_long_as_any_and_a_link_stays_one(tmp_path: Path, name:
         assert link.is_symlink()
         assert inner.read_text() == text
     assert {path.name for path in tmp_path.rglob("*")} == {"inner", name, "link"}
+
+
+def test_a_pipe_is_left_as_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(FileExistsError, match=r"pipe is a device, a pipe or a socket"), whole(tmp_path / name) as partial:
+            partial.write_text("anything")
+    assert (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "link"}

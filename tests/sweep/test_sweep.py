@@ -21,6 +21,7 @@ import pytest
 import regime
 from regime import SweepConfig, ToyConfig
 from regime.composer import grid
+from regime.errors import ConfigError
 from regime.schema import schemas
 from regime.sweep import local
 from regime.sweep.store import Store
@@ -126,6 +127,18 @@ def test_what_is_stopped_goes_on(tmp_path):
     held = list(first.stream())
     assert held[0].found >= kept
     assert [cell["measures"] for cell in held[-1].report["cells"]] == [cell["measures"] for cell in again[-1].report["cells"]]
+
+
+def test_cells_that_a_store_could_not_take_are_given_again(tmp_path, monkeypatch):
+    run = Sweep(sweep(store=str(tmp_path / "cells.sqlite")))
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", lambda *_: (_ for _ in ()).throw(ConfigError("the disk is full")))
+        with pytest.raises(ConfigError, match="full"):
+            list(run.stream())
+    assert 0 < len(run.report().cells) < 12
+    assert run.store.count() == 0
+    assert list(run.stream())[-1].kind == "finished"
+    assert run.store.count() == 12
 
 
 def test_a_hold_after_so_many_cells():

@@ -221,6 +221,22 @@ def test_of_a_large_answer_the_details_go_first():
     }
 
 
+@pytest.mark.parametrize("width", [4, 12])
+def test_of_a_map_every_cell_keeps_its_place_and_its_verdict(width):
+    verdict = {"label": "rich", "index": 1 / 3, "interval": [1 / 7, 1.0], "seeds": [1 / 3] * 4, "agree": "a" * 30}
+    verdict |= {"reasons": ["r" * 90] * 2, "advice": ["a" * 90], "straddles": False}
+    cell = {"status": "finished", "reached": True, "step": 3, "learning_rate": 1 / 3, "error": None, "verdict": verdict}
+    cell |= {"measures": dict.fromkeys(map(str, range(40)), 1 / 3), "training_seconds": 1 / 3, "seconds": 1 / 3}
+    places = [{"width": wide, "learning_rate": rate / 3} for wide in range(width) for rate in range(width)]
+    cells = [{"index": index, "point": point, **cell} for index, point in enumerate(places)]
+    told = digest({"laws": ["x" * 1000] * 2 * width, "cells": cells}, "sweep")
+    assert [row["point"] for row in told["cells"]] == places
+    kept = {"label": "rich", "index": 0.333333, "interval": [0.142857, 1.0]}
+    assert all(row["verdict"].items() >= kept.items() for row in told["cells"])
+    assert ("measures" in told["cells"][0]) == ("reasons" in told["cells"][0]["verdict"]) == (width == 4)
+    assert len(json.dumps(told)) < LARGEST + 1000
+
+
 def test_an_answer_is_never_too_large():
     answer = {"verdict": "rich", "cells": [{"point": number} for number in range(LARGEST)]}
     assert digest(answer, "sweep") | {"rest": ""} == {

@@ -12,19 +12,18 @@ from regime.ui.run.frames import rounded
 
 LARGEST = 30_000
 """Characters of an answer; of a larger one, details are left out."""
-FIELDS = ("history", "schemas")
-"""Fields of an answer that go first."""
-DETAILS = ("series", "configs", "key", "floors", "seeds", "spread", "undefined", "layers", "intervals", "measures")
+FIELDS = ("history", "schemas", "laws")
+"""Fields of an answer that go whole, all but the last of them first."""
+DETAILS = ("series", "configs", "key", "floors", "seeds", "spread", "undefined", "advice", "reasons", "layers", "intervals")
 """Details of the rows of an answer's lists that go next, one by one."""
+CELL = ("measures", "training_seconds", "seconds", "agree", "straddles", "reached", "step", "error", "learning_rate", "status")
+"""What goes after them: of a map's cell, its point and its verdict are left."""
 EXACT = ("config", "configs", "point", "provenance")
 """Parts whose numbers are kept to the last digit: runs are made again from them."""
 DIGITS = 6
 MCP, CALL = "/gradio_api/mcp", "x-regime-call"
 """Where agents call, and the header that marks each of their calls for the run that it begins."""
-REST = (
-    "everything: the endpoint /{name} over HTTP with the same configuration (guide api.md), or the command line with --json "
-    "(guide cli.md)"
-)
+REST = "everything: the endpoint /{name} over HTTP with the same configuration (api.md), or the command line, --json (cli.md)"
 
 
 def by_agent(request: gr.Request | None) -> bool:
@@ -85,13 +84,12 @@ def digest(answer: dict[str, Any], name: str) -> dict[str, Any]:
     if _size(answer) <= LARGEST:
         return answer
     kept, left_out = rounded(answer, DIGITS, EXACT), [f"digits after the first {DIGITS}"]
-    for detail in (*FIELDS, *DETAILS):
+    for detail in (*FIELDS[:-1], *DETAILS, *CELL, FIELDS[-1]):
         if _size(kept) > LARGEST and (thinner := _without(kept, detail)) != kept:
             kept = thinner
             left_out.append(detail)
     while _size(kept) > LARGEST:
-        longest = max(kept, key=lambda field: _size(kept[field]))
-        left_out.append(longest)
+        left_out.append(longest := max(kept, key=lambda field: _size(kept[field])))
         kept = {field: value for field, value in kept.items() if field != longest}
     return kept | {"left_out": left_out, "rest": REST.format(name=name)}
 
@@ -105,6 +103,7 @@ def _without(answer: dict[str, Any], detail: str) -> dict[str, Any]:
         return {field: value for field, value in answer.items() if field != detail}
 
     def thin(row: Any) -> Any:
-        return {name: value for name, value in row.items() if name != detail} if isinstance(row, dict) else row
+        whole = not isinstance(row, dict)
+        return row if whole else {name: row[name] if name in EXACT else thin(row[name]) for name in row if name != detail}
 
     return {field: [*map(thin, value)] if isinstance(value, list) else value for field, value in answer.items()}
