@@ -1,5 +1,7 @@
 """What is said of the time that a run will still take."""
 
+from itertools import pairwise
+
 import pytest
 
 from regime.composer.pace import time_left
@@ -17,7 +19,7 @@ def test_a_slow_run_has_never_too_little_left_and_soon_the_right_time(slower):
     left = [time_left(10 * slower * share, share, 10.0) for share in SHARES]
     assert all(10 * (1 - share) <= told for share, told in zip(SHARES, left, strict=True))
     assert left[200:] == pytest.approx([10 * slower * (1 - share) for share in SHARES[200:]])
-    assert max(after - before for before, after in zip(left[:-1], left[1:], strict=True)) < 10 * slower / 100
+    assert max(after - before for before, after in pairwise(left)) < 10 * slower / 100
 
 
 def test_a_beginning_that_nobody_expected_counts_five_times_at_most():
