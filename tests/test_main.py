@@ -19,6 +19,7 @@ import pytest
 
 import regime
 from regime.__main__ import main
+from regime.cli.command import _line
 from regime.cli.fields import configured
 from regime.cli.parser import parse
 from regime.cli.signals import Interrupted, Interrupts
@@ -234,6 +235,12 @@ def test_standard_input_is_read_as_a_file_is(encoding, tmp_path, monkeypatch):
 def test_a_run_without_an_index_shows_none(asked, capsys):
     assert main(["toy", asked(TOY | {"learning_rate": 1e6})]) == 1
     assert capsys.readouterr().out.startswith("no verdict\n")
+
+
+def test_steps_that_are_not_known_yet_are_not_told_as_none():
+    known = {"kind": "progress", "step": 3, "steps": 20, "seconds": 5.2, "seconds_left": None}
+    assert _line(SimpleNamespace(**known), "steps") == "3 of 20 steps, 5 s"
+    assert _line(SimpleNamespace(**known | {"step": 0, "steps": 0}), "steps") == "5 s"
 
 
 def test_what_was_read_is_told(tmp_path, capsys):

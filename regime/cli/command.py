@@ -113,7 +113,8 @@ def _line(event: Any, unit: str) -> str:
     if event.kind == "fetching":
         return f"fetching {event.model}, {event.bytes / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
     left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-    return f"{event.step} of {event.steps} {unit}, {event.seconds:.0f} s{left}"
+    done = f"{event.step} of {event.steps} {unit}, " if event.steps else ""  # of checkpoints none are known at first
+    return f"{done}{event.seconds:.0f} s{left}"
 
 
 def _so_far(held: "Session | Sweep") -> "Report | SweepReport | None":
