@@ -319,6 +319,8 @@ def test_a_pinned_run_stays_beside_the_next_until_it_is_unpinned(page, server):
     page.get_by_role("slider", name="Output scale").fill(str(ALPHAS.index(5.0)))
     page.locator("#toy-learning-rate-input").fill("0.1")  # so that its path is another
     press(page, "Run")
+    page.wait_for_url("**learning_rate=0.1**")  # not the run that the turned scale has started by itself
+    ended(page)
     expect(page.locator("#toy-transport")).to_contain_text("step 20 of 20", timeout=MINUTES)
     expect(page.locator(".v-compare").first).to_contain_text("Output scale \u03b1: 0.1 \u2192 5")
     assert reach(page, ".v-loss", "--pinned") > 0.95
